@@ -1,0 +1,77 @@
+//! Everything that can go wrong in this crate, with the value, the path and what to do.
+
+use std::path::{Path, PathBuf};
+
+/// What failed, where, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A run specification that cannot be trained.
+    #[error("run specification: {field} is {value}, but {rule}")]
+    Spec {
+        /// Name of the field.
+        field: &'static str,
+        /// Its value, as text.
+        value: String,
+        /// What it must be.
+        rule: String,
+    },
+    /// Another process works on the campaign.
+    #[error(
+        "{} is being worked on by {holder}; wait for it to end, or use another directory", .path.display()
+    )]
+    Locked {
+        /// The campaign directory.
+        path: PathBuf,
+        /// Process id and host of the holder, as it wrote them.
+        holder: String,
+    },
+    /// The directory holds a campaign with other settings or other data.
+    #[error(
+        "{} holds a campaign with other settings:\n{}\nUse another directory, or restore the old values",
+        .path.display(), .changes.join("\n")
+    )]
+    Changed {
+        /// The campaign directory.
+        path: PathBuf,
+        /// One line for each difference: key, old value, new value.
+        changes: Vec<String>,
+    },
+    /// A file of the campaign that should be readable is not.
+    #[error("{}: {why}", .path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// The command template of an external trainer is not usable.
+    #[error("command template: {why}")]
+    Template {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The operating system refused a file operation.
+    #[error("cannot {action} {}", .path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Turns a system error into [`Error::Io`] for `map_err`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// An [`Error::Spec`].
+    pub(crate) fn spec(field: &'static str, value: impl ToString, rule: impl Into<String>) -> Self {
+        Self::Spec { field, value: value.to_string(), rule: rule.into() }
+    }
+}

@@ -1,0 +1,70 @@
+//! The seam between those who ask for runs and those who do them.
+
+use crate::{RunId, RunRecord, RunSpec};
+
+/// Does training runs.
+pub trait Trainer {
+    /// Trains `runs` and returns one record for each, in the same order.
+    ///
+    /// A run that cannot be done is a record that says so ([`RunEnd::Failed`](crate::RunEnd::Failed)),
+    /// and takes no other run with it. As soon as a record is complete it is handed to
+    /// [`Observer::finished`], so that a kill loses only what was still under way. When the observer
+    /// says [`Flow::Stop`], the trainer writes its checkpoints and returns; what was not done ends
+    /// [`RunEnd::Interrupted`](crate::RunEnd::Interrupted).
+    fn train(&mut self, runs: &[RunSpec], observe: &mut dyn Observer) -> Vec<RunRecord>;
+}
+
+/// Watches a trainer and can stop it.
+pub trait Observer {
+    /// Called after each step and each evaluation.
+    fn progress(&mut self, event: &Progress) -> Flow;
+
+    /// Called once with each complete record, as soon as it is there.
+    fn finished(&mut self, record: &RunRecord) -> Flow {
+        let _ = record;
+        Flow::Continue
+    }
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Write a checkpoint and return.
+    Stop,
+}
+
+/// What part of a run an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// An optimizer step; the loss is the training loss of its batch.
+    Train,
+    /// An evaluation; the loss is the validation loss.
+    Evaluate,
+}
+
+/// One event of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// The run.
+    pub run: RunId,
+    /// What was done.
+    pub stage: Stage,
+    /// Optimizer steps of this run done so far.
+    pub step: usize,
+    /// Optimizer steps of this run in all.
+    pub steps: usize,
+    /// The loss, if one was measured.
+    pub loss: Option<f64>,
+}
+
+/// Watches nothing and never stops.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn progress(&mut self, _: &Progress) -> Flow {
+        Flow::Continue
+    }
+}
