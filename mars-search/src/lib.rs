@@ -1,1 +1,23 @@
-//! mars-search
+//! Rank-selection policies for LoRA on multi-module models: trials asked for, results told, a decision
+//! that explains itself.
+//!
+//! A policy never trains. It names the runs it wants ([`Policy::ask`]), is told what came of them
+//! ([`Policy::tell`]) and ends with a [`Decision`]: the ranks, why, and which trial's adapter is the
+//! result. Everything here is numbers; no tensor, no file and no clock is touched.
+mod budget;
+mod cost;
+mod decision;
+mod error;
+mod policy;
+mod space;
+mod trial;
+mod trial_result;
+
+pub use budget::{Budget, CalibrationPlan};
+pub use cost::{Cost, fine_tunes};
+pub use decision::{Candidate, Decision, DecisionOutcome, FittedLaws, LawPoint, ModuleLaw};
+pub use error::{Error, FailedTrial};
+pub use policy::Policy;
+pub use space::Space;
+pub use trial::{Role, Trial};
+pub use trial_result::{TrialEnd, TrialResult};

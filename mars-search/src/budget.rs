@@ -1,0 +1,84 @@
+//! What a policy may spend: the final run, and the plan of calibration runs.
+
+use crate::Error;
+use serde::{Deserialize, Serialize};
+
+/// The final run that the search is for, and what calibration may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Optimizer steps of the final run, and horizon of every trial that may become it.
+    pub steps: usize,
+    /// Training samples of the final run: the whole training set.
+    pub samples: usize,
+    /// Samples per optimizer step.
+    pub batch: usize,
+    /// Seed of the final run and of whatever the policy draws.
+    pub seed: u64,
+    /// The calibration runs.
+    pub calibration: CalibrationPlan,
+}
+
+/// The calibration runs that fitting policies ask for (the plan's shape is ours; the paper uses ranks
+/// 8, 16, 32, 64 and sizes 2^4 to 2^14).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalibrationPlan {
+    /// Ranks to calibrate each module at; for a law in rank at least two.
+    pub ranks: Vec<usize>,
+    /// Subset sizes in samples; for a law in size at least two.
+    pub sizes: Vec<usize>,
+    /// Optimizer steps of each calibration run, and the horizon of its schedule.
+    pub steps: usize,
+    /// Seeds; each run is made once with each.
+    pub seeds: Vec<u64>,
+    /// Rank tuples per size and seed for the performance law, spread over the grid.
+    pub joint: usize,
+}
+
+impl Budget {
+    /// Whether a search can be run on this budget.
+    ///
+    /// # Errors
+    /// [`Error::Budget`] when the final run has no steps, no samples or no batch.
+    pub fn check(&self) -> Result<(), Error> {
+        for (name, value) in [("steps", self.steps), ("samples", self.samples), ("batch", self.batch)] {
+            if value == 0 {
+                return Err(Error::Budget { why: format!("the final run has {name} = 0") });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl CalibrationPlan {
+    /// Whether calibration can be run on this plan.
+    ///
+    /// # Errors
+    /// [`Error::Budget`] when a list is empty, holds a zero or the same value twice, when a size
+    /// exceeds `samples`, or when there are no steps.
+    pub fn check(&self, samples: usize) -> Result<(), Error> {
+        let refuse = |why: String| Err(Error::Budget { why });
+        for (name, values) in [("ranks", &self.ranks), ("sizes", &self.sizes)] {
+            if values.is_empty() || values.contains(&0) {
+                return refuse(format!(
+                    "calibration {name} are {values:?}: one or more values >= 1 are needed"
+                ));
+            }
+            if (1..values.len()).any(|i| values[..i].contains(&values[i])) {
+                return refuse(format!("calibration {name} {values:?} hold a value twice"));
+            }
+        }
+        if let Some(size) = self.sizes.iter().find(|size| **size > samples) {
+            return refuse(format!("calibration size {size} is more than the {samples} training samples"));
+        }
+        if self.steps == 0 {
+            return refuse("calibration runs have 0 steps".to_owned());
+        }
+        if self.seeds.is_empty() || (1..self.seeds.len()).any(|i| self.seeds[..i].contains(&self.seeds[i])) {
+            return refuse(format!(
+                "calibration seeds are {:?}: one or more different ones are needed",
+                self.seeds
+            ));
+        }
+        Ok(())
+    }
+}

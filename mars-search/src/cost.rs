@@ -1,0 +1,64 @@
+//! What training costs: model FLOPs, evaluation FLOPs and wall time, and their sum in fine-tunes.
+
+use serde::{Deserialize, Serialize};
+use std::{
+    iter::Sum,
+    ops::{Add, AddAssign},
+};
+
+/// Cost of one or several trials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Training: forward and backward token passes weighted by module, in FLOPs.
+    pub flops: f64,
+    /// Evaluation passes, counted apart, in FLOPs.
+    pub eval_flops: f64,
+    /// Wall time in seconds.
+    pub wall_s: f64,
+}
+
+impl Cost {
+    /// Training and evaluation together, in FLOPs.
+    pub fn total_flops(&self) -> f64 {
+        self.flops + self.eval_flops
+    }
+}
+
+impl Add for Cost {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            flops: self.flops + other.flops,
+            eval_flops: self.eval_flops + other.eval_flops,
+            wall_s: self.wall_s + other.wall_s,
+        }
+    }
+}
+
+impl AddAssign for Cost {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
+        costs.fold(Self::default(), Add::add)
+    }
+}
+
+impl<'a> Sum<&'a Cost> for Cost {
+    fn sum<I: Iterator<Item = &'a Cost>>(costs: I) -> Self {
+        costs.copied().sum()
+    }
+}
+
+/// `cost` in units of one fine-tune, the cost of a single final run on all the data: the ratio of
+/// FLOPs, evaluation included on both sides.
+///
+/// `None` when the final run's FLOPs are not a positive number.
+pub fn fine_tunes(cost: &Cost, final_run: &Cost) -> Option<f64> {
+    let unit = final_run.total_flops();
+    (unit.is_finite() && unit > 0.0).then(|| cost.total_flops() / unit)
+}

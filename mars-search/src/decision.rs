@@ -1,0 +1,126 @@
+//! What a policy decided, and everything a reader needs to follow why.
+
+use mars_laws::Ranks;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// In which sense the chosen ranks are an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecisionOutcome {
+    /// The ranks solve the balance, or were chosen by measurement by a policy that needs no law.
+    Solved,
+    /// A balanced rank fell outside the candidates and was moved to the nearest.
+    Clamped,
+    /// The configured default ranks.
+    Fallback,
+}
+
+impl fmt::Display for DecisionOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DecisionOutcome::Solved => "solved",
+            DecisionOutcome::Clamped => "clamped",
+            DecisionOutcome::Fallback => "fallback",
+        })
+    }
+}
+
+/// The end of a search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The chosen rank of each module.
+    pub ranks: Ranks,
+    /// In which sense they are an answer.
+    pub outcome: DecisionOutcome,
+    /// Why these ranks, in sentences for the user.
+    pub reason: String,
+    /// The trial whose adapter, trained to the full number of steps, is the result.
+    pub trial: u32,
+    /// Every rank choice that was considered, in the order of consideration.
+    pub candidates: Vec<Candidate>,
+    /// The laws the decision rests on; `None` for policies that fit none.
+    pub laws: Option<FittedLaws>,
+}
+
+/// One rank choice that a policy considered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The ranks.
+    pub ranks: Ranks,
+    /// Where the choice comes from: `balanced`, `default`, `grid`, ...
+    pub source: String,
+    /// How the balance ended for it; `None` where no balance was computed.
+    pub outcome: Option<DecisionOutcome>,
+    /// Balanced ranks before rounding, for modules where the formula gave a number.
+    pub raw: BTreeMap<String, f64>,
+    /// Its furthest trial; `None` when it was never trained.
+    pub trial: Option<u32>,
+    /// Validation loss at the end of that trial, in nats per answer token.
+    pub last_loss: Option<f64>,
+    /// The step at which it lost and was trained no further; `None` when it won or never ran.
+    pub dropped_at: Option<usize>,
+    /// What else is to be said: why it was left out, how it failed, what a law predicted.
+    pub note: Option<String>,
+}
+
+impl Candidate {
+    /// A choice of which only ranks and source are known yet.
+    pub fn new(ranks: Ranks, source: impl Into<String>) -> Self {
+        Self {
+            ranks,
+            source: source.into(),
+            outcome: None,
+            raw: BTreeMap::new(),
+            trial: None,
+            last_loss: None,
+            dropped_at: None,
+            note: None,
+        }
+    }
+}
+
+/// The laws behind a decision, with the points they were fitted on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FittedLaws {
+    /// Law-C of each module that could be fitted.
+    pub law_c: BTreeMap<String, ModuleLaw>,
+    /// Modules whose Law-C could not be fitted, and why.
+    pub unfitted: BTreeMap<String, String>,
+    /// Law-P as a line of text with its parameters, where one was fitted.
+    pub law_p: Option<String>,
+}
+
+/// Law-C of one module, `steps = k * rank^gamma * samples^delta + offset`, and its points.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModuleLaw {
+    /// Factor, in steps.
+    pub k: f64,
+    /// Exponent of the rank.
+    pub gamma: f64,
+    /// Exponent of the number of samples.
+    pub delta: f64,
+    /// Offset, in steps.
+    pub offset: f64,
+    /// Coefficient of determination of log steps.
+    pub r2_log: f64,
+    /// The points, censored ones included.
+    pub points: Vec<LawPoint>,
+}
+
+/// One alone run as a point of Law-C.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LawPoint {
+    /// The trial it comes from.
+    pub trial: u32,
+    /// Rank of the module.
+    pub rank: usize,
+    /// Samples of the training subset.
+    pub samples: usize,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Convergence time in steps; `None` when the run is left out of the fit.
+    pub steps: Option<f64>,
+    /// Why it is left out; `None` when it is not.
+    pub censored: Option<String>,
+}

@@ -1,0 +1,76 @@
+//! What can go wrong in a search.
+
+use std::fmt;
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The search space cannot be searched.
+    #[error("search space: {why}")]
+    Space {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The budget cannot be spent.
+    #[error("search budget: {why}")]
+    Budget {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A policy's name or settings are not understood.
+    #[error("policy `{given}`: {why}; accepted are {accepted}")]
+    PolicyName {
+        /// The text given.
+        given: String,
+        /// What is wrong with it.
+        why: String,
+        /// The forms that are accepted.
+        accepted: &'static str,
+    },
+    /// A result of a trial that the policy never asked for.
+    #[error("trial {id} was told but never asked for")]
+    UnknownTrial {
+        /// Its id.
+        id: u32,
+    },
+    /// A second result of one trial.
+    #[error("trial {id} was told twice")]
+    ToldTwice {
+        /// Its id.
+        id: u32,
+    },
+    /// A result whose trial differs from the one asked for under its id.
+    #[error("trial {id} was told with other settings than it was asked for")]
+    TrialMismatch {
+        /// Its id.
+        id: u32,
+    },
+    /// No candidate has a usable result.
+    #[error("no candidate survived training: {}", list(.failed))]
+    AllFailed {
+        /// Each candidate with what happened to it.
+        failed: Vec<FailedTrial>,
+    },
+}
+
+/// A candidate that could not be trained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedTrial {
+    /// Its last trial.
+    pub trial: u32,
+    /// Its ranks.
+    pub ranks: mars_laws::Ranks,
+    /// What happened, as a sentence.
+    pub why: String,
+}
+
+impl fmt::Display for FailedTrial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (trial {}): {}", self.ranks, self.trial, self.why)
+    }
+}
+
+fn list(failed: &[FailedTrial]) -> String {
+    failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

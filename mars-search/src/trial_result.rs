@@ -1,0 +1,68 @@
+//! What came of a trial: its validation curve, convergence time, end and cost.
+
+use crate::{Cost, Trial};
+use serde::{Deserialize, Serialize};
+
+/// How a trial ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrialEnd {
+    /// Trained up to its `steps`.
+    Finished,
+    /// The loss left the finite numbers.
+    Diverged {
+        /// The optimizer step at which it did.
+        step: usize,
+    },
+    /// The run could not be trained or evaluated.
+    Failed {
+        /// What went wrong, as a sentence.
+        why: String,
+    },
+}
+
+/// A trial with what was measured on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialResult {
+    /// The trial, exactly as it was asked for.
+    pub trial: Trial,
+    /// Validation curve as (optimizer step, mean cross-entropy per answer token in nats), by rising
+    /// step, from step 0 also where the trial continues another.
+    pub val_curve: Vec<(usize, f64)>,
+    /// Convergence time in optimizer steps; `None` where it is censored or was not looked for.
+    pub convergence: Option<f64>,
+    /// Why the convergence time is censored, as a sentence; `None` where it is not.
+    pub censored: Option<String>,
+    /// How the trial ended.
+    pub end: TrialEnd,
+    /// What the trial cost; for a continued trial the extra part only.
+    pub cost: Cost,
+}
+
+impl TrialResult {
+    /// The validation loss the trial ended with, in nats per answer token.
+    ///
+    /// `None` when the trial diverged or failed, when its curve is empty, or when the last loss is not
+    /// a finite number: such a trial is never chosen.
+    pub fn last_loss(&self) -> Option<f64> {
+        match self.end {
+            TrialEnd::Finished => {
+                self.val_curve.last().map(|&(_, loss)| loss).filter(|loss| loss.is_finite())
+            }
+            TrialEnd::Diverged { .. } | TrialEnd::Failed { .. } => None,
+        }
+    }
+
+    /// Why the trial has no last loss, as a sentence; `None` when it has one.
+    pub fn fault(&self) -> Option<String> {
+        match &self.end {
+            TrialEnd::Diverged { step } => Some(format!("the loss diverged at step {step}")),
+            TrialEnd::Failed { why } => Some(why.clone()),
+            TrialEnd::Finished if self.last_loss().is_some() => None,
+            TrialEnd::Finished => Some(match self.val_curve.last() {
+                None => "it was never evaluated".to_owned(),
+                Some((step, loss)) => format!("its validation loss at step {step} is {loss}"),
+            }),
+        }
+    }
+}
