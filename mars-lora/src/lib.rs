@@ -1,1 +1,36 @@
-//! mars-lora
+//! Multi-rank LoRA on [burn](https://burn.dev): many adapters of different ranks over one frozen base.
+//!
+//! A model keeps its linear layers as [`LoraLinear`]s, each with the index of a [`Site`]. The factors live
+//! outside of the model, in an [`AdapterStack`] that is handed to every forward pass, so the base weights are
+//! loaded once, carry no autodiff graph, and serve any number of adapters. burn 0.22 has no backend generic:
+//! the run-time [`Device`](burn::tensor::Device) of the tensors decides where all this happens.
+//!
+//! * [`ScaleConvention`], [`Targets`], [`AdapterConfig`]: what an adapter is
+//! * [`AdapterStack`], [`LoraLinear`]: the forward pass of K adapters at once
+//! * [`StackedAdamW`]: clipping, learning rates and moments of each adapter on its own
+//! * [`Adapter`]: one trained adapter on the host; [`peft`]: its Hugging Face PEFT files
+//! * [`Model`], [`Examples`]: what a model must offer to be trained by `mars-calib`
+mod adapter;
+mod config;
+mod error;
+mod init;
+mod layout;
+mod linear;
+mod model;
+mod optimizer;
+pub mod peft;
+mod scale;
+mod site;
+mod stack;
+mod target;
+
+pub use adapter::{Adapter, Factors};
+pub use config::AdapterConfig;
+pub use error::Error;
+pub use linear::LoraLinear;
+pub use model::{Examples, Model, PassFlops, TokenLosses};
+pub use optimizer::{AdamWConfig, LearningRates, Moments, StackedAdamW};
+pub use scale::ScaleConvention;
+pub use site::{Component, Site};
+pub use stack::AdapterStack;
+pub use target::Targets;

@@ -1,0 +1,76 @@
+//! What can go wrong in this crate.
+
+use std::path::PathBuf;
+
+/// An error of `mars-lora`; every message names the value and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A rank is larger than the smaller side of the layer that it adapts.
+    #[error("rank {rank} is larger than layer `{path}` allows ({max}): choose a rank of 1 to {max}")]
+    RankTooLarge {
+        /// Module path of the layer.
+        path: String,
+        /// The rank asked for.
+        rank: usize,
+        /// The largest useful rank, min(inputs, outputs).
+        max: usize,
+    },
+    /// No layer would be adapted.
+    #[error("no layer is adapted: {why}")]
+    NothingAdapted {
+        /// What was asked for and what exists.
+        why: String,
+    },
+    /// A module name that the model does not have.
+    #[error("the model has no module `{name}`: it has {known}")]
+    UnknownModule {
+        /// The name asked for.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// A target pattern that is not a regular expression.
+    #[error("target pattern `{pattern}` is not a regular expression: {why}")]
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+        /// The parser's message.
+        why: String,
+    },
+    /// A number outside its range.
+    #[error("{name} is {value}, expected {expected}")]
+    BadValue {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// The range.
+        expected: &'static str,
+    },
+    /// An adapter that does not fit the model.
+    #[error("the adapter does not fit the model: {why}")]
+    Mismatch {
+        /// The tensors or layers concerned.
+        why: String,
+    },
+    /// A file that could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's message.
+        source: std::io::Error,
+    },
+    /// A file whose content is not what it should be.
+    #[error("{path}: {why}")]
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// Field, what was found, what was expected.
+        why: String,
+    },
+    /// Examples could not be made into a batch.
+    #[error("{0}")]
+    Batch(String),
+}

@@ -1,0 +1,81 @@
+//! What a model must offer to be fine-tuned and searched.
+
+use crate::{AdapterStack, Component, Error, Site};
+use burn::tensor::{Device, Tensor};
+
+/// Cross-entropies of the answer tokens of a batch, adapter by adapter.
+#[derive(Clone, Debug)]
+pub struct TokenLosses {
+    /// Natural-log cross-entropy `[K, N]`; entries of weight 0 are padding.
+    pub losses: Tensor<2>,
+    /// 1 for an answer token, 0 for padding, `[K, N]`.
+    pub weights: Tensor<2>,
+    /// Whether the most probable token is the right one, 1 or 0, `[K, N]`; empty in training.
+    pub correct: Option<Tensor<2>>,
+    /// For each adapter, the number of answer tokens of each of its samples, in order.
+    pub tokens: Vec<Vec<usize>>,
+}
+
+impl TokenLosses {
+    /// Mean cross-entropy per answer token of each adapter, `[K]`.
+    ///
+    /// Rows are reduced on their own: a NaN stays with its adapter.
+    pub fn mean(&self) -> Tensor<1> {
+        let sums = (self.losses.clone() * self.weights.clone()).sum_dim(1);
+        (sums / self.weights.clone().sum_dim(1)).squeeze_dim(1)
+    }
+}
+
+/// Floating-point operations of one pass over a batch, for one adapter, base and adapter together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PassFlops {
+    /// Forward pass.
+    pub forward: f64,
+    /// Backward pass (activations through all that lies above an adapted layer; weights of adapters only).
+    pub backward: f64,
+}
+
+/// A frozen model with sites for adapters.
+pub trait Model: Sync {
+    /// A stacked batch: the samples of K adapters, adapter by adapter.
+    type Batch: Send;
+
+    /// The parts that can have ranks of their own.
+    fn components(&self) -> &[Component];
+
+    /// The layers that can be adapted, in the order of their indices.
+    fn sites(&self) -> &[Site];
+
+    /// Where the frozen weights are; without autodiff.
+    fn device(&self) -> Device;
+
+    /// Losses of the answer tokens. Tracked for a backward pass if the factors of `adapters` are.
+    /// `score` asks for [`TokenLosses::correct`] as well.
+    fn forward(&self, batch: &Self::Batch, adapters: &AdapterStack, score: bool) -> TokenLosses;
+
+    /// Operations of one pass of each adapter over its part of `batch`; `ranks[site]` are its ranks.
+    fn flops(&self, batch: &Self::Batch, ranks: &[Vec<usize>]) -> Vec<PassFlops>;
+}
+
+/// A list of examples that makes batches for a model.
+pub trait Examples: Sync {
+    /// The batch that the model takes.
+    type Batch: Send;
+
+    /// Number of examples.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The name of one example in the user's data.
+    fn id(&self, index: usize) -> String;
+
+    /// One batch for K adapters; `rows[k]` are the examples of adapter k, equally many for each.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] if an example cannot be read any more (its image vanished, say).
+    fn batch(&self, rows: &[Vec<usize>], device: &Device) -> Result<Self::Batch, Error>;
+}
