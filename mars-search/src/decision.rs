@@ -54,11 +54,12 @@ pub struct Candidate {
     pub outcome: Option<DecisionOutcome>,
     /// Balanced ranks before rounding, for modules where the formula gave a number.
     pub raw: BTreeMap<String, f64>,
-    /// Its furthest trial; `None` when it was never trained.
+    /// Its furthest trial with a usable loss, else the one it failed in; `None` when it never ran.
     pub trial: Option<u32>,
     /// Validation loss at the end of that trial, in nats per answer token.
     pub last_loss: Option<f64>,
-    /// The step at which it lost and was trained no further; `None` when it won or never ran.
+    /// The step at which it lost, or up to which it was to train when it diverged or failed; `None`
+    /// when it won or never ran.
     pub dropped_at: Option<usize>,
     /// What else is to be said: why it was left out, how it failed, what a law predicted.
     pub note: Option<String>,

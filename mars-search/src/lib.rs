@@ -5,19 +5,34 @@
 //! ([`Policy::tell`]) and ends with a [`Decision`]: the ranks, why, and which trial's adapter is the
 //! result. Everything here is numbers; no tensor, no file and no clock is touched.
 mod budget;
+mod contest;
 mod cost;
 mod decision;
 mod error;
+mod fixed;
+mod grid;
+mod halving;
+mod machine;
+mod measured;
 mod policy;
+mod random;
+mod records;
+mod regret;
+mod rungs;
 mod space;
+mod spec;
 mod trial;
 mod trial_result;
 
 pub use budget::{Budget, CalibrationPlan};
-pub use cost::{Cost, fine_tunes};
+pub use cost::{Cost, fine_tunes, run_cost, total_cost};
 pub use decision::{Candidate, Decision, DecisionOutcome, FittedLaws, LawPoint, ModuleLaw};
 pub use error::{Error, FailedTrial};
+pub use fixed::FixedRanks;
+pub use halving::halving_steps;
 pub use policy::Policy;
+pub use regret::{BestCell, GridCell, PolicySummary, RegretRow, RegretTable, Score, regret_table};
 pub use space::Space;
+pub use spec::PolicySpec;
 pub use trial::{Role, Trial};
 pub use trial_result::{TrialEnd, TrialResult};

@@ -1,0 +1,74 @@
+//! The ask/tell machine around a strategy: numbering, waiting, checking what is told.
+
+use crate::{
+    Decision, Error, Policy, Trial, TrialResult,
+    records::{Draft, Records},
+};
+
+/// What a strategy wants next.
+pub(crate) enum Step {
+    /// Results of these runs.
+    Ask(Vec<Draft>),
+    /// Nothing more.
+    Done(Decision),
+}
+
+/// A policy as a function of what is known so far. It may keep what it has computed, but the answer
+/// depends on the records only.
+pub(crate) trait Strategy: Send {
+    /// The policy's name with its settings.
+    fn name(&self) -> String;
+
+    /// The runs wanted next, or the decision.
+    fn step(&mut self, records: &Records) -> Result<Step, Error>;
+}
+
+/// A [`Policy`] that runs a [`Strategy`].
+pub(crate) struct Machine<S> {
+    strategy: S,
+    records: Records,
+    decision: Option<Decision>,
+}
+
+impl<S: Strategy> Machine<S> {
+    /// Takes the strategy to its first question.
+    pub(crate) fn start(strategy: S) -> Result<Self, Error> {
+        let mut machine = Self { strategy, records: Records::default(), decision: None };
+        machine.advance()?;
+        Ok(machine)
+    }
+
+    fn advance(&mut self) -> Result<(), Error> {
+        match self.strategy.step(&self.records)? {
+            Step::Ask(drafts) => self.records.post(drafts),
+            Step::Done(decision) => self.decision = Some(decision),
+        }
+        Ok(())
+    }
+}
+
+impl<S: Strategy> Policy for Machine<S> {
+    fn name(&self) -> String {
+        self.strategy.name()
+    }
+
+    fn ask(&mut self) -> Vec<Trial> {
+        self.records.open()
+    }
+
+    fn tell(&mut self, results: &[TrialResult]) -> Result<(), Error> {
+        self.records.take(results)?;
+        if results.is_empty() || !self.records.open().is_empty() {
+            return Ok(());
+        }
+        self.advance()
+    }
+
+    fn decision(&self) -> Option<Decision> {
+        self.decision.clone()
+    }
+
+    fn results(&self) -> Vec<TrialResult> {
+        self.records.results().cloned().collect()
+    }
+}

@@ -1,0 +1,158 @@
+//! Names of policies, as given on a command line: parsed, printed, and made into policies.
+
+use crate::{
+    Budget, Error, Policy, Space,
+    fixed::{self, FixedRanks},
+    grid,
+    halving::{self, ETA},
+    random,
+};
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+const ACCEPTED: &str = "`fixed:8x16` (ranks in the order of the modules, ve x llm), `fixed:ve=8,llm=16`, \
+    `grid`, `halving` or `halving:ETA` (ETA 2 to 4), `random:TRIALS`";
+
+/// A policy with its settings, not yet started.
+///
+/// Text and value convert both ways ([`FromStr`], [`fmt::Display`]; serialised as text).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
+pub enum PolicySpec {
+    /// One fine-tune at given ranks.
+    Fixed(FixedRanks),
+    /// The full grid at the full budget.
+    Grid,
+    /// Random tuples of the grid at the full budget.
+    Random {
+        /// How many, at least 1.
+        trials: usize,
+    },
+    /// Successive halving over the grid.
+    Halving {
+        /// One candidate in `eta` is kept at each rung; 2 to 4, default 2.
+        eta: usize,
+    },
+}
+
+impl PolicySpec {
+    /// Starts the policy.
+    ///
+    /// # Errors
+    /// [`Error::Space`] or [`Error::Budget`] when it cannot run on these; [`Error::PolicyName`] when a
+    /// setting is out of its range.
+    pub fn build(&self, space: &Space, budget: &Budget) -> Result<Box<dyn Policy>, Error> {
+        space.check()?;
+        budget.check()?;
+        // A value made in code obeys the rules of the text.
+        let _: Self = self.to_string().parse()?;
+        let name = self.to_string();
+        Ok(match self {
+            Self::Fixed(ranks) => Box::new(fixed::start(name, space, budget, ranks)?),
+            Self::Grid => Box::new(grid::start(name, space, budget)?),
+            Self::Random { trials } => Box::new(random::start(name, space, budget, *trials)?),
+            Self::Halving { eta } => Box::new(halving::start(name, space, budget, *eta)?),
+        })
+    }
+
+    /// Parses a comma-separated list of policies; `fixed:ve=8,llm=16` within it stays one policy.
+    ///
+    /// # Errors
+    /// [`Error::PolicyName`] for the first that is not understood, or for an empty list.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, Error> {
+        let mut names: Vec<String> = Vec::new();
+        for part in text.split(',') {
+            match names.last_mut() {
+                // `llm=16` on its own carries on the named ranks before it.
+                Some(before) if part.contains('=') && !part.contains(':') && before.contains('=') => {
+                    *before += &format!(",{part}");
+                }
+                _ => names.push(part.to_owned()),
+            }
+        }
+        names.iter().map(|name| name.parse()).collect()
+    }
+}
+
+impl FromStr for PolicySpec {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let text = text.trim();
+        let refuse =
+            |why: &str| Error::PolicyName { given: text.to_owned(), why: why.to_owned(), accepted: ACCEPTED };
+        let (name, setting) = match text.split_once(':') {
+            Some((name, setting)) => (name.trim(), Some(setting.trim())),
+            None => (text, None),
+        };
+        match (name, setting) {
+            ("fixed", Some(ranks)) => Ok(Self::Fixed(parse_ranks(ranks).map_err(|why| refuse(&why))?)),
+            ("fixed", None) => Err(refuse("the ranks are missing")),
+            ("grid", None) => Ok(Self::Grid),
+            ("halving", None) => Ok(Self::Halving { eta: 2 }),
+            ("halving", Some(eta)) => match eta.parse() {
+                Ok(eta) if ETA.contains(&eta) => Ok(Self::Halving { eta }),
+                _ => Err(refuse("eta is not 2, 3 or 4")),
+            },
+            ("random", Some(trials)) => match trials.parse() {
+                Ok(trials) if trials > 0 => Ok(Self::Random { trials }),
+                _ => Err(refuse("the number of trials is not a whole number >= 1")),
+            },
+            ("random", None) => Err(refuse("the number of trials is missing")),
+            ("grid", Some(_)) => Err(refuse("it takes no settings")),
+            _ => Err(refuse("there is no such policy")),
+        }
+    }
+}
+
+/// `8x16`, `8` or `ve=8,llm=16`.
+fn parse_ranks(text: &str) -> Result<FixedRanks, String> {
+    let rank = |text: &str| text.trim().parse::<usize>().map_err(|_| format!("`{text}` is not a rank"));
+    if !text.contains('=') {
+        return text.split('x').map(rank).collect::<Result<_, _>>().map(FixedRanks::Positional);
+    }
+    let mut pairs: Vec<(&str, usize)> = Vec::new();
+    for part in text.split(',') {
+        let (module, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is not module=rank"))?;
+        let module = module.trim();
+        if module.is_empty() || pairs.iter().any(|(other, _)| *other == module) {
+            return Err(format!("module `{module}` is empty or named twice"));
+        }
+        pairs.push((module, rank(value)?));
+    }
+    if pairs.iter().all(|(_, rank)| *rank == 0) {
+        return Err("ranks of 0 adapt no module".to_owned());
+    }
+    Ok(FixedRanks::Named(pairs.into_iter().collect()))
+}
+
+impl fmt::Display for PolicySpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(FixedRanks::Positional(ranks)) => {
+                let ranks: Vec<_> = ranks.iter().map(ToString::to_string).collect();
+                write!(f, "fixed:{}", ranks.join("x"))
+            }
+            Self::Fixed(FixedRanks::Named(ranks)) => write!(f, "fixed:{ranks}"),
+            Self::Grid => f.write_str("grid"),
+            Self::Random { trials } => write!(f, "random:{trials}"),
+            Self::Halving { eta: 2 } => f.write_str("halving"),
+            Self::Halving { eta } => write!(f, "halving:{eta}"),
+        }
+    }
+}
+
+impl TryFrom<String> for PolicySpec {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<PolicySpec> for String {
+    fn from(spec: PolicySpec) -> Self {
+        spec.to_string()
+    }
+}

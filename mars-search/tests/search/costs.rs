@@ -1,0 +1,35 @@
+//! Cost accounting identities.
+
+use crate::kit::{Task, budget, play, space, ve_llm};
+use mars_search::{Cost, fine_tunes, run_cost, total_cost};
+
+#[test]
+fn a_continued_run_costs_what_it_costs_straight() {
+    let task = Task::new(|ranks, _| 1.0 / ranks.get("llm") as f64 + 1.0 / ranks.get("ve") as f64);
+    let raced = play("halving", &space(), &budget(), &task).unwrap();
+    let straight = play("fixed:64x64", &space(), &budget(), &task).unwrap();
+    assert_eq!(raced.decision.ranks, ve_llm(64, 64));
+    assert_eq!(run_cost(&raced.results, raced.decision.trial), total_cost(&straight.results));
+    let unit = run_cost(&raced.results, raced.decision.trial);
+    assert_eq!(fine_tunes(&unit, &unit), Some(1.0));
+    // The grid's sixteen runs are sixteen fine-tunes.
+    let grid = play("grid", &space(), &budget(), &task).unwrap();
+    assert_eq!(fine_tunes(&total_cost(&grid.results), &unit), Some(16.0));
+}
+
+#[test]
+fn a_sum_does_not_depend_on_how_it_is_parted() {
+    let cost = |n: f64| Cost { flops: n, eval_flops: 2.0 * n, wall_s: 4.0 * n };
+    let all: Cost = [cost(1.0), cost(2.0), cost(5.0)].iter().sum();
+    assert_eq!(all, cost(8.0));
+    assert_eq!(cost(1.0) + cost(2.0) + cost(5.0), all);
+    assert_eq!(all.total_flops(), 24.0);
+    assert_eq!(Cost::default() + all, all);
+}
+
+#[test]
+fn without_a_unit_there_is_no_ratio() {
+    assert_eq!(fine_tunes(&Cost::default(), &Cost::default()), None);
+    assert_eq!(fine_tunes(&Cost::default(), &Cost { flops: f64::NAN, ..Cost::default() }), None);
+    assert_eq!(run_cost(&[], 3), Cost::default());
+}

@@ -1,0 +1,68 @@
+//! What a policy takes and refuses to be told.
+
+use crate::kit::{Task, budget, space};
+use mars_search::{Error, Policy, PolicySpec, TrialResult};
+
+fn started() -> (Box<dyn Policy>, Vec<TrialResult>) {
+    let mut policy = PolicySpec::Grid.build(&space(), &budget()).unwrap();
+    let task = Task::new(|_, _| 1.0);
+    let results = policy.ask().iter().map(|trial| task.train(trial, 0, 16)).collect();
+    (policy, results)
+}
+
+#[test]
+fn a_told_trial_is_no_longer_asked_for() {
+    let (mut policy, results) = started();
+    policy.tell(&results[..5]).unwrap();
+    let open: Vec<_> = results[5..].iter().map(|result| result.trial.clone()).collect();
+    assert_eq!(policy.ask(), open);
+    assert!(policy.decision().is_none());
+    policy.tell(&[]).unwrap();
+    policy.tell(&results[5..]).unwrap();
+    assert!(policy.ask().is_empty() && policy.decision().is_some());
+}
+
+#[test]
+fn what_does_not_belong_is_refused_whole() {
+    let (mut policy, results) = started();
+    let mut unknown = results.clone();
+    unknown[3].trial.id = 99;
+    assert!(matches!(policy.tell(&unknown), Err(Error::UnknownTrial { id: 99 })));
+    let mut other = results.clone();
+    other[3].trial.samples = 7;
+    assert!(matches!(policy.tell(&other), Err(Error::TrialMismatch { id: 3 })));
+    let twice = [results[2].clone(), results[2].clone()];
+    assert!(matches!(policy.tell(&twice), Err(Error::ToldTwice { id: 2 })));
+    assert!(policy.results().is_empty(), "nothing of a refused call is kept");
+    policy.tell(&results[..2]).unwrap();
+    assert!(matches!(policy.tell(&results), Err(Error::ToldTwice { id: 0 })));
+    policy.tell(&results[2..]).unwrap();
+    assert!(policy.decision().is_some());
+}
+
+#[test]
+fn spaces_and_budgets_that_cannot_be_searched_are_refused() {
+    let build = |change: fn(&mut mars_search::Space, &mut mars_search::Budget)| {
+        let (mut space, mut budget) = (space(), budget());
+        change(&mut space, &mut budget);
+        PolicySpec::Grid.build(&space, &budget).map(|_| ()).unwrap_err().to_string()
+    };
+    assert!(build(|space, _| space.modules.clear()).contains("no module"));
+    assert!(build(|space, _| space.modules.push("ve".to_owned())).contains("`ve` is named twice"));
+    assert!(build(|space, _| space.reference = "audio".to_owned()).contains("`audio` is not one of ve, llm"));
+    assert!(
+        build(|space, _| {
+            space.candidates.remove("ve");
+        })
+        .contains("candidate ranks of `ve` are []")
+    );
+    assert!(build(|space, _| space.candidates.get_mut("llm").unwrap().push(0)).contains("`llm`"));
+    assert!(build(|space, _| space.default_rank = 0).contains("default rank"));
+    assert!(build(|_, budget| budget.steps = 0).contains("steps = 0"));
+    assert!(build(|_, budget| budget.samples = 0).contains("samples = 0"));
+    assert!(build(|_, budget| budget.batch = 0).contains("batch = 0"));
+    assert!(
+        build(|space, _| space.candidates.values_mut().for_each(|r| *r = (1..300).collect()))
+            .contains("65536")
+    );
+}

@@ -1,0 +1,9 @@
+//! Policies on simulated tasks: planted laws and curves instead of training.
+#![allow(clippy::unwrap_used)]
+
+mod contests;
+mod costs;
+mod kit;
+mod machine;
+mod names;
+mod regret;
