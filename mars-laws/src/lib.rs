@@ -1,4 +1,36 @@
 //! Scaling laws for LoRA ranks: observations in, fitted laws with intervals out.
+mod balance;
+mod bootstrap;
+mod error;
+mod fit;
+mod fit_law_c;
+mod fit_law_p;
+mod goodness;
+mod interval;
+mod law;
+mod law_c;
+mod law_p;
+mod loss;
+mod observation;
+mod outcome;
+mod power;
+mod profile;
 mod ranks;
+mod solve;
 
+pub use balance::{BalanceOptions, BalancedRank, balance, balance_laws, solve_rank};
+pub use bootstrap::{Bootstrap, BootstrapOptions, Resampling, bootstrap};
+pub use error::Error;
+pub use fit::{Fit, FitOptions, Reason, fit};
+pub use fit_law_c::{LawCFit, LawCOptions, Offset, fit_law_c, fit_law_c_all};
+pub use fit_law_p::{LawPFit, LawPOptions, fit_law_p};
+pub use goodness::Goodness;
+pub use interval::{Interval, IntervalKind};
+pub use law::{Domain, Law, Parameter, Point};
+pub use law_c::{LawC, LawCForm};
+pub use law_p::{Form, LawPForm};
+pub use loss::{Loss, Residuals};
+pub use observation::{ConvergenceObservation, PerformanceObservation};
+pub use outcome::{FallbackReason, Outcome};
+pub use power::PowerLaw;
 pub use ranks::Ranks;

@@ -1,0 +1,96 @@
+//! What can go wrong in this crate, with the value at fault and what to do about it.
+
+/// Every error of `mars-laws`.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Fewer observations than the law has parameters.
+    #[error(
+        "{law}: {found} observation(s) for {needed} parameters; measure at least {needed} \
+         different (rank, size) points or choose a form with fewer parameters"
+    )]
+    TooFewObservations {
+        /// The law that was to be fitted.
+        law: String,
+        /// Least number of observations.
+        needed: usize,
+        /// Number of observations given.
+        found: usize,
+    },
+    /// An observation holds a value no law can use (not finite, zero, negative).
+    #[error("observation {index}: {field} is {value}, but must be {allowed}; correct or drop it")]
+    BadObservation {
+        /// Position in the slice given, from 0.
+        index: usize,
+        /// The field at fault.
+        field: String,
+        /// Its value.
+        value: String,
+        /// The values that would do.
+        allowed: &'static str,
+    },
+    /// Observations measured under different conventions were given to one fit.
+    #[error(
+        "observation {index} was measured under convention `{other}`, the ones before under `{first}`; \
+         times and losses of different LoRA scales, learning rates or targets are not comparable: fit them apart"
+    )]
+    MixedConventions {
+        /// Convention of the first observation.
+        first: String,
+        /// The one that differs.
+        other: String,
+        /// Position of the one that differs, from 0.
+        index: usize,
+    },
+    /// Observations of different modules were given to the fit of one module.
+    #[error(
+        "observation {index} is of module `{other}`, the ones before of `{first}`; fit each module by itself"
+    )]
+    MixedModules {
+        /// Module of the first observation.
+        first: String,
+        /// The one that differs.
+        other: String,
+        /// Position of the one that differs, from 0.
+        index: usize,
+    },
+    /// A module that is adapted in some observations is missing from one.
+    #[error(
+        "observation {index} has no rank for module `{module}`, which other observations adapt; \
+         Law-P needs a rank >= 1 of every module in every observation"
+    )]
+    MissingRank {
+        /// Position in the slice given, from 0.
+        index: usize,
+        /// The module without a rank.
+        module: String,
+    },
+    /// An option is out of its range.
+    #[error("option `{name}` is {value}, but must be {allowed}")]
+    BadOption {
+        /// Name of the option.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// The values that would do.
+        allowed: &'static str,
+    },
+    /// No start led to finite parameters.
+    #[error("{law}: none of {starts} start(s) led to finite parameters; check the data or give other starts")]
+    NoFit {
+        /// The law that was to be fitted.
+        law: String,
+        /// Number of starts tried.
+        starts: usize,
+    },
+    /// A table could not be read.
+    #[error("line {line}, column {column}: {message}")]
+    Csv {
+        /// Line in the file, from 1.
+        line: u64,
+        /// Column (field) in the line, from 1.
+        column: usize,
+        /// What was found there and what was expected.
+        message: String,
+    },
+}

@@ -1,0 +1,65 @@
+//! How a balanced rank came about.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How a balanced rank came about.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The closed form gave a rank within the candidates' range; it was rounded to the nearest.
+    Solved,
+    /// The closed form gave a finite rank outside that range.
+    Clamped {
+        /// The rank it gave.
+        raw: f64,
+        /// The end of the range taken instead.
+        to: usize,
+    },
+    /// The closed form was not used; the default rank was.
+    Fallback(FallbackReason),
+}
+
+/// Why a closed form was not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FallbackReason {
+    /// The bracket is 0 or negative, so that its root is 0 or complex: the time asked for is below the offset.
+    NonPositiveBracket,
+    /// A parameter, a rank, a size or the solution is not a finite number.
+    NotFinite,
+    /// The fits leave the rank open: it is a number without meaning.
+    IllConditioned,
+}
+
+impl Outcome {
+    /// `solved`, `clamped` or `fallback`
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Solved => "solved",
+            Self::Clamped { .. } => "clamped",
+            Self::Fallback(_) => "fallback",
+        }
+    }
+}
+
+/// `solved`, `clamped (raw 83.2 to 64)`, `fallback (ill-conditioned)`
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Solved => write!(f, "solved"),
+            Self::Clamped { raw, to } => write!(f, "clamped (raw {raw:.3} to {to})"),
+            Self::Fallback(reason) => write!(f, "fallback ({reason})"),
+        }
+    }
+}
+
+impl fmt::Display for FallbackReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NonPositiveBracket => "no positive bracket",
+            Self::NotFinite => "not finite",
+            Self::IllConditioned => "ill-conditioned",
+        })
+    }
+}

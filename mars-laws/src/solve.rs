@@ -1,0 +1,185 @@
+//! One least-squares search: Levenberg-Marquardt from one start, or the closed form.
+
+use crate::{
+    Loss, Residuals,
+    law::{Domain, Law, Point},
+};
+use levenberg_marquardt::{LeastSquaresProblem, LevenbergMarquardt, TerminationReason};
+use nalgebra::{DMatrix, DVector, Dyn, storage::Owned};
+
+/// A residual that no real fit reaches: a step to where the law is not finite is refused, not fatal.
+const REFUSED: f64 = 1e100;
+
+/// What is fitted: the inputs stay, values and weights may be redrawn.
+pub(crate) struct Data<'a> {
+    pub(crate) points: &'a [Point],
+    /// Values in the space of the residuals.
+    pub(crate) targets: Vec<f64>,
+    /// Square roots of the weights; 0 leaves a point out.
+    pub(crate) roots: Vec<f64>,
+}
+
+impl<'a> Data<'a> {
+    pub(crate) fn new(points: &'a [Point], residuals: Residuals) -> Self {
+        Self {
+            points,
+            targets: points.iter().map(|p| residuals.of(p.value)).collect(),
+            roots: points.iter().map(|p| p.weight.sqrt()).collect(),
+        }
+    }
+}
+
+impl Residuals {
+    /// A value in this space.
+    pub(crate) fn of(self, value: f64) -> f64 {
+        match self {
+            Self::Linear => value,
+            Self::Log => value.ln(),
+        }
+    }
+
+    /// d coordinate / d value.
+    pub(crate) fn slope(self, value: f64) -> f64 {
+        match self {
+            Self::Linear => 1.0,
+            Self::Log => 1.0 / value,
+        }
+    }
+}
+
+/// Where a search ended.
+pub(crate) struct Solution {
+    pub(crate) parameters: Vec<f64>,
+    /// Sum of weight * 2 rho(residual); the weighted sum of squares for the plain loss.
+    pub(crate) cost: f64,
+    pub(crate) evaluations: usize,
+    /// Whether it ended by a criterion of convergence, not by its budget.
+    pub(crate) converged: bool,
+}
+
+/// What a search is told.
+#[derive(Clone, Copy)]
+pub(crate) struct Search {
+    pub(crate) residuals: Residuals,
+    pub(crate) loss: Loss,
+    pub(crate) patience: usize,
+}
+
+struct Problem<'a, L: ?Sized> {
+    law: &'a L,
+    data: &'a Data<'a>,
+    search: Search,
+    domains: &'a [Domain],
+    free: DVector<f64>,
+    values: Vec<f64>,
+}
+
+impl<L: Law + ?Sized> LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_, L> {
+    type ParameterStorage = Owned<f64, Dyn>;
+    type ResidualStorage = Owned<f64, Dyn>;
+    type JacobianStorage = Owned<f64, Dyn, Dyn>;
+
+    fn set_params(&mut self, free: &DVector<f64>) {
+        self.free.copy_from(free);
+        for ((value, domain), free) in self.values.iter_mut().zip(self.domains).zip(free.iter()) {
+            *value = domain.value(*free);
+        }
+    }
+
+    fn params(&self) -> DVector<f64> {
+        self.free.clone()
+    }
+
+    fn residuals(&self) -> Option<DVector<f64>> {
+        let Data { points, targets, roots } = self.data;
+        Some(DVector::from_fn(points.len(), |i, _| {
+            let predicted = self.search.residuals.of(self.law.predict(&self.values, &points[i].input));
+            let (pseudo, _) = self.search.loss.pseudo(predicted - targets[i]);
+            if pseudo.is_finite() { pseudo * roots[i] } else { REFUSED }
+        }))
+    }
+
+    fn jacobian(&self) -> Option<DMatrix<f64>> {
+        let Data { points, targets, roots } = self.data;
+        let mut jacobian = DMatrix::zeros(points.len(), self.values.len());
+        let mut row = vec![0.0; self.values.len()];
+        for (i, point) in points.iter().enumerate().filter(|(i, _)| roots[*i] > 0.0) {
+            let value = self.law.predict(&self.values, &point.input);
+            self.law.gradient(&self.values, &point.input, &mut row);
+            let (_, slope) = self.search.loss.pseudo(self.search.residuals.of(value) - targets[i]);
+            let scale = slope * self.search.residuals.slope(value) * roots[i];
+            for (j, (entry, domain)) in row.iter().zip(self.domains).enumerate() {
+                let derivative = entry * domain.slope(self.values[j]) * scale;
+                jacobian[(i, j)] = if derivative.is_finite() { derivative } else { 0.0 };
+            }
+        }
+        Some(jacobian)
+    }
+}
+
+/// Levenberg-Marquardt from `start` (in the law's own parameters); `None` if it leads nowhere finite.
+pub(crate) fn descend<L: Law + ?Sized>(
+    law: &L,
+    domains: &[Domain],
+    data: &Data<'_>,
+    search: Search,
+    start: &[f64],
+) -> Option<Solution> {
+    let free = DVector::from_iterator(start.len(), start.iter().zip(domains).map(|(v, d)| d.free(*v)));
+    let mut problem = Problem { law, data, search, domains, free: free.clone(), values: start.to_vec() };
+    problem.set_params(&free);
+    let (problem, report) = LevenbergMarquardt::new().with_patience(search.patience).minimize(problem);
+    let cost = 2.0 * report.objective_function;
+    let finite = problem.values.iter().all(|v| v.is_finite()) && cost < REFUSED;
+    let converged = report.termination.was_successful()
+        || matches!(report.termination, TerminationReason::NoImprovementPossible(_));
+    finite.then_some(Solution {
+        parameters: problem.values,
+        cost,
+        evaluations: report.number_of_evaluations,
+        converged,
+    })
+}
+
+/// Weighted linear least squares on logarithms, for laws that allow it; least norm if the data leave freedom.
+pub(crate) fn closed_form<L: Law + ?Sized>(law: &L, domains: &[Domain], data: &Data<'_>) -> Option<Solution> {
+    let rows: Vec<Vec<f64>> = data.points.iter().map(|p| law.log_linear(&p.input)).collect::<Option<_>>()?;
+    let coefficients = least_squares(&rows, &data.targets, &data.roots)?;
+    let cost = rows
+        .iter()
+        .zip(&data.targets)
+        .zip(&data.roots)
+        .map(|((row, target), root)| {
+            let predicted: f64 = row.iter().zip(&coefficients).map(|(x, c)| x * c).sum();
+            ((predicted - target) * root).powi(2)
+        })
+        .sum();
+    let parameters: Vec<f64> = coefficients.iter().zip(domains).map(|(c, d)| d.value(*c)).collect();
+    parameters.iter().all(|p| p.is_finite()).then_some(Solution {
+        parameters,
+        cost,
+        evaluations: 1,
+        converged: true,
+    })
+}
+
+/// Coefficients that minimise sum root^2 (row . c - target)^2, of least norm after scaling the columns.
+pub(crate) fn least_squares(rows: &[Vec<f64>], targets: &[f64], roots: &[f64]) -> Option<Vec<f64>> {
+    let width = rows.first()?.len();
+    let mut matrix = DMatrix::from_fn(rows.len(), width, |i, j| rows[i][j] * roots[i]);
+    let scales: Vec<f64> = matrix
+        .column_iter_mut()
+        .map(|mut column| {
+            let norm = column.norm();
+            let norm = if norm > 0.0 { norm } else { 1.0 };
+            column /= norm;
+            norm
+        })
+        .collect();
+    let target = DVector::from_fn(rows.len(), |i, _| targets[i] * roots[i]);
+    if matrix.iter().chain(target.iter()).any(|v| !v.is_finite()) {
+        return None;
+    }
+    let solution = matrix.svd(true, true).solve(&target, 1e-12).ok()?;
+    Some(solution.iter().zip(&scales).map(|(c, s)| c / s).collect())
+}
