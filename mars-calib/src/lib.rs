@@ -5,15 +5,32 @@
 //! | [`spec`] | one training run, everything that determines its result, and its content hash |
 //! | [`record`] | what a run left behind: curves, counts, cost and how it ended |
 //! | [`trainer`] | the seam between those who ask for runs and those who do them |
+//! | [`campaign`] | the directory in which finished runs survive kills |
+//! | [`checkpoint`] | states of unfinished runs, from which a trainer continues |
+//! | [`convergence`] | definitions of the convergence time of a module |
+//! | [`order`] | nested subsets and batch order as a function of seed and position |
 //! | [`scale`], [`optim`] | LoRA scale convention; optimizer and learning-rate schedule |
+//! | [`command`] | a trainer that runs any external command |
+//! | [`fake`] | a trainer without a model, for tests |
+pub mod campaign;
+pub mod checkpoint;
+pub mod command;
+pub mod convergence;
 mod error;
+pub mod fake;
 pub mod optim;
+pub mod order;
 pub mod record;
 pub mod scale;
 pub mod spec;
 pub mod trainer;
 
+pub use campaign::{Campaign, OnChange, Settings};
+pub use checkpoint::{Checkpoint, CheckpointStore, DirectoryCheckpoints, MemoryCheckpoints};
+pub use command::CommandTrainer;
+pub use convergence::{AloneVal, Convergence, ConvergenceRule};
 pub use error::Error;
+pub use fake::FakeTrainer;
 pub use optim::OptimSpec;
 pub use record::{CurvePoint, RunEnd, RunRecord};
 pub use scale::ScaleConvention;

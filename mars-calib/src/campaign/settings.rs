@@ -1,0 +1,106 @@
+//! What a campaign was started with (`campaign.toml`): resolved configuration, fingerprints, version.
+
+use super::files;
+use crate::Error;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+};
+use toml::{Table, Value};
+
+const FILE: &str = "campaign.toml";
+
+/// What a campaign was started with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// The resolved configuration, as the caller wants to find it again.
+    pub config: Table,
+    /// Digests of what run specs do not name, by what they are of: `model`, `train`, `targets`, ...
+    pub fingerprints: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// One digest of all fingerprints, part of the id of every run of the campaign.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = blake3::Hasher::new();
+        for (of, digest) in &self.fingerprints {
+            hash.update(format!("{}:{of}={}:{digest};", of.len(), digest.len()).as_bytes());
+        }
+        hash.finalize().to_hex()[..16].to_owned()
+    }
+
+    /// What differs, one line for each key: `key: old -> new`.
+    pub fn changes(&self, new: &Self) -> Vec<String> {
+        let flat = |settings: &Self| {
+            let mut all = BTreeMap::new();
+            flatten("", &settings.config, &mut all);
+            for (of, digest) in &settings.fingerprints {
+                all.insert(format!("fingerprint of {of}"), digest.clone());
+            }
+            all
+        };
+        let (old, new) = (flat(self), flat(new));
+        let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+        let value = |from: &BTreeMap<String, String>, key: &String| {
+            from.get(key).cloned().unwrap_or("not set".into())
+        };
+        keys.into_iter()
+            .filter(|key| old.get(*key) != new.get(*key))
+            .map(|key| format!("  {key}: {} -> {}", value(&old, key), value(&new, key)))
+            .collect()
+    }
+
+    /// The settings of the campaign in `directory`; `None` if there is none yet.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when the file is there but is not what this crate writes.
+    pub fn read(directory: &Path) -> Result<Option<Self>, Error> {
+        let path = directory.join(FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::io("read", &path)(source)),
+        };
+        let corrupt = |why: &str| Error::Corrupt {
+            path: path.clone(),
+            why: format!("{why}; restore the file, or use another directory"),
+        };
+        let mut table: Table = text.parse().map_err(|e: toml::de::Error| corrupt(e.message()))?;
+        let mut section = |name: &str| match table.remove(name) {
+            Some(Value::Table(section)) => Ok(section),
+            _ => Err(corrupt(&format!("there is no [{name}] section"))),
+        };
+        let config = section("config")?;
+        let fingerprints = section("fingerprints")?
+            .into_iter()
+            .map(|(of, digest)| match digest {
+                Value::String(digest) => Ok((of, digest)),
+                other => Err(corrupt(&format!("fingerprint `{of}` is {other}, not a string"))),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Some(Self { config, fingerprints }))
+    }
+
+    pub(super) fn write(&self, directory: &Path) -> Result<(), Error> {
+        let mut all = Table::new();
+        let version = Value::from(env!("CARGO_PKG_VERSION"));
+        all.insert("campaign".into(), Value::Table(Table::from_iter([("version".to_owned(), version)])));
+        let digests = self.fingerprints.iter().map(|(of, digest)| (of.clone(), Value::from(digest.as_str())));
+        all.insert("fingerprints".into(), Value::Table(digests.collect()));
+        all.insert("config".into(), Value::Table(self.config.clone()));
+        files::write(&directory.join(FILE), all.to_string().as_bytes())
+    }
+}
+
+fn flatten(prefix: &str, table: &Table, into: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Table(inner) => flatten(&key, inner, into),
+            value => {
+                into.insert(key, value.to_string());
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! States of unfinished runs, from which a trainer continues.
+//!
+//! A state belongs to a lineage (a spec without its number of steps) and a step, so that a longer run
+//! continues from an earlier rung and a killed run from its last checkpoint, by the same rule.
+
+use crate::{Error, RunId, campaign::files};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// The files of one state, by name.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// A state and the step it was taken at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Optimizer steps done.
+    pub step: usize,
+    /// The state.
+    pub files: Files,
+}
+
+/// Keeps states of runs.
+pub trait CheckpointStore: Send {
+    /// Keeps `files` as the state of `lineage` ([`RunSpec::lineage`](crate::RunSpec::lineage)) after
+    /// `step` steps; all of it or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be written, [`Error::Corrupt`] for a file name with a path in it.
+    fn save(&mut self, lineage: &RunId, step: usize, files: &Files) -> Result<(), Error>;
+
+    /// The latest readable state of `lineage` at or below `step`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the store cannot be read; a damaged state is passed over.
+    fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error>;
+
+    /// Forgets the states of `lineage` at steps other than `keep`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when they cannot be removed.
+    fn prune(&mut self, lineage: &RunId, keep: &[usize]) -> Result<(), Error>;
+}
+
+/// Checkpoints in memory, for tests and throw-away runs.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryCheckpoints(BTreeMap<(RunId, usize), Files>);
+
+impl CheckpointStore for MemoryCheckpoints {
+    fn save(&mut self, lineage: &RunId, step: usize, files: &Files) -> Result<(), Error> {
+        self.0.insert((lineage.clone(), step), files.clone());
+        Ok(())
+    }
+
+    fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error> {
+        let latest = self.0.range((lineage.clone(), 0)..=(lineage.clone(), step)).next_back();
+        Ok(latest.map(|((_, step), files)| Checkpoint { step: *step, files: files.clone() }))
+    }
+
+    fn prune(&mut self, lineage: &RunId, keep: &[usize]) -> Result<(), Error> {
+        self.0.retain(|(of, step), _| of != lineage || keep.contains(step));
+        Ok(())
+    }
+}
+
+/// Checkpoints in a directory: `<lineage>/step-<n>/`, each complete with a manifest of checksums.
+#[derive(Clone, Debug)]
+pub struct DirectoryCheckpoints(PathBuf);
+
+const MANIFEST: &str = "manifest.json";
+
+impl DirectoryCheckpoints {
+    /// A store in `directory`, which is made when first needed.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self(directory.into())
+    }
+
+    fn place(&self, lineage: &RunId, step: usize) -> PathBuf {
+        self.0.join(lineage.as_str()).join(format!("step-{step}"))
+    }
+
+    /// The steps at which there are states of `lineage`, ascending.
+    fn steps(&self, lineage: &RunId) -> Result<Vec<usize>, Error> {
+        let step = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok();
+        let mut steps: Vec<usize> =
+            files::list(&self.0.join(lineage.as_str()))?.iter().filter_map(step).collect();
+        steps.sort_unstable();
+        Ok(steps)
+    }
+}
+
+impl CheckpointStore for DirectoryCheckpoints {
+    fn save(&mut self, lineage: &RunId, step: usize, content: &Files) -> Result<(), Error> {
+        let place = self.place(lineage, step);
+        if let Some(bad) = content.keys().find(|name| !is_plain(name)) {
+            return Err(Error::Corrupt {
+                path: place,
+                why: format!("`{bad}` cannot name a checkpoint file"),
+            });
+        }
+        let parent = self.0.join(lineage.as_str());
+        if read(&place).is_some() {
+            return Ok(()); // the same state: a run is a function of its spec
+        }
+        files::make_directory(&parent)?;
+        files::remove_stale(&parent)?;
+        let temporary = files::beside(&place);
+        let write = || -> io::Result<()> {
+            fs::create_dir(&temporary)?;
+            let manifest: BTreeMap<&str, String> =
+                content.iter().map(|(name, bytes)| (name.as_str(), checksum(bytes))).collect();
+            let manifest = serde_json::to_vec(&manifest)?;
+            let all =
+                content.iter().map(|(name, bytes)| (name.as_str(), bytes)).chain([(MANIFEST, &manifest)]);
+            for (name, bytes) in all {
+                let mut file = File::create(temporary.join(name))?;
+                file.write_all(bytes)?;
+                file.sync_all()?;
+            }
+            files::sync_directory(&temporary)?;
+            if place.exists() {
+                fs::remove_dir_all(&place)?; // damaged, see above; a directory cannot be renamed over
+            }
+            fs::rename(&temporary, &place)?;
+            files::sync_directory(&parent)
+        };
+        write().map_err(|source| {
+            let _ = fs::remove_dir_all(&temporary);
+            Error::io("write the checkpoint", &place)(source)
+        })
+    }
+
+    fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error> {
+        let candidates = self.steps(lineage)?.into_iter().rev().filter(|at| *at <= step);
+        Ok(candidates
+            .filter_map(|step| Some(Checkpoint { step, files: read(&self.place(lineage, step))? }))
+            .next())
+    }
+
+    fn prune(&mut self, lineage: &RunId, keep: &[usize]) -> Result<(), Error> {
+        for step in self.steps(lineage)?.into_iter().filter(|step| !keep.contains(step)) {
+            let place = self.place(lineage, step);
+            fs::remove_dir_all(&place).map_err(Error::io("remove", &place))?;
+        }
+        Ok(())
+    }
+}
+
+/// The files of a state; `None` if any is missing or damaged.
+fn read(place: &Path) -> Option<Files> {
+    let manifest = fs::read(place.join(MANIFEST)).ok()?;
+    let manifest: BTreeMap<String, String> = serde_json::from_slice(&manifest).ok()?;
+    let file = |(name, sum): (String, String)| {
+        let bytes = is_plain(&name).then(|| fs::read(place.join(&name)).ok()).flatten()?;
+        (checksum(&bytes) == sum).then_some((name, bytes))
+    };
+    manifest.into_iter().map(file).collect()
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name != MANIFEST && !name.starts_with('.') && !name.contains(['/', '\\'])
+}

@@ -1,0 +1,77 @@
+//! Checkpoints: whole or not there, the latest at or below a step, damage passed over.
+
+use crate::spec;
+use mars_calib::{
+    Checkpoint, CheckpointStore, DirectoryCheckpoints, Error, MemoryCheckpoints, checkpoint::Files,
+};
+use std::fs;
+use tempfile::tempdir;
+
+fn files(content: &str) -> Files {
+    Files::from([
+        ("state.json".into(), content.into()),
+        ("weights".into(), vec![0, 255, content.len() as u8]),
+    ])
+}
+
+fn laws(store: &mut dyn CheckpointStore) {
+    let (a, b) = (spec(8, 8, 10).lineage(), spec(8, 16, 10).lineage());
+    for step in [5, 10, 100] {
+        store.save(&a, step, &files(&format!("a{step}"))).unwrap();
+    }
+    store.save(&b, 7, &files("b7")).unwrap();
+    let at = |store: &dyn CheckpointStore, step| store.latest_at_or_below(&a, step).unwrap();
+    assert_eq!(at(store, 4), None);
+    assert_eq!(at(store, 5), Some(Checkpoint { step: 5, files: files("a5") }));
+    assert_eq!(at(store, 99), Some(Checkpoint { step: 10, files: files("a10") }));
+    assert_eq!(at(store, usize::MAX), Some(Checkpoint { step: 100, files: files("a100") }));
+    store.prune(&a, &[5]).unwrap();
+    assert_eq!(at(store, usize::MAX).map(|at| at.step), Some(5));
+    assert_eq!(store.latest_at_or_below(&b, 7).unwrap().map(|at| at.step), Some(7));
+}
+
+#[test]
+fn both_stores_obey_the_same_laws() {
+    laws(&mut MemoryCheckpoints::default());
+    let directory = tempdir().unwrap();
+    laws(&mut DirectoryCheckpoints::new(directory.path().join("made/when/needed")));
+}
+
+#[test]
+fn a_damaged_state_gives_way_to_the_one_before_and_can_be_saved_again() {
+    let directory = tempdir().unwrap();
+    let lineage = spec(8, 8, 10).lineage();
+    let place = directory.path().join(lineage.as_str()).join("step-10");
+    for name in ["state.json", "weights", "manifest.json"] {
+        for damage in ["cut", "flip", "gone"] {
+            let mut store = DirectoryCheckpoints::new(directory.path());
+            store.save(&lineage, 5, &files("a5")).unwrap();
+            store.save(&lineage, 10, &files("a10")).unwrap();
+            let path = place.join(name);
+            let mut bytes = fs::read(&path).unwrap();
+            match damage {
+                "cut" => bytes.truncate(1),
+                "flip" => bytes[1] ^= 1,
+                _ => fs::remove_file(&path).unwrap(),
+            }
+            if damage != "gone" {
+                fs::write(&path, bytes).unwrap();
+            }
+            let latest = store.latest_at_or_below(&lineage, 10).unwrap().unwrap();
+            assert_eq!((latest.step, latest.files), (5, files("a5")), "{name} {damage}");
+            store.save(&lineage, 10, &files("a10")).unwrap();
+            assert_eq!(store.latest_at_or_below(&lineage, 10).unwrap().unwrap().step, 10);
+        }
+    }
+}
+
+#[test]
+fn names_with_paths_are_refused() {
+    let directory = tempdir().unwrap();
+    let mut store = DirectoryCheckpoints::new(directory.path());
+    for name in ["../escape", "a/b", "", ".hidden", "manifest.json"] {
+        let bad = Files::from([(name.to_owned(), Vec::new())]);
+        let saved = store.save(&spec(8, 8, 10).lineage(), 1, &bad);
+        assert!(matches!(saved, Err(Error::Corrupt { .. })), "{name}");
+    }
+}

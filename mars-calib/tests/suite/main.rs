@@ -1,0 +1,31 @@
+//! Laws of the campaign directory and its trainers, on planted runs.
+#![allow(clippy::unwrap_used)]
+
+mod campaign;
+mod checkpoints;
+mod command;
+mod fake;
+mod kill;
+mod spec;
+
+use mars_calib::{OptimSpec, RunSpec, ScaleConvention};
+use mars_laws::Ranks;
+use std::collections::BTreeMap;
+
+/// A small joint run.
+fn spec(ve: usize, llm: usize, steps: usize) -> RunSpec {
+    RunSpec {
+        ranks: Ranks::new().with("ve", ve).with("llm", llm),
+        samples: 64,
+        seed: 7,
+        batch: 4,
+        steps,
+        horizon: 100,
+        eval_every: 7,
+        learning_rates: BTreeMap::from([("ve".into(), 1e-3), ("llm".into(), 1e-3)]),
+        scale: ScaleConvention::default(),
+        optim: OptimSpec::default(),
+        fingerprint: String::new(),
+        continues: None,
+    }
+}
