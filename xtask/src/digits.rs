@@ -1,0 +1,31 @@
+//! The embedded task: pictures of real handwritten digits, questions about them, and all files of the
+//! tiny model except its weights.
+
+pub mod canvas;
+pub mod downstream;
+pub mod model_files;
+pub mod question;
+pub mod source;
+pub mod stream;
+pub mod words;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use source::Digits;
+
+/// Writes `assets/digits` and, but for the weights, `assets/model`.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write(assets: &Path) -> Result<()> {
+    downstream::write(&Digits::load()?, &assets.join("digits"))?;
+    model_files::write(&assets.join("model"))
+}
+
+fn write_file(path: &Path, content: &[u8]) -> Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;
+    std::fs::write(path, content).with_context(|| format!("writing {}", path.display()))
+}

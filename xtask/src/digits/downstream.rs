@@ -1,0 +1,137 @@
+//! The downstream task as files: three LLaVA JSON lists and one archive of pictures.
+
+use std::{fmt::Write as _, io::Write as _, path::Path};
+
+use anyhow::{Context, Result};
+use image::{ExtendedColorType, GrayImage, ImageEncoder, codecs::png};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
+
+use super::{
+    canvas::{Canvas, Look},
+    question::about,
+    source::{Digits, Split},
+};
+
+/// How one split is made.
+struct Part {
+    split: Split,
+    name: &'static str,
+    seed: u64,
+    images: usize,
+    questions_each: usize,
+}
+
+const PARTS: [Part; 3] = [
+    Part { split: Split::Train, name: "train", seed: 11, images: 1024, questions_each: 4 },
+    Part { split: Split::Val, name: "val", seed: 12, images: 128, questions_each: 2 },
+    Part { split: Split::Test, name: "test", seed: 13, images: 256, questions_each: 2 },
+];
+
+/// The files of the task: name and content.
+///
+/// # Errors
+/// When a picture cannot be encoded or the archive cannot be written, neither of which should happen.
+pub fn files(digits: &Digits) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut archive = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let mut files = Vec::new();
+    for part in &PARTS {
+        let mut rng = ChaCha8Rng::seed_from_u64(part.seed);
+        let mut list = String::from("[\n");
+        for image in 0..part.images {
+            let canvas = Canvas::compose(digits.split(part.split), &Look::SHIFTED, &mut rng);
+            let picture = format!("{}{image:04}.png", part.name);
+            add(&mut archive, &picture, &png(&canvas.image)?)?;
+            for (n, question) in about(&canvas.labels, part.questions_each, &mut rng).iter().enumerate() {
+                let sample = json!({
+                    "id": format!("{}{image:04}-{n}-{}", part.name, question.kind.name()),
+                    "image": picture,
+                    "conversations": [
+                        {"from": "human", "value": format!("<image>\n{}", question.text)},
+                        {"from": "gpt", "value": question.answer},
+                    ],
+                });
+                writeln!(list, "{sample},").context("appending to a string")?;
+            }
+        }
+        let list = format!("{}\n]\n", list.trim_end_matches(",\n"));
+        files.push((format!("{}.json", part.name), list.into_bytes()));
+    }
+    files.push(("images.zip".into(), archive.finish()?.into_inner()));
+    Ok(files)
+}
+
+/// Stored without a second compression, at the earliest time a zip can hold: same content, same bytes.
+fn add(archive: &mut ZipWriter<std::io::Cursor<Vec<u8>>>, name: &str, content: &[u8]) -> Result<()> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o644);
+    archive.start_file(name, options)?;
+    Ok(archive.write_all(content)?)
+}
+
+fn png(image: &GrayImage) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let encoder =
+        png::PngEncoder::new_with_quality(&mut bytes, png::CompressionType::Best, png::FilterType::NoFilter);
+    encoder.write_image(image.as_raw(), image.width(), image.height(), ExtendedColorType::L8)?;
+    Ok(bytes)
+}
+
+/// Writes the task into `directory`.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write(digits: &Digits, directory: &Path) -> Result<()> {
+    for (name, content) in files(digits)? {
+        super::write_file(&directory.join(name), &content)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn lists_are_llava_json_and_name_pictures_of_their_own_split() {
+        let files = files(&Digits::load().unwrap()).unwrap();
+        let mut archive =
+            zip::ZipArchive::new(std::io::Cursor::new(files.last().unwrap().1.clone())).unwrap();
+        let mut ids = HashSet::new();
+        for (part, (_, list)) in PARTS.iter().zip(&files) {
+            let samples: Vec<serde_json::Value> = serde_json::from_slice(list).unwrap();
+            assert_eq!(samples.len(), part.images * part.questions_each);
+            for sample in &samples {
+                assert!(ids.insert(sample["id"].as_str().unwrap().to_string()));
+                let picture = sample["image"].as_str().unwrap();
+                assert!(picture.starts_with(part.name));
+                assert!(archive.by_name(picture).is_ok());
+                let human = sample["conversations"][0]["value"].as_str().unwrap();
+                assert_eq!(human.matches("<image>").count(), 1);
+            }
+        }
+        assert_eq!(archive.len(), PARTS.iter().map(|p| p.images).sum::<usize>());
+        assert!(files.iter().map(|f| f.1.len()).sum::<usize>() < 1_500_000);
+    }
+
+    #[test]
+    fn pictures_survive_the_archive() {
+        let digits = Digits::load().unwrap();
+        let files = files(&digits).unwrap();
+        let mut archive =
+            zip::ZipArchive::new(std::io::Cursor::new(files.last().unwrap().1.clone())).unwrap();
+        let mut bytes = Vec::new();
+        std::io::copy(&mut archive.by_name("val0000.png").unwrap(), &mut bytes).unwrap();
+        let read = image::load_from_memory(&bytes).unwrap();
+        assert_eq!(read.color(), image::ColorType::L8);
+        let mut rng = ChaCha8Rng::seed_from_u64(PARTS[1].seed);
+        let drawn = Canvas::compose(digits.split(Split::Val), &Look::SHIFTED, &mut rng);
+        assert_eq!(read.into_luma8(), drawn.image);
+    }
+}
