@@ -37,12 +37,18 @@ pub(crate) enum Played {
     /// These runs are missing.
     Ask(Vec<Draft>),
     /// Over.
-    Won {
-        winner: usize,
-        /// The winner's last trial.
-        trial: u32,
-        standings: Vec<Standing>,
-    },
+    Won(Won),
+}
+
+/// A finished contest.
+pub(crate) struct Won {
+    /// The entry that won.
+    pub(crate) winner: usize,
+    /// Its last trial.
+    pub(crate) trial: u32,
+    /// The entry with the lowest loss at the last cut, where that is not the winner.
+    pub(crate) ahead: Option<usize>,
+    pub(crate) standings: Vec<Standing>,
 }
 
 impl Contest<'_> {
@@ -53,6 +59,7 @@ impl Contest<'_> {
     pub(crate) fn play(&self, records: &Records) -> Result<Played, Error> {
         let mut standings = vec![Standing::default(); self.entries.len()];
         let mut running: Vec<usize> = (0..self.entries.len()).collect();
+        let mut ahead = None;
         for (i, rung) in self.rungs.iter().enumerate() {
             loop {
                 if let Some(missing) = self.run(records, &mut standings, &running, rung.steps) {
@@ -65,14 +72,21 @@ impl Contest<'_> {
                 running = self.revived(&mut standings, rung.quota)?;
             }
             let quota = self.rungs.get(i + 1).map_or(1, |next| next.quota);
+            running.sort_by(|&a, &b| self.by_loss(&standings, a, b));
             let kept = self.kept(&standings, &running, quota);
+            if quota == 1 && running.len() > 1 {
+                ahead = running.first().copied();
+            }
             for &entry in running.iter().filter(|entry| !kept.contains(entry)) {
                 standings[entry].dropped_at = Some(rung.steps);
             }
             running = kept;
         }
         match running.first().and_then(|&winner| Some((winner, standings[winner].trial?))) {
-            Some((winner, trial)) => Ok(Played::Won { winner, trial, standings }),
+            Some((winner, trial)) => {
+                let ahead = ahead.filter(|&entry| entry != winner && standings[entry].fault.is_none());
+                Ok(Played::Won(Won { winner, trial, ahead, standings }))
+            }
             None => Err(self.all_failed(&standings)),
         }
     }
@@ -130,10 +144,10 @@ impl Contest<'_> {
         Ok(dropped)
     }
 
-    /// The best `quota` of `running`; a cut to one prefers fewer parameters within the tolerance.
+    /// The first `quota` of `running`, which is in order; a cut to one prefers fewer parameters within the
+    /// tolerance.
     fn kept(&self, standings: &[Standing], running: &[usize], quota: usize) -> Vec<usize> {
         let mut kept = running.to_vec();
-        kept.sort_by(|&a, &b| self.by_loss(standings, a, b));
         if quota == 1 && kept.len() > 1 {
             let least = standings[kept[0]].loss;
             kept.retain(|&entry| within(standings[entry].loss, least, self.tolerance));
@@ -182,7 +196,7 @@ impl Standing {
         candidate.last_loss = self.loss;
         candidate.dropped_at = self.dropped_at;
         if let Some((trial, why)) = &self.fault {
-            candidate.note = Some(format!("died in trial {trial}: {why}"));
+            candidate.add_note(format!("died in trial {trial}: {why}"));
         }
     }
 }

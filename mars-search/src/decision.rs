@@ -1,6 +1,6 @@
 //! What a policy decided, and everything a reader needs to follow why.
 
-use mars_laws::Ranks;
+use mars_laws::{Interval, LawPFit, Ranks, Reason};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -79,6 +79,12 @@ impl Candidate {
             note: None,
         }
     }
+
+    /// Adds to the note.
+    pub(crate) fn add_note(&mut self, note: impl Into<String>) {
+        let note = note.into();
+        self.note = Some(self.note.take().map_or(note.clone(), |before| format!("{before}; {note}")));
+    }
 }
 
 /// The laws behind a decision, with the points they were fitted on.
@@ -88,8 +94,8 @@ pub struct FittedLaws {
     pub law_c: BTreeMap<String, ModuleLaw>,
     /// Modules whose Law-C could not be fitted, and why.
     pub unfitted: BTreeMap<String, String>,
-    /// Law-P as a line of text with its parameters, where one was fitted.
-    pub law_p: Option<String>,
+    /// Law-P, where one was fitted; without its bootstrap draws.
+    pub law_p: Option<LawPFit>,
 }
 
 /// Law-C of one module, `steps = k * rank^gamma * samples^delta + offset`, and its points.
@@ -105,6 +111,11 @@ pub struct ModuleLaw {
     pub offset: f64,
     /// Coefficient of determination of log steps.
     pub r2_log: f64,
+    /// Bootstrap intervals of `k`, `gamma`, `delta` and, where it was fitted, `offset`, at the level 0.95;
+    /// unbounded where none were drawn.
+    pub interval: BTreeMap<String, Interval>,
+    /// Why the fit ended.
+    pub reason: Reason,
     /// The points, censored ones included.
     pub points: Vec<LawPoint>,
 }

@@ -5,16 +5,20 @@
 //! ([`Policy::tell`]) and ends with a [`Decision`]: the ranks, why, and which trial's adapter is the
 //! result. Everything here is numbers; no tensor, no file and no clock is touched.
 mod budget;
+mod calibration;
 mod contest;
 mod cost;
 mod decision;
 mod error;
+mod fitting;
 mod fixed;
 mod grid;
 mod halving;
 mod machine;
 mod measured;
+mod paper;
 mod policy;
+mod race;
 mod random;
 mod records;
 mod regret;
@@ -23,6 +27,7 @@ mod space;
 mod spec;
 mod trial;
 mod trial_result;
+mod tuple;
 
 pub use budget::{Budget, CalibrationPlan};
 pub use cost::{Cost, fine_tunes, run_cost, total_cost};
@@ -31,6 +36,7 @@ pub use error::{Error, FailedTrial};
 pub use fixed::FixedRanks;
 pub use halving::halving_steps;
 pub use policy::Policy;
+pub use race::RaceOptions;
 pub use regret::{BestCell, GridCell, PolicySummary, RegretRow, RegretTable, Score, regret_table};
 pub use space::Space;
 pub use spec::PolicySpec;

@@ -10,7 +10,7 @@ pub(crate) enum Step {
     /// Results of these runs.
     Ask(Vec<Draft>),
     /// Nothing more.
-    Done(Decision),
+    Done(Box<Decision>),
 }
 
 /// A policy as a function of what is known so far. It may keep what it has computed, but the answer
@@ -41,7 +41,7 @@ impl<S: Strategy> Machine<S> {
     fn advance(&mut self) -> Result<(), Error> {
         match self.strategy.step(&self.records)? {
             Step::Ask(drafts) => self.records.post(drafts),
-            Step::Done(decision) => self.decision = Some(decision),
+            Step::Done(decision) => self.decision = Some(*decision),
         }
         Ok(())
     }

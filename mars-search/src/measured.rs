@@ -2,7 +2,7 @@
 
 use crate::{
     Budget, Candidate, Decision, DecisionOutcome, Error, Space,
-    contest::{Contest, Played, Standing},
+    contest::{Contest, Played, Standing, Won},
     machine::{Step, Strategy},
     records::Records,
     rungs::Rung,
@@ -38,13 +38,14 @@ impl Strategy for Measured {
         };
         Ok(match contest.play(records)? {
             Played::Ask(drafts) => Step::Ask(drafts),
-            Played::Won { winner, trial, standings } => Step::Done(self.decide(winner, trial, &standings)),
+            Played::Won(won) => Step::Done(Box::new(self.decide(&won))),
         })
     }
 }
 
 impl Measured {
-    fn decide(&self, winner: usize, trial: u32, standings: &[Standing]) -> Decision {
+    fn decide(&self, won: &Won) -> Decision {
+        let Won { winner, trial, standings, .. } = won;
         let candidates = self.entries.iter().zip(standings).map(|(ranks, standing)| {
             let mut candidate = Candidate::new(ranks.clone(), self.source);
             standing.write(&mut candidate);
@@ -55,7 +56,7 @@ impl Measured {
             1 => format!("{}.", self.done),
             n => format!(
                 "Lowest validation loss{} of {n} rank choices, {}.",
-                nats(&standings[winner]),
+                nats(&standings[*winner]),
                 self.done
             ),
         };
@@ -63,10 +64,10 @@ impl Measured {
             reason += &format!(" {failed} of them diverged or failed.");
         }
         Decision {
-            ranks: self.entries[winner].clone(),
+            ranks: self.entries[*winner].clone(),
             outcome: DecisionOutcome::Solved,
             reason,
-            trial,
+            trial: *trial,
             candidates: candidates.collect(),
             laws: None,
         }

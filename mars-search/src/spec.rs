@@ -5,13 +5,15 @@ use crate::{
     fixed::{self, FixedRanks},
     grid,
     halving::{self, ETA},
+    paper,
+    race::{self, RaceOptions},
     random,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 const ACCEPTED: &str = "`fixed:8x16` (ranks in the order of the modules, ve x llm), `fixed:ve=8,llm=16`, \
-    `grid`, `halving` or `halving:ETA` (ETA 2 to 4), `random:TRIALS`";
+    `grid`, `random:TRIALS`, `halving` or `halving:ETA` (ETA 2 to 4), `paper`, `race`";
 
 /// A policy with its settings, not yet started.
 ///
@@ -34,6 +36,11 @@ pub enum PolicySpec {
         /// One candidate in `eta` is kept at each rung; 2 to 4, default 2.
         eta: usize,
     },
+    /// The published rule.
+    Paper,
+    /// Balanced tuples and the default pair raced inside one final run. As text always `race`: its
+    /// settings come from the configuration.
+    Race(RaceOptions),
 }
 
 impl PolicySpec {
@@ -53,6 +60,8 @@ impl PolicySpec {
             Self::Grid => Box::new(grid::start(name, space, budget)?),
             Self::Random { trials } => Box::new(random::start(name, space, budget, *trials)?),
             Self::Halving { eta } => Box::new(halving::start(name, space, budget, *eta)?),
+            Self::Paper => Box::new(paper::start(name, space, budget)?),
+            Self::Race(options) => Box::new(race::start(name, space, budget, options)?),
         })
     }
 
@@ -100,7 +109,9 @@ impl FromStr for PolicySpec {
                 _ => Err(refuse("the number of trials is not a whole number >= 1")),
             },
             ("random", None) => Err(refuse("the number of trials is missing")),
-            ("grid", Some(_)) => Err(refuse("it takes no settings")),
+            ("paper", None) => Ok(Self::Paper),
+            ("race", None) => Ok(Self::Race(RaceOptions::default())),
+            ("grid" | "paper" | "race", Some(_)) => Err(refuse("it takes no settings")),
             _ => Err(refuse("there is no such policy")),
         }
     }
@@ -139,6 +150,8 @@ impl fmt::Display for PolicySpec {
             Self::Random { trials } => write!(f, "random:{trials}"),
             Self::Halving { eta: 2 } => f.write_str("halving"),
             Self::Halving { eta } => write!(f, "halving:{eta}"),
+            Self::Paper => f.write_str("paper"),
+            Self::Race(_) => f.write_str("race"),
         }
     }
 }

@@ -6,4 +6,7 @@ mod costs;
 mod kit;
 mod machine;
 mod names;
+mod paper;
+mod planted;
+mod race;
 mod regret;

@@ -5,9 +5,17 @@ use mars_search::PolicySpec;
 
 #[test]
 fn names_survive_printing_and_serialising() {
-    for name in
-        ["fixed:8x16", "fixed:llm=16,ve=8", "fixed:llm=16", "grid", "halving", "halving:3", "random:6"]
-    {
+    for name in [
+        "fixed:8x16",
+        "fixed:llm=16,ve=8",
+        "fixed:llm=16",
+        "grid",
+        "halving",
+        "halving:3",
+        "random:6",
+        "paper",
+        "race",
+    ] {
         let spec: PolicySpec = name.parse().unwrap();
         assert_eq!(spec.to_string(), name);
         let json = serde_json::to_string(&spec).unwrap();
@@ -44,6 +52,7 @@ fn a_refused_name_says_what_is_accepted() {
         ("best", "no such policy"),
         ("", "no such policy"),
         ("grid:4", "no settings"),
+        ("race:2", "no settings"),
         ("fixed", "ranks are missing"),
         ("fixed:", "not a rank"),
         ("fixed:8x", "not a rank"),
