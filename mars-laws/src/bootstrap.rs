@@ -9,12 +9,17 @@ use crate::{
     fit::{Fit, FitOptions},
     interval::{Interval, IntervalKind, Tails, quantile},
     law::{Domain, Law, Point},
-    solve::{Data, closed_form, descend},
+    solve::{Data, Search, closed_form, descend},
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+/// Relative tolerance of a refit: far below the spread of the draws.
+const TOLERANCE: f64 = 1e-10;
+/// Evaluations allowed to a refit, as a multiple of (parameters + 1).
+const PATIENCE: usize = 100;
 
 /// What is drawn again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,11 +131,13 @@ pub fn bootstrap<L: Law + ?Sized>(
     how.check()?;
     let domains: Vec<Domain> = fit.names.iter().map(|p| p.domain).collect();
     let direct = options.solves_directly(law, points);
+    let search =
+        Search { patience: options.patience.min(PATIENCE), tolerance: Some(TOLERANCE), ..options.search() };
     let refit = |data: &Data<'_>| -> Option<Vec<f64>> {
         let solution = if direct {
             closed_form(law, &domains, data)
         } else {
-            descend(law, &domains, data, options.search(), &fit.parameters)
+            descend(law, &domains, data, search, &fit.parameters)
         };
         solution.map(|s| s.parameters)
     };

@@ -9,6 +9,9 @@ use crate::{
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+/// Relative difference of cost below which two ends are the same minimum.
+const EQUAL: f64 = 1e-9;
+
 /// Why a fit ended, and whether its parameters mean anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,6 +40,12 @@ impl Reason {
             Self::Degenerate => "degenerate",
             Self::RankDeficient => "rank_deficient",
         }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -69,7 +78,7 @@ impl Default for FitOptions {
 
 impl FitOptions {
     pub(crate) fn search(&self) -> Search {
-        Search { residuals: self.residuals, loss: self.loss, patience: self.patience }
+        Search { residuals: self.residuals, loss: self.loss, patience: self.patience, tolerance: None }
     }
 
     pub(crate) fn solves_directly<L: Law + ?Sized>(&self, law: &L, points: &[Point]) -> bool {
@@ -134,7 +143,8 @@ pub fn fit<L: Law + ?Sized>(law: &L, points: &[Point], options: &FitOptions) -> 
     };
     let starts = solutions.len();
     let evaluations = solutions.iter().map(|s| s.evaluations).sum();
-    let best = solutions.iter().reduce(|best, s| if s.cost < best.cost { s } else { best });
+    let least = solutions.iter().map(|s| s.cost).fold(f64::INFINITY, f64::min);
+    let best = solutions.iter().find(|s| s.cost <= least * (1.0 + EQUAL));
     let best = best.ok_or_else(|| no_fit(options.starts.len()))?;
     let same = |s: &&Solution| s.cost <= best.cost * (1.0 + 1e-6) + f64::MIN_POSITIVE;
     let agreeing = solutions.iter().filter(same).count();

@@ -1,6 +1,9 @@
 //! Scaling laws for LoRA ranks: observations in, fitted laws with intervals out.
+mod analysis;
 mod balance;
 mod bootstrap;
+mod choice;
+mod contender;
 mod error;
 mod fit;
 mod fit_law_c;
@@ -13,13 +16,21 @@ mod law_p;
 mod loss;
 mod observation;
 mod outcome;
+mod output;
 mod power;
 mod profile;
 mod ranks;
 mod solve;
+mod space;
+mod starts;
+mod table;
+mod text;
 
+pub use analysis::{FitRequest, analyse, analyse_csv};
 pub use balance::{BalanceOptions, BalancedRank, balance, balance_laws, solve_rank};
 pub use bootstrap::{Bootstrap, BootstrapOptions, Resampling, bootstrap};
+pub use choice::{DecidedBy, FormChoice, FormScore, RollingStep, choose_form};
+pub use contender::{Contender, contenders};
 pub use error::Error;
 pub use fit::{Fit, FitOptions, Reason, fit};
 pub use fit_law_c::{LawCFit, LawCOptions, Offset, fit_law_c, fit_law_c_all};
@@ -32,5 +43,12 @@ pub use law_p::{Form, LawPForm};
 pub use loss::{Loss, Residuals};
 pub use observation::{ConvergenceObservation, PerformanceObservation};
 pub use outcome::{FallbackReason, Outcome};
+pub use output::{
+    BalancedDetails, BalancedOutput, BestRankOutput, FitOutput, LawCOutput, LawPOutput, PredictionOutput,
+    ScoreOutput, StepsOutput,
+};
 pub use power::PowerLaw;
 pub use ranks::Ranks;
+pub use space::{ScoredRanks, best_ranks};
+pub use starts::starts_around;
+pub use table::Observations;

@@ -63,6 +63,8 @@ pub(crate) struct Search {
     pub(crate) residuals: Residuals,
     pub(crate) loss: Loss,
     pub(crate) patience: usize,
+    /// Relative tolerance of cost and parameters; `None` searches down to rounding.
+    pub(crate) tolerance: Option<f64>,
 }
 
 struct Problem<'a, L: ?Sized> {
@@ -128,7 +130,11 @@ pub(crate) fn descend<L: Law + ?Sized>(
     let free = DVector::from_iterator(start.len(), start.iter().zip(domains).map(|(v, d)| d.free(*v)));
     let mut problem = Problem { law, data, search, domains, free: free.clone(), values: start.to_vec() };
     problem.set_params(&free);
-    let (problem, report) = LevenbergMarquardt::new().with_patience(search.patience).minimize(problem);
+    let mut solver = LevenbergMarquardt::new().with_patience(search.patience);
+    if let Some(tolerance) = search.tolerance {
+        solver = solver.with_ftol(tolerance).with_xtol(tolerance);
+    }
+    let (problem, report) = solver.minimize(problem);
     let cost = 2.0 * report.objective_function;
     let finite = problem.values.iter().all(|v| v.is_finite()) && cost < REFUSED;
     let converged = report.termination.was_successful()
