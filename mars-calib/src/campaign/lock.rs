@@ -9,7 +9,7 @@ use std::{
 
 /// Holds the campaign's lock until dropped.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "holding the file holds the lock")] File);
+pub(super) struct Lock(File);
 
 impl Lock {
     /// Takes the lock of the campaign in `directory`.
@@ -48,6 +48,14 @@ impl Lock {
             written.map_err(Error::io("write", &path))?;
             return Ok(Self(file));
         }
+    }
+}
+
+/// Closing would do, were there no child process just being started: until it runs its own program it
+/// holds a copy of every open file, and with it the lock.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
     }
 }
 
