@@ -1,1 +1,11 @@
-//! mars-vlm
+//! Multimodal language models with Hugging Face checkpoints: data sets, chat templates, processors, models.
+//!
+//! Without the default feature `model` the crate builds without burn and holds everything
+//! that turns a user's files into token ids and pixels.
+
+pub mod chat;
+pub mod data;
+mod error;
+pub mod processor;
+
+pub use error::Error;

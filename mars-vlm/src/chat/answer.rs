@@ -1,0 +1,103 @@
+//! Where the answers stand in a rendered conversation.
+//!
+//! An answer is what the model must generate: it begins where the generation prompt of the
+//! template ends, and ends with the end-of-turn token. Rendering the turns before the answer
+//! with the generation prompt gives its beginning; templates whose history differs from their
+//! prompt are read through their `{% generation %}` tags.
+
+use super::template::{CLOSE, ChatTemplate, OPEN};
+use crate::{
+    Error,
+    data::{Role, Turn},
+};
+use std::ops::Range;
+
+/// A rendered conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The text; image places are single image tokens.
+    pub text: String,
+    /// Byte ranges of the answers in `text`, one per assistant turn, end-of-turn token included.
+    pub answers: Vec<Range<usize>>,
+}
+
+/// Rendered text with the ranges between generation tags.
+#[derive(Debug)]
+pub(crate) struct Marked {
+    pub(crate) text: String,
+    pub(crate) generated: Vec<Range<usize>>,
+}
+
+impl Marked {
+    /// Takes the mark characters out of `text`.
+    pub(crate) fn strip(text: &str) -> Self {
+        let mut marked = Self { text: String::with_capacity(text.len()), generated: Vec::new() };
+        let mut open = None;
+        for c in text.chars() {
+            match c {
+                OPEN => open = Some(marked.text.len()),
+                CLOSE => marked.generated.extend(open.take().map(|start| start..marked.text.len())),
+                c => marked.text.push(c),
+            }
+        }
+        marked
+    }
+}
+
+impl ChatTemplate {
+    /// Renders a whole conversation and finds its answers.
+    ///
+    /// # Errors
+    /// [`Error::Template`] if the template refuses the conversation, or if an answer cannot be
+    /// found: its generation prompt is not how its history begins and it has no generation tags.
+    pub fn render_answers(&self, turns: &[Turn]) -> Result<Rendered, Error> {
+        let Marked { text, generated } = self.render_marked(turns, false)?;
+        let spoken: Vec<usize> = (0..turns.len()).filter(|k| turns[*k].role == Role::Assistant).collect();
+        let tagged = (generated.len() == spoken.len()).then_some(generated);
+        let mut answers: Vec<Range<usize>> = Vec::with_capacity(spoken.len());
+        for (nth, &k) in spoken.iter().enumerate() {
+            let prompt = self.render(&turns[..k], true)?;
+            let tag = tagged.as_ref().map(|tags| tags[nth].clone());
+            let after = answers.last().map_or(0, |answer| answer.end);
+            let start = if text.starts_with(&prompt) && prompt.len() >= after {
+                prompt.len()
+            } else if let Some(tag) = &tag {
+                tag.start
+            } else {
+                return Err(self.refuse(format!(
+                    "the generation prompt before turn {k} is not the beginning of that turn, so the answer \
+                     cannot be found; add generation tags around the answer in the template"
+                )));
+            };
+            let bound = if k + 1 == turns.len() {
+                text.len()
+            } else {
+                let so_far = common_prefix(&text, &self.render(&turns[..=k], false)?);
+                so_far.max(tag.map_or(start, |tag| tag.end))
+            };
+            let end = start + answer_end(&text[start..bound.max(start)], &turns[k], &self.special.added);
+            answers.push(start..end);
+        }
+        Ok(Rendered { text, answers })
+    }
+}
+
+/// Length of the answer in `turn_text`, the rest of a rendered turn after the generation prompt.
+fn answer_end(turn_text: &str, turn: &Turn, special: &[String]) -> usize {
+    let mut spoken = 0;
+    for text in turn.texts().map(str::trim).filter(|text| !text.is_empty()) {
+        if let Some(at) = turn_text[spoken..].find(text) {
+            spoken += at + text.len();
+        }
+    }
+    special
+        .iter()
+        .filter_map(|token| turn_text[spoken..].find(token.as_str()).map(|at| (at, token.len())))
+        .min_by_key(|(at, len)| (*at, std::cmp::Reverse(*len)))
+        .map_or_else(|| turn_text.trim_end().len().max(spoken), |(at, len)| spoken + at + len)
+}
+
+/// Bytes that both texts begin with, at a character boundary.
+fn common_prefix(a: &str, b: &str) -> usize {
+    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
+}

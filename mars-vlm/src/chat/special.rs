@@ -1,0 +1,63 @@
+//! The special tokens of a model directory: by name for templates, as texts to find ends of turns.
+
+use crate::{Error, processor::files};
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, path::Path};
+
+/// Special tokens as `tokenizer_config.json` and `special_tokens_map.json` name them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpecialTokens {
+    /// Token text by its name in the file, such as `bos_token`, `eos_token` or `image_token`.
+    pub named: BTreeMap<String, String>,
+    /// All tokens that the tokenizer keeps in one piece; an answer ends with one of them.
+    pub added: Vec<String>,
+}
+
+impl SpecialTokens {
+    /// Reads both files of `dir`; a file that is not there adds nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Malformed`] for a file that is there but cannot be read.
+    pub fn from_dir(dir: &Path) -> Result<Self, Error> {
+        let mut tokens = Self::default();
+        if let Some(map) = files::object(&dir.join("special_tokens_map.json"))? {
+            tokens.take(&map);
+        }
+        if let Some(config) = files::object(&dir.join("tokenizer_config.json"))? {
+            // Newer files keep the tokens of one model family under these keys.
+            for key in ["extra_special_tokens", "model_specific_special_tokens"] {
+                if let Some(Value::Object(extra)) = config.get(key) {
+                    tokens.take(extra);
+                }
+            }
+            tokens.take(&config);
+        }
+        tokens.added.extend(tokens.named.values().cloned());
+        tokens.added.sort();
+        tokens.added.dedup();
+        Ok(tokens)
+    }
+
+    /// These tokens and `added`, the pieces that the tokenizer never splits.
+    #[must_use]
+    pub fn with_added(mut self, added: impl IntoIterator<Item = String>) -> Self {
+        self.added.extend(added.into_iter().filter(|token| !token.is_empty()));
+        self.added.sort();
+        self.added.dedup();
+        self
+    }
+
+    /// The token named `name`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.named.get(name).map(String::as_str)
+    }
+
+    fn take(&mut self, map: &Map<String, Value>) {
+        for (name, value) in map.iter().filter(|(name, _)| name.ends_with("_token")) {
+            // A token is a text, or an object that holds the text as `content`.
+            if let Some(text) = value.as_str().or_else(|| value.get("content").and_then(Value::as_str)) {
+                self.named.insert(name.clone(), text.to_string());
+            }
+        }
+    }
+}

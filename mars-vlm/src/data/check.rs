@@ -1,0 +1,175 @@
+//! Validating every sample of a data set before anything is trained.
+
+use super::{
+    problem::{Problem, ProblemKind},
+    read::Dataset,
+    report::{Lengths, Report},
+    sample::Sample,
+    store::ImageStore,
+};
+use crate::{
+    Error,
+    processor::{Processor, TokenCount},
+};
+use rayon::prelude::*;
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// What to check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckOptions {
+    /// Problems (and warnings) to keep; all are counted. Default 20.
+    pub keep: usize,
+    /// Decode every image to the end, not only its header. Default true.
+    pub decode: bool,
+}
+
+impl Default for CheckOptions {
+    fn default() -> Self {
+        Self { keep: 20, decode: true }
+    }
+}
+
+/// Checks every item of `file`: its form, the order of roles, empty answers, image places, that
+/// images exist and decode, and with a `processor` that the sequence fits the model.
+///
+/// Samples are checked on all threads of the current rayon pool; `progress` is called with the
+/// number of samples done and their total, from any of them.
+///
+/// # Errors
+/// Only if the file itself cannot be read: [`Error::Io`], [`Error::Malformed`]. Everything else
+/// is in the report.
+pub fn check(
+    file: &Path,
+    store: &ImageStore,
+    processor: Option<&Processor>,
+    options: &CheckOptions,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Report, Error> {
+    let (data, mut problems) = Dataset::read_all(file)?;
+    let done = AtomicUsize::new(0);
+    let total = data.samples.len();
+    let findings: Vec<Finding> = data
+        .samples
+        .par_iter()
+        .map(|sample| {
+            let finding = examine(sample, store, processor, options);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+            finding
+        })
+        .collect();
+    let samples = total + problems.len();
+    let mut warnings = duplicates(&data.samples);
+    let mut counts = Vec::with_capacity(total);
+    for finding in findings {
+        problems.extend(finding.problems);
+        warnings.extend(finding.warnings);
+        counts.extend(finding.count);
+    }
+    problems.sort_by_key(|problem| problem.index);
+    warnings.sort_by_key(|problem| problem.index);
+    let (problem_count, warning_count) = (problems.len(), warnings.len());
+    problems.truncate(options.keep);
+    warnings.truncate(options.keep);
+    let lengths = |length: fn(&TokenCount) -> usize| Lengths::new(counts.iter().map(length).collect());
+    Ok(Report {
+        file: file.to_path_buf(),
+        images: store.path().to_path_buf(),
+        ok: problem_count == 0,
+        samples,
+        text_only: data.samples.iter().filter(|sample| sample.images.is_empty()).count(),
+        image_uses: data.samples.iter().map(|sample| sample.images.len()).sum(),
+        answers: data.samples.iter().map(|sample| sample.answers().count()).sum(),
+        problems,
+        problem_count,
+        warnings,
+        warning_count,
+        tokens: lengths(|count| count.total),
+        image_tokens: lengths(|count| count.image),
+        answer_tokens: lengths(|count| count.answer),
+    })
+}
+
+struct Finding {
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    count: Option<TokenCount>,
+}
+
+fn examine(
+    sample: &Sample,
+    store: &ImageStore,
+    processor: Option<&Processor>,
+    options: &CheckOptions,
+) -> Finding {
+    let mut finding = Finding { problems: sample.problems(), warnings: Vec::new(), count: None };
+    let renderable = finding.problems.is_empty();
+    let mut sizes = Vec::with_capacity(sample.images.len());
+    for image in &sample.images {
+        let header = store.header(image).and_then(|header| {
+            if options.decode {
+                store.load(image)?;
+            }
+            Ok(header)
+        });
+        match header {
+            Ok(header) => {
+                sizes.push(header.size);
+                if header.deep_grey {
+                    finding.warnings.push(Problem::new(
+                        &sample.origin,
+                        &sample.id,
+                        ProblemKind::ImageDepth,
+                        "images of 8 bits",
+                        format!("{image}, whose values above 255 will all be white"),
+                        "convert it to 8 bits",
+                    ));
+                }
+            }
+            Err(e) => finding.problems.push(named(sample, e)),
+        }
+    }
+    if let Some(processor) = processor.filter(|_| renderable && sizes.len() == sample.images.len()) {
+        match processor.count_for_sizes(sample, &sizes) {
+            Ok(count) => finding.count = Some(count),
+            Err(e) => finding.problems.push(named(sample, e)),
+        }
+    }
+    finding
+}
+
+fn named(sample: &Sample, e: Error) -> Problem {
+    match crate::processor::about(sample, e) {
+        Error::Data(problem) => *problem,
+        other => Problem::new(
+            &sample.origin,
+            &sample.id,
+            ProblemKind::ImageUnreadable,
+            "every image to be readable",
+            other.to_string(),
+            "make the file readable",
+        ),
+    }
+}
+
+fn duplicates(samples: &[Sample]) -> Vec<Problem> {
+    let mut seen: HashMap<&str, &Sample> = HashMap::with_capacity(samples.len());
+    let mut twice = Vec::new();
+    for sample in samples {
+        match seen.get(sample.id.as_str()) {
+            Some(first) => twice.push(Problem::new(
+                &sample.origin,
+                &sample.id,
+                ProblemKind::DuplicateId,
+                "ids that occur once",
+                format!("that of line {}", first.origin.line),
+                "rename one; results per sample cannot be told apart",
+            )),
+            None => drop(seen.insert(&sample.id, sample)),
+        }
+    }
+    twice
+}

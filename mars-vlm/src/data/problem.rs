@@ -1,0 +1,114 @@
+//! A defect of one sample, told so that the user can find and mend it.
+
+use super::sample::Origin;
+use serde::Serialize;
+use std::{fmt, path::PathBuf};
+
+/// The kind of a defect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// The item is not a conversation in a known format.
+    Format,
+    /// The turns are not in the order user, assistant, user, ...
+    Roles,
+    /// The conversation does not end with an answer.
+    NoAnswer,
+    /// An assistant turn without text.
+    EmptyAnswer,
+    /// Image places and images differ in number.
+    Placeholders,
+    /// An image is not where the item says.
+    ImageMissing,
+    /// An image does not decode.
+    ImageUnreadable,
+    /// A grayscale image of 16 bits, which the reference processor clips at 255.
+    ImageDepth,
+    /// Longer than the model accepts.
+    TooLong,
+    /// The chat template or the tokenizer refuses the conversation.
+    Template,
+    /// An id that an earlier sample has.
+    DuplicateId,
+}
+
+impl ProblemKind {
+    /// A few words for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Format => "unknown format",
+            Self::Roles => "order of turns",
+            Self::NoAnswer => "no answer",
+            Self::EmptyAnswer => "empty answer",
+            Self::Placeholders => "image places",
+            Self::ImageMissing => "image missing",
+            Self::ImageUnreadable => "image unreadable",
+            Self::ImageDepth => "16-bit grayscale image",
+            Self::TooLong => "too long",
+            Self::Template => "chat template",
+            Self::DuplicateId => "duplicate id",
+        }
+    }
+}
+
+/// A defect of one sample: where it is, what was expected, what was found, and the remedy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The data file.
+    pub file: PathBuf,
+    /// Line on which the sample begins, from 1.
+    pub line: usize,
+    /// Position among the samples of the file, from 0.
+    pub index: usize,
+    /// The sample's id.
+    pub id: String,
+    /// The kind of defect.
+    pub kind: ProblemKind,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub actual: String,
+    /// What the user can do.
+    pub remedy: String,
+}
+
+impl Problem {
+    pub(crate) fn new(
+        origin: &Origin,
+        id: &str,
+        kind: ProblemKind,
+        expected: impl Into<String>,
+        actual: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            file: origin.file.to_path_buf(),
+            line: origin.line,
+            index: origin.index,
+            id: id.into(),
+            kind,
+            expected: expected.into(),
+            actual: actual.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// `data.json line 12 (item 3, id "cat"): image places: expected 1, found 2; remedy`
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} line {} (item {}, id {:?}): {}: expected {}, found {}; {}",
+            self.file.display(),
+            self.line,
+            self.index,
+            self.id,
+            self.kind.title(),
+            self.expected,
+            self.actual,
+            self.remedy
+        )
+    }
+}

@@ -1,0 +1,131 @@
+//! Dividing samples into training, validation and test so that no image is in two of them.
+
+use super::{
+    sample::{Sample, Turn},
+    store::ImageStore,
+};
+use crate::Error;
+use std::collections::HashMap;
+
+/// Shares of the samples, each in 0..=1, together at most 1; training gets the rest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fractions {
+    /// Validation share.
+    pub val: f64,
+    /// Test share.
+    pub test: f64,
+}
+
+/// Positions of samples, each list ascending.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Split {
+    /// For training.
+    pub train: Vec<usize>,
+    /// For choosing.
+    pub val: Vec<usize>,
+    /// For the final judgement only.
+    pub test: Vec<usize>,
+}
+
+/// Divides `samples` by the contents of their images.
+///
+/// Samples that share an image, directly or through others, stay together (files are compared by
+/// content, so copies under other names count as one image), as do equal conversations without one. The groups are ordered by a hash of
+/// `seed` and contents, which depends neither on the order of the file nor on the names, and each
+/// goes to the part that lacks most samples.
+///
+/// # Errors
+/// [`Error::Argument`] for shares out of range, or if a part with a share would stay empty;
+/// otherwise as for [`ImageStore::load`].
+pub fn split(
+    samples: &[Sample],
+    store: &ImageStore,
+    fractions: Fractions,
+    seed: u64,
+) -> Result<Split, Error> {
+    let Fractions { val, test } = fractions;
+    if !(val >= 0.0 && test >= 0.0 && val + test <= 1.0) {
+        return Err(Error::Argument(format!(
+            "shares of validation {val} and test {test} must not be negative, nor exceed 1 together"
+        )));
+    }
+    let total = samples.len() as f64;
+    let quota = [total * (1.0 - val - test), total * val, total * test];
+    let mut parts = [Vec::new(), Vec::new(), Vec::new()];
+    for group in groups(samples, store, seed)? {
+        let lack = |part: usize| quota[part] - parts[part].len() as f64;
+        let part = (1..3).fold(0, |best, part| if lack(part) > lack(best) { part } else { best });
+        parts[part].extend(group);
+    }
+    for (name, part, quota) in [("training", 0, quota[0]), ("validation", 1, quota[1]), ("test", 2, quota[2])]
+    {
+        if parts[part].is_empty() && quota > 1e-9 {
+            return Err(Error::Argument(format!(
+                "no sample is left for {name}: {} samples share too few images for these shares; \
+                 give the parts as separate files, or more samples",
+                samples.len()
+            )));
+        }
+        parts[part].sort_unstable();
+    }
+    let [train, val, test] = parts;
+    Ok(Split { train, val, test })
+}
+
+/// Samples that share images, in the order of a seeded hash.
+fn groups(samples: &[Sample], store: &ImageStore, seed: u64) -> Result<Vec<Vec<usize>>, Error> {
+    // Union-find over the samples; the root of a group is its first sample.
+    let mut root: Vec<usize> = (0..samples.len()).collect();
+    let mut owner: HashMap<[u8; 32], usize> = HashMap::new();
+    let mut known = HashMap::new();
+    let mut key: Vec<[u8; 32]> = Vec::with_capacity(samples.len());
+    for (k, sample) in samples.iter().enumerate() {
+        let mut prints = Vec::with_capacity(sample.images.len().max(1));
+        for image in &sample.images {
+            prints.push(match known.get(image) {
+                Some(print) => *print,
+                None => {
+                    let print = store.fingerprint(image).map_err(|e| crate::processor::about(sample, e))?;
+                    *known.entry(image).or_insert(print)
+                }
+            });
+        }
+        if prints.is_empty() {
+            prints.push(text_print(sample));
+        }
+        let mut hash = blake3::Hasher::new();
+        hash.update(&seed.to_le_bytes());
+        for print in prints {
+            hash.update(&print);
+            let (a, b) = (find(&root, *owner.entry(print).or_insert(k)), find(&root, k));
+            root[a.max(b)] = a.min(b);
+        }
+        key.push(hash.finalize().into());
+    }
+    let mut groups: HashMap<usize, ([u8; 32], Vec<usize>)> = HashMap::new();
+    for (k, key) in key.iter().enumerate() {
+        let group = groups.entry(find(&root, k)).or_insert((*key, Vec::new()));
+        group.0 = group.0.min(*key);
+        group.1.push(k);
+    }
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort();
+    Ok(groups.into_iter().map(|(_, members)| members).collect())
+}
+
+fn find(root: &[usize], mut k: usize) -> usize {
+    while root[k] != k {
+        k = root[k];
+    }
+    k
+}
+
+/// Stands for the image of a sample without one: equal conversations stay together.
+fn text_print(sample: &Sample) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
+    for text in sample.turns.iter().flat_map(Turn::texts) {
+        hash.update(text.as_bytes());
+        hash.update(b"\0");
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,170 @@
+//! Where the images of a data set lie: a folder, or a zip archive.
+
+use super::{
+    image::{self, Header, RgbImage},
+    sample::ImageRef,
+};
+use crate::Error;
+use base64::{
+    Engine,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{BufReader, Read},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+use zip::ZipArchive;
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A folder or zip archive of images, opened once and read from any thread.
+///
+/// Nothing is kept in memory: each call reads the one image it is asked for.
+#[derive(Debug)]
+pub struct ImageStore {
+    path: PathBuf,
+    archive: Option<Archive>,
+}
+
+#[derive(Debug)]
+struct Archive {
+    zip: Mutex<ZipArchive<BufReader<File>>>,
+    /// Position by name; names under a single top folder also without it.
+    names: HashMap<String, usize>,
+}
+
+impl ImageStore {
+    /// Opens `path`, a folder or a `.zip` file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if there is nothing, [`Error::Malformed`] for a file that is no zip archive.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let path_buf = path.to_path_buf();
+        if fs::metadata(path).map_err(Error::io(path))?.is_dir() {
+            return Ok(Self { path: path_buf, archive: None });
+        }
+        let file = File::open(path).map_err(Error::io(path))?;
+        let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| {
+            Error::malformed(path, format!("no zip archive: {e}"), "give a folder or a .zip file of images")
+        })?;
+        let names = names(&zip);
+        Ok(Self { path: path_buf, archive: Some(Archive { zip: Mutex::new(zip), names }) })
+    }
+
+    /// Opens the images of `data_file`: `images` if given, otherwise the folder of the file.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn for_data(data_file: &Path, images: Option<&Path>) -> Result<Self, Error> {
+        let beside = data_file.parent().filter(|path| !path.as_os_str().is_empty());
+        Self::open(images.or(beside).unwrap_or(Path::new(".")))
+    }
+
+    /// The folder or archive.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Decodes an image to RGB.
+    ///
+    /// # Errors
+    /// [`Error::ImageMissing`], [`Error::ImageDecode`], [`Error::Io`].
+    pub fn load(&self, image: &ImageRef) -> Result<RgbImage, Error> {
+        image::decode(&self.bytes(image)?).map_err(|why| self.undecodable(image, why))
+    }
+
+    /// Width and height of an image in pixels, read from its header.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn size(&self, image: &ImageRef) -> Result<(usize, usize), Error> {
+        self.header(image).map(|header| header.size)
+    }
+
+    /// Hash of the encoded bytes: equal for copies of one file under several names.
+    ///
+    /// # Errors
+    /// [`Error::ImageMissing`], [`Error::ImageDecode`] for bad base64, [`Error::Io`].
+    pub fn fingerprint(&self, image: &ImageRef) -> Result<[u8; 32], Error> {
+        Ok(blake3::hash(&self.bytes(image)?).into())
+    }
+
+    pub(crate) fn header(&self, image: &ImageRef) -> Result<Header, Error> {
+        image::header(&self.bytes(image)?).map_err(|why| self.undecodable(image, why))
+    }
+
+    fn bytes(&self, image: &ImageRef) -> Result<Vec<u8>, Error> {
+        let name = match image {
+            ImageRef::Path(name) => name,
+            ImageRef::Inline(text) => {
+                let text: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+                return BASE64.decode(text).map_err(|e| self.undecodable(image, format!("not base64: {e}")));
+            }
+        };
+        match &self.archive {
+            Some(archive) if !Path::new(name).is_absolute() => self.unzip(archive, image, name),
+            _ => {
+                let path = self.path.join(name);
+                match fs::read(&path) {
+                    Ok(bytes) => Ok(bytes),
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(self.missing(image)),
+                    Err(e) => Err(Error::io(&path)(e)),
+                }
+            }
+        }
+    }
+
+    fn unzip(&self, archive: &Archive, image: &ImageRef, name: &str) -> Result<Vec<u8>, Error> {
+        let name = name.replace('\\', "/");
+        let at = archive.names.get(name.trim_start_matches("./")).ok_or_else(|| self.missing(image))?;
+        let mut zip = archive.zip.lock().unwrap_or_else(PoisonError::into_inner);
+        let broken =
+            |e: String| Error::malformed(&self.path, format!("{name}: {e}"), "pack the archive again");
+        let mut file = zip.by_index(*at).map_err(|e| broken(e.to_string()))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|e| broken(e.to_string()))?;
+        Ok(bytes)
+    }
+
+    fn missing(&self, image: &ImageRef) -> Error {
+        let remedy = if self.archive.is_some() {
+            "names are relative to the root of the archive"
+        } else {
+            "paths are relative to the image folder: name the right one"
+        };
+        Error::ImageMissing {
+            image: image.to_string(),
+            store: self.path.display().to_string(),
+            remedy: remedy.into(),
+        }
+    }
+
+    fn undecodable(&self, image: &ImageRef, why: String) -> Error {
+        Error::ImageDecode { image: image.to_string(), store: self.path.display().to_string(), why }
+    }
+}
+
+/// Positions by name; where all files share one top folder, names without it are known too.
+fn names<R: Read + std::io::Seek>(zip: &ZipArchive<R>) -> HashMap<String, usize> {
+    let files: Vec<(usize, &str)> = zip
+        .file_names()
+        .filter(|name| !name.ends_with('/'))
+        .filter_map(|n| Some((zip.index_for_name(n)?, n)))
+        .collect();
+    let mut names: HashMap<String, usize> = HashMap::with_capacity(files.len());
+    let tops: Option<Vec<(&str, &str)>> = files.iter().map(|(_, name)| name.split_once('/')).collect();
+    if let Some(tops) = tops
+        && tops.windows(2).all(|pair| pair[0].0 == pair[1].0)
+    {
+        names.extend(files.iter().zip(&tops).map(|((at, _), (_, rest))| (rest.to_string(), *at)));
+    }
+    names.extend(files.iter().map(|(at, name)| (name.to_string(), *at)));
+    names
+}

@@ -1,0 +1,100 @@
+//! What can go wrong between a user's files and a model's input.
+
+use crate::data::Problem;
+use std::path::{Path, PathBuf};
+
+/// Every failure of this crate; each message says where, what, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused to read a file.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A file is not the JSON, zip or text that it should be.
+    #[error("{}: {what}; {remedy}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        what: String,
+        /// What the user can do.
+        remedy: String,
+    },
+    /// A model directory lacks something or contradicts itself.
+    #[error("{}: {what}; {remedy}", path.display())]
+    Config {
+        /// The file or model directory.
+        path: PathBuf,
+        /// What is missing or contradictory, with the values.
+        what: String,
+        /// What the user can do.
+        remedy: String,
+    },
+    /// One item of a data set cannot be used.
+    #[error("{0}")]
+    Data(Box<Problem>),
+    /// An image is not where the data set says.
+    #[error("image {image} not found in {store}; {remedy}")]
+    ImageMissing {
+        /// The image as the data set names it.
+        image: String,
+        /// Where it was looked for.
+        store: String,
+        /// What the user can do.
+        remedy: String,
+    },
+    /// An image exists but does not decode.
+    #[error("image {image} of {store} cannot be decoded: {why}; PNG, JPEG and WebP are read")]
+    ImageDecode {
+        /// The image as the data set names it.
+        image: String,
+        /// Where it was found.
+        store: String,
+        /// The decoder's reason.
+        why: String,
+    },
+    /// A chat template does not compile, or refuses a conversation.
+    #[error("chat template {}: {why}", path.display())]
+    Template {
+        /// The file that holds the template.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// The tokenizer failed on a text.
+    #[error("tokenizer {}: {why}", path.display())]
+    Tokenizer {
+        /// The tokenizer file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// A caller's argument is out of range.
+    #[error("{0}")]
+    Argument(String),
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_path_buf(), source }
+    }
+
+    pub(crate) fn malformed(path: &Path, what: impl ToString, remedy: impl ToString) -> Self {
+        Self::Malformed { path: path.to_path_buf(), what: what.to_string(), remedy: remedy.to_string() }
+    }
+
+    pub(crate) fn config(path: &Path, what: impl ToString, remedy: impl ToString) -> Self {
+        Self::Config { path: path.to_path_buf(), what: what.to_string(), remedy: remedy.to_string() }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Data(Box::new(problem))
+    }
+}

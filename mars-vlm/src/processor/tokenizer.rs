@@ -1,0 +1,123 @@
+//! Text to token ids, with the place of each token in the text.
+
+use crate::{Error, chat::SpecialTokens};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
+use tokenizers::{AddedToken, Tokenizer};
+
+/// A tokenizer read from `tokenizer.json`, which never truncates or pads.
+#[derive(Clone, Debug)]
+pub struct TextTokenizer {
+    inner: Tokenizer,
+    path: PathBuf,
+    bos: Option<String>,
+}
+
+/// The tokens of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Token ids.
+    pub ids: Vec<u32>,
+    /// Byte range of each token in the text with the blanks before it; empty for tokens that the
+    /// tokenizer adds itself.
+    pub spans: Vec<Range<usize>>,
+}
+
+impl Tokens {
+    /// For each token, whether it touches one of the `ranges` of the text.
+    pub fn inside(&self, ranges: &[Range<usize>]) -> Vec<bool> {
+        let touches = |span: &Range<usize>| ranges.iter().any(|r| span.start < r.end && r.start < span.end);
+        self.spans.iter().map(|span| !span.is_empty() && touches(span)).collect()
+    }
+}
+
+impl TextTokenizer {
+    /// Reads `tokenizer.json` in `dir`.
+    ///
+    /// The tokens in `special` that the vocabulary holds are kept in one piece, as Hugging Face's
+    /// processors make sure of; none is added to the vocabulary.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] if the file is missing or malformed.
+    pub fn from_dir(dir: &Path, special: &SpecialTokens) -> Result<Self, Error> {
+        let path = dir.join("tokenizer.json");
+        let refused = |e: tokenizers::Error| Error::Tokenizer { path: path.clone(), why: e.to_string() };
+        if !path.is_file() {
+            return Err(Error::config(&path, "no such file", "save the checkpoint with its fast tokenizer"));
+        }
+        let mut inner = Tokenizer::from_file(&path).map_err(refused)?;
+        inner.with_truncation(None).map_err(refused)?;
+        inner.with_padding(None);
+        let usual = ["<image>", "<fake_token_around_image>", "<end_of_utterance>"].map(String::from);
+        let known: Vec<AddedToken> = special
+            .named
+            .values()
+            .chain(&usual)
+            .filter(|token| inner.token_to_id(token).is_some())
+            .map(|token| AddedToken::from(token.clone(), true).normalized(false))
+            .collect();
+        inner.add_special_tokens(known).map_err(refused)?;
+        Ok(Self { inner, path, bos: special.get("bos_token").map(str::to_string) })
+    }
+
+    /// The tokens of `text`.
+    ///
+    /// The tokenizer's own opening and closing tokens are added unless `text` already begins
+    /// with the beginning-of-text token.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] if the tokenizer cannot express the text.
+    pub fn encode(&self, text: &str) -> Result<Tokens, Error> {
+        let opened = self.bos.as_ref().is_some_and(|bos| text.starts_with(bos.as_str()));
+        let encoding = self
+            .inner
+            .encode(text, !opened)
+            .map_err(|e| Error::Tokenizer { path: self.path.clone(), why: e.to_string() })?;
+        // Byte-level tokenizers report tokens without their blanks: a lone blank would have no
+        // place at all. A token reaches back to the end of the one before it.
+        let mut covered = 0;
+        let spans = encoding
+            .get_offsets()
+            .iter()
+            .zip(encoding.get_special_tokens_mask())
+            .map(|(&(start, end), &own)| {
+                let span = if own == 1 { 0..0 } else { start.min(covered)..end };
+                covered = covered.max(span.end);
+                span
+            })
+            .collect();
+        Ok(Tokens { ids: encoding.get_ids().to_vec(), spans })
+    }
+
+    /// The text of `ids`, special tokens included.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] if the decoder fails.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
+        self.inner
+            .decode(ids, false)
+            .map_err(|e| Error::Tokenizer { path: self.path.clone(), why: e.to_string() })
+    }
+
+    /// The id of a token.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// One more than the largest id.
+    pub fn vocab_size(&self) -> usize {
+        self.inner.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1)
+    }
+
+    /// The tokens that are kept in one piece.
+    pub fn added_tokens(&self) -> Vec<String> {
+        self.inner.get_added_tokens_decoder().values().map(|token| token.content.clone()).collect()
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
