@@ -68,7 +68,7 @@ impl Campaign {
         let lock = Lock::take(directory)?;
         match Settings::read(directory)? {
             Some(old) if old == settings => {}
-            Some(old) if on_change == OnChange::Refuse => {
+            Some(old) if on_change == OnChange::Refuse && !old.changes(&settings).is_empty() => {
                 return Err(Error::Changed { path: directory.to_owned(), changes: old.changes(&settings) });
             }
             _ => settings.write(directory)?,

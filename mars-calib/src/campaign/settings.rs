@@ -14,8 +14,10 @@ const FILE: &str = "campaign.toml";
 /// What a campaign was started with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
-    /// The resolved configuration, as the caller wants to find it again.
+    /// The resolved configuration that all its runs share.
     pub config: Table,
+    /// What may change from one call to the next, such as the plan of runs: written down, not compared.
+    pub plan: Table,
     /// Digests of what run specs do not name, by what they are of: `model`, `train`, `targets`, ...
     pub fingerprints: BTreeMap<String, String>,
 }
@@ -79,7 +81,11 @@ impl Settings {
                 other => Err(corrupt(&format!("fingerprint `{of}` is {other}, not a string"))),
             })
             .collect::<Result<_, _>>()?;
-        Ok(Some(Self { config, fingerprints }))
+        let plan = match table.remove("plan") {
+            Some(Value::Table(plan)) => plan,
+            _ => Table::new(),
+        };
+        Ok(Some(Self { config, plan, fingerprints }))
     }
 
     pub(super) fn write(&self, directory: &Path) -> Result<(), Error> {
@@ -89,6 +95,7 @@ impl Settings {
         let digests = self.fingerprints.iter().map(|(of, digest)| (of.clone(), Value::from(digest.as_str())));
         all.insert("fingerprints".into(), Value::Table(digests.collect()));
         all.insert("config".into(), Value::Table(self.config.clone()));
+        all.insert("plan".into(), Value::Table(self.plan.clone()));
         files::write(&directory.join(FILE), all.to_string().as_bytes())
     }
 }

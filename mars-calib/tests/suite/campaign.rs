@@ -199,9 +199,12 @@ fn other_settings_are_refused_with_what_differs() {
             toml::Value::Table(toml::Table::from_iter([("learning_rate".into(), toml::Value::Float(rate))])),
         )]),
         fingerprints: BTreeMap::from([("model".into(), model.into())]),
+        plan: toml::Table::from_iter([("rate_again".into(), toml::Value::Float(rate))]),
     };
+    let replanned = Settings { plan: toml::Table::new(), ..settings(1e-3, "aa") };
     drop(Campaign::open(directory.path(), settings(1e-3, "aa"), OnChange::Refuse).unwrap());
-    assert!(Campaign::open(directory.path(), settings(1e-3, "aa"), OnChange::Refuse).is_ok());
+    assert!(Campaign::open(directory.path(), replanned.clone(), OnChange::Refuse).is_ok());
+    assert_eq!(Campaign::read(directory.path()).unwrap().settings, replanned);
     let error =
         Campaign::open(directory.path(), settings(2e-3, "bb"), OnChange::Refuse).unwrap_err().to_string();
     for part in ["train.learning_rate: 0.001 -> 0.002", "fingerprint of model: aa -> bb"] {
