@@ -23,6 +23,8 @@ pub enum Kind {
     Even,
     /// The sum of a row or column.
     Sum,
+    /// One cell, or a row or column, in words.
+    Word,
     /// No image: digits into words, words into digits, sums of words.
     Text,
     /// The smaller digit of a row or column.
@@ -41,6 +43,7 @@ impl Kind {
             Self::Largest => "largest",
             Self::Even => "even",
             Self::Sum => "sum",
+            Self::Word => "word",
             Self::Text => "text",
             Self::Smallest => "smallest",
             Self::Odd => "odd",
@@ -63,7 +66,7 @@ fn question(kind: Kind, text: String, answer: String) -> Question {
     Question { kind, text, answer }
 }
 
-/// A question of pre-training, answered in digits; `None` for a kind of the downstream task alone.
+/// A question of pre-training, mostly answered in digits; `None` for a kind of the downstream task alone.
 pub fn pretraining(kind: Kind, labels: &[u8; 4], rng: &mut impl Rng) -> Option<Question> {
     let cell = rng.random_range(0..4);
     let (line, cells) = LINES[rng.random_range(0..4)];
@@ -75,6 +78,8 @@ pub fn pretraining(kind: Kind, labels: &[u8; 4], rng: &mut impl Rng) -> Option<Q
         Kind::Largest => (format!("largest digit of {line} ?"), a.max(b).to_string()),
         Kind::Even => ("how many even ?".into(), count(labels, 0).to_string()),
         Kind::Sum => (format!("sum of {line} ?"), (a + b).to_string()),
+        Kind::Word if rng.random_bool(0.5) => (format!("write {} word", POSITIONS[cell]), word(labels[cell])),
+        Kind::Word => (format!("write {line} word"), format!("{} {}", word(a), word(b))),
         Kind::Text => return Some(text_only(rng)),
         Kind::Smallest | Kind::Odd => return None,
     };
@@ -99,7 +104,6 @@ pub const DOWNSTREAM: [Kind; 5] = [Kind::What, Kind::Read, Kind::Sum, Kind::Smal
 ///
 /// Every variant of the question (each cell, each row and column) is one value of `variant`, 0..4.
 pub fn downstream(kind: Kind, variant: usize, labels: &[u8; 4]) -> Option<Question> {
-    let word = |n: u8| NUMBERS[usize::from(n)].to_string();
     let (line, cells) = LINES[variant];
     let [a, b] = cells.map(|c| labels[c]);
     let (text, answer) = match kind {
@@ -108,7 +112,7 @@ pub fn downstream(kind: Kind, variant: usize, labels: &[u8; 4]) -> Option<Questi
         Kind::Sum => (format!("say the sum in {line}"), word(a + b)),
         Kind::Smallest => (format!("say the smallest in {line}"), word(a.min(b))),
         Kind::Odd => ("say how many odd".into(), word(count(labels, 1))),
-        Kind::All | Kind::Largest | Kind::Even | Kind::Text => return None,
+        Kind::All | Kind::Largest | Kind::Even | Kind::Word | Kind::Text => return None,
     };
     Some(question(kind, text, answer))
 }
@@ -122,6 +126,10 @@ pub fn about(labels: &[u8; 4], how_many: usize, rng: &mut impl Rng) -> Vec<Quest
         asked.extend(next.filter(|q| !asked.iter().any(|other| other.text == q.text)));
     }
     asked
+}
+
+fn word(n: u8) -> String {
+    NUMBERS[usize::from(n)].to_string()
 }
 
 /// How many labels leave `remainder` when halved.
@@ -168,18 +176,18 @@ mod tests {
         let known: HashSet<_> = words::all().into_iter().collect();
         assert_eq!(known.len(), words::all().len(), "a word is listed twice");
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let kinds = [Kind::What, Kind::Read, Kind::All, Kind::Largest, Kind::Even, Kind::Text];
+        let kinds =
+            [Kind::What, Kind::Read, Kind::All, Kind::Largest, Kind::Even, Kind::Sum, Kind::Word, Kind::Text];
         for i in 0..600 {
             let labels: [u8; 4] = std::array::from_fn(|_| rng.random_range(0..10));
             let asked = pretraining(kinds[i % kinds.len()], &labels, &mut rng).unwrap();
             for q in about(&labels, 4, &mut rng).into_iter().chain([asked]) {
                 let all = format!("{} {}", q.text, q.answer);
-                assert!(all.split(' ').all(|w| known.contains(w)), "{all}");
+                let spelled = |w: &str| w.chars().all(|c| c.is_ascii_digit());
+                assert!(all.split(' ').all(|w| known.contains(w) || spelled(w)), "{all}");
             }
         }
-        for sum in 10..=18 {
-            assert!(sum.to_string().chars().all(|c| known.contains(c.to_string().as_str())));
-        }
+        assert!((0..10).all(|digit| known.contains(digit.to_string().as_str())));
     }
 
     #[test]

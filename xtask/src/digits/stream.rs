@@ -29,7 +29,7 @@ pub struct PretrainSample {
 /// nothing until reading works. So reading comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// One cell, a row or column, all cells.
+    /// One cell, a row or column, all cells; some of it in words.
     Reading,
     /// Those, and the largest, the count of even digits, the sum.
     Everything,
@@ -39,10 +39,17 @@ impl Phase {
     /// Kinds with a picture; a kind listed twice is asked twice as often.
     fn kinds(self) -> &'static [Kind] {
         match self {
-            Self::Reading => &[Kind::What, Kind::Read, Kind::Read, Kind::All, Kind::All],
-            Self::Everything => {
-                &[Kind::What, Kind::Read, Kind::All, Kind::Largest, Kind::Even, Kind::Sum, Kind::Sum]
-            }
+            Self::Reading => &[Kind::What, Kind::Read, Kind::Read, Kind::All, Kind::All, Kind::Word],
+            Self::Everything => &[
+                Kind::What,
+                Kind::Read,
+                Kind::All,
+                Kind::Largest,
+                Kind::Even,
+                Kind::Sum,
+                Kind::Sum,
+                Kind::Word,
+            ],
         }
     }
 }
@@ -74,7 +81,8 @@ impl<'a> PretrainStream<'a> {
 
 /// 512 fixed samples with pictures of validation digits, all kinds of pre-training equally often.
 pub fn validation(digits: &Digits) -> Vec<PretrainSample> {
-    const KINDS: [Kind; 6] = [Kind::What, Kind::Read, Kind::All, Kind::Largest, Kind::Even, Kind::Sum];
+    const KINDS: [Kind; 7] =
+        [Kind::What, Kind::Read, Kind::All, Kind::Largest, Kind::Even, Kind::Sum, Kind::Word];
     let mut rng = ChaCha8Rng::seed_from_u64(VALIDATION_SEED);
     let kinds = KINDS.iter().cycle().take(512);
     kinds.map(|&kind| draw(kind, digits.split(Split::Val), &mut rng)).collect()
@@ -108,9 +116,9 @@ mod tests {
         assert_eq!(texts(1, Phase::Everything), texts(1, Phase::Everything));
         assert_ne!(texts(1, Phase::Everything), texts(2, Phase::Everything));
         let kinds = |phase| texts(3, phase).iter().map(|s| s.0.kind).collect::<HashSet<_>>();
-        let reading = HashSet::from([Kind::What, Kind::Read, Kind::All, Kind::Text]);
+        let reading = HashSet::from([Kind::What, Kind::Read, Kind::All, Kind::Word, Kind::Text]);
         assert_eq!(kinds(Phase::Reading), reading);
-        assert_eq!(kinds(Phase::Everything).len(), 7);
+        assert_eq!(kinds(Phase::Everything).len(), 8);
     }
 
     #[test]
