@@ -266,7 +266,12 @@ fn every_kind_of_bad_item_is_found_with_file_line_id_values_and_remedy() {
             "decode",
             "format",
         ),
-        (ProblemKind::TooLong, item("x", square, "<image>q", &"word ".repeat(90)), "at most 100", "for 1 images"),
+        (
+            ProblemKind::TooLong,
+            item("x", square, "<image>q", &"word ".repeat(90)),
+            "at most 100",
+            "for 1 images",
+        ),
     ];
     let good = item("good", square, "<image>q", "a");
     for (kind, bad, expected, actual) in cases {

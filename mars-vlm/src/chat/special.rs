@@ -32,10 +32,8 @@ impl SpecialTokens {
             }
             tokens.take(&config);
         }
-        tokens.added.extend(tokens.named.values().cloned());
-        tokens.added.sort();
-        tokens.added.dedup();
-        Ok(tokens)
+        let named: Vec<String> = tokens.named.values().cloned().collect();
+        Ok(tokens.with_added(named))
     }
 
     /// These tokens and `added`, the pieces that the tokenizer never splits.

@@ -2,6 +2,7 @@
 
 mod config;
 mod encode;
+mod encoded;
 pub(crate) mod files;
 mod image;
 mod model;
@@ -11,8 +12,9 @@ mod tiles;
 mod tokenizer;
 
 pub use config::{ImageConfig, Resampling, TargetSize};
+pub use encode::Processor;
 pub(crate) use encode::about;
-pub use encode::{Encoded, Processor, TokenCount};
+pub use encoded::{Encoded, TokenCount};
 pub use image::ImageProcessor;
 pub use model::ModelFacts;
 pub use prompt::ImagePrompt;

@@ -136,3 +136,46 @@ fn kernel(filter: Resampling, x: f64) -> f64 {
         Resampling::Lanczos => 0.0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use safetensors::SafeTensors;
+
+    /// Every filter, larger and smaller, in both orders of the passes (`tests/oracle/processor.py`).
+    #[test]
+    fn equal_to_pillow_bit_for_bit() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/processor/resize.safetensors");
+        let bytes = std::fs::read(path).unwrap();
+        let images = SafeTensors::deserialize(&bytes).unwrap();
+        let source = images.tensor("source").unwrap();
+        let source = RgbImage::new(source.shape()[1], source.shape()[0], source.data().to_vec()).unwrap();
+        let filters = [
+            ("1", Resampling::Lanczos),
+            ("2", Resampling::Bilinear),
+            ("3", Resampling::Bicubic),
+            ("4", Resampling::Box),
+            ("5", Resampling::Hamming),
+        ];
+        let mut compared = 0;
+        for (name, target) in images.tensors() {
+            let Some((filter, _)) = name.split_once('.') else { continue };
+            let filter = filters.iter().find(|(number, _)| *number == filter).unwrap().1;
+            let [height, width, _] = *target.shape() else { panic!("{name}") };
+            let ours = resize(&source, width, height, filter);
+            assert!(ours.pixels() == target.data(), "{name}");
+            compared += 1;
+        }
+        assert_eq!(compared, 40);
+    }
+
+    #[test]
+    fn a_flat_image_stays_flat_and_its_own_size_changes_nothing() {
+        let flat = RgbImage::new(9, 5, [7, 130, 255].repeat(45)).unwrap();
+        for (width, height) in [(1, 1), (30, 2), (3, 40), (9, 5)] {
+            let resized = resize(&flat, width, height, Resampling::Lanczos);
+            assert_eq!(resized.pixels(), [7, 130, 255].repeat(width * height));
+        }
+    }
+}

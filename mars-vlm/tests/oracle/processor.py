@@ -1,6 +1,6 @@
 """Reference for the processor: runs transformers' own on tiny files and saves what it yields.
 
-    python tests/oracle/processor.py        (transformers 4.57.3, pillow, tokenizers, safetensors)
+    python tests/oracle/processor.py        (transformers 4.57.3, pillow 13.0.0, tokenizers, safetensors)
 
 Writes tests/fixtures/processor/: a model directory per case of settings (`split`, `whole`), images,
 conversations, and what the reference makes of them: token ids, answer masks by generation prompt,
@@ -88,6 +88,19 @@ def images(folder):
     smooth.save(folder / "lossless.webp", lossless=True)
 
 
+def resizes():
+    """A noisy image under every filter of Pillow, to sizes that take either order of the passes."""
+    rng = np.random.default_rng(11)
+    source = rng.integers(0, 256, (23, 19, 3), dtype=np.uint8)
+    sizes = [(19, 7), (8, 23), (24, 27), (25, 5), (5, 30), (12, 12), (18, 10), (7, 20)]
+    out = {"source": source}
+    for number in range(1, 6):
+        for width, height in sizes:
+            resized = Image.fromarray(source).resize((width, height), Image.Resampling(number))
+            out[f"{number}.{width}x{height}"] = np.array(resized)
+    save_file(out, OUT / "resize.safetensors")
+
+
 def text(words):
     return {"type": "text", "text": words}
 
@@ -149,9 +162,11 @@ def answer_mask(processor, chat, full_ids):
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     images(OUT / "images")
+    resizes()
     with zipfile.ZipFile(OUT / "images.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ["square.png", "wide.png", "tall.png"]:
-            archive.write(OUT / "images" / name, f"images/{name}")
+            info = zipfile.ZipInfo(f"images/{name}")  # of 1980: the archive is the same every time
+            archive.writestr(info, (OUT / "images" / name).read_bytes(), zipfile.ZIP_DEFLATED)
     (OUT / "chats.json").write_text(
         json.dumps([{"id": key, "messages": chat} for key, chat in CHATS.items()], ensure_ascii=False, indent=1)
     )
