@@ -1,0 +1,65 @@
+//! What a report is made of.
+
+use mars_search::{Budget, Decision, Role, Space, TrialResult};
+use serde::{Deserialize, Serialize};
+
+/// Everything that the report shows; costs, curves and laws are taken from the results and the decision.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ReportData {
+    /// Name of the policy, as on the command line.
+    pub(crate) policy: String,
+    /// The space that was searched.
+    pub(crate) space: Space,
+    /// What could be spent.
+    pub(crate) budget: Budget,
+    /// Balance `t_module = kappa * t_reference`; 1 in the paper.
+    pub(crate) kappa: f64,
+    /// The decision.
+    pub(crate) decision: Decision,
+    /// Every trial of the search with its result.
+    pub(crate) results: Vec<TrialResult>,
+    /// Training loss of the final run, (optimizer step, nats per answer token), by rising step.
+    pub(crate) final_train: Vec<(usize, f64)>,
+    /// The base model on the test split.
+    pub(crate) base: Option<TestScore>,
+    /// The base model with the adapter on the test split.
+    pub(crate) tuned: Option<TestScore>,
+    /// Where everything comes from.
+    pub(crate) provenance: Provenance,
+}
+
+/// A model on the test split.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct TestScore {
+    /// exp(mean cross-entropy per answer token).
+    pub(crate) perplexity: f64,
+    /// Share of samples answered exactly, 0 to 1.
+    pub(crate) accuracy: Option<f64>,
+}
+
+/// Where everything comes from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Provenance {
+    /// The base model: its directory or name.
+    pub(crate) model: String,
+    /// The data set: its file or name.
+    pub(crate) data: String,
+    /// Where the adapter lies.
+    pub(crate) adapter: String,
+    /// Version of the program.
+    pub(crate) version: String,
+    /// Further facts, in order: fingerprints, device, scale convention, learning rates, ...
+    pub(crate) more: Vec<(String, String)>,
+}
+
+impl ReportData {
+    /// Results of one role.
+    pub(crate) fn of_role(&self, role: Role) -> impl Iterator<Item = &TrialResult> {
+        self.results.iter().filter(move |result| result.trial.role == role)
+    }
+
+    /// The result of the trial that the decision rests on.
+    pub(crate) fn winner(&self) -> Option<&TrialResult> {
+        self.results.iter().find(|result| result.trial.id == self.decision.trial)
+    }
+}
