@@ -72,7 +72,7 @@ fn generation_tags_help_where_prompt_and_history_differ() {
     assert_eq!(answers(TAGGED, &turns), ["\na<|im_end|>", "\nend <b><|im_end|>"]);
     let text = template(TAGGED).render(&turns, false).unwrap();
     assert!(text.ends_with("<|im_start|>assistant \nend <b><|im_end|>"), "{text:?}");
-    assert!(text.chars().all(|c| c.is_ascii()), "marks are left in {text:?}");
+    assert!(text.is_ascii(), "marks are left in {text:?}");
 }
 
 #[test]
@@ -105,6 +105,23 @@ fn an_end_token_after_the_last_turn_only_is_part_of_that_answer() {
         {% if loop.last and m.role == 'assistant' %}</s>{% else %}\n{% endif %}{% endfor %}\
         {% if add_generation_prompt %}ASSISTANT:{% endif %}";
     assert_eq!(answers(source, &two_rounds()), [" a", " end <b></s>"]);
+}
+
+#[test]
+fn a_template_that_shows_earlier_answers_differently_loses_none() {
+    let source = "{% for m in messages %}<|im_start|>{{ m.role }}\n\
+        {% if m.role == 'assistant' and loop.last %}<think></think>{% endif %}\
+        {{ m.content[0].text }}<|im_end|>\n{% endfor %}\
+        {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+    assert_eq!(answers(source, &two_rounds()), ["a<|im_end|>", "<think></think>end <b><|im_end|>"]);
+    let dropped = source.replace(
+        "{{ m.content[0].text }}",
+        "{% if loop.last or m.role == 'user' %}{{ m.content[0].text }}{% endif %}",
+    );
+    let turns =
+        chat(&[(Role::User, "1"), (Role::Assistant, "lost"), (Role::User, "2"), (Role::Assistant, "3")]);
+    let error = template(&dropped).render_answers(&turns).unwrap_err().to_string();
+    assert!(error.contains("turn 1"), "{error}");
 }
 
 #[test]

@@ -47,11 +47,13 @@ fn shown(sample: &Sample, turn: usize) -> String {
 }
 
 fn paths(sample: &Sample) -> Vec<&str> {
-    let path = |image| match image {
-        &ImageRef::Path(ref path) => path.as_str(),
-        ImageRef::Inline(_) => "inline",
-    };
-    sample.images.iter().map(path).collect()
+    let images = sample.images.iter();
+    images
+        .map(|image| match image {
+            ImageRef::Path(path) => path.as_str(),
+            ImageRef::Inline(_) => "inline",
+        })
+        .collect()
 }
 
 const LLAVA: &str = r#"[
@@ -203,6 +205,30 @@ fn files_that_are_no_data_say_what_they_are() {
     assert!(Dataset::read(&path).unwrap_err().to_string().contains("UTF-8"));
     let absent = Dataset::read(&dir.path().join("absent.json")).unwrap_err();
     assert!(matches!(absent, Error::Io { .. }) && absent.to_string().contains("absent.json"));
+}
+
+#[test]
+fn files_cut_off_anywhere_are_errors_and_never_panics() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cut.json");
+    for end in 0..LLAVA.len() {
+        fs::write(&path, &LLAVA.as_bytes()[..end]).unwrap();
+        let error = Dataset::read(&path).unwrap_err().to_string();
+        assert!(error.contains("cut.json"), "{error}");
+    }
+    let store = ImageStore::open(dir.path()).unwrap();
+    for name in ["palette.png", "turned.jpg", "lossless.webp"] {
+        let whole = fs::read(fixture("images").join(name)).unwrap();
+        let image = ImageRef::Path(name.into());
+        // Without its last 12 bytes a PNG lacks nothing but the mark of its end.
+        for end in (0..whole.len() - 13).step_by(5) {
+            fs::write(dir.path().join(name), &whole[..end]).unwrap();
+            let error = store.load(&image).map(|_| end).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+        fs::write(dir.path().join(name), &whole).unwrap();
+        store.load(&image).unwrap();
+    }
 }
 
 /// Checks a JSON list of `items` against the images and the processor of the fixtures.

@@ -69,32 +69,45 @@ impl ChatTemplate {
                      cannot be found; add generation tags around the answer in the template"
                 )));
             };
-            let bound = if k + 1 == turns.len() {
-                text.len()
+            let so_far = if k + 1 == turns.len() { text.clone() } else { self.render(&turns[..=k], false)? };
+            let shared = &text[start..common_prefix(&text, &so_far).max(start)];
+            let special = &self.special.added;
+            let end = if text.starts_with(&so_far) || spoken_end(shared, &turns[k]).is_some() {
+                start + answer_end(shared, &turns[k], special)
             } else {
-                let so_far = common_prefix(&text, &self.render(&turns[..=k], false)?);
-                so_far.max(tag.map_or(start, |tag| tag.end))
+                // The template shows a turn that is not the last one differently.
+                let end = spoken_end(&text[start..], &turns[k]).map(|end| start + end);
+                let Some(end) = end.or(tag.map(|tag| tag.end)) else {
+                    return Err(self.refuse(format!("the answer of turn {k} is not in the rendered text")));
+                };
+                let follows = |token: &&String| text[end..].starts_with(token.as_str());
+                end + special.iter().filter(follows).map(String::len).max().unwrap_or(0)
             };
-            let end = start + answer_end(&text[start..bound.max(start)], &turns[k], &self.special.added);
+            if end <= start {
+                return Err(self.refuse(format!("the answer of turn {k} is not in the rendered text")));
+            }
             answers.push(start..end);
         }
         Ok(Rendered { text, answers })
     }
 }
 
-/// Length of the answer in `turn_text`, the rest of a rendered turn after the generation prompt.
-fn answer_end(turn_text: &str, turn: &Turn, special: &[String]) -> usize {
-    let mut spoken = 0;
-    for text in turn.texts().map(str::trim).filter(|text| !text.is_empty()) {
-        if let Some(at) = turn_text[spoken..].find(text) {
-            spoken += at + text.len();
-        }
-    }
+/// Where the texts of `turn` end in `rendered`, if they all stand there.
+fn spoken_end(rendered: &str, turn: &Turn) -> Option<usize> {
+    turn.texts().map(str::trim).try_fold(0, |end, text| Some(end + rendered[end..].find(text)? + text.len()))
+}
+
+/// Length of the answer in `rendered`, a turn without its generation prompt.
+///
+/// The end-of-turn token is the first special token after the answer's own text, which may quote
+/// special tokens; a template without one ends the answer with its last visible character.
+fn answer_end(rendered: &str, turn: &Turn, special: &[String]) -> usize {
+    let spoken = spoken_end(rendered, turn).unwrap_or(0);
     special
         .iter()
-        .filter_map(|token| turn_text[spoken..].find(token.as_str()).map(|at| (at, token.len())))
+        .filter_map(|token| rendered[spoken..].find(token.as_str()).map(|at| (at, token.len())))
         .min_by_key(|(at, len)| (*at, std::cmp::Reverse(*len)))
-        .map_or_else(|| turn_text.trim_end().len().max(spoken), |(at, len)| spoken + at + len)
+        .map_or_else(|| rendered.trim_end().len().max(spoken), |(at, len)| spoken + at + len)
 }
 
 /// Bytes that both texts begin with, at a character boundary.

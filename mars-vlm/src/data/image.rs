@@ -72,6 +72,9 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, String> {
 
 /// Decodes to RGB; the error is the decoder's reason.
 pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
+    if bytes.starts_with(&[0xff, 0xd8]) && !ends_as_jpeg(bytes) {
+        return Err("the file is cut off: the end marker of a JPEG is missing".into());
+    }
     let (decoder, orientation) = decoder(bytes)?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
     picture.apply_orientation(orientation);
@@ -106,4 +109,20 @@ fn decoder(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, Orientation), String
     let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Ok((decoder, orientation))
+}
+
+/// Whether an end-of-image marker follows the first scan.
+///
+/// The decoder fills up the rows that a shortened file lacks, and a model would learn from grey.
+/// Segments are skipped by their lengths: a thumbnail in one has markers of its own.
+fn ends_as_jpeg(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        match marker {
+            0xff => at += 1,
+            0xda => return bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]),
+            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
+        }
+    }
+    false
 }
