@@ -38,7 +38,8 @@ pub trait CheckpointStore: Send {
     /// [`Error::Io`] when the store cannot be read; a damaged state is passed over.
     fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error>;
 
-    /// Forgets the states of `lineage` at steps other than `keep`.
+    /// Forgets the states of `lineage` before the last of `keep`, other than those in it. Later ones stay:
+    /// somebody who asks for a shorter run must not cost somebody else the longer one.
     ///
     /// # Errors
     /// [`Error::Io`] when they cannot be removed.
@@ -61,7 +62,8 @@ impl CheckpointStore for MemoryCheckpoints {
     }
 
     fn prune(&mut self, lineage: &RunId, keep: &[usize]) -> Result<(), Error> {
-        self.0.retain(|(of, step), _| of != lineage || keep.contains(step));
+        let last = keep.iter().copied().max().unwrap_or(usize::MAX);
+        self.0.retain(|(of, step), _| of != lineage || *step > last || keep.contains(step));
         Ok(())
     }
 }
@@ -141,7 +143,8 @@ impl CheckpointStore for DirectoryCheckpoints {
     }
 
     fn prune(&mut self, lineage: &RunId, keep: &[usize]) -> Result<(), Error> {
-        for step in self.steps(lineage)?.into_iter().filter(|step| !keep.contains(step)) {
+        let last = keep.iter().copied().max().unwrap_or(usize::MAX);
+        for step in self.steps(lineage)?.into_iter().filter(|step| *step <= last && !keep.contains(step)) {
             let place = self.place(lineage, step);
             fs::remove_dir_all(&place).map_err(Error::io("remove", &place))?;
         }

@@ -25,8 +25,12 @@ fn laws(store: &mut dyn CheckpointStore) {
     assert_eq!(at(store, 5), Some(Checkpoint { step: 5, files: files("a5") }));
     assert_eq!(at(store, 99), Some(Checkpoint { step: 10, files: files("a10") }));
     assert_eq!(at(store, usize::MAX), Some(Checkpoint { step: 100, files: files("a100") }));
-    store.prune(&a, &[5]).unwrap();
-    assert_eq!(at(store, usize::MAX).map(|at| at.step), Some(5));
+    store.prune(&a, &[10]).unwrap();
+    assert_eq!(at(store, 9), None);
+    assert_eq!(at(store, 99).map(|at| at.step), Some(10));
+    assert_eq!(at(store, usize::MAX).map(|at| at.step), Some(100), "a later state stays");
+    store.prune(&a, &[]).unwrap();
+    assert_eq!(at(store, usize::MAX), None);
     assert_eq!(store.latest_at_or_below(&b, 7).unwrap().map(|at| at.step), Some(7));
 }
 
