@@ -109,16 +109,14 @@ fn balanced(laws: &BTreeMap<String, LawCFit>, samples: usize, request: &FitReque
             let found = balance(reference, *rank, other, samples, &request.balance);
             all.push(BalancedOutput {
                 ranks: [(request.reference.clone(), *rank), (module.clone(), found.rank)].into(),
-                details: BalancedDetails {
-                    outcome: found.outcome.as_str().into(),
-                    interval: found.interval,
-                    samples,
-                    module: module.clone(),
-                    raw: found.raw,
-                    fallback: match found.outcome {
-                        Outcome::Fallback(reason) => Some(reason),
-                        _ => None,
-                    },
+                outcome: found.outcome.as_str().into(),
+                interval: found.interval,
+                samples,
+                module: module.clone(),
+                raw: found.raw,
+                fallback: match found.outcome {
+                    Outcome::Fallback(reason) => Some(reason),
+                    _ => None,
                 },
             });
         }

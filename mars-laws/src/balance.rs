@@ -1,6 +1,8 @@
 //! Balanced ranks: the rank at which one module converges in kappa times the steps of another.
 //!
-//!     bracket = (kappa t_ref(r_ref, D) - E) / (k D^delta),    rank = bracket^(1/gamma)
+//! ```text
+//! bracket = (kappa t_ref(r_ref, D) - E) / (k D^delta),    rank = bracket^(1/gamma)
+//! ```
 //!
 //! Derived from Law-C and equal times (MARS, arXiv 2603.00720; kappa = 1 there, and a bracket <= 0 falls
 //! back to the default rank). Ours: kappa, clamping as an outcome, and refusal of ill-conditioned cases.

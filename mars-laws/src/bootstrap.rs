@@ -9,7 +9,7 @@ use crate::{
     fit::{Fit, FitOptions},
     interval::{Interval, IntervalKind, Tails, quantile},
     law::{Domain, Law, Point},
-    solve::{Data, Search, closed_form, descend},
+    solve::{ClosedForm, Data, Search, descend},
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -130,14 +130,16 @@ pub fn bootstrap<L: Law + ?Sized>(
 ) -> Result<Bootstrap, Error> {
     how.check()?;
     let domains: Vec<Domain> = fit.names.iter().map(|p| p.domain).collect();
+    let original = Data::new(points, options.residuals);
     let direct = options.solves_directly(law, points);
+    let prepared = if direct { ClosedForm::new(law, &original) } else { None };
     let search =
         Search { patience: options.patience.min(PATIENCE), tolerance: Some(TOLERANCE), ..options.search() };
     let refit = |data: &Data<'_>| -> Option<Vec<f64>> {
-        let solution = if direct {
-            closed_form(law, &domains, data)
-        } else {
-            descend(law, &domains, data, search, &fit.parameters)
+        let solution = match &prepared {
+            Some(form) if data.roots == original.roots => form.solve(&domains, data),
+            Some(_) => ClosedForm::new(law, data)?.solve(&domains, data),
+            None => descend(law, &domains, data, search, &fit.parameters),
         };
         solution.map(|s| s.parameters)
     };

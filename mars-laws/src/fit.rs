@@ -4,7 +4,7 @@ use crate::{
     Error, Loss, Residuals,
     goodness::Goodness,
     law::{Domain, Law, Parameter, Point},
-    solve::{Data, Search, Solution, closed_form, descend},
+    solve::{ClosedForm, Data, Search, Solution, descend},
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -133,7 +133,7 @@ pub fn fit<L: Law + ?Sized>(law: &L, points: &[Point], options: &FitOptions) -> 
     let data = Data::new(points, options.residuals);
     let no_fit = |starts| Error::NoFit { law: law.name(), starts };
     let solutions: Vec<Solution> = if options.solves_directly(law, points) {
-        closed_form(law, &domains, &data).into_iter().collect()
+        ClosedForm::new(law, &data).and_then(|form| form.solve(&domains, &data)).into_iter().collect()
     } else {
         let given = if options.starts.is_empty() { &law.starts(points) } else { &options.starts };
         let search = options.search();

@@ -76,10 +76,11 @@ pub(crate) fn student_quantile(share: f64, freedom: f64) -> f64 {
     }
 }
 
-/// Quantile of ascending values by linear interpolation between order statistics; NaN if there are none.
+/// Quantile of ascending values, NaN if there are none: position share (n + 1), linear between order statistics
+/// (Weibull; a new draw falls below it with exactly that probability).
 pub(crate) fn quantile(ascending: &[f64], share: f64) -> f64 {
     let Some(last) = ascending.len().checked_sub(1) else { return f64::NAN };
-    let position = share.clamp(0.0, 1.0) * last as f64;
+    let position = (share * ascending.len() as f64 + share - 1.0).clamp(0.0, last as f64);
     let (below, above) = (position.floor() as usize, position.ceil() as usize);
     let (low, high) = (ascending[below], ascending[above]);
     if low == high { low } else { low + (high - low) * (position - below as f64) }

@@ -19,14 +19,16 @@ pub enum Domain {
 impl Domain {
     /// The unbounded coordinate of `value`; values on or outside a bound are taken just inside it.
     pub(crate) fn free(self, value: f64) -> f64 {
-        match self {
-            Self::Free => value,
+        let logarithm = match self {
+            Self::Free => return value,
             Self::Positive => value.max(1e-300).ln(),
             Self::Between(low, high) => {
                 let share = ((value - low) / (high - low)).clamp(1e-12, 1.0 - 1e-12);
                 (share / (1.0 - share)).ln()
             }
-        }
+        };
+        // The solver's first step is a multiple of the coordinate: a rounding error for 0 would stop it there.
+        if logarithm.abs() < 1e-9 { 0.0 } else { logarithm }
     }
 
     /// The value at an unbounded coordinate.

@@ -28,6 +28,11 @@ impl LawC {
         self.k * rank.powf(self.gamma) * samples.powf(self.delta) + self.offset
     }
 
+    /// r^gamma D^delta for a rank and a size >= 1, by one exponential.
+    fn shape(&self, input: &[f64]) -> f64 {
+        (self.gamma * input[0].ln() + self.delta * input[1].ln()).exp()
+    }
+
     /// From parameters in the order of [`LawCForm`]; a missing offset is 0.
     pub(crate) fn from_parameters(parameters: &[f64]) -> Self {
         let at = |i: usize| parameters.get(i).copied().unwrap_or(0.0);
@@ -64,12 +69,13 @@ impl Law for LawCForm {
     }
 
     fn predict(&self, parameters: &[f64], input: &[f64]) -> f64 {
-        LawC::from_parameters(parameters).predict(input[0], input[1])
+        let law = LawC::from_parameters(parameters);
+        law.k * law.shape(input) + law.offset
     }
 
     fn gradient(&self, parameters: &[f64], input: &[f64], gradient: &mut [f64]) {
         let law = LawC::from_parameters(parameters);
-        let shape = input[0].powf(law.gamma) * input[1].powf(law.delta);
+        let shape = law.shape(input);
         gradient[0] = shape;
         gradient[1] = law.k * shape * input[0].ln();
         gradient[2] = law.k * shape * input[1].ln();

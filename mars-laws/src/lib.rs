@@ -44,8 +44,8 @@ pub use loss::{Loss, Residuals};
 pub use observation::{ConvergenceObservation, PerformanceObservation};
 pub use outcome::{FallbackReason, Outcome};
 pub use output::{
-    BalancedDetails, BalancedOutput, BestRankOutput, FitOutput, LawCOutput, LawPOutput, PredictionOutput,
-    ScoreOutput, StepsOutput,
+    BalancedOutput, BestRankOutput, FitOutput, LawCOutput, LawPOutput, PredictionOutput, ScoreOutput,
+    StepsOutput,
 };
 pub use power::PowerLaw;
 pub use ranks::Ranks;

@@ -105,14 +105,6 @@ pub struct BalancedOutput {
     /// Rank of the reference module and of the balanced one.
     #[serde(flatten)]
     pub ranks: BTreeMap<String, usize>,
-    /// Details.
-    #[serde(flatten)]
-    pub details: BalancedDetails,
-}
-
-/// How one balanced rank came about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BalancedDetails {
     /// `solved`, `clamped` or `fallback`.
     pub outcome: String,
     /// Interval of the solution before rounding.

@@ -74,6 +74,8 @@ struct Problem<'a, L: ?Sized> {
     domains: &'a [Domain],
     free: DVector<f64>,
     values: Vec<f64>,
+    /// Predictions at `values`; 0 for points left out.
+    predictions: Vec<f64>,
 }
 
 impl<L: Law + ?Sized> LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_, L> {
@@ -86,6 +88,10 @@ impl<L: Law + ?Sized> LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_, L> {
         for ((value, domain), free) in self.values.iter_mut().zip(self.domains).zip(free.iter()) {
             *value = domain.value(*free);
         }
+        let points = self.data.points.iter().zip(&self.data.roots);
+        for (prediction, (point, root)) in self.predictions.iter_mut().zip(points) {
+            *prediction = if *root > 0.0 { self.law.predict(&self.values, &point.input) } else { 0.0 };
+        }
     }
 
     fn params(&self) -> DVector<f64> {
@@ -95,7 +101,10 @@ impl<L: Law + ?Sized> LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_, L> {
     fn residuals(&self) -> Option<DVector<f64>> {
         let Data { points, targets, roots } = self.data;
         Some(DVector::from_fn(points.len(), |i, _| {
-            let predicted = self.search.residuals.of(self.law.predict(&self.values, &points[i].input));
+            if roots[i] == 0.0 {
+                return 0.0;
+            }
+            let predicted = self.search.residuals.of(self.predictions[i]);
             let (pseudo, _) = self.search.loss.pseudo(predicted - targets[i]);
             if pseudo.is_finite() { pseudo * roots[i] } else { REFUSED }
         }))
@@ -106,7 +115,7 @@ impl<L: Law + ?Sized> LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_, L> {
         let mut jacobian = DMatrix::zeros(points.len(), self.values.len());
         let mut row = vec![0.0; self.values.len()];
         for (i, point) in points.iter().enumerate().filter(|(i, _)| roots[*i] > 0.0) {
-            let value = self.law.predict(&self.values, &point.input);
+            let value = self.predictions[i];
             self.law.gradient(&self.values, &point.input, &mut row);
             let (_, slope) = self.search.loss.pseudo(self.search.residuals.of(value) - targets[i]);
             let scale = slope * self.search.residuals.slope(value) * roots[i];
@@ -128,7 +137,8 @@ pub(crate) fn descend<L: Law + ?Sized>(
     start: &[f64],
 ) -> Option<Solution> {
     let free = DVector::from_iterator(start.len(), start.iter().zip(domains).map(|(v, d)| d.free(*v)));
-    let mut problem = Problem { law, data, search, domains, free: free.clone(), values: start.to_vec() };
+    let (values, predictions) = (start.to_vec(), vec![0.0; data.points.len()]);
+    let mut problem = Problem { law, data, search, domains, free: free.clone(), values, predictions };
     problem.set_params(&free);
     let mut solver = LevenbergMarquardt::new().with_patience(search.patience);
     if let Some(tolerance) = search.tolerance {
@@ -148,44 +158,66 @@ pub(crate) fn descend<L: Law + ?Sized>(
 }
 
 /// Weighted linear least squares on logarithms, for laws that allow it; least norm if the data leave freedom.
-pub(crate) fn closed_form<L: Law + ?Sized>(law: &L, domains: &[Domain], data: &Data<'_>) -> Option<Solution> {
-    let rows: Vec<Vec<f64>> = data.points.iter().map(|p| law.log_linear(&p.input)).collect::<Option<_>>()?;
-    let coefficients = least_squares(&rows, &data.targets, &data.roots)?;
-    let cost = rows
-        .iter()
-        .zip(&data.targets)
-        .zip(&data.roots)
-        .map(|((row, target), root)| {
+///
+/// Prepared once for given inputs and weights, then applied to any number of redrawn values.
+pub(crate) struct ClosedForm {
+    rows: Vec<Vec<f64>>,
+    inverse: DMatrix<f64>,
+}
+
+impl ClosedForm {
+    pub(crate) fn new<L: Law + ?Sized>(law: &L, data: &Data<'_>) -> Option<Self> {
+        let rows: Vec<Vec<f64>> =
+            data.points.iter().map(|p| law.log_linear(&p.input)).collect::<Option<_>>()?;
+        let inverse = pseudo_inverse(&rows, &data.roots)?;
+        Some(Self { rows, inverse })
+    }
+
+    /// The solution for other values at the same inputs and weights.
+    pub(crate) fn solve(&self, domains: &[Domain], data: &Data<'_>) -> Option<Solution> {
+        let coefficients = apply(&self.inverse, &data.targets, &data.roots);
+        let squared = |((row, target), root): ((&Vec<f64>, &f64), &f64)| {
             let predicted: f64 = row.iter().zip(&coefficients).map(|(x, c)| x * c).sum();
             ((predicted - target) * root).powi(2)
-        })
-        .sum();
-    let parameters: Vec<f64> = coefficients.iter().zip(domains).map(|(c, d)| d.value(*c)).collect();
-    parameters.iter().all(|p| p.is_finite()).then_some(Solution {
-        parameters,
-        cost,
-        evaluations: 1,
-        converged: true,
-    })
+        };
+        let cost = self.rows.iter().zip(&data.targets).zip(&data.roots).map(squared).sum();
+        let parameters: Vec<f64> = coefficients.iter().zip(domains).map(|(c, d)| d.value(*c)).collect();
+        let finite = parameters.iter().all(|p| p.is_finite());
+        finite.then_some(Solution { parameters, cost, evaluations: 1, converged: true })
+    }
 }
 
 /// Coefficients that minimise sum root^2 (row . c - target)^2, of least norm after scaling the columns.
 pub(crate) fn least_squares(rows: &[Vec<f64>], targets: &[f64], roots: &[f64]) -> Option<Vec<f64>> {
-    let width = rows.first()?.len();
-    let mut matrix = DMatrix::from_fn(rows.len(), width, |i, j| rows[i][j] * roots[i]);
-    let scales: Vec<f64> = matrix
-        .column_iter_mut()
-        .map(|mut column| {
-            let norm = column.norm();
-            let norm = if norm > 0.0 { norm } else { 1.0 };
-            column /= norm;
-            norm
-        })
-        .collect();
-    let target = DVector::from_fn(rows.len(), |i, _| targets[i] * roots[i]);
-    if matrix.iter().chain(target.iter()).any(|v| !v.is_finite()) {
+    if targets.iter().any(|t| !t.is_finite()) {
         return None;
     }
-    let solution = matrix.svd(true, true).solve(&target, 1e-12).ok()?;
-    Some(solution.iter().zip(&scales).map(|(c, s)| c / s).collect())
+    Some(apply(&pseudo_inverse(rows, roots)?, targets, roots))
+}
+
+fn apply(inverse: &DMatrix<f64>, targets: &[f64], roots: &[f64]) -> Vec<f64> {
+    let sum =
+        |j: usize| targets.iter().zip(roots).enumerate().map(|(i, (t, r))| inverse[(j, i)] * t * r).sum();
+    (0..inverse.nrows()).map(sum).collect()
+}
+
+/// Pseudo-inverse of the rows times their roots, columns scaled to norm 1 while it is formed.
+fn pseudo_inverse(rows: &[Vec<f64>], roots: &[f64]) -> Option<DMatrix<f64>> {
+    let width = rows.first()?.len();
+    let mut matrix = DMatrix::from_fn(rows.len(), width, |i, j| rows[i][j] * roots[i]);
+    let mut scales = Vec::with_capacity(width);
+    for mut column in matrix.column_iter_mut() {
+        let norm = column.norm();
+        let scale = if norm > 0.0 { norm } else { 1.0 };
+        column /= scale;
+        scales.push(scale);
+    }
+    if matrix.iter().any(|v| !v.is_finite()) {
+        return None;
+    }
+    let mut inverse = matrix.svd(true, true).pseudo_inverse(1e-12).ok()?;
+    for (mut row, scale) in inverse.row_iter_mut().zip(scales) {
+        row /= scale;
+    }
+    Some(inverse)
 }

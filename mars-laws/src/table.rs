@@ -30,11 +30,13 @@ impl Observations {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut reader =
             csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(text.as_bytes());
-        let header = reader.headers().map_err(from_csv_error)?.clone();
-        let columns = Columns::of(&header, header.position().map_or(1, csv::Position::line))?;
+        let header = reader.headers().map_err(|e| csv_fault(text, &e))?.clone();
+        let columns = Columns::of(&header, line_of(text, header.position()))?;
         let mut observations = Self::default();
         for record in reader.records() {
-            columns.read(&record.map_err(from_csv_error)?, &mut observations)?;
+            let record = record.map_err(|e| csv_fault(text, &e))?;
+            let row = Row { record: &record, line: line_of(text, record.position()) };
+            columns.read(&row, &mut observations)?;
         }
         if observations.convergence.is_empty() && observations.performance.is_empty() {
             return Err(fault(2, 1, "no observation follows the header".into()));
@@ -53,16 +55,29 @@ fn fault(line: u64, column: usize, message: String) -> Error {
     Error::Csv { line, column, message }
 }
 
-fn from_csv_error(error: csv::Error) -> Error {
-    let line = error.position().map_or(1, csv::Position::line);
+fn csv_fault(text: &str, error: &csv::Error) -> Error {
+    let line = line_of(text, error.position());
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => fault(
             line,
-            (*expected_len.min(len)) as usize + 1,
+            *expected_len.min(len) as usize + 1,
             format!("{len} cells where the header has {expected_len}"),
         ),
         _ => fault(line, 1, error.to_string()),
     }
+}
+
+/// Line of a record, from 1; the reader's own position is before the comments and empty lines it skipped.
+fn line_of(text: &str, position: Option<&csv::Position>) -> u64 {
+    let start = position.map_or(0, |p| p.byte() as usize).min(text.len());
+    let (before, rest) = text.as_bytes().split_at(start);
+    let newlines = before.iter().filter(|byte| **byte == b'\n').count();
+    let skipped = rest
+        .split(|byte| *byte == b'\n')
+        .take_while(|line| line.trim_ascii().is_empty() || line.starts_with(b"#"))
+        .count();
+    let last = text.lines().count().max(1);
+    (1 + newlines + skipped).min(last) as u64
 }
 
 /// Where each column is, from 0.
@@ -137,8 +152,7 @@ impl Columns {
         })
     }
 
-    fn read(&self, record: &StringRecord, into: &mut Observations) -> Result<(), Error> {
-        let row = Row { record, line: record.position().map_or(0, csv::Position::line) };
+    fn read(&self, row: &Row<'_>, into: &mut Observations) -> Result<(), Error> {
         let samples = row.count(self.size)?;
         let weight = self.weight.map_or(Ok(1.0), |at| row.positive(at))?;
         let convention = self.convention.map(|at| row.text(at).to_string()).unwrap_or_default();

@@ -46,13 +46,12 @@ impl Display for FitOutput {
         for entry in &self.balanced {
             let ranks: Vec<String> =
                 entry.ranks.iter().map(|(module, rank)| format!("{module}={rank}")).collect();
-            let details = &entry.details;
-            write!(f, "  D={:<7} {:<20} {:<9}", details.samples, ranks.join(" "), details.outcome)?;
-            write!(f, " raw {}", optional(details.raw))?;
-            if let Some(interval) = &details.interval {
+            write!(f, "  D={:<7} {:<20} {:<9}", entry.samples, ranks.join(" "), entry.outcome)?;
+            write!(f, " raw {}", optional(entry.raw))?;
+            if let Some(interval) = &entry.interval {
                 write!(f, " in {interval}")?;
             }
-            match details.fallback {
+            match entry.fallback {
                 Some(reason) => writeln!(f, " ({reason})")?,
                 None => writeln!(f)?,
             }

@@ -1,0 +1,125 @@
+//! Planted laws come back: exactly without noise, and with noise as well as scipy finds them.
+#![allow(clippy::unwrap_used)]
+#[path = "common/planted.rs"]
+mod draws;
+
+use draws::{Planted, planted};
+use mars_laws::*;
+use rayon::prelude::*;
+
+fn options(offset: Offset, draws: usize) -> LawCOptions {
+    let bootstrap = BootstrapOptions { draws, ..BootstrapOptions::default() };
+    LawCOptions { offset, bootstrap, ..LawCOptions::default() }
+}
+
+/// Every fit of the oracle (`oracle/planted.py`) is met or bettered, and where E is determined the parameters agree.
+#[test]
+fn as_good_as_scipy_on_the_same_data() {
+    let mut compared = 0;
+    for line in include_str!("fixtures/planted_scipy.csv").lines().skip(2) {
+        let cells: Vec<&str> = line.split(',').collect();
+        let number = |i: usize| -> f64 { cells[i].parse().unwrap() };
+        let (points, noise, index) = (cells[0].parse().unwrap(), number(1), cells[2].parse().unwrap());
+        let Planted { llm, ve, times } = planted(points, noise, true, index);
+        let (truth, data) = if cells[3] == "llm" { (llm, &times[0]) } else { (ve, &times[1]) };
+        let fit = fit_law_c(data, &options(Offset::Always, 0)).unwrap();
+        let found = [fit.law.k, fit.law.gamma, fit.law.delta, fit.law.offset];
+        let wanted = [number(4), number(5), number(6), number(7)];
+        assert!(fit.fit.cost <= number(8) * (1.0 + 1e-9) + 1e-24, "{line}: cost {}", fit.fit.cost);
+        if noise == 0.0 {
+            let planted = [truth.k, truth.gamma, truth.delta, truth.offset];
+            for (a, b) in found.iter().zip(planted) {
+                assert!((a / b - 1.0).abs() <= 1e-10, "{line}: {a} {b}");
+            }
+        }
+        let least = data.iter().map(|o| o.steps).fold(f64::INFINITY, f64::min);
+        if number(7) > 1e-3 * least {
+            compared += 1;
+            for (a, b) in found.iter().zip(wanted) {
+                assert!((a / b - 1.0).abs() <= 1e-5, "{line}: {a} {b}");
+            }
+        }
+    }
+    assert!(compared > 150, "only {compared} fits had an offset to compare");
+}
+
+/// Share of 95 % intervals that hold the truth; the full table is docs/results/laws-coverage.md.
+#[test]
+fn intervals_hold_the_truth_as_often_as_they_say() {
+    const DRAWS: u64 = 240;
+    for (points, offset) in [(12, Offset::Never), (28, Offset::Never), (28, Offset::Always)] {
+        let hits: Vec<[bool; 3]> = (0..DRAWS)
+            .into_par_iter()
+            .map(|index| {
+                let truth = planted(points, 0.05, offset == Offset::Always, index);
+                let fit = |i: usize| {
+                    let mut options = options(offset, 200);
+                    options.bootstrap.seed = 2 * index + i as u64;
+                    fit_law_c(&truth.times[i], &options).unwrap()
+                };
+                let (llm, ve) = (fit(0), fit(1));
+                let rank = solve_rank(&truth.llm, 16.0, &truth.ve, 1024.0, 1.0).unwrap();
+                let wide = BalanceOptions { level: 0.95, ..BalanceOptions::default() };
+                let interval = balance(&llm, 16, &ve, 1024, &wide).interval.unwrap();
+                let prediction = |law: &LawC| law.predict(16.0, 4096.0);
+                [
+                    ve.interval["gamma"].contains(truth.ve.gamma),
+                    ve.interval_of(0.95, prediction).contains(prediction(&truth.ve)),
+                    interval.contains(rank),
+                ]
+            })
+            .collect();
+        for i in 0..3 {
+            let share = hits.iter().filter(|h| h[i]).count() as f64 / DRAWS as f64;
+            // 95 % and three standard deviations of a share of 240 draws.
+            assert!(
+                (share - 0.95).abs() <= 3.0 * (0.95 * 0.05 / DRAWS as f64).sqrt(),
+                "{points} {offset:?} {i}: {share}"
+            );
+        }
+    }
+}
+
+/// Law-P with two modules, without noise: every form finds the law it was drawn from.
+#[test]
+fn law_p_of_two_modules_comes_back() {
+    let modules = vec!["llm".to_string(), "ve".to_string()];
+    let planted = [
+        (Form::Published, vec![60.0, 0.15, 0.1, 0.5, 2.2]),
+        (Form::Overfit, vec![60.0, 0.15, 0.1, 0.5, 1.5, 0.02, 0.2, 0.1, 0.3]),
+        (Form::Surface, vec![2.2, -0.1, -0.06, 0.01, -0.002, 0.006, -0.08]),
+    ];
+    for (form, parameters) in planted {
+        let law = LawPForm { form, modules: modules.clone(), sized: true };
+        let mut data = Vec::new();
+        for (a, b) in [4, 8, 16, 32, 64].into_iter().flat_map(|a| [4, 16, 64].map(|b| (a, b))) {
+            for d in [256, 1024, 4096, 16384] {
+                let p = law.predict(&parameters, &[a as f64, b as f64, d as f64]);
+                data.push(PerformanceObservation::new(Ranks::new().with("llm", a).with("ve", b), d, p));
+            }
+        }
+        let bootstrap = BootstrapOptions { draws: 0, ..BootstrapOptions::default() };
+        let fit = fit_law_p(&data, form, &LawPOptions { bootstrap, ..LawPOptions::default() }).unwrap();
+        assert_eq!(fit.reason, Reason::Converged);
+        for (found, wanted) in fit.fit.parameters.iter().zip(&parameters) {
+            assert!((found / wanted - 1.0).abs() < 1e-6, "{form}: {:?} {parameters:?}", fit.fit.parameters);
+        }
+    }
+}
+
+/// A few wild values move a robust fit little and a plain one much.
+#[test]
+fn robust_losses_resist_wild_values() {
+    let Planted { ve, times: [_, mut data], .. } = planted(60, 0.02, false, 3);
+    for i in [5, 20, 41] {
+        data[i].steps *= 6.0;
+    }
+    let error = |loss| {
+        let fit = fit_law_c(&data, &LawCOptions { loss, ..options(Offset::Never, 0) }).unwrap();
+        (fit.law.gamma - ve.gamma).abs() + (fit.law.delta - ve.delta).abs()
+    };
+    let plain = error(Loss::Plain);
+    for loss in [Loss::Huber(0.05), Loss::Cauchy(0.05)] {
+        assert!(error(loss) < plain / 4.0, "{loss}: {} against {plain}", error(loss));
+    }
+}
