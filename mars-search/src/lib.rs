@@ -4,6 +4,22 @@
 //! A policy never trains. It names the runs it wants ([`Policy::ask`]), is told what came of them
 //! ([`Policy::tell`]) and ends with a [`Decision`]: the ranks, why, and which trial's adapter is the
 //! result. Everything here is numbers; no tensor, no file and no clock is touched.
+//!
+//! ```
+//! # use mars_search::*;
+//! # fn search(space: Space, budget: Budget, train: fn(&Trial) -> TrialResult) -> Result<(), Error> {
+//! let mut policy = "halving".parse::<PolicySpec>()?.build(&space, &budget)?;
+//! loop {
+//!     let trials = policy.ask();
+//!     if trials.is_empty() {
+//!         break;
+//!     }
+//!     policy.tell(&trials.iter().map(train).collect::<Vec<_>>())?;
+//! }
+//! println!("{:?}", policy.decision());
+//! # Ok(())
+//! # }
+//! ```
 mod budget;
 mod calibration;
 mod contest;

@@ -80,15 +80,15 @@ impl Paper {
                 continue;
             }
             let predicted = law_p.as_ref().map_or(f64::NAN, |law| law.predict(&choice.ranks, budget.samples));
+            // What cannot be predicted comes last.
+            let predicted = if predicted.is_nan() { f64::INFINITY } else { predicted };
             if predicted.is_finite() {
                 choice.add_note(format!("perplexity {predicted:.4} by Law-P"));
             }
             choices.push((predicted, choice));
         }
-        // NaN sorts last, equals by parameters and ranks.
         choices.sort_by(|(p, a), (q, b)| {
-            (p.is_nan().cmp(&q.is_nan()))
-                .then(p.total_cmp(q))
+            p.total_cmp(q)
                 .then_with(|| space.parameters(&a.ranks).cmp(&space.parameters(&b.ranks)))
                 .then_with(|| a.ranks.cmp(&b.ranks))
         });

@@ -3,15 +3,6 @@
 use crate::{Decision, Error, Trial, TrialResult};
 
 /// A rank-selection policy: it asks for trials, is told their results, and ends with a decision.
-///
-/// ```text
-/// loop {
-///     let trials = policy.ask();
-///     if trials.is_empty() { break }
-///     policy.tell(&train(trials))?;
-/// }
-/// policy.decision()
-/// ```
 pub trait Policy: Send {
     /// The policy's name with its settings, as accepted by `PolicySpec`.
     fn name(&self) -> String;

@@ -42,6 +42,14 @@ fn halving_costs_what_it_says() {
     // 16/8 + 8/8 + 4/4 + 2/2 of a run: the figure of successive halving on a 4x4 grid.
     assert_eq!(halving_steps(16, 320, 2), 5 * 320);
     assert_eq!(halving_steps(1, 320, 2), 320);
+    // Runs too short for all rungs: the first rung that holds a step takes everybody.
+    for steps in 1..=9 {
+        let budget = mars_search::Budget { steps, ..budget.clone() };
+        let played = play("halving", &space(), &budget, &Task::new(bowl(ve_llm(16, 32)))).unwrap();
+        let spent = total_cost(&played.results).flops / (budget.batch as f64 * 1e6);
+        assert_eq!(spent, halving_steps(16, steps, 2) as f64);
+    }
+    assert_eq!(halving_steps(16, 2, 2), 16 + 2);
 }
 
 #[test]

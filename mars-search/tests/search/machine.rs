@@ -1,7 +1,7 @@
 //! What a policy takes and refuses to be told.
 
 use crate::kit::{Task, budget, space};
-use mars_search::{Error, Policy, PolicySpec, TrialResult};
+use mars_search::{Error, Policy, PolicySpec, TrialEnd, TrialResult};
 
 fn started() -> (Box<dyn Policy>, Vec<TrialResult>) {
     let mut policy = PolicySpec::Grid.build(&space(), &budget()).unwrap();
@@ -65,4 +65,29 @@ fn spaces_and_budgets_that_cannot_be_searched_are_refused() {
         build(|space, _| space.candidates.values_mut().for_each(|r| *r = (1..300).collect()))
             .contains("65536")
     );
+}
+
+#[test]
+fn only_a_finished_finite_loss_counts() {
+    let (_, results) = started();
+    let with = |change: fn(&mut TrialResult)| {
+        let mut result = results[0].clone();
+        change(&mut result);
+        (result.last_loss(), result.fault())
+    };
+    let last = results[0].val_curve.last().unwrap().1;
+    assert_eq!(with(|_| {}), (Some(last), None));
+    type Change = fn(&mut TrialResult);
+    let faulty: [(Change, &str); 5] = [
+        (|result| result.val_curve.clear(), "never evaluated"),
+        (|result| result.val_curve.push((400, f64::NAN)), "at step 400 is NaN"),
+        (|result| result.val_curve.push((400, f64::INFINITY)), "at step 400 is inf"),
+        (|result| result.end = TrialEnd::Diverged { step: 7 }, "diverged at step 7"),
+        (|result| result.end = TrialEnd::Failed { why: "no memory".to_owned() }, "no memory"),
+    ];
+    for (change, why) in faulty {
+        let (loss, fault) = with(change);
+        assert_eq!(loss, None);
+        assert!(fault.unwrap().contains(why), "{why}");
+    }
 }

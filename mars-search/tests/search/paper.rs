@@ -82,6 +82,23 @@ fn calibration_that_cannot_be_fitted_is_the_default_configuration() {
 }
 
 #[test]
+fn without_law_p_the_default_comes_before_the_balanced_pairs() {
+    let dead = |finals: &'static [usize]| {
+        task(half()).dying(move |trial| {
+            let dies = trial.role == Role::Joint
+                || trial.role == Role::Final && finals.contains(&trial.ranks.get("ve"));
+            dies.then_some(TrialEnd::Diverged { step: 2 })
+        })
+    };
+    let decision = play("paper", &space(), &budget(), &dead(&[])).unwrap().decision;
+    assert_eq!((&decision.ranks, decision.outcome), (&ve_llm(16, 16), DecisionOutcome::Fallback));
+    assert!(balanced().iter().all(|pair| decision.candidates.iter().any(|c| c.ranks == *pair)));
+    // When it dies, the smallest of the balanced choices is next.
+    let decision = play("paper", &space(), &budget(), &dead(&[16])).unwrap().decision;
+    assert_eq!((decision.ranks, decision.outcome), (ve_llm(8, 8), DecisionOutcome::Clamped));
+}
+
+#[test]
 fn a_final_run_that_dies_gives_way_to_the_next_choice() {
     let mut left = balanced().to_vec();
     left.extend([ve_llm(8, 8), ve_llm(16, 16)]);

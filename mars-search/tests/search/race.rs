@@ -48,7 +48,9 @@ fn the_balanced_pairs_and_the_default_line_up_and_the_best_wins() {
         assert_eq!(raced, expected);
         let laws = decision.laws.as_ref().unwrap();
         assert!((laws.law_c["ve"].gamma - VE.1).abs() < 0.02);
-        assert_eq!(laws.law_c["ve"].points.len(), 4 * 4 * 2);
+        let mut trials: Vec<_> = laws.law_c["ve"].points.iter().map(|point| point.trial).collect();
+        trials.dedup();
+        assert_eq!(trials.len(), 4 * 4 * 2, "each run of the plan is one point");
     }
 }
 
@@ -116,6 +118,20 @@ fn without_a_balance_the_default_is_trained_and_the_gate_is_named() {
         assert_eq!(trained.len(), 1, "one final run");
         assert_eq!(trained[0].trial.role, Role::Final);
     }
+}
+
+#[test]
+fn a_censored_run_is_no_point_even_if_it_has_a_time() {
+    let mut policy = PolicySpec::Race(RaceOptions::default()).build(&space(), &budget()).unwrap();
+    let mut results: Vec<_> =
+        policy.ask().iter().map(|trial| planted(ve_llm(8, 16)).train(trial, 0, 16)).collect();
+    for result in &mut results {
+        result.censored = Some("it crossed in the last steps".to_owned());
+        assert!(result.convergence.is_some());
+    }
+    policy.tell(&results).unwrap();
+    let asked = policy.ask();
+    assert_eq!((asked.len(), asked[0].role, &asked[0].ranks), (1, Role::Final, &ve_llm(16, 16)));
 }
 
 #[test]
