@@ -123,3 +123,66 @@ impl Tails {
         Self { low: end(plain.low), high: end(plain.high) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-6
+    }
+
+    #[test]
+    fn quantiles_of_the_tables() {
+        assert!(near(normal_quantile(0.975), 1.959_964) && near(normal_cdf(1.644_854), 0.95));
+        assert!(
+            near(student_quantile(0.975, 8.0), 2.306_004) && near(student_quantile(0.95, 24.0), 1.710_882)
+        );
+        assert!(
+            near(student_quantile(0.975, 1e9), 1.959_964) && near(student_quantile(0.975, -1.0), 1.959_964)
+        );
+    }
+
+    #[test]
+    fn a_new_draw_falls_below_each_order_statistic_as_often_as_its_position_says() {
+        let nine: Vec<f64> = (1..=9).map(f64::from).collect();
+        for i in 1..=9 {
+            assert!(near(quantile(&nine, f64::from(i) / 10.0), f64::from(i)));
+        }
+        assert_eq!((quantile(&nine, 0.0), quantile(&nine, 1.0)), (1.0, 9.0));
+        assert!(quantile(&[], 0.5).is_nan() && quantile(&[3.0], 0.2) == 3.0);
+        assert_eq!(quantile(&[1.0, f64::INFINITY, f64::INFINITY], 0.75), f64::INFINITY);
+    }
+
+    #[test]
+    fn expanded_tails_are_students_and_narrow_to_the_percentiles() {
+        let few = Tails::expanded(0.95, 8.0, 1.0);
+        assert!(near(few.low, normal_cdf(-2.306_004)) && near(few.high, normal_cdf(2.306_004)));
+        let many = Tails::expanded(0.95, 1e7, 1.0);
+        assert!(near(many.low, 0.025) && near(many.high, 0.975));
+    }
+
+    #[test]
+    fn bca_is_the_percentile_interval_without_bias_and_skew() {
+        let draws: Vec<f64> = (1..=99).map(f64::from).collect();
+        let plain = Tails::bca(0.9, &draws, 50.0, &[1.0, 2.0, 3.0]);
+        assert!(near(plain.low, 0.05) && near(plain.high, 0.95));
+        // Bias by hand: 70 of 99 draws below and one tie, so z0 = Phi^-1(70.5/99), ends Phi(2 z0 +- 1.644854).
+        let z0 = normal_quantile(70.5 / 99.0);
+        let biased = Tails::bca(0.9, &draws, 71.0, &[]);
+        assert!(near(biased.low, normal_cdf(2.0 * z0 - 1.644_854)));
+        assert!(near(biased.high, normal_cdf(2.0 * z0 + 1.644_854)));
+        // Skew by hand: jackknife 0, 0, 3 has mean 1, sum of squares 6, of cubes 1 + 1 - 8 = -6.
+        let a = -6.0 / (6.0 * 6.0_f64.powf(1.5));
+        let skewed = Tails::bca(0.9, &draws, 50.0, &[0.0, 0.0, 3.0]);
+        assert!(near(skewed.high, normal_cdf(1.644_854 / (1.0 - a * 1.644_854))));
+    }
+
+    #[test]
+    fn width_in_octaves() {
+        assert!(near(Interval { lo: 8.0, hi: 32.0 }.octaves(), 2.0));
+        for (lo, hi) in [(0.0, 8.0), (-1.0, 8.0), (1.0, f64::INFINITY), (f64::NAN, 1.0)] {
+            assert_eq!(Interval { lo, hi }.octaves(), f64::INFINITY);
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! Scaling laws for LoRA ranks: observations in, fitted laws with intervals out.
+#![doc = include_str!("../README.md")]
 mod analysis;
 mod balance;
 mod bootstrap;

@@ -91,3 +91,29 @@ impl FromStr for Loss {
         loss.check().map_err(|_| bad()).map(|()| loss)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Half the squared pseudo-residual is the loss, and its derivative is the slope.
+    #[test]
+    fn pseudo_residuals_square_to_the_loss() {
+        let d = 0.3;
+        let huber = |r: f64| if r.abs() <= d { r * r / 2.0 } else { d * r.abs() - d * d / 2.0 };
+        let cauchy = |r: f64| d * d / 2.0 * (r / d).powi(2).ln_1p();
+        for i in -40..=40 {
+            let r = f64::from(i) * 0.07 + 0.001;
+            for (loss, rho) in
+                [(Loss::Huber(d), huber(r)), (Loss::Cauchy(d), cauchy(r)), (Loss::Plain, r * r / 2.0)]
+            {
+                let (pseudo, slope) = loss.pseudo(r);
+                assert!((pseudo * pseudo / 2.0 - rho).abs() < 1e-12, "{loss} {r}");
+                let step = 1e-6;
+                let numeric = (loss.pseudo(r + step).0 - loss.pseudo(r - step).0) / (2.0 * step);
+                assert!((slope - numeric).abs() < 1e-5, "{loss} {r}: {slope} {numeric}");
+                assert!(pseudo * r >= 0.0 && slope > 0.0);
+            }
+        }
+    }
+}

@@ -8,8 +8,14 @@ use std::{collections::BTreeMap, fmt};
 /// A module that is absent, or has rank 0, is not adapted. Ordered by name, so that
 /// equal rank choices compare, print and serialise equally.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "BTreeMap<String, usize>")]
 pub struct Ranks(BTreeMap<String, usize>);
+
+impl From<BTreeMap<String, usize>> for Ranks {
+    fn from(ranks: BTreeMap<String, usize>) -> Self {
+        ranks.into_iter().collect()
+    }
+}
 
 impl Ranks {
     /// No module adapted.
