@@ -51,6 +51,10 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The model, an adapter or a batch.
+    #[cfg(feature = "native")]
+    #[error(transparent)]
+    Lora(#[from] mars_lora::Error),
     /// The operating system refused a file operation.
     #[error("cannot {action} {}", .path.display())]
     Io {

@@ -11,6 +11,7 @@
 //! | [`order`] | nested subsets and batch order as a function of seed and position |
 //! | [`scale`], [`optim`] | LoRA scale convention; optimizer and learning-rate schedule |
 //! | [`command`] | a trainer that runs any external command |
+//! | `native` | the trainer on burn (feature `native`) |
 //! | [`fake`] | a trainer without a model, for tests |
 pub mod campaign;
 pub mod checkpoint;
@@ -18,6 +19,8 @@ pub mod command;
 pub mod convergence;
 mod error;
 pub mod fake;
+#[cfg(feature = "native")]
+pub mod native;
 pub mod optim;
 pub mod order;
 pub mod record;

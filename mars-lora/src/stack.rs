@@ -50,7 +50,8 @@ impl AdapterStack {
         }
         let layout = Layout::new(model.sites(), &ranks);
         let rows: Vec<f32> = adapters.iter().flat_map(|adapter| layout.pad(&adapter.factors)).collect();
-        let flat = Tensor::from_data(TensorData::new(rows, [adapters.len(), layout.width()]), &model.device());
+        let flat =
+            Tensor::from_data(TensorData::new(rows, [adapters.len(), layout.width()]), &model.device());
         let mut stack = Self {
             configs: adapters.iter().map(|adapter| adapter.config.clone()).collect(),
             ranks,
@@ -133,7 +134,11 @@ impl AdapterStack {
 
     /// Scale of adapter `k` at `site`; where it does not act its factors are zero, and any scale will do.
     fn scale(&self, k: usize, site: usize) -> f64 {
-        let acting = if self.ranks[k][site] > 0 { k } else { (0..self.len()).find(|j| self.ranks[*j][site] > 0).unwrap_or(k) };
+        let acting = if self.ranks[k][site] > 0 {
+            k
+        } else {
+            (0..self.len()).find(|j| self.ranks[*j][site] > 0).unwrap_or(k)
+        };
         self.configs[acting].scale.scale(self.ranks[acting][site].max(1))
     }
 
@@ -205,7 +210,9 @@ impl AdapterStack {
     pub(crate) fn unpad(&self, flat: &Tensor<2>) -> Vec<Vec<Factors>> {
         let width = self.layout.width();
         let values = host(flat.clone());
-        (0..self.len()).map(|k| self.layout.unpad(&values[k * width..(k + 1) * width], &self.ranks[k])).collect()
+        (0..self.len())
+            .map(|k| self.layout.unpad(&values[k * width..(k + 1) * width], &self.ranks[k]))
+            .collect()
     }
 
     /// The factors of each adapter as rows `[K, P]` in the layout of this stack.

@@ -74,6 +74,30 @@ pub enum Error {
         /// The reason.
         why: String,
     },
+    /// A checkpoint lacks a tensor that its config asks for.
+    #[error("checkpoint {}: tensor `{name}` is missing; take config.json and weights from one model", dir.display())]
+    MissingTensor {
+        /// The checkpoint directory.
+        dir: PathBuf,
+        /// The tensor.
+        name: String,
+    },
+    /// A tensor of a checkpoint has another shape than its config says.
+    #[error(
+        "{}: tensor `{name}` has shape {found:?}, config.json says {expected:?}; \
+         take config.json and weights from one model",
+        path.display()
+    )]
+    WrongShape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The shape that the sizes in `config.json` give.
+        expected: Vec<usize>,
+        /// The shape in the file.
+        found: Vec<usize>,
+    },
     /// A caller's argument is out of range.
     #[error("{0}")]
     Argument(String),

@@ -4,8 +4,12 @@
 //! that turns a user's files into token ids and pixels.
 
 pub mod chat;
+#[cfg(feature = "model")]
+pub mod checkpoint;
 pub mod data;
 mod error;
+#[cfg(feature = "model")]
+pub mod model;
 pub mod processor;
 
 pub use error::Error;

@@ -1,0 +1,14 @@
+//! The trainer on burn: many runs stacked over one frozen model.
+//!
+//! Runs that adapt the same modules with the same batch size go through the model together, as the
+//! adapters of one [`AdapterStack`](mars_lora::AdapterStack); stacks are spread over worker threads. A
+//! run's numbers do not depend on its company beyond rounding, and are bit-identical when the
+//! same list of runs is trained again on a CPU.
+mod evaluate;
+mod group;
+mod stack;
+mod state;
+mod trainer;
+
+pub use evaluate::{Evaluation, SampleScore, evaluate};
+pub use trainer::{NativeOptions, NativeTrainer};

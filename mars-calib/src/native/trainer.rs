@@ -1,0 +1,221 @@
+//! Trains run specs on a burn model.
+
+use super::group::stacks;
+use super::stack::{News, Shared, Start, train};
+use super::state;
+use crate::checkpoint::{Checkpoint, CheckpointStore, MemoryCheckpoints};
+use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, ScaleConvention, Trainer};
+use mars_lora::{Adapter, AdapterConfig, Examples, Model, Targets};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+
+/// How the native trainer uses the machine; none of it changes what is learnt beyond rounding.
+#[derive(Clone, Debug)]
+pub struct NativeOptions {
+    /// Most adapters in one pass, >= 1. Default 4.
+    pub stack: usize,
+    /// Stacks trained at the same time, each on a thread of its own, >= 1. Default 1.
+    pub workers: usize,
+    /// Samples of one evaluation batch, >= 1. Default 64.
+    pub eval_batch: usize,
+    /// Only the first so many validation samples are used. Default all.
+    pub validation_samples: usize,
+    /// Steps between checkpoints of runs that go on. Default none: only ends and stops are kept.
+    pub checkpoint_every: Option<usize>,
+    /// Whether the relative size of the updates is recorded at evaluations. Default no.
+    pub measure_updates: bool,
+    /// Layers within the adapted modules. Default all linear ones.
+    pub targets: Targets,
+}
+
+impl Default for NativeOptions {
+    fn default() -> Self {
+        Self {
+            stack: 4,
+            workers: 1,
+            eval_batch: 64,
+            validation_samples: usize::MAX,
+            checkpoint_every: None,
+            measure_updates: false,
+            targets: Targets::default(),
+        }
+    }
+}
+
+/// A [`Trainer`] for a burn model with its training and validation examples.
+pub struct NativeTrainer<'a, M, E> {
+    model: &'a M,
+    train: &'a E,
+    validation: &'a E,
+    options: NativeOptions,
+    store: Mutex<Box<dyn CheckpointStore>>,
+}
+
+impl<'a, M, E> NativeTrainer<'a, M, E>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    /// A trainer that keeps its checkpoints in memory.
+    pub fn new(model: &'a M, train: &'a E, validation: &'a E, options: NativeOptions) -> Self {
+        Self { model, train, validation, options, store: Mutex::new(Box::new(MemoryCheckpoints::default())) }
+    }
+
+    /// The same trainer with another place for checkpoints.
+    #[must_use]
+    pub fn with_store(mut self, store: impl CheckpointStore + 'static) -> Self {
+        self.store = Mutex::new(Box::new(store));
+        self
+    }
+
+    /// The fresh adapter of a run.
+    ///
+    /// # Errors
+    /// When its ranks do not fit the model.
+    pub fn fresh(&self, spec: &RunSpec) -> Result<Adapter, Error> {
+        let config = AdapterConfig {
+            ranks: spec.ranks.iter().map(|(module, rank)| (module.to_string(), rank)).collect(),
+            scale: match spec.scale {
+                ScaleConvention::AlphaOverRank { alpha } => {
+                    mars_lora::ScaleConvention::AlphaOverRank { alpha }
+                }
+                ScaleConvention::AlphaOverSqrtRank { alpha } => {
+                    mars_lora::ScaleConvention::AlphaOverSqrtRank { alpha }
+                }
+                ScaleConvention::Constant { scale } => mars_lora::ScaleConvention::Constant { scale },
+            },
+            targets: self.options.targets.clone(),
+            seed: spec.seed,
+        };
+        Ok(Adapter::fresh(config, self.model.components(), self.model.sites())?)
+    }
+
+    /// The adapter of a run as it stands at the end of `spec`, if its checkpoint is there.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be read or does not fit the model.
+    pub fn adapter(&self, spec: &RunSpec) -> Result<Option<Adapter>, Error> {
+        let found = self.checkpoint(spec)?.filter(|checkpoint| checkpoint.step == spec.steps);
+        let Some(Checkpoint { step, files }) = found else { return Ok(None) };
+        let mut adapter = self.fresh(spec)?;
+        state::read(&files, step, &mut adapter)?;
+        Ok(Some(adapter))
+    }
+
+    fn checkpoint(&self, spec: &RunSpec) -> Result<Option<Checkpoint>, Error> {
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.latest_at_or_below(&spec.lineage(), spec.steps)
+    }
+
+    /// Where a run begins: fresh, or at its latest checkpoint.
+    fn start(&self, index: usize, spec: &RunSpec) -> Result<Start, Error> {
+        spec.validate()?;
+        let mut adapter = self.fresh(spec)?;
+        if let Some(Checkpoint { step, files }) = self.checkpoint(spec)? {
+            let (moments, earlier) = state::read(&files, step, &mut adapter)?;
+            let record = RunRecord { id: spec.id(), spec: spec.clone(), end: RunEnd::Interrupted, ..earlier };
+            return Ok(Start { index, adapter, moments: Some(moments), record });
+        }
+        let mut record = RunRecord::empty(spec.clone(), RunEnd::Interrupted);
+        record.trainable = adapter.parameters() as u64;
+        Ok(Start { index, adapter, moments: None, record })
+    }
+}
+
+impl<M, E> Trainer for NativeTrainer<'_, M, E>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    fn train(&mut self, runs: &[RunSpec], observe: &mut dyn Observer) -> Vec<RunRecord> {
+        let mut records: Vec<Option<RunRecord>> = vec![None; runs.len()];
+        let mut starts: Vec<Option<Start>> = Vec::with_capacity(runs.len());
+        for (index, spec) in runs.iter().enumerate() {
+            match self.start(index, spec) {
+                Ok(start) => starts.push(Some(start)),
+                Err(e) => {
+                    let record = RunRecord::empty(spec.clone(), RunEnd::Failed { why: e.to_string() });
+                    observe.finished(&record);
+                    records[index] = Some(record);
+                    starts.push(None);
+                }
+            }
+        }
+        let at = |start: &Start| start.moments.as_ref().map_or(0, |m| m.steps);
+        let ready: Vec<(usize, &RunSpec, usize)> =
+            starts.iter().flatten().map(|start| (start.index, &runs[start.index], at(start))).collect();
+        let groups = stacks(&ready, self.options.stack);
+        let mut take = |group: Vec<usize>| group.into_iter().filter_map(|i| starts[i].take()).collect();
+        let queue: VecDeque<Vec<Start>> = groups.into_iter().map(&mut take).collect();
+        let workers = self.options.workers.clamp(1, queue.len().max(1));
+        let (queue, stop) = (Mutex::new(queue), AtomicBool::new(false));
+        let shared = Shared {
+            model: self.model,
+            train: self.train,
+            validation: self.validation,
+            options: &self.options,
+            store: &self.store,
+        };
+        std::thread::scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            for _ in 0..workers {
+                let (sender, queue, stop, shared) = (sender.clone(), &queue, &stop, &shared);
+                scope.spawn(move || work(shared, queue, stop, &sender));
+            }
+            drop(sender);
+            for news in receiver {
+                let flow = match news {
+                    News::Progress(event) => observe.progress(&event),
+                    News::Done(index, record) => {
+                        let flow = observe.finished(&record);
+                        records[index] = Some(record);
+                        flow
+                    }
+                };
+                if flow == Flow::Stop {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+        });
+        let missing = |(record, spec): (Option<RunRecord>, &RunSpec)| {
+            record.unwrap_or_else(|| RunRecord::empty(spec.clone(), RunEnd::Interrupted))
+        };
+        records.into_iter().zip(runs).map(missing).collect()
+    }
+}
+
+/// Trains one stack after the other until none is left.
+fn work<M, E>(
+    shared: &Shared<'_, M, E>,
+    queue: &Mutex<VecDeque<Vec<Start>>>,
+    stop: &AtomicBool,
+    sender: &mpsc::Sender<News>,
+) where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    let tell = |news: News| {
+        let gone = sender.send(news).is_err();
+        gone || stop.load(Ordering::Relaxed)
+    };
+    while !stop.load(Ordering::Relaxed) {
+        let Some(starts) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else { return };
+        let specs: Vec<(usize, RunSpec)> =
+            starts.iter().map(|start| (start.index, start.record.spec.clone())).collect();
+        let done = Mutex::new(Vec::new());
+        let noted = |news: News| {
+            if let News::Done(index, _) = &news {
+                done.lock().unwrap_or_else(PoisonError::into_inner).push(*index);
+            }
+            tell(news)
+        };
+        if let Err(e) = train(shared, starts, &noted) {
+            let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+            for (index, spec) in specs.into_iter().filter(|(index, _)| !done.contains(index)) {
+                let record = RunRecord::empty(spec, RunEnd::Failed { why: e.to_string() });
+                tell(News::Done(index, record));
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A small frozen network: two adapted layers and a classifier.
+
+use burn::module::Param;
+use burn::tensor::activation::{gelu, log_softmax};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use mars_lora::{AdapterStack, Component, LoraLinear, Model, PassFlops, Site, TokenLosses};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+pub const INPUTS: usize = 24;
+pub const HIDDEN: usize = 20;
+pub const CLASSES: usize = 16;
+
+pub struct Toy {
+    pub layers: [LoraLinear; 2],
+    components: Vec<Component>,
+    sites: Vec<Site>,
+    device: Device,
+}
+
+/// `x` `[K * B, 1, INPUTS]` and one class for each row.
+pub struct Batch {
+    pub adapters: usize,
+    pub x: Tensor<3>,
+    pub targets: Tensor<2, Int>,
+}
+
+pub fn numbers(seed: u64, count: usize, size: f32) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..count).map(|_| rng.random_range(-size..size)).collect()
+}
+
+impl Toy {
+    pub fn new() -> Self {
+        let device = Device::flex();
+        let layer = |site: usize, inputs: usize, outputs: usize| {
+            let weight = TensorData::new(numbers(site as u64, inputs * outputs, 0.5), [inputs, outputs]);
+            let bias = TensorData::new(numbers(90 + site as u64, outputs, 0.5), [outputs]);
+            LoraLinear {
+                weight: Param::from_tensor(Tensor::from_data(weight, &device)),
+                bias: Some(Param::from_tensor(Tensor::from_data(bias, &device))),
+                site,
+            }
+        };
+        let site = |path: &str, component: &str, inputs, outputs| Site {
+            path: path.into(),
+            component: component.into(),
+            inputs,
+            outputs,
+        };
+        let component = |name: &str, pattern: &str| Component { name: name.into(), pattern: pattern.into() };
+        Self {
+            layers: [layer(0, INPUTS, HIDDEN), layer(1, HIDDEN, CLASSES)],
+            components: vec![component("ve", r"vision\..*"), component("llm", r"text\..*")],
+            sites: vec![
+                site("model.vision.fc1", "ve", INPUTS, HIDDEN),
+                site("model.text.q_proj", "llm", HIDDEN, CLASSES),
+            ],
+            device,
+        }
+    }
+
+    pub fn output(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<2> {
+        let hidden = gelu(self.layers[0].forward(x, adapters));
+        let out = self.layers[1].forward(hidden, adapters);
+        let [rows, _, width] = out.dims();
+        out.reshape([rows, width])
+    }
+
+    /// The batch of adapter `k` at `step`, `rows` samples.
+    pub fn data(&self, stream: u64, step: usize, rows: usize) -> (Vec<f32>, Vec<i32>) {
+        let seed = stream * 1000 + step as u64;
+        let x = numbers(seed, rows * INPUTS, 1.0);
+        // A learnable rule: the class is where the largest of the first inputs is.
+        let best = |row: &[f32]| (0..CLASSES).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap() as i32;
+        let targets = x.chunks(INPUTS).map(best).collect();
+        (x, targets)
+    }
+
+    pub fn batch(&self, streams: &[u64], step: usize, rows: usize) -> Batch {
+        let (mut x, mut targets) = (Vec::new(), Vec::new());
+        for stream in streams {
+            let (own, classes) = self.data(*stream, step, rows);
+            x.extend(own);
+            targets.extend(classes);
+        }
+        let count = streams.len() * rows;
+        Batch {
+            adapters: streams.len(),
+            x: Tensor::from_data(TensorData::new(x, [count, 1, INPUTS]), &self.device),
+            targets: Tensor::from_data(TensorData::new(targets, [count, 1]), &self.device),
+        }
+    }
+}
+
+impl Model for Toy {
+    type Batch = Batch;
+
+    fn components(&self) -> &[Component] {
+        &self.components
+    }
+
+    fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    fn device(&self) -> Device {
+        self.device.clone()
+    }
+
+    fn forward(&self, batch: &Batch, adapters: &AdapterStack, _score: bool) -> TokenLosses {
+        let out = self.output(batch.x.clone(), adapters);
+        let rows = out.dims()[0] / batch.adapters;
+        let losses = log_softmax(out, 1).gather(1, batch.targets.clone()).neg();
+        TokenLosses {
+            losses: losses.reshape([batch.adapters, rows]),
+            weights: Tensor::ones([batch.adapters, rows], &self.device),
+            correct: None,
+            tokens: vec![vec![1; rows]; batch.adapters],
+        }
+    }
+
+    fn flops(&self, _batch: &Batch, ranks: &[Vec<usize>]) -> Vec<PassFlops> {
+        vec![PassFlops::default(); ranks.len()]
+    }
+}

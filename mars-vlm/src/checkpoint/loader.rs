@@ -1,0 +1,143 @@
+//! Builds modules from named tensors and remembers under which name each parameter is stored.
+
+use crate::Error;
+use burn::module::{Param, ParamId};
+use burn::nn::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
+use burn::tensor::{Device, Tensor, TensorData};
+use mars_lora::{LoraLinear, Site};
+
+/// Where values come from: a checkpoint, or an initialiser.
+pub trait Source {
+    /// The row-major values of the tensor `name` of this shape, in the orientation of PyTorch.
+    ///
+    /// # Errors
+    /// When there is no such tensor, or of another shape.
+    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error>;
+}
+
+/// How a parameter in memory relates to the tensor on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoredLayout {
+    /// The same values in the same order, in the shape given.
+    Same(Vec<usize>),
+    /// A matrix, transposed in memory: the shape on disk, of which the dimensions after the first are one.
+    Transposed(Vec<usize>),
+}
+
+/// A parameter and its name on disk.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The parameter in the module.
+    pub id: ParamId,
+    /// The tensor's name.
+    pub name: String,
+    /// Its shape and orientation there.
+    pub layout: StoredLayout,
+}
+
+/// Makes parameters on a device out of a [`Source`], and collects sites and names.
+pub struct Loader<'a> {
+    source: &'a mut dyn Source,
+    device: Device,
+    /// Linear layers met so far.
+    pub sites: Vec<Site>,
+    /// All parameters met so far.
+    pub stored: Vec<Stored>,
+}
+
+impl<'a> Loader<'a> {
+    /// Starts with nothing loaded.
+    pub fn new(source: &'a mut dyn Source, device: &Device) -> Self {
+        Self { source, device: device.clone(), sites: Vec::new(), stored: Vec::new() }
+    }
+
+    /// The tensor `name` as it is on disk.
+    ///
+    /// # Errors
+    /// As [`Source::values`].
+    pub fn tensor<const D: usize>(
+        &mut self,
+        name: &str,
+        shape: [usize; D],
+    ) -> Result<Param<Tensor<D>>, Error> {
+        let values = self.source.values(name, &shape)?;
+        let layout = StoredLayout::Same(shape.to_vec());
+        Ok(self.remember(name, layout, Tensor::from_data(TensorData::new(values, shape), &self.device)))
+    }
+
+    /// The tensor `name` as a matrix `[columns, rows]`: its first dimension is `rows` = `shape[0]`, the others
+    /// together are the columns.
+    ///
+    /// # Errors
+    /// As [`Source::values`].
+    pub fn transposed(&mut self, name: &str, shape: &[usize]) -> Result<Param<Tensor<2>>, Error> {
+        let values = self.source.values(name, shape)?;
+        let rows = shape[0];
+        let columns = shape[1..].iter().product();
+        let data = TensorData::new(transpose(&values, rows, columns), [columns, rows]);
+        let layout = StoredLayout::Transposed(shape.to_vec());
+        Ok(self.remember(name, layout, Tensor::from_data(data, &self.device)))
+    }
+
+    /// The linear layer at module path `path`, which becomes a site of `component`.
+    ///
+    /// # Errors
+    /// As [`Source::values`].
+    pub fn linear(
+        &mut self,
+        path: &str,
+        component: &str,
+        inputs: usize,
+        outputs: usize,
+        bias: bool,
+    ) -> Result<LoraLinear, Error> {
+        let weight = self.transposed(&format!("{path}.weight"), &[outputs, inputs])?;
+        let bias = if bias { Some(self.tensor(&format!("{path}.bias"), [outputs])?) } else { None };
+        let site = self.sites.len();
+        self.sites.push(Site { path: path.to_string(), component: component.to_string(), inputs, outputs });
+        Ok(LoraLinear { weight, bias, site })
+    }
+
+    /// A layer norm with weight and bias.
+    ///
+    /// # Errors
+    /// As [`Source::values`].
+    pub fn layer_norm(&mut self, path: &str, width: usize, epsilon: f64) -> Result<LayerNorm, Error> {
+        let mut norm = LayerNormConfig::new(width).with_epsilon(epsilon).init(&self.device);
+        norm.gamma = self.tensor(&format!("{path}.weight"), [width])?;
+        norm.beta = Some(self.tensor(&format!("{path}.bias"), [width])?);
+        Ok(norm)
+    }
+
+    /// A root-mean-square norm.
+    ///
+    /// # Errors
+    /// As [`Source::values`].
+    pub fn rms_norm(&mut self, path: &str, width: usize, epsilon: f64) -> Result<RmsNorm, Error> {
+        let mut norm = RmsNormConfig::new(width).with_epsilon(epsilon).init(&self.device);
+        norm.gamma = self.tensor(&format!("{path}.weight"), [width])?;
+        Ok(norm)
+    }
+
+    fn remember<const D: usize>(
+        &mut self,
+        name: &str,
+        layout: StoredLayout,
+        tensor: Tensor<D>,
+    ) -> Param<Tensor<D>> {
+        let param = Param::from_tensor(tensor);
+        self.stored.push(Stored { id: param.id, name: name.to_string(), layout });
+        param
+    }
+}
+
+/// Row-major `[rows, columns]` to row-major `[columns, rows]`.
+pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut out = vec![0.0; values.len()];
+    for (r, row) in values.chunks_exact(columns.max(1)).enumerate() {
+        for (c, value) in row.iter().enumerate() {
+            out[c * rows + r] = *value;
+        }
+    }
+    out
+}

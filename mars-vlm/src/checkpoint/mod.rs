@@ -1,0 +1,9 @@
+//! Weights on disk in Hugging Face layout, and their way into and out of modules.
+mod bytes;
+mod loader;
+mod save;
+mod weights;
+
+pub use loader::{Loader, Source, Stored, StoredLayout};
+pub use save::{Named, export, save};
+pub use weights::Weights;

@@ -1,0 +1,98 @@
+//! Parity with `transformers` on tiny random checkpoints (made by `tests/oracle/idefics3.py`).
+#![cfg(feature = "model")]
+#![allow(clippy::unwrap_used)]
+
+use burn::tensor::{Device, Tensor, TensorData};
+use mars_lora::AdapterStack;
+use mars_vlm::model::{Idefics3, Sequence, VlmBatch};
+use mars_vlm::processor::{Grid, Tiles};
+use safetensors::SafeTensors;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+const TOLERANCE: f32 = 1e-4;
+
+fn fixture(case: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/idefics3").join(case)
+}
+
+fn floats(file: &SafeTensors<'_>, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
+    let tensor = file.tensor(name).ok()?;
+    let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    Some((tensor.shape().to_vec(), values))
+}
+
+fn assert_close<const D: usize>(what: &str, found: Tensor<D>, expected: &(Vec<usize>, Vec<f32>)) {
+    assert_eq!(found.dims().to_vec(), expected.0, "{what}: shape");
+    let found: Vec<f32> = found.into_data().iter::<f32>().collect();
+    let worst = found.iter().zip(&expected.1).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let size = expected.1.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    assert!(size > 0.1, "{what}: the fixture is degenerate, largest value {size}");
+    assert!(worst < TOLERANCE, "{what}: differs by {worst}, largest value {size}");
+}
+
+fn check(case: &str) {
+    let dir = fixture(case);
+    let device = Device::flex();
+    let model = Idefics3::from_dir(&dir, &device).unwrap();
+    let bytes = std::fs::read(dir.join("expected.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let base = AdapterStack::base(1, &model);
+    let samples: Vec<String> =
+        file.names().iter().filter_map(|n| n.strip_suffix(".input_ids")).map(String::from).collect();
+    assert!(!samples.is_empty());
+    for sample in samples {
+        let ids = file.tensor(&format!("{sample}.input_ids")).unwrap();
+        let ids: Vec<u32> =
+            ids.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as u32).collect();
+        let pixels = floats(&file, &format!("{sample}.pixel_values"));
+        if let Some((shape, values)) = &pixels {
+            let shape: [usize; 4] = shape.clone().try_into().unwrap();
+            let tiles = Tensor::<4>::from_data(TensorData::new(values.clone(), shape), &device);
+            let vision = model.net.vision.forward(tiles.clone(), &base);
+            assert_close("vision", vision, &floats(&file, &format!("{sample}.vision")).unwrap());
+            let connector = model.image_features(tiles, &base);
+            assert_close("connector", connector, &floats(&file, &format!("{sample}.connector")).unwrap());
+        }
+        let per_tile = floats(&file, &format!("{sample}.connector")).map_or(1, |(shape, _)| shape[1]);
+        let tiles = pixels.map(|(shape, values)| {
+            let whole = Grid { rows: 0, cols: 0 };
+            Arc::new(Tiles { values, grids: vec![whole; shape[0]], side: shape[2] })
+        });
+        let sequence = Arc::new(Sequence { answers: vec![true; ids.len()], ids, tiles });
+        let image = model.config.image_token_id;
+        let batch = VlmBatch::new(&[vec![sequence.clone()]], image, per_tile, &device).unwrap();
+        let expected = floats(&file, &format!("{sample}.logits")).unwrap();
+        assert_close("logits", model.logits(&batch, &base).squeeze_dim::<2>(0), &expected);
+
+        // The same sample in every place of a stack of three adapters that do nothing.
+        let stack = AdapterStack::base(3, &model);
+        let rows = vec![vec![sequence.clone(), sequence.clone()]; 3];
+        let batch = VlmBatch::new(&rows, image, per_tile, &device).unwrap();
+        let logits = model.logits(&batch, &stack);
+        for row in 0..6 {
+            let own = logits.clone().slice([row..row + 1]).squeeze_dim::<2>(0);
+            assert_close("stacked logits", own, &expected);
+        }
+    }
+}
+
+#[test]
+fn grouped_queries_untied_several_tiles() {
+    check("gqa_split");
+}
+
+#[test]
+fn multi_head_tied_single_tile() {
+    check("mha_tied");
+}
+
+#[test]
+fn bf16_shards() {
+    check("sharded_bf16");
+}
+
+#[test]
+fn partial_grid_spreads_positions() {
+    check("odd_grid");
+}
