@@ -7,31 +7,31 @@ use mars_lora::{AdapterStack, Component, LoraLinear, Model, PassFlops, Site, Tok
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-pub const INPUTS: usize = 24;
-pub const HIDDEN: usize = 20;
-pub const CLASSES: usize = 16;
+pub(crate) const INPUTS: usize = 24;
+pub(crate) const HIDDEN: usize = 20;
+pub(crate) const CLASSES: usize = 16;
 
-pub struct Toy {
-    pub layers: [LoraLinear; 2],
+pub(crate) struct Toy {
+    pub(crate) layers: [LoraLinear; 2],
     components: Vec<Component>,
     sites: Vec<Site>,
     device: Device,
 }
 
 /// `x` `[K * B, 1, INPUTS]` and one class for each row.
-pub struct Batch {
-    pub adapters: usize,
-    pub x: Tensor<3>,
-    pub targets: Tensor<2, Int>,
+pub(crate) struct Batch {
+    pub(crate) adapters: usize,
+    pub(crate) x: Tensor<3>,
+    pub(crate) targets: Tensor<2, Int>,
 }
 
-pub fn numbers(seed: u64, count: usize, size: f32) -> Vec<f32> {
+pub(crate) fn numbers(seed: u64, count: usize, size: f32) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..count).map(|_| rng.random_range(-size..size)).collect()
 }
 
 impl Toy {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let device = Device::flex();
         let layer = |site: usize, inputs: usize, outputs: usize| {
             let weight = TensorData::new(numbers(site as u64, inputs * outputs, 0.5), [inputs, outputs]);
@@ -60,7 +60,7 @@ impl Toy {
         }
     }
 
-    pub fn output(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<2> {
+    pub(crate) fn output(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<2> {
         let hidden = gelu(self.layers[0].forward(x, adapters));
         let out = self.layers[1].forward(hidden, adapters);
         let [rows, _, width] = out.dims();
@@ -68,7 +68,7 @@ impl Toy {
     }
 
     /// The batch of adapter `k` at `step`, `rows` samples.
-    pub fn data(&self, stream: u64, step: usize, rows: usize) -> (Vec<f32>, Vec<i32>) {
+    pub(crate) fn data(&self, stream: u64, step: usize, rows: usize) -> (Vec<f32>, Vec<i32>) {
         let seed = stream * 1000 + step as u64;
         let x = numbers(seed, rows * INPUTS, 1.0);
         // A learnable rule: the class is where the largest of the first inputs is.
@@ -77,7 +77,7 @@ impl Toy {
         (x, targets)
     }
 
-    pub fn batch(&self, streams: &[u64], step: usize, rows: usize) -> Batch {
+    pub(crate) fn batch(&self, streams: &[u64], step: usize, rows: usize) -> Batch {
         let (mut x, mut targets) = (Vec::new(), Vec::new());
         for stream in streams {
             let (own, classes) = self.data(*stream, step, rows);
