@@ -94,7 +94,7 @@ impl Model for Toy {
     }
 
     fn flops(&self, batch: &Batch, ranks: &[Vec<usize>]) -> Vec<PassFlops> {
-        let rows = batch.x.dims()[0] as f64;
+        let rows = (batch.x.dims()[0] / batch.adapters) as f64;
         vec![PassFlops { forward: rows, backward: rows }; ranks.len()]
     }
 }
@@ -238,7 +238,7 @@ fn a_stopped_run_goes_on_where_it_was() {
 fn a_diverging_run_is_data_and_harms_no_other() {
     let setting = Setting::new();
     let mut wild = spec(4, 4, 5, 40);
-    wild.learning_rates.values_mut().for_each(|rate| *rate = 1e30);
+    wild.learning_rates.values_mut().for_each(|rate| *rate = 1e38);
     let clean = setting.trainer(4, 1).train(&[spec(4, 4, 0, 40)], &mut Silent);
     let records = setting.trainer(4, 1).train(&[spec(4, 4, 0, 40), wild, spec(99, 4, 0, 40)], &mut Silent);
     assert!(matches!(records[1].end, RunEnd::Diverged { step } if step <= 10), "{:?}", records[1].end);

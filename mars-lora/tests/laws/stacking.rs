@@ -28,7 +28,7 @@ fn filled(model: &Toy, config: AdapterConfig) -> Adapter {
     adapter
 }
 
-/// One step; adapter k reads stream `streams[k]`.
+/// One step; adapter k reads the four batches of stream `streams[k]` in turn.
 fn step(
     model: &Toy,
     stack: &mut AdapterStack,
@@ -37,7 +37,7 @@ fn step(
     at: usize,
 ) -> Vec<f32> {
     let tracked = stack.tracked();
-    let losses = model.forward(&model.batch(streams, at, ROWS), &tracked, false).mean();
+    let losses = model.forward(&model.batch(streams, at % 4, ROWS), &tracked, false).mean();
     let mut gradients = losses.clone().sum().backward();
     let gradients = tracked.gradients(&mut gradients);
     let schedule: Vec<f64> = streams.iter().map(|_| ((at + 1) as f64 / 10.0).min(1.0)).collect();
@@ -95,7 +95,9 @@ fn stacked_equals_separate_for_all_ranks_and_conventions() {
                 losses.extend(step(&model, &mut single, &mut alone, &[k as u64], at));
             }
             let own: Vec<f32> = stacked.iter().map(|all| all[k]).collect();
-            assert!(losses[STEPS - 1] < losses[0] - 0.05, "rank {} learnt nothing: {losses:?}", RANKS[k]);
+            let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
+            let (first, last) = (mean(&losses[..4]), mean(&losses[STEPS - 4..]));
+            assert!(last < first - 0.1, "rank {} learnt nothing: {first} to {last}", RANKS[k]);
             assert!(relative_difference(&losses, &own) < 1e-5, "{scale:?} rank {} losses", RANKS[k]);
             let gap = relative_difference(&values(&single.adapters()[0]), &values(&trained[k]));
             assert!(gap < 1e-5, "{scale:?} rank {}: factors differ by {gap}", RANKS[k]);
