@@ -1,9 +1,9 @@
 //! From observations to everything `mars fit` reports, in one call.
 
 use crate::{
-    BalanceOptions, Error, Form, LawCFit, LawCOptions, LawPFit, LawPOptions, Observations, Outcome,
+    BalanceOptions, Error, Form, LawCFit, LawCOptions, LawPFit, LawPOptions, Loss, Observations, Outcome,
     PerformanceObservation, Ranks, balance,
-    choice::{DecidedBy, FormChoice, choose_form},
+    choice::{DecidedBy, FormChoice, choose_with_fits},
     contender::contenders,
     fit_law_c::fit_law_c_all,
     fit_law_p::fit_law_p,
@@ -82,6 +82,16 @@ pub fn analyse(observations: &Observations, request: &FitRequest) -> Result<FitO
         law_p: law_p.map(Performance::into_output),
         law_c: law_c.iter().map(|(module, fit)| (module.clone(), fit.into())).collect(),
     })
+}
+
+impl FitRequest {
+    /// The same with one loss for both laws; its size is in ln(steps) for Law-C and in perplexity for Law-P.
+    #[must_use]
+    pub fn with_loss(mut self, loss: Loss) -> Self {
+        self.law_c.loss = loss;
+        self.law_p.loss = loss;
+        self
+    }
 }
 
 impl From<&LawCFit> for LawCOutput {
@@ -163,13 +173,11 @@ impl<'a> Performance<'a> {
         request: &FitRequest,
     ) -> Result<Self, Error> {
         let known: Vec<_> = observations.iter().filter(|o| o.samples <= limit).cloned().collect();
-        let mut choice = choose_form(&known, &Form::ALL, &request.law_p)?;
+        let (mut choice, rivals) = choose_with_fits(&known, &Form::ALL, &request.law_p)?;
         if let Some(form) = request.form {
             choice.form = form;
             choice.decided_by = DecidedBy::Request;
         }
-        let quick = request.law_p.without_draws();
-        let rivals = Form::ALL.iter().map(|form| fit_law_p(&known, *form, &quick).ok()).collect();
         let fit = fit_law_p(&known, choice.form, &request.law_p)?;
         Ok(Self { observations, limit, level: request.law_p.bootstrap.level, choice, rivals, fit })
     }

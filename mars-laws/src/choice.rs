@@ -83,6 +83,15 @@ pub fn choose_form(
     forms: &[Form],
     options: &LawPOptions,
 ) -> Result<FormChoice, Error> {
+    choose_with_fits(observations, forms, options).map(|(choice, _)| choice)
+}
+
+/// The choice, and the fits (without refits) that could be made, in the order of the forms.
+pub(crate) fn choose_with_fits(
+    observations: &[PerformanceObservation],
+    forms: &[Form],
+    options: &LawPOptions,
+) -> Result<(FormChoice, Vec<Option<LawPFit>>), Error> {
     let options = options.without_draws();
     let fits: Vec<Result<LawPFit, Error>> =
         forms.par_iter().map(|form| fit_law_p(observations, *form, &options)).collect();
@@ -120,7 +129,10 @@ pub fn choose_form(
         })
         .collect();
     match decide(&scores) {
-        Some((form, decided_by)) => Ok(FormChoice { form, decided_by, scores }),
+        Some((form, decided_by)) => {
+            let fits = fits.into_iter().map(Result::ok).collect();
+            Ok((FormChoice { form, decided_by, scores }, fits))
+        }
         None => Err(fits.into_iter().find_map(Result::err).unwrap_or(Error::BadOption {
             name: "forms",
             value: "none".into(),

@@ -14,6 +14,20 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
+/// Exponents of D, of the ranks, and of both in the over-fitting term, from which searches may start.
+const BETAS: [f64; 4] = [0.1, 0.4, 0.8, 1.3];
+const ALPHAS: [f64; 3] = [0.02, 0.2, 0.6];
+const RISING: [Option<(f64, f64)>; 6] = [
+    Some((0.1, 0.1)),
+    Some((0.1, 0.5)),
+    Some((0.1, 1.0)),
+    Some((0.5, 0.1)),
+    Some((0.5, 0.5)),
+    Some((0.5, 1.0)),
+];
+/// Number of starts searched: those of least cost before the search.
+const STARTS: usize = 18;
+
 /// The shape of Law-P.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -175,39 +189,35 @@ impl Law for LawPForm {
         (self.form == Form::Surface).then(|| self.terms(input))
     }
 
-    /// A grid of exponents, the factors at their best non-negative values for each.
+    /// The most promising of a grid of exponents, the factors at their best non-negative values for each.
     fn starts(&self, points: &[Point]) -> Vec<Vec<f64>> {
         let n = self.count();
         let exponents = |rank: f64, size: f64| [vec![rank; n], vec![size]].concat();
-        let mut starts = Vec::new();
         if self.form == Form::Surface {
             return vec![vec![0.0; self.parameters().len()]];
         }
-        for beta in [0.1, 0.4, 0.8, 1.3] {
-            for alpha in [0.02, 0.2, 0.6] {
-                let falling = exponents(-alpha, -beta);
-                let mut start = vec![0.0];
+        let rising: &[Option<(f64, f64)>] = match self.form {
+            Form::Overfit => &RISING,
+            _ => &[None],
+        };
+        let mut starts: Vec<(f64, Vec<f64>)> = Vec::new();
+        for (beta, alpha) in BETAS.into_iter().flat_map(|beta| ALPHAS.map(|alpha| (beta, alpha))) {
+            let falling = exponents(-alpha, -beta);
+            for growth in rising {
+                let growth = growth.map(|(a, b)| exponents(a, b));
+                let terms: Vec<&Vec<f64>> = [&falling].into_iter().chain(&growth).collect();
+                let Some((cost, factors)) = profiled(points, &terms) else { continue };
+                let mut start = vec![factors[0]];
                 start.extend(exponents(alpha, beta));
-                if self.form == Form::Published {
-                    if let Some(factors) = profiled(points, &[&falling]) {
-                        start[0] = factors[0];
-                        start.push(factors[1]);
-                        starts.push(start);
-                    }
-                    continue;
+                start.push(factors[terms.len()]);
+                if let Some(growth) = growth {
+                    start.push(factors[1]);
+                    start.extend(growth);
                 }
-                for (a, b) in [(0.1, 0.1), (0.1, 0.5), (0.1, 1.0), (0.5, 0.1), (0.5, 0.5), (0.5, 1.0)] {
-                    let rising = exponents(a, b);
-                    if let Some(factors) = profiled(points, &[&falling, &rising]) {
-                        let mut start = start.clone();
-                        start[0] = factors[0];
-                        start.extend([factors[2], factors[1]]);
-                        start.extend(rising);
-                        starts.push(start);
-                    }
-                }
+                starts.push((cost, start));
             }
         }
-        starts
+        starts.sort_by(|a, b| a.0.total_cmp(&b.0));
+        starts.into_iter().take(STARTS).map(|(_, start)| start).collect()
     }
 }

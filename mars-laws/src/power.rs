@@ -42,7 +42,7 @@ impl Law for PowerLaw {
         [0.1, 0.3, 0.6, 1.0, 1.6]
             .iter()
             .filter_map(|beta| {
-                let factors = profiled(points, &[&vec![-beta]])?;
+                let (_, factors) = profiled(points, &[&vec![-beta]])?;
                 Some(vec![factors[0], *beta, factors[1]])
             })
             .collect()

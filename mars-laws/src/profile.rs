@@ -2,11 +2,12 @@
 
 use crate::{law::Point, solve::least_squares};
 
-/// Factors (one for each term, then the constant) that minimise the weighted squares, each at least tiny.
+/// Factors (one for each term, then the constant) that minimise the weighted squares, each at least tiny,
+/// after the squares they leave.
 ///
 /// A term is a list of exponents, one for each input: prod x_i^e_i. With two or three factors every
 /// set of factors held at zero is tried, which is exact.
-pub(crate) fn profiled(points: &[Point], terms: &[&Vec<f64>]) -> Option<Vec<f64>> {
+pub(crate) fn profiled(points: &[Point], terms: &[&Vec<f64>]) -> Option<(f64, Vec<f64>)> {
     let width = terms.len() + 1;
     let term = |exponents: &[f64], input: &[f64]| -> f64 {
         exponents.iter().zip(input).map(|(e, x)| e * x.ln()).sum::<f64>().exp()
@@ -38,12 +39,12 @@ pub(crate) fn profiled(points: &[Point], terms: &[&Vec<f64>]) -> Option<Vec<f64>
             best = Some((cost, factors));
         }
     }
-    let (_, mut factors) = best?;
+    let (cost, mut factors) = best?;
     // A factor at exactly zero has no slope in its logarithm: give each term a thousandth of the values.
     let typical = values.iter().map(|v| v.abs()).sum::<f64>() / values.len() as f64;
     for (j, factor) in factors.iter_mut().enumerate() {
         let size = rows.iter().map(|r| r[j]).sum::<f64>() / rows.len() as f64;
         *factor = factor.max(1e-3 * typical / size.max(f64::MIN_POSITIVE));
     }
-    factors.iter().all(|f| f.is_finite()).then_some(factors)
+    factors.iter().all(|f| f.is_finite()).then_some((cost, factors))
 }
