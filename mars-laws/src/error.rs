@@ -94,3 +94,19 @@ pub enum Error {
         message: String,
     },
 }
+
+impl Error {
+    /// An error about the observations of one module, told of all observations: `places` maps positions back.
+    pub(crate) fn among(mut self, module: &str, places: &[usize]) -> Self {
+        match &mut self {
+            Self::TooFewObservations { law, .. } | Self::NoFit { law, .. } => {
+                law.push_str(&format!(" of {module}"))
+            }
+            Self::BadObservation { index, .. } | Self::MixedConventions { index, .. } => {
+                *index = places.get(*index).copied().unwrap_or(*index);
+            }
+            _ => {}
+        }
+        self
+    }
+}

@@ -141,9 +141,14 @@ pub fn fit_law_c_all(
     observations: &[ConvergenceObservation],
     options: &LawCOptions,
 ) -> Result<BTreeMap<String, LawCFit>, Error> {
-    let mut modules: BTreeMap<&str, Vec<ConvergenceObservation>> = BTreeMap::new();
-    for observation in observations {
-        modules.entry(&observation.module).or_default().push(observation.clone());
+    let mut modules: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, observation) in observations.iter().enumerate() {
+        modules.entry(&observation.module).or_default().push(index);
     }
-    modules.into_iter().map(|(module, own)| Ok((module.to_string(), fit_law_c(&own, options)?))).collect()
+    let fit_one = |(module, places): (&str, Vec<usize>)| {
+        let own: Vec<_> = places.iter().map(|place| observations[*place].clone()).collect();
+        let fit = fit_law_c(&own, options).map_err(|error| error.among(module, &places))?;
+        Ok((module.to_string(), fit))
+    };
+    modules.into_iter().map(fit_one).collect()
 }

@@ -124,3 +124,17 @@ fn options_out_of_range_are_refused() {
     assert_eq!("huber:0.02".parse(), Ok(Loss::Huber(0.02)));
     assert!("best".parse::<Form>().is_err());
 }
+
+#[test]
+fn faults_among_several_modules_name_module_and_place() {
+    let two: Vec<_> = figure_2b().into_iter().chain(observe(&[(8, 64, 20.0), (16, 64, 18.0)])).collect();
+    let error = fit_law_c_all(&two, &options(Offset::Never)).unwrap_err();
+    assert!(error.to_string().starts_with("law-c of ve: 2 observation(s) for 3 parameters"), "{error}");
+    let mut bad = two;
+    bad[29].steps = -1.0;
+    let error = fit_law_c_all(&bad, &options(Offset::Never)).unwrap_err();
+    assert!(matches!(error, Error::BadObservation { index: 29, .. }), "{error}");
+    bad[29] = ConvergenceObservation { convention: "other".into(), ..bad[28].clone() };
+    let error = fit_law_c_all(&bad, &options(Offset::Never)).unwrap_err();
+    assert!(matches!(error, Error::MixedConventions { index: 29, .. }), "{error}");
+}
