@@ -1,1 +1,66 @@
-fn main() {}
+//! The command `mars`: parse, call, print, exit code.
+mod args;
+mod cmd;
+mod config;
+mod console;
+mod drive;
+mod embedded;
+mod failure;
+mod fingerprint;
+mod interrupt;
+mod memory;
+mod observed;
+mod output;
+mod quantity;
+mod report;
+mod watch;
+mod workshop;
+
+use args::{Cli, Command};
+use clap::Parser;
+use cmd::Context;
+use console::{Console, Verbosity};
+use failure::Exit;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let verbosity = match (cli.common.quiet, cli.common.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, 0) => Verbosity::Normal,
+        _ => Verbosity::Verbose,
+    };
+    let level = if cli.common.verbose > 1 { "debug" } else { "error" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let console = Console::new(verbosity);
+    match run(cli, console) {
+        Ok(exit) => exit.into(),
+        Err(error) if failure::is_closed_pipe(&error) => Exit::Done.into(),
+        Err(error) => {
+            console.error(failure::describe(&error));
+            failure::exit_of(&error).into()
+        }
+    }
+}
+
+fn run(cli: Cli, console: Console) -> anyhow::Result<Exit> {
+    let context = Context { common: cli.common, console };
+    let json = context.common.json;
+    match cli.command {
+        None => cmd::search::bare(&context),
+        Some(Command::Search(args)) => cmd::search::run(&context, &args),
+        Some(Command::Plan(args)) => cmd::plan::run(&context, &args),
+        Some(Command::Calibrate(args)) => cmd::calibrate::run(&context, &args),
+        Some(Command::Fit(args)) => cmd::fit::run(&args, json),
+        Some(Command::Choose(args)) => cmd::choose::run(&context, &args),
+        Some(Command::Tune(args)) => cmd::tune::run(&context, &args),
+        Some(Command::Eval(args)) => cmd::eval::run(&context, &args),
+        Some(Command::Compare(args)) => cmd::compare::run(&context, &args),
+        Some(Command::Data(args::Data::Check(args))) => cmd::data::run(&args, console, json),
+        Some(Command::Report(args)) => cmd::report::run(&context, &args),
+        Some(Command::Devices) => cmd::devices::run(json),
+        Some(Command::Config(task)) => cmd::config::run(&context, &task),
+    }
+}

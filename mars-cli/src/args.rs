@@ -1,0 +1,254 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Chooses LoRA ranks for a multimodal language model by short calibration runs and scaling laws, then
+/// fine-tunes once. Without a command: the whole search on the embedded example.
+#[derive(Debug, Parser)]
+#[command(name = "mars", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// What every command understands.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Common {
+    /// Settings from a TOML file (`mars config` prints all of them with their defaults)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// One setting, as in --set train.batch=4; may be repeated
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more; twice for the log of the libraries as well
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// The model and the data.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Task {
+    /// Hugging Face directory of the base model [default: the embedded tiny model]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+    /// Training data: LLaVA JSON, or messages as JSON or JSON lines [default: the embedded digits]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// Validation data [default: split off from the training data, by images]
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub(crate) val: Option<PathBuf>,
+    /// Test data, seen by nothing but the final evaluation [default: split off likewise]
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub(crate) test: Option<PathBuf>,
+    /// Folder or zip archive of the images [default: the folder of the data file]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: Option<PathBuf>,
+    /// Where to compute; see `mars devices`
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+}
+
+/// Where the campaign is kept.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Place {
+    /// Directory of the campaign, its adapter and its report [default: mars-out]
+    #[arg(long, visible_alias = "campaign", value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Go on in a directory whose campaign has other settings; what fits is used again
+    #[arg(long)]
+    pub(crate) accept_changes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check the data, calibrate, choose ranks, fine-tune, write the adapter and a report
+    Search(Search),
+    /// Say what a search would do and cost, without training
+    Plan(Plan),
+    /// Do the calibration runs that are not done yet
+    Calibrate(Calibrate),
+    /// Fit the scaling laws to a campaign or to a table
+    Fit(Fit),
+    /// Say which ranks a policy chooses from what a campaign has measured
+    Choose(Choose),
+    /// Fine-tune once at given ranks
+    Tune(Tune),
+    /// Measure loss, perplexity and accuracy of a model on data
+    Eval(Eval),
+    /// Compare policies on one task: quality, regret, cost
+    Compare(Compare),
+    /// Look after data sets
+    #[command(subcommand)]
+    Data(Data),
+    /// Write the report of a finished search again
+    Report(Report),
+    /// List where this program can compute
+    Devices,
+    /// Print all settings as they would be used
+    Config(Task),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    #[command(flatten)]
+    pub(crate) task: Task,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How to choose: race, halving, paper, grid, random:N, fixed:8x16
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<String>,
+    /// Seed of data order and initialisation
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u32>,
+    /// End with code 5 if the search fell back to the default ranks
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) task: Task,
+    /// How to choose, as in `mars search`
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Calibrate {
+    #[command(flatten)]
+    pub(crate) task: Task,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Whose calibration runs; `paper` also asks for joint runs
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<String>,
+    /// Only run number I of the plan, counted from 0
+    #[arg(long, value_name = "I")]
+    pub(crate) index: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fit {
+    /// A campaign directory
+    #[arg(long, value_name = "DIR", required_unless_present = "runs", conflicts_with = "runs")]
+    pub(crate) campaign: Option<PathBuf>,
+    /// A table: module,rank,dataset_size,steps or ve_rank,llm_rank,dataset_size,perplexity; may be repeated
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Form of the performance law: published, overfit, surface or auto
+    #[arg(long, value_name = "FORM", default_value = "auto")]
+    pub(crate) form: String,
+    /// Loss on residuals: plain, huber:0.02 or cauchy:0.02
+    #[arg(long, value_name = "LOSS", default_value = "plain")]
+    pub(crate) loss: String,
+    /// Fit sizes up to D only; larger ones score the fit
+    #[arg(long, value_name = "D")]
+    pub(crate) fit_up_to: Option<usize>,
+    /// Predict, and balance, at this number of samples; may be repeated
+    #[arg(long, value_name = "D")]
+    pub(crate) predict: Vec<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Choose {
+    /// A campaign directory
+    #[arg(long, visible_alias = "out", value_name = "DIR")]
+    pub(crate) campaign: PathBuf,
+    /// How to choose [default: the policy of the campaign]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tune {
+    #[command(flatten)]
+    pub(crate) task: Task,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Rank of each module, as in ve=8,llm=16
+    #[arg(long, value_name = "RANKS")]
+    pub(crate) ranks: String,
+    /// Seed of data order and initialisation
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Eval {
+    /// Hugging Face directory of the base model [default: the embedded tiny model]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+    /// Data to measure on [default: the embedded test split]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// Folder or zip archive of the images [default: the folder of the data file]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: Option<PathBuf>,
+    /// PEFT adapter to put on the model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Where to compute; see `mars devices`
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    #[command(flatten)]
+    pub(crate) task: Task,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Policies, separated by commas
+    #[arg(long, value_name = "LIST", default_value = "fixed:8x8,fixed:16x16,halving,paper,race,grid")]
+    pub(crate) policies: String,
+    /// Number of seeds
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) seeds: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Data {
+    /// Check every sample before anything is trained
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The data: LLaVA JSON, or messages as JSON or JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// Folder or zip archive of the images [default: the folder of the data file]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: Option<PathBuf>,
+    /// Also check that the samples fit this model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// A campaign directory with a finished search
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,32 @@
+//! `mars report`: the page of a finished search, written again.
+
+use crate::{
+    args,
+    cmd::{Context, result},
+    failure::{Exit, Failure},
+    output,
+    report::{self, ReportData},
+};
+use anyhow::{Context as _, Result};
+use serde_json::json;
+use std::fs;
+
+pub(crate) fn run(context: &Context, args: &args::Report) -> Result<Exit> {
+    let source = args.dir.join("report.json");
+    let text = fs::read_to_string(&source).with_context(|| {
+        Failure::input(format!(
+            "{} holds no finished search; `mars search --out` makes one",
+            args.dir.display()
+        ))
+    })?;
+    let data: ReportData = serde_json::from_str(&text)
+        .with_context(|| Failure::input(format!("{} is damaged; run the search again", source.display())))?;
+    let page = args.dir.join("report.html");
+    result::save(&page, report::render(&data).as_bytes())?;
+    if context.common.json {
+        output::json(&json!({ "report": page }))?;
+    } else {
+        output::text(page.display().to_string())?;
+    }
+    Ok(Exit::Done)
+}

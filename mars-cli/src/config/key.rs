@@ -1,0 +1,96 @@
+//! Dotted keys of settings: which there are, of which type, and what an unknown one may have meant.
+
+use toml::{Table, Value};
+
+/// Tables whose keys are names of modules, and the type of their values.
+const BY_MODULE: [(&str, fn() -> Value); 2] = [
+    ("train.learning_rates", || Value::Float(0.0)),
+    ("search.candidates", || Value::Array(vec![Value::Integer(0)])),
+];
+
+/// The default value of `key`, or one of the same type where keys are names of modules; `None` if there
+/// is no such setting.
+pub(super) fn example(defaults: &Table, key: &str) -> Option<Value> {
+    if let Some((table, name)) = key.rsplit_once('.')
+        && let Some((_, value)) = BY_MODULE.iter().find(|(known, _)| *known == table)
+    {
+        return (!name.is_empty()).then(value);
+    }
+    let mut parts = key.split('.');
+    let mut value = defaults.get(parts.next()?)?;
+    for part in parts {
+        value = value.as_table()?.get(part)?;
+    }
+    (!value.is_table()).then(|| value.clone())
+}
+
+/// All keys of `table` that hold values.
+pub(super) fn leaves(table: &Table) -> Vec<(String, Value)> {
+    fn walk(prefix: &str, table: &Table, into: &mut Vec<(String, Value)>) {
+        for (key, value) in table {
+            let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            match value {
+                Value::Table(inner) => walk(&key, inner, into),
+                value => into.push((key, value.clone())),
+            }
+        }
+    }
+    let mut all = Vec::new();
+    walk("", table, &mut all);
+    all
+}
+
+/// Puts `value` at `key`, making tables on the way.
+pub(super) fn put(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let inner = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// The known key nearest to `key` in spelling, if one is near.
+pub(super) fn nearest(defaults: &Table, key: &str) -> Option<String> {
+    leaves(defaults)
+        .into_iter()
+        .map(|(known, _)| (distance(&known, key), known))
+        .min()
+        .filter(|(distance, known)| *distance <= 2.max(known.len() / 4))
+        .map(|(_, known)| known)
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_levenshtein() {
+        for (a, b, expected) in
+            [("", "", 0), ("abc", "abc", 0), ("kitten", "sitting", 3), ("", "ab", 2), ("ab", "ba", 2)]
+        {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+}

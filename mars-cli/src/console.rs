@@ -1,0 +1,177 @@
+//! What the user sees while waiting: bars on a terminal, plain lines elsewhere, all on stderr.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    io::{IsTerminal, Write},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verbosity {
+    /// Errors only (`-q`).
+    Quiet,
+    /// Progress and what was decided.
+    Normal,
+    /// Also what each run did (`-v`).
+    Verbose,
+}
+
+/// The way to the user's eyes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Console {
+    verbosity: Verbosity,
+    terminal: bool,
+}
+
+/// Between two lines of progress where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(2);
+
+impl Console {
+    pub(crate) fn new(verbosity: Verbosity) -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self { verbosity, terminal: std::io::stderr().is_terminal() && !dumb }
+    }
+
+    /// Says a line.
+    pub(crate) fn say(&self, line: impl AsRef<str>) {
+        if self.verbosity >= Verbosity::Normal {
+            write_line(line.as_ref());
+        }
+    }
+
+    /// Says a line to those who want to know everything.
+    pub(crate) fn detail(&self, line: impl AsRef<str>) {
+        if self.verbosity >= Verbosity::Verbose {
+            write_line(line.as_ref());
+        }
+    }
+
+    /// Says a line that matters even to the quiet.
+    pub(crate) fn warn(&self, line: impl AsRef<str>) {
+        write_line(&format!("warning: {}", line.as_ref()));
+    }
+
+    /// Says why the program ends.
+    pub(crate) fn error(&self, message: impl AsRef<str>) {
+        write_line(&format!("error: {}", message.as_ref()));
+    }
+
+    /// Starts a stage of `total` units.
+    pub(crate) fn stage(&self, label: &str, unit: &'static str, total: u64) -> Stage {
+        if self.verbosity == Verbosity::Quiet {
+            return Stage { label: label.to_owned(), unit, bar: ProgressBar::hidden(), lines: None };
+        }
+        let bar = ProgressBar::with_draw_target(
+            Some(total),
+            if self.terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+        );
+        let color = if std::env::var_os("NO_COLOR").is_some() { "" } else { ".cyan" };
+        let template = format!(
+            "{{prefix:24}} {{bar:24{color}}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left  {{msg}}"
+        );
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(label.to_owned());
+        if self.terminal {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        let now = Instant::now();
+        let lines = (!self.terminal).then(|| Mutex::new(Lines { started: now, last: now, said: false }));
+        Stage { label: label.to_owned(), unit, bar, lines }
+    }
+}
+
+/// A stage of work under way; can be told of progress from any thread.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    label: String,
+    unit: &'static str,
+    bar: ProgressBar,
+    lines: Option<Mutex<Lines>>,
+}
+
+#[derive(Debug)]
+struct Lines {
+    started: Instant,
+    last: Instant,
+    said: bool,
+}
+
+impl Stage {
+    /// The stage has `total` units after all.
+    pub(crate) fn set_total(&self, total: u64) {
+        self.bar.set_length(total);
+    }
+
+    /// `done` units are done in all.
+    pub(crate) fn at(&self, done: u64, note: &str) {
+        self.bar.set_position(done);
+        if !note.is_empty() && self.lines.is_none() {
+            self.bar.set_message(note.to_owned());
+        }
+        let Some(lines) = &self.lines else { return };
+        let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.last.elapsed() < LINE_EVERY {
+            return;
+        }
+        (lines.last, lines.said) = (Instant::now(), true);
+        let total = self.bar.length().unwrap_or(0);
+        let rate = done as f64 / lines.started.elapsed().as_secs_f64();
+        let left = total.saturating_sub(done) as f64 / rate.max(1e-9);
+        let note = if note.is_empty() { String::new() } else { format!("  {note}") };
+        let Self { label, unit, .. } = self;
+        write_line(&format!("{label}: {done}/{total} {unit}, {rate:.1}/s, {} left{note}", duration(left)));
+    }
+
+    /// Ends the stage.
+    pub(crate) fn finish(self) {
+        if let Some(lines) = &self.lines {
+            let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+            if lines.said {
+                write_line(&format!(
+                    "{}: done in {}",
+                    self.label,
+                    duration(lines.started.elapsed().as_secs_f64())
+                ));
+            }
+        }
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A duration for people: `42 s`, `3 min 20 s`, `2 h 5 min`.
+pub(crate) fn duration(seconds: f64) -> String {
+    let whole =
+        if seconds.is_finite() { seconds.round().max(0.0) as u64 } else { return "unknown time".into() };
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+fn write_line(line: &str) {
+    // Progress that nobody reads is no reason to stop working.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_for_people() {
+        for (seconds, text) in [
+            (0.2, "0 s"),
+            (59.4, "59 s"),
+            (200.0, "3 min 20 s"),
+            (7500.0, "2 h 5 min"),
+            (f64::INFINITY, "unknown time"),
+        ] {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+}

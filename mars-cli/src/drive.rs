@@ -1,0 +1,201 @@
+//! The loop between a policy, which asks for trials, and a campaign, which does and remembers them.
+
+use crate::{
+    console::Console,
+    failure::{Exit, Failure},
+    interrupt::Interrupt,
+    watch::Watch,
+};
+use anyhow::Result;
+use mars_calib::{
+    Campaign, Convergence, ConvergenceRule, OptimSpec, RunEnd, RunRecord, RunSpec, ScaleConvention, Trainer,
+};
+use mars_laws::Ranks;
+use mars_search::{Cost, Decision, Policy, Role, Trial, TrialEnd, TrialResult};
+use std::collections::BTreeMap;
+
+/// What all runs of a campaign share: how a trial becomes a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipe {
+    pub(crate) batch: usize,
+    /// Steps between evaluations of runs at full length.
+    pub(crate) eval_every: usize,
+    /// Steps between evaluations of calibration runs.
+    pub(crate) calibration_eval_every: usize,
+    pub(crate) learning_rates: BTreeMap<String, f64>,
+    pub(crate) scale: ScaleConvention,
+    pub(crate) optim: OptimSpec,
+}
+
+impl Recipe {
+    /// The run that does `trial` in a campaign with this fingerprint.
+    pub(crate) fn spec(
+        &self,
+        trial: &Trial,
+        earlier: &BTreeMap<u32, RunRecord>,
+        fingerprint: &str,
+    ) -> RunSpec {
+        let eval_every = match trial.role {
+            Role::Alone | Role::Joint => self.calibration_eval_every,
+            Role::Race | Role::Final => self.eval_every,
+        };
+        RunSpec {
+            ranks: trial.ranks.clone(),
+            samples: trial.samples,
+            seed: trial.seed,
+            batch: self.batch,
+            steps: trial.steps,
+            horizon: trial.horizon,
+            eval_every,
+            learning_rates: self.learning_rates.clone(),
+            scale: self.scale,
+            optim: self.optim,
+            fingerprint: fingerprint.to_owned(),
+            continues: trial.continues.and_then(|id| earlier.get(&id)).map(|record| record.id.clone()),
+        }
+    }
+}
+
+impl Recipe {
+    /// The convention of all runs by this recipe in a campaign with this fingerprint.
+    pub(crate) fn convention(&self, fingerprint: &str) -> String {
+        let any = Trial {
+            id: 0,
+            role: Role::Final,
+            ranks: Ranks::new(),
+            samples: 1,
+            seed: 0,
+            steps: 1,
+            horizon: 1,
+            continues: None,
+        };
+        self.spec(&any, &BTreeMap::new(), fingerprint).convention()
+    }
+}
+
+/// A search from its first question to its decision.
+#[derive(Debug)]
+pub(crate) struct Driven {
+    pub(crate) decision: Decision,
+    /// Every trial of the search with its result.
+    pub(crate) results: Vec<TrialResult>,
+    /// The record behind each trial.
+    pub(crate) records: BTreeMap<u32, RunRecord>,
+}
+
+/// What a search is driven with.
+pub(crate) struct Driver<'a> {
+    pub(crate) campaign: &'a mut Campaign,
+    pub(crate) trainer: &'a mut dyn Trainer,
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) rule: &'a dyn ConvergenceRule,
+    pub(crate) console: Console,
+    pub(crate) interrupt: &'a Interrupt,
+}
+
+impl Driver<'_> {
+    /// Does what `policy` asks for until it decides.
+    ///
+    /// # Errors
+    /// A failure with [`Exit::Interrupted`] when the user stopped it; errors of the policy and the campaign.
+    pub(crate) fn drive(&mut self, policy: &mut dyn Policy) -> Result<Driven> {
+        let mut records = BTreeMap::new();
+        loop {
+            let trials = policy.ask();
+            if trials.is_empty() {
+                break;
+            }
+            let done = self.round(&trials, &records)?;
+            let results: Vec<TrialResult> = trials
+                .iter()
+                .zip(&done)
+                .map(|(trial, record)| result(self.rule, trial, record, &records))
+                .collect();
+            records.extend(trials.iter().map(|trial| trial.id).zip(done));
+            policy.tell(&results)?;
+        }
+        let decision = policy.decision().ok_or_else(|| {
+            Failure::new(Exit::Failed, format!("the policy {} ended without a decision", policy.name()))
+        })?;
+        Ok(Driven { decision, results: policy.results(), records })
+    }
+
+    /// One round of trials, done or looked up.
+    pub(crate) fn round(
+        &mut self,
+        trials: &[Trial],
+        earlier: &BTreeMap<u32, RunRecord>,
+    ) -> Result<Vec<RunRecord>> {
+        let fingerprint = self.campaign.settings().fingerprint();
+        let specs: Vec<RunSpec> =
+            trials.iter().map(|trial| self.recipe.spec(trial, earlier, &fingerprint)).collect();
+        let missing: Vec<&RunSpec> =
+            specs.iter().filter(|spec| !self.campaign.records().contains_key(&spec.id())).collect();
+        let label = label(trials);
+        if missing.len() < specs.len() {
+            let known = specs.len() - missing.len();
+            self.console.say(format!("{label}: {known} of {} runs are done already", specs.len()));
+        }
+        let started = |spec: &RunSpec| {
+            let before = spec.continues.as_ref().and_then(|id| self.campaign.records().get(id));
+            before.map_or(0, |record| record.spec.steps)
+        };
+        let starts = missing.iter().map(|spec| (spec.id(), started(spec), spec.steps)).collect();
+        let mut watch = Watch::new(self.console, &label, starts, self.interrupt);
+        let records = self.campaign.run(self.trainer, &specs, &mut watch);
+        watch.finish();
+        let records = records?;
+        if records.iter().any(|record| record.end == RunEnd::Interrupted) {
+            return Err(
+                Failure::new(Exit::Interrupted, "interrupted; the same call goes on from here").into()
+            );
+        }
+        Ok(records)
+    }
+}
+
+/// What the record of a trial means to a policy; `earlier` holds what it may have continued.
+pub(crate) fn result(
+    rule: &dyn ConvergenceRule,
+    trial: &Trial,
+    record: &RunRecord,
+    earlier: &BTreeMap<u32, RunRecord>,
+) -> TrialResult {
+    let before = trial.continues.and_then(|id| earlier.get(&id));
+    let timed = (trial.role == Role::Alone).then(|| rule.of(record));
+    let (convergence, censored) = match timed {
+        Some(Convergence::Reached { step }) => (Some(step), None),
+        Some(Convergence::Censored { why }) => (None, Some(why.to_string())),
+        None => (None, None),
+    };
+    let extra = |of: fn(&RunRecord) -> f64| (of(record) - before.map_or(0.0, of)).max(0.0);
+    TrialResult {
+        trial: trial.clone(),
+        val_curve: record.val.iter().map(|point| (point.step, point.loss)).collect(),
+        convergence,
+        censored,
+        end: match &record.end {
+            RunEnd::Finished | RunEnd::Converged => TrialEnd::Finished,
+            RunEnd::Diverged { step } => TrialEnd::Diverged { step: *step },
+            RunEnd::Failed { why } => TrialEnd::Failed { why: why.clone() },
+            RunEnd::Interrupted => TrialEnd::Failed { why: "interrupted".into() },
+        },
+        cost: Cost {
+            flops: extra(|record| record.flops),
+            eval_flops: extra(|record| record.eval_flops),
+            wall_s: extra(|record| record.wall_s),
+        },
+    }
+}
+
+fn label(trials: &[Trial]) -> String {
+    let any = |role| trials.iter().any(|trial| trial.role == role);
+    let (name, count) = match trials {
+        [] => return "nothing".into(),
+        _ if any(Role::Final) => return "fine-tuning".into(),
+        [only] => return format!("training {}", only.ranks),
+        _ if any(Role::Race) => ("racing", trials.len()),
+        _ => ("calibrating", trials.len()),
+    };
+    format!("{name} ({count} runs)")
+}

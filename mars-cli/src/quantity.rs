@@ -1,0 +1,46 @@
+//! Numbers for people: short, with a dash where there is none.
+
+/// A number to four digits, or a dash.
+pub(crate) fn number(value: Option<f64>) -> String {
+    match value {
+        Some(value) if value.is_finite() && (value == 0.0 || (1e-3..1e5).contains(&value.abs())) => {
+            format!("{value:.4}")
+        }
+        Some(value) if value.is_finite() => format!("{value:.3e}"),
+        _ => "-".to_owned(),
+    }
+}
+
+/// Floating-point operations with a unit: `1.25 TFLOP`.
+pub(crate) fn flops(value: f64) -> String {
+    scaled(value, 1000.0, &["FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP"])
+}
+
+/// Bytes with a binary unit: `1.5 GiB`.
+pub(crate) fn bytes(value: f64) -> String {
+    scaled(value, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
+}
+
+fn scaled(value: f64, step: f64, units: &[&str]) -> String {
+    let mut value = value;
+    let mut at = 0;
+    while value.abs() >= step && at + 1 < units.len() {
+        value /= step;
+        at += 1;
+    }
+    format!("{value:.3} {}", units[at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_have_sensible_units() {
+        assert_eq!(flops(1.25e12), "1.250 TFLOP");
+        assert_eq!(bytes(1536.0), "1.500 KiB");
+        assert_eq!((number(Some(1.5)).as_str(), number(Some(1e-6)).as_str()), ("1.5000", "1.000e-6"));
+        assert_eq!(number(Some(f64::NAN)), "-");
+        assert_eq!(number(None), "-");
+    }
+}

@@ -1,0 +1,206 @@
+//! A task opened and checked: model, processor, training, validation and test data, fingerprints.
+
+use crate::{cmd::devices, config::Config, console::Console, embedded, fingerprint};
+use anyhow::Result;
+use burn::tensor::Device;
+use mars_lora::{Adapter, AdapterConfig, Model, ScaleConvention};
+use mars_vlm::{
+    data::{Dataset, Fractions, ImageStore, Lengths, Sample, Split, split},
+    model::{EncodedExamples, Idefics3},
+    processor::Processor,
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Everything a search needs but its campaign.
+pub(crate) struct Workshop {
+    pub(crate) model: Idefics3,
+    pub(crate) train: EncodedExamples,
+    pub(crate) val: EncodedExamples,
+    pub(crate) test: EncodedExamples,
+    processor: Arc<Processor>,
+    store: Arc<ImageStore>,
+    /// Digests of what determines results but stands in no run spec.
+    pub(crate) fingerprints: BTreeMap<String, String>,
+    /// The model and the data, as the user knows them.
+    pub(crate) model_name: String,
+    pub(crate) data_name: String,
+}
+
+/// Where the files of a task are.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    pub(crate) model: PathBuf,
+    train: PathBuf,
+    val: Option<PathBuf>,
+    pub(crate) test: Option<PathBuf>,
+    pub(crate) images: Option<PathBuf>,
+}
+
+impl Files {
+    /// The files that the settings name; the embedded ones, unpacked, where they name none.
+    pub(crate) fn of(config: &Config) -> Result<Self> {
+        let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+        let (data, model) = (&config.data, path(&config.model.dir));
+        let given = path(&data.train);
+        if let (Some(train), Some(model)) = (&given, &model) {
+            let (val, test, images) = (path(&data.val), path(&data.test), path(&data.images));
+            return Ok(Self { model: model.clone(), train: train.clone(), val, test, images });
+        }
+        let unpacked = embedded::unpack(&config.out.dir)?;
+        let model = model.unwrap_or(unpacked.model);
+        Ok(match given {
+            Some(train) => Self {
+                model,
+                train,
+                val: path(&data.val),
+                test: path(&data.test),
+                images: path(&data.images),
+            },
+            None => Self {
+                model,
+                train: unpacked.train,
+                val: Some(unpacked.val),
+                test: Some(unpacked.test),
+                images: Some(unpacked.images),
+            },
+        })
+    }
+}
+
+/// The device that a name stands for.
+pub(crate) fn device(name: &str) -> Result<Device> {
+    devices::check(name)?;
+    Ok(Device::flex())
+}
+
+impl Workshop {
+    /// Opens the task of `config`, and settles what depends on the amount of data.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the model or the data: the first defect, by file and line.
+    pub(crate) fn open(config: &mut Config, console: Console) -> Result<Self> {
+        let device = device(&config.run.device)?;
+        let files = Files::of(config)?;
+        let processor = Arc::new(Processor::from_dir(&files.model)?);
+        let model = Idefics3::from_dir(&files.model, &device)?;
+        check_ranks(config, &model)?;
+
+        let data = Dataset::read(&files.train)?;
+        let store = Arc::new(ImageStore::for_data(&files.train, files.images.as_deref())?);
+        let Parts { train, val, test } = parts(config, &files, data.samples, &store)?;
+        config.settle(train.samples.len());
+        console.say(format!(
+            "reading {} training, {} validation and {} test samples",
+            train.samples.len(),
+            val.samples.len(),
+            test.samples.len()
+        ));
+        let mut fingerprints = BTreeMap::from([
+            ("model".to_owned(), fingerprint::model(&files.model)?),
+            ("targets".to_owned(), config.lora.targets.clone()),
+            ("validation_samples".to_owned(), config.run.validation_samples.to_string()),
+        ]);
+        for (name, part) in [("train", &train), ("val", &val)] {
+            fingerprints.insert(name.to_owned(), fingerprint::samples(&part.samples, &part.store)?);
+        }
+        let encode = |part: Part| EncodedExamples::new(processor.clone(), part.store, part.samples);
+        let shown =
+            |text: &str, embedded: &str| if text.is_empty() { embedded.to_owned() } else { text.to_owned() };
+        Ok(Self {
+            train: encode(train)?,
+            val: encode(val)?,
+            test: encode(test)?,
+            fingerprints,
+            model_name: shown(&config.model.dir, "the embedded tiny Idefics3 model"),
+            data_name: shown(&config.data.train, "the embedded digits"),
+            processor,
+            store,
+            model,
+        })
+    }
+
+    /// How many tokens the images of a training sample take.
+    pub(crate) fn image_tokens(&self) -> Result<Option<Lengths>> {
+        let counts = self
+            .train
+            .samples()
+            .iter()
+            .map(|sample| Ok(self.processor.token_count(sample, &self.store)?.image));
+        Ok(Lengths::new(counts.collect::<Result<_>>()?))
+    }
+
+    /// Adapter parameters per unit of rank, for each module.
+    pub(crate) fn parameters_per_rank(&self, config: &Config) -> Result<BTreeMap<String, u64>> {
+        let targets = config.targets()?;
+        let mut all = BTreeMap::new();
+        for site in self.model.sites().iter().filter(|site| targets.contain(site)) {
+            *all.entry(site.component.clone()).or_insert(0) += site.parameters_per_rank() as u64;
+        }
+        Ok(all)
+    }
+}
+
+/// Samples with the place of their images.
+struct Part {
+    samples: Vec<Sample>,
+    store: Arc<ImageStore>,
+}
+
+struct Parts {
+    train: Part,
+    val: Part,
+    test: Part,
+}
+
+/// Reads the validation and test files that were given, and splits off those that were not.
+fn parts(config: &Config, files: &Files, samples: Vec<Sample>, store: &Arc<ImageStore>) -> Result<Parts> {
+    let own = |path: &Path| -> Result<Part> {
+        let samples = Dataset::read(path)?.samples;
+        let store = Arc::new(ImageStore::for_data(path, files.images.as_deref())?);
+        Ok(Part { samples, store })
+    };
+    let share = |given: &Option<PathBuf>, fraction: f64| if given.is_some() { 0.0 } else { fraction };
+    let data = &config.data;
+    let fractions =
+        Fractions { val: share(&files.val, data.val_fraction), test: share(&files.test, data.test_fraction) };
+    let divided = if files.val.is_some() && files.test.is_some() {
+        Split { train: (0..samples.len()).collect(), ..Split::default() }
+    } else {
+        split(&samples, store, fractions, data.split_seed)?
+    };
+    let some = |indices: &[usize]| Part {
+        samples: indices.iter().map(|index| samples[*index].clone()).collect(),
+        store: store.clone(),
+    };
+    let rest = |given: &Option<PathBuf>, indices: &[usize]| match given {
+        Some(path) => own(path),
+        None => Ok(some(indices)),
+    };
+    Ok(Parts {
+        val: rest(&files.val, &divided.val)?,
+        test: rest(&files.test, &divided.test)?,
+        train: some(&divided.train),
+    })
+}
+
+/// Finds ranks that do not fit the model before anything is trained.
+fn check_ranks(config: &Config, model: &Idefics3) -> Result<()> {
+    let space = config.space(BTreeMap::new());
+    let adapted = config.lora.modules.iter().map(|module| {
+        let largest =
+            [space.ranks_of(module), config.calibration.ranks.clone(), vec![config.search.default_rank]];
+        (module.clone(), largest.into_iter().flatten().max().unwrap_or(0))
+    });
+    let largest = AdapterConfig {
+        ranks: adapted.collect(),
+        scale: ScaleConvention::default(),
+        targets: config.targets()?,
+        seed: 0,
+    };
+    Adapter::fresh(largest, model.components(), model.sites())?;
+    Ok(())
+}
