@@ -1,0 +1,49 @@
+//! `mars fit` on the figures of the paper.
+
+use crate::kit::{json, mars, refused};
+use std::{fs, path::Path};
+use tempfile::tempdir;
+
+fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mars-laws/tests/fixtures").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn convergence_times_of_the_paper_give_its_law() {
+    let fitted = json(&["fit", "--runs", &fixture("mars_fig2b_convergence.csv"), "--json"]);
+    let law = &fitted["law_c"]["llm"];
+    let near = |name: &str, expected: f64, within: f64| {
+        let value = law[name].as_f64().unwrap();
+        assert!((value - expected).abs() < within, "{name}: {value}");
+    };
+    near("gamma", -0.359, 0.05);
+    near("delta", 0.747, 0.08);
+    assert!(law["r2_log"].as_f64().unwrap() > 0.98);
+    assert!(fitted["law_p"].is_null());
+}
+
+#[test]
+fn the_over_fitting_form_predicts_the_best_rank_of_larger_sizes() {
+    let runs = fixture("mars_fig2a_perplexity.csv");
+    let fitted = json(&["fit", "--runs", &runs, "--fit-up-to", "4096", "--json"]);
+    let score = |form: &str| {
+        let scores = fitted["law_p"]["scores"].as_array().unwrap();
+        scores.iter().find(|score| score["form"] == form).unwrap()["best_right"].as_u64().unwrap()
+    };
+    assert_eq!((score("published"), score("overfit")), (4, 7));
+    let text = mars(&["fit", "--runs", &runs, "--fit-up-to", "4096"]);
+    assert!(text.code == Some(0) && text.stdout.contains("7 of 7"), "{}", text.stdout);
+}
+
+#[test]
+fn a_bad_cell_is_told_with_file_line_and_column() {
+    let directory = tempdir().unwrap();
+    let table = directory.path().join("runs.csv");
+    fs::write(&table, "module,rank,dataset_size,steps\nllm,8,16,20\nllm,8,many,30\n").unwrap();
+    let table = table.to_str().unwrap();
+    refused(&["fit", "--runs", table], 3, &[table, "line 3", "column 3", "many"]);
+    refused(&["fit", "--runs", "/no/such.csv"], 3, &["/no/such.csv"]);
+    refused(&["fit", "--runs", table, "--form", "cubic"], 2, &["cubic", "overfit"]);
+    refused(&["fit", "--runs", table, "--loss", "huber"], 2, &["huber:SIZE"]);
+}

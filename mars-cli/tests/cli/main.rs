@@ -1,0 +1,9 @@
+//! The command `mars` as a user meets it: results, exit codes, messages, stopping and going on.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod fit;
+mod kit;
+mod search;
+mod settings;
+mod stop;

@@ -1,0 +1,157 @@
+//! The main job on a small task, and everything that can be done with what it leaves.
+
+use crate::kit::{SmallTask, assets, json, mars, refused, strs};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+#[test]
+fn a_search_leaves_an_adapter_a_report_and_a_campaign_to_work_with() {
+    let task = SmallTask::new();
+    let out = task.path("out");
+    let arguments = task.arguments("search", &["--policy", "paper", "--out", &out, "--json"]);
+    let first = mars(&strs(&arguments));
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let summary: Value = serde_json::from_str(&first.stdout).unwrap();
+    for rank in ["ve", "llm"] {
+        assert!([2, 4].contains(&summary["ranks"][rank].as_u64().unwrap()), "{summary}");
+    }
+    assert!(["solved", "clamped", "fallback"].contains(&summary["outcome"].as_str().unwrap()));
+    assert!(summary["cost"]["fine_tunes"].as_f64().unwrap() >= 1.0);
+    assert!(summary["reason"].as_str().unwrap().len() > 20);
+    for file in [
+        "adapter/adapter_model.safetensors",
+        "adapter/adapter_config.json",
+        "adapter/mars_search.json",
+        "decision.json",
+        "report.json",
+        "campaign.toml",
+    ] {
+        assert!(Path::new(&out).join(file).is_file(), "{file}");
+    }
+    let page = fs::read_to_string(summary["report"].as_str().unwrap()).unwrap();
+    assert!(page.contains("<svg") && page.contains("llm"));
+
+    // The adapter on disk is the one that was measured.
+    let model = assets().join("model");
+    let images = assets().join("digits/images.zip");
+    let test = task.path("test.json");
+    let common = [
+        "eval",
+        "--model",
+        model.to_str().unwrap(),
+        "--data",
+        &test,
+        "--images",
+        images.to_str().unwrap(),
+        "--json",
+    ];
+    let tuned = json(&[&common[..], &["--adapter", summary["adapter"].as_str().unwrap()]].concat());
+    let near =
+        |value: &Value, expected: &Value| (value.as_f64().unwrap() - expected.as_f64().unwrap()).abs() < 1e-6;
+    assert!(near(&tuned["perplexity"], &summary["test"]["perplexity"]), "{tuned} {summary}");
+    assert!(near(&json(&common)["perplexity"], &summary["base"]["perplexity"]));
+    let samples = tuned["per_sample"].as_array().unwrap();
+    let tokens: u64 = samples.iter().map(|one| one["tokens"].as_u64().unwrap()).sum();
+    let loss: f64 =
+        samples.iter().map(|one| one["loss"].as_f64().unwrap() * one["tokens"].as_f64().unwrap()).sum();
+    assert_eq!((samples.len(), Some(tokens)), (12, tuned["tokens"].as_u64()));
+    assert!((loss / tokens as f64 - tuned["loss"].as_f64().unwrap()).abs() < 1e-9);
+
+    // Once more: nothing is trained again, and the result is the same.
+    let again = mars(&strs(&arguments));
+    assert!(again.stderr.contains("are done already"), "{}", again.stderr);
+    assert!(!again.stderr.contains("training it again"), "{}", again.stderr);
+    assert_eq!(serde_json::from_str::<Value>(&again.stdout).unwrap(), summary);
+
+    // The parts of the job, one by one, on the same campaign.
+    let chosen = json(&["choose", "--campaign", &out, "--json"]);
+    assert_eq!(chosen["ranks"], summary["ranks"]);
+    let runs = json(&["calibrate", "--campaign", &out, "--json"]);
+    let alone = runs["runs"].as_array().unwrap().iter().filter(|run| run["role"] == "alone").count();
+    assert_eq!(alone, 2 * 2 * 2);
+    fs::remove_file(Path::new(&out).join("report.html")).unwrap();
+    json(&["report", &out, "--json"]);
+    assert_eq!(fs::read_to_string(Path::new(&out).join("report.html")).unwrap(), page);
+
+    // Other settings do not slip in; other paths to the same content do.
+    let other = task.arguments("search", &["--policy", "paper", "--out", &out, "--set", "train.batch=2"]);
+    refused(&strs(&other), 2, &["train.batch: 4 -> 2"]);
+}
+
+#[test]
+fn a_plan_says_what_a_search_does_before_it_does_it() {
+    let task = SmallTask::new();
+    let plan = json(&strs(&task.arguments("plan", &["--policy", "paper", "--json"])));
+    let modules = plan["modules"].as_array().unwrap();
+    let layers: u64 = modules.iter().map(|module| module["layers"].as_u64().unwrap()).sum();
+    assert!(layers > 40 && modules.iter().any(|module| module["module"] == "projector"));
+    assert!(plan["memory"]["total"].as_f64().unwrap() > 1e6);
+    assert!(plan["image_tokens"]["min"].as_u64().unwrap() > 0);
+    let role = |name: &str| plan["runs"].as_array().unwrap().iter().filter(|run| run["role"] == name).count();
+    assert_eq!((role("alone"), role("final")), (8, 1));
+    assert!(plan["fine_tunes"].as_f64().unwrap() > 1.0);
+    let fixed = json(&strs(&task.arguments("plan", &["--policy", "fixed:4x4", "--json"])));
+    assert!((fixed["fine_tunes"].as_f64().unwrap() - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn one_run_of_the_plan_can_be_done_by_its_number() {
+    let task = SmallTask::new();
+    let out = task.path("out");
+    let one = json(&strs(&task.arguments("calibrate", &["--out", &out, "--index", "3", "--json"])));
+    assert_eq!(one["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(one["runs"][0]["index"], 3);
+    refused(&strs(&task.arguments("calibrate", &["--out", &out, "--index", "99"])), 2, &["99", "8 runs"]);
+    refused(&["choose", "--campaign", &out], 1, &["7 of the 8", "mars calibrate"]);
+}
+
+#[test]
+fn policies_are_compared_with_the_same_accounting() {
+    let task = SmallTask::new();
+    let arguments = task.arguments(
+        "compare",
+        &["--policies", "fixed:2x2,halving,grid", "--seeds", "1", "--out", &task.path("out"), "--json"],
+    );
+    let compared = json(&strs(&arguments));
+    let rows = compared["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    let row = |policy: &str| rows.iter().find(|row| row["policy"] == policy).unwrap();
+    let number = |policy: &str, field: &str| row(policy)[field].as_f64().unwrap();
+    assert!((number("fixed:2x2", "fine_tunes") - 1.0).abs() < 1e-9);
+    assert!(
+        number("grid", "fine_tunes") > 3.0 && number("halving", "fine_tunes") < number("grid", "fine_tunes")
+    );
+    for policy in ["fixed:2x2", "halving", "grid"] {
+        let regret =
+            number(policy, "test_perplexity") / compared["best"]["perplexity"].as_f64().unwrap() - 1.0;
+        assert!((number(policy, "regret") - regret).abs() < 1e-12 && regret >= 0.0);
+    }
+}
+
+#[test]
+fn a_split_that_is_not_given_is_taken_from_the_training_data() {
+    let task = SmallTask::new();
+    let model = assets().join("model");
+    let images = assets().join("digits/images.zip");
+    let done = mars(&[
+        "tune",
+        "--ranks",
+        "llm=2",
+        "--model",
+        model.to_str().unwrap(),
+        "--data",
+        &task.path("train.json"),
+        "--images",
+        images.to_str().unwrap(),
+        "--out",
+        &task.path("out"),
+        "--set",
+        "train.steps=2",
+        "--set",
+        "data.val_fraction=0.25",
+        "--set",
+        "data.test_fraction=0.25",
+    ]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(done.stderr.contains("24 training, 12 validation and 12 test samples"), "{}", done.stderr);
+}
