@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Chooses LoRA ranks for a multimodal language model by short calibration runs and scaling laws, then
@@ -138,9 +138,10 @@ pub(crate) struct Calibrate {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("source").required(true).args(["campaign", "runs"])))]
 pub(crate) struct Fit {
     /// A campaign directory
-    #[arg(long, value_name = "DIR", required_unless_present = "runs", conflicts_with = "runs")]
+    #[arg(long, value_name = "DIR")]
     pub(crate) campaign: Option<PathBuf>,
     /// A table: module,rank,dataset_size,steps or ve_rank,llm_rank,dataset_size,perplexity; may be repeated
     #[arg(long, value_name = "FILE.csv")]

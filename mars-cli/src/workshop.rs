@@ -99,22 +99,28 @@ impl Workshop {
             val.samples.len(),
             test.samples.len()
         ));
-        let mut fingerprints = BTreeMap::from([
-            ("model".to_owned(), fingerprint::model(&files.model)?),
-            ("targets".to_owned(), config.lora.targets.clone()),
-            ("validation_samples".to_owned(), config.run.validation_samples.to_string()),
-        ]);
-        for (name, part) in [("train", &train), ("val", &val)] {
-            fingerprints.insert(name.to_owned(), fingerprint::samples(&part.samples, &part.store)?);
-        }
-        let encode = |part: Part| EncodedExamples::new(processor.clone(), part.store, part.samples);
+        let encode = |part: Part| -> Result<(EncodedExamples, String)> {
+            let store = part.store.clone();
+            let examples = EncodedExamples::new(processor.clone(), part.store, part.samples)?;
+            let digest = fingerprint::samples(examples.samples(), &store)?;
+            Ok((examples, digest))
+        };
+        let ((train, train_digest), (val, val_digest), (test, _)) =
+            (encode(train)?, encode(val)?, encode(test)?);
+        let fingerprints = [
+            ("model", fingerprint::model(&files.model)?),
+            ("targets", config.lora.targets.clone()),
+            ("train", train_digest),
+            ("val", val_digest),
+            ("validation_samples", config.run.validation_samples.to_string()),
+        ];
         let shown =
             |text: &str, embedded: &str| if text.is_empty() { embedded.to_owned() } else { text.to_owned() };
         Ok(Self {
-            train: encode(train)?,
-            val: encode(val)?,
-            test: encode(test)?,
-            fingerprints,
+            train,
+            val,
+            test,
+            fingerprints: fingerprints.into_iter().map(|(of, digest)| (of.to_owned(), digest)).collect(),
             model_name: shown(&config.model.dir, "the embedded tiny Idefics3 model"),
             data_name: shown(&config.data.train, "the embedded digits"),
             processor,
