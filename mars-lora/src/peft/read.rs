@@ -112,8 +112,12 @@ fn adapter_config(
     let whole =
         sites.iter().zip(ranks).all(|(s, rank)| *rank > 0 || !by_component.contains_key(&s.component));
     let targets = if whole { Targets::all_linear() } else { Targets::matching(&paths.join("|"))? };
-    debug_assert!(components.len() >= by_component.len());
-    Ok(AdapterConfig { ranks: by_component, scale, targets, seed: 0 })
+    let config = AdapterConfig { ranks: by_component, scale, targets, seed: 0 };
+    if config.site_ranks(components, sites)? != ranks {
+        let why = format!("its ranks by layer cannot be said by modules: {:?}", config.ranks);
+        return Err(Error::Mismatch { why });
+    }
+    Ok(config)
 }
 
 fn values(tensor: &TensorView<'_>, name: &str, shape: [usize; 2]) -> Result<Vec<f32>, String> {
