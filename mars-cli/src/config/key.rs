@@ -2,19 +2,22 @@
 
 use toml::{Table, Value};
 
-/// Tables whose keys are names of modules, and the type of their values.
-const BY_MODULE: [(&str, fn() -> Value); 2] = [
-    ("train.learning_rates", || Value::Float(0.0)),
-    ("search.candidates", || Value::Array(vec![Value::Integer(0)])),
-];
+/// The type of the values of a table whose keys are names of modules, by example.
+fn by_module(table: &str) -> Option<Value> {
+    match table {
+        "train.learning_rates" => Some(Value::Float(0.0)),
+        "search.candidates" => Some(Value::Array(vec![Value::Integer(0)])),
+        _ => None,
+    }
+}
 
 /// The default value of `key`, or one of the same type where keys are names of modules; `None` if there
 /// is no such setting.
 pub(super) fn example(defaults: &Table, key: &str) -> Option<Value> {
     if let Some((table, name)) = key.rsplit_once('.')
-        && let Some((_, value)) = BY_MODULE.iter().find(|(known, _)| *known == table)
+        && let Some(value) = by_module(table)
     {
-        return (!name.is_empty()).then(value);
+        return (!name.is_empty()).then_some(value);
     }
     let mut parts = key.split('.');
     let mut value = defaults.get(parts.next()?)?;
