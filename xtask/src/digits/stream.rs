@@ -72,6 +72,11 @@ impl<'a> PretrainStream<'a> {
         (0..n).map(|_| self.sample(phase)).collect()
     }
 
+    /// The next `n` canvases without questions.
+    pub fn canvases(&mut self, n: usize) -> Vec<Canvas> {
+        (0..n).map(|_| Canvas::compose(self.digits, &Look::PLAIN, &mut self.rng)).collect()
+    }
+
     fn sample(&mut self, phase: Phase) -> PretrainSample {
         let text_only = self.rng.random_bool(TEXT_ONLY);
         let kind = if text_only { Kind::Text } else { pick(phase.kinds(), &mut self.rng) };
