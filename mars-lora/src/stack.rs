@@ -14,14 +14,10 @@ use std::sync::Arc;
 struct SiteFactors {
     a: Tensor<3>,
     b: Tensor<3>,
-    scale: SiteScale,
-}
-
-/// One number when all adapters agree, else `[K, 1, 1]`.
-#[derive(Clone, Debug)]
-enum SiteScale {
-    Same(f64),
-    Each(Tensor<3>),
+    /// Scale of all adapters, if they agree.
+    scale: Option<f64>,
+    /// Their scales `[K, 1, 1]`, if they do not.
+    scales: Option<Tensor<3>>,
 }
 
 /// K adapters, ready for a model's forward pass.
@@ -116,17 +112,16 @@ impl AdapterStack {
             let a = flat.clone().slice([0..count, slot.start..slot.middle()]);
             let b = flat.clone().slice([0..count, slot.middle()..slot.end()]);
             let scales: Vec<f64> = (0..count).map(|k| self.scale(k, slot.site)).collect();
-            let scale = match scales.iter().all(|s| *s == scales[0]) {
-                true => SiteScale::Same(scales[0]),
-                false => {
-                    let data: Vec<f32> = scales.iter().map(|s| *s as f32).collect();
-                    SiteScale::Each(Tensor::from_data(TensorData::new(data, [count, 1, 1]), &flat.device()))
-                }
-            };
+            let same = scales.iter().all(|s| *s == scales[0]);
+            let each = (!same).then(|| {
+                let data: Vec<f32> = scales.iter().map(|s| *s as f32).collect();
+                Tensor::from_data(TensorData::new(data, [count, 1, 1]), &flat.device())
+            });
             self.sites[slot.site] = Some(SiteFactors {
                 a: a.reshape([count, slot.inputs, slot.rank]),
                 b: b.reshape([count, slot.rank, slot.outputs]),
-                scale,
+                scale: same.then_some(scales[0]),
+                scales: each,
             });
         }
         self.flat = flat;
@@ -177,14 +172,16 @@ impl AdapterStack {
     /// `s * (x A) B` for each adapter, or nothing if no adapter acts at `site`.
     /// `x` is `[K * N, inputs]`, the result `[K * N, outputs]`.
     pub(crate) fn delta(&self, site: usize, x: Tensor<2>) -> Option<Tensor<2>> {
-        let SiteFactors { a, b, scale } = self.sites.get(site)?.as_ref()?;
+        let SiteFactors { a, b, scale, scales } = self.sites.get(site)?.as_ref()?;
         let [rows, inputs] = x.dims();
         let count = self.len();
-        let low = x.reshape([count, rows / count, inputs]).matmul(a.clone());
-        let low = match scale {
-            SiteScale::Same(scale) => low.mul_scalar(*scale),
-            SiteScale::Each(scale) => low * scale.clone(),
-        };
+        let mut low = x.reshape([count, rows / count, inputs]).matmul(a.clone());
+        if let Some(scale) = scale {
+            low = low.mul_scalar(*scale);
+        }
+        if let Some(scales) = scales {
+            low = low * scales.clone();
+        }
         let delta = low.matmul(b.clone());
         let outputs = delta.dims()[2];
         Some(delta.reshape([rows, outputs]))

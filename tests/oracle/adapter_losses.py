@@ -131,7 +131,7 @@ def load_adapter(model, directory):
         towers[next(tower for tower in towers if f".{tower}." in key)] += 1
     scales = {}
     for name, module in adapted.named_modules():
-        if hasattr(module, "scaling") and module.scaling:
+        if isinstance(getattr(module, "scaling", None), dict) and module.scaling:
             tower = next(tower for tower in towers if tower in name)
             rank, scale = module.r["default"], module.scaling["default"]
             scales.setdefault(tower, set()).add((rank, scale))

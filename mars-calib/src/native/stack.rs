@@ -46,7 +46,7 @@ impl Live {
 /// News from a stack.
 pub(super) enum News {
     Progress(Progress),
-    Done(usize, RunRecord),
+    Done(usize, Box<RunRecord>),
 }
 
 /// Trains `starts` together. `tell` passes news on and says whether to stop.
@@ -83,11 +83,12 @@ where
         live.push(Live { index: start.index, order, record: start.record });
     }
     if fresh {
-        score(shared, &mut live, &stack, step, tell)?;
+        score(shared, &mut live, &stack, step, on_grid, tell)?;
     } else {
         optimizer.restore(&stack, moments);
+        score(shared, &mut live, &stack, step, last_off_grid, tell)?;
     }
-    retire(shared, &mut live, &mut stack, &mut optimizer, step, tell)?;
+    retire(&mut live, &mut stack, &mut optimizer, step, tell);
 
     while !live.is_empty() {
         let began = Instant::now();
@@ -126,18 +127,18 @@ where
             }
             stop |= tell(News::Progress(progress(run, Stage::Train, step, Some(loss))));
         }
-        if evaluates || live.iter().any(|run| run.spec().steps == step) {
-            score(shared, &mut live, &stack, step, tell)?;
-        }
+        score(shared, &mut live, &stack, step, on_grid, tell)?;
         let due = options.checkpoint_every.is_some_and(|every| step.is_multiple_of(every));
-        if stop || due {
+        if stop || due || live.iter().any(|run| run.spec().steps == step) {
             save(shared, &live, &stack, &optimizer, step)?;
         }
-        retire(shared, &mut live, &mut stack, &mut optimizer, step, tell)?;
+        // After the checkpoint, which a longer run continues: that one has no evaluation here.
+        score(shared, &mut live, &stack, step, last_off_grid, tell)?;
+        retire(&mut live, &mut stack, &mut optimizer, step, tell);
         if stop {
             for mut run in live {
                 run.record.end = RunEnd::Interrupted;
-                tell(News::Done(run.index, run.record));
+                tell(News::Done(run.index, Box::new(run.record)));
             }
             return Ok(());
         }
@@ -145,26 +146,31 @@ where
     Ok(())
 }
 
-/// Validation losses of all runs that are due at `step`.
+/// Whether a run is evaluated at `step` because of its interval.
+fn on_grid(spec: &RunSpec, step: usize) -> bool {
+    step.is_multiple_of(spec.eval_every)
+}
+
+/// Whether a run is evaluated at `step` only because it ends there.
+fn last_off_grid(spec: &RunSpec, step: usize) -> bool {
+    step == spec.steps && !on_grid(spec, step)
+}
+
+/// Validation losses of all runs that are `due` at `step`.
 fn score<M, E>(
     shared: &Shared<'_, M, E>,
     live: &mut [Live],
     stack: &AdapterStack,
     step: usize,
+    due: fn(&RunSpec, usize) -> bool,
     tell: &dyn Fn(News) -> bool,
 ) -> Result<(), Error>
 where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    let due: Vec<usize> = (0..live.len())
-        .filter(|k| {
-            let run = &live[*k];
-            let spec = run.spec();
-            !matches!(run.record.end, RunEnd::Diverged { .. })
-                && (step == spec.steps || step.is_multiple_of(spec.eval_every))
-        })
-        .collect();
+    let wanted = |run: &Live| !matches!(run.record.end, RunEnd::Diverged { .. }) && due(run.spec(), step);
+    let due: Vec<usize> = (0..live.len()).filter(|k| wanted(&live[*k])).collect();
     if due.is_empty() {
         return Ok(());
     }
@@ -189,28 +195,17 @@ where
 }
 
 /// Takes runs that have ended out of the stack; the others go on unchanged.
-fn retire<M, E>(
-    shared: &Shared<'_, M, E>,
+fn retire(
     live: &mut Vec<Live>,
     stack: &mut AdapterStack,
     optimizer: &mut StackedAdamW,
     step: usize,
     tell: &dyn Fn(News) -> bool,
-) -> Result<(), Error>
-where
-    M: Model,
-    E: Examples<Batch = M::Batch>,
-{
+) {
     let ended = |run: &Live| run.spec().steps == step || matches!(run.record.end, RunEnd::Diverged { .. });
     if !live.iter().any(ended) {
-        return Ok(());
+        return;
     }
-    for run in live.iter_mut().filter(|run| run.spec().steps == step) {
-        if run.record.end == RunEnd::Interrupted {
-            run.record.end = RunEnd::Finished;
-        }
-    }
-    save(shared, live, stack, optimizer, step)?;
     let keep: Vec<usize> = (0..live.len()).filter(|k| !ended(&live[*k])).collect();
     let (gone, stay): (Vec<Live>, Vec<Live>) = std::mem::take(live).into_iter().partition(ended);
     *live = stay;
@@ -218,10 +213,12 @@ where
         *stack = stack.keep(&keep);
         *optimizer = optimizer.keep(&keep);
     }
-    for run in gone {
-        tell(News::Done(run.index, run.record));
+    for mut run in gone {
+        if run.record.end == RunEnd::Interrupted {
+            run.record.end = RunEnd::Finished;
+        }
+        tell(News::Done(run.index, Box::new(run.record)));
     }
-    Ok(())
 }
 
 /// Checkpoints of all runs of the stack that have not diverged.

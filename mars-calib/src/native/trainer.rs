@@ -169,7 +169,7 @@ where
                     News::Progress(event) => observe.progress(&event),
                     News::Done(index, record) => {
                         let flow = observe.finished(&record);
-                        records[index] = Some(record);
+                        records[index] = Some(*record);
                         flow
                     }
                 };
@@ -214,7 +214,7 @@ fn work<M, E>(
             let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
             for (index, spec) in specs.into_iter().filter(|(index, _)| !done.contains(index)) {
                 let record = RunRecord::empty(spec, RunEnd::Failed { why: e.to_string() });
-                tell(News::Done(index, record));
+                tell(News::Done(index, Box::new(record)));
             }
         }
     }

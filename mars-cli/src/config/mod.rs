@@ -195,7 +195,7 @@ impl Config {
         let all = |count: usize, otherwise: usize| if count == 0 { otherwise } else { count };
         Ok(NativeOptions {
             stack: run.stack,
-            workers: all(run.workers, threads.div_ceil(2)),
+            workers: all(run.workers, threads.div_ceil(2)).min(threads),
             eval_batch: run.eval_batch,
             validation_samples: all(run.validation_samples, usize::MAX),
             checkpoint_every: Some(all(run.checkpoint_every, self.train.steps.div_ceil(10))),

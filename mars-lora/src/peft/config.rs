@@ -204,10 +204,9 @@ fn target_modules(components: &[Component], sites: &[Site], ranks: &[usize]) -> 
         format!(r"{stem}(?:.*\.)?(?:{})", leaves(Some(&component.name)).join("|"))
     });
     let pattern = format!(r"(?:.*\.)?(?:{})", by_component.collect::<Vec<_>>().join("|"));
-    if let Ok(regex) = full_match(&pattern) {
-        if exact(&|path| Ok(regex.is_match(path)))? {
-            return Ok(TargetModules::Pattern(pattern));
-        }
+    let regex = full_match(&pattern)?;
+    if exact(&|path| Ok(regex.is_match(path)))? {
+        return Ok(TargetModules::Pattern(pattern));
     }
     let adapted = sites.iter().zip(ranks).filter(|(_, rank)| **rank > 0);
     let paths: Vec<String> = adapted.map(|(site, _)| regex::escape(&site.path)).collect();

@@ -139,6 +139,7 @@ impl VlmBatch {
             tokens: own.iter().map(|s| s.ids.len()).sum(),
             squares: own.iter().map(|s| s.ids.len().pow(2)).sum(),
             tiles: tiles.len(),
+            features: per_tile,
             answers: tokens.iter().sum(),
         });
         let loads = loads.collect();

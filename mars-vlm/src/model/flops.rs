@@ -14,13 +14,15 @@ pub(crate) struct Load {
     /// Sum of the squared lengths.
     pub(crate) squares: usize,
     pub(crate) tiles: usize,
+    /// Image tokens of a tile.
+    pub(crate) features: usize,
     pub(crate) answers: usize,
 }
 
 /// Operations of one pass over `load` with the given rank at each site.
 pub(crate) fn pass(config: &Idefics3Config, sites: &[Site], load: Load, ranks: &[usize]) -> PassFlops {
     let (v, t) = (&config.vision_config, &config.text_config);
-    let patches = (v.image_size / v.patch_size).pow(2);
+    let patches = load.features * config.scale_factor.pow(2);
     let adapted_below = sites.iter().zip(ranks).any(|(site, rank)| *rank > 0 && site.component != TEXT);
     let adapted = ranks.iter().any(|rank| *rank > 0);
 
@@ -35,7 +37,7 @@ pub(crate) fn pass(config: &Idefics3Config, sites: &[Site], load: Load, ranks: &
         let rows = match site.component.as_str() {
             TEXT => load.tokens,
             VISION => load.tiles * patches,
-            _ => load.tiles * config.tokens_per_tile(),
+            _ => load.tiles * load.features,
         };
         let frozen = 2 * rows * site.inputs * site.outputs;
         let factors = 2 * rows * rank * site.parameters_per_rank();
