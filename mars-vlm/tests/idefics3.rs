@@ -71,7 +71,7 @@ fn check(case: &str) {
         let batch = VlmBatch::new(&rows, image, per_tile, &device).unwrap();
         let logits = model.logits(&batch, &stack);
         for row in 0..6 {
-            let own = logits.clone().slice([row..row + 1]).squeeze_dim::<2>(0);
+            let own = logits.clone().narrow(0, row, 1).squeeze_dim::<2>(0);
             assert_close("stacked logits", own, &expected);
         }
     }

@@ -164,7 +164,7 @@ fn padding_is_never_touched() {
     for at in 0..10 {
         step(&model, &mut stack, &mut optimizer, &[0, 1], at);
     }
-    let row: Vec<f32> = stack.flat().slice([0..1]).into_data().iter::<f32>().collect();
+    let row: Vec<f32> = stack.flat().narrow(0, 0, 1).into_data().iter::<f32>().collect();
     let used = row.iter().filter(|v| **v != 0.0).count();
     assert_eq!(used, (INPUTS + HIDDEN) + (HIDDEN + CLASSES));
 }
