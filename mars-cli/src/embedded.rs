@@ -4,6 +4,7 @@
 use anyhow::{Context, Result};
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -55,10 +56,12 @@ pub(crate) fn unpack(out: &Path) -> Result<Unpacked> {
             continue;
         }
         let written = (|| {
-            fs::create_dir_all(path.parent().unwrap_or(&root))?;
-            let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
-            fs::write(&temporary, bytes)?;
-            fs::rename(&temporary, &path)
+            let folder = path.parent().unwrap_or(&root);
+            fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(bytes)?;
+            file.persist(&path)?;
+            Ok::<(), std::io::Error>(())
         })();
         written.with_context(|| format!("cannot write {}", path.display()))?;
     }
