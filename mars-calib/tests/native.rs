@@ -206,10 +206,9 @@ fn a_continued_run_equals_a_straight_one() {
     let setting = Setting::new();
     let mut trainer = setting.trainer(4, 1);
     let straight = setting.trainer(4, 1).train(&[spec(4, 4, 0, 40), spec(2, 5, 1, 40)], &mut Silent);
-    // The second rung ends between two evaluations: it is evaluated there, the longer run is not.
-    let rung = trainer.train(&[spec(4, 4, 0, 20), spec(2, 5, 1, 25)], &mut Silent);
-    assert_eq!(rung.iter().map(|r| r.train.len()).collect::<Vec<_>>(), [20, 25]);
-    assert_eq!(rung[1].val.last().unwrap().step, 25);
+    // The rung ends between two evaluations: it is evaluated there, the longer run is not.
+    let rung = trainer.train(&[spec(4, 4, 0, 25), spec(2, 5, 1, 25)], &mut Silent);
+    assert!(rung.iter().all(|r| r.train.len() == 25 && r.val.last().unwrap().step == 25));
     let whole = trainer.train(&[spec(4, 4, 0, 40), spec(2, 5, 1, 40)], &mut Silent);
     for (a, b) in straight.into_iter().zip(whole) {
         assert_eq!(timeless(a), timeless(b));
