@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use mars_lora::AdapterStack;
+use mars_lora::{AdapterStack, Model};
 use mars_vlm::model::{Idefics3, Sequence, VlmBatch};
 use mars_vlm::processor::{Grid, Tiles};
 use safetensors::SafeTensors;
@@ -31,6 +31,48 @@ fn assert_close<const D: usize>(what: &str, found: Tensor<D>, expected: &(Vec<us
     assert!(worst < TOLERANCE, "{what}: differs by {worst}, largest value {size}");
 }
 
+#[test]
+fn an_adapter_of_peft() {
+    // Made by `tests/oracle/peft_adapter.py`: ranks and alphas differ between the towers.
+    let (dir, device) = (fixture("gqa_split"), Device::flex());
+    let model = Idefics3::from_dir(&dir, &device).unwrap();
+    let directory = dir.join("../../peft_adapter");
+    let adapter = mars_lora::peft::read(&directory, model.components(), model.sites()).unwrap();
+    assert_eq!(adapter.config.ranks, [("llm".to_string(), 6), ("ve".to_string(), 3)].into());
+    let stack = AdapterStack::new(&[adapter], &model).unwrap();
+    let inputs = std::fs::read(dir.join("expected.safetensors")).unwrap();
+    let inputs = SafeTensors::deserialize(&inputs).unwrap();
+    let expected = std::fs::read(directory.join("expected.safetensors")).unwrap();
+    let expected = SafeTensors::deserialize(&expected).unwrap();
+    for sample in samples(&inputs) {
+        let (sequence, per_tile) = sequence(&inputs, &sample);
+        let batch = VlmBatch::new(&[vec![sequence]], model.config.image_token_id, per_tile, &device).unwrap();
+        let logits = model.logits(&batch, &stack).squeeze_dim::<2>(0);
+        assert_close("logits", logits, &floats(&expected, &format!("{sample}.logits")).unwrap());
+    }
+}
+
+fn samples(file: &SafeTensors<'_>) -> Vec<String> {
+    let names = file.names();
+    let samples: Vec<String> =
+        names.iter().filter_map(|n| n.strip_suffix(".input_ids")).map(String::from).collect();
+    assert!(!samples.is_empty());
+    samples
+}
+
+/// A sample of a fixture, and its image tokens per tile.
+fn sequence(file: &SafeTensors<'_>, sample: &str) -> (Arc<Sequence>, usize) {
+    let ids = file.tensor(&format!("{sample}.input_ids")).unwrap();
+    let ids: Vec<u32> =
+        ids.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as u32).collect();
+    let tiles = floats(file, &format!("{sample}.pixel_values")).map(|(shape, values)| {
+        let whole = Grid { rows: 0, cols: 0 };
+        Arc::new(Tiles { values, grids: vec![whole; shape[0]], side: shape[2] })
+    });
+    let per_tile = floats(file, &format!("{sample}.connector")).map_or(1, |(shape, _)| shape[1]);
+    (Arc::new(Sequence { answers: vec![true; ids.len()], ids, tiles }), per_tile)
+}
+
 fn check(case: &str) {
     let dir = fixture(case);
     let device = Device::flex();
@@ -38,13 +80,7 @@ fn check(case: &str) {
     let bytes = std::fs::read(dir.join("expected.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let base = AdapterStack::base(1, &model);
-    let samples: Vec<String> =
-        file.names().iter().filter_map(|n| n.strip_suffix(".input_ids")).map(String::from).collect();
-    assert!(!samples.is_empty());
-    for sample in samples {
-        let ids = file.tensor(&format!("{sample}.input_ids")).unwrap();
-        let ids: Vec<u32> =
-            ids.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as u32).collect();
+    for sample in samples(&file) {
         let pixels = floats(&file, &format!("{sample}.pixel_values"));
         if let Some((shape, values)) = &pixels {
             let shape: [usize; 4] = shape.clone().try_into().unwrap();
@@ -54,12 +90,7 @@ fn check(case: &str) {
             let connector = model.image_features(tiles, &base);
             assert_close("connector", connector, &floats(&file, &format!("{sample}.connector")).unwrap());
         }
-        let per_tile = floats(&file, &format!("{sample}.connector")).map_or(1, |(shape, _)| shape[1]);
-        let tiles = pixels.map(|(shape, values)| {
-            let whole = Grid { rows: 0, cols: 0 };
-            Arc::new(Tiles { values, grids: vec![whole; shape[0]], side: shape[2] })
-        });
-        let sequence = Arc::new(Sequence { answers: vec![true; ids.len()], ids, tiles });
+        let (sequence, per_tile) = sequence(&file, &sample);
         let image = model.config.image_token_id;
         let batch = VlmBatch::new(&[vec![sequence.clone()]], image, per_tile, &device).unwrap();
         let expected = floats(&file, &format!("{sample}.logits")).unwrap();
