@@ -2,7 +2,7 @@
 
 Usage: python benches/training_step.py [--rounds 3] > docs/results/DATE-training-step.md
 
-Needs torch, transformers 5.x, peft, pillow. The two programs take turns, so that a busy machine slows both;
+Needs torch, transformers and peft. The two programs take turns, so that a busy machine slows both;
 medians over the rounds are compared.
 """
 
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RANK, STEPS = 8, 60
+RANK, STEPS, LENGTH = 8, 60, 22
 
 
 def torch_step(stack, batch):
@@ -59,27 +59,29 @@ def torch_step(stack, batch):
     print(json.dumps({"step_s": statistics.median(seconds), "peak_mb": peak}))
 
 
-LENGTH = 24
-
-
 def run(command, threads):
     env = dict(os.environ, OMP_NUM_THREADS=str(threads), RAYON_NUM_THREADS=str(threads))
     out = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
     return json.loads(out.strip().splitlines()[-1])
 
 
+def build():
+    command = ["cargo", "bench", "--no-run", "--bench", "training_step", "--message-format=json"]
+    lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    built = [json.loads(line) for line in lines if line.startswith("{")]
+    return [m["executable"] for m in built if m.get("executable") and m["target"]["name"] == "training_step"][0]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--binary", help="the built bench, if there is one already")
     parser.add_argument("--torch", nargs=2, type=int, metavar=("STACK", "BATCH"))
     arguments = parser.parse_args()
     if arguments.torch:
         return torch_step(*arguments.torch)
 
-    build = ["cargo", "bench", "--no-run", "--bench", "training_step", "--message-format=json"]
-    lines = subprocess.run(build, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
-    built = [json.loads(line) for line in lines if line.startswith("{")]
-    binary = [m["executable"] for m in built if m.get("executable") and m["target"]["name"] == "training_step"][0]
+    binary = arguments.binary or build()
 
     import torch
 
