@@ -35,12 +35,11 @@ def torch_step(stack, batch):
     model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=linears))
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.0)
-    config = base.config
-    side = config.vision_config.image_size
-    per_tile = (side // config.vision_config.patch_size) ** 2 // config.scale_factor**2
-    length = LENGTH
-    ids = torch.randint(10, 60, (batch, length))
-    ids[:, 3 : 3 + per_tile] = config.image_token_id
+    read = lambda name: json.loads((ROOT / "assets/model" / name).read_text())
+    side = read("preprocessor_config.json")["max_image_size"]["longest_edge"]
+    per_tile = read("processor_config.json")["image_seq_len"]
+    ids = torch.randint(10, 60, (batch, LENGTH))
+    ids[:, 3 : 3 + per_tile] = base.config.image_token_id
     pixels = torch.randn(batch, 1, 3, side, side)
     labels = torch.full_like(ids, -100)
     labels[:, -3:] = ids[:, -3:]
@@ -90,7 +89,7 @@ def main():
     print(f"{platform.machine()}, {os.cpu_count()} cores ({cpu[0] if cpu else 'unknown'}), PyTorch {torch.__version__}.")
     print(f"Embedded model, sequences of about {LENGTH} tokens with one image, LoRA rank {RANK} on all linear layers of")
     print("both towers, AdamW, f32. K adapters: stacked in MARS, one after the other in PyTorch.")
-    print(f"Median of {STEPS - 10} steps; medians of {arguments.rounds} rounds, the programs taking turns.\n")
+    print(f"Median of {STEPS - 10} steps; {arguments.rounds} round(s), the programs taking turns.\n")
     print("| threads | K | batch | MARS s | PyTorch s | PyTorch / MARS | MARS MB | PyTorch MB |")
     print("|---|---|---|---|---|---|---|---|")
     for threads in (1, 2):
