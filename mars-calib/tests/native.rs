@@ -49,11 +49,8 @@ impl Toy {
             let weight = Tensor::from_data(TensorData::new(values, [WIDTH, outputs]), &Device::flex());
             LoraLinear { weight: Param::from_tensor(weight), bias: None, site }
         };
-        let site = |component: &str, outputs| Site {
-            path: format!("model.{component}.fc"),
-            component: component.into(),
-            inputs: WIDTH,
-            outputs,
+        let site = |component: &str, outputs| {
+            Site::linear(format!("model.{component}.fc"), component, WIDTH, outputs)
         };
         let component = |name: &str| Component { name: name.into(), pattern: format!(r"{name}\..*") };
         Self {

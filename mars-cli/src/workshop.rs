@@ -3,7 +3,7 @@
 use crate::{cmd::devices, config::Config, console::Console, embedded, fingerprint};
 use anyhow::Result;
 use burn::tensor::Device;
-use mars_lora::{Adapter, AdapterConfig, Model, ScaleConvention};
+use mars_lora::{AdapterConfig, Model};
 use mars_vlm::{
     data::{Dataset, Fractions, ImageStore, Lengths, Sample, Split, split},
     model::{EncodedExamples, Idefics3},
@@ -201,12 +201,7 @@ fn check_ranks(config: &Config, model: &Idefics3) -> Result<()> {
             [space.ranks_of(module), config.calibration.ranks.clone(), vec![config.search.default_rank]];
         (module.clone(), largest.into_iter().flatten().max().unwrap_or(0))
     });
-    let largest = AdapterConfig {
-        ranks: adapted.collect(),
-        scale: ScaleConvention::default(),
-        targets: config.targets()?,
-        seed: 0,
-    };
-    Adapter::fresh(largest, model.components(), model.sites())?;
+    let largest = AdapterConfig { targets: config.targets()?, ..AdapterConfig::new(adapted, 0) };
+    largest.useful_ranks(model.components(), model.sites())?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! One adapter on the host, in PEFT's orientation.
 
-use crate::{AdapterConfig, Component, Error, Site, init};
+use crate::{AdapterConfig, Error, Init, Model, init, weights};
 
-/// The two factors of one layer: the adapted layer computes `W x + b + s * B (A x)`.
+/// The factors of one layer: the adapted layer computes `W x + b + s * B (A x)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Factors {
     /// Module path of the layer.
@@ -17,40 +17,63 @@ pub struct Factors {
     pub a: Vec<f32>,
     /// `lora_B`, `[outputs, rank]` row-major.
     pub b: Vec<f32>,
+    /// DoRA's magnitude of each output, `[outputs]`: the layer computes `m / ||W + s B A|| * (W + s B A) x + b`,
+    /// with the norm of each row of the weight.
+    pub magnitude: Option<Vec<f32>>,
+}
+
+impl Factors {
+    /// Number of parameters.
+    pub fn parameters(&self) -> usize {
+        self.a.len() + self.b.len() + self.magnitude.as_ref().map_or(0, Vec::len)
+    }
 }
 
 /// An adapter: its configuration and the factors of each adapted layer in site order.
 #[derive(Clone, Debug)]
 pub struct Adapter {
-    /// Ranks, scale, targets and seed.
+    /// Ranks, scales, targets, variants and seed.
     pub config: AdapterConfig,
     /// One entry for each adapted layer.
     pub factors: Vec<Factors>,
+    /// Frozen factors whose product is taken off again, `s * (B A - B0 A0)`: the part of the weight that
+    /// [`Init::Pissa`] trains. Empty for other adapters.
+    pub offset: Vec<Factors>,
 }
 
 impl Adapter {
-    /// A fresh adapter with PEFT's initialisation: the model's function is unchanged, since B is zero.
+    /// A fresh adapter; the model's function is unchanged.
     ///
     /// # Errors
-    /// As [`AdapterConfig::site_ranks`].
-    pub fn fresh(config: AdapterConfig, components: &[Component], sites: &[Site]) -> Result<Self, Error> {
-        let ranks = config.site_ranks(components, sites)?;
-        let adapted = sites.iter().zip(ranks).filter(|(_, rank)| *rank > 0);
-        let factors = adapted
-            .map(|(site, rank)| Factors {
-                path: site.path.clone(),
-                rank,
-                inputs: site.inputs,
-                outputs: site.outputs,
-                a: init::a_values(config.seed, &site.path, rank, site.inputs),
-                b: vec![0.0; site.outputs * rank],
-            })
+    /// As [`AdapterConfig::useful_ranks`]; [`Error::NoWeight`] if a variant needs a weight that the model does not
+    /// show; [`Error::Variant`] for variants that do not go together.
+    pub fn fresh<M: Model>(config: AdapterConfig, model: &M) -> Result<Self, Error> {
+        let ranks = config.useful_ranks(model.components(), model.sites())?;
+        let adapted = || ranks.iter().enumerate().filter(|(_, rank)| **rank > 0);
+        let mut factors: Vec<_> = adapted()
+            .map(|(site, rank)| init::factors(config.init, config.seed, &model.sites()[site], *rank))
             .collect();
-        Ok(Self { config, factors })
+        let mut offset = Vec::new();
+        if config.dora {
+            for ((site, _), own) in adapted().zip(&mut factors) {
+                own.magnitude = Some(weights::row_norms(model, site)?);
+            }
+        }
+        if config.init == Init::Pissa {
+            if config.dora {
+                return Err(Error::Variant { why: "DoRA cannot begin with PiSSA; use another init".into() });
+            }
+            for ((site, rank), own) in adapted().zip(&mut factors) {
+                let scale = config.site_scale(&own.path, *rank);
+                (own.a, own.b) = weights::principal(model, site, *rank, scale, config.seed)?;
+            }
+            offset.clone_from(&factors);
+        }
+        Ok(Self { config, factors, offset })
     }
 
     /// Number of trainable parameters.
     pub fn parameters(&self) -> usize {
-        self.factors.iter().map(|f| f.a.len() + f.b.len()).sum()
+        self.factors.iter().map(Factors::parameters).sum()
     }
 }

@@ -48,6 +48,18 @@ pub enum Error {
         /// The range.
         expected: &'static str,
     },
+    /// A variant needs a frozen weight that the model does not show.
+    #[error("the weight of `{path}` is not known: DoRA and PiSSA need a model with `Model::weight`")]
+    NoWeight {
+        /// Module path of the layer.
+        path: String,
+    },
+    /// Variants that do not go together.
+    #[error("{why}")]
+    Variant {
+        /// What was asked for, and what to do.
+        why: String,
+    },
     /// An adapter that does not fit the model.
     #[error("the adapter does not fit the model: {why}")]
     Mismatch {

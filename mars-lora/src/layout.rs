@@ -1,8 +1,10 @@
 //! Where the factors of each site lie in the flat parameter row of one adapter of a stack.
 
 use crate::{Factors, Site};
+use std::ops::Range;
 
-/// Placement of one adapted site: A `[inputs, rank]` row-major from `start`, then B `[rank, outputs]`.
+/// Placement of one adapted site: A `[rank, inputs]` from `start`, then B `[rank, outputs]` (PEFT's transposed),
+/// then the magnitudes `[outputs]` if some adapter has them. A lower rank fills the first rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Slot {
     pub(crate) site: usize,
@@ -10,20 +12,28 @@ pub(crate) struct Slot {
     pub(crate) component: String,
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
-    /// Padded rank: the largest of the stack at this site.
+    /// Largest rank of the stack at this site.
     pub(crate) rank: usize,
+    pub(crate) dora: bool,
     pub(crate) start: usize,
 }
 
 impl Slot {
-    /// First index of B.
-    pub(crate) fn middle(&self) -> usize {
-        self.start + self.inputs * self.rank
+    /// Place of the first `rank` rows of A.
+    pub(crate) fn a(&self, rank: usize) -> Range<usize> {
+        self.start..self.start + rank * self.inputs
     }
 
-    /// One past the last index.
-    pub(crate) fn end(&self) -> usize {
-        self.middle() + self.rank * self.outputs
+    /// Place of the first `rank` rows of B.
+    pub(crate) fn b(&self, rank: usize) -> Range<usize> {
+        let start = self.a(self.rank).end;
+        start..start + rank * self.outputs
+    }
+
+    /// Place of the magnitudes.
+    pub(crate) fn magnitude(&self) -> Range<usize> {
+        let start = self.b(self.rank).end;
+        start..start + if self.dora { self.outputs } else { 0 }
     }
 }
 
@@ -34,8 +44,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Slots for every site where some adapter has a rank; `ranks[k][site]`.
-    pub(crate) fn new(sites: &[Site], ranks: &[Vec<usize>]) -> Self {
+    /// Slots for every site where some adapter has a rank; `ranks[k][site]`, and whether adapter k is a DoRA.
+    pub(crate) fn new(sites: &[Site], ranks: &[Vec<usize>], dora: &[bool]) -> Self {
         let mut slots: Vec<Slot> = Vec::new();
         for (index, site) in sites.iter().enumerate() {
             let rank = ranks.iter().map(|of| of[index]).max().unwrap_or(0);
@@ -47,7 +57,8 @@ impl Layout {
                     inputs: site.inputs,
                     outputs: site.outputs,
                     rank,
-                    start: slots.last().map_or(0, Slot::end),
+                    dora: ranks.iter().zip(dora).any(|(of, dora)| *dora && of[index] > 0),
+                    start: slots.last().map_or(0, |slot| slot.magnitude().end),
                 });
             }
         }
@@ -56,45 +67,50 @@ impl Layout {
 
     /// Length of a row.
     pub(crate) fn width(&self) -> usize {
-        self.slots.last().map_or(0, Slot::end)
+        self.slots.last().map_or(0, |slot| slot.magnitude().end)
     }
 
-    /// The row of one adapter, zero where its rank is below the padded one.
+    /// The row of one adapter, zero where it has nothing.
     pub(crate) fn pad(&self, factors: &[Factors]) -> Vec<f32> {
         let mut row = vec![0.0; self.width()];
         for slot in &self.slots {
             let Some(own) = factors.iter().find(|f| f.path == slot.path) else { continue };
-            for i in 0..slot.inputs {
-                for r in 0..own.rank {
-                    row[slot.start + i * slot.rank + r] = own.a[r * slot.inputs + i];
-                }
-            }
-            for r in 0..own.rank {
-                for o in 0..slot.outputs {
-                    row[slot.middle() + r * slot.outputs + o] = own.b[o * own.rank + r];
-                }
+            row[slot.a(own.rank)].copy_from_slice(&own.a);
+            transpose(&own.b, slot.outputs, own.rank, &mut row[slot.b(own.rank)]);
+            if let Some(magnitude) = &own.magnitude {
+                row[slot.magnitude()].copy_from_slice(magnitude);
             }
         }
         row
     }
 
     /// The factors of one adapter from its row; `ranks[site]` are its own ranks.
-    pub(crate) fn unpad(&self, row: &[f32], ranks: &[usize]) -> Vec<Factors> {
+    pub(crate) fn unpad(&self, row: &[f32], ranks: &[usize], dora: bool) -> Vec<Factors> {
         let adapted = self.slots.iter().filter(|slot| ranks[slot.site] > 0);
         adapted
             .map(|slot| {
                 let rank = ranks[slot.site];
-                let (mut a, mut b) = (vec![0.0; rank * slot.inputs], vec![0.0; slot.outputs * rank]);
-                for r in 0..rank {
-                    for i in 0..slot.inputs {
-                        a[r * slot.inputs + i] = row[slot.start + i * slot.rank + r];
-                    }
-                    for o in 0..slot.outputs {
-                        b[o * rank + r] = row[slot.middle() + r * slot.outputs + o];
-                    }
+                let mut b = vec![0.0; slot.outputs * rank];
+                transpose(&row[slot.b(rank)], rank, slot.outputs, &mut b);
+                Factors {
+                    path: slot.path.clone(),
+                    rank,
+                    inputs: slot.inputs,
+                    outputs: slot.outputs,
+                    a: row[slot.a(rank)].to_vec(),
+                    b,
+                    magnitude: dora.then(|| row[slot.magnitude()].to_vec()),
                 }
-                Factors { path: slot.path.clone(), rank, inputs: slot.inputs, outputs: slot.outputs, a, b }
             })
             .collect()
+    }
+}
+
+/// Row-major `[rows, columns]` to row-major `[columns, rows]`.
+fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
+    for r in 0..rows {
+        for c in 0..columns {
+            to[c * rows + r] = from[r * columns + c];
+        }
     }
 }

@@ -11,26 +11,33 @@
 //! * [`Adapter`]: one trained adapter on the host; [`peft`]: its Hugging Face PEFT files
 //! * [`Model`], [`Examples`]: what a model must offer to be trained by `mars-calib`
 mod adapter;
+mod band;
 mod config;
 mod error;
+mod forward;
+mod gradients;
 mod init;
 mod layout;
 mod linear;
 mod model;
 mod optimizer;
 pub mod peft;
+mod products;
 mod scale;
 mod site;
 mod stack;
+mod svd;
 mod target;
+mod weights;
 
 pub use adapter::{Adapter, Factors};
 pub use config::AdapterConfig;
 pub use error::Error;
+pub use init::Init;
 pub use linear::LoraLinear;
 pub use model::{Examples, Model, PassFlops, TokenLosses};
 pub use optimizer::{AdamWConfig, LearningRates, Moments, StackedAdamW};
 pub use scale::ScaleConvention;
-pub use site::{Component, Site};
+pub use site::{Component, Site, SiteKind};
 pub use stack::AdapterStack;
 pub use target::Targets;

@@ -1,4 +1,4 @@
-//! A frozen linear layer that adapters act on.
+//! Frozen linear layers that adapters act on.
 
 use crate::AdapterStack;
 use burn::module::{Module, Param};
@@ -23,17 +23,33 @@ impl LoraLinear {
     /// # Panics
     /// If the first dimension is not a multiple of the number of adapters.
     pub fn forward(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        let [y] = Self::forward_all([self], x, adapters);
+        y
+    }
+
+    /// As [`forward`](Self::forward) for layers that read the same `x` (query, key and value; gate and up): one
+    /// product with the factors A of all of them.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn forward_all<const N: usize>(
+        layers: [&Self; N],
+        x: Tensor<3>,
+        adapters: &AdapterStack,
+    ) -> [Tensor<3>; N] {
         let [rows, positions, inputs] = x.dims();
         // One large product instead of one per row of the batch.
-        let flat = x.reshape([rows * positions, inputs]);
-        let mut y = flat.clone().matmul(self.weight.val());
-        if let Some(bias) = &self.bias {
-            y = y + bias.val().unsqueeze();
-        }
-        if let Some(delta) = adapters.delta(self.site, flat) {
-            y = y + delta;
-        }
-        let outputs = y.dims()[1];
-        y.reshape([rows, positions, outputs])
+        let x = x.reshape([rows * positions, inputs]);
+        let weights = layers.map(|layer| layer.weight.val());
+        let bases = weights.each_ref().map(|weight| x.clone().matmul(weight.clone()));
+        let outputs = adapters.apply(layers.map(|layer| layer.site), &x, bases, &weights);
+        let mut layers = layers.iter();
+        outputs.map(|mut y| {
+            if let Some(bias) = layers.next().and_then(|layer| layer.bias.as_ref()) {
+                y = y + bias.val().unsqueeze();
+            }
+            let outputs = y.dims()[1];
+            y.reshape([rows, positions, outputs])
+        })
     }
 }

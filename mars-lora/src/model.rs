@@ -46,6 +46,11 @@ pub trait Model: Sync {
     /// The layers that can be adapted, in the order of their indices.
     fn sites(&self) -> &[Site];
 
+    /// The frozen weight of a site, `[inputs, outputs]`; DoRA, PiSSA and merging need it. Default unknown.
+    fn weight(&self, _site: usize) -> Option<Tensor<2>> {
+        None
+    }
+
     /// Where the frozen weights are; without autodiff.
     fn device(&self) -> Device;
 

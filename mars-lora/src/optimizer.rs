@@ -36,7 +36,7 @@ pub struct LearningRates {
     pub by_component: BTreeMap<String, f64>,
     /// Rate of components that are not named.
     pub otherwise: f64,
-    /// Rate of B over rate of A (LoRA+, arXiv 2402.12354); 1 is plain LoRA.
+    /// Rate of B and of magnitudes over rate of A (LoRA+, arXiv 2402.12354); 1 is plain LoRA.
     pub b_ratio: f64,
 }
 
@@ -66,6 +66,7 @@ pub struct Moments {
 #[derive(Clone, Debug)]
 pub struct StackedAdamW {
     config: AdamWConfig,
+    by_adapter: Vec<LearningRates>,
     /// Learning rates, `[K, P]`, or `[K, 1]` if each adapter has only one.
     rates: Tensor<2>,
     first: Tensor<2>,
@@ -90,8 +91,9 @@ impl StackedAdamW {
             }
         }
         let zeros = stack.flat().zeros_like();
+        let (by_adapter, steps) = (rates.to_vec(), vec![0; stack.len()]);
         let rates = rate_matrix(stack, rates);
-        Ok(Self { config, rates, first: zeros.clone(), second: zeros, steps: vec![0; stack.len()] })
+        Ok(Self { config, by_adapter, rates, first: zeros.clone(), second: zeros, steps })
     }
 
     /// One step. `gradients` is `[K, P]` as from [`AdapterStack::gradients`]; `schedule[k]` in [0, 1]
@@ -107,8 +109,10 @@ impl StackedAdamW {
         self.steps.iter_mut().for_each(|t| *t += 1);
         let gradients = match clip_norm {
             Some(most) => {
-                let norm = gradients.clone().square().sum_dim(1).sqrt();
-                gradients * (norm.add_scalar(1e-6).recip().mul_scalar(most)).clamp_max(1.0)
+                let norms = stack.squares(&gradients).into_iter().map(f64::sqrt);
+                let factors =
+                    norms.map(|norm| if norm.is_nan() { norm } else { (most / (norm + 1e-6)).min(1.0) });
+                gradients * column(factors.collect())
             }
             None => gradients,
         };
@@ -132,11 +136,26 @@ impl StackedAdamW {
     pub fn keep(&self, keep: &[usize]) -> Self {
         Self {
             config: self.config.clone(),
-            rates: rows(self.rates.clone(), keep),
-            first: rows(self.first.clone(), keep),
-            second: rows(self.second.clone(), keep),
+            by_adapter: keep.iter().map(|k| self.by_adapter[*k].clone()).collect(),
+            rates: rows(&self.rates, keep),
+            first: rows(&self.first, keep),
+            second: rows(&self.second, keep),
             steps: keep.iter().map(|k| self.steps[*k]).collect(),
         }
+    }
+
+    /// This optimizer for `stack`, which [`AdapterStack::join`] made of `before` with more adapters at its end:
+    /// fresh moments for those, and `rates` for them.
+    #[must_use]
+    pub fn join(&self, before: &AdapterStack, stack: &AdapterStack, rates: &[LearningRates]) -> Self {
+        let mut moments = self.moments(before);
+        let fresh = stack.unpad(&stack.flat().zeros_like()).into_iter().skip(moments.len());
+        moments.extend(fresh.map(|zeros| Moments { steps: 0, first: zeros.clone(), second: zeros }));
+        let all: Vec<LearningRates> = self.by_adapter.iter().chain(rates).cloned().collect();
+        let mut joined = Self { by_adapter: all, ..self.clone() };
+        joined.rates = rate_matrix(stack, &joined.by_adapter);
+        joined.restore(stack, moments);
+        joined
     }
 
     /// The moments of each adapter, on the host.
@@ -158,11 +177,12 @@ impl StackedAdamW {
 
 /// `[K, P]`, or `[K, 1]` when no adapter has rates that differ between its factors.
 fn rate_matrix(stack: &AdapterStack, rates: &[LearningRates]) -> Tensor<2> {
-    let slots = &stack.layout().slots;
+    let slots = &stack.layout.slots;
     let of = |rates: &LearningRates| -> Vec<(usize, f64)> {
         let pairs = slots.iter().flat_map(|slot| {
             let rate = rates.at(&slot.component);
-            [(slot.middle() - slot.start, rate), (slot.end() - slot.middle(), rate * rates.b_ratio)]
+            let rest = slot.b(slot.rank).len() + slot.magnitude().len();
+            [(slot.a(slot.rank).len(), rate), (rest, rate * rates.b_ratio)]
         });
         pairs.collect()
     };

@@ -10,20 +10,52 @@ pub struct Component {
     pub pattern: String,
 }
 
-/// One linear layer that can be adapted.
+/// What kind of layer a site is; it decides the names and shapes of the factors on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SiteKind {
+    /// A linear layer.
+    #[default]
+    Linear,
+    /// A table of embeddings; its inputs are the vocabulary.
+    Embedding,
+    /// A convolution whose stride is its size (a patch embedding), which is a linear layer on flattened
+    /// patches: channel by channel, then row by row.
+    Convolution {
+        /// Channels of the image.
+        channels: usize,
+        /// Height of the kernel, in pixels.
+        height: usize,
+        /// Width of the kernel, in pixels.
+        width: usize,
+    },
+}
+
+/// One layer that can be adapted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     /// Module path as `transformers` 4.57 names it, for example `model.text_model.layers.0.mlp.up_proj`.
     pub path: String,
     /// Name of the [`Component`] that it belongs to.
     pub component: String,
-    /// Number of inputs.
+    /// Kind of layer.
+    pub kind: SiteKind,
+    /// Number of inputs: the size of the vocabulary for an embedding, of a flattened patch for a convolution.
     pub inputs: usize,
     /// Number of outputs.
     pub outputs: usize,
 }
 
 impl Site {
+    /// A linear layer.
+    pub fn linear(
+        path: impl Into<String>,
+        component: impl Into<String>,
+        inputs: usize,
+        outputs: usize,
+    ) -> Self {
+        Self { path: path.into(), component: component.into(), kind: SiteKind::Linear, inputs, outputs }
+    }
+
     /// The last part of the path, for example `up_proj`.
     pub fn leaf(&self) -> &str {
         self.path.rsplit('.').next().unwrap_or(&self.path)

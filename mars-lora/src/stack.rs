@@ -1,24 +1,11 @@
 //! K adapters of different ranks over one frozen base, in one forward pass.
-//!
-//! At each site the factors of all adapters are padded with zeros to the largest rank there and multiplied
-//! as one batch: `[K, N, in] x [K, in, R] x [K, R, out]`. Padding needs no mask: a zero column of A meets a
-//! zero row of B, so both gradients are exactly zero and stay so under Adam and weight decay.
 
-use crate::layout::Layout;
-use crate::{Adapter, AdapterConfig, Error, Factors, Model};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use crate::band::{self, Band};
+use crate::layout::{Layout, Slot};
+use crate::products::BandFactors;
+use crate::{Adapter, AdapterConfig, Error, Factors, Init, Model, init::fnv1a};
+use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::Arc;
-
-/// Factors of one site for all adapters.
-#[derive(Clone, Debug)]
-struct SiteFactors {
-    a: Tensor<3>,
-    b: Tensor<3>,
-    /// Scale of all adapters, if they agree.
-    scale: Option<f64>,
-    /// Their scales `[K, 1, 1]`, if they do not.
-    scales: Option<Tensor<3>>,
-}
 
 /// K adapters, ready for a model's forward pass.
 #[derive(Clone, Debug)]
@@ -26,10 +13,25 @@ pub struct AdapterStack {
     configs: Vec<AdapterConfig>,
     /// `ranks[k][site]`.
     ranks: Vec<Vec<usize>>,
-    layout: Arc<Layout>,
+    pub(crate) layout: Arc<Layout>,
+    /// `bands[slot]`.
+    pub(crate) bands: Vec<Vec<Band>>,
     /// All factors, `[K, P]`, without autodiff.
-    flat: Tensor<2>,
-    sites: Vec<Option<SiteFactors>>,
+    pub(crate) flat: Tensor<2>,
+    /// Frozen factors that are taken off, `[K, P]`.
+    offset: Option<Tensor<2>>,
+    /// For each site of the model, if some adapter acts there.
+    pub(crate) sites: Vec<Option<SiteFactors>>,
+    /// Draws of the dropout of each adapter; `None` for no dropout.
+    pub(crate) draws: Option<Vec<u64>>,
+}
+
+/// The factors of all adapters at one site.
+#[derive(Clone, Debug)]
+pub(crate) struct SiteFactors {
+    pub(crate) bands: Vec<BandFactors>,
+    /// Stream of the dropout's numbers.
+    pub(crate) stream: u64,
 }
 
 impl AdapterStack {
@@ -38,37 +40,80 @@ impl AdapterStack {
     /// # Errors
     /// As [`AdapterConfig::site_ranks`], and [`Error::Mismatch`] if factors and configuration disagree.
     pub fn new<M: Model>(adapters: &[Adapter], model: &M) -> Result<Self, Error> {
-        let mut ranks = Vec::with_capacity(adapters.len());
-        for adapter in adapters {
-            let own = adapter.config.site_ranks(model.components(), model.sites())?;
-            check(adapter, &own, model)?;
-            ranks.push(own);
-        }
-        let layout = Layout::new(model.sites(), &ranks);
-        let rows: Vec<f32> = adapters.iter().flat_map(|adapter| layout.pad(&adapter.factors)).collect();
-        let flat =
-            Tensor::from_data(TensorData::new(rows, [adapters.len(), layout.width()]), &model.device());
-        let mut stack = Self {
-            configs: adapters.iter().map(|adapter| adapter.config.clone()).collect(),
-            ranks,
-            layout: Arc::new(layout),
-            flat: flat.clone(),
-            sites: vec![None; model.sites().len()],
-        };
-        stack.set_flat(flat);
-        Ok(stack)
+        Self::base(0, model).join(adapters, model)
     }
 
     /// `count` adapters that do nothing: the base model, on a batch stacked `count` times.
     pub fn base<M: Model>(count: usize, model: &M) -> Self {
-        let layout = Layout { slots: Vec::new() };
         Self {
             configs: vec![AdapterConfig::new::<String>([], 0); count],
             ranks: vec![vec![0; model.sites().len()]; count],
-            layout: Arc::new(layout),
-            flat: Tensor::zeros([count, 1], &model.device()),
+            layout: Arc::new(Layout { slots: Vec::new() }),
+            bands: Vec::new(),
+            flat: Tensor::zeros([count.max(1), 1], &model.device()),
+            offset: None,
             sites: vec![None; model.sites().len()],
+            draws: None,
         }
+    }
+
+    /// This stack with more adapters at its end. Those that were in it compute what they did, to the bit.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn join<M: Model>(&self, adapters: &[Adapter], model: &M) -> Result<Self, Error> {
+        let (mut configs, mut ranks) = (self.configs.clone(), self.ranks.clone());
+        for adapter in adapters {
+            let own = adapter.config.site_ranks(model.components(), model.sites())?;
+            check(adapter, &own, model)?;
+            configs.push(adapter.config.clone());
+            ranks.push(own);
+        }
+        let dora: Vec<bool> = configs.iter().map(|config| config.dora).collect();
+        let layout = Layout::new(model.sites(), &ranks, &dora);
+        let bands = layout.slots.iter().map(|slot| self.bands_with(slot, &ranks, &dora)).collect();
+        let mut stack = Self {
+            configs,
+            ranks,
+            layout: Arc::new(layout),
+            bands,
+            flat: self.flat.clone(),
+            offset: None,
+            sites: vec![None; model.sites().len()],
+            draws: None,
+        };
+        let (mut factors, mut offsets) = (self.unpad(&self.flat), self.offsets());
+        factors.extend(adapters.iter().map(|adapter| adapter.factors.clone()));
+        offsets.extend(adapters.iter().map(|adapter| adapter.offset.clone()));
+        let device = model.device();
+        stack.offset = offsets.iter().any(|o| !o.is_empty()).then(|| stack.pad(&offsets, &device));
+        let flat = stack.pad(&factors, &device);
+        stack.set_flat(flat);
+        Ok(stack)
+    }
+
+    /// The bands of this stack at a slot, and those of the adapters that join it.
+    fn bands_with(&self, slot: &Slot, ranks: &[Vec<usize>], dora: &[bool]) -> Vec<Band> {
+        let known = self.layout.slots.iter().position(|own| own.site == slot.site);
+        let mut all = known.map_or(Vec::new(), |index| self.bands[index].clone());
+        let own = self.len();
+        let new: Vec<usize> = ranks[own..].iter().map(|of| of[slot.site]).collect();
+        let shifted = |band: Band| Band { members: band.members.start + own..band.members.end + own, ..band };
+        all.extend(band::bands(&new, &dora[own..]).into_iter().map(shifted));
+        all
+    }
+
+    /// Only the adapters `keep`, in that order; what stays is unchanged to the bit.
+    #[must_use]
+    pub fn keep(&self, keep: &[usize]) -> Self {
+        let mut stack = self.clone();
+        stack.configs = keep.iter().map(|k| self.configs[*k].clone()).collect();
+        stack.ranks = keep.iter().map(|k| self.ranks[*k].clone()).collect();
+        stack.bands = self.bands.iter().map(|bands| band::kept(bands, keep)).collect();
+        stack.offset = self.offset.as_ref().map(|offset| rows(offset, keep));
+        stack.draws = self.draws.as_ref().map(|draws| keep.iter().map(|k| draws[*k]).collect());
+        stack.set_flat(rows(&self.flat, keep));
+        stack
     }
 
     /// Number of adapters, K.
@@ -101,115 +146,63 @@ impl AdapterStack {
         self.flat.clone()
     }
 
-    pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    /// Replaces all factors, `[K, P]`.
-    pub(crate) fn set_flat(&mut self, flat: Tensor<2>) {
-        let count = self.len();
-        for slot in &self.layout.slots {
-            let a = flat.clone().slice([0..count, slot.start..slot.middle()]);
-            let b = flat.clone().slice([0..count, slot.middle()..slot.end()]);
-            let scales: Vec<f64> = (0..count).map(|k| self.scale(k, slot.site)).collect();
-            let same = scales.iter().all(|s| *s == scales[0]);
-            let each = (!same).then(|| {
-                let data: Vec<f32> = scales.iter().map(|s| *s as f32).collect();
-                Tensor::from_data(TensorData::new(data, [count, 1, 1]), &flat.device())
-            });
-            self.sites[slot.site] = Some(SiteFactors {
-                a: a.reshape([count, slot.inputs, slot.rank]),
-                b: b.reshape([count, slot.rank, slot.outputs]),
-                scale: same.then_some(scales[0]),
-                scales: each,
-            });
+    /// Replaces all factors, `[K, P]` in the layout of [`flat`](Self::flat).
+    pub fn set_flat(&mut self, flat: Tensor<2>) {
+        self.sites.iter_mut().for_each(|site| *site = None);
+        for (slot, bands) in self.layout.slots.iter().zip(&self.bands) {
+            let factors = |band: &Band| {
+                let scales: Vec<f64> = band.members.clone().map(|k| self.scale(k, slot)).collect();
+                BandFactors::new(band, slot, &flat, self.offset.as_ref(), &scales, &self.configs)
+            };
+            if !bands.is_empty() {
+                let bands = bands.iter().map(factors).collect();
+                self.sites[slot.site] = Some(SiteFactors { bands, stream: fnv1a(&slot.path) });
+            }
         }
         self.flat = flat;
     }
 
-    /// Scale of adapter `k` at `site`; where it does not act its factors are zero, and any scale will do.
-    fn scale(&self, k: usize, site: usize) -> f64 {
-        let acting = if self.ranks[k][site] > 0 {
-            k
-        } else {
-            (0..self.len()).find(|j| self.ranks[*j][site] > 0).unwrap_or(k)
-        };
-        self.configs[acting].scale.scale(self.ranks[acting][site].max(1))
+    fn scale(&self, k: usize, slot: &Slot) -> f64 {
+        self.configs[k].site_scale(&slot.path, self.ranks[k][slot.site].max(1))
     }
 
-    /// This stack with factors that collect gradients.
-    #[must_use]
-    pub fn tracked(&self) -> Self {
-        let mut stack = self.clone();
-        for site in stack.sites.iter_mut().flatten() {
-            site.a = site.a.clone().autodiff().require_grad();
-            site.b = site.b.clone().autodiff().require_grad();
+    /// Replaces the factors of adapter `k` by others of the same layers and ranks.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`].
+    pub fn set_factors(&mut self, k: usize, factors: &[Factors]) -> Result<(), Error> {
+        let mut all = self.unpad(&self.flat);
+        let shape = |f: &Factors| (f.path.clone(), f.rank, f.a.len(), f.b.len());
+        if !all[k].iter().map(shape).eq(factors.iter().map(shape)) {
+            let why = format!("adapter {k} of the stack has other layers or ranks than the new factors");
+            return Err(Error::Mismatch { why });
         }
-        stack
-    }
-
-    /// Gradients of a [`tracked`](Self::tracked) stack, `[K, P]`; zero for factors that the loss did not use.
-    pub fn gradients(&self, gradients: &mut Gradients) -> Tensor<2> {
-        let count = self.len();
-        let device = self.flat.device();
-        let mut parts = Vec::with_capacity(2 * self.layout.slots.len());
-        for slot in &self.layout.slots {
-            let factors = self.sites[slot.site].as_ref();
-            for (width, factor) in [
-                (slot.middle() - slot.start, factors.map(|f| &f.a)),
-                (slot.end() - slot.middle(), factors.map(|f| &f.b)),
-            ] {
-                let gradient = factor.and_then(|f| f.grad_remove(gradients));
-                parts.push(match gradient {
-                    Some(gradient) => gradient.reshape([count, width]),
-                    None => Tensor::zeros([count, width], &device),
-                });
-            }
-        }
-        Tensor::cat(parts, 1)
-    }
-
-    /// `s * (x A) B` for each adapter, or nothing if no adapter acts at `site`.
-    /// `x` is `[K * N, inputs]`, the result `[K * N, outputs]`.
-    pub(crate) fn delta(&self, site: usize, x: Tensor<2>) -> Option<Tensor<2>> {
-        let SiteFactors { a, b, scale, scales } = self.sites.get(site)?.as_ref()?;
-        let [rows, inputs] = x.dims();
-        let count = self.len();
-        let mut low = x.reshape([count, rows / count, inputs]).matmul(a.clone());
-        if let Some(scale) = scale {
-            low = low.mul_scalar(*scale);
-        }
-        if let Some(scales) = scales {
-            low = low * scales.clone();
-        }
-        let delta = low.matmul(b.clone());
-        let outputs = delta.dims()[2];
-        Some(delta.reshape([rows, outputs]))
-    }
-
-    /// Only the adapters `keep`, in that order; what stays is unchanged to the bit.
-    #[must_use]
-    pub fn keep(&self, keep: &[usize]) -> Self {
-        let mut stack = self.clone();
-        stack.configs = keep.iter().map(|k| self.configs[*k].clone()).collect();
-        stack.ranks = keep.iter().map(|k| self.ranks[*k].clone()).collect();
-        stack.set_flat(rows(self.flat.clone(), keep));
-        stack
+        all[k] = factors.to_vec();
+        self.set_flat(self.pad(&all, &self.flat.device()));
+        Ok(())
     }
 
     /// The adapters on the host.
     pub fn adapters(&self) -> Vec<Adapter> {
-        let all = self.unpad(&self.flat);
-        self.configs.iter().cloned().zip(all).map(|(config, factors)| Adapter { config, factors }).collect()
+        let parts = self.unpad(&self.flat).into_iter().zip(self.offsets());
+        let configs = self.configs.iter().cloned();
+        configs.zip(parts).map(|(config, (factors, offset))| Adapter { config, factors, offset }).collect()
     }
 
-    /// Rows `[K, P]` in the layout of this stack, as the factors of each adapter.
-    pub(crate) fn unpad(&self, flat: &Tensor<2>) -> Vec<Vec<Factors>> {
+    /// The offset of each adapter, empty for those without.
+    fn offsets(&self) -> Vec<Vec<Factors>> {
+        let Some(offset) = &self.offset else { return vec![Vec::new(); self.len()] };
+        let has = |k: usize| self.configs[k].init == Init::Pissa;
+        let all = self.unpad(offset).into_iter().enumerate();
+        all.map(|(k, own)| if has(k) { own } else { Vec::new() }).collect()
+    }
+
+    /// Rows `[K, P]` in the layout of this stack (gradients, say), as the factors of each adapter.
+    pub fn unpad(&self, flat: &Tensor<2>) -> Vec<Vec<Factors>> {
         let width = self.layout.width();
         let values = host(flat.clone());
-        (0..self.len())
-            .map(|k| self.layout.unpad(&values[k * width..(k + 1) * width], &self.ranks[k]))
-            .collect()
+        let row = |k: usize| &values[k * width..(k + 1) * width];
+        (0..self.len()).map(|k| self.layout.unpad(row(k), &self.ranks[k], self.configs[k].dora)).collect()
     }
 
     /// The factors of each adapter as rows `[K, P]` in the layout of this stack.
@@ -220,7 +213,7 @@ impl AdapterStack {
 }
 
 /// Rows `keep` of a matrix.
-pub(crate) fn rows(matrix: Tensor<2>, keep: &[usize]) -> Tensor<2> {
+pub(crate) fn rows(matrix: &Tensor<2>, keep: &[usize]) -> Tensor<2> {
     let width = matrix.dims()[1];
     Tensor::cat(keep.iter().map(|k| matrix.clone().slice([*k..*k + 1, 0..width])).collect(), 0)
 }
@@ -231,6 +224,10 @@ pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 fn check<M: Model>(adapter: &Adapter, ranks: &[usize], model: &M) -> Result<(), Error> {
+    if (adapter.config.init == Init::Pissa) == adapter.offset.is_empty() {
+        let why = "only an adapter that begins with PiSSA has an offset, and it must have one";
+        return Err(Error::Mismatch { why: why.into() });
+    }
     let mut expected = model.sites().iter().zip(ranks).filter(|(_, rank)| **rank > 0);
     let mut found = adapter.factors.iter();
     loop {
@@ -240,7 +237,8 @@ fn check<M: Model>(adapter: &Adapter, ranks: &[usize], model: &M) -> Result<(), 
                 if f.path == site.path
                     && f.rank == *rank
                     && f.a.len() == rank * site.inputs
-                    && f.b.len() == site.outputs * rank => {}
+                    && f.b.len() == site.outputs * rank
+                    && f.magnitude.as_ref().map(Vec::len) == adapter.config.dora.then_some(site.outputs) => {}
             (site, factors) => {
                 let expected = site.map_or("nothing more".to_string(), |(site, rank)| {
                     format!("`{}` with rank {rank} and shape {} x {}", site.path, site.outputs, site.inputs)

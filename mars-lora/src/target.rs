@@ -1,6 +1,6 @@
-//! Which linear layers are adapted.
+//! Which layers are adapted.
 
-use crate::{Error, Site};
+use crate::{Error, Site, SiteKind};
 use regex::Regex;
 
 /// A choice of layers by their module paths.
@@ -28,9 +28,12 @@ impl Targets {
         full_match(pattern).map(|regex| Self(Some(regex)))
     }
 
-    /// Whether `site` is chosen.
+    /// Whether `site` is chosen. Embeddings and convolutions are chosen by a pattern only.
     pub fn contain(&self, site: &Site) -> bool {
-        self.0.as_ref().is_none_or(|regex| regex.is_match(&site.path))
+        match &self.0 {
+            Some(regex) => regex.is_match(&site.path),
+            None => site.kind == SiteKind::Linear,
+        }
     }
 }
 

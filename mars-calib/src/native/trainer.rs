@@ -75,7 +75,6 @@ where
     /// When its ranks do not fit the model.
     pub fn fresh(&self, spec: &RunSpec) -> Result<Adapter, Error> {
         let config = AdapterConfig {
-            ranks: spec.ranks.iter().map(|(module, rank)| (module.to_string(), rank)).collect(),
             scale: match spec.scale {
                 ScaleConvention::AlphaOverRank { alpha } => {
                     mars_lora::ScaleConvention::AlphaOverRank { alpha }
@@ -86,9 +85,9 @@ where
                 ScaleConvention::Constant { scale } => mars_lora::ScaleConvention::Constant { scale },
             },
             targets: self.options.targets.clone(),
-            seed: spec.seed,
+            ..AdapterConfig::new(spec.ranks.iter(), spec.seed)
         };
-        Ok(Adapter::fresh(config, self.model.components(), self.model.sites())?)
+        Ok(Adapter::fresh(config, self.model)?)
     }
 
     /// The adapter of a run as it stands at the end of `spec`, if its checkpoint is there.

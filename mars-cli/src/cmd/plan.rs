@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::Result;
 use mars_laws::Ranks;
-use mars_lora::{AdapterConfig, AdapterStack, Examples, Model, ScaleConvention};
+use mars_lora::{AdapterConfig, AdapterStack, Examples, Model};
 use mars_search::{Cost, Policy, Role, Trial, TrialEnd, TrialResult};
 use mars_vlm::data::Lengths;
 use serde::Serialize;
@@ -131,12 +131,8 @@ impl<'a> Pricing<'a> {
     /// FLOPs of the steps `from..to` of a run, with its evaluations.
     fn flops(&self, ranks: &Ranks, from: usize, to: usize, eval_every: usize) -> Result<f64> {
         let model = &self.workshop.model;
-        let adapter = AdapterConfig {
-            ranks: ranks.iter().map(|(module, rank)| (module.to_owned(), rank)).collect(),
-            scale: ScaleConvention::default(),
-            targets: self.config.targets()?,
-            seed: 0,
-        };
+        let adapter =
+            AdapterConfig { targets: self.config.targets()?, ..AdapterConfig::new(ranks.iter(), 0) };
         let sites = adapter.site_ranks(model.components(), model.sites())?;
         let pass = model.flops(&self.batch, &[sites]).first().copied().unwrap_or_default();
         let validation = match self.config.run.validation_samples {

@@ -41,6 +41,7 @@ pub fn read(dir: &Path, components: &[Component], sites: &[Site]) -> Result<Adap
             outputs: site.outputs,
             a: values(&a, &name_a, [rank, site.inputs]).map_err(bad)?,
             b: values(&b, &name_b, [site.outputs, rank]).map_err(bad)?,
+            magnitude: None,
         });
         ranks[index] = rank;
     }
@@ -49,7 +50,7 @@ pub fn read(dir: &Path, components: &[Component], sites: &[Site]) -> Result<Adap
         return Err(Error::Mismatch { why });
     }
     let config = adapter_config(&config, components, sites, &ranks)?;
-    Ok(Adapter { config, factors })
+    Ok(Adapter { config, factors, offset: Vec::new() })
 }
 
 fn read_config(path: &Path) -> Result<PeftConfig, Error> {
@@ -112,7 +113,7 @@ fn adapter_config(
     let whole =
         sites.iter().zip(ranks).all(|(s, rank)| *rank > 0 || !by_component.contains_key(&s.component));
     let targets = if whole { Targets::all_linear() } else { Targets::matching(&paths.join("|"))? };
-    let config = AdapterConfig { ranks: by_component, scale, targets, seed: 0 };
+    let config = AdapterConfig { scale, targets, ..AdapterConfig::new(by_component, 0) };
     if config.site_ranks(components, sites)? != ranks {
         let why = format!("its ranks by layer cannot be said by modules: {:?}", config.ranks);
         return Err(Error::Mismatch { why });

@@ -7,7 +7,7 @@ use std::path::Path;
 
 fn adapter(model: &Toy, ve: usize, llm: usize, scale: ScaleConvention) -> Adapter {
     let config = AdapterConfig { scale, ..AdapterConfig::new([("ve", ve), ("llm", llm)], 3) };
-    let mut adapter = Adapter::fresh(config, model.components(), model.sites()).unwrap();
+    let mut adapter = Adapter::fresh(config, model).unwrap();
     for (i, f) in adapter.factors.iter_mut().enumerate() {
         f.b = crate::toy::numbers(i as u64, f.b.len(), 0.3);
     }

@@ -16,7 +16,7 @@ fn config(rank: usize, seed: u64, scale: ScaleConvention) -> AdapterConfig {
 }
 
 fn fresh(model: &Toy, config: AdapterConfig) -> Adapter {
-    Adapter::fresh(config, model.components(), model.sites()).unwrap()
+    Adapter::fresh(config, model).unwrap()
 }
 
 /// An adapter whose B is not zero.
@@ -235,9 +235,7 @@ fn a_fresh_adapter_is_the_identity() {
 #[test]
 fn bad_ranks_are_named() {
     let model = Toy::new();
-    let build = |ranks: &[(&str, usize)]| {
-        Adapter::fresh(AdapterConfig::new(ranks.to_vec(), 0), model.components(), model.sites())
-    };
+    let build = |ranks: &[(&str, usize)]| Adapter::fresh(AdapterConfig::new(ranks.to_vec(), 0), &model);
     assert!(matches!(build(&[("ve", 21)]), Err(Error::RankTooLarge { rank: 21, max: 20, .. })));
     assert!(matches!(build(&[("ve", 0)]), Err(Error::NothingAdapted { .. })));
     assert!(matches!(build(&[("audio", 4)]), Err(Error::UnknownModule { .. })));

@@ -42,19 +42,13 @@ impl Toy {
                 site,
             }
         };
-        let site = |path: &str, component: &str, inputs, outputs| Site {
-            path: path.into(),
-            component: component.into(),
-            inputs,
-            outputs,
-        };
         let component = |name: &str, pattern: &str| Component { name: name.into(), pattern: pattern.into() };
         Self {
             layers: [layer(0, INPUTS, HIDDEN), layer(1, HIDDEN, CLASSES)],
             components: vec![component("ve", r"vision\..*"), component("llm", r"text\..*")],
             sites: vec![
-                site("model.vision.fc1", "ve", INPUTS, HIDDEN),
-                site("model.text.q_proj", "llm", HIDDEN, CLASSES),
+                Site::linear("model.vision.fc1", "ve", INPUTS, HIDDEN),
+                Site::linear("model.text.q_proj", "llm", HIDDEN, CLASSES),
             ],
             device,
         }

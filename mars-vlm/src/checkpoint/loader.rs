@@ -94,7 +94,7 @@ impl<'a> Loader<'a> {
         let weight = self.transposed(&format!("{path}.weight"), &[outputs, inputs])?;
         let bias = if bias { Some(self.tensor(&format!("{path}.bias"), [outputs])?) } else { None };
         let site = self.sites.len();
-        self.sites.push(Site { path: path.to_string(), component: component.to_string(), inputs, outputs });
+        self.sites.push(Site::linear(path, component, inputs, outputs));
         Ok(LoraLinear { weight, bias, site })
     }
 
