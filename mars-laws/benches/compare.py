@@ -37,15 +37,15 @@ r, d, t = (np.array([float(row[c]) for row in rows]) for c in ("rank", "dataset_
 def bootstrap():
     law, _ = fit(r, d, t)
     lr, ld = np.log(r), np.log(d)
-    start = np.array([math.log(law[0]), law[1], law[2], math.log(law[3])])
+    start = np.array([math.log(law[0]), *law[1:]])  # refits solve for E itself, as ours do
 
     def parts(p):
         shape = np.exp(p[0] + p[1] * lr + p[2] * ld)
-        return shape, shape + math.exp(p[3])
+        return shape, shape + p[3]
 
     def jacobian(p, _):
         shape, total = parts(p)
-        return np.stack([shape, shape * lr, shape * ld, np.full_like(lr, math.exp(p[3]))], axis=1) / total[:, None]
+        return np.stack([shape, shape * lr, shape * ld, np.ones_like(lr)], axis=1) / total[:, None]
 
     centre = np.log(parts(start)[1])
     errors = np.log(t) - centre

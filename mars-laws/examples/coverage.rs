@@ -1,4 +1,4 @@
-//! How often the 95 % intervals hold the truth: 2,000 planted draws a cell, four quantities each.
+//! How often the 95 % intervals hold the truth: 2,000 planted draws a cell, six quantities each.
 //!
 //!     cargo run --release -p mars-laws --example coverage -- [DRAWS] [REFITS]
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
@@ -14,7 +14,7 @@ use planted::planted;
 use rayon::prelude::*;
 
 /// What the intervals are about.
-const QUANTITIES: [&str; 4] = ["gamma", "delta", "t(16, 4096)", "balanced rank"];
+const QUANTITIES: [&str; 6] = ["k", "gamma", "delta", "E", "t(16, 4096)", "balanced rank"];
 
 fn covered(
     points: usize,
@@ -22,7 +22,7 @@ fn covered(
     offset: Offset,
     index: u64,
     how: &BootstrapOptions,
-) -> Result<[bool; 4], Error> {
+) -> Result<[bool; 6], Error> {
     let truth = planted(points, noise, offset == Offset::Always, index);
     let bootstrap = |seed| BootstrapOptions { seed, ..how.clone() };
     let fit = |i: usize| {
@@ -37,8 +37,10 @@ fn covered(
     let rank = |llm: &LawC, ve: &LawC| solve_rank(llm, 16.0, ve, 1024.0, 1.0).unwrap_or(f64::INFINITY);
     let balanced = rank_interval(&llm, &ve, how.level);
     Ok([
+        of(&|law| law.k),
         of(&|law| law.gamma),
         of(&|law| law.delta),
+        of(&|law| law.offset),
         of(&|law| law.predict(16.0, 4096.0)),
         balanced.contains(rank(&truth.llm, &truth.ve)),
     ])
@@ -56,7 +58,7 @@ fn main() {
     let refits = arguments.next().unwrap_or(250);
     println!("Coverage in % of 95 % intervals, {draws} draws a cell, {refits} refits each.\n");
     println!("| law | resampling | interval | points | noise | {} |", QUANTITIES.join(" | "));
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for offset in [Offset::Always, Offset::Never] {
         for points in [12, 28, 60] {
             for noise in [0.01, 0.05, 0.1] {
@@ -66,7 +68,7 @@ fn main() {
     }
     println!("\nThe other intervals, {} draws a cell.\n", draws / 4);
     println!("| law | resampling | interval | points | noise | {} |", QUANTITIES.join(" | "));
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
     let others = [
         (Resampling::Residual, IntervalKind::Percentile),
         (Resampling::Residual, IntervalKind::Bca),
@@ -84,10 +86,13 @@ fn how(draws: usize, resampling: Resampling, kind: IntervalKind) -> BootstrapOpt
 }
 
 fn row(draws: u64, points: usize, noise: f64, offset: Offset, how: &BootstrapOptions) {
-    let hits: Vec<[bool; 4]> =
+    let hits: Vec<[bool; 6]> =
         (0..draws).into_par_iter().map(|index| covered(points, noise, offset, index, how).unwrap()).collect();
     let share = |i: usize| 100.0 * hits.iter().filter(|h| h[i]).count() as f64 / draws as f64;
-    let shares: Vec<String> = (0..4).map(|i| format!("{:.1}", share(i))).collect();
+    // Without an offset there is no interval of E to judge.
+    let fitted = |i: usize| QUANTITIES[i] != "E" || offset == Offset::Always;
+    let cell = |i| if fitted(i) { format!("{:.1}", share(i)) } else { "-".into() };
+    let shares: Vec<String> = (0..6).map(cell).collect();
     let law = if offset == Offset::Always { "with offset" } else { "without" };
     let (resampling, kind, noise) = (how.resampling, how.kind, 100.0 * noise);
     println!("| {law} | {resampling:?} | {kind:?} | {points} | {noise} % | {} |", shares.join(" | "));

@@ -144,7 +144,7 @@ fn predict(
     for (module, fit) in laws {
         for rank in &request.balance.candidates {
             let at = |law: &crate::LawC| law.predict(*rank as f64, samples as f64);
-            let interval = fit.interval_of(request.law_c.bootstrap.level, at);
+            let interval = fit.interval_of(request.law_c.bootstrap.level, at).at_least(0.0);
             steps.push(StepsOutput { module: module.clone(), rank: *rank, steps: at(&fit.law), interval });
         }
     }

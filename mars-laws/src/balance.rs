@@ -4,6 +4,9 @@
 //! bracket = (kappa t_ref(r_ref, D) - E) / (k D^delta),    rank = bracket^(1/gamma)
 //! ```
 //!
+//! A solution is clamped only if it lies more than half a step, in log2, beyond the end of the candidates: nearer
+//! ones would be rounded to that end even if the candidates went on.
+//!
 //! Derived from Law-C and equal times (MARS, arXiv 2603.00720; kappa = 1 there, and a bracket <= 0 falls
 //! back to the default rank). Ours: kappa, clamping as an outcome, and refusal of ill-conditioned cases.
 
@@ -139,13 +142,16 @@ fn rank_interval(
         Err(FallbackReason::NonPositiveBracket) => 0.0,
         Err(_) => f64::NAN,
     };
-    let Some(refits) = &other.bootstrap else { return Interval::UNBOUNDED };
+    let (Some(own), Some(refits)) = (&reference.bootstrap, &other.bootstrap) else {
+        return Interval::UNBOUNDED;
+    };
+    let centre = solve(&LawC::from_parameters(&own.estimate), &LawC::from_parameters(&refits.estimate));
     let draws: Vec<f64> = reference.draws().zip(other.draws()).map(|(a, b)| solve(&a, &b)).collect();
     let (all, kept) = (draws.len(), draws.into_iter().filter(|r| !r.is_nan()).collect::<Vec<_>>());
     if kept.len() < all {
         return Interval::UNBOUNDED;
     }
-    refits.interval_of(options.level, solve(&reference.law, &other.law), kept, &[])
+    refits.interval_of(options.level, centre, kept, &[])
 }
 
 /// Rounds to the nearest candidate in log2, or clamps, or falls back.
@@ -161,10 +167,9 @@ fn settle(
             return BalancedRank { rank, raw: None, outcome: Outcome::Fallback(reason), interval };
         }
     };
-    let (lowest, highest) = options.range();
     let rank = options.nearest(raw);
-    let outcome =
-        if raw < lowest || raw > highest { Outcome::Clamped { raw, to: rank } } else { Outcome::Solved };
+    let reach = options.reach();
+    let outcome = if reach.contains(raw) { Outcome::Solved } else { Outcome::Clamped { raw, to: rank } };
     BalancedRank { rank, raw: Some(raw), outcome, interval }
 }
 
@@ -181,6 +186,17 @@ impl BalanceOptions {
         let lowest = self.usable().min().unwrap_or(1);
         let highest = self.usable().max().unwrap_or(u32::MAX as usize);
         (lowest as f64, highest as f64)
+    }
+
+    /// The solutions that round to a candidate, if the candidates go on beyond each end by the step before it
+    /// (a lone candidate: by octaves).
+    fn reach(&self) -> Interval {
+        let (lowest, highest) = self.range();
+        let above = self.usable().map(|r| r as f64).filter(|r| *r > lowest).min_by(f64::total_cmp);
+        let below = self.usable().map(|r| r as f64).filter(|r| *r < highest).max_by(f64::total_cmp);
+        let up = above.unwrap_or(2.0 * lowest) / lowest;
+        let down = below.unwrap_or(highest / 2.0) / highest;
+        Interval { lo: lowest / up.sqrt(), hi: highest / down.sqrt() }
     }
 
     /// The candidate nearest to a finite rank in log2, the lower of two equally near.

@@ -1,36 +1,28 @@
 //! How much a fit would vary: refits to redrawn data, in parallel, equal for equal seeds on any number of threads.
 //!
-//! Residual resampling (the default, for designed experiments: ranks and sizes are chosen, not drawn) puts
-//! residuals, divided by sqrt(1 - leverage) and centred, back on the predictions; case resampling draws
-//! whole observations (Davison and Hinkley 1997, sections 6.2-6.3). Each refit starts from the estimate.
+//! A parameter pressed against a bound makes any bootstrap inconsistent (Andrews, "Inconsistency of the Bootstrap
+//! when a Parameter is on the Boundary of the Parameter Space", Econometrica 68, 2000): the refits are pressed too,
+//! and everything correlated with it gets too narrow an interval. So a [`Domain::NonNegative`] parameter loses its
+//! bound here: data are redrawn about the fit without it, and each refit, started there, is free of it as well.
+//! Where the bound does not press, both fits are the same one.
 
 use crate::{
-    Error, Residuals,
+    Error,
     fit::{Fit, FitOptions},
+    goodness::Goodness,
     interval::{Interval, IntervalKind, Tails, quantile},
-    law::{Domain, Law, Point},
+    law::{Domain, Law, Parameter, Point},
+    resample::{Resampling, Source},
     solve::{ClosedForm, Data, Search, descend},
 };
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// Relative tolerance of a refit: far below the spread of the draws.
-const TOLERANCE: f64 = 1e-10;
+/// Relative tolerance of a refit's cost and parameters: far below the spread of the draws.
+const TOLERANCE: f64 = 1e-8;
 /// Evaluations allowed to a refit, as a multiple of (parameters + 1).
 const PATIENCE: usize = 100;
-
-/// What is drawn again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Resampling {
-    /// Residuals, the design kept; the default.
-    #[default]
-    Residual,
-    /// Whole observations.
-    Case,
-}
 
 /// How to bootstrap.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,9 +65,10 @@ impl BootstrapOptions {
 /// Refits of one law to redrawn data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bootstrap {
-    /// Parameters of the fit itself.
+    /// Parameters about which data were redrawn: the fit's, or, where a [`Domain::NonNegative`] one is pressed
+    /// against 0, those of the fit without that bound.
     pub estimate: Vec<f64>,
-    /// Parameters of each refit that ended at finite parameters, in the order drawn.
+    /// Parameters of each refit that ended at finite parameters, in the order drawn; free of that bound too.
     pub draws: Vec<Vec<f64>>,
     /// Refits that did not.
     pub failed: usize,
@@ -95,6 +88,15 @@ impl Bootstrap {
             draws.iter().map(|p| statistic(p)).filter(|v| !v.is_nan()).collect()
         };
         self.interval_of(level, statistic(&self.estimate), values(&self.draws), &values(&self.jackknife))
+    }
+
+    /// The `level` intervals of the parameters by symbol, none below the parameter's least value.
+    pub(crate) fn parameter_intervals(&self, names: &[Parameter], level: f64) -> BTreeMap<String, Interval> {
+        let within = |(i, parameter): (usize, &Parameter)| {
+            let interval = self.interval(level, |p| p[i]);
+            (parameter.name.clone(), interval.at_least(parameter.domain.least()))
+        };
+        names.iter().enumerate().map(within).collect()
     }
 
     pub(crate) fn interval_of(
@@ -129,21 +131,34 @@ pub fn bootstrap<L: Law + ?Sized>(
     how: &BootstrapOptions,
 ) -> Result<Bootstrap, Error> {
     how.check()?;
-    let domains: Vec<Domain> = fit.names.iter().map(|p| p.domain).collect();
+    let domains: Vec<Domain> = fit.names.iter().map(|p| p.domain.relaxed()).collect();
     let original = Data::new(points, options.residuals);
     let direct = options.solves_directly(law, points);
     let prepared = if direct { ClosedForm::new(law, &original) } else { None };
+    let bounded = fit.names.iter().zip(&domains).any(|(p, relaxed)| p.domain != *relaxed);
+    let relaxed = if bounded && !direct {
+        descend(law, &domains, &original, options.search(), &fit.parameters).map(|centre| {
+            let goodness = Goodness::of(law, points, &centre.parameters, &fit.names, options.residuals).0;
+            (centre.parameters, goodness)
+        })
+    } else {
+        None
+    };
+    let (centre, goodness) = match &relaxed {
+        Some((centre, goodness)) => (centre, goodness),
+        None => (&fit.parameters, &fit.goodness),
+    };
     let search =
         Search { patience: options.patience.min(PATIENCE), tolerance: Some(TOLERANCE), ..options.search() };
     let refit = |data: &Data<'_>| -> Option<Vec<f64>> {
         let solution = match &prepared {
             Some(form) if data.roots == original.roots => form.solve(&domains, data),
             Some(_) => ClosedForm::new(law, data)?.solve(&domains, data),
-            None => descend(law, &domains, data, search, &fit.parameters),
+            None => descend(law, &domains, data, search, centre),
         };
         solution.map(|s| s.parameters)
     };
-    let source = Source::new(points, fit, options.residuals, how.resampling);
+    let source = Source::new(points, goodness, options.residuals, how.resampling);
     let found: Vec<Option<Vec<f64>>> =
         (0..how.draws as u64).into_par_iter().map(|draw| refit(&source.draw(how.seed, draw))).collect();
     let draws: Vec<Vec<f64>> = found.into_iter().flatten().collect();
@@ -158,7 +173,7 @@ pub fn bootstrap<L: Law + ?Sized>(
         Resampling::Case => (count / fit.goodness.freedom.max(1e-9)).sqrt(),
     };
     Ok(Bootstrap {
-        estimate: fit.parameters.clone(),
+        estimate: centre.clone(),
         failed: how.draws - draws.len(),
         draws,
         jackknife: jackknife.into_iter().flatten().collect(),
@@ -166,74 +181,4 @@ pub fn bootstrap<L: Law + ?Sized>(
         stretch,
         kind: how.kind,
     })
-}
-
-/// The data from which draws are taken.
-struct Source<'a> {
-    points: &'a [Point],
-    residuals: Residuals,
-    resampling: Resampling,
-    /// Predictions in the space of the residuals.
-    centres: Vec<f64>,
-    /// Residuals in that space, of equal variance and mean 0.
-    errors: Vec<f64>,
-    /// Running sums of the weights.
-    reach: Vec<f64>,
-}
-
-impl<'a> Source<'a> {
-    fn new(points: &'a [Point], fit: &Fit, residuals: Residuals, resampling: Resampling) -> Self {
-        let centres: Vec<f64> = fit.goodness.predictions.iter().map(|y| residuals.of(*y)).collect();
-        let mut errors: Vec<f64> = points
-            .iter()
-            .zip(&centres)
-            .zip(&fit.goodness.leverage)
-            .map(|((point, centre), leverage)| {
-                let spare = 1.0 - leverage;
-                if spare > 1e-9 { (residuals.of(point.value) - centre) / spare.sqrt() } else { 0.0 }
-            })
-            .collect();
-        let total: f64 = points.iter().map(|p| p.weight).sum();
-        let mean = points.iter().zip(&errors).map(|(p, e)| p.weight * e).sum::<f64>() / total;
-        errors.iter_mut().for_each(|e| *e -= mean);
-        let mut reach = Vec::with_capacity(points.len());
-        let mut sum = 0.0;
-        for point in points {
-            sum += point.weight;
-            reach.push(sum);
-        }
-        Self { points, residuals, resampling, centres, errors, reach }
-    }
-
-    /// The `draw`-th redrawn data: a stream of its own for each draw, whichever thread makes it.
-    fn draw(&self, seed: u64, draw: u64) -> Data<'a> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(draw);
-        let mut data = Data::new(self.points, self.residuals);
-        let count = self.points.len();
-        match self.resampling {
-            Resampling::Residual => {
-                let total = self.reach.last().copied().unwrap_or(0.0);
-                for (target, centre) in data.targets.iter_mut().zip(&self.centres) {
-                    let at = rng.random::<f64>() * total;
-                    let picked = self.reach.partition_point(|reach| *reach <= at).min(count - 1);
-                    *target = centre + self.errors[picked];
-                }
-            }
-            Resampling::Case => {
-                let mut times = vec![0.0_f64; count];
-                (0..count).for_each(|_| times[rng.random_range(0..count)] += 1.0);
-                for (root, times) in data.roots.iter_mut().zip(times) {
-                    *root *= times.sqrt();
-                }
-            }
-        }
-        data
-    }
-
-    fn without(&self, left_out: usize) -> Data<'a> {
-        let mut data = Data::new(self.points, self.residuals);
-        data.roots[left_out] = 0.0;
-        data
-    }
 }

@@ -72,6 +72,8 @@ pub struct LawCFit {
 
 impl LawCFit {
     /// The `level` interval of any number computed from the law; unbounded if the refits were dropped.
+    ///
+    /// The refits' offsets may be below 0 ([`bootstrap`]), so a number that cannot be needs its own bound.
     pub fn interval_of(&self, level: f64, statistic: impl Fn(&LawC) -> f64) -> Interval {
         match &self.bootstrap {
             None => Interval::UNBOUNDED,
@@ -115,17 +117,11 @@ pub fn fit_law_c(observations: &[ConvergenceObservation], options: &LawCOptions)
         }
     };
     let refits = bootstrap(&form, &points, &fitted, &fit_options, &options.bootstrap)?;
-    let interval = fitted
-        .names
-        .iter()
-        .enumerate()
-        .map(|(i, name)| (name.name.clone(), refits.interval(options.bootstrap.level, |p| p[i])))
-        .collect();
     Ok(LawCFit {
         module: observations.first().map(|o| o.module.clone()).unwrap_or_default(),
         law: LawC::from_parameters(&fitted.parameters),
         r2_log: fitted.goodness.r2_log.unwrap_or(0.0),
-        interval,
+        interval: refits.parameter_intervals(&fitted.names, options.bootstrap.level),
         reason: fitted.reason,
         with_offset: form.offset,
         fit: fitted,

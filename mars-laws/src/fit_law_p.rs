@@ -96,12 +96,10 @@ pub fn fit_law_p(
     let fit_options = FitOptions { residuals, loss: options.loss, ..FitOptions::default() };
     let fitted = fit(&law, &points, &fit_options)?;
     let refits = bootstrap(&law, &points, &fitted, &fit_options, &options.bootstrap)?;
-    let symbols = || fitted.names.iter().map(|p| p.name.clone()).enumerate();
+    let symbols = fitted.names.iter().map(|p| p.name.clone());
     Ok(LawPFit {
-        parameters: symbols().map(|(i, name)| (name, fitted.parameters[i])).collect(),
-        interval: symbols()
-            .map(|(i, name)| (name, refits.interval(options.bootstrap.level, |p| p[i])))
-            .collect(),
+        parameters: symbols.zip(fitted.parameters.iter().copied()).collect(),
+        interval: refits.parameter_intervals(&fitted.names, options.bootstrap.level),
         reason: fitted.reason,
         rms: fitted.goodness.rms,
         law,

@@ -142,7 +142,8 @@ impl Sensitivity {
         for (j, mut column) in jacobian.column_iter_mut().enumerate() {
             let norm = column.norm();
             let moved = norm * parameters[j].abs().max(1e-6);
-            let inert = names[j].domain != Domain::Positive && moved < INERT * reach;
+            let inert =
+                !matches!(names[j].domain, Domain::Positive | Domain::NonNegative) && moved < INERT * reach;
             deficient |= inert || norm == 0.0;
             if norm > 0.0 {
                 column /= norm;

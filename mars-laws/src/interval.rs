@@ -26,6 +26,11 @@ impl Interval {
         self.lo <= value && value <= self.hi
     }
 
+    /// The same range without what lies below `bound`.
+    pub(crate) fn at_least(self, bound: f64) -> Self {
+        Self { lo: self.lo.max(bound), hi: self.hi.max(bound) }
+    }
+
     /// log2(hi / lo): the width of an interval of ranks; infinite unless both ends are finite and positive.
     pub fn octaves(&self) -> f64 {
         let width = (self.hi / self.lo).log2();

@@ -28,9 +28,9 @@ impl LawC {
         self.k * rank.powf(self.gamma) * samples.powf(self.delta) + self.offset
     }
 
-    /// r^gamma D^delta for a rank and a size >= 1, by one exponential.
-    fn shape(&self, input: &[f64]) -> f64 {
-        (self.gamma * input[0].ln() + self.delta * input[1].ln()).exp()
+    /// r^gamma D^delta from ln r and ln D, by one exponential.
+    fn shape(&self, [rank, samples]: [f64; 2]) -> f64 {
+        (self.gamma * rank + self.delta * samples).exp()
     }
 
     /// From parameters in the order of [`LawCForm`]; a missing offset is 0.
@@ -45,6 +45,11 @@ impl LawC {
 pub struct LawCForm {
     /// Whether E is fitted; without it the law is linear in logarithms and solved in closed form.
     pub offset: bool,
+}
+
+/// ln r and ln D.
+fn logs(input: &[f64]) -> [f64; 2] {
+    [input[0].ln(), input[1].ln()]
 }
 
 impl Law for LawCForm {
@@ -63,29 +68,33 @@ impl Law for LawCForm {
             Parameter::new("delta", "1", Domain::Free),
         ];
         if self.offset {
-            parameters.push(Parameter::new("offset", "steps", Domain::Positive));
+            parameters.push(Parameter::new("offset", "steps", Domain::NonNegative));
         }
         parameters
     }
 
     fn predict(&self, parameters: &[f64], input: &[f64]) -> f64 {
         let law = LawC::from_parameters(parameters);
-        law.k * law.shape(input) + law.offset
+        law.k * law.shape(logs(input)) + law.offset
     }
 
     fn gradient(&self, parameters: &[f64], input: &[f64], gradient: &mut [f64]) {
         let law = LawC::from_parameters(parameters);
-        let shape = law.shape(input);
+        let [rank, samples] = logs(input);
+        let shape = law.shape([rank, samples]);
         gradient[0] = shape;
-        gradient[1] = law.k * shape * input[0].ln();
-        gradient[2] = law.k * shape * input[1].ln();
+        gradient[1] = law.k * shape * rank;
+        gradient[2] = law.k * shape * samples;
         if self.offset {
             gradient[3] = 1.0;
         }
     }
 
     fn log_linear(&self, input: &[f64]) -> Option<Vec<f64>> {
-        (!self.offset).then(|| vec![1.0, input[0].ln(), input[1].ln()])
+        (!self.offset).then(|| {
+            let [rank, samples] = logs(input);
+            vec![1.0, rank, samples]
+        })
     }
 
     /// The closed form after taking off 0, 30, 60 and 90 % of the least time.

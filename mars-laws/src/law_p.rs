@@ -137,7 +137,9 @@ impl Law for LawPForm {
         parameters.push(positive("A"));
         parameters.extend(self.modules.iter().map(|m| free(format!("alpha_{m}"))));
         parameters.push(free("beta".into()));
-        parameters.push(positive("E"));
+        // Beside C prod r_m^a_m D^b, whose exponents may near 0, an E that may fall below 0 falls without end.
+        let floor = if self.form == Form::Overfit { Domain::Positive } else { Domain::NonNegative };
+        parameters.push(Parameter::new("E", "1", floor));
         if self.form == Form::Overfit {
             parameters.push(positive("C"));
             parameters.extend(self.modules.iter().map(|m| free(format!("a_{m}"))));

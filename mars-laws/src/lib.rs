@@ -20,6 +20,7 @@ mod output;
 mod power;
 mod profile;
 mod ranks;
+mod resample;
 mod solve;
 mod space;
 mod starts;
@@ -28,7 +29,7 @@ mod text;
 
 pub use analysis::{FitRequest, analyse, analyse_csv};
 pub use balance::{BalanceOptions, BalancedRank, balance, balance_laws, solve_rank};
-pub use bootstrap::{Bootstrap, BootstrapOptions, Resampling, bootstrap};
+pub use bootstrap::{Bootstrap, BootstrapOptions, bootstrap};
 pub use choice::{DecidedBy, FormChoice, FormScore, RollingStep, choose_form};
 pub use contender::{Contender, contenders};
 pub use error::Error;
@@ -49,6 +50,7 @@ pub use output::{
 };
 pub use power::PowerLaw;
 pub use ranks::Ranks;
+pub use resample::Resampling;
 pub use space::{ScoredRanks, best_ranks};
 pub use starts::starts_around;
 pub use table::Observations;

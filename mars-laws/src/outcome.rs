@@ -7,9 +7,10 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The closed form gave a rank within the candidates' range; it was rounded to the nearest.
+    /// The closed form gave a rank within the candidates' range, or at most half a step beyond its ends (in log2);
+    /// it was rounded to the nearest.
     Solved,
-    /// The closed form gave a finite rank outside that range.
+    /// The closed form gave a finite rank further out.
     Clamped {
         /// The rank it gave.
         raw: f64,

@@ -5,7 +5,7 @@ use crate::{
     profile::profiled,
 };
 
-/// A / D^beta + E: input `samples`; parameters `A` > 0, `beta`, `E` > 0.
+/// A / D^beta + E: input `samples`; parameters `A` > 0, `beta`, `E` >= 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PowerLaw;
 
@@ -22,7 +22,7 @@ impl Law for PowerLaw {
         vec![
             Parameter::new("A", "1", Domain::Positive),
             Parameter::new("beta", "1", Domain::Free),
-            Parameter::new("E", "1", Domain::Positive),
+            Parameter::new("E", "1", Domain::NonNegative),
         ]
     }
 

@@ -74,8 +74,9 @@ struct Problem<'a, L: ?Sized> {
     domains: &'a [Domain],
     free: DVector<f64>,
     values: Vec<f64>,
-    /// Predictions at `values`; 0 for points left out.
+    /// Predictions at `values`, and the same in the space of the residuals; 0 for points left out.
     predictions: Vec<f64>,
+    coordinates: Vec<f64>,
 }
 
 impl<L: Law + ?Sized> LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_, L> {
@@ -88,9 +89,9 @@ impl<L: Law + ?Sized> LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_, L> {
         for ((value, domain), free) in self.values.iter_mut().zip(self.domains).zip(free.iter()) {
             *value = domain.value(*free);
         }
-        let points = self.data.points.iter().zip(&self.data.roots);
-        for (prediction, (point, root)) in self.predictions.iter_mut().zip(points) {
-            *prediction = if *root > 0.0 { self.law.predict(&self.values, &point.input) } else { 0.0 };
+        for (i, point) in self.data.points.iter().enumerate().filter(|(i, _)| self.data.roots[*i] > 0.0) {
+            self.predictions[i] = self.law.predict(&self.values, &point.input);
+            self.coordinates[i] = self.search.residuals.of(self.predictions[i]);
         }
     }
 
@@ -104,8 +105,7 @@ impl<L: Law + ?Sized> LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_, L> {
             if roots[i] == 0.0 {
                 return 0.0;
             }
-            let predicted = self.search.residuals.of(self.predictions[i]);
-            let (pseudo, _) = self.search.loss.pseudo(predicted - targets[i]);
+            let (pseudo, _) = self.search.loss.pseudo(self.coordinates[i] - targets[i]);
             if pseudo.is_finite() { pseudo * roots[i] } else { REFUSED }
         }))
     }
@@ -115,10 +115,9 @@ impl<L: Law + ?Sized> LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_, L> {
         let mut jacobian = DMatrix::zeros(points.len(), self.values.len());
         let mut row = vec![0.0; self.values.len()];
         for (i, point) in points.iter().enumerate().filter(|(i, _)| roots[*i] > 0.0) {
-            let value = self.predictions[i];
             self.law.gradient(&self.values, &point.input, &mut row);
-            let (_, slope) = self.search.loss.pseudo(self.search.residuals.of(value) - targets[i]);
-            let scale = slope * self.search.residuals.slope(value) * roots[i];
+            let (_, slope) = self.search.loss.pseudo(self.coordinates[i] - targets[i]);
+            let scale = slope * self.search.residuals.slope(self.predictions[i]) * roots[i];
             for (j, (entry, domain)) in row.iter().zip(self.domains).enumerate() {
                 let derivative = entry * domain.slope(self.values[j]) * scale;
                 jacobian[(i, j)] = if derivative.is_finite() { derivative } else { 0.0 };
@@ -137,8 +136,17 @@ pub(crate) fn descend<L: Law + ?Sized>(
     start: &[f64],
 ) -> Option<Solution> {
     let free = DVector::from_iterator(start.len(), start.iter().zip(domains).map(|(v, d)| d.free(*v)));
-    let (values, predictions) = (start.to_vec(), vec![0.0; data.points.len()]);
-    let mut problem = Problem { law, data, search, domains, free: free.clone(), values, predictions };
+    let empty = vec![0.0; data.points.len()];
+    let mut problem = Problem {
+        law,
+        data,
+        search,
+        domains,
+        free: free.clone(),
+        values: start.to_vec(),
+        predictions: empty.clone(),
+        coordinates: empty,
+    };
     problem.set_params(&free);
     let mut solver = LevenbergMarquardt::new().with_patience(search.patience);
     if let Some(tolerance) = search.tolerance {

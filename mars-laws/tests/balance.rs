@@ -143,6 +143,36 @@ fn rounding_is_to_the_nearest_candidate_in_log2() {
     }
 }
 
+/// Clamped is what a grid that goes on beyond its ends would have rounded to one of the ranks it adds.
+#[test]
+fn a_solution_is_clamped_where_a_longer_grid_would_choose_otherwise() {
+    let constant = |t| LawC { k: t, gamma: 0.0, delta: 0.0, offset: 0.0 };
+    let inverse = LawC { k: 1.0, gamma: -1.0, delta: 0.0, offset: 0.0 };
+    let of = |raw: f64, candidates: &[usize]| {
+        let options = BalanceOptions { candidates: candidates.to_vec(), ..BalanceOptions::default() };
+        balance_laws(&constant(1.0 / raw), 8, &inverse, 100, &options)
+    };
+    let longer = [4, 8, 16, 32, 64, 128];
+    for i in 0..400 {
+        let raw = 2.0 * 2.0_f64.powf(f64::from(i) / 60.0 + 0.001);
+        let (short, long) = (of(raw, &[64, 8, 32, 16]), of(raw, &longer));
+        let kept = short.rank == long.rank;
+        assert_eq!(short.outcome == Outcome::Solved, kept, "{raw}: {short:?} {long:?}");
+        assert_eq!(matches!(short.outcome, Outcome::Clamped { .. }), !kept);
+        assert!((short.raw.unwrap() / raw - 1.0).abs() < 1e-12);
+    }
+    assert_eq!((of(7.996, &[8, 16]).rank, of(7.996, &[8, 16]).outcome), (8, Outcome::Solved));
+    // Steps of 4 below and of 2 above; a lone candidate is taken as one of octaves.
+    for (candidates, lowest, highest) in
+        [(vec![4, 16, 32], 2.0, 32.0 * 2.0_f64.sqrt()), (vec![8], 32.0_f64.sqrt(), 128.0_f64.sqrt())]
+    {
+        for (edge, inward) in [(lowest, 1.01), (highest, 0.99)] {
+            assert_eq!(of(edge * inward, &candidates).outcome, Outcome::Solved);
+            assert!(matches!(of(edge / inward, &candidates).outcome, Outcome::Clamped { .. }));
+        }
+    }
+}
+
 fn fitted(module: &str, factor: f64, change: impl Fn(usize, usize, f64) -> f64) -> LawCFit {
     let data: Vec<ConvergenceObservation> = figure_2b()
         .into_iter()

@@ -54,6 +54,74 @@ fn spread_of_the_refits_is_the_standard_error() {
     }
 }
 
+/// Law-C whose offset may be negative: what refits of a pressed fit have to vary like.
+struct Unbounded;
+
+impl Law for Unbounded {
+    fn name(&self) -> String {
+        "law-c with any offset".into()
+    }
+
+    fn inputs(&self) -> Vec<String> {
+        LawCForm { offset: true }.inputs()
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let mut parameters = LawCForm { offset: true }.parameters();
+        parameters[3].domain = Domain::Free;
+        parameters
+    }
+
+    fn predict(&self, parameters: &[f64], input: &[f64]) -> f64 {
+        LawCForm { offset: true }.predict(parameters, input)
+    }
+
+    fn starts(&self, points: &[Point]) -> Vec<Vec<f64>> {
+        LawCForm { offset: true }.starts(points)
+    }
+}
+
+/// Times of a law with offset -3: the fit's offset is pressed against 0, its refits are not.
+#[test]
+fn refits_of_a_pressed_offset_vary_as_without_the_bound() {
+    let mut data = figure_2b();
+    for (i, o) in data.iter_mut().enumerate() {
+        let law = LawC { k: 4.6, gamma: -0.355, delta: 0.745, offset: -3.0 };
+        o.steps = law.predict(o.rank as f64, o.samples as f64) * (1.0 + 0.01 * (2.3 * i as f64).sin());
+    }
+    let how = BootstrapOptions { draws: 4000, ..BootstrapOptions::default() };
+    let fitted =
+        fit_law_c(&data, &LawCOptions { offset: Offset::Always, bootstrap: how, ..LawCOptions::default() })
+            .unwrap();
+    assert!(fitted.law.offset < 1e-3, "{:?}", fitted.law);
+    let points: Vec<Point> =
+        data.iter().map(|o| Point::new(vec![o.rank as f64, o.samples as f64], o.steps)).collect();
+    let options = FitOptions { residuals: Residuals::Log, ..FitOptions::default() };
+    let free = fit(&Unbounded, &points, &options).unwrap();
+    let covariance = free.goodness.covariance.unwrap();
+    let refits = fitted.bootstrap.unwrap();
+    for i in 0..4 {
+        assert!((refits.estimate[i] / free.parameters[i] - 1.0).abs() < 1e-5, "{:?}", refits.estimate);
+        let values: Vec<f64> = refits.draws.iter().map(|p| p[i]).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let spread = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
+        assert!((spread / covariance[i][i].sqrt() - 1.0).abs() < 0.1, "{i}: {spread} {covariance:?}");
+    }
+    assert_eq!(fitted.interval["offset"].lo, 0.0, "no offset below 0 is reported");
+    assert!(fitted.interval["delta"].contains(0.745) && fitted.interval["k"].contains(4.6));
+}
+
+/// Where the bound does not press, data are redrawn about the fit itself.
+#[test]
+fn refits_of_a_free_offset_are_about_the_fit() {
+    let fit = with(quick(), Offset::Always);
+    assert!(fit.law.offset > 1.0);
+    let refits = fit.bootstrap.unwrap();
+    for (centre, own) in refits.estimate.iter().zip(&fit.fit.parameters) {
+        assert!((centre / own - 1.0).abs() < 1e-6, "{centre} {own}");
+    }
+}
+
 #[test]
 fn intervals_widen_with_level_and_with_fewer_points() {
     let fit = |kind| with(BootstrapOptions { kind, ..BootstrapOptions::default() }, Offset::Always);

@@ -47,8 +47,10 @@ fn as_good_as_scipy_on_the_same_data() {
 #[test]
 fn intervals_hold_the_truth_as_often_as_they_say() {
     const DRAWS: u64 = 240;
-    for (points, offset) in [(12, Offset::Never), (28, Offset::Never), (28, Offset::Always)] {
-        let hits: Vec<[bool; 3]> = (0..DRAWS)
+    for (points, offset) in
+        [(12, Offset::Never), (12, Offset::Always), (28, Offset::Never), (28, Offset::Always)]
+    {
+        let hits: Vec<[bool; 4]> = (0..DRAWS)
             .into_par_iter()
             .map(|index| {
                 let truth = planted(points, 0.05, offset == Offset::Always, index);
@@ -64,12 +66,13 @@ fn intervals_hold_the_truth_as_often_as_they_say() {
                 let prediction = |law: &LawC| law.predict(16.0, 4096.0);
                 [
                     ve.interval["gamma"].contains(truth.ve.gamma),
+                    ve.interval["delta"].contains(truth.ve.delta),
                     ve.interval_of(0.95, prediction).contains(prediction(&truth.ve)),
                     interval.contains(rank),
                 ]
             })
             .collect();
-        for i in 0..3 {
+        for i in 0..4 {
             let share = hits.iter().filter(|h| h[i]).count() as f64 / DRAWS as f64;
             // 95 % and three standard deviations of a share of 240 draws.
             assert!(
