@@ -9,7 +9,7 @@ use mars::calib::native::{NativeOptions, NativeTrainer};
 use mars::calib::{Flow, Observer, OptimSpec, Progress, RunEnd, RunSpec, ScaleConvention, Stage, Trainer};
 use mars::laws::Ranks;
 use mars::vlm::data::{Dataset, ImageStore};
-use mars::vlm::model::{EncodedExamples, Idefics3};
+use mars::vlm::model::{AnyModel, EncodedExamples};
 use mars::vlm::processor::Processor;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (rank, steps) = (argument("--rank", 8), argument("--steps", 60));
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
     let device = Device::flex();
-    let model = Idefics3::from_dir(&assets.join("model"), &device)?;
+    let model = AnyModel::from_dir(&assets.join("model"), &device)?;
     let processor = Arc::new(Processor::from_dir(&assets.join("model"))?);
     let store = Arc::new(ImageStore::open(&assets.join("digits/images.zip"))?);
     let examples = |name: &str| -> Result<EncodedExamples, Box<dyn std::error::Error>> {

@@ -7,7 +7,8 @@ use crate::{
     workshop::Workshop,
 };
 use anyhow::Result;
-use mars_lora::{Examples, Model};
+use mars_lora::Examples;
+use mars_vlm::model::LayerSizes;
 use serde::Serialize;
 use std::fs;
 
@@ -32,9 +33,7 @@ impl Memory {
     /// The estimate for the searches of `config`.
     pub(crate) fn estimate(config: &Config, workshop: &Workshop) -> Result<Self> {
         let model = &workshop.model;
-        let (vision, text) = (&model.config.vision_config, &model.config.text_config);
-        let linear: usize = model.sites().iter().map(|site| site.inputs * site.outputs).sum();
-        let tables = 2 * text.vocab_size * text.hidden_size;
+        let sizes = model.sizes();
         let together = (config.run.stack * config.native()?.workers) as f64;
 
         let space = config.space(workshop.parameters_per_rank(config)?);
@@ -43,20 +42,19 @@ impl Memory {
             config.lora.modules.iter().map(|module| (module.as_str(), largest(module) as usize)).collect();
         let trainable = space.parameters(&ranks) as f64;
 
-        let longest =
-            (0..workshop.train.len()).map(|index| workshop.train.tokens(index)).max().unwrap_or(0) as f64;
-        let patches = (vision.image_size / vision.patch_size).pow(2) as f64;
-        let tiles = longest / model.config.tokens_per_tile().max(1) as f64;
         // Of each layer: inputs of its products, the normed input, and the attention weights twice.
-        let layer = |hidden: usize, inner: usize, heads: usize, positions: f64| {
-            positions * (10.0 * hidden as f64 + 5.0 * inner as f64 + 2.0 * heads as f64 * positions)
+        let kept = |of: LayerSizes, rows: f64, pairs: f64| {
+            let of_row = 10.0 * of.width as f64 + 5.0 * of.inner as f64;
+            of.layers as f64 * rows * of_row + 2.0 * of.heads as f64 * pairs
         };
-        let per_sample = text.num_hidden_layers as f64
-            * layer(text.hidden_size, text.intermediate_size, text.num_attention_heads, longest)
-            + tiles.ceil()
-                * vision.num_hidden_layers as f64
-                * layer(vision.hidden_size, vision.intermediate_size, vision.num_attention_heads, patches);
-        let weights = F32 * (linear + tables) as f64;
+        let sample = |index: usize| {
+            let tokens = workshop.train.tokens(index) as f64;
+            let vision = model.vision_load(workshop.train.images(index));
+            kept(sizes.text, tokens, sizes.text.layers as f64 * tokens * tokens)
+                + kept(sizes.vision, vision.patches as f64, vision.pairs as f64)
+        };
+        let per_sample = (0..workshop.train.len()).map(sample).fold(0.0, f64::max);
+        let weights = F32 * sizes.parameters as f64;
         let adapters = 4.0 * F32 * together * trainable;
         let activations = F32 * together * config.train.batch as f64 * per_sample;
         let total = weights + adapters + activations;

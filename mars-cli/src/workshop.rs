@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use mars_lora::{AdapterConfig, Model};
 use mars_vlm::{
     data::{Dataset, Fractions, ImageStore, Lengths, Sample, Split, split},
-    model::{EncodedExamples, Idefics3},
+    model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
 use std::{
@@ -17,7 +17,7 @@ use std::{
 
 /// Everything a search needs but its campaign.
 pub(crate) struct Workshop {
-    pub(crate) model: Idefics3,
+    pub(crate) model: AnyModel,
     pub(crate) train: EncodedExamples,
     pub(crate) val: EncodedExamples,
     pub(crate) test: EncodedExamples,
@@ -86,7 +86,7 @@ impl Workshop {
         let device = device(&config.run.device)?;
         let files = Files::of(config)?;
         let processor = Arc::new(Processor::from_dir(&files.model)?);
-        let model = Idefics3::from_dir(&files.model, &device)?;
+        let model = AnyModel::from_dir(&files.model, &device)?;
         check_ranks(config, &model)?;
 
         let data = Dataset::read(&files.train)?;
@@ -194,7 +194,7 @@ fn parts(config: &Config, files: &Files, samples: Vec<Sample>, store: &Arc<Image
 }
 
 /// Finds ranks that do not fit the model before anything is trained.
-fn check_ranks(config: &Config, model: &Idefics3) -> Result<()> {
+fn check_ranks(config: &Config, model: &AnyModel) -> Result<()> {
     let space = config.space(BTreeMap::new());
     let adapted = config.lora.modules.iter().map(|module| {
         let largest =

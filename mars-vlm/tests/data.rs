@@ -338,7 +338,7 @@ fn a_good_file_is_reported_with_its_lengths() {
         .unwrap()
         .samples
         .iter()
-        .map(|sample| processor.encode(sample, &store).unwrap().ids.len())
+        .map(|sample| processor.encode(sample, &store).unwrap().text.ids.len())
         .collect();
     let tokens = report.tokens.clone().unwrap();
     assert_eq!(tokens.sum, lengths.iter().sum::<usize>());

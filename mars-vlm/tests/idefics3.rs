@@ -5,7 +5,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use mars_lora::{AdapterStack, Model};
 use mars_vlm::model::{Idefics3, Sequence, VlmBatch};
-use mars_vlm::processor::{Grid, Tiles};
+use mars_vlm::processor::{EncodedText, Grid, ImageLayout, ImageShape, Pixels};
 use safetensors::SafeTensors;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,8 +45,8 @@ fn an_adapter_of_peft() {
     let expected = std::fs::read(directory.join("expected.safetensors")).unwrap();
     let expected = SafeTensors::deserialize(&expected).unwrap();
     for sample in samples(&inputs) {
-        let (sequence, per_tile) = sequence(&inputs, &sample);
-        let batch = VlmBatch::new(&[vec![sequence]], model.config.image_token_id, per_tile, &device).unwrap();
+        let sequence = sequence(&inputs, &sample);
+        let batch = VlmBatch::new(&[vec![sequence]], model.config.image_token_id, &device).unwrap();
         let logits = model.logits(&batch, &stack).squeeze_dim::<2>(0);
         assert_close("logits", logits, &floats(&expected, &format!("{sample}.logits")).unwrap());
     }
@@ -60,17 +60,18 @@ fn samples(file: &SafeTensors<'_>) -> Vec<String> {
     samples
 }
 
-/// A sample of a fixture, and its image tokens per tile.
-fn sequence(file: &SafeTensors<'_>, sample: &str) -> (Arc<Sequence>, usize) {
+/// A sample of a fixture.
+fn sequence(file: &SafeTensors<'_>, sample: &str) -> Arc<Sequence> {
     let ids = file.tensor(&format!("{sample}.input_ids")).unwrap();
     let ids: Vec<u32> =
         ids.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as u32).collect();
-    let tiles = floats(file, &format!("{sample}.pixel_values")).map(|(shape, values)| {
-        let whole = Grid { rows: 0, cols: 0 };
-        Arc::new(Tiles { values, grids: vec![whole; shape[0]], side: shape[2] })
+    let features = floats(file, &format!("{sample}.connector")).map_or(1, |(shape, _)| shape[1]);
+    let pixels = floats(file, &format!("{sample}.pixel_values")).map(|(shape, values)| {
+        let tile = ImageLayout::plain(ImageShape { grid: Grid::default(), pieces: 1, features });
+        Arc::new(Pixels { values, piece: shape[1..].to_vec(), images: vec![tile; shape[0]] })
     });
-    let per_tile = floats(file, &format!("{sample}.connector")).map_or(1, |(shape, _)| shape[1]);
-    (Arc::new(Sequence { answers: vec![true; ids.len()], ids, tiles }), per_tile)
+    let text = EncodedText { answers: vec![true; ids.len()], ids, ..EncodedText::default() };
+    Arc::new(Sequence { text, pixels })
 }
 
 fn check(case: &str) {
@@ -87,19 +88,19 @@ fn check(case: &str) {
             let tiles = Tensor::<4>::from_data(TensorData::new(values.clone(), shape), &device);
             let vision = model.net.vision.forward(tiles.clone(), &base);
             assert_close("vision", vision, &floats(&file, &format!("{sample}.vision")).unwrap());
-            let connector = model.image_features(tiles, &base);
+            let connector = model.net.image_features(tiles, &base);
             assert_close("connector", connector, &floats(&file, &format!("{sample}.connector")).unwrap());
         }
-        let (sequence, per_tile) = sequence(&file, &sample);
+        let sequence = sequence(&file, &sample);
         let image = model.config.image_token_id;
-        let batch = VlmBatch::new(&[vec![sequence.clone()]], image, per_tile, &device).unwrap();
+        let batch = VlmBatch::new(&[vec![sequence.clone()]], image, &device).unwrap();
         let expected = floats(&file, &format!("{sample}.logits")).unwrap();
         assert_close("logits", model.logits(&batch, &base).squeeze_dim::<2>(0), &expected);
 
         // The same sample in every place of a stack of three adapters that do nothing.
         let stack = AdapterStack::base(3, &model);
         let rows = vec![vec![sequence.clone(), sequence.clone()]; 3];
-        let batch = VlmBatch::new(&rows, image, per_tile, &device).unwrap();
+        let batch = VlmBatch::new(&rows, image, &device).unwrap();
         let logits = model.logits(&batch, &stack);
         for row in 0..6 {
             let own = logits.clone().narrow(0, row, 1).squeeze_dim::<2>(0);

@@ -12,7 +12,7 @@ use mars_calib::native::{Evaluation, evaluate};
 use mars_lora::{AdapterStack, Examples, Model, peft};
 use mars_vlm::{
     data::{Dataset, ImageStore},
-    model::{EncodedExamples, Idefics3},
+    model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit> {
     let device = workshop::device(&config.run.device)?;
     let (model, data, images) = places(&config, args)?;
     let processor = Arc::new(Processor::from_dir(&model)?);
-    let net = Idefics3::from_dir(&model, &device)?;
+    let net = AnyModel::from_dir(&model, &device)?;
     let stack = match &args.adapter {
         Some(directory) => AdapterStack::new(&[peft::read(directory, net.components(), net.sites())?], &net)?,
         None => AdapterStack::base(1, &net),

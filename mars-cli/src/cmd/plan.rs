@@ -8,7 +8,7 @@ use anyhow::Result;
 use mars_laws::Ranks;
 use mars_lora::{AdapterConfig, AdapterStack, Examples, Model};
 use mars_search::{Cost, Policy, Role, Trial, TrialEnd, TrialResult};
-use mars_vlm::data::Lengths;
+use mars_vlm::{data::Lengths, model::VlmBatch};
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Instant};
 
@@ -105,7 +105,7 @@ fn modules(config: &Config, workshop: &Workshop) -> Result<Vec<Module>> {
 struct Pricing<'a> {
     config: &'a Config,
     workshop: &'a Workshop,
-    batch: <mars_vlm::model::Idefics3 as Model>::Batch,
+    batch: VlmBatch,
     /// FLOPs per second, measured on forward passes.
     rate: f64,
 }

@@ -19,12 +19,12 @@ use mars_calib::{
 };
 use mars_lora::{Adapter, AdapterStack, Examples};
 use mars_search::{Budget, Policy, PolicySpec, Trial};
-use mars_vlm::model::{EncodedExamples, Idefics3};
+use mars_vlm::model::{AnyModel, EncodedExamples};
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Instant};
 
 /// The trainer of this program.
-pub(crate) type Native<'a> = NativeTrainer<'a, Idefics3, EncodedExamples>;
+pub(crate) type Native<'a> = NativeTrainer<'a, AnyModel, EncodedExamples>;
 
 /// An open task with its campaign.
 pub(crate) struct Session<'a> {

@@ -70,6 +70,13 @@ impl ChatTemplate {
         Ok(template.probed())
     }
 
+    /// The same template with another image token (only templates that take plain text notice).
+    #[must_use]
+    pub fn with_image_token(mut self, token: &str) -> Self {
+        self.image_token = token.to_string();
+        self
+    }
+
     /// The same template on another day (only templates that call `strftime_now` notice).
     #[must_use]
     pub fn with_date(mut self, date: Date) -> Self {

@@ -13,7 +13,16 @@ pub trait Source {
     /// # Errors
     /// When there is no such tensor, or of another shape.
     fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error>;
+
+    /// Whether there is a tensor of this name; an initialiser has every one.
+    fn contains(&self, name: &str) -> bool {
+        let _ = name;
+        true
+    }
 }
+
+/// Beginnings of tensor names that other versions of `transformers` write otherwise: ours, and theirs.
+pub type Aliases = &'static [(&'static str, &'static [&'static str])];
 
 /// How a parameter in memory relates to the tensor on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +44,19 @@ pub struct Stored {
     pub layout: StoredLayout,
 }
 
+impl Stored {
+    /// Number of values.
+    pub fn parameters(&self) -> usize {
+        let (StoredLayout::Same(shape) | StoredLayout::Transposed(shape)) = &self.layout;
+        shape.iter().product()
+    }
+}
+
 /// Makes parameters on a device out of a [`Source`], and collects sites and names.
 pub struct Loader<'a> {
     source: &'a mut dyn Source,
     device: Device,
+    aliases: Aliases,
     /// Linear layers met so far.
     pub sites: Vec<Site>,
     /// All parameters met so far.
@@ -48,7 +66,24 @@ pub struct Loader<'a> {
 impl<'a> Loader<'a> {
     /// Starts with nothing loaded.
     pub fn new(source: &'a mut dyn Source, device: &Device) -> Self {
-        Self { source, device: device.clone(), sites: Vec::new(), stored: Vec::new() }
+        Self { source, device: device.clone(), aliases: &[], sites: Vec::new(), stored: Vec::new() }
+    }
+
+    /// Takes tensors under other names where those that are asked for do not exist.
+    #[must_use]
+    pub fn with_aliases(mut self, aliases: Aliases) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// The name of the tensor on disk.
+    fn on_disk(&self, name: &str) -> String {
+        let other = |(ours, theirs): &(&str, &'static [&'static str])| {
+            let rest = name.strip_prefix(ours)?;
+            theirs.iter().map(|start| format!("{start}{rest}")).find(|name| self.source.contains(name))
+        };
+        let found = if self.source.contains(name) { None } else { self.aliases.iter().find_map(other) };
+        found.unwrap_or_else(|| name.to_string())
     }
 
     /// The tensor `name` as it is on disk.
@@ -60,6 +95,7 @@ impl<'a> Loader<'a> {
         name: &str,
         shape: [usize; D],
     ) -> Result<Param<Tensor<D>>, Error> {
+        let name = &self.on_disk(name);
         let values = self.source.values(name, &shape)?;
         let layout = StoredLayout::Same(shape.to_vec());
         Ok(self.remember(name, layout, Tensor::from_data(TensorData::new(values, shape), &self.device)))
@@ -71,6 +107,7 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// As [`Source::values`].
     pub fn transposed(&mut self, name: &str, shape: &[usize]) -> Result<Param<Tensor<2>>, Error> {
+        let name = &self.on_disk(name);
         let values = self.source.values(name, shape)?;
         let rows = shape[0];
         let columns = shape[1..].iter().product();

@@ -4,6 +4,6 @@ mod loader;
 mod save;
 mod weights;
 
-pub use loader::{Loader, Source, Stored, StoredLayout};
+pub use loader::{Aliases, Loader, Source, Stored, StoredLayout};
 pub use save::{Named, export, save};
 pub use weights::Weights;

@@ -62,11 +62,6 @@ impl Weights {
     pub fn unread(&self) -> impl Iterator<Item = &str> {
         self.unread.iter().map(String::as_str)
     }
-
-    /// Whether there is a tensor of this name.
-    pub fn contains(&self, name: &str) -> bool {
-        self.places.contains_key(name)
-    }
 }
 
 impl Source for Weights {
@@ -91,6 +86,10 @@ impl Source for Weights {
         })?;
         self.unread.remove(name);
         Ok(values)
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.places.contains_key(name)
     }
 }
 

@@ -25,6 +25,8 @@ pub enum ProblemKind {
     ImageUnreadable,
     /// A grayscale image of 16 bits, which the reference processor clips at 255.
     ImageDepth,
+    /// An image of a size that the model does not take.
+    ImageShape,
     /// Longer than the model accepts.
     TooLong,
     /// The chat template or the tokenizer refuses the conversation.
@@ -45,6 +47,7 @@ impl ProblemKind {
             Self::ImageMissing => "image missing",
             Self::ImageUnreadable => "image unreadable",
             Self::ImageDepth => "16-bit grayscale image",
+            Self::ImageShape => "image size",
             Self::TooLong => "too long",
             Self::Template => "chat template",
             Self::DuplicateId => "duplicate id",

@@ -3,30 +3,30 @@
 use super::batch::{Sequence, VlmBatch};
 use crate::Error;
 use crate::data::{ImageRef, ImageStore, Sample};
-use crate::processor::{Processor, Tiles};
+use crate::processor::{EncodedText, ImageShape, Pixels, Processor};
 use burn::tensor::Device;
 use mars_lora::Examples;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of tiles that are kept in memory; what does not fit is decoded again each time.
-const TILE_BYTES: usize = 256 << 20;
+/// Bytes of pixels that are kept in memory; what does not fit is decoded again each time.
+const PIXEL_BYTES: usize = 256 << 20;
 
 /// The samples of one split with the processor of a model.
 pub struct EncodedExamples {
     processor: Arc<Processor>,
     store: Arc<ImageStore>,
     samples: Vec<Sample>,
-    /// Tokens and answer marks of each sample.
-    texts: Vec<(Vec<u32>, Vec<bool>)>,
+    texts: Vec<EncodedText>,
+    /// The images of each sample, without pixels.
+    shapes: Vec<Vec<ImageShape>>,
     image: u32,
-    per_tile: usize,
     kept: Mutex<Kept>,
 }
 
 #[derive(Default)]
 struct Kept {
-    tiles: HashMap<Vec<ImageRef>, Arc<Tiles>>,
+    pixels: HashMap<Vec<ImageRef>, Arc<Pixels>>,
     bytes: usize,
 }
 
@@ -43,14 +43,21 @@ impl EncodedExamples {
         let Some(image) = processor.image_id() else {
             return Err(Error::Argument("the model's config.json names no image token".to_string()));
         };
-        let per_tile = processor.prompt.seq_len;
-        let mut examples =
-            Self { processor, store, samples, texts: Vec::new(), image, per_tile, kept: Mutex::default() };
+        let mut examples = Self {
+            processor,
+            store,
+            samples,
+            texts: Vec::new(),
+            shapes: Vec::new(),
+            image,
+            kept: Mutex::default(),
+        };
         for sample in &examples.samples {
             let encoded = examples.processor.encode(sample, &examples.store)?;
-            examples.texts.push((encoded.ids, encoded.answer));
-            if !encoded.tiles.is_empty() {
-                examples.keep(sample, Arc::new(encoded.tiles));
+            examples.texts.push(encoded.text);
+            examples.shapes.push(encoded.pixels.images.iter().map(|image| image.shape).collect());
+            if !encoded.pixels.is_empty() {
+                examples.keep(sample, Arc::new(encoded.pixels));
             }
         }
         Ok(examples)
@@ -63,34 +70,38 @@ impl EncodedExamples {
 
     /// Number of tokens of the sample at `index`.
     pub fn tokens(&self, index: usize) -> usize {
-        self.texts[index].0.len()
+        self.texts[index].ids.len()
+    }
+
+    /// The images of the sample at `index`, as a vision encoder counts them.
+    pub fn images(&self, index: usize) -> &[ImageShape] {
+        &self.shapes[index]
     }
 
     fn sequence(&self, index: usize) -> Result<Sequence, Error> {
-        let (ids, answers) = self.texts[index].clone();
         let sample = &self.samples[index];
-        let tiles = if sample.images.is_empty() { None } else { Some(self.tiles(sample)?) };
-        Ok(Sequence { ids, answers, tiles })
+        let pixels = if sample.images.is_empty() { None } else { Some(self.pixels(sample)?) };
+        Ok(Sequence { text: self.texts[index].clone(), pixels })
     }
 
-    fn tiles(&self, sample: &Sample) -> Result<Arc<Tiles>, Error> {
+    fn pixels(&self, sample: &Sample) -> Result<Arc<Pixels>, Error> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tiles) = kept.tiles.get(&sample.images) {
-            return Ok(tiles.clone());
+        if let Some(pixels) = kept.pixels.get(&sample.images) {
+            return Ok(pixels.clone());
         }
         drop(kept);
         let images =
             sample.images.iter().map(|image| self.store.load(image)).collect::<Result<Vec<_>, _>>()?;
-        let tiles = Arc::new(self.processor.images.process(&images));
-        self.keep(sample, tiles.clone());
-        Ok(tiles)
+        let pixels = Arc::new(self.processor.images.process(&images).map_err(Error::Argument)?);
+        self.keep(sample, pixels.clone());
+        Ok(pixels)
     }
 
-    /// Samples about the same images share their tiles.
-    fn keep(&self, sample: &Sample, tiles: Arc<Tiles>) {
+    /// Samples about the same images share their pixels.
+    fn keep(&self, sample: &Sample, pixels: Arc<Pixels>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = tiles.values.len() * size_of::<f32>();
-        if kept.bytes + bytes <= TILE_BYTES && kept.tiles.insert(sample.images.clone(), tiles).is_none() {
+        let bytes = pixels.values.len() * size_of::<f32>();
+        if kept.bytes + bytes <= PIXEL_BYTES && kept.pixels.insert(sample.images.clone(), pixels).is_none() {
             kept.bytes += bytes;
         }
     }
@@ -126,6 +137,6 @@ impl Examples for EncodedExamples {
             }
             sequences.push(stacked);
         }
-        VlmBatch::new(&sequences, self.image, self.per_tile, device).map_err(failed)
+        VlmBatch::new(&sequences, self.image, device).map_err(failed)
     }
 }

@@ -1,19 +1,19 @@
-//! Multimodal language models on burn.
-mod attention;
+//! Multimodal language models on burn: a shared core, and a folder for each architecture.
+mod any;
 mod batch;
-mod config;
-mod connector;
+mod core;
 mod examples;
-mod flops;
-mod idefics3;
-mod rope;
-mod text;
-mod vision;
+pub mod idefics3;
 
-pub use batch::{Sequence, VlmBatch};
-pub use config::{Idefics3Config, TextConfig, VisionConfig};
-pub use connector::Connector;
+pub use any::AnyModel;
+pub use batch::{Pieces, Sequence, VlmBatch};
+pub use core::activation::Activation;
+pub use core::block::Block;
+pub use core::flops::{LayerSizes, ModelSizes, VisionLoad};
+pub use core::language::LanguageModel;
+pub use core::siglip::{SiglipConfig, SiglipModel};
+pub use core::text::TextModel;
+pub use core::text_config::TextConfig;
+pub use core::vlm::{Network, Vlm};
 pub use examples::EncodedExamples;
-pub use idefics3::{Idefics3, Idefics3Net};
-pub use text::{TextBlock, TextModel};
-pub use vision::{VisionBlock, VisionModel};
+pub use idefics3::{Connector, Idefics3, Idefics3Config, Idefics3Net};

@@ -1,31 +1,29 @@
 //! The whole way of a sample: chat template, image places, tokens, labels, tiles.
 
 use super::{
-    encoded::{Encoded, TokenCount},
-    image::ImageProcessor,
-    model::ModelFacts,
-    prompt::ImagePrompt,
-    tiles::Grid,
-    tokenizer::{TextTokenizer, Tokens},
+    encoded::{Encoded, EncodedText, TokenCount},
+    facts::ModelFacts,
+    family::{self, ImageProcessor},
+    pixels::ImageLayout,
+    places,
+    tokenizer::TextTokenizer,
 };
 use crate::{
     Error,
-    chat::{ChatTemplate, SpecialTokens},
-    data::{ImageStore, Problem, ProblemKind, RgbImage, Sample},
+    chat::{ChatTemplate, Rendered, SpecialTokens},
+    data::{ImageStore, Problem, ProblemKind, RgbImage, Sample, Turn},
 };
 use std::path::Path;
 
 /// Everything that turns samples into the input of one model.
 #[derive(Debug)]
 pub struct Processor {
-    /// Image settings and arithmetic.
-    pub images: ImageProcessor,
+    /// How the family sees images.
+    pub images: Box<dyn ImageProcessor>,
     /// The tokenizer.
     pub tokenizer: TextTokenizer,
     /// The chat template.
     pub template: ChatTemplate,
-    /// The text that stands for an image.
-    pub prompt: ImagePrompt,
     max_len: Option<usize>,
     image_id: Option<u32>,
 }
@@ -39,15 +37,14 @@ impl Processor {
     /// [`Error::Config`] if a file is missing, or tokenizer and model contradict each other;
     /// [`Error::Tokenizer`], [`Error::Template`], [`Error::Malformed`], [`Error::Io`].
     pub fn from_dir(dir: &Path) -> Result<Self, Error> {
-        let images = ImageProcessor::from_dir(dir)?;
-        let facts = ModelFacts::from_dir(dir, images.config().tile)?;
         let special = SpecialTokens::from_dir(dir)?;
-        let tokenizer = TextTokenizer::from_dir(dir, &special)?;
+        let images = family::open(dir, &special)?;
+        let facts = ModelFacts::from_dir(dir)?;
+        let tokenizer = TextTokenizer::from_dir(dir, &special, images.token())?;
         let special = special.with_added(tokenizer.added_tokens());
-        let prompt = ImagePrompt::new(&special, facts.image_seq_len);
-        let template = ChatTemplate::from_dir(dir, special)?;
-        let image_id = tokenizer.id(&prompt.image);
-        let processor = Self { images, tokenizer, template, prompt, max_len: facts.max_len, image_id };
+        let template = ChatTemplate::from_dir(dir, special)?.with_image_token(images.token());
+        let image_id = tokenizer.id(images.token());
+        let processor = Self { images, tokenizer, template, max_len: facts.max_len, image_id };
         if let (Some(wanted), found) = (facts.image_token_id, image_id)
             && found != Some(wanted)
         {
@@ -55,7 +52,7 @@ impl Processor {
                 processor.tokenizer.path(),
                 format!(
                     "{:?} has {}, but config.json says image_token_id {wanted}",
-                    processor.prompt.image,
+                    processor.images.token(),
                     found.map_or("no id".into(), |id| format!("id {id}"))
                 ),
                 "take tokenizer and config from one checkpoint",
@@ -114,10 +111,9 @@ impl Processor {
             .iter()
             .map(|image| store.load(image).map_err(|e| about(sample, e)))
             .collect::<Result<_, _>>()?;
-        let grids: Vec<Grid> =
-            images.iter().map(|image| self.images.grid(image.width(), image.height())).collect();
-        let (Tokens { ids, .. }, answer, image_tokens) = self.tokens(sample, &grids)?;
-        Ok(Encoded { id: sample.id.clone(), ids, answer, tiles: self.images.process(&images), image_tokens })
+        let pixels = self.images.process(&images).map_err(|why| shape_problem(sample, why))?;
+        let text = self.text(sample, &pixels.images)?;
+        Ok(Encoded { id: sample.id.clone(), text, pixels })
     }
 
     /// The lengths of a sample, from the headers of its images.
@@ -141,49 +137,63 @@ impl Processor {
     /// # Errors
     /// [`Error::Data`] if it is too long, or the template refuses it.
     pub fn count_for_sizes(&self, sample: &Sample, sizes: &[(usize, usize)]) -> Result<TokenCount, Error> {
-        let grids: Vec<Grid> = sizes.iter().map(|&(width, height)| self.images.grid(width, height)).collect();
-        let (tokens, answer, image) = self.tokens(sample, &grids)?;
-        let answer = answer.iter().filter(|&&answer| answer).count();
-        Ok(TokenCount { total: tokens.ids.len(), image, answer })
+        let layouts = self.images.layouts(sizes).map_err(|why| shape_problem(sample, why))?;
+        let text = self.text(sample, &layouts)?;
+        Ok(TokenCount { total: text.ids.len(), image: text.image_tokens, answer: text.answer_tokens() })
     }
 
-    /// Tokens, answer labels, and number of image tokens.
-    fn tokens(&self, sample: &Sample, grids: &[Grid]) -> Result<(Tokens, Vec<bool>, usize), Error> {
+    /// Tokens and answers of a conversation whose images have these layouts, not checked at all.
+    ///
+    /// # Errors
+    /// [`Error::Template`] and [`Error::Tokenizer`].
+    pub fn tokens(&self, turns: &[Turn], layouts: &[ImageLayout]) -> Result<EncodedText, Error> {
+        self.expand(&self.template.render_answers(turns)?, layouts)
+    }
+
+    fn expand(&self, rendered: &Rendered, layouts: &[ImageLayout]) -> Result<EncodedText, Error> {
+        let texts: Vec<String> = layouts.iter().map(|layout| self.images.prompt(layout)).collect();
+        let (text, answers) = places::fill(&rendered.text, self.images.token(), &texts, &rendered.answers);
+        let tokens = self.tokenizer.encode(&text)?;
+        let answers = tokens.inside(&answers);
+        let image_tokens = tokens.ids.iter().filter(|&&id| Some(id) == self.image_id).count();
+        let positions = self.images.positions(&tokens.ids, self.image_id.unwrap_or(u32::MAX), layouts);
+        Ok(EncodedText { ids: tokens.ids, answers, positions, image_tokens })
+    }
+
+    /// The same of a sample, checked.
+    fn text(&self, sample: &Sample, layouts: &[ImageLayout]) -> Result<EncodedText, Error> {
         let problem = |kind, expected: String, actual: String, remedy: &str| -> Error {
             Problem::new(&sample.origin, &sample.id, kind, expected, actual, remedy).into()
         };
         let rendered = self.template.render_answers(&sample.turns).map_err(|e| about(sample, e))?;
-        let places = self.prompt.places(&rendered.text);
-        if places != grids.len() {
+        let places = places::count(&rendered.text, self.images.token());
+        if places != layouts.len() {
             return Err(problem(
                 ProblemKind::Placeholders,
-                format!("{} {} in the rendered conversation", grids.len(), self.prompt.image),
+                format!("{} {} in the rendered conversation", layouts.len(), self.images.token()),
                 places.to_string(),
                 "the chat template drops images, or the text itself contains the image token",
             ));
         }
-        let (text, answers) = self.prompt.expand(&rendered.text, grids, &rendered.answers);
-        let tokens = self.tokenizer.encode(&text).map_err(|e| about(sample, e))?;
-        let expected: usize = grids.iter().map(|grid| grid.tiles() * self.prompt.seq_len).sum();
-        let found = tokens.ids.iter().filter(|&&id| Some(id) == self.image_id).count();
-        if found != expected {
+        let text = self.expand(&rendered, layouts).map_err(|e| about(sample, e))?;
+        let expected: usize = layouts.iter().map(|layout| layout.tokens.len()).sum();
+        if text.image_tokens != expected {
             return Err(problem(
                 ProblemKind::Placeholders,
                 format!("{expected} image tokens after tokenising"),
-                found.to_string(),
+                text.image_tokens.to_string(),
                 "the tokenizer must keep the image token in one piece",
             ));
         }
-        if let Some(max_len) = self.max_len.filter(|&max_len| tokens.ids.len() > max_len) {
+        if let Some(max_len) = self.max_len.filter(|&max_len| text.ids.len() > max_len) {
             return Err(problem(
                 ProblemKind::TooLong,
                 format!("at most {max_len} tokens"),
-                format!("{} ({found} of them for {} images)", tokens.ids.len(), grids.len()),
+                format!("{} ({expected} of them for {} images)", text.ids.len(), layouts.len()),
                 "shorten the text, use smaller images or fewer tiles; nothing is cut off silently",
             ));
         }
-        let answer = tokens.inside(&answers);
-        if !answer.contains(&true) {
+        if !text.answers.contains(&true) {
             return Err(problem(
                 ProblemKind::EmptyAnswer,
                 "at least one answer token".into(),
@@ -191,8 +201,14 @@ impl Processor {
                 "check that the chat template shows the answer",
             ));
         }
-        Ok((tokens, answer, found))
+        Ok(text)
     }
+}
+
+/// An image whose size the family does not take.
+fn shape_problem(sample: &Sample, why: String) -> Error {
+    let (kind, expected) = (ProblemKind::ImageShape, "images that the model takes");
+    Problem::new(&sample.origin, &sample.id, kind, expected, why, "crop or pad the image").into()
 }
 
 /// An error about the sample, named after it.

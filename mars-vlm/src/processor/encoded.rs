@@ -1,26 +1,35 @@
 //! What the processor makes of a sample.
 
-use super::tiles::Tiles;
+use super::pixels::Pixels;
 
 /// A sample as the model takes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoded {
     /// The sample's id.
     pub id: String,
+    /// Its tokens.
+    pub text: EncodedText,
+    /// The images.
+    pub pixels: Pixels,
+}
+
+/// The tokens of a conversation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EncodedText {
     /// Token ids of the whole conversation, `[tokens]`.
     pub ids: Vec<u32>,
-    /// For each token, whether the model must generate it, `[tokens]`.
-    pub answer: Vec<bool>,
-    /// The images.
-    pub tiles: Tiles,
+    /// For each token, whether the model must generate it, `[tokens]`; never the first.
+    pub answers: Vec<bool>,
+    /// Time, row and column of each token, where the family's positions have three axes.
+    pub positions: Option<Vec<[u32; 3]>>,
     /// Number of tokens in `ids` that image features replace.
     pub image_tokens: usize,
 }
 
-impl Encoded {
+impl EncodedText {
     /// Number of tokens that the model must generate.
     pub fn answer_tokens(&self) -> usize {
-        self.answer.iter().filter(|&&answer| answer).count()
+        self.answers.iter().filter(|&&answer| answer).count()
     }
 }
 

@@ -1,22 +1,22 @@
-//! From a sample to token ids, answer labels and image tiles, as the model's reference processor does it.
+//! From a sample to token ids, answer labels and image pieces, as the model's reference processor does it.
 
-mod config;
 mod encode;
 mod encoded;
+mod facts;
+mod family;
 pub(crate) mod files;
-mod image;
-mod model;
-mod prompt;
+pub mod idefics3;
+mod pixels;
+mod places;
 mod resize;
-mod tiles;
+mod settings;
 mod tokenizer;
 
-pub use config::{ImageConfig, Resampling, TargetSize};
 pub use encode::Processor;
 pub(crate) use encode::about;
-pub use encoded::{Encoded, TokenCount};
-pub use image::ImageProcessor;
-pub use model::ModelFacts;
-pub use prompt::ImagePrompt;
-pub use tiles::{Grid, Tiles};
+pub use encoded::{Encoded, EncodedText, TokenCount};
+pub use facts::ModelFacts;
+pub use family::ImageProcessor;
+pub use pixels::{Feature, Grid, ImageLayout, ImageShape, Pixels};
+pub use settings::{Intensity, Resampling};
 pub use tokenizer::{TextTokenizer, Tokens};

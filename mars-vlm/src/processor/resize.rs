@@ -5,7 +5,7 @@
 //! General-purpose crates differ from it by some units of 255, and a processor that resizes three
 //! times in a row would show a model pixels that it was not trained on.
 
-use super::config::Resampling;
+use super::settings::{Intensity, Resampling};
 use crate::data::RgbImage;
 use std::f64::consts::PI;
 
@@ -29,6 +29,23 @@ pub(crate) fn resize(image: &RgbImage, width: usize, height: usize, filter: Resa
         pixels = resize_columns(pixels, width, from_height, height, filter);
     }
     RgbImage::new(width, height, pixels).unwrap_or_else(|| image.clone())
+}
+
+/// Appends the square of `image` whose corner is at (`left`, `top`) as `[3, side, side]`.
+pub(crate) fn append_tile(
+    image: &RgbImage,
+    (left, top): (usize, usize),
+    side: usize,
+    intensity: &Intensity,
+    values: &mut Vec<f32>,
+) {
+    for c in 0..3 {
+        let table = intensity.table(c);
+        for y in top..top + side {
+            let row = &image.pixels()[(y * image.width() + left) * 3..][..side * 3];
+            values.extend(row.chunks_exact(3).map(|pixel| table[usize::from(pixel[c])]));
+        }
+    }
 }
 
 /// Rows of `from` pixels to rows of `to` pixels.

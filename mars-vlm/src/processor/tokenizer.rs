@@ -36,12 +36,12 @@ impl Tokens {
 impl TextTokenizer {
     /// Reads `tokenizer.json` in `dir`.
     ///
-    /// The tokens in `special` that the vocabulary holds are kept in one piece, as Hugging Face's
+    /// The tokens in `special` that the vocabulary holds, and the token `image`, are kept in one piece, as Hugging Face's
     /// processors make sure of; none is added to the vocabulary.
     ///
     /// # Errors
     /// [`Error::Tokenizer`] if the file is missing or malformed.
-    pub fn from_dir(dir: &Path, special: &SpecialTokens) -> Result<Self, Error> {
+    pub fn from_dir(dir: &Path, special: &SpecialTokens, image: &str) -> Result<Self, Error> {
         let path = dir.join("tokenizer.json");
         let refused = |e: tokenizers::Error| Error::Tokenizer { path: path.clone(), why: e.to_string() };
         if !path.is_file() {
@@ -50,7 +50,7 @@ impl TextTokenizer {
         let mut inner = Tokenizer::from_file(&path).map_err(refused)?;
         inner.with_truncation(None).map_err(refused)?;
         inner.with_padding(None);
-        let usual = ["<image>", "<fake_token_around_image>", "<end_of_utterance>"].map(String::from);
+        let usual = [image, "<fake_token_around_image>", "<end_of_utterance>"].map(String::from);
         let known: Vec<AddedToken> = special
             .named
             .values()

@@ -8,7 +8,7 @@ use image::GrayImage;
 use mars_vlm::{
     data::{Part, RgbImage, Role, Turn},
     model::{Sequence, VlmBatch},
-    processor::{Grid, Processor, Tiles},
+    processor::Processor,
 };
 
 use crate::digits::stream::PretrainSample;
@@ -36,8 +36,7 @@ impl Encoder {
     /// When a sample cannot be encoded.
     pub fn batch(&self, samples: &[PretrainSample], device: &Device) -> Result<VlmBatch> {
         let sequences = samples.iter().map(|s| self.sequence(s).map(Arc::new)).collect::<Result<Vec<_>>>()?;
-        let per_tile = self.processor.prompt.seq_len;
-        VlmBatch::new(&[sequences], self.image_token, per_tile, device).map_err(anyhow::Error::msg)
+        VlmBatch::new(&[sequences], self.image_token, device).map_err(anyhow::Error::msg)
     }
 
     /// Pictures as `[pictures, 3, height, width]`.
@@ -50,9 +49,9 @@ impl Encoder {
         device: &Device,
     ) -> Result<Tensor<4>> {
         let pictures = pictures.into_iter().map(colour).collect::<Result<Vec<_>>>()?;
-        let tiles = self.processor.images.process(&pictures);
-        let shape = tiles.shape();
-        Ok(Tensor::from_data(TensorData::new(tiles.values, shape), device))
+        let pixels = self.processor.images.process(&pictures).map_err(anyhow::Error::msg)?;
+        let shape = pixels.shape();
+        Ok(Tensor::from_data(TensorData::new(pixels.values, shape), device))
     }
 
     fn sequence(&self, sample: &PretrainSample) -> Result<Sequence> {
@@ -60,15 +59,10 @@ impl Encoder {
         let parts = sample.image.iter().map(|_| Part::Image).chain([question]).collect();
         let turns =
             [Turn { role: Role::User, parts }, Turn::text(Role::Assistant, sample.question.answer.as_str())];
-        let Processor { images, tokenizer, template, prompt, .. } = &self.processor;
-        let rendered = template.render_answers(&turns)?;
         let pictures = sample.image.iter().map(colour).collect::<Result<Vec<_>>>()?;
-        let grids: Vec<Grid> = pictures.iter().map(|p| images.grid(p.width(), p.height())).collect();
-        let (text, answers) = prompt.expand(&rendered.text, &grids, &rendered.answers);
-        let tokens = tokenizer.encode(&text)?;
-        let answers = tokens.inside(&answers);
-        let tiles: Option<Arc<Tiles>> = (!pictures.is_empty()).then(|| Arc::new(images.process(&pictures)));
-        Ok(Sequence { ids: tokens.ids, answers, tiles })
+        let pixels = self.processor.images.process(&pictures).map_err(anyhow::Error::msg)?;
+        let text = self.processor.tokens(&turns, &pixels.images)?;
+        Ok(Sequence { text, pixels: (!pixels.is_empty()).then(|| Arc::new(pixels)) })
     }
 }
 
@@ -95,8 +89,8 @@ mod tests {
         for sample in PretrainStream::new(&digits, 5).batch(200, Phase::Everything) {
             let sequence = encoder.sequence(&sample).unwrap();
             let unknown = encoder.processor.tokenizer.id("<unk>").unwrap();
-            assert!(!sequence.ids.contains(&unknown), "{}", sample.question.text);
-            let own = sequence.ids.iter().zip(&sequence.answers).filter(|(_, answer)| **answer);
+            assert!(!sequence.text.ids.contains(&unknown), "{}", sample.question.text);
+            let own = sequence.text.ids.iter().zip(&sequence.text.answers).filter(|(_, answer)| **answer);
             let own: Vec<u32> = own.map(|(id, _)| *id).collect();
             let id = |token: &str| encoder.processor.tokenizer.id(token).unwrap();
             let words: Vec<u32> = match sample.question.answer.parse::<u32>() {
@@ -104,7 +98,7 @@ mod tests {
                 Err(_) => sample.question.answer.split(' ').map(id).collect(),
             };
             assert_eq!(own, [words, vec![id("<end_of_utterance>")]].concat());
-            let images = sequence.ids.iter().filter(|id| **id == encoder.image_token).count();
+            let images = sequence.text.ids.iter().filter(|id| **id == encoder.image_token).count();
             assert_eq!(images, if sample.image.is_some() { 4 } else { 0 });
         }
     }

@@ -3,81 +3,45 @@
 //! Resize to the longest edge; then either cut into tiles, after a resize to whole tiles, with the
 //! whole image as last tile, or squeeze into one tile; rescale; normalise.
 
-use super::{
-    config::{ImageConfig, TargetSize},
-    resize::resize,
-    tiles::{Grid, Tiles},
+use super::config::{ImageConfig, TargetSize};
+use crate::data::RgbImage;
+use crate::processor::{
+    pixels::Grid,
+    resize::{append_tile, resize},
 };
-use crate::{Error, data::RgbImage};
-use std::path::Path;
 
 /// No side of a resized image exceeds this (a constant of the reference, not a setting).
 const MAX_SIDE: usize = 4096;
 
-/// Cuts and normalises images.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ImageProcessor {
-    config: ImageConfig,
-}
-
-impl ImageProcessor {
-    /// A processor with these settings.
-    pub fn new(config: ImageConfig) -> Self {
-        Self { config }
-    }
-
-    /// The processor of a model directory.
-    ///
-    /// # Errors
-    /// As for [`ImageConfig::from_dir`].
-    pub fn from_dir(dir: &Path) -> Result<Self, Error> {
-        ImageConfig::from_dir(dir).map(Self::new)
-    }
-
-    /// The settings.
-    pub fn config(&self) -> &ImageConfig {
-        &self.config
-    }
-
+impl ImageConfig {
     /// How an image of this size (pixels) is cut.
-    pub fn grid(&self, width: usize, height: usize) -> Grid {
-        if !self.config.splitting {
+    pub(super) fn grid(&self, width: usize, height: usize) -> Grid {
+        if !self.splitting {
             return Grid::default();
         }
         let (width, height) = self.whole_tiles(self.first_size((width, height)));
-        let tile = self.config.tile;
+        let tile = self.tile;
         if width <= tile && height <= tile {
             return Grid::default();
         }
         Grid { rows: height / tile, cols: width / tile }
     }
 
-    /// Appends the tiles of `image` to `tiles`.
-    pub fn append(&self, image: &RgbImage, tiles: &mut Tiles) {
-        let ImageConfig { tile, resampling, .. } = self.config;
+    /// Appends the tiles of `image` to `values`, row by row, the whole image last.
+    pub(super) fn append(&self, image: &RgbImage, values: &mut Vec<f32>) {
+        let Self { tile, resampling, .. } = *self;
         let resized = |image: &RgbImage, (width, height)| resize(image, width, height, resampling);
         let size = (image.width(), image.height());
         let first = self.first_size(size);
         let image = resized(image, first);
         let grid = self.grid(size.0, size.1);
-        tiles.side = tile;
-        tiles.grids.push(grid);
-        let whole = if self.config.splitting { resized(&image, self.whole_tiles(first)) } else { image };
+        let whole = if self.splitting { resized(&image, self.whole_tiles(first)) } else { image };
         for row in 0..grid.rows {
             for col in 0..grid.cols {
-                self.normalize(&whole, col * tile, row * tile, &mut tiles.values);
+                append_tile(&whole, (col * tile, row * tile), tile, &self.intensity, values);
             }
         }
-        self.normalize(&resized(&whole, (tile, tile)), 0, 0, &mut tiles.values);
-    }
-
-    /// The tiles of `images`, in order.
-    pub fn process<'a>(&self, images: impl IntoIterator<Item = &'a RgbImage>) -> Tiles {
-        let mut tiles = Tiles { side: self.config.tile, ..Tiles::default() };
-        for image in images {
-            self.append(image, &mut tiles);
-        }
-        tiles
+        append_tile(&resized(&whole, (tile, tile)), (0, 0), tile, &self.intensity, values);
     }
 
     /// Width and height after the first resize.
@@ -85,7 +49,7 @@ impl ImageProcessor {
     /// Divisions go through the aspect ratio in f64 and are cut off, odd short sides are rounded
     /// up: the reference does so, and a pixel more can mean a row of tiles more.
     fn first_size(&self, (width, height): (usize, usize)) -> (usize, usize) {
-        let edge = match self.config.resize {
+        let edge = match self.resize {
             None => return (width, height),
             Some(TargetSize::Exact(height, width)) => return (width, height),
             Some(TargetSize::LongestEdge(edge)) => edge,
@@ -111,7 +75,7 @@ impl ImageProcessor {
 
     /// Width and height rounded up to whole tiles, the longer side first.
     fn whole_tiles(&self, (width, height): (usize, usize)) -> (usize, usize) {
-        let up = |n: usize| n.div_ceil(self.config.tile) * self.config.tile;
+        let up = |n: usize| n.div_ceil(self.tile) * self.tile;
         let ratio = width as f64 / height as f64;
         if width >= height {
             let width = up(width);
@@ -119,24 +83,6 @@ impl ImageProcessor {
         } else {
             let height = up(height);
             (up((height as f64 * ratio) as usize), height)
-        }
-    }
-
-    /// Appends the tile of `image` at (`left`, `top`) as `[3, side, side]`.
-    fn normalize(&self, image: &RgbImage, left: usize, top: usize, values: &mut Vec<f32>) {
-        let tile = self.config.tile;
-        for c in 0..3 {
-            // One value per intensity; f64 before the cut to f32, as the reference rescales.
-            let table: Vec<f32> = (0..=255u8)
-                .map(|v| {
-                    let value = (f64::from(v) * self.config.rescale) as f32;
-                    self.config.normalize.map_or(value, |(mean, std)| (value - mean[c]) / std[c])
-                })
-                .collect();
-            for y in top..top + tile {
-                let row = &image.pixels()[(y * image.width() + left) * 3..][..tile * 3];
-                values.extend(row.chunks_exact(3).map(|pixel| table[usize::from(pixel[c])]));
-            }
         }
     }
 }

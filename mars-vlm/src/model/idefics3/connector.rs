@@ -1,8 +1,8 @@
 //! From vision features to image tokens: pixel shuffle and one bias-free projection.
 
-use super::idefics3::PROJECTOR;
 use crate::Error;
 use crate::checkpoint::Loader;
+use crate::model::core::vlm::PROJECTOR;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use mars_lora::{AdapterStack, LoraLinear};

@@ -3,9 +3,8 @@
 //! Each tile is announced by the around-token and its place, then takes `image_seq_len` image
 //! tokens; lines end the rows; the whole image comes last (transformers 4.57.3, `Idefics3Processor`).
 
-use super::tiles::Grid;
 use crate::chat::SpecialTokens;
-use std::ops::Range;
+use crate::processor::pixels::Grid;
 
 /// The tokens around and for images.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,34 +46,5 @@ impl ImagePrompt {
             text.push('\n');
         }
         text + &format!("{around}{global}{run}{around}")
-    }
-
-    /// Number of image places in a rendered text.
-    pub fn places(&self, text: &str) -> usize {
-        text.matches(&self.image).count()
-    }
-
-    /// Puts the text of each image at its place, and moves the `ranges` of `text` along.
-    ///
-    /// Places without a grid, and grids without a place, are left out: count them before.
-    pub fn expand(&self, text: &str, grids: &[Grid], ranges: &[Range<usize>]) -> (String, Vec<Range<usize>>) {
-        let places: Vec<(usize, String)> = text
-            .match_indices(&self.image)
-            .zip(grids)
-            .map(|((at, _), grid)| (at, self.image(*grid)))
-            .collect();
-        let mut out = String::new();
-        let mut copied = 0;
-        for (at, image) in &places {
-            out += &text[copied..*at];
-            out += image;
-            copied = at + self.image.len();
-        }
-        out += &text[copied..];
-        let moved = |position: usize| {
-            let before = places.iter().filter(|(at, _)| *at < position);
-            before.fold(position, |moved, (_, image)| moved + image.len() - self.image.len())
-        };
-        (out, ranges.iter().map(|range| moved(range.start)..moved(range.end)).collect())
     }
 }

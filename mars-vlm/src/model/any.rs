@@ -1,0 +1,94 @@
+//! A model of whichever family `config.json` names.
+
+use super::batch::VlmBatch;
+use super::core::flops::{ModelSizes, VisionLoad};
+use super::core::section::ConfigFile;
+use super::core::vlm::{Network, Vlm};
+use super::idefics3::Idefics3Net;
+use crate::Error;
+use crate::processor::ImageShape;
+use burn::tensor::{Device, Tensor};
+use mars_lora::{AdapterStack, Component, Model, PassFlops, Site, TokenLosses};
+use std::fmt;
+use std::path::Path;
+
+/// What every family offers beside [`Model`].
+trait VisionLanguage: Model<Batch = VlmBatch> + fmt::Debug + Send {
+    fn sizes(&self) -> ModelSizes;
+    fn vision_load(&self, images: &[ImageShape]) -> VisionLoad;
+    fn logits(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<3>;
+}
+
+impl<N: Network> VisionLanguage for Vlm<N> {
+    fn sizes(&self) -> ModelSizes {
+        Vlm::sizes(self)
+    }
+
+    fn vision_load(&self, images: &[ImageShape]) -> VisionLoad {
+        Vlm::vision_load(self, images)
+    }
+
+    fn logits(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<3> {
+        Vlm::logits(self, batch, adapters)
+    }
+}
+
+/// A loaded model of any family.
+#[derive(Debug)]
+pub struct AnyModel(Box<dyn VisionLanguage>);
+
+impl AnyModel {
+    /// Loads the checkpoint in `dir` (a Hugging Face directory) as f32 onto `device`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a family that is not supported, and those of [`Vlm::from_dir`].
+    pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, Error> {
+        let file = ConfigFile::read(dir)?;
+        Ok(Self(match file.model_type() {
+            "idefics3" | "smolvlm" => Box::new(Vlm::<Idefics3Net>::from_dir(dir, device)?),
+            other => {
+                let what = format!("model_type is `{other}`");
+                return Err(Error::config(&file.path, what, crate::SUPPORTED));
+            }
+        }))
+    }
+
+    /// Sizes for estimates.
+    pub fn sizes(&self) -> ModelSizes {
+        self.0.sizes()
+    }
+
+    /// What the vision encoder does for `images`.
+    pub fn vision_load(&self, images: &[ImageShape]) -> VisionLoad {
+        self.0.vision_load(images)
+    }
+
+    /// Logits of every position, `[K * B, S, vocabulary]`; for checks, since training needs only the answers'.
+    pub fn logits(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<3> {
+        self.0.logits(batch, adapters)
+    }
+}
+
+impl Model for AnyModel {
+    type Batch = VlmBatch;
+
+    fn components(&self) -> &[Component] {
+        self.0.components()
+    }
+
+    fn sites(&self) -> &[Site] {
+        self.0.sites()
+    }
+
+    fn device(&self) -> Device {
+        self.0.device()
+    }
+
+    fn forward(&self, batch: &VlmBatch, adapters: &AdapterStack, score: bool) -> TokenLosses {
+        self.0.forward(batch, adapters, score)
+    }
+
+    fn flops(&self, batch: &VlmBatch, ranks: &[Vec<usize>]) -> Vec<PassFlops> {
+        self.0.flops(batch, ranks)
+    }
+}

@@ -1,0 +1,247 @@
+//! The images of a batch: distinct pieces, and where their features go.
+//!
+//! Adapters on the vision encoder need every adapter's images for themselves, K times the same number of pieces;
+//! without one the features of each image are computed once. So everything is placed in both ways.
+
+use super::{Sequence, indices};
+use crate::processor::{Feature, ImageShape, Pixels};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Pieces in the order in which an encoder takes them.
+#[derive(Clone, Debug)]
+pub struct Pieces<'a> {
+    /// `[K * P, values]`.
+    pub values: Tensor<2>,
+    /// Shape of a piece.
+    pub shape: &'a [usize],
+    /// For each of the K adapters its images; the pieces behind the last of them, up to P, are padding.
+    pub images: &'a [Vec<ImageShape>],
+}
+
+impl Pieces<'_> {
+    /// The pieces as square tiles `[K * P, channels, side, side]`.
+    pub fn tiles(&self) -> Tensor<4> {
+        let [channels, height, width] = [0, 1, 2].map(|n| self.shape.get(n).copied().unwrap_or(1));
+        let count = self.values.dims()[0];
+        self.values.clone().reshape([count, channels, height, width])
+    }
+}
+
+/// All images of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct BatchImages {
+    /// Distinct pieces `[U, values]`.
+    values: Tensor<2>,
+    shape: Vec<usize>,
+    /// Adapter by adapter.
+    pub(crate) stacked: Placement,
+    /// Each image once.
+    pub(crate) distinct: Placement,
+}
+
+/// One way of placing the images.
+#[derive(Clone, Debug)]
+pub(crate) struct Placement {
+    /// Distinct piece at each place; `None` for all of them in order.
+    order: Option<Tensor<1, Int>>,
+    images: Vec<Vec<ImageShape>>,
+    /// Rows and weights `[4 * M]` of M weighted sums of four features, the four one after another.
+    blends: Option<(Tensor<1, Int>, Tensor<2>)>,
+    /// For every position, its row in the embeddings of text, then features, newline, blends, `[K * B * S]`.
+    rows: Tensor<1, Int>,
+    newline: bool,
+}
+
+impl BatchImages {
+    /// The images of `sequences`, or nothing if there are none.
+    pub(crate) fn new(
+        sequences: &[Vec<Arc<Sequence>>],
+        image: u32,
+        positions: usize,
+        device: &Device,
+    ) -> Result<Option<Self>, String> {
+        let stacked: Vec<Vec<&Arc<Pixels>>> =
+            sequences.iter().map(|own| own.iter().filter_map(|s| s.pixels.as_ref()).collect()).collect();
+        let mut first: HashMap<*const Pixels, (usize, usize)> = HashMap::new();
+        let (mut distinct, mut count) = (Vec::new(), 0);
+        for pixels in stacked.iter().flatten() {
+            first.entry(Arc::as_ptr(pixels)).or_insert_with(|| {
+                distinct.push(*pixels);
+                count += pixels.len();
+                (distinct.len() - 1, count - pixels.len())
+            });
+        }
+        let shape = distinct.first().map(|pixels| pixels.piece.clone()).unwrap_or_default();
+        if let Some(other) = distinct.iter().find(|pixels| pixels.piece != shape) {
+            return Err(format!("images in pieces of {shape:?} and {:?} in one batch", other.piece));
+        }
+        let cells = sequences.len() * sequences.first().map_or(0, Vec::len) * positions;
+        let (at_stacked, by_adapter) = Places::new(&stacked, cells)?;
+        let (at_distinct, once) = Places::new(std::slice::from_ref(&distinct), cells)?;
+
+        let (mut merge_stacked, mut merge_distinct) = (Vec::with_capacity(cells), Vec::with_capacity(cells));
+        for (own, placed) in sequences.iter().zip(&by_adapter) {
+            let mut placed = placed.iter();
+            for sequence in own {
+                let start = merge_stacked.len();
+                let mut rows: (&[i32], &[i32]) = (&[], &[]);
+                if let Some(pixels) = &sequence.pixels {
+                    let (index, _) = first[&Arc::as_ptr(pixels)];
+                    rows = (placed.next().map_or(&[], Vec::as_slice), &once[0][index]);
+                }
+                let wanted = sequence.text.ids.iter().filter(|id| **id == image).count();
+                if wanted != rows.0.len() {
+                    return Err(format!("a sample has {wanted} image tokens for images of {}", rows.0.len()));
+                }
+                let mut next = 0;
+                for i in 0..positions {
+                    if sequence.text.ids.get(i) == Some(&image) {
+                        merge_stacked.push(rows.0[next]);
+                        merge_distinct.push(rows.1[next]);
+                        next += 1;
+                    } else {
+                        merge_stacked.push((start + i) as i32);
+                        merge_distinct.push((start + i) as i32);
+                    }
+                }
+            }
+        }
+        if distinct.is_empty() {
+            return Ok(None);
+        }
+        let order = at_stacked.order(&stacked, |pixels| first[&Arc::as_ptr(pixels)].1);
+        let length: usize = shape.iter().product();
+        let values: Vec<f32> = distinct.iter().flat_map(|pixels| pixels.values.iter().copied()).collect();
+        if values.len() != count * length {
+            return Err(format!("{} values for {count} pieces of {shape:?}", values.len()));
+        }
+        Ok(Some(Self {
+            values: Tensor::from_data(TensorData::new(values, [count, length]), device),
+            shape,
+            stacked: at_stacked.placement(Some(order), merge_stacked, device),
+            distinct: at_distinct.placement(None, merge_distinct, device),
+        }))
+    }
+
+    /// The pieces as `placement` has them.
+    pub(crate) fn pieces<'a>(&'a self, placement: &'a Placement) -> Pieces<'a> {
+        let values = match &placement.order {
+            Some(order) => self.values.clone().select(0, order.clone()),
+            None => self.values.clone(),
+        };
+        Pieces { values, shape: &self.shape, images: &placement.images }
+    }
+}
+
+impl Placement {
+    /// Embeddings of all positions `[K * B * S, width]`, from those of text `[K * B * S, width]` and the features.
+    pub(crate) fn merge(
+        &self,
+        text: Tensor<2>,
+        features: Tensor<2>,
+        newline: Option<Tensor<2>>,
+    ) -> Tensor<2> {
+        let width = text.dims()[1];
+        let mut parts = vec![text, features];
+        if let Some((rows, weights)) = &self.blends {
+            let blends = rows.dims()[0] / 4;
+            let summands = parts[1].clone().select(0, rows.clone()) * weights.clone();
+            let sums = summands.reshape([4, blends, width]).sum_dim(0).squeeze_dim(0);
+            parts.push(sums);
+        }
+        if let Some(newline) = newline.filter(|_| self.newline) {
+            parts.insert(2, newline);
+        }
+        Tensor::cat(parts, 0).select(0, self.rows.clone())
+    }
+}
+
+/// Host side of a [`Placement`].
+struct Places {
+    images: Vec<Vec<ImageShape>>,
+    /// Pieces of each adapter with padding.
+    pieces: usize,
+    blends: Vec<[(u32, f32); 4]>,
+    newline: bool,
+}
+
+/// Rows of the image tokens of each sample with images, adapter by adapter.
+type Rows = Vec<Vec<Vec<i32>>>;
+
+impl Places {
+    /// Places `groups[k]`, each padded to equally many pieces, behind `cells` embeddings of text.
+    fn new(groups: &[Vec<&Arc<Pixels>>], cells: usize) -> Result<(Self, Rows), String> {
+        let all = || groups.iter().flatten().flat_map(|pixels| &pixels.images);
+        let pieces_of = |own: &Vec<&Arc<Pixels>>| own.iter().map(|pixels| pixels.len()).sum::<usize>();
+        let pieces = groups.iter().map(pieces_of).max().unwrap_or(0);
+        let one = all().next().map_or(ImageShape { pieces: 1, ..ImageShape::default() }, |image| image.shape);
+        let uneven = |shape: &ImageShape| shape.features * one.pieces != shape.pieces * one.features;
+        if let Some(image) = all().find(|image| uneven(&image.shape)) {
+            let ImageShape { features, pieces, .. } = image.shape;
+            let (usual, of) = (one.features, one.pieces);
+            return Err(format!(
+                "{features} features of {pieces} pieces beside {usual} of {of} in one batch"
+            ));
+        }
+        let features = pieces * one.features / one.pieces;
+        let newline = all().flat_map(|image| &image.tokens).any(|token| *token == Feature::Newline);
+        let table = cells + groups.len() * features;
+        let mut blends = Vec::new();
+        let mut rows = Vec::with_capacity(groups.len());
+        for (k, own) in groups.iter().enumerate() {
+            let mut from = k * features;
+            let mut placed = Vec::with_capacity(own.len());
+            for pixels in own {
+                let mut tokens = Vec::new();
+                for image in &pixels.images {
+                    tokens.extend(image.tokens.iter().map(|token| match token {
+                        Feature::Row(row) => (cells + from) as i32 + *row as i32,
+                        Feature::Newline => table as i32,
+                        Feature::Blend(four) => {
+                            blends.push(four.map(|(row, weight)| (row + from as u32, weight)));
+                            (table + usize::from(newline) + blends.len() - 1) as i32
+                        }
+                    }));
+                    from += image.shape.features;
+                }
+                placed.push(tokens);
+            }
+            rows.push(placed);
+        }
+        let shapes =
+            |own: &Vec<&Arc<Pixels>>| own.iter().flat_map(|p| p.images.iter().map(|i| i.shape)).collect();
+        let images = groups.iter().map(shapes).collect();
+        Ok((Self { images, pieces, blends, newline }, rows))
+    }
+
+    /// The distinct piece at each place; places beyond an adapter's own repeat one.
+    fn order(&self, groups: &[Vec<&Arc<Pixels>>], first: impl Fn(&Arc<Pixels>) -> usize) -> Vec<i32> {
+        let own = |own: &Vec<&Arc<Pixels>>| -> Vec<i32> {
+            let pieces = own.iter().flat_map(|pixels| first(pixels)..first(pixels) + pixels.len());
+            let mut pieces: Vec<i32> = pieces.map(|piece| piece as i32).collect();
+            pieces.resize(self.pieces, 0);
+            pieces
+        };
+        groups.iter().flat_map(own).collect()
+    }
+
+    fn placement(self, order: Option<Vec<i32>>, rows: Vec<i32>, device: &Device) -> Placement {
+        let count = self.blends.len();
+        let blends = (count > 0).then(|| {
+            let each = |j: usize| self.blends.iter().map(move |four| four[j]);
+            let (rows, weights): (Vec<i32>, Vec<f32>) =
+                (0..4).flat_map(each).map(|(row, weight)| (row as i32, weight)).unzip();
+            let weights = Tensor::from_data(TensorData::new(weights, [4 * count, 1]), device);
+            (indices(rows, device), weights)
+        });
+        Placement {
+            order: order.map(|order| indices(order, device)),
+            images: self.images,
+            blends,
+            rows: indices(rows, device),
+            newline: self.newline,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The pre-norm transformer block of every encoder and decoder here.
+
+use super::activation::Activation;
+use super::attention::{Attention, AttentionShape, Context, ProjectionNames};
+use super::mlp::{Mlp, MlpNames};
+use super::norm::{Norm, NormKind};
+use crate::Error;
+use crate::checkpoint::Loader;
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+/// Names within a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockNames {
+    pub(crate) norms: [&'static str; 2],
+    pub(crate) projections: ProjectionNames,
+    pub(crate) out: &'static str,
+    pub(crate) mlp: MlpNames,
+}
+
+/// Sizes and kinds of a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockShape {
+    pub(crate) attention: AttentionShape,
+    pub(crate) inner: usize,
+    pub(crate) mlp_bias: bool,
+    pub(crate) norm: NormKind,
+    pub(crate) activation: Activation,
+}
+
+/// `x + attention(norm(x))`, then `x + mlp(norm(x))`.
+#[derive(Module, Debug)]
+pub struct Block {
+    norm1: Norm,
+    attention: Attention,
+    norm2: Norm,
+    mlp: Mlp,
+}
+
+impl Block {
+    pub(crate) fn load(
+        loader: &mut Loader<'_>,
+        path: &str,
+        component: &str,
+        names: &BlockNames,
+        shape: &BlockShape,
+    ) -> Result<Self, Error> {
+        let width = shape.attention.width;
+        let [norm1, norm2] = names.norms.map(|name| format!("{path}.{name}"));
+        let projections = (names.projections, names.out);
+        Ok(Self {
+            norm1: Norm::load(loader, &norm1, width, shape.norm)?,
+            attention: Attention::load(loader, path, component, projections, &shape.attention)?,
+            mlp: Mlp::load(
+                loader,
+                path,
+                component,
+                names.mlp,
+                (width, shape.inner, width),
+                (shape.mlp_bias, shape.activation),
+            )?,
+            norm2: Norm::load(loader, &norm2, width, shape.norm)?,
+        })
+    }
+
+    /// `x` is `[B, S, width]`, and so is the result.
+    pub(crate) fn forward(&self, x: Tensor<3>, context: &Context<'_>) -> Tensor<3> {
+        let x = x.clone() + self.attention.forward(self.norm1.forward(x), context);
+        x.clone() + self.mlp.forward(self.norm2.forward(x), context.adapters)
+    }
+}

@@ -1,0 +1,98 @@
+//! Floating-point operations of a pass: 2 for each weight and token, plus attention scores.
+//!
+//! The backward pass of a frozen layer computes only the gradient of its input, as many operations as its
+//! forward pass; factors and attention scores need twice theirs. Below the lowest adapter nothing is computed.
+
+use super::vlm::{PROJECTOR, TEXT, VISION};
+use crate::processor::ImageShape;
+use mars_lora::{PassFlops, Site};
+
+/// Sizes of a stack of equal blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerSizes {
+    /// Number of blocks.
+    pub layers: usize,
+    /// Width of the hidden states.
+    pub width: usize,
+    /// Width of the feed-forward layers.
+    pub inner: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Width of a head.
+    pub head_width: usize,
+}
+
+/// Sizes of a model, for estimates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelSizes {
+    /// Vision encoder.
+    pub vision: LayerSizes,
+    /// Decoder.
+    pub text: LayerSizes,
+    /// Number of tokens.
+    pub vocabulary: usize,
+    /// All frozen parameters.
+    pub parameters: usize,
+}
+
+/// What the vision encoder does for some images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VisionLoad {
+    /// Rows of its blocks.
+    pub patches: usize,
+    /// Weights of the patch embedding.
+    pub kernel: usize,
+    /// Rows of the projector.
+    pub projected: usize,
+    /// Pairs of rows that attend to each other, summed over the blocks.
+    pub pairs: usize,
+}
+
+/// The samples of one adapter in a batch, without padding.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) tokens: usize,
+    /// Sum of the squared lengths.
+    pub(crate) squares: usize,
+    pub(crate) answers: usize,
+    pub(crate) images: Vec<ImageShape>,
+}
+
+/// Operations of one pass over `load`, whose images are `vision`, with the given rank at each site.
+pub(crate) fn pass(
+    sizes: &ModelSizes,
+    sites: &[Site],
+    load: &Load,
+    vision: &VisionLoad,
+    ranks: &[usize],
+) -> PassFlops {
+    let adapted_below = sites.iter().zip(ranks).any(|(site, rank)| *rank > 0 && site.component != TEXT);
+    let adapted = ranks.iter().any(|rank| *rank > 0);
+
+    let mut total = PassFlops::default();
+    let mut add = |component: &str, forward: usize, backward: usize| {
+        total.forward += forward as f64;
+        if if component == TEXT { adapted } else { adapted_below } {
+            total.backward += backward as f64;
+        }
+    };
+    for (site, rank) in sites.iter().zip(ranks) {
+        let rows = match site.component.as_str() {
+            VISION => vision.patches,
+            PROJECTOR => vision.projected,
+            _ => load.tokens,
+        };
+        let frozen = 2 * rows * site.inputs * site.outputs;
+        let factors = 2 * rows * rank * site.parameters_per_rank();
+        add(&site.component, frozen + factors, frozen + 2 * factors);
+    }
+    let (v, t) = (&sizes.vision, &sizes.text);
+    add(VISION, 2 * vision.patches * vision.kernel, 0);
+    let scores = 4 * vision.pairs * v.heads * v.head_width;
+    add(VISION, scores, 2 * scores);
+    let scores = 4 * load.squares * t.heads * t.head_width * t.layers;
+    add(TEXT, scores, 2 * scores);
+    let head = 2 * load.answers * t.width * sizes.vocabulary;
+    add(TEXT, head, head);
+    total
+}

@@ -1,0 +1,88 @@
+//! Feed-forward layers, gated or plain.
+
+use super::activation::Activation;
+use crate::Error;
+use crate::checkpoint::Loader;
+use burn::module::Module;
+use burn::tensor::Tensor;
+use mars_lora::{AdapterStack, LoraLinear};
+
+/// Names of the layers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MlpNames {
+    /// Gate, up, down.
+    Gated([&'static str; 3]),
+    /// Up, down.
+    Plain([&'static str; 2]),
+}
+
+/// `down(act(gate(x)) * up(x))`; SwiGLU with the activation `silu`.
+#[derive(Module, Debug)]
+pub(crate) struct GatedMlp {
+    gate: LoraLinear,
+    up: LoraLinear,
+    down: LoraLinear,
+}
+
+/// `down(act(up(x)))`.
+#[derive(Module, Debug)]
+pub(crate) struct PlainMlp {
+    up: LoraLinear,
+    down: LoraLinear,
+}
+
+/// The layers of either form.
+#[derive(Module, Debug)]
+pub(crate) enum MlpLayers {
+    /// Three layers.
+    Gated(GatedMlp),
+    /// Two layers.
+    Plain(PlainMlp),
+}
+
+/// A feed-forward network.
+#[derive(Module, Debug)]
+pub(crate) struct Mlp {
+    layers: MlpLayers,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Mlp {
+    pub(crate) fn load(
+        loader: &mut Loader<'_>,
+        path: &str,
+        component: &str,
+        names: MlpNames,
+        (width, inner, out): (usize, usize, usize),
+        (bias, activation): (bool, Activation),
+    ) -> Result<Self, Error> {
+        let mut linear = |name: &str, inputs, outputs| {
+            loader.linear(&format!("{path}.{name}"), component, inputs, outputs, bias)
+        };
+        let layers = match names {
+            MlpNames::Gated([gate, up, down]) => MlpLayers::Gated(GatedMlp {
+                gate: linear(gate, width, inner)?,
+                up: linear(up, width, inner)?,
+                down: linear(down, inner, out)?,
+            }),
+            MlpNames::Plain([up, down]) => {
+                MlpLayers::Plain(PlainMlp { up: linear(up, width, inner)?, down: linear(down, inner, out)? })
+            }
+        };
+        Ok(Self { layers, activation })
+    }
+
+    /// `x` is `[B, S, width]`, the result `[B, S, out]`.
+    pub(crate) fn forward(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        match &self.layers {
+            MlpLayers::Gated(GatedMlp { gate, up, down }) => {
+                let gated = self.activation.apply(gate.forward(x.clone(), adapters));
+                down.forward(gated * up.forward(x, adapters), adapters)
+            }
+            MlpLayers::Plain(PlainMlp { up, down }) => {
+                down.forward(self.activation.apply(up.forward(x, adapters)), adapters)
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Rotary positions in the "rotate half" form of Hugging Face checkpoints
+//! (Su et al. 2021, arXiv 2104.09864; burn's own `RotaryEncoding` pairs neighbours instead), along a line, over the
+//! plane of an image, or along the three axes of M-RoPE (Wang et al. 2024, arXiv 2409.12191).
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Cosines and sines `[B or 1, 1, S, W]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Rope {
+    cos: Tensor<4>,
+    sin: Tensor<4>,
+}
+
+impl Rope {
+    /// Angles `position * base^(-2 i / width)` for `positions` positions.
+    pub(crate) fn line(positions: usize, width: usize, base: f64, device: &Device) -> Self {
+        let angle = |p: usize, i: usize| p as f64 * frequency(i, width, base);
+        Self::new([1, positions], width, angle, device)
+    }
+
+    /// Each frequency follows one of the axes time, row, column: the first `sections[0]` of the `width / 2` follow
+    /// time, and so on. `axes` holds B * S positions.
+    pub(crate) fn axes(
+        axes: &[[u32; 3]],
+        rows: usize,
+        sections: [usize; 3],
+        (width, base): (usize, f64),
+        device: &Device,
+    ) -> Self {
+        let [time, row, _] = sections;
+        let axis = |i: usize| usize::from(i >= time) + usize::from(i >= time + row);
+        let angle = |p: usize, i: usize| f64::from(axes[p][axis(i)]) * frequency(i, width, base);
+        Self::new([rows, axes.len() / rows.max(1)], width, angle, device)
+    }
+
+    /// The first half of the frequencies follows the row, the second the column; both are those of half the width.
+    /// `places` holds B * S places.
+    pub(crate) fn plane(
+        places: &[(u32, u32)],
+        rows: usize,
+        (width, base): (usize, f64),
+        device: &Device,
+    ) -> Self {
+        let quarter = width / 4;
+        let angle = |p: usize, i: usize| {
+            let along = if i < quarter { places[p].0 } else { places[p].1 };
+            f64::from(along) * frequency(i % quarter, width / 2, base)
+        };
+        Self::new([rows, places.len() / rows.max(1)], width, angle, device)
+    }
+
+    fn new(
+        [rows, positions]: [usize; 2],
+        width: usize,
+        angle: impl Fn(usize, usize) -> f64,
+        device: &Device,
+    ) -> Self {
+        let half = width / 2;
+        let (mut cos, mut sin) = (Vec::new(), Vec::new());
+        for p in 0..rows * positions {
+            let start = cos.len();
+            for i in 0..half {
+                let (s, c) = angle(p, i).sin_cos();
+                cos.push(c as f32);
+                sin.push(s as f32);
+            }
+            cos.extend_from_within(start..start + half);
+            sin.extend_from_within(start..start + half);
+        }
+        let table = |values: Vec<f32>| -> Tensor<4> {
+            Tensor::from_data(TensorData::new(values, [rows, 1, positions, width]), device)
+        };
+        Self { cos: table(cos), sin: table(sin) }
+    }
+
+    /// Rotates `x` `[B, H, S, W]`.
+    pub(crate) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
+        let half = x.dims()[3] / 2;
+        let first = x.clone().narrow(3, 0, half);
+        let second = x.clone().narrow(3, half, half);
+        x * self.cos.clone() + Tensor::cat(vec![second.neg(), first], 3) * self.sin.clone()
+    }
+}
+
+fn frequency(i: usize, width: usize, base: f64) -> f64 {
+    base.powf(-2.0 * i as f64 / width as f64)
+}

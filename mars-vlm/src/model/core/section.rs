@@ -1,0 +1,65 @@
+//! Reading `config.json`: published files leave out what has `transformers`' default value.
+
+use crate::Error;
+use crate::processor::files;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// The object in a `config.json`.
+#[derive(Clone, Debug)]
+pub(crate) struct ConfigFile {
+    pub(crate) path: PathBuf,
+    map: Map<String, Value>,
+}
+
+impl ConfigFile {
+    /// Reads `config.json` in `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is none, [`Error::Io`], [`Error::Malformed`].
+    pub(crate) fn read(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join("config.json");
+        match files::object(&path)? {
+            Some(map) => Ok(Self { path, map }),
+            None => Err(Error::config(&path, "no such file", "give the directory of a Hugging Face model")),
+        }
+    }
+
+    /// The model's family.
+    pub(crate) fn model_type(&self) -> &str {
+        self.map.get("model_type").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Whether there is an object under `key`.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(Value::is_object)
+    }
+
+    /// The object under `key`, or the whole file, over `defaults`; null counts as absent.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with the field's reason.
+    pub(crate) fn section<T: DeserializeOwned>(
+        &self,
+        key: Option<&str>,
+        defaults: Value,
+    ) -> Result<T, Error> {
+        let given = match key {
+            Some(key) => self.map.get(key).and_then(Value::as_object),
+            None => Some(&self.map),
+        };
+        let mut all = if let Value::Object(map) = defaults { map } else { Map::new() };
+        let given = given.into_iter().flatten().filter(|(_, value)| !value.is_null());
+        all.extend(given.map(|(key, value)| (key.clone(), value.clone())));
+        serde_json::from_value(Value::Object(all)).map_err(|e| {
+            let what = key.map_or_else(|| e.to_string(), |key| format!("{key}: {e}"));
+            Error::malformed(&self.path, what, "give the directory of a Hugging Face model")
+        })
+    }
+
+    /// Turns the verdict of a check into an error about this file.
+    pub(crate) fn verdict(&self, checked: Result<(), String>) -> Result<(), Error> {
+        checked.map_err(|what| Error::config(&self.path, what, crate::SUPPORTED))
+    }
+}

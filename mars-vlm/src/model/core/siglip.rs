@@ -1,0 +1,232 @@
+//! The SigLIP-style vision encoder: square tiles, a learnt embedding for each place.
+
+use super::activation::Activation;
+use super::attention::{AttentionShape, Context, ProjectionNames};
+use super::block::{Block, BlockNames, BlockShape};
+use super::flops::{LayerSizes, VisionLoad};
+use super::mlp::MlpNames;
+use super::norm::NormKind;
+use super::patch::PatchEmbedding;
+use super::vlm::VISION;
+use crate::Error;
+use crate::checkpoint::Loader;
+use crate::model::batch::indices;
+use crate::processor::ImageShape;
+use burn::module::{Module, Param};
+use burn::nn::LayerNorm;
+use burn::tensor::Tensor;
+use mars_lora::AdapterStack;
+use serde::Deserialize;
+
+const NAMES: BlockNames = BlockNames {
+    norms: ["layer_norm1", "layer_norm2"],
+    projections: ProjectionNames::Separate(["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]),
+    out: "self_attn.out_proj",
+    mlp: MlpNames::Plain(["mlp.fc1", "mlp.fc2"]),
+};
+
+/// Sizes of the encoder.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct SiglipConfig {
+    /// Width.
+    pub hidden_size: usize,
+    /// Width of the feed-forward layers.
+    pub intermediate_size: usize,
+    /// Number of blocks.
+    pub num_hidden_layers: usize,
+    /// Number of attention heads.
+    pub num_attention_heads: usize,
+    /// Colour channels.
+    pub num_channels: usize,
+    /// Height and width of a full tile, pixels.
+    pub image_size: usize,
+    /// Height and width of a patch, pixels.
+    pub patch_size: usize,
+    /// Activation; `gelu_pytorch_tanh` or `gelu`.
+    pub hidden_act: String,
+    /// Added to variances.
+    pub layer_norm_eps: f64,
+}
+
+impl SiglipConfig {
+    /// Patches along a side of a full tile.
+    pub fn side(&self) -> usize {
+        self.image_size / self.patch_size.max(1)
+    }
+
+    /// What is wrong with these sizes, if anything.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let sizes = [
+            ("hidden_size", self.hidden_size),
+            ("num_attention_heads", self.num_attention_heads),
+            ("image_size", self.image_size),
+            ("patch_size", self.patch_size),
+            ("num_channels", self.num_channels),
+        ];
+        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Err(format!("vision_config.{name} is 0, expected 1 or more"));
+        }
+        if self.hidden_size % self.num_attention_heads != 0 {
+            let (width, heads) = (self.hidden_size, self.num_attention_heads);
+            let what = "vision_config: hidden_size / num_attention_heads";
+            return Err(format!("{what} is {width} / {heads}, expected a whole number"));
+        }
+        if self.side() == 0 {
+            return Err(format!("vision_config.patch_size {} exceeds image_size", self.patch_size));
+        }
+        Activation::named(&self.hidden_act).map_err(|why| format!("vision_config.hidden_act {why}"))?;
+        Ok(())
+    }
+
+    pub(crate) fn sizes(&self) -> LayerSizes {
+        LayerSizes {
+            layers: self.num_hidden_layers,
+            width: self.hidden_size,
+            inner: self.intermediate_size,
+            heads: self.num_attention_heads,
+            head_width: self.hidden_size / self.num_attention_heads,
+        }
+    }
+
+    /// What `images`, tiles of `patches` patches each, cost when the first `layers` blocks run.
+    pub(crate) fn load(&self, images: &[ImageShape], patches: usize, layers: usize) -> VisionLoad {
+        let tiles: usize = images.iter().map(|image| image.pieces).sum();
+        VisionLoad {
+            patches: tiles * patches,
+            kernel: self.num_channels * self.patch_size.pow(2) * self.hidden_size,
+            projected: images.iter().map(|image| image.features).sum(),
+            pairs: layers * tiles * patches.pow(2),
+        }
+    }
+}
+
+/// Tiles in, patch features out.
+#[derive(Module, Debug)]
+pub struct SiglipModel {
+    patch_embedding: PatchEmbedding,
+    /// One row for each patch of a full tile, row by row.
+    position_embedding: Param<Tensor<2>>,
+    layers: Vec<Block>,
+    post_layernorm: Option<LayerNorm>,
+    patch: usize,
+    side: usize,
+}
+
+impl SiglipModel {
+    /// `post_norm` says whether features go through the norm after the last block.
+    pub(crate) fn load(
+        loader: &mut Loader<'_>,
+        path: &str,
+        c: &SiglipConfig,
+        post_norm: bool,
+    ) -> Result<Self, Error> {
+        let (patch, width, side) = (c.patch_size, c.hidden_size, c.side());
+        let heads = c.num_attention_heads;
+        let shape = BlockShape {
+            attention: AttentionShape {
+                width,
+                heads,
+                kv_heads: heads,
+                head_width: width / heads,
+                qkv_bias: true,
+                out_bias: true,
+            },
+            inner: c.intermediate_size,
+            mlp_bias: true,
+            norm: NormKind::Layer(c.layer_norm_eps),
+            activation: Activation::named(&c.hidden_act).map_err(Error::Argument)?,
+        };
+        let embeddings = format!("{path}.embeddings");
+        let kernel = [width, c.num_channels, patch, patch];
+        Ok(Self {
+            patch_embedding: PatchEmbedding::load(
+                loader,
+                &format!("{embeddings}.patch_embedding"),
+                &kernel,
+                true,
+            )?,
+            position_embedding: loader
+                .tensor(&format!("{embeddings}.position_embedding.weight"), [side * side, width])?,
+            layers: (0..c.num_hidden_layers)
+                .map(|n| Block::load(loader, &format!("{path}.encoder.layers.{n}"), VISION, &NAMES, &shape))
+                .collect::<Result<_, _>>()?,
+            post_layernorm: match post_norm {
+                true => {
+                    Some(loader.layer_norm(&format!("{path}.post_layernorm"), width, c.layer_norm_eps)?)
+                }
+                false => None,
+            },
+            patch,
+            side,
+        })
+    }
+
+    /// `tiles` is `[K * T, channels, height, width]`; what does not fill a patch is cut off.
+    /// Returns `[K * T, patches, width]` after the last block and the norm behind it, if there is one.
+    pub fn forward(&self, tiles: Tensor<4>, adapters: &AdapterStack) -> Tensor<3> {
+        let states = self.states(tiles, adapters, &[self.layers.len()]);
+        let [x] = <[Tensor<3>; 1]>::try_from(states).expect("one state was asked for");
+        match &self.post_layernorm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
+    }
+
+    /// The hidden states after the given numbers of blocks, each `[K * T, patches, width]`; 0 is what the first block
+    /// takes. Blocks behind the last of them do not run.
+    pub(crate) fn states(
+        &self,
+        tiles: Tensor<4>,
+        adapters: &AdapterStack,
+        after: &[usize],
+    ) -> Vec<Tensor<3>> {
+        let context = Context { rope: None, mask: None, segments: None, adapters };
+        let last = after.iter().copied().max().unwrap_or(0);
+        let mut x = self.embed(tiles);
+        let mut states = vec![x.clone(); after.len()];
+        for (n, layer) in self.layers.iter().take(last).enumerate() {
+            x = layer.forward(x, &context);
+            for (state, _) in states.iter_mut().zip(after).filter(|(_, wanted)| **wanted == n + 1) {
+                *state = x.clone();
+            }
+        }
+        states
+    }
+
+    fn embed(&self, tiles: Tensor<4>) -> Tensor<3> {
+        let [count, channels, height, width] = tiles.dims();
+        let (rows, columns, p) = (height / self.patch, width / self.patch, self.patch);
+        let patches = tiles
+            .narrow(2, 0, rows * p)
+            .narrow(3, 0, columns * p)
+            .reshape([count, channels, rows, p, columns, p])
+            .permute([0, 2, 4, 1, 3, 5])
+            .reshape([count * rows * columns, channels * p * p]);
+        let features = self.patch_embedding.forward(patches);
+        let hidden = features.dims()[1];
+        let positions = self.positions(rows, columns);
+        features.reshape([count, rows * columns, hidden]) + positions.unsqueeze()
+    }
+
+    /// Position rows for a tile of `rows` by `columns` patches: smaller tiles spread over the full grid.
+    fn positions(&self, rows: usize, columns: usize) -> Tensor<2> {
+        let table = self.position_embedding.val();
+        if rows == self.side && columns == self.side {
+            return table;
+        }
+        let ids: Vec<i32> = (0..rows)
+            .flat_map(|r| (0..columns).map(move |c| (r, c)))
+            .map(|(r, c)| (bucket(r, rows, self.side) * self.side + bucket(c, columns, self.side)) as i32)
+            .collect();
+        let ids = indices(ids, &table.device());
+        table.select(0, ids)
+    }
+}
+
+/// The table's row for patch `index` of `count`, counted in whole numbers: the identity for full tiles.
+///
+/// `transformers` 4.55 to 4.57 scale the fraction by 1 - 1e-6 and so shift full tiles by one (its issue 41190);
+/// the published weights were trained with the identity, which earlier and later versions compute.
+fn bucket(index: usize, count: usize, side: usize) -> usize {
+    index * side / count
+}

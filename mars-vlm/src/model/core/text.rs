@@ -1,0 +1,105 @@
+//! The decoder of Llama and Qwen2.
+
+use super::activation::Activation;
+use super::attention::{AttentionShape, Context, ProjectionNames};
+use super::block::{Block, BlockNames, BlockShape};
+use super::mlp::MlpNames;
+use super::norm::NormKind;
+use super::rope::Rope;
+use super::text_config::TextConfig;
+use super::vlm::TEXT;
+use crate::Error;
+use crate::checkpoint::Loader;
+use crate::model::batch::Axes;
+use burn::module::{Module, Param};
+use burn::nn::RmsNorm;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use mars_lora::AdapterStack;
+
+const NAMES: BlockNames = BlockNames {
+    norms: ["input_layernorm", "post_attention_layernorm"],
+    projections: ProjectionNames::Separate(["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]),
+    out: "self_attn.o_proj",
+    mlp: MlpNames::Gated(["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]),
+};
+
+/// Token embeddings in, hidden states after the last norm out.
+#[derive(Module, Debug)]
+pub struct TextModel {
+    /// `[vocabulary, width]`.
+    pub embed_tokens: Param<Tensor<2>>,
+    layers: Vec<Block>,
+    norm: RmsNorm,
+    head_width: usize,
+    rope_base: f64,
+    #[module(skip)]
+    sections: Option<[usize; 3]>,
+}
+
+impl TextModel {
+    pub(crate) fn load(loader: &mut Loader<'_>, path: &str, c: &TextConfig) -> Result<Self, Error> {
+        let (qkv_bias, out_bias) = c.attention_biases();
+        let shape = BlockShape {
+            attention: AttentionShape {
+                width: c.hidden_size,
+                heads: c.num_attention_heads,
+                kv_heads: c.kv_heads(),
+                head_width: c.head_width(),
+                qkv_bias,
+                out_bias,
+            },
+            inner: c.intermediate_size,
+            mlp_bias: c.mlp_bias,
+            norm: NormKind::Rms(c.rms_norm_eps),
+            activation: Activation::named(&c.hidden_act).map_err(Error::Argument)?,
+        };
+        Ok(Self {
+            embed_tokens: loader
+                .tensor(&format!("{path}.embed_tokens.weight"), [c.vocab_size, c.hidden_size])?,
+            layers: (0..c.num_hidden_layers)
+                .map(|n| Block::load(loader, &format!("{path}.layers.{n}"), TEXT, &NAMES, &shape))
+                .collect::<Result<_, _>>()?,
+            norm: loader.rms_norm(&format!("{path}.norm"), c.hidden_size, c.rms_norm_eps)?,
+            head_width: c.head_width(),
+            rope_base: c.rope_base(),
+            sections: c.sections(),
+        })
+    }
+
+    /// Rows of the embedding table, `[N, width]`.
+    pub fn embed(&self, ids: Tensor<1, Int>) -> Tensor<2> {
+        self.embed_tokens.val().select(0, ids)
+    }
+
+    /// `x` is `[K * B, S, width]`, padded at the end: with the causal mask padding cannot be seen from before.
+    /// `axes` are the positions of families with three axes; others count tokens.
+    pub(crate) fn forward(
+        &self,
+        mut x: Tensor<3>,
+        axes: Option<&Axes>,
+        adapters: &AdapterStack,
+    ) -> Tensor<3> {
+        let [rows, positions, _] = x.dims();
+        let device = x.device().without_autodiff();
+        let rope = match (axes, self.sections) {
+            (Some(axes), Some(sections)) => {
+                Rope::axes(axes, rows, sections, (self.head_width, self.rope_base), &device)
+            }
+            _ => Rope::line(positions, self.head_width, self.rope_base, &device),
+        };
+        let mask = causal_mask(positions, &device);
+        let context = Context { rope: Some(&rope), mask: Some(&mask), segments: None, adapters };
+        for layer in &self.layers {
+            x = layer.forward(x, &context);
+        }
+        self.norm.forward(x)
+    }
+}
+
+/// 0 where a position may look, minus infinity where it may not, `[1, 1, S, S]`.
+fn causal_mask(positions: usize, device: &Device) -> Tensor<4> {
+    let cells = (0..positions).flat_map(|row| (0..positions).map(move |column| (row, column)));
+    let values: Vec<f32> =
+        cells.map(|(row, column)| if column > row { f32::NEG_INFINITY } else { 0.0 }).collect();
+    Tensor::from_data(TensorData::new(values, [1, 1, positions, positions]), device)
+}

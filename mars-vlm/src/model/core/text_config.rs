@@ -1,0 +1,154 @@
+//! The language model's part of `config.json`: Llama and Qwen2 differ in biases and defaults only.
+
+use super::activation::Activation;
+use super::flops::LayerSizes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Sizes of the decoder.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct TextConfig {
+    /// Width.
+    pub hidden_size: usize,
+    /// Width of the feed-forward layers.
+    pub intermediate_size: usize,
+    /// Number of blocks.
+    pub num_hidden_layers: usize,
+    /// Number of query heads.
+    pub num_attention_heads: usize,
+    /// Number of key and value heads; default as many as query heads.
+    pub num_key_value_heads: Option<usize>,
+    /// Width of a head; default `hidden_size / num_attention_heads`.
+    pub head_dim: Option<usize>,
+    /// Number of tokens.
+    pub vocab_size: usize,
+    /// Added to mean squares.
+    pub rms_norm_eps: f64,
+    /// Longest sequence.
+    pub max_position_embeddings: usize,
+    /// Activation of the gate; `silu`.
+    pub hidden_act: String,
+    /// Biases of queries, keys and values; Qwen2 has them always.
+    #[serde(default)]
+    pub qkv_bias: bool,
+    /// Biases in attention, of Llama.
+    #[serde(default)]
+    pub attention_bias: bool,
+    /// Biases in the feed-forward layers, of Llama.
+    #[serde(default)]
+    pub mlp_bias: bool,
+    /// Whether the output layer is the embedding table.
+    pub tie_word_embeddings: Option<bool>,
+    rope_theta: Option<f64>,
+    rope_parameters: Option<RopeParameters>,
+    rope_scaling: Option<RopeParameters>,
+    use_sliding_window: Option<bool>,
+    max_window_layers: Option<usize>,
+}
+
+/// Rotary settings, where newer `transformers` keep them all and older ones what is unusual.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct RopeParameters {
+    rope_theta: Option<f64>,
+    rope_type: Option<String>,
+    r#type: Option<String>,
+    mrope_section: Option<[usize; 3]>,
+}
+
+/// Defaults of `LlamaConfig` (transformers 4.57).
+pub(crate) fn llama() -> Value {
+    json!({
+        "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "vocab_size": 32000, "rms_norm_eps": 1e-6, "max_position_embeddings": 2048, "hidden_act": "silu",
+        "rope_theta": 10000.0,
+    })
+}
+
+/// Defaults of `Qwen2Config` (transformers 4.57).
+pub(crate) fn qwen2() -> Value {
+    json!({
+        "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 32, "vocab_size": 151936, "rms_norm_eps": 1e-6, "max_position_embeddings": 32768,
+        "hidden_act": "silu", "rope_theta": 10000.0, "qkv_bias": true, "max_window_layers": 28,
+    })
+}
+
+impl TextConfig {
+    /// Number of key and value heads.
+    pub fn kv_heads(&self) -> usize {
+        self.num_key_value_heads.unwrap_or(self.num_attention_heads)
+    }
+
+    /// Width of a head.
+    pub fn head_width(&self) -> usize {
+        self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads.max(1))
+    }
+
+    /// Base of the rotary frequencies; default 10,000.
+    pub fn rope_base(&self) -> f64 {
+        let newer = self.rope_parameters.as_ref().and_then(|rope| rope.rope_theta);
+        newer.or(self.rope_theta).unwrap_or(10_000.0)
+    }
+
+    /// Frequencies that follow time, row and column, where positions have three axes.
+    pub fn sections(&self) -> Option<[usize; 3]> {
+        let mut all = [&self.rope_parameters, &self.rope_scaling].into_iter().flatten();
+        all.find_map(|rope| rope.mrope_section)
+    }
+
+    /// Whether queries, keys and values have biases, and whether the output has one.
+    pub(crate) fn attention_biases(&self) -> (bool, bool) {
+        (self.qkv_bias || self.attention_bias, self.attention_bias)
+    }
+
+    pub(crate) fn sizes(&self) -> LayerSizes {
+        LayerSizes {
+            layers: self.num_hidden_layers,
+            width: self.hidden_size,
+            inner: self.intermediate_size,
+            heads: self.num_attention_heads,
+            head_width: self.head_width(),
+        }
+    }
+
+    /// What is wrong with these settings, if anything.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let sizes = [
+            ("hidden_size", self.hidden_size),
+            ("num_attention_heads", self.num_attention_heads),
+            ("num_key_value_heads", self.kv_heads()),
+            ("head_dim", self.head_width()),
+            ("vocab_size", self.vocab_size),
+        ];
+        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Err(format!("text_config.{name} is 0, expected 1 or more"));
+        }
+        let (heads, kv) = (self.num_attention_heads, self.kv_heads());
+        if heads % kv != 0 {
+            let what = "text_config: num_attention_heads / num_key_value_heads";
+            return Err(format!("{what} is {heads} / {kv}, expected a whole number"));
+        }
+        if self.head_width() % 2 != 0 {
+            return Err(format!("text_config.head_dim is {}, expected an even number", self.head_width()));
+        }
+        if let Some(sections) = self.sections()
+            && sections.iter().sum::<usize>() != self.head_width() / 2
+        {
+            let half = self.head_width() / 2;
+            return Err(format!("text_config: mrope_section is {sections:?}, expected a sum of {half}"));
+        }
+        for rope in [&self.rope_parameters, &self.rope_scaling].into_iter().flatten() {
+            let kind = rope.rope_type.as_deref().or(rope.r#type.as_deref());
+            if kind.is_some_and(|kind| !["default", "mrope"].contains(&kind)) {
+                let kind = kind.unwrap_or_default();
+                return Err(format!("text_config asks for `{kind}` rotary positions, expected plain ones"));
+            }
+        }
+        let slides = self.use_sliding_window == Some(true);
+        if slides && self.max_window_layers.is_none_or(|layers| layers < self.num_hidden_layers) {
+            return Err("text_config asks for sliding-window attention, expected full attention".to_string());
+        }
+        Activation::named(&self.hidden_act).map_err(|why| format!("text_config.hidden_act {why}"))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! A multimodal language model of any architecture: the architecture gives image features, the rest is here.
+
+use super::flops::{self, ModelSizes, VisionLoad};
+use super::language::LanguageModel;
+use crate::Error;
+use crate::checkpoint::{Aliases, Loader, Source, Stored, Weights};
+use crate::model::batch::{Pieces, VlmBatch};
+use crate::processor::ImageShape;
+use burn::tensor::{Device, Tensor};
+use mars_lora::{AdapterStack, Component, Model, PassFlops, Site, TokenLosses};
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+/// Component name of the vision encoder.
+pub(crate) const VISION: &str = "ve";
+/// Component name of what stands between encoder and language model.
+pub(crate) const PROJECTOR: &str = "projector";
+/// Component name of the language model.
+pub(crate) const TEXT: &str = "llm";
+
+/// The parameters of an architecture: what a new one implements, in a folder of its own.
+pub trait Network: fmt::Debug + Send + Sync + Sized {
+    /// Its sizes, from `config.json`.
+    type Config: fmt::Debug + Clone + Send + Sync;
+
+    /// Beginnings of tensor names in other versions of its checkpoints.
+    const ALIASES: Aliases = &[];
+
+    /// Regular expressions for the module paths of vision encoder, projector and language model, as in [`Component`].
+    const PATTERNS: [&'static str; 3];
+
+    /// Reads and checks `config.json` in `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Malformed`], and [`Error::Config`] for a model that is not of this family
+    /// or whose sizes contradict each other.
+    fn config(dir: &Path) -> Result<Self::Config, Error>;
+
+    /// Loads everything, the language model last.
+    ///
+    /// # Errors
+    /// Those of the loader.
+    fn load(config: &Self::Config, loader: &mut Loader<'_>) -> Result<Self, Error>;
+
+    /// The decoder with its output layer.
+    fn language(&self) -> &LanguageModel;
+
+    /// Features of images, `[features, width of the decoder]`, those of the pieces in order.
+    fn features(&self, config: &Self::Config, pieces: Pieces<'_>, adapters: &AdapterStack) -> Tensor<2>;
+
+    /// The embedding `[1, width]` that ends the rows of a picture, if the architecture has one.
+    fn newline(&self) -> Option<Tensor<2>> {
+        None
+    }
+
+    /// Sizes for estimates; `parameters` is filled in later.
+    fn sizes(config: &Self::Config) -> ModelSizes;
+
+    /// What the vision encoder does for `images`.
+    fn vision_load(config: &Self::Config, images: &[ImageShape]) -> VisionLoad;
+}
+
+/// A loaded model.
+#[derive(Debug)]
+pub struct Vlm<N: Network> {
+    /// The parameters; frozen unless you train them yourself.
+    pub net: N,
+    /// Its sizes.
+    pub config: N::Config,
+    /// Names of the parameters on disk.
+    pub stored: Vec<Stored>,
+    components: Vec<Component>,
+    sites: Vec<Site>,
+    /// Sites in front of the language model.
+    image_sites: Range<usize>,
+    sizes: ModelSizes,
+    device: Device,
+}
+
+impl<N: Network> Vlm<N> {
+    /// Loads the checkpoint in `dir` (a Hugging Face directory) as f32 onto `device`.
+    ///
+    /// # Errors
+    /// Those of [`Network::config`] and [`Weights::open`], [`Error::MissingTensor`], [`Error::WrongShape`].
+    pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, Error> {
+        let config = N::config(dir)?;
+        Self::from_source(config, &mut Weights::open(dir)?, device)
+    }
+
+    /// Builds the model from named tensors.
+    ///
+    /// # Errors
+    /// Those of `source`.
+    pub fn from_source(config: N::Config, source: &mut dyn Source, device: &Device) -> Result<Self, Error> {
+        let mut loader = Loader::new(source, device).with_aliases(N::ALIASES);
+        let net = N::load(&config, &mut loader)?;
+        let (sites, stored) = (loader.sites, loader.stored);
+        let below = sites.iter().take_while(|site| site.component != TEXT).count();
+        let components = [VISION, PROJECTOR, TEXT].into_iter().zip(N::PATTERNS);
+        let parameters = stored.iter().map(Stored::parameters).sum();
+        Ok(Self {
+            components: components
+                .map(|(name, pattern)| Component { name: name.into(), pattern: pattern.into() })
+                .collect(),
+            sizes: ModelSizes { parameters, ..N::sizes(&config) },
+            image_sites: 0..below,
+            net,
+            config,
+            stored,
+            sites,
+            device: device.clone(),
+        })
+    }
+
+    /// Sizes for estimates.
+    pub fn sizes(&self) -> ModelSizes {
+        self.sizes
+    }
+
+    /// What the vision encoder does for `images`.
+    pub fn vision_load(&self, images: &[ImageShape]) -> VisionLoad {
+        N::vision_load(&self.config, images)
+    }
+
+    /// Hidden states of all positions, `[K * B * S, width]`.
+    fn hidden(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<2> {
+        let language = self.net.language();
+        let text = language.text.embed(batch.ids.clone());
+        let [cells, width] = text.dims();
+        let x = match &batch.images {
+            None => text,
+            Some(images) => {
+                let stacked = adapters.acts_within(self.image_sites.clone());
+                let placement = if stacked { &images.stacked } else { &images.distinct };
+                let pieces = images.pieces(placement);
+                let features = if stacked {
+                    self.net.features(&self.config, pieces, adapters)
+                } else {
+                    // All adapters see the same features: once is enough.
+                    self.net.features(&self.config, pieces, &AdapterStack::base(1, self))
+                };
+                placement.merge(text, features, self.net.newline())
+            }
+        };
+        let x = x.reshape([batch.adapters * batch.samples, batch.positions, width]);
+        language.text.forward(x, batch.axes.as_ref(), adapters).reshape([cells, width])
+    }
+
+    /// Logits of every position, `[K * B, S, vocabulary]`; for checks, since training needs only the answers'.
+    pub fn logits(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<3> {
+        let logits = self.net.language().logits(self.hidden(batch, adapters));
+        let vocabulary = logits.dims()[1];
+        logits.reshape([batch.adapters * batch.samples, batch.positions, vocabulary])
+    }
+}
+
+impl<N: Network> Model for Vlm<N> {
+    type Batch = VlmBatch;
+
+    fn components(&self) -> &[Component] {
+        &self.components
+    }
+
+    fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    fn device(&self) -> Device {
+        self.device.clone()
+    }
+
+    fn forward(&self, batch: &VlmBatch, adapters: &AdapterStack, score: bool) -> TokenLosses {
+        let hidden = self.hidden(batch, adapters).select(0, batch.predictors.clone());
+        let scored = self.net.language().losses(hidden, batch.targets.clone(), score);
+        let shape = batch.weights.dims();
+        TokenLosses {
+            losses: scored.losses.reshape(shape),
+            weights: batch.weights.clone(),
+            correct: scored.correct.map(|correct| correct.reshape(shape)),
+            tokens: batch.tokens.clone(),
+        }
+    }
+
+    fn flops(&self, batch: &VlmBatch, ranks: &[Vec<usize>]) -> Vec<PassFlops> {
+        let each = batch.loads.iter().zip(ranks);
+        each.map(|(load, ranks)| {
+            let vision = self.vision_load(&load.images);
+            flops::pass(&self.sizes, &self.sites, load, &vision, ranks)
+        })
+        .collect()
+    }
+}

@@ -1,0 +1,85 @@
+//! Idefics3 and SmolVLM: a SigLIP-style encoder, pixel shuffle with one projection, a Llama decoder.
+mod config;
+mod connector;
+
+pub use config::Idefics3Config;
+pub use connector::Connector;
+
+use super::batch::Pieces;
+use super::core::flops::{ModelSizes, VisionLoad};
+use super::core::language::LanguageModel;
+use super::core::siglip::SiglipModel;
+use super::core::vlm::{Network, Vlm};
+use crate::Error;
+use crate::checkpoint::Loader;
+use crate::processor::ImageShape;
+use burn::module::Module;
+use burn::tensor::Tensor;
+use mars_lora::AdapterStack;
+use std::path::Path;
+
+/// A loaded model of this family.
+pub type Idefics3 = Vlm<Idefics3Net>;
+
+/// The parameters.
+#[derive(Module, Debug)]
+pub struct Idefics3Net {
+    /// Vision encoder.
+    pub vision: SiglipModel,
+    /// Connector.
+    pub connector: Connector,
+    /// Decoder with its output layer.
+    pub language: LanguageModel,
+}
+
+impl Idefics3Net {
+    /// Image features of tiles `[K * T, channels, height, width]`, `[K * T, tokens per tile, d_text]`.
+    pub fn image_features(&self, tiles: Tensor<4>, adapters: &AdapterStack) -> Tensor<3> {
+        self.connector.forward(self.vision.forward(tiles, adapters), adapters)
+    }
+}
+
+impl Network for Idefics3Net {
+    type Config = Idefics3Config;
+
+    const PATTERNS: [&'static str; 3] = [r"vision_model\..*", r"connector\..*", r"text_model\..*"];
+
+    fn config(dir: &Path) -> Result<Idefics3Config, Error> {
+        Idefics3Config::from_dir(dir)
+    }
+
+    fn load(config: &Idefics3Config, loader: &mut Loader<'_>) -> Result<Self, Error> {
+        let (v, t) = (&config.vision_config, &config.text_config);
+        let (vision, text) = (v.hidden_size, t.hidden_size);
+        Ok(Self {
+            vision: SiglipModel::load(loader, "model.vision_model", v, true)?,
+            connector: Connector::load(loader, "model.connector", config.scale_factor, vision, text)?,
+            language: LanguageModel::load(loader, "model.text_model", t, config.tie_word_embeddings)?,
+        })
+    }
+
+    fn language(&self) -> &LanguageModel {
+        &self.language
+    }
+
+    fn features(&self, _: &Idefics3Config, pieces: Pieces<'_>, adapters: &AdapterStack) -> Tensor<2> {
+        let features = self.image_features(pieces.tiles(), adapters);
+        let [tiles, tokens, width] = features.dims();
+        features.reshape([tiles * tokens, width])
+    }
+
+    fn sizes(config: &Idefics3Config) -> ModelSizes {
+        ModelSizes {
+            vision: config.vision_config.sizes(),
+            text: config.text_config.sizes(),
+            vocabulary: config.text_config.vocab_size,
+            parameters: 0,
+        }
+    }
+
+    fn vision_load(config: &Idefics3Config, images: &[ImageShape]) -> VisionLoad {
+        let tokens = images.first().map_or(0, |image| image.features / image.pieces.max(1));
+        let patches = tokens * config.scale_factor.pow(2);
+        config.vision_config.load(images, patches, config.vision_config.num_hidden_layers)
+    }
+}

@@ -1,0 +1,171 @@
+//! What the image processors of all families have in common in `preprocessor_config.json`.
+
+use super::files;
+use crate::Error;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// The filter of a resize, numbered as in Pillow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resampling {
+    /// Lanczos windowed sinc, 3 lobes (1).
+    Lanczos,
+    /// Triangle (2).
+    Bilinear,
+    /// Cubic with a = -0.5 (3).
+    Bicubic,
+    /// Box (4).
+    Box,
+    /// Hamming windowed sinc, 1 lobe (5).
+    Hamming,
+}
+
+/// From 8-bit intensities to the range of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intensity {
+    /// Factor from 0..=255; 1 if switched off.
+    pub rescale: f64,
+    /// Mean per channel after rescaling, and standard deviation; `None` if switched off.
+    pub normalize: Option<([f32; 3], [f32; 3])>,
+}
+
+impl Intensity {
+    /// The model's value of each intensity of a channel.
+    pub(crate) fn table(&self, channel: usize) -> [f32; 256] {
+        // f64 before the cut to f32, as the reference rescales.
+        std::array::from_fn(|v| {
+            let value = (v as f64 * self.rescale) as f32;
+            self.normalize.map_or(value, |(mean, std)| (value - mean[channel]) / std[channel])
+        })
+    }
+}
+
+/// What a family assumes where its file is silent.
+pub(crate) struct Defaults {
+    pub(crate) resampling: u32,
+    pub(crate) mean: [f32; 3],
+    pub(crate) std: [f32; 3],
+}
+
+/// Mean and deviation of CLIP.
+pub(crate) const CLIP: ([f32; 3], [f32; 3]) =
+    ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_1]);
+
+/// The settings of one file.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) resize: bool,
+    pub(crate) resampling: Resampling,
+    pub(crate) intensity: Intensity,
+    /// The whole object, for what only one family knows.
+    pub(crate) map: Map<String, Value>,
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    image_processor_type: Option<String>,
+    do_resize: Option<bool>,
+    resample: Option<u32>,
+    do_rescale: Option<bool>,
+    rescale_factor: Option<f64>,
+    do_normalize: Option<bool>,
+    image_mean: Option<Channels>,
+    image_std: Option<Channels>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Channels {
+    One(f32),
+    Three([f32; 3]),
+}
+
+impl Channels {
+    fn three(self) -> [f32; 3] {
+        match self {
+            Self::One(value) => [value; 3],
+            Self::Three(values) => values,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads `preprocessor_config.json`, or where newer files keep it, `image_processor` in
+    /// `processor_config.json`; `types` are the processors that the family knows.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is no such file, for another processor type, an unknown filter, a deviation
+    /// that is not positive.
+    pub(crate) fn from_dir(dir: &Path, types: &[&str], defaults: &Defaults) -> Result<Self, Error> {
+        let path = dir.join("preprocessor_config.json");
+        if let Some(map) = files::object(&path)? {
+            return Self::from_json(map, &path, types, defaults);
+        }
+        let nested = dir.join("processor_config.json");
+        match files::object(&nested)?.as_mut().and_then(|map| map.remove("image_processor")) {
+            Some(Value::Object(map)) => Self::from_json(map, &nested, types, defaults),
+            _ => Err(Error::config(
+                &path,
+                "no image processor settings",
+                "copy preprocessor_config.json from the checkpoint",
+            )),
+        }
+    }
+
+    /// The settings in `map`; `path` names them in messages.
+    ///
+    /// # Errors
+    /// As for [`Self::from_dir`].
+    pub(crate) fn from_json(
+        map: Map<String, Value>,
+        path: &Path,
+        types: &[&str],
+        defaults: &Defaults,
+    ) -> Result<Self, Error> {
+        let raw: Raw = serde_json::from_value(Value::Object(map.clone()))
+            .map_err(|e| Error::config(path, e, "copy the file from the checkpoint again"))?;
+        if let Some(name) = &raw.image_processor_type
+            && !types.contains(&name.trim_end_matches("Fast"))
+        {
+            let known = format!("this model takes {}", types.join(" or "));
+            return Err(Error::config(path, format!("image processor {name:?}"), known));
+        }
+        let resampling = match raw.resample.unwrap_or(defaults.resampling) {
+            1 => Resampling::Lanczos,
+            2 => Resampling::Bilinear,
+            3 => Resampling::Bicubic,
+            4 => Resampling::Box,
+            5 => Resampling::Hamming,
+            other => {
+                let what = format!("resample {other}");
+                return Err(Error::config(path, what, "1 (Lanczos) to 5 are supported"));
+            }
+        };
+        let mean = raw.image_mean.map_or(defaults.mean, Channels::three);
+        let std = raw.image_std.map_or(defaults.std, Channels::three);
+        if std.iter().any(|&std| std.is_nan() || std <= 0.0) {
+            return Err(Error::config(path, format!("image_std {std:?}"), "deviations must be positive"));
+        }
+        let rescale = raw.rescale_factor.unwrap_or(1.0 / 255.0);
+        let intensity = Intensity {
+            rescale: if raw.do_rescale.unwrap_or(true) { rescale } else { 1.0 },
+            normalize: raw.do_normalize.unwrap_or(true).then_some((mean, std)),
+        };
+        let resize = raw.do_resize.unwrap_or(true);
+        Ok(Self { resize, resampling, intensity, map, path: path.to_path_buf() })
+    }
+
+    /// A positive whole number under `key`, or in the object `key` under `part`.
+    pub(crate) fn number(&self, key: &str, part: Option<&str>) -> Option<usize> {
+        let value = self.map.get(key);
+        let value = part.map_or(value, |part| value.and_then(|value| value.get(part)));
+        value.and_then(Value::as_u64).filter(|n| *n > 0).map(|n| n as usize)
+    }
+
+    /// A refusal of these settings.
+    pub(crate) fn refuse(&self, what: impl ToString, remedy: &str) -> Error {
+        Error::config(&self.path, what, remedy)
+    }
+}
