@@ -5,6 +5,8 @@ use super::core::flops::{ModelSizes, VisionLoad};
 use super::core::section::ConfigFile;
 use super::core::vlm::{Network, Vlm};
 use super::idefics3::Idefics3Net;
+use super::llava_onevision::LlavaOnevisionNet;
+use super::qwen2_vl::Qwen2VlNet;
 use crate::Error;
 use crate::processor::ImageShape;
 use burn::tensor::{Device, Tensor};
@@ -46,6 +48,8 @@ impl AnyModel {
         let file = ConfigFile::read(dir)?;
         Ok(Self(match file.model_type() {
             "idefics3" | "smolvlm" => Box::new(Vlm::<Idefics3Net>::from_dir(dir, device)?),
+            "llava_onevision" => Box::new(Vlm::<LlavaOnevisionNet>::from_dir(dir, device)?),
+            "qwen2_vl" | "qwen2_5_vl" => Box::new(Vlm::<Qwen2VlNet>::from_dir(dir, device)?),
             other => {
                 let what = format!("model_type is `{other}`");
                 return Err(Error::config(&file.path, what, crate::SUPPORTED));

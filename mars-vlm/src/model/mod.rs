@@ -4,6 +4,8 @@ mod batch;
 mod core;
 mod examples;
 pub mod idefics3;
+pub mod llava_onevision;
+pub mod qwen2_vl;
 
 pub use any::AnyModel;
 pub use batch::{Pieces, Sequence, VlmBatch};
@@ -17,3 +19,5 @@ pub use core::text_config::TextConfig;
 pub use core::vlm::{Network, Vlm};
 pub use examples::EncodedExamples;
 pub use idefics3::{Connector, Idefics3, Idefics3Config, Idefics3Net};
+pub use llava_onevision::LlavaOnevision;
+pub use qwen2_vl::Qwen2Vl;

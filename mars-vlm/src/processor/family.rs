@@ -3,7 +3,9 @@
 use super::{
     files,
     idefics3::Idefics3Images,
+    llava_onevision::LlavaOnevisionImages,
     pixels::{ImageLayout, Pixels},
+    qwen2_vl::Qwen2VlImages,
 };
 use crate::{Error, chat::SpecialTokens, data::RgbImage};
 use serde_json::Value;
@@ -59,6 +61,8 @@ pub(crate) fn open(dir: &Path, special: &SpecialTokens) -> Result<Box<dyn ImageP
     let config = files::object(&path)?.unwrap_or_default();
     match config.get("model_type").and_then(Value::as_str) {
         Some("idefics3" | "smolvlm") | None => Ok(Box::new(Idefics3Images::from_dir(dir, special)?)),
+        Some("llava_onevision") => Ok(Box::new(LlavaOnevisionImages::from_dir(dir, special)?)),
+        Some("qwen2_vl" | "qwen2_5_vl") => Ok(Box::new(Qwen2VlImages::from_dir(dir, special)?)),
         Some(other) => Err(Error::config(&path, format!("model_type is `{other}`"), crate::SUPPORTED)),
     }
 }

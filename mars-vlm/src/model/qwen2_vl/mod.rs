@@ -1,0 +1,84 @@
+//! Qwen2-VL and Qwen2.5-VL: an encoder for images of any size, a Qwen2 decoder whose positions have three axes.
+mod config;
+mod places;
+mod vision;
+
+pub use config::{Qwen2VlConfig, Qwen2VlVisionConfig, Windows};
+pub use vision::Qwen2VlVision;
+
+use super::batch::Pieces;
+use super::core::flops::{ModelSizes, VisionLoad};
+use super::core::language::LanguageModel;
+use super::core::vlm::{Network, Vlm};
+use crate::Error;
+use crate::checkpoint::{Aliases, Loader};
+use crate::processor::ImageShape;
+use burn::module::Module;
+use burn::tensor::Tensor;
+use mars_lora::AdapterStack;
+use places::pairs_in_windows;
+use std::path::Path;
+
+/// A loaded model of these families.
+pub type Qwen2Vl = Vlm<Qwen2VlNet>;
+
+/// The parameters.
+#[derive(Module, Debug)]
+pub struct Qwen2VlNet {
+    visual: Qwen2VlVision,
+    language: LanguageModel,
+}
+
+impl Network for Qwen2VlNet {
+    type Config = Qwen2VlConfig;
+
+    const ALIASES: Aliases =
+        &[("model.language_model.", &["model.", "language_model."]), ("model.visual.", &["visual."])];
+
+    const PATTERNS: [&'static str; 3] = [r"visual\.blocks\..*", r"visual\.merger\..*", r"language_model\..*"];
+
+    fn config(dir: &Path) -> Result<Qwen2VlConfig, Error> {
+        Qwen2VlConfig::from_dir(dir)
+    }
+
+    fn load(config: &Qwen2VlConfig, loader: &mut Loader<'_>) -> Result<Self, Error> {
+        let text = &config.text_config;
+        Ok(Self {
+            visual: Qwen2VlVision::load(loader, "model.visual", &config.vision, text.hidden_size)?,
+            language: LanguageModel::load(loader, "model.language_model", text, config.tie_word_embeddings)?,
+        })
+    }
+
+    fn language(&self) -> &LanguageModel {
+        &self.language
+    }
+
+    fn features(&self, config: &Qwen2VlConfig, pieces: Pieces<'_>, adapters: &AdapterStack) -> Tensor<2> {
+        self.visual.forward(&config.vision, &pieces, adapters)
+    }
+
+    fn sizes(config: &Qwen2VlConfig) -> ModelSizes {
+        ModelSizes {
+            vision: config.vision.sizes(),
+            text: config.text_config.sizes(),
+            vocabulary: config.text_config.vocab_size,
+            parameters: 0,
+        }
+    }
+
+    fn vision_load(config: &Qwen2VlConfig, images: &[ImageShape]) -> VisionLoad {
+        let v = &config.vision;
+        let pairs = |n: usize, image: &ImageShape| match &v.windows {
+            Some(windows) if !windows.full.contains(&n) => {
+                pairs_in_windows(image.grid, windows.side * v.merge)
+            }
+            _ => image.pieces.pow(2),
+        };
+        VisionLoad {
+            patches: images.iter().map(|image| image.pieces).sum(),
+            kernel: v.channels * v.frames * v.patch.pow(2) * v.width,
+            projected: images.iter().map(|image| image.features).sum(),
+            pairs: (0..v.depth).flat_map(|n| images.iter().map(move |image| pairs(n, image))).sum(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The vision encoder: images of any size, rotary positions over the plane, windows, and a merger of neighbours.
+
+use super::config::Qwen2VlVisionConfig;
+use super::places::Places;
+use crate::Error;
+use crate::checkpoint::Loader;
+use crate::model::batch::Pieces;
+use crate::model::core::activation::Activation;
+use crate::model::core::attention::{AttentionShape, Context, ProjectionNames};
+use crate::model::core::block::{Block, BlockNames, BlockShape};
+use crate::model::core::mlp::{Mlp, MlpNames};
+use crate::model::core::norm::{Norm, NormKind};
+use crate::model::core::patch::PatchEmbedding;
+use crate::model::core::rope::Rope;
+use crate::model::core::segments::Segments;
+use crate::model::core::vlm::{PROJECTOR, VISION};
+use burn::module::Module;
+use burn::tensor::Tensor;
+use mars_lora::AdapterStack;
+
+/// Constants of the architecture.
+const EPSILON: f64 = 1e-6;
+const ROPE_BASE: f64 = 10_000.0;
+
+const NORMS: [&str; 2] = ["norm1", "norm2"];
+const GATED: MlpNames = MlpNames::Gated(["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]);
+const PLAIN: MlpNames = MlpNames::Plain(["mlp.fc1", "mlp.fc2"]);
+
+/// Patches in, features of the decoder's width out.
+#[derive(Module, Debug)]
+pub struct Qwen2VlVision {
+    patch_embed: PatchEmbedding,
+    blocks: Vec<Block>,
+    merger_norm: Norm,
+    merger: Mlp,
+}
+
+impl Qwen2VlVision {
+    pub(super) fn load(
+        loader: &mut Loader<'_>,
+        path: &str,
+        c: &Qwen2VlVisionConfig,
+        out: usize,
+    ) -> Result<Self, Error> {
+        let gated = c.windows.is_some();
+        let norm = if gated { NormKind::Rms(EPSILON) } else { NormKind::Layer(EPSILON) };
+        let names = BlockNames {
+            norms: NORMS,
+            projections: ProjectionNames::Fused("attn.qkv"),
+            out: "attn.proj",
+            mlp: if gated { GATED } else { PLAIN },
+        };
+        let shape = BlockShape {
+            attention: AttentionShape {
+                width: c.width,
+                heads: c.heads,
+                kv_heads: c.heads,
+                head_width: c.head_width(),
+                qkv_bias: true,
+                out_bias: true,
+            },
+            inner: c.inner,
+            mlp_bias: true,
+            norm,
+            activation: c.activation,
+        };
+        let kernel = [c.width, c.channels, c.frames, c.patch, c.patch];
+        let merged = c.width * c.merge.pow(2);
+        Ok(Self {
+            patch_embed: PatchEmbedding::load(loader, &format!("{path}.patch_embed.proj"), &kernel, false)?,
+            blocks: (0..c.depth)
+                .map(|n| Block::load(loader, &format!("{path}.blocks.{n}"), VISION, &names, &shape))
+                .collect::<Result<_, _>>()?,
+            merger_norm: Norm::load(loader, &format!("{path}.merger.ln_q"), c.width, norm)?,
+            merger: Mlp::load(
+                loader,
+                &format!("{path}.merger"),
+                PROJECTOR,
+                MlpNames::Plain(["mlp.0", "mlp.2"]),
+                (merged, merged, out),
+                (true, Activation::Gelu),
+            )?,
+        })
+    }
+
+    /// Features `[K * P / merge^2, out]` of the patches.
+    pub(super) fn forward(
+        &self,
+        c: &Qwen2VlVisionConfig,
+        pieces: &Pieces<'_>,
+        adapters: &AdapterStack,
+    ) -> Tensor<2> {
+        let device = pieces.values.device().without_autodiff();
+        let (count, all) = (pieces.images.len(), pieces.values.dims()[0]);
+        let rows = all / count.max(1);
+        let window = c.windows.as_ref().map(|windows| windows.side);
+        let places = Places::new(pieces.images, rows, c.merge, window);
+        let rope = Rope::plane(&places.cells, count, (c.head_width(), ROPE_BASE), &device);
+        let whole = Segments::new(&places.images, &device);
+        let windows = Segments::new(&places.windows, &device);
+
+        let mut x = self.patch_embed.forward(pieces.values.clone()).reshape([count, rows, c.width]);
+        for (n, block) in self.blocks.iter().enumerate() {
+            let full = c.windows.as_ref().is_none_or(|windows| windows.full.contains(&n));
+            let segments = if full { &whole } else { &windows };
+            x = block
+                .forward(x, &Context { rope: Some(&rope), mask: None, segments: Some(segments), adapters });
+        }
+        let merge = c.merge.pow(2);
+        let x = self.merger_norm.forward(x).reshape([count, rows / merge, c.width * merge]);
+        let features = self.merger.forward(x, adapters);
+        let width = features.dims()[2];
+        features.reshape([all / merge, width])
+    }
+}

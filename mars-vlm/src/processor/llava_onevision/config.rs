@@ -1,0 +1,130 @@
+//! The settings of the image processor of LLaVA-OneVision.
+
+use crate::processor::facts::ModelFacts;
+use crate::processor::files;
+use crate::processor::settings::{CLIP, Defaults, Intensity, Resampling, Settings};
+use crate::{Error, chat::SpecialTokens};
+use serde_json::Value;
+use std::path::Path;
+
+const TYPES: [&str; 1] = ["LlavaOnevisionImageProcessor"];
+const DEFAULTS: Defaults = Defaults { resampling: 3, mean: CLIP.0, std: CLIP.1 };
+/// What to do about files that contradict each other.
+const ONE: &str = "take processor_config.json, preprocessor_config.json and config.json from one checkpoint";
+
+/// Image settings of a model directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LlavaOnevisionImages {
+    /// Side of a tile in pixels.
+    pub tile: usize,
+    /// Features along a side of a tile.
+    pub side: usize,
+    /// Heights and widths, in pixels, that a single image may be fitted into; multiples of `tile`.
+    pub pinpoints: Vec<(usize, usize)>,
+    /// More features than those of so many tiles are reduced (9 of `anyres_max_9`).
+    pub most_tiles: usize,
+    /// Filter of every resize.
+    pub resampling: Resampling,
+    /// Range of the values.
+    pub intensity: Intensity,
+    /// Colour of the bars beside one of several images.
+    pub background: [u8; 3],
+    /// The image token.
+    pub token: String,
+}
+
+impl LlavaOnevisionImages {
+    /// Reads `preprocessor_config.json`, `processor_config.json` and `config.json` in `dir`.
+    ///
+    /// What is absent has the reference's default: tiles of 384 pixels, the multiples of a tile up to 6 x 6,
+    /// `anyres_max_9`, bicubic filter, CLIP's mean and deviation.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is no such file, for another processor type, or if the files contradict each other.
+    pub fn from_dir(dir: &Path, special: &SpecialTokens) -> Result<Self, Error> {
+        let settings = Settings::from_dir(dir, &TYPES, &DEFAULTS)?;
+        let facts = ModelFacts::from_dir(dir)?;
+        let processor = files::object(&dir.join("processor_config.json"))?.unwrap_or_default();
+        let size = |part| settings.number("size", Some(part));
+        let tile = match (size("height"), size("width"), size("shortest_edge")) {
+            (Some(height), Some(width), _) if height == width => height,
+            (None, None, Some(edge)) => edge,
+            (None, None, None) => 384,
+            _ => {
+                return Err(
+                    settings.refuse(format!("size {:?}", settings.map.get("size")), "tiles are square")
+                );
+            }
+        };
+        if !settings.resize {
+            return Err(settings.refuse("do_resize is false", "tiles are always resized; leave it out"));
+        }
+        let (image_size, patch) = (facts.vision("image_size"), facts.vision("patch_size"));
+        let image_size = image_size.unwrap_or(tile);
+        let side = image_size / patch.unwrap_or(14).max(1);
+        if image_size != tile || side == 0 {
+            let what =
+                format!("size is {tile}, but config.json says image_size {image_size}, patch_size {patch:?}");
+            return Err(settings.refuse(what, ONE));
+        }
+        let number = |key| processor.get(key).and_then(Value::as_u64).map(|n| n as usize);
+        if let Some(tokens) = number("num_image_tokens").filter(|tokens| *tokens != side * side) {
+            let what = format!("num_image_tokens is {tokens}, but a tile gives {side} x {side} features");
+            return Err(Error::config(&dir.join("processor_config.json"), what, ONE));
+        }
+        let pinpoints = match settings.map.get("image_grid_pinpoints").filter(|value| !value.is_null()) {
+            Some(value) => pinpoints(value).ok_or_else(|| {
+                let what = format!("image_grid_pinpoints {value}");
+                settings.refuse(what, "a list of [height, width] in pixels is expected")
+            })?,
+            None => (1..=6).flat_map(|r| (1..=6).map(move |c| (r * 384, c * 384))).collect(),
+        };
+        if let Some(point) = pinpoints.iter().find(|(h, w)| *h == 0 || *w == 0 || h % tile + w % tile > 0) {
+            let what = format!("image_grid_pinpoints holds {point:?}, which is no multiple of {tile}");
+            return Err(settings.refuse(what, ONE));
+        }
+        if facts
+            .value("image_grid_pinpoints")
+            .and_then(self::pinpoints)
+            .is_some_and(|other| other != pinpoints)
+        {
+            return Err(settings.refuse("image_grid_pinpoints differs from that of config.json", ONE));
+        }
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_string);
+        let aspect = text(processor.get("vision_aspect_ratio"));
+        let (aspect, other) = (aspect, text(facts.value("vision_aspect_ratio")));
+        if let (Some(a), Some(b)) = (&aspect, &other)
+            && a != b
+        {
+            let what = format!("vision_aspect_ratio is `{b}`, but processor_config.json says `{a}`");
+            return Err(Error::config(&dir.join("config.json"), what, ONE));
+        }
+        let aspect = aspect.or(other).unwrap_or_else(|| "anyres_max_9".to_string());
+        let Some(most_tiles) = aspect.strip_prefix("anyres_max_").and_then(|n| n.parse().ok()) else {
+            let what = format!("vision_aspect_ratio is `{aspect}`");
+            return Err(Error::config(&dir.join("config.json"), what, "anyres_max_N is supported"));
+        };
+        let mean = settings.intensity.normalize.map_or(DEFAULTS.mean, |(mean, _)| mean);
+        let named = special.get("image_token").map(str::to_string);
+        let token = named.or_else(|| text(processor.get("image_token")));
+        Ok(Self {
+            tile,
+            side,
+            pinpoints,
+            most_tiles,
+            resampling: settings.resampling,
+            background: mean.map(|m| (f64::from(m) * 255.0) as u8),
+            intensity: settings.intensity,
+            token: token.unwrap_or_else(|| "<image>".to_string()),
+        })
+    }
+}
+
+fn pinpoints(value: &Value) -> Option<Vec<(usize, usize)>> {
+    let pair = |value: &Value| {
+        let side = |n| value.get(n).and_then(Value::as_u64).map(|side: u64| side as usize);
+        side(0).zip(side(1))
+    };
+    let all: Vec<(usize, usize)> = value.as_array()?.iter().map(pair).collect::<Option<_>>()?;
+    (!all.is_empty()).then_some(all)
+}

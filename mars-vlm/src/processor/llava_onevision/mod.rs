@@ -1,0 +1,46 @@
+//! Images of LLaVA-OneVision: one image as square tiles in its own proportions, several as one tile each.
+mod anyres;
+mod config;
+mod image;
+
+pub use config::LlavaOnevisionImages;
+
+use super::family::ImageProcessor;
+use super::pixels::{Feature, Grid, ImageLayout, ImageShape};
+use crate::data::RgbImage;
+
+impl ImageProcessor for LlavaOnevisionImages {
+    fn token(&self) -> &str {
+        &self.token
+    }
+
+    fn layouts(&self, sizes: &[(usize, usize)]) -> Result<Vec<ImageLayout>, String> {
+        let per_tile = self.side.pow(2);
+        if let [size] = sizes {
+            let grid = self.grid(*size);
+            // The whole image comes first, as one more tile.
+            let pieces = grid.cells() + 1;
+            let shape = ImageShape { grid, pieces, features: pieces * per_tile };
+            return Ok(vec![ImageLayout { shape, tokens: self.tokens(grid, *size) }]);
+        }
+        let shape = ImageShape { grid: Grid::default(), pieces: 1, features: per_tile };
+        let mut tokens: Vec<Feature> = (0..per_tile as u32).map(Feature::Row).collect();
+        tokens.push(Feature::Newline);
+        Ok(vec![ImageLayout { shape, tokens }; sizes.len()])
+    }
+
+    fn prompt(&self, layout: &ImageLayout) -> String {
+        self.token.repeat(layout.tokens.len())
+    }
+
+    fn piece(&self) -> Vec<usize> {
+        vec![3, self.tile, self.tile]
+    }
+
+    fn append(&self, image: &RgbImage, layout: &ImageLayout, values: &mut Vec<f32>) {
+        match layout.shape.grid {
+            grid if grid.cells() > 0 => self.append_tiles(image, grid, values),
+            _ => self.append_square(image, values),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The settings of the image processor of Qwen2-VL and Qwen2.5-VL.
+
+use crate::processor::facts::ModelFacts;
+use crate::processor::settings::{CLIP, Defaults, Intensity, Resampling, Settings};
+use crate::{Error, chat::SpecialTokens};
+use std::path::Path;
+
+const TYPES: [&str; 2] = ["Qwen2VLImageProcessor", "Qwen2_5_VLImageProcessor"];
+const DEFAULTS: Defaults = Defaults { resampling: 3, mean: CLIP.0, std: CLIP.1 };
+
+/// Image settings of a model directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Qwen2VlImages {
+    /// Whether images are resized; if not, their sides must be multiples of `patch * merge`.
+    pub resize: bool,
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Patches along a side of what becomes one token.
+    pub merge: usize,
+    /// Frames of a patch; an image repeats itself so often.
+    pub frames: usize,
+    /// Fewest pixels of a resized image.
+    pub min_pixels: usize,
+    /// Most pixels of a resized image.
+    pub max_pixels: usize,
+    /// Filter of the resize.
+    pub resampling: Resampling,
+    /// Range of the values.
+    pub intensity: Intensity,
+    /// The image token.
+    pub token: String,
+}
+
+impl Qwen2VlImages {
+    /// Reads `preprocessor_config.json` in `dir`; `min_pixels` and `max_pixels` go before `size`.
+    ///
+    /// What is absent has the reference's default: patches of 14, merged 2 by 2, 2 frames, 3,136 to 1,003,520 pixels,
+    /// bicubic filter, CLIP's mean and deviation.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is no such file, for another processor type, or if it contradicts `config.json`.
+    pub fn from_dir(dir: &Path, special: &SpecialTokens) -> Result<Self, Error> {
+        let settings = Settings::from_dir(dir, &TYPES, &DEFAULTS)?;
+        let facts = ModelFacts::from_dir(dir)?;
+        let agreed = |key: &str, theirs: &str, usual: usize| {
+            let ours = settings.number(key, None).unwrap_or(usual);
+            match facts.vision(theirs).filter(|other| *other != ours) {
+                None => Ok(ours),
+                Some(other) => Err(settings.refuse(
+                    format!("{key} is {ours}, but config.json says {theirs} {other}"),
+                    "take preprocessor_config.json and config.json from one checkpoint",
+                )),
+            }
+        };
+        let limit = |key, part, usual| {
+            settings.number(key, None).or_else(|| settings.number("size", Some(part))).unwrap_or(usual)
+        };
+        let (min_pixels, max_pixels) = (
+            limit("min_pixels", "shortest_edge", 56 * 56),
+            limit("max_pixels", "longest_edge", 28 * 28 * 1280),
+        );
+        if min_pixels > max_pixels {
+            let what = format!("min_pixels is {min_pixels}, max_pixels {max_pixels}");
+            return Err(settings.refuse(what, "the first must not exceed the second"));
+        }
+        Ok(Self {
+            resize: settings.resize,
+            patch: agreed("patch_size", "patch_size", 14)?,
+            merge: agreed("merge_size", "spatial_merge_size", 2)?,
+            frames: agreed("temporal_patch_size", "temporal_patch_size", 2)?,
+            min_pixels,
+            max_pixels,
+            resampling: settings.resampling,
+            intensity: settings.intensity,
+            token: special.get("image_token").unwrap_or("<|image_pad|>").to_string(),
+        })
+    }
+}
