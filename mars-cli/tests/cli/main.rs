@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod families;
 mod fit;
 mod kit;
 mod search;

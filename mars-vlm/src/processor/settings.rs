@@ -50,7 +50,7 @@ pub(crate) struct Defaults {
 
 /// Mean and deviation of CLIP.
 pub(crate) const CLIP: ([f32; 3], [f32; 3]) =
-    ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_1]);
+    ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]);
 
 /// The settings of one file.
 #[derive(Clone, Debug)]

@@ -37,11 +37,13 @@ TEMPLATE = (
 )
 
 
-def tokenizer(folder):
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<end_of_utterance>"]
+SPECIAL += ["<fake_token_around_image>", "<image>", "<global-img>"]
+SPECIAL += [f"<row_{r}_col_{c}>" for r in range(1, 7) for c in range(1, 7)]
+
+
+def tokenizer(folder, special=SPECIAL, end="<end_of_utterance>"):
     """A byte-level BPE of 400 pieces, trained on a few sentences."""
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<end_of_utterance>"]
-    special += ["<fake_token_around_image>", "<image>", "<global-img>"]
-    special += [f"<row_{r}_col_{c}>" for r in range(1, 7) for c in range(1, 7)]
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.post_processor = processors.ByteLevel(trim_offsets=True)
@@ -52,7 +54,7 @@ def tokenizer(folder):
                                   initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
     bpe.train_from_iterator(words, trainer)
     bpe.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in special])
-    fast = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<end_of_utterance>",
+    fast = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token=end,
                                    pad_token="<|im_end|>", bos_token="<|im_start|>",
                                    unk_token="<|endoftext|>")
     fast.save_pretrained(folder)

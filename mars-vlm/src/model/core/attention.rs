@@ -46,6 +46,7 @@ pub(crate) struct SeparateProjections {
 
 /// To queries, keys and values.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each block; a box is no burn module")]
 pub(crate) enum Projections {
     /// One layer for each.
     Separate(SeparateProjections),

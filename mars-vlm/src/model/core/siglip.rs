@@ -66,7 +66,7 @@ impl SiglipConfig {
         if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(format!("vision_config.{name} is 0, expected 1 or more"));
         }
-        if self.hidden_size % self.num_attention_heads != 0 {
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             let (width, heads) = (self.hidden_size, self.num_attention_heads);
             let what = "vision_config: hidden_size / num_attention_heads";
             return Err(format!("{what} is {width} / {heads}, expected a whole number"));

@@ -128,7 +128,7 @@ impl TextConfig {
             let what = "text_config: num_attention_heads / num_key_value_heads";
             return Err(format!("{what} is {heads} / {kv}, expected a whole number"));
         }
-        if self.head_width() % 2 != 0 {
+        if !self.head_width().is_multiple_of(2) {
             return Err(format!("text_config.head_dim is {}, expected an even number", self.head_width()));
         }
         if let Some(sections) = self.sections()
