@@ -91,6 +91,10 @@ fn check(case: &str) {
     let base = AdapterStack::base(1, &model);
     let of = |name: &str| sequence(&file, name, images.as_ref(), token);
     let expected = |name: &str, what: &str| floats(&file, &format!("{name}.{what}")).unwrap();
+    for (index, site) in model.sites().iter().enumerate() {
+        let dims = model.weight(index).map(|weight| weight.dims());
+        assert_eq!(dims, Some([site.inputs, site.outputs]), "{}", site.path);
+    }
     for name in &names {
         let sequence = of(name);
         let tokens = sequence.text.ids.len();

@@ -59,6 +59,8 @@ pub struct Loader<'a> {
     aliases: Aliases,
     /// Linear layers met so far.
     pub sites: Vec<Site>,
+    /// Their weights.
+    pub weights: Vec<ParamId>,
     /// All parameters met so far.
     pub stored: Vec<Stored>,
 }
@@ -66,7 +68,14 @@ pub struct Loader<'a> {
 impl<'a> Loader<'a> {
     /// Starts with nothing loaded.
     pub fn new(source: &'a mut dyn Source, device: &Device) -> Self {
-        Self { source, device: device.clone(), aliases: &[], sites: Vec::new(), stored: Vec::new() }
+        Self {
+            source,
+            device: device.clone(),
+            aliases: &[],
+            sites: Vec::new(),
+            weights: Vec::new(),
+            stored: Vec::new(),
+        }
     }
 
     /// Takes tensors under other names where those that are asked for do not exist.
@@ -131,6 +140,7 @@ impl<'a> Loader<'a> {
         let weight = self.transposed(&format!("{path}.weight"), &[outputs, inputs])?;
         let bias = if bias { Some(self.tensor(&format!("{path}.bias"), [outputs])?) } else { None };
         let site = self.sites.len();
+        self.weights.push(weight.id);
         self.sites.push(Site::linear(path, component, inputs, outputs));
         Ok(LoraLinear { weight, bias, site })
     }

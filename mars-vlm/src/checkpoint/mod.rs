@@ -1,9 +1,11 @@
 //! Weights on disk in Hugging Face layout, and their way into and out of modules.
 mod bytes;
+mod find;
 mod loader;
 mod save;
 mod weights;
 
+pub use find::matrix;
 pub use loader::{Aliases, Loader, Source, Stored, StoredLayout};
 pub use save::{Named, export, save};
 pub use weights::Weights;

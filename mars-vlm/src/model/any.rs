@@ -84,6 +84,10 @@ impl Model for AnyModel {
         self.0.sites()
     }
 
+    fn weight(&self, site: usize) -> Option<Tensor<2>> {
+        self.0.weight(site)
+    }
+
     fn device(&self) -> Device {
         self.0.device()
     }

@@ -105,9 +105,8 @@ impl Attention {
     fn project(&self, x: Tensor<3>, adapters: &AdapterStack) -> [Tensor<4>; 3] {
         match &self.projections {
             Projections::Separate(SeparateProjections { q, k, v }) => {
-                let heads =
-                    |layer: &LoraLinear, heads| split_heads(layer.forward(x.clone(), adapters), heads);
-                [heads(q, self.heads), heads(k, self.kv_heads), heads(v, self.kv_heads)]
+                let [q, k, v] = LoraLinear::forward_all([q, k, v], x, adapters);
+                [split_heads(q, self.heads), split_heads(k, self.kv_heads), split_heads(v, self.kv_heads)]
             }
             Projections::Fused(qkv) => {
                 let all = split_heads(qkv.forward(x, adapters), self.heads + 2 * self.kv_heads);

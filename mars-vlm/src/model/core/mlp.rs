@@ -77,8 +77,8 @@ impl Mlp {
     pub(crate) fn forward(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
         match &self.layers {
             MlpLayers::Gated(GatedMlp { gate, up, down }) => {
-                let gated = self.activation.apply(gate.forward(x.clone(), adapters));
-                down.forward(gated * up.forward(x, adapters), adapters)
+                let [gate, up] = LoraLinear::forward_all([gate, up], x, adapters);
+                down.forward(self.activation.apply(gate) * up, adapters)
             }
             MlpLayers::Plain(PlainMlp { up, down }) => {
                 down.forward(self.activation.apply(up.forward(x, adapters)), adapters)

@@ -3,9 +3,10 @@
 use super::flops::{self, ModelSizes, VisionLoad};
 use super::language::LanguageModel;
 use crate::Error;
-use crate::checkpoint::{Aliases, Loader, Source, Stored, Weights};
+use crate::checkpoint::{self, Aliases, Loader, Source, Stored, Weights};
 use crate::model::batch::{Pieces, VlmBatch};
 use crate::processor::ImageShape;
+use burn::module::{Module, ParamId};
 use burn::tensor::{Device, Tensor};
 use mars_lora::{AdapterStack, Component, Model, PassFlops, Site, TokenLosses};
 use std::fmt;
@@ -20,7 +21,7 @@ pub(crate) const PROJECTOR: &str = "projector";
 pub(crate) const TEXT: &str = "llm";
 
 /// The parameters of an architecture: what a new one implements, in a folder of its own.
-pub trait Network: fmt::Debug + Send + Sync + Sized {
+pub trait Network: Module + Sync {
     /// Its sizes, from `config.json`.
     type Config: fmt::Debug + Clone + Send + Sync;
 
@@ -72,6 +73,8 @@ pub struct Vlm<N: Network> {
     pub stored: Vec<Stored>,
     components: Vec<Component>,
     sites: Vec<Site>,
+    /// Weight of each site.
+    weights: Vec<ParamId>,
     /// Sites in front of the language model.
     image_sites: Range<usize>,
     sizes: ModelSizes,
@@ -95,7 +98,7 @@ impl<N: Network> Vlm<N> {
     pub fn from_source(config: N::Config, source: &mut dyn Source, device: &Device) -> Result<Self, Error> {
         let mut loader = Loader::new(source, device).with_aliases(N::ALIASES);
         let net = N::load(&config, &mut loader)?;
-        let (sites, stored) = (loader.sites, loader.stored);
+        let Loader { sites, weights, stored, .. } = loader;
         let below = sites.iter().take_while(|site| site.component != TEXT).count();
         let components = [VISION, PROJECTOR, TEXT].into_iter().zip(N::PATTERNS);
         let parameters = stored.iter().map(Stored::parameters).sum();
@@ -109,6 +112,7 @@ impl<N: Network> Vlm<N> {
             config,
             stored,
             sites,
+            weights,
             device: device.clone(),
         })
     }
@@ -164,6 +168,10 @@ impl<N: Network> Model for Vlm<N> {
 
     fn sites(&self) -> &[Site] {
         &self.sites
+    }
+
+    fn weight(&self, site: usize) -> Option<Tensor<2>> {
+        checkpoint::matrix(&self.net, *self.weights.get(site)?)
     }
 
     fn device(&self) -> Device {
