@@ -1,9 +1,9 @@
-//! The forward pass of all adapters at the layers that read one input.
+//! The forward pass of all adapters, at layers that read one input and at embeddings.
 
 use crate::AdapterStack;
 use crate::products::BandFactors;
 use crate::stack::SiteFactors;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 impl AdapterStack {
     /// What the layers `sites`, which read the same `x`, compute with the adapters: `bases` are the products of
@@ -18,6 +18,9 @@ impl AdapterStack {
         bases: [Tensor<2>; N],
         weights: &[Tensor<2>; N],
     ) -> [Tensor<2>; N] {
+        if let Some(probe) = &self.probe {
+            sites.iter().for_each(|site| probe.see(*site, x));
+        }
         let acting = sites.map(|site| self.sites.get(site).and_then(Option::as_ref));
         let mut lows = self.shared_lows(&acting, x).unwrap_or_default().into_iter();
         let mut layers = acting.into_iter().zip(weights);
@@ -66,17 +69,8 @@ impl AdapterStack {
         weight: &Tensor<2>,
         lows: Vec<Tensor<3>>,
     ) -> Tensor<2> {
-        let [rows, outputs] = base.dims();
-        let per_adapter = rows / self.len();
         let mut lows = lows.into_iter();
-        let (mut pieces, mut next) = (Vec::new(), 0);
-        let nothing = |count: usize| {
-            Tensor::<2>::zeros([count * per_adapter, outputs], &base.device().without_autodiff())
-        };
-        for band in &site.bands {
-            if band.members.start > next {
-                pieces.push(nothing(band.members.start - next));
-            }
+        let deltas = site.bands.iter().map(|band| {
             let dropped = match &self.draws {
                 Some(draws) if band.drops() => Some(band.drop(self.rows_of(x, band), draws, site.stream)),
                 _ => None,
@@ -84,23 +78,51 @@ impl AdapterStack {
             let low = lows.next().unwrap_or_else(|| {
                 dropped.clone().unwrap_or_else(|| self.rows_of(x, band)).matmul(band.columns())
             });
-            let mut delta = band.expand(low);
-            if let Some(gain) = band.gain(weight) {
-                // PEFT's order: the magnitude acts on the product of the inputs that were not dropped.
-                let base = match dropped {
-                    Some(x) => x.matmul(weight.clone().unsqueeze()),
-                    None => self.rows_of(&base, band),
-                };
-                delta = (base.clone() + delta) * gain - base;
+            let delta = band.expand(low);
+            let Some(gain) = band.gain(weight) else { return delta };
+            // As in PEFT, the gain acts on what the adapter reads: inputs that are dropped bring nothing.
+            let own = match dropped {
+                Some(x) => x.matmul(weight.clone().unsqueeze()),
+                None => self.rows_of(&base, band),
+            };
+            (own.clone() + delta) * gain - own
+        });
+        let deltas: Vec<Tensor<3>> = deltas.collect();
+        let delta = self.in_place(site, deltas, base.dims());
+        base + delta
+    }
+
+    /// The rows `base` `[K * N, width]` of an embedding at `ids` `[K * N]`, with the adapters.
+    pub(crate) fn embed(&self, site: usize, ids: Tensor<1, Int>, base: Tensor<2>) -> Tensor<2> {
+        let Some(site) = self.sites.get(site).and_then(Option::as_ref) else { return base };
+        let per_adapter = ids.dims()[0] / self.len();
+        let deltas = site.bands.iter().map(|band| {
+            let own =
+                ids.clone().narrow(0, band.members.start * per_adapter, band.members.len() * per_adapter);
+            band.expand(band.look_up(own))
+        });
+        let deltas = deltas.collect();
+        let delta = self.in_place(site, deltas, base.dims());
+        base + delta
+    }
+
+    /// What the bands add, `[n, N, width]` each, in the rows of their members; zero elsewhere.
+    fn in_place(&self, site: &SiteFactors, deltas: Vec<Tensor<3>>, dims: [usize; 2]) -> Tensor<2> {
+        let [rows, width] = dims;
+        let per_adapter = rows / self.len();
+        let (mut pieces, mut next) = (Vec::with_capacity(deltas.len()), 0);
+        let nothing = |count: usize| Tensor::zeros([count * per_adapter, width], &self.flat.device());
+        for (band, delta) in site.bands.iter().zip(deltas) {
+            if band.members.start > next {
+                pieces.push(nothing(band.members.start - next));
             }
-            pieces.push(delta.reshape([band.members.len() * per_adapter, outputs]));
+            pieces.push(delta.reshape([band.members.len() * per_adapter, width]));
             next = band.members.end;
         }
         if next < self.len() {
             pieces.push(nothing(self.len() - next));
         }
-        let delta = if pieces.len() == 1 { pieces.swap_remove(0) } else { Tensor::cat(pieces, 0) };
-        base + delta
+        if pieces.len() == 1 { pieces.swap_remove(0) } else { Tensor::cat(pieces, 0) }
     }
 
     /// The rows of the members of `band`, `[n, N, width]`.

@@ -6,13 +6,16 @@
 //! the run-time [`Device`](burn::tensor::Device) of the tensors decides where all this happens.
 //!
 //! * [`ScaleConvention`], [`Targets`], [`AdapterConfig`]: what an adapter is
-//! * [`AdapterStack`], [`LoraLinear`]: the forward pass of K adapters at once
+//! * [`AdapterStack`], [`LoraLinear`], [`LoraEmbedding`]: the forward pass of K adapters at once
+//! * [`Activations`]: first values and ranks from what the layers read (EVA)
 //! * [`StackedAdamW`]: clipping, learning rates and moments of each adapter on its own
 //! * [`Adapter`]: one trained adapter on the host; [`peft`]: its Hugging Face PEFT files
 //! * [`Model`], [`Examples`]: what a model must offer to be trained by `mars-calib`
+mod activations;
 mod adapter;
 mod band;
 mod config;
+mod embedding;
 mod error;
 mod forward;
 mod gradients;
@@ -23,6 +26,7 @@ mod model;
 mod optimizer;
 pub mod peft;
 mod products;
+mod resize;
 mod scale;
 mod site;
 mod stack;
@@ -30,8 +34,10 @@ mod svd;
 mod target;
 mod weights;
 
+pub use activations::Activations;
 pub use adapter::{Adapter, Factors};
 pub use config::AdapterConfig;
+pub use embedding::LoraEmbedding;
 pub use error::Error;
 pub use init::Init;
 pub use linear::LoraLinear;

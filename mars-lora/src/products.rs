@@ -2,7 +2,7 @@
 
 use crate::layout::Slot;
 use crate::{AdapterConfig, band::Band};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngCore;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use std::ops::Range;
@@ -26,14 +26,14 @@ pub(crate) struct BandFactors {
 enum Scale {
     Same(f64),
     /// `[n, 1, 1]`.
-    Each(Tensor<3>),
+    Each(Box<Tensor<3>>),
 }
 
 impl Scale {
     fn of(&self, x: Tensor<3>) -> Tensor<3> {
         match self {
             Self::Same(scale) => x.mul_scalar(*scale),
-            Self::Each(scales) => x * scales.clone(),
+            Self::Each(scales) => x * (**scales).clone(),
         }
     }
 }
@@ -58,7 +58,7 @@ impl BandFactors {
             Scale::Same(scales[0])
         } else {
             let data: Vec<f32> = scales.iter().map(|s| *s as f32).collect();
-            Scale::Each(Tensor::from_data(TensorData::new(data, [count, 1, 1]), &flat.device()))
+            Scale::Each(Box::new(Tensor::from_data(TensorData::new(data, [count, 1, 1]), &flat.device())))
         };
         Self {
             members: band.members.clone(),
@@ -90,6 +90,19 @@ impl BandFactors {
             None => self.a.clone(),
         };
         a.swap_dims(1, 2)
+    }
+
+    /// Rows of A (and of the offset's) that belong to `ids` `[n * N]`, `[n, N, R or 2 R]`.
+    pub(crate) fn look_up(&self, ids: Tensor<1, Int>) -> Tensor<3> {
+        let columns = self.columns();
+        let [count, vocabulary, width] = columns.dims();
+        let positions = ids.dims()[0] / count;
+        let device = ids.device();
+        let starts: Vec<i32> = (0..count).map(|k| (k * vocabulary) as i32).collect();
+        let starts = Tensor::<2, Int>::from_data(TensorData::new(starts, [count, 1]), &device);
+        let places = (ids.reshape([count, positions]) + starts).reshape([count * positions]);
+        let table = columns.reshape([count * vocabulary, width]);
+        table.select(0, places).reshape([count, positions, width])
     }
 
     /// `s * B (low)`, less the offset; `low` is `[n, N, R or 2 R]`, the result `[n, N, outputs]`.

@@ -1,5 +1,6 @@
 //! K adapters of different ranks over one frozen base, in one forward pass.
 
+use crate::activations::Probe;
 use crate::band::{self, Band};
 use crate::layout::{Layout, Slot};
 use crate::products::BandFactors;
@@ -24,6 +25,8 @@ pub struct AdapterStack {
     pub(crate) sites: Vec<Option<SiteFactors>>,
     /// Draws of the dropout of each adapter; `None` for no dropout.
     pub(crate) draws: Option<Vec<u64>>,
+    /// Looks at the inputs of the layers.
+    pub(crate) probe: Option<Probe>,
 }
 
 /// The factors of all adapters at one site.
@@ -54,6 +57,7 @@ impl AdapterStack {
             offset: None,
             sites: vec![None; model.sites().len()],
             draws: None,
+            probe: None,
         }
     }
 
@@ -81,6 +85,7 @@ impl AdapterStack {
             offset: None,
             sites: vec![None; model.sites().len()],
             draws: None,
+            probe: None,
         };
         let (mut factors, mut offsets) = (self.unpad(&self.flat), self.offsets());
         factors.extend(adapters.iter().map(|adapter| adapter.factors.clone()));
@@ -114,6 +119,12 @@ impl AdapterStack {
         stack.draws = self.draws.as_ref().map(|draws| keep.iter().map(|k| draws[*k]).collect());
         stack.set_flat(rows(&self.flat, keep));
         stack
+    }
+
+    /// This stack, showing the inputs of linear layers to `probe`.
+    pub(crate) fn probed(mut self, probe: Probe) -> Self {
+        self.probe = Some(probe);
+        self
     }
 
     /// Number of adapters, K.
