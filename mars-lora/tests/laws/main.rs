@@ -4,3 +4,4 @@
 mod files;
 mod stacking;
 mod toy;
+mod variants;

@@ -9,7 +9,7 @@ use mars_lora::{
 
 const STEPS: usize = 50;
 const ROWS: usize = 8;
-const RANKS: [usize; 5] = [1, 2, 3, 8, 16];
+const RANKS: [usize; 6] = [1, 2, 3, 8, 16, 64];
 
 fn config(rank: usize, seed: u64, scale: ScaleConvention) -> AdapterConfig {
     AdapterConfig { scale, ..AdapterConfig::new([("ve", rank), ("llm", rank)], seed) }
@@ -133,6 +133,35 @@ fn dropping_adapters_leaves_the_others_bit_identical() {
 }
 
 #[test]
+fn joining_adapters_leaves_the_others_bit_identical() {
+    let model = Toy::new();
+    let scale = ScaleConvention::default();
+    let fresh = |k: usize| fresh(&model, config(RANKS[k], k as u64, scale));
+    let run = |join_at: Option<usize>| {
+        let mut members = vec![1, 3];
+        let mut stack = AdapterStack::new(&[fresh(1), fresh(3)], &model).unwrap();
+        let mut optimizer = optimizer(&stack, &members);
+        for at in 0..20 {
+            if join_at == Some(at) {
+                // Ranks above and below those of the stack, so that rows become wider.
+                let wider = stack.join(&[fresh(0), fresh(4)], &model).unwrap();
+                optimizer = optimizer.join(&stack, &wider, &[rates(0), rates(4)]);
+                (stack, members) = (wider, vec![1, 3, 0, 4]);
+            }
+            let streams: Vec<u64> = members.iter().map(|k| *k as u64).collect();
+            step(&model, &mut stack, &mut optimizer, &streams, at);
+        }
+        stack.adapters()
+    };
+    let (without, with) = (run(None), run(Some(7)));
+    for (a, b) in without.iter().zip(&with) {
+        assert_eq!(values(a), values(b));
+    }
+    // What joined has trained, too.
+    assert!(with[2..].iter().all(|adapter| adapter.factors[0].b.iter().any(|b| *b != 0.0)));
+}
+
+#[test]
 fn a_nan_stays_with_its_adapter() {
     let model = Toy::new();
     let scale = ScaleConvention::default();
@@ -236,7 +265,7 @@ fn a_fresh_adapter_is_the_identity() {
 fn bad_ranks_are_named() {
     let model = Toy::new();
     let build = |ranks: &[(&str, usize)]| Adapter::fresh(AdapterConfig::new(ranks.to_vec(), 0), &model);
-    assert!(matches!(build(&[("ve", 21)]), Err(Error::RankTooLarge { rank: 21, max: 20, .. })));
+    assert!(matches!(build(&[("ve", 73)]), Err(Error::RankTooLarge { rank: 73, max: 72, .. })));
     assert!(matches!(build(&[("ve", 0)]), Err(Error::NothingAdapted { .. })));
     assert!(matches!(build(&[("audio", 4)]), Err(Error::UnknownModule { .. })));
 }

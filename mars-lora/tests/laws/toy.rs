@@ -3,16 +3,19 @@
 use burn::module::Param;
 use burn::tensor::activation::{gelu, log_softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use mars_lora::{AdapterStack, Component, LoraLinear, Model, PassFlops, Site, TokenLosses};
+use mars_lora::{
+    AdapterStack, Component, LoraEmbedding, LoraLinear, Model, PassFlops, Site, SiteKind, TokenLosses,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-pub(crate) const INPUTS: usize = 24;
-pub(crate) const HIDDEN: usize = 20;
-pub(crate) const CLASSES: usize = 16;
+pub(crate) const INPUTS: usize = 80;
+pub(crate) const HIDDEN: usize = 72;
+pub(crate) const CLASSES: usize = 64;
 
 pub(crate) struct Toy {
     pub(crate) layers: [LoraLinear; 2],
+    pub(crate) table: Option<LoraEmbedding>,
     components: Vec<Component>,
     sites: Vec<Site>,
     device: Device,
@@ -45,6 +48,7 @@ impl Toy {
         let component = |name: &str, pattern: &str| Component { name: name.into(), pattern: pattern.into() };
         Self {
             layers: [layer(0, INPUTS, HIDDEN), layer(1, HIDDEN, CLASSES)],
+            table: None,
             components: vec![component("ve", r"vision\..*"), component("llm", r"text\..*")],
             sites: vec![
                 Site::linear("model.vision.fc1", "ve", INPUTS, HIDDEN),
@@ -52,6 +56,17 @@ impl Toy {
             ],
             device,
         }
+    }
+
+    /// The same with a table of embeddings, which its forward pass does not read.
+    pub(crate) fn with_table(vocabulary: usize, width: usize) -> Self {
+        let mut toy = Self::new();
+        let site = Site::linear("model.text.embed_tokens", "llm", vocabulary, width);
+        toy.sites.push(Site { kind: SiteKind::Embedding, ..site });
+        let weight = TensorData::new(numbers(50, vocabulary * width, 0.5), [vocabulary, width]);
+        let weight = Param::from_tensor(Tensor::from_data(weight, &toy.device));
+        toy.table = Some(LoraEmbedding { weight, site: 2 });
+        toy
     }
 
     pub(crate) fn output(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<2> {
@@ -96,6 +111,10 @@ impl Model for Toy {
 
     fn sites(&self) -> &[Site] {
         &self.sites
+    }
+
+    fn weight(&self, site: usize) -> Option<Tensor<2>> {
+        self.layers.get(site).map(|layer| layer.weight.val())
     }
 
     fn device(&self) -> Device {

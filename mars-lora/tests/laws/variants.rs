@@ -1,0 +1,293 @@
+//! DoRA, dropout, PiSSA, EVA, embeddings and convolutions: each against its definition.
+
+use crate::toy::{HIDDEN, INPUTS, Toy, numbers};
+use burn::module::Param;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use mars_lora::{
+    Activations, Adapter, AdapterConfig, AdapterStack, Error, Init, LoraEmbedding, Model, ScaleConvention,
+};
+
+const ROWS: usize = 8;
+
+fn config(rank: usize, seed: u64) -> AdapterConfig {
+    let scale = ScaleConvention::AlphaOverRank { alpha: 5.0 };
+    AdapterConfig { scale, ..AdapterConfig::new([("ve", rank), ("llm", rank)], seed) }
+}
+
+/// An adapter with random factors and magnitudes.
+fn filled(model: &Toy, config: AdapterConfig) -> Adapter {
+    let mut adapter = Adapter::fresh(config, model).unwrap();
+    for (i, f) in adapter.factors.iter_mut().enumerate() {
+        f.b = numbers(700 + i as u64, f.b.len(), 0.3);
+        if let Some(magnitude) = &mut f.magnitude {
+            *magnitude = numbers(800 + i as u64, magnitude.len(), 1.0);
+        }
+    }
+    adapter
+}
+
+fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+fn gap(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let size = a.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt() / size
+}
+
+fn output(model: &Toy, adapters: &[Adapter]) -> Vec<f32> {
+    let stack = AdapterStack::new(adapters, model).unwrap();
+    let streams: Vec<u64> = adapters.iter().map(|_| 3).collect();
+    host(model.output(model.batch(&streams, 0, ROWS).x, &stack))
+}
+
+/// The dense `s * B A` of layer `n`, `[outputs][inputs]`.
+fn product(adapter: &Adapter, n: usize) -> Vec<Vec<f64>> {
+    let f = &adapter.factors[n];
+    let scale = adapter.config.site_scale(&f.path, f.rank);
+    let cell = |o: usize, i: usize| {
+        let sum = (0..f.rank).map(|r| f64::from(f.b[o * f.rank + r]) * f64::from(f.a[r * f.inputs + i]));
+        scale * sum.sum::<f64>()
+    };
+    (0..f.outputs).map(|o| (0..f.inputs).map(|i| cell(o, i)).collect()).collect()
+}
+
+/// The toy with each weight replaced by what `merged` makes of (layer, output, its row of the weight).
+fn dense(model: &Toy, merged: impl Fn(usize, usize, Vec<f64>) -> Vec<f64>) -> Toy {
+    let mut out = Toy::new();
+    for (n, layer) in out.layers.iter_mut().enumerate() {
+        let [inputs, outputs] = layer.weight.dims();
+        let old = host(model.layers[n].weight.val());
+        let mut new = vec![0.0f32; inputs * outputs];
+        for o in 0..outputs {
+            let row = (0..inputs).map(|i| f64::from(old[i * outputs + o])).collect();
+            for (i, w) in merged(n, o, row).into_iter().enumerate() {
+                new[i * outputs + o] = w as f32;
+            }
+        }
+        let data = TensorData::new(new, [inputs, outputs]);
+        layer.weight = Param::from_tensor(Tensor::from_data(data, &model.device()));
+    }
+    out
+}
+
+fn base_output(model: &Toy) -> Vec<f32> {
+    host(model.output(model.batch(&[3], 0, ROWS).x, &AdapterStack::base(1, model)))
+}
+
+#[test]
+fn dora_is_its_definition() {
+    let model = Toy::new();
+    for rank in [1, 4, 16] {
+        let adapter = filled(&model, AdapterConfig { dora: true, ..config(rank, 2) });
+        let merged = dense(&model, |n, o, row| {
+            let delta = product(&adapter, n);
+            let sum: Vec<f64> = row.iter().zip(&delta[o]).map(|(w, d)| w + d).collect();
+            let norm = sum.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let gain = f64::from(adapter.factors[n].magnitude.as_ref().unwrap()[o]) / norm;
+            sum.into_iter().map(|x| gain * x).collect()
+        });
+        assert!(gap(&base_output(&merged), &output(&model, &[adapter])) < 1e-5, "rank {rank}");
+    }
+}
+
+#[test]
+fn dora_trains_with_a_norm_that_is_constant() {
+    let model = Toy::new();
+    let adapter = filled(&model, AdapterConfig { dora: true, ..config(4, 2) });
+    let stack = AdapterStack::new(std::slice::from_ref(&adapter), &model).unwrap();
+    let tracked = stack.tracked();
+    let batch = model.batch(&[3], 0, ROWS);
+    let mut gradients = model.forward(&batch, &tracked, false).mean().sum().backward();
+    let found = stack.unpad(&tracked.gradients(&mut gradients)).swap_remove(0);
+    // The magnitude's slope by central differences; it does not enter the norm.
+    let loss = |n: usize, o: usize, step: f32| {
+        let mut moved = adapter.clone();
+        moved.factors[n].magnitude.as_mut().unwrap()[o] += step;
+        let stack = AdapterStack::new(&[moved], &model).unwrap();
+        f64::from(host(model.forward(&batch, &stack, false).mean())[0])
+    };
+    for (n, o) in [(0, 0), (0, 7), (1, 3)] {
+        let slope = (loss(n, o, 1e-2) - loss(n, o, -1e-2)) / 2e-2;
+        let own = f64::from(found[n].magnitude.as_ref().unwrap()[o]);
+        assert!((slope - own).abs() < 2e-3 * own.abs().max(0.05), "layer {n} output {o}: {slope} {own}");
+    }
+    // With factors scaled together the direction stays: were the norm not constant, the gradient along it would be 0.
+    assert!(found.iter().all(|f| f.b.iter().any(|g| *g != 0.0)));
+}
+
+#[test]
+fn fresh_variants_are_the_identity() {
+    let model = Toy::new();
+    for (dora, init) in
+        [(false, Init::Uniform), (false, Init::Gaussian), (true, Init::Uniform), (false, Init::Pissa)]
+    {
+        let adapter = Adapter::fresh(AdapterConfig { dora, init, ..config(8, 1) }, &model).unwrap();
+        assert!(gap(&base_output(&model), &output(&model, &[adapter])) < 1e-6, "{dora} {init:?}");
+    }
+}
+
+#[test]
+fn variants_share_a_stack() {
+    let model = Toy::new();
+    let all = [
+        filled(&model, config(4, 0)),
+        filled(&model, AdapterConfig { dora: true, ..config(4, 1) }),
+        filled(&model, AdapterConfig { init: Init::Pissa, ..config(3, 2) }),
+        filled(&model, AdapterConfig { dora: true, ..config(16, 3) }),
+    ];
+    let together = output(&model, &all);
+    let alone: Vec<f32> = all.iter().flat_map(|a| output(&model, std::slice::from_ref(a))).collect();
+    assert!(gap(&alone, &together) < 1e-6);
+    let stack = AdapterStack::new(&all, &model).unwrap();
+    for (before, after) in all.iter().zip(stack.adapters()) {
+        assert_eq!((&before.factors, &before.offset), (&after.factors, &after.offset));
+    }
+}
+
+#[test]
+fn pissa_takes_the_strongest_part_and_a_plain_lora_says_the_same() {
+    let model = Toy::new();
+    let config = AdapterConfig { init: Init::Pissa, ..config(4, 2) };
+    let fresh = Adapter::fresh(config.clone(), &model).unwrap();
+    for n in 0..2 {
+        // What is left of the weight has no direction stronger than the weakest that was taken.
+        let taken = fresh.factors[n].truncated(4).1;
+        let taken: Vec<f64> = taken.iter().map(|s| s * fresh.config.site_scale("", 4)).collect();
+        let weight = host(model.layers[n].weight.val());
+        let [inputs, outputs] = model.layers[n].weight.dims();
+        let product = product(&fresh, n);
+        let rest = |i: usize, o: usize| f64::from(weight[i * outputs + o]) - product[o][i];
+        let mut x: Vec<f64> = (0..outputs).map(|o| 1.0 + o as f64).collect();
+        let mut strongest = 0.0;
+        for _ in 0..200 {
+            let y: Vec<f64> = (0..inputs).map(|i| (0..outputs).map(|o| rest(i, o) * x[o]).sum()).collect();
+            x = (0..outputs).map(|o| (0..inputs).map(|i| rest(i, o) * y[i]).sum()).collect();
+            let norm = x.iter().map(|x: &f64| x * x).sum::<f64>().sqrt();
+            strongest = norm.sqrt();
+            x.iter_mut().for_each(|x| *x /= norm);
+        }
+        assert!(strongest <= taken[3] * 1.001, "{strongest} {taken:?}");
+        assert!(strongest > 0.5 * taken[3], "the power iteration found nothing");
+    }
+    let trained = filled(&model, config);
+    let plain = trained.plain();
+    assert_eq!(plain.factors[0].rank, 8);
+    assert!(gap(&output(&model, &[trained]), &output(&model, &[plain])) < 1e-6);
+}
+
+#[test]
+fn dropout_keeps_the_mean_depends_on_its_draw_and_is_off_without_one() {
+    let model = Toy::new();
+    let adapter = filled(&model, AdapterConfig { dropout: 0.3, ..config(8, 4) });
+    let stack = AdapterStack::new(&[adapter.clone(), adapter], &model).unwrap();
+    let x = model.batch(&[3, 3], 0, ROWS).x;
+    let first = |stack: &AdapterStack| host(model.layers[0].forward(x.clone(), stack));
+    let clean = first(&stack);
+    let drawn = first(&stack.clone().dropping(vec![1, 2]));
+    let half = clean.len() / 2;
+    assert_eq!(clean[..half], clean[half..]);
+    assert_ne!(drawn[..half], drawn[half..]);
+    assert_eq!(first(&stack.clone().dropping(vec![2, 1]))[..half], drawn[half..]);
+    assert_eq!(first(&stack.clone().dropping(vec![5, 5]).tracked()), clean);
+    let mut mean = vec![0.0f64; clean.len()];
+    const DRAWS: u64 = 4000;
+    for draw in 0..DRAWS {
+        let values = first(&stack.clone().dropping(vec![2 * draw, 2 * draw + 1]));
+        mean.iter_mut().zip(values).for_each(|(m, v)| *m += f64::from(v) / DRAWS as f64);
+    }
+    let mean: Vec<f32> = mean.into_iter().map(|m| m as f32).collect();
+    assert!(gap(&clean, &mean) < 0.03, "{}", gap(&clean, &mean));
+    let dora = filled(&model, AdapterConfig { dropout: 0.3, dora: true, ..config(8, 4) });
+    let dora = AdapterStack::new(&[dora], &model).unwrap();
+    let x = model.batch(&[3], 0, ROWS).x;
+    let value = |stack: AdapterStack| host(model.layers[0].forward(x.clone(), &stack));
+    assert_ne!(value(dora.clone()), value(dora.dropping(vec![1])));
+}
+
+#[test]
+fn an_embedding_adapter_is_a_change_of_the_table() {
+    let device = Device::flex();
+    let model = Toy::with_table(12, 6);
+    let table = model.table.as_ref().unwrap();
+    let weight = host(table.weight.val());
+    let site = model.sites()[2].clone();
+    let adapters: Vec<Adapter> = [2, 5]
+        .map(|rank| {
+            let layer_ranks = [(site.path.clone(), rank)].into();
+            let mut adapter = Adapter::fresh(AdapterConfig { layer_ranks, ..config(2, 9) }, &model).unwrap();
+            let own = adapter.factors.last_mut().unwrap();
+            assert!(own.a.iter().all(|a| *a == 0.0) && own.b.iter().any(|b| *b != 0.0), "as PEFT begins");
+            own.a = numbers(rank as u64, own.a.len(), 0.5);
+            adapter
+        })
+        .into();
+    let stack = AdapterStack::new(&adapters, &model).unwrap();
+    let ids = [3, 0, 11, 7, 7, 1];
+    let ids_tensor = Tensor::<1, Int>::from_data(TensorData::new(ids.to_vec(), [6]), &device);
+    let found = host(LoraEmbedding::forward(table, ids_tensor, &stack));
+    let mut expected = Vec::new();
+    for (n, id) in ids.iter().enumerate() {
+        let delta = product(&adapters[n / 3], 2);
+        let id = *id as usize;
+        expected.extend((0..6).map(|o| (f64::from(weight[id * 6 + o]) + delta[o][id]) as f32));
+    }
+    assert!(gap(&expected, &found) < 1e-6);
+    let dora = AdapterConfig { dora: true, layer_ranks: [(site.path, 2)].into(), ..config(2, 9) };
+    assert!(matches!(Adapter::fresh(dora, &model), Err(Error::Variant { .. })));
+}
+
+#[test]
+fn eva_finds_the_directions_of_the_inputs() {
+    let model = Toy::new();
+    let batches = || (0..4).map(|step| model.batch(&[3], step, 64));
+    let activations = Activations::of(&model, batches(), 8, 1).unwrap();
+    let adapter = activations.adapter(config(4, 1), &model).unwrap();
+    let f = &adapter.factors[0];
+    // X^T X v = lambda v with descending lambda.
+    let x: Vec<Vec<f32>> =
+        batches().flat_map(|b| host(b.x).chunks(INPUTS).map(<[f32]>::to_vec).collect::<Vec<_>>()).collect();
+    let mut last = f64::INFINITY;
+    for v in f.a.chunks(INPUTS) {
+        let mut image = vec![0.0f64; INPUTS];
+        for row in &x {
+            let along: f64 = row.iter().zip(v).map(|(x, v)| f64::from(x * v)).sum();
+            image.iter_mut().zip(row).for_each(|(i, x)| *i += along * f64::from(*x));
+        }
+        let value: f64 = image.iter().zip(v).map(|(i, v)| i * f64::from(*v)).sum();
+        let rest: f64 = image.iter().zip(v).map(|(i, v)| (i - value * f64::from(*v)).powi(2)).sum();
+        assert!(rest.sqrt() < 1e-3 * value && value <= last * 1.0001, "{value} {last}");
+        last = value;
+    }
+    let ranks = activations.ranks(&config(4, 1), &model, 8).unwrap();
+    assert_eq!(ranks.values().sum::<usize>(), 8);
+    assert!(ranks.values().all(|rank| *rank <= 8));
+    assert!(matches!(activations.adapter(config(9, 1), &model), Err(Error::Mismatch { .. })));
+    assert!(matches!(Activations::of(&model, [], 8, 1), Err(Error::NothingAdapted { .. })));
+}
+
+#[test]
+fn growth_keeps_the_function_and_truncation_the_strongest_part() {
+    let model = Toy::new();
+    for scale in [ScaleConvention::AlphaOverRank { alpha: 5.0 }, ScaleConvention::Constant { scale: 2.0 }] {
+        let with = |rank| AdapterConfig { scale, ..AdapterConfig::new([("ve", rank), ("llm", rank)], 1) };
+        let adapter = filled(&model, with(4));
+        let grown = adapter.resized(with(9), &model).unwrap();
+        assert_eq!(grown.factors[0].a[..4 * INPUTS], adapter.factors[0].a);
+        assert!(gap(&output(&model, &[adapter.clone()]), &output(&model, &[grown.clone()])) < 1e-6);
+        let back = grown.resized(with(4), &model).unwrap();
+        assert!(gap(&output(&model, &[adapter.clone()]), &output(&model, &[back])) < 1e-5);
+        let small = adapter.resized(with(2), &model).unwrap();
+        for n in 0..2 {
+            let values = adapter.factors[n].truncated(2).1;
+            let (own, low) = (product(&adapter, n), product(&small, n));
+            let cells = own.iter().flatten().zip(low.iter().flatten());
+            let error = cells.map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+            let scale = adapter.config.site_scale("", 4);
+            let best = scale * values[2..].iter().map(|s| s * s).sum::<f64>().sqrt();
+            assert!((error / best - 1.0).abs() < 1e-4, "Eckart and Young: {error} {best}");
+        }
+    }
+    assert_eq!(HIDDEN, model.sites()[0].outputs);
+}
