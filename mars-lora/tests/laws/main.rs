@@ -1,6 +1,7 @@
 //! Laws that the adapters of a stack obey.
 #![allow(clippy::unwrap_used)]
 
+mod differential;
 mod files;
 mod stacking;
 mod toy;
