@@ -56,9 +56,17 @@ impl Site {
         Self { path: path.into(), component: component.into(), kind: SiteKind::Linear, inputs, outputs }
     }
 
-    /// The last part of the path, for example `up_proj`.
+    /// The end of the path that names the layer, for example `up_proj`: the last part, with the one before it where
+    /// other modules end so too (`mlp.0` of a sequence, `attn.proj` beside a patch embedding's `proj`).
     pub fn leaf(&self) -> &str {
-        self.path.rsplit('.').next().unwrap_or(&self.path)
+        let parts = |dots: usize| {
+            let cut = self.path.rmatch_indices('.').nth(dots);
+            cut.map_or(self.path.as_str(), |(at, _)| &self.path[at + 1..])
+        };
+        match parts(0) {
+            last if last == "proj" || last.bytes().all(|byte| byte.is_ascii_digit()) => parts(1),
+            last => last,
+        }
     }
 
     /// The largest useful rank, min(inputs, outputs).

@@ -25,8 +25,11 @@ import torch
 from idefics3 import exact_positions, use_positions
 from PIL import Image
 from safetensors.torch import load_file
-from transformers import AutoProcessor, Idefics3ForConditionalGeneration
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
+# Parts of the models, projectors first, since one of them is within the encoder.
+TOWERS = ["connector", "multi_modal_projector", "visual.merger", "vision_model", "vision_tower", "visual",
+          "text_model", "language_model"]
 ROLES = {"human": "user", "gpt": "assistant", "system": "system", "user": "user", "assistant": "assistant"}
 
 
@@ -118,21 +121,28 @@ def load_adapter(model, directory):
     from peft import PeftModel, get_peft_model_state_dict
 
     adapted = PeftModel.from_pretrained(model, directory)
-    loaded = get_peft_model_state_dict(adapted)
-    stored = load_file(directory / "adapter_model.safetensors")
+    # transformers 5 has no `vision_model` within the tower of LLaVA-OneVision, and renames on loading.
+    def plain(tensors):
+        return {key.replace("vision_tower.vision_model.", "vision_tower."): value for key, value in tensors.items()}
+
+    loaded = plain(get_peft_model_state_dict(adapted))
+    stored = plain(load_file(directory / "adapter_model.safetensors"))
     missing, unexpected = sorted(set(loaded) - set(stored)), sorted(set(stored) - set(loaded))
     if missing or unexpected:
         fail(f"adapter: missing {missing[:5]} ({len(missing)}), unexpected {unexpected[:5]} ({len(unexpected)})")
     altered = [key for key in stored if not torch.equal(stored[key].float(), loaded[key].float())]
     if altered:
         fail(f"adapter: {len(altered)} tensors differ from the file, first {altered[0]}")
-    towers = {"vision_model": 0, "connector": 0, "text_model": 0}
+    def tower_of(name):
+        return next(tower for tower in TOWERS if f".{tower}." in name)
+
+    towers = {}
     for key in stored:
-        towers[next(tower for tower in towers if f".{tower}." in key)] += 1
+        towers[tower_of(key)] = towers.get(tower_of(key), 0) + 1
     scales = {}
     for name, module in adapted.named_modules():
         if isinstance(getattr(module, "scaling", None), dict) and module.scaling:
-            tower = next(tower for tower in towers if tower in name)
+            tower = tower_of(f"{name}.")
             rank, scale = module.r["default"], module.scaling["default"]
             scales.setdefault(tower, set()).add((rank, scale))
     note(f"adapter: {len(stored)} tensors loaded, {towers}; (rank, scale): {scales}")
@@ -165,7 +175,7 @@ def main():
     torch.set_num_threads(1)
     use_positions(exact_positions)
     processor = AutoProcessor.from_pretrained(args.model)
-    model, info = Idefics3ForConditionalGeneration.from_pretrained(
+    model, info = AutoModelForImageTextToText.from_pretrained(
         args.model, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
     problems = {key: value for key, value in info.items() if value}
     if problems:

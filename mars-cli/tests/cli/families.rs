@@ -72,7 +72,7 @@ fn text(more: Value) -> Value {
 }
 
 /// Plans, searches, and measures the adapter that is found; returns its tensors' names.
-fn search(task: &SmallTask, model: &Path, layers: [u64; 3], image_tokens: u64) -> Vec<String> {
+fn search(task: &SmallTask, model: &Path, policy: &str, layers: [u64; 3], image_tokens: u64) -> Vec<String> {
     let all = ["--set", r#"lora.modules=["ve","projector","llm"]"#];
     let plan =
         json(&strs(&task.with_model("plan", model, &[&all[..], &["--policy", "paper", "--json"]].concat())));
@@ -86,8 +86,7 @@ fn search(task: &SmallTask, model: &Path, layers: [u64; 3], image_tokens: u64) -
     assert!((part("weights") + part("adapters") + part("activations") - part("total")).abs() < 1.0);
 
     let out = task.path("out");
-    let done =
-        mars(&strs(&task.with_model("search", model, &["--policy", "paper", "--out", &out, "--json"])));
+    let done = mars(&strs(&task.with_model("search", model, &["--policy", policy, "--out", &out, "--json"])));
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     let summary: Value = serde_json::from_str(&done.stdout).unwrap();
     for module in ["ve", "llm"] {
@@ -143,7 +142,7 @@ fn llava_onevision_from_plan_to_adapter() {
     });
     let model = model::<LlavaOnevisionNet>(&task, config, images);
     // Nine features of the whole image, the same of its only tile, and three newlines.
-    let names = search(&task, &model, [12, 2, 14], 21);
+    let names = search(&task, &model, "paper", [12, 2, 14], 21);
     let paths = [
         "model.vision_tower.vision_model.encoder.layers.1.self_attn.out_proj",
         "model.language_model.layers.0.mlp.gate_proj",
@@ -165,7 +164,7 @@ fn qwen2_5_vl_from_plan_to_adapter() {
     let images =
         value!({"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 6, "min_pixels": 144});
     let model = model::<Qwen2VlNet>(&task, config, images);
-    let names = search(&task, &model, [10, 2, 14], 4);
+    let names = search(&task, &model, "halving", [10, 2, 14], 4);
     let paths = [
         "model.visual.blocks.0.attn.qkv",
         "model.visual.blocks.1.mlp.down_proj",
@@ -187,7 +186,7 @@ fn qwen2_vl_from_plan_to_adapter() {
     let images =
         value!({"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 6, "min_pixels": 144});
     let model = model::<Qwen2VlNet>(&task, config, images);
-    let names = search(&task, &model, [8, 2, 14], 4);
+    let names = search(&task, &model, "fixed:4x2", [8, 2, 14], 4);
     let paths = ["model.visual.blocks.0.attn.proj", "model.visual.blocks.1.mlp.fc2"];
     assert_names(&names, &paths, 8 + 14);
 }

@@ -1,0 +1,156 @@
+"""Searches on a tiny random model of every family, and `transformers` and `peft` on what they leave.
+
+Usage: HF_HUB_OFFLINE=1 python tests/oracle/end_to_end.py --mars target/release/mars [--tolerance 1e-4]
+
+For each family: writes a random checkpoint with the tokenizer of `assets/model`, runs `mars search` with adapters on
+encoder, projector and language model for the digits, and compares the loss of every test sample by `mars eval --json`,
+without and with the adapter, with what `adapter_losses.py` computes. Needs torch, torchvision, transformers (4.57 or
+5), peft, pillow, safetensors.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from transformers import (LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration, Qwen2_5_VLConfig,
+                          Qwen2_5_VLForConditionalGeneration, Qwen2VLConfig, Qwen2VLForConditionalGeneration)
+
+ROOT = Path(__file__).resolve().parents[2]
+ASSETS = ROOT / "assets"
+POINTS = [[24, 24], [24, 48]]
+SAMPLES = {"train": 48, "val": 12, "test": 24}
+
+
+def text(**more):
+    return dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+                num_key_value_heads=2, max_position_embeddings=256) | more
+
+
+FAMILIES = {
+    "llava_onevision": (
+        LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration,
+        dict(text_config=text(model_type="qwen2"), image_grid_pinpoints=POINTS, vision_config=dict(
+            model_type="siglip_vision_model", hidden_size=24, intermediate_size=32, num_hidden_layers=2,
+            num_attention_heads=2, image_size=24, patch_size=8, vision_use_head=False)),
+        {"image_processor_type": "LlavaOnevisionImageProcessor", "size": {"height": 24, "width": 24},
+         "image_grid_pinpoints": POINTS},
+        {"processor_class": "LlavaOnevisionProcessor", "num_image_tokens": 9, "vision_aspect_ratio": "anyres_max_9",
+         "vision_feature_select_strategy": "full"},
+    ),
+    "qwen2_5_vl": (
+        Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration,
+        dict(text_config=text(rope_scaling={"type": "mrope", "mrope_section": [2, 1, 1]}), vision_config=dict(
+            depth=2, hidden_size=16, intermediate_size=24, num_heads=2, patch_size=6, window_size=12,
+            fullatt_block_indexes=[1], out_hidden_size=32)),
+        {"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 6, "min_pixels": 144, "max_pixels": 10000,
+         "size": {"shortest_edge": 144, "longest_edge": 10000}},
+        {"processor_class": "Qwen2_5_VLProcessor"},
+    ),
+    "qwen2_vl": (
+        Qwen2VLConfig, Qwen2VLForConditionalGeneration,
+        dict(text_config=text(rope_scaling={"type": "mrope", "mrope_section": [2, 1, 1]}), vision_config=dict(
+            depth=2, embed_dim=16, hidden_size=32, mlp_ratio=2, num_heads=2, patch_size=6)),
+        {"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 6, "min_pixels": 144, "max_pixels": 10000,
+         "size": {"shortest_edge": 144, "longest_edge": 10000}},
+        {"processor_class": "Qwen2VLProcessor"},
+    ),
+}
+
+
+def files(family):
+    """Folder of the tokenizer and template, the image token, and the one before it."""
+    if family == "llava_onevision":
+        return ASSETS / "model", "<image>", None
+    # The class of the family's tokenizer insists on bytes as its alphabet.
+    return ROOT / "mars-vlm/tests/fixtures/families/qwen", "<|image_pad|>", "<|vision_start|>"
+
+
+def write_model(folder, family):
+    config_class, model_class, config, images, processor = FAMILIES[family]
+    source, image, start = files(family)
+    tokens = json.loads((source / "tokenizer.json").read_text())
+    ids = {entry["content"]: entry["id"] for entry in tokens["added_tokens"]}
+    size = max([*ids.values(), *tokens["model"]["vocab"].values()]) + 1
+    config = dict(config, tie_word_embeddings=False)
+    if start:
+        config |= {"image_token_id": ids[image], "vision_start_token_id": ids[start],
+                   "vision_end_token_id": ids["<|vision_end|>"], "video_token_id": ids["<|video_pad|>"]}
+    else:
+        config |= {"image_token_index": ids[image], "video_token_index": size}
+    config["text_config"] = dict(config["text_config"], vocab_size=size)
+    torch.manual_seed(1)
+    model = model_class(config_class(**config)).float()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0.0, 1.2 / parameter[0].numel() ** 0.5)
+    model.save_pretrained(folder)
+    for name in ["tokenizer.json", "special_tokens_map.json", "chat_template.jinja"]:
+        if (source / name).exists():
+            shutil.copy(source / name, folder / name)
+    settings = json.loads((source / "tokenizer_config.json").read_text())
+    settings |= processor_class(processor) | {"image_token": image}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    (folder / "preprocessor_config.json").write_text(json.dumps(images | processor_class(processor)))
+    (folder / "video_preprocessor_config.json").write_text(json.dumps(video(family) | processor_class(processor)))
+    (folder / "processor_config.json").write_text(json.dumps(processor))
+
+
+def processor_class(processor):
+    return {"processor_class": processor["processor_class"]}
+
+
+def video(family):
+    kind = "LlavaOnevision" if family == "llava_onevision" else "Qwen2VL"
+    return {"video_processor_type": f"{kind}VideoProcessor"}
+
+
+def run(*arguments):
+    done = subprocess.run([str(argument) for argument in arguments], capture_output=True, text=True)
+    if done.returncode:
+        print(done.stderr[-3000:], file=sys.stderr)
+        sys.exit(f"{arguments[:3]} ended with {done.returncode}")
+    return done
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mars", type=Path, required=True)
+    parser.add_argument("--tolerance", type=float, default=1e-4)
+    parser.add_argument("--family", choices=FAMILIES, action="append")
+    args = parser.parse_args()
+    mars = args.mars.resolve()
+    images = ASSETS / "digits/images.zip"
+    for family in args.family or FAMILIES:
+        with tempfile.TemporaryDirectory() as place:
+            place = Path(place)
+            model = place / "model"
+            model.mkdir()
+            write_model(model, family)
+            for split, count in SAMPLES.items():
+                samples = json.loads((ASSETS / f"digits/{split}.json").read_text())[:count]
+                (place / f"{split}.json").write_text(json.dumps(samples))
+            settings = ["train.steps=12", "train.batch=4", "train.learning_rate=3e-3", "train.eval_every=6",
+                        "search.ranks=[2,4]", "search.default_rank=4", "calibration.ranks=[2,4]",
+                        'lora.modules=["ve","projector","llm"]']
+            summary = json.loads(run(
+                mars, "search", "--model", model, "--data", place / "train.json", "--val", place / "val.json", "--test",
+                place / "test.json", "--images", images, "--out", place / "out", "--policy", "fixed:4x4x2", "--json",
+                *[part for setting in settings for part in ("--set", setting)]).stdout)
+            print(family, "ranks", summary["ranks"])
+            for adapter in ([], ["--adapter", summary["adapter"]]):
+                common = ["--model", model, "--data", place / "test.json", "--images", images, *adapter]
+                (place / "ours.json").write_text(run(mars, "eval", *common, "--json").stdout)
+                done = run(sys.executable, Path(__file__).parent / "adapter_losses.py", *common, "--compare",
+                           place / "ours.json", "--tolerance", args.tolerance)
+                said = [line for line in done.stderr.splitlines() if line.startswith(("adapter", "largest", "24 "))]
+                print("  " + "\n  ".join(said))
+
+
+if __name__ == "__main__":
+    main()
