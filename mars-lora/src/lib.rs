@@ -47,3 +47,7 @@ pub use scale::ScaleConvention;
 pub use site::{Component, Site, SiteKind};
 pub use stack::AdapterStack;
 pub use target::Targets;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

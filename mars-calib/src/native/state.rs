@@ -19,6 +19,9 @@ pub(super) fn write(adapter: &Adapter, moments: &Moments, record: &RunRecord) ->
         for f in factors {
             parts.push((format!("{kind}.{}.a", f.path), vec![f.rank, f.inputs], bytes(&f.a)));
             parts.push((format!("{kind}.{}.b", f.path), vec![f.outputs, f.rank], bytes(&f.b)));
+            if let Some(magnitude) = &f.magnitude {
+                parts.push((format!("{kind}.{}.magnitude", f.path), vec![f.outputs], bytes(magnitude)));
+            }
         }
     }
     let mut views = Vec::with_capacity(parts.len());
@@ -53,6 +56,10 @@ pub(super) fn read(files: &Files, step: usize, adapter: &mut Adapter) -> Result<
             Ok(Factors {
                 a: values(format!("{kind}.{}.a", f.path), f.a.len())?,
                 b: values(format!("{kind}.{}.b", f.path), f.b.len())?,
+                magnitude: match &f.magnitude {
+                    Some(own) => Some(values(format!("{kind}.{}.magnitude", f.path), own.len())?),
+                    None => None,
+                },
                 ..f.clone()
             })
         });
