@@ -84,6 +84,10 @@ pub(crate) enum Command {
     Tune(Tune),
     /// Measure loss, perplexity and accuracy of a model on data
     Eval(Eval),
+    /// Merge an adapter into the weights of its base, as a new model directory
+    Merge(Merge),
+    /// Check that an adapter fits its base: every tensor, rank and scale, and the losses
+    Verify(Verify),
     /// Compare policies on one task: quality, regret, cost
     Compare(Compare),
     /// Look after data sets
@@ -109,6 +113,9 @@ pub(crate) struct Search {
     /// Seed of data order and initialisation
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u32>,
+    /// How ranks that differ are told: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
+    #[arg(long, value_name = "LAYOUT")]
+    pub(crate) adapter_layout: Option<String>,
     /// End with code 5 if the search fell back to the default ranks
     #[arg(long)]
     pub(crate) strict: bool,
@@ -179,9 +186,53 @@ pub(crate) struct Tune {
     /// Rank of each module, as in ve=8,llm=16
     #[arg(long, value_name = "RANKS")]
     pub(crate) ranks: String,
+    /// How ranks that differ are told: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
+    #[arg(long, value_name = "LAYOUT")]
+    pub(crate) adapter_layout: Option<String>,
     /// Seed of data order and initialisation
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    /// Directory of the PEFT adapter
+    #[arg(value_name = "ADAPTER")]
+    pub(crate) adapter: PathBuf,
+    /// Hugging Face directory of its base model
+    #[arg(value_name = "BASE")]
+    pub(crate) base: PathBuf,
+    /// New directory for the merged model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Type of the weights: f32, f16 or bf16 [default: that of each weight of the base]
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) dtype: Option<mars_lora::merge::Float>,
+    /// Take the adapter off a merged model again
+    #[arg(long)]
+    pub(crate) unmerge: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Directory of the PEFT adapter
+    #[arg(value_name = "ADAPTER")]
+    pub(crate) adapter: PathBuf,
+    /// Hugging Face directory of its base model [default: the embedded tiny model and its test split]
+    #[arg(value_name = "BASE")]
+    pub(crate) base: Option<PathBuf>,
+    /// Data on which the adapter and the merged model must have the same losses
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// Folder or zip archive of the images [default: the folder of the data file]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: Option<PathBuf>,
+    /// Largest relative difference of a sample's loss
+    #[arg(long, value_name = "X", default_value_t = 1e-4)]
+    pub(crate) tolerance: f64,
+    /// Where to compute; see `mars devices`
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
 }
 
 #[derive(Debug, Args)]

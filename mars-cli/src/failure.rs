@@ -108,10 +108,12 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         });
     }
     if let Some(error) = cause.downcast_ref::<mars_lora::Error>() {
-        use mars_lora::Error::{BadPattern, BadValue, Io, NothingAdapted, RankTooLarge, UnknownModule};
+        use mars_lora::Error::{
+            BadPattern, BadValue, Io, NothingAdapted, RankTooLarge, UnknownModule, Variant,
+        };
         return Some(match error {
             RankTooLarge { .. } | NothingAdapted { .. } | UnknownModule { .. } => Exit::Usage,
-            BadPattern { .. } | BadValue { .. } => Exit::Usage,
+            BadPattern { .. } | BadValue { .. } | Variant { .. } => Exit::Usage,
             Io { source, .. } => exit_of_reading(source),
             _ => Exit::BadInput,
         });
@@ -122,6 +124,7 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
 /// A file of the user's that is not there is bad input; one that cannot be read now may be readable later.
 fn exit_of_reading(source: &io::Error) -> Exit {
     match source.kind() {
+        io::ErrorKind::AlreadyExists => Exit::Usage,
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
             Exit::BadInput
         }

@@ -57,6 +57,8 @@ fn run(cli: Cli, console: Console) -> anyhow::Result<Exit> {
         Some(Command::Choose(args)) => cmd::choose::run(&context, &args),
         Some(Command::Tune(args)) => cmd::tune::run(&context, &args),
         Some(Command::Eval(args)) => cmd::eval::run(&context, &args),
+        Some(Command::Merge(args)) => cmd::merge::run(&context, &args),
+        Some(Command::Verify(args)) => cmd::verify::run(&context, &args),
         Some(Command::Compare(args)) => cmd::compare::run(&context, &args),
         Some(Command::Data(args::Data::Check(args))) => cmd::data::run(&args, console, json),
         Some(Command::Report(args)) => cmd::report::run(&context, &args),

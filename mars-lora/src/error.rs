@@ -66,6 +66,18 @@ pub enum Error {
         /// The tensors or layers concerned.
         why: String,
     },
+    /// An adapter that fits the model not at all or in part, with the names.
+    #[error("{0}")]
+    Partial(Box<crate::peft::Partial>),
+    /// An adapter on a tensor that two layers of the base share.
+    #[error(
+        "`{path}` and its counterpart at the other end of the model share one tensor (tie_word_embeddings): merging \
+         would change both, which is not what the adapter does; use the adapter unmerged, or untie the base first"
+    )]
+    Tied {
+        /// Module path of the adapted layer.
+        path: String,
+    },
     /// A file that could not be read or written.
     #[error("{path}: {source}")]
     Io {

@@ -128,7 +128,7 @@ fn check_adapter(case: &str, ranks: [(&str, usize); 3]) {
     let inputs = SafeTensors::deserialize(&inputs).unwrap();
     let bytes = std::fs::read(dir.join("adapter.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
-    let adapter = mars_lora::peft::read(&dir.join("adapter"), model.components(), model.sites()).unwrap();
+    let adapter = mars_lora::peft::read(&dir.join("adapter"), &mars_lora::peft::Base::of(&model)).unwrap();
     let expected: Vec<(String, usize)> = ranks.map(|(name, rank)| (name.to_string(), rank)).into();
     assert_eq!(adapter.config.ranks.clone().into_iter().collect::<Vec<_>>(), expected);
     // Another adapter in the stack, with images of its own, must not matter.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use mars_lora::{AdapterStack, Model};
+use mars_lora::AdapterStack;
 use mars_vlm::model::{Idefics3, Sequence, VlmBatch};
 use mars_vlm::processor::{EncodedText, Grid, ImageLayout, ImageShape, Pixels};
 use safetensors::SafeTensors;
@@ -37,7 +37,7 @@ fn an_adapter_of_peft() {
     let (dir, device) = (fixture("gqa_split"), Device::flex());
     let model = Idefics3::from_dir(&dir, &device).unwrap();
     let directory = dir.join("../../peft_adapter");
-    let adapter = mars_lora::peft::read(&directory, model.components(), model.sites()).unwrap();
+    let adapter = mars_lora::peft::read(&directory, &mars_lora::peft::Base::of(&model)).unwrap();
     assert_eq!(adapter.config.ranks, [("llm".to_string(), 6), ("ve".to_string(), 3)].into());
     let stack = AdapterStack::new(&[adapter], &model).unwrap();
     let inputs = std::fs::read(dir.join("expected.safetensors")).unwrap();

@@ -2,14 +2,14 @@
 
 use crate::{
     args::{self, Task},
-    cmd::Context,
+    cmd::{Context, adapter::KnownNames},
     failure::Exit,
     output,
     workshop::{self, Files},
 };
 use anyhow::Result;
 use mars_calib::native::{Evaluation, evaluate};
-use mars_lora::{AdapterStack, Examples, Model, peft};
+use mars_lora::{AdapterStack, Examples, peft};
 use mars_vlm::{
     data::{Dataset, ImageStore},
     model::{AnyModel, EncodedExamples},
@@ -44,7 +44,9 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit> {
     let processor = Arc::new(Processor::from_dir(&model)?);
     let net = AnyModel::from_dir(&model, &device)?;
     let stack = match &args.adapter {
-        Some(directory) => AdapterStack::new(&[peft::read(directory, net.components(), net.sites())?], &net)?,
+        Some(directory) => {
+            AdapterStack::new(&[peft::read(directory, &KnownNames::of(&model)?.base(&net))?], &net)?
+        }
         None => AdapterStack::base(1, &net),
     };
     let store = Arc::new(ImageStore::for_data(&data, images.as_deref())?);

@@ -1,4 +1,5 @@
 //! The commands, one file each.
+mod adapter;
 pub(crate) mod calibrate;
 pub(crate) mod choose;
 pub(crate) mod compare;
@@ -7,12 +8,14 @@ pub(crate) mod data;
 pub(crate) mod devices;
 pub(crate) mod eval;
 pub(crate) mod fit;
+pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod report;
 mod result;
 pub(crate) mod search;
 mod session;
 pub(crate) mod tune;
+pub(crate) mod verify;
 
 use crate::{
     args::{Common, Place, Task},

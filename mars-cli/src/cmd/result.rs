@@ -1,15 +1,19 @@
 //! What a finished search leaves: adapter, decision, fits, report, and a summary for the user.
 
 use crate::{
-    cmd::session::{Score, Session},
+    cmd::{
+        adapter::KnownNames,
+        session::{Score, Session},
+    },
     drive::Driven,
     failure::{Exit, Failure},
     observed, output, quantity,
     report::{self, Provenance, ReportData, TestScore},
+    workshop::Files,
 };
 use anyhow::{Context as _, Result};
 use mars_laws::{Ranks, analyse};
-use mars_lora::{Adapter, AdapterStack, Examples, Model, peft};
+use mars_lora::{Adapter, AdapterStack, Examples, peft};
 use mars_search::{DecisionOutcome, PolicySpec, fine_tunes, run_cost, total_cost};
 use serde::Serialize;
 use std::{
@@ -123,8 +127,10 @@ fn write_adapter(session: &Session<'_>, adapter: &Adapter, place: &Path, card: S
     let files = session.config.model.dir.clone();
     let base_model = if files.is_empty() { "mars-embedded-idefics3".to_owned() } else { files };
     let provenance = peft::Provenance { base_model, summary: card };
-    peft::write(place, adapter, model.components(), model.sites(), &provenance)?;
-    let read = peft::read(place, model.components(), model.sites())?;
+    let names = KnownNames::of(&Files::of(session.config)?.model)?;
+    let base = names.base(model);
+    peft::write(place, adapter, &base, session.config.out.adapter_layout, &provenance)?;
+    let read = peft::read(place, &base)?;
     let stack = AdapterStack::new(&[adapter.clone(), read.clone()], model)?;
     let rows: Vec<usize> = (0..session.workshop.val.len().min(8)).collect();
     let both = mars_calib::native::evaluate(model, &session.workshop.val, &rows, rows.len(), &stack)?;

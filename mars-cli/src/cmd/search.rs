@@ -26,6 +26,7 @@ pub(crate) fn bare(context: &Context) -> Result<Exit> {
             place: Place::default(),
             policy: None,
             seed: None,
+            adapter_layout: None,
             strict: false,
         },
     )
@@ -34,6 +35,7 @@ pub(crate) fn bare(context: &Context) -> Result<Exit> {
 pub(crate) fn run(context: &Context, args: &args::Search) -> Result<Exit> {
     let mut flags = place_flags(&args.place)?;
     flags.extend(args.policy.as_ref().map(|policy| ("search.policy", policy.as_str().into())));
+    flags.extend(args.adapter_layout.as_ref().map(|layout| ("out.adapter_layout", layout.as_str().into())));
     flags.extend(args.seed.map(|seed| ("train.seed", i64::from(seed).into())));
     let mut config = context.config(&args.task, &flags)?;
     let workshop = Workshop::open(&mut config, context.console)?;

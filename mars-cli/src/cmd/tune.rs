@@ -16,6 +16,7 @@ pub(crate) fn run(context: &Context, args: &args::Tune) -> Result<Exit> {
     })?;
     let mut flags = place_flags(&args.place)?;
     flags.push(("search.policy", policy.to_string().into()));
+    flags.extend(args.adapter_layout.as_ref().map(|layout| ("out.adapter_layout", layout.as_str().into())));
     flags.extend(args.seed.map(|seed| ("train.seed", i64::from(seed).into())));
     let mut config = context.config(&args.task, &flags)?;
     for (module, rank) in &ranks {

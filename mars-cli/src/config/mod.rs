@@ -13,7 +13,7 @@ use mars_calib::{
     native::NativeOptions,
 };
 use mars_laws::{BalanceOptions, FitRequest};
-use mars_lora::Targets;
+use mars_lora::{Targets, peft::PeftLayout};
 use mars_search::{Budget, CalibrationPlan, PolicySpec, RaceOptions, Space};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -108,6 +108,7 @@ pub(crate) struct Run {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Out {
     pub(crate) dir: PathBuf,
+    pub(crate) adapter_layout: PeftLayout,
 }
 
 impl Config {

@@ -1,6 +1,7 @@
 //! The command `mars` as a user meets it: results, exit codes, messages, stopping and going on.
 #![allow(clippy::unwrap_used)]
 
+mod adapters;
 mod bad_input;
 mod families;
 mod fit;

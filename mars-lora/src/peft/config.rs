@@ -1,214 +1,212 @@
-//! `adapter_config.json`: which layers, which rank and which scale, with PEFT's matching rules.
+//! `adapter_config.json`: the fields of PEFT's `LoraConfig` that decide what an adapter computes.
 
-use crate::target::full_match;
-use crate::{Adapter, Component, Error, Site};
+use super::targets::OneOrMore;
+use super::{CONFIG_FILE, Matcher, Patterns, TargetModules};
+use crate::Error;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
+use std::path::Path;
 
-/// The fields of PEFT's `LoraConfig` that old and new versions of PEFT accept.
+/// The fields that old and new versions of PEFT accept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeftConfig {
-    /// `lora_alpha` of modules whose value differs, by regular expression.
+    /// `lora_alpha` of modules whose value differs.
     #[serde(default)]
-    pub alpha_pattern: BTreeMap<String, f64>,
+    pub alpha_pattern: Patterns<f64>,
     #[serde(default)]
-    auto_mapping: Option<serde_json::Value>,
+    auto_mapping: Option<Value>,
     /// Name or path of the base model.
     #[serde(default)]
     pub base_model_name_or_path: Option<String>,
     #[serde(default = "none_text")]
     bias: String,
+    /// Modules that are not adapted although `target_modules` selects them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclude_modules: Option<TargetModules>,
     #[serde(default)]
     fan_in_fan_out: bool,
     #[serde(default)]
     inference_mode: bool,
     #[serde(default = "yes")]
-    init_lora_weights: serde_json::Value,
+    init_lora_weights: Value,
     #[serde(default)]
-    layers_pattern: Option<serde_json::Value>,
+    pub(super) layers_pattern: Option<OneOrMore<String>>,
     #[serde(default)]
-    layers_to_transform: Option<serde_json::Value>,
+    pub(super) layers_to_transform: Option<OneOrMore<usize>>,
     /// Alpha of modules without a pattern.
     pub lora_alpha: f64,
+    /// Dropout probability in training.
     #[serde(default)]
-    lora_dropout: f64,
+    pub lora_dropout: f64,
     #[serde(default)]
-    modules_to_save: Option<serde_json::Value>,
+    modules_to_save: Option<Vec<String>>,
     /// Always `LORA`.
     pub peft_type: String,
     /// Rank of modules without a pattern.
     pub r: usize,
-    /// Rank of modules whose value differs, by regular expression.
+    /// Rank of modules whose value differs.
     #[serde(default)]
-    pub rank_pattern: BTreeMap<String, usize>,
+    pub rank_pattern: Patterns<usize>,
     #[serde(default)]
     revision: Option<String>,
-    /// The adapted layers.
+    /// The adapted modules.
     pub target_modules: TargetModules,
     #[serde(default)]
     task_type: Option<String>,
+    /// Whether the adapter has magnitudes (DoRA).
     #[serde(default)]
-    pub(crate) use_dora: bool,
+    pub use_dora: bool,
     /// Scale alpha / sqrt(r) instead of alpha / r.
     #[serde(default)]
     pub use_rslora: bool,
+    /// Fields of other versions of PEFT.
+    #[serde(flatten)]
+    other: Map<String, Value>,
 }
 
-/// `target_modules`: a regular expression for the whole path, or a list of path ends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum TargetModules {
-    /// `re.fullmatch` on the module path.
-    Pattern(String),
-    /// Equal to the path, or to its end after a dot.
-    Suffixes(Vec<String>),
+/// What decides a new configuration.
+pub(super) struct Parts {
+    pub(super) alpha_pattern: Patterns<f64>,
+    pub(super) base_model: String,
+    pub(super) dropout: f64,
+    pub(super) lora_alpha: f64,
+    pub(super) r: usize,
+    pub(super) rank_pattern: Patterns<usize>,
+    pub(super) target_modules: TargetModules,
+    pub(super) use_dora: bool,
+    pub(super) use_rslora: bool,
 }
+
+/// Fields that change what is computed in ways that this crate does not know, unless null, false or empty.
+const FOREIGN: [&str; 14] = [
+    "alora_invocation_tokens",
+    "arrow_config",
+    "kasa_config",
+    "layer_replication",
+    "lora_bias",
+    "megatron_config",
+    "monteclora_config",
+    "target_parameters",
+    "trainable_token_indices",
+    "use_bdlora",
+    "use_qalora",
+    "velora_config",
+    "loftq_config",
+    "corda_config",
+];
+
+/// Initialisations that leave the base weights as they are.
+const HARMLESS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
 fn none_text() -> String {
     "none".to_string()
 }
 
-fn yes() -> serde_json::Value {
+fn yes() -> Value {
     true.into()
 }
 
 impl PeftConfig {
-    /// The configuration of layout `pattern` for `adapter`.
-    ///
-    /// `r` is the largest rank (vLLM checks it against its maximum); modules with other ranks get patterns.
-    ///
-    /// # Errors
-    /// [`Error::Mismatch`] if no rule of PEFT selects exactly the adapted layers.
-    pub fn pattern(
-        adapter: &Adapter,
-        components: &[Component],
-        sites: &[Site],
-        base_model: &str,
-    ) -> Result<Self, Error> {
-        let ranks = adapter.config.site_ranks(components, sites)?;
-        let r = ranks.iter().copied().max().unwrap_or(1);
-        let scale = adapter.config.scale;
-        let mut rank_pattern = BTreeMap::new();
-        let mut alpha_pattern = BTreeMap::new();
-        for component in components {
-            let rank = adapter.config.ranks.get(&component.name).copied().unwrap_or(0);
-            if rank > 0 && rank != r {
-                rank_pattern.insert(component.pattern.clone(), rank);
-                if scale.alpha(rank) != scale.alpha(r) {
-                    alpha_pattern.insert(component.pattern.clone(), scale.alpha(rank));
-                }
-            }
-        }
-        let config = Self {
-            alpha_pattern,
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            alpha_pattern: parts.alpha_pattern,
             auto_mapping: None,
-            base_model_name_or_path: Some(base_model.to_string()),
+            base_model_name_or_path: Some(parts.base_model),
             bias: none_text(),
+            exclude_modules: None,
             fan_in_fan_out: false,
             inference_mode: true,
             init_lora_weights: yes(),
             layers_pattern: None,
             layers_to_transform: None,
-            lora_alpha: scale.alpha(r),
-            lora_dropout: 0.0,
+            lora_alpha: parts.lora_alpha,
+            lora_dropout: parts.dropout,
             modules_to_save: None,
             peft_type: "LORA".to_string(),
-            r,
-            rank_pattern,
+            r: parts.r,
+            rank_pattern: parts.rank_pattern,
             revision: None,
-            target_modules: target_modules(components, sites, &ranks)?,
+            target_modules: parts.target_modules,
             task_type: Some("CAUSAL_LM".to_string()),
-            use_dora: false,
-            use_rslora: scale.is_rslora(),
-        };
-        for (site, rank) in sites.iter().zip(&ranks).filter(|(_, rank)| **rank > 0) {
-            if config.rank(&site.path)? != *rank {
-                let why = format!("no rank_pattern gives `{}` rank {rank}", site.path);
-                return Err(Error::Mismatch { why });
-            }
+            use_dora: parts.use_dora,
+            use_rslora: parts.use_rslora,
+            other: Map::new(),
         }
+    }
+
+    /// The configuration of the adapter in `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::BadFile`] for what is no LoRA configuration or asks for what this crate does not
+    /// compute; the message names the fields.
+    pub fn read(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join(CONFIG_FILE);
+        let text =
+            std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let bad = |why: String| Error::BadFile { path: path.clone(), why };
+        let config: Value = serde_json::from_str(&text).map_err(|e| bad(format!("not JSON: {e}")))?;
+        match config.get("peft_type") {
+            Some(Value::String(kind)) if kind.as_str() == "LORA" => (),
+            Some(other) => return Err(bad(format!("peft_type is {other}, expected \"LORA\""))),
+            None => return Err(bad("peft_type is missing, expected \"LORA\"".to_string())),
+        }
+        if config.get("target_modules").is_none_or(Value::is_null) {
+            return Err(bad("target_modules is null; set it to the names of the adapted layers".to_string()));
+        }
+        let config: Self = serde_json::from_value(config).map_err(|e| bad(e.to_string()))?;
+        config.check().map_err(bad)?;
         Ok(config)
     }
 
-    /// Whether PEFT would adapt the layer at `path`.
-    ///
-    /// # Errors
-    /// [`Error::BadPattern`].
-    pub fn adapts(&self, path: &str) -> Result<bool, Error> {
-        Ok(match &self.target_modules {
-            TargetModules::Pattern(pattern) => full_match(pattern)?.is_match(path),
-            TargetModules::Suffixes(suffixes) => suffixes.iter().any(|s| ends_with(path, s)),
-        })
-    }
-
-    /// The rank that PEFT gives the layer at `path`.
-    ///
-    /// # Errors
-    /// [`Error::BadPattern`].
-    pub fn rank(&self, path: &str) -> Result<usize, Error> {
-        Ok(first_match(&self.rank_pattern, path)?.unwrap_or(self.r))
-    }
-
-    /// The scale that PEFT gives the layer at `path`.
-    ///
-    /// # Errors
-    /// [`Error::BadPattern`].
-    pub fn scale(&self, path: &str) -> Result<f64, Error> {
-        let alpha = first_match(&self.alpha_pattern, path)?.unwrap_or(self.lora_alpha);
-        let rank = self.rank(path)? as f64;
-        Ok(alpha / if self.use_rslora { rank.sqrt() } else { rank })
-    }
-}
-
-fn ends_with(path: &str, suffix: &str) -> bool {
-    path == suffix || path.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'))
-}
-
-/// PEFT's `get_pattern_key`: `(.*\.)?(key)$` at the beginning of the path.
-fn first_match<T: Copy>(patterns: &BTreeMap<String, T>, path: &str) -> Result<Option<T>, Error> {
-    for (key, value) in patterns {
-        if full_match(&format!(r"(.*\.)?({key})"))?.is_match(path) {
-            return Ok(Some(*value));
+    fn check(&self) -> Result<(), String> {
+        if self.r == 0 || self.rank_pattern.iter().any(|(_, rank)| *rank == 0) {
+            return Err("a rank is 0, expected 1 or more".to_string());
         }
-    }
-    Ok(None)
-}
-
-/// The loosest rule that selects exactly the layers with a rank: names survive other versions of
-/// `transformers` best as suffixes, then as components with suffixes, and worst as full paths.
-fn target_modules(components: &[Component], sites: &[Site], ranks: &[usize]) -> Result<TargetModules, Error> {
-    let leaves = |component: Option<&str>| {
-        let own = sites
-            .iter()
-            .zip(ranks)
-            .filter(|(site, rank)| **rank > 0 && component.is_none_or(|name| site.component == name));
-        let mut names: Vec<String> = own.map(|(site, _)| site.leaf().to_string()).collect();
-        names.sort();
-        names.dedup();
-        names
-    };
-    let suffixes = leaves(None);
-    let exact = |adapts: &dyn Fn(&str) -> Result<bool, Error>| -> Result<bool, Error> {
-        for (site, rank) in sites.iter().zip(ranks) {
-            if adapts(&site.path)? != (*rank > 0) {
-                return Ok(false);
-            }
+        let alphas = self.alpha_pattern.iter().map(|(_, alpha)| *alpha).chain([self.lora_alpha]);
+        if let Some(alpha) = alphas.into_iter().find(|alpha| !(*alpha > 0.0 && alpha.is_finite())) {
+            return Err(format!("an alpha is {alpha}, expected a positive number"));
         }
-        Ok(true)
-    };
-    if exact(&|path| Ok(suffixes.iter().any(|s| ends_with(path, s))))? {
-        return Ok(TargetModules::Suffixes(suffixes));
+        if self.bias != "none" {
+            let bias = &self.bias;
+            return Err(format!(
+                "bias is \"{bias}\": the adapter trained biases of the base, which is not read"
+            ));
+        }
+        if let Some(saved) = self.modules_to_save.as_ref().filter(|saved| !saved.is_empty()) {
+            return Err(format!(
+                "modules_to_save holds whole modules, which are not read: {}",
+                saved.join(", ")
+            ));
+        }
+        let init = &self.init_lora_weights;
+        if !init.is_boolean() && !init.as_str().is_some_and(|name| HARMLESS.contains(&name)) {
+            return Err(format!(
+                "init_lora_weights is {init}: the adapter belongs to a changed base; save it again with PEFT's \
+                 `path_initial_model_for_weight_conversion`, which makes it a plain LoRA"
+            ));
+        }
+        let is_set = |value: &Value| match value {
+            Value::Null | Value::Bool(false) => false,
+            Value::Array(all) => !all.is_empty(),
+            Value::Object(all) => !all.is_empty(),
+            _ => true,
+        };
+        let foreign: Vec<_> =
+            FOREIGN.into_iter().filter(|field| self.other.get(*field).is_some_and(is_set)).collect();
+        if !foreign.is_empty() {
+            return Err(format!(
+                "these fields change the adapter in ways not known here: {}",
+                foreign.join(", ")
+            ));
+        }
+        Ok(())
     }
-    let by_component = components.iter().filter(|c| !leaves(Some(&c.name)).is_empty()).map(|component| {
-        let stem = component.pattern.strip_suffix(".*").unwrap_or(&component.pattern);
-        format!(r"{stem}(?:.*\.)?(?:{})", leaves(Some(&component.name)).join("|"))
-    });
-    let pattern = format!(r"(?:.*\.)?(?:{})", by_component.collect::<Vec<_>>().join("|"));
-    let regex = full_match(&pattern)?;
-    if exact(&|path| Ok(regex.is_match(path)))? {
-        return Ok(TargetModules::Pattern(pattern));
+
+    /// The rules of this configuration, ready for many modules.
+    ///
+    /// # Errors
+    /// [`Error::BadPattern`].
+    pub fn matcher(&self) -> Result<Matcher, Error> {
+        Matcher::new(self)
     }
-    let adapted = sites.iter().zip(ranks).filter(|(_, rank)| **rank > 0);
-    let paths: Vec<String> = adapted.map(|(site, _)| regex::escape(&site.path)).collect();
-    Ok(TargetModules::Pattern(paths.join("|")))
 }

@@ -1,24 +1,40 @@
 //! Hugging Face PEFT's adapter directory: `adapter_config.json` and `adapter_model.safetensors`.
 //!
 //! Tensors are `base_model.model.<module path>.lora_A.weight` `[r, inputs]` and `.lora_B.weight`
-//! `[outputs, r]`, F32. Layout `pattern`: one `r` and `lora_alpha`, and for each module that differs a
-//! regular expression in `rank_pattern` and `alpha_pattern`.
+//! `[outputs, r]`; see [`PeftLayout`] for the two ways in which ranks and scales are told. Module paths are those
+//! of `transformers` 4.57; a [`Naming`] maps them to those of other versions.
+//!
+//! * [`read`], [`write()`]: an [`Adapter`](crate::Adapter) and its directory
+//! * [`PeftConfig`], [`Patterns`], [`TargetModules`], [`Matcher`]: the configuration, with the matching rules of PEFT
+//! * [`AdapterFiles`], [`AdapterFiles::bind`]: a directory as it is, and its modules put to those of a base model
+mod base;
+mod bind;
+mod card;
 mod config;
+mod files;
+mod keys;
+mod layout;
+mod naming;
+mod patterns;
+pub(crate) mod python;
 mod read;
+mod selector;
+mod targets;
 mod write;
 
+pub use base::Base;
+pub use bind::{Bound, Partial};
+pub use card::Provenance;
 pub use config::PeftConfig;
+pub use files::AdapterFiles;
+pub use layout::PeftLayout;
+pub use naming::{Naming, canonical};
+pub use patterns::Patterns;
 pub use read::read;
-pub use write::{Provenance, write};
+pub use targets::{Matcher, TargetModules};
+pub use write::write;
 
 /// File name of the configuration.
 pub const CONFIG_FILE: &str = "adapter_config.json";
 /// File name of the tensors.
 pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
-
-const PREFIX: &str = "base_model.model.";
-
-/// Tensor names of the two factors at a module path.
-fn tensor_names(path: &str) -> (String, String) {
-    (format!("{PREFIX}{path}.lora_A.weight"), format!("{PREFIX}{path}.lora_B.weight"))
-}

@@ -1,74 +1,104 @@
 //! Writes an adapter directory.
 
-use super::{CONFIG_FILE, PeftConfig, WEIGHTS_FILE, tensor_names};
-use crate::{Adapter, Component, Error, Site};
-use safetensors::tensor::{Dtype, TensorView, serialize};
-use std::collections::HashMap;
+use super::layout::{Entry, lay_out};
+use super::{Base, CONFIG_FILE, PeftConfig, PeftLayout, Provenance, WEIGHTS_FILE, card, keys};
+use crate::stored::{Float, StoredTensor, header, io};
+use crate::{Adapter, Error, Site, SiteKind};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
-/// What the model card says beside the ranks.
-#[derive(Clone, Debug, Default)]
-pub struct Provenance {
-    /// Name or path of the base model.
-    pub base_model: String,
-    /// Markdown paragraphs for the card, for example how the ranks were chosen.
-    pub summary: String,
-}
+/// What a file is filled with.
+type Content<'a> = dyn Fn(&mut dyn Write) -> std::io::Result<()> + 'a;
 
 /// Writes `adapter` into `dir` (created if needed): configuration, tensors and model card.
 ///
+/// Every file goes to a temporary one first. The configuration of an earlier adapter is removed before and the
+/// new one put there after the other files, so whatever interrupts this, no directory with a configuration holds
+/// half an adapter.
+///
 /// # Errors
-/// [`Error::Io`], and those of [`PeftConfig::pattern`].
+/// [`Error::Io`], and [`Error::Mismatch`] if the adapter does not belong to the base.
 pub fn write(
     dir: &Path,
     adapter: &Adapter,
-    components: &[Component],
-    sites: &[Site],
+    base: &Base<'_>,
+    layout: PeftLayout,
     provenance: &Provenance,
 ) -> Result<PeftConfig, Error> {
-    let config = PeftConfig::pattern(adapter, components, sites, &provenance.base_model)?;
-    std::fs::create_dir_all(dir).map_err(|source| Error::Io { path: dir.to_path_buf(), source })?;
-    let put = |name: &str, bytes: &[u8]| {
-        let path = dir.join(name);
-        std::fs::write(&path, bytes).map_err(|source| Error::Io { path, source })
-    };
-    put(WEIGHTS_FILE, &tensors(adapter, dir)?)?;
+    let (config, entries) = lay_out(adapter, base, layout, &provenance.base_model)?;
     let json = serde_json::to_string_pretty(&config)
         .map_err(|e| Error::BadFile { path: dir.join(CONFIG_FILE), why: e.to_string() })?;
-    put(CONFIG_FILE, json.as_bytes())?;
-    put("README.md", card(adapter, provenance).as_bytes())?;
-    Ok(config)
+    let text = card::card(adapter, &entries, base.sites, layout, provenance);
+    fs::create_dir_all(dir).map_err(io(dir))?;
+    let files: [(&str, &Content<'_>); 3] = [
+        (WEIGHTS_FILE, &|out| tensors(&entries, base.sites, out)),
+        ("README.md", &|out| out.write_all(text.as_bytes())),
+        (CONFIG_FILE, &|out| out.write_all(json.as_bytes())),
+    ];
+    let temporary = |name: &str| dir.join(format!(".{name}.tmp-{}", std::process::id()));
+    let result = (|| {
+        for (name, content) in files {
+            let path = temporary(name);
+            let mut out = BufWriter::new(File::create(&path).map_err(io(&path))?);
+            content(&mut out).and_then(|()| out.flush()).map_err(io(&path))?;
+            out.get_ref().sync_all().map_err(io(&path))?;
+        }
+        let config = dir.join(CONFIG_FILE);
+        match fs::remove_file(&config) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(&config)(e)),
+            _ => (),
+        }
+        for (name, _) in files {
+            let path = dir.join(name);
+            fs::rename(temporary(name), &path).map_err(io(&path))?;
+        }
+        Ok(())
+    })();
+    if result.is_err() {
+        for (name, _) in files {
+            // Whatever is left of them is of no use; the first error is what matters.
+            let _ = fs::remove_file(temporary(name));
+        }
+    }
+    result.map(|()| config)
 }
 
-fn tensors(adapter: &Adapter, dir: &Path) -> Result<Vec<u8>, Error> {
-    let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-    let mut parts = Vec::with_capacity(2 * adapter.factors.len());
-    for f in &adapter.factors {
-        let (a, b) = tensor_names(&f.path);
-        parts.push((a, vec![f.rank, f.inputs], bytes(&f.a)));
-        parts.push((b, vec![f.outputs, f.rank], bytes(&f.b)));
+fn tensors(entries: &[Entry], sites: &[Site], out: &mut dyn Write) -> std::io::Result<()> {
+    let mut stored: Vec<(StoredTensor, &[f32])> = Vec::new();
+    let mut end = 0;
+    for Entry { site, factors, .. } in entries {
+        let site = &sites[*site];
+        let names = keys::names(&site.path, site.kind);
+        let (rank, outputs) = (factors.rank, factors.outputs);
+        let (a, b) = match site.kind {
+            SiteKind::Linear | SiteKind::Embedding => (vec![rank, factors.inputs], vec![outputs, rank]),
+            SiteKind::Convolution { channels, height, width } => {
+                (vec![rank, channels, height, width], vec![outputs, rank, 1, 1])
+            }
+        };
+        let magnitude = match site.kind {
+            SiteKind::Linear | SiteKind::Embedding => vec![outputs],
+            SiteKind::Convolution { .. } => vec![1, outputs, 1, 1],
+        };
+        let parts = [
+            Some((a, &factors.a)),
+            Some((b, &factors.b)),
+            factors.magnitude.as_ref().map(|values| (magnitude, values)),
+        ];
+        for (name, (shape, values)) in names.into_iter().zip(parts).filter_map(|(n, part)| Some((n, part?))) {
+            let start = end;
+            end += 4 * values.len() as u64;
+            let dtype = Float::F32.header_name().to_string();
+            stored.push((StoredTensor { name, dtype, shape, start, end }, values));
+        }
     }
-    let bad =
-        |e: safetensors::SafeTensorError| Error::BadFile { path: dir.join(WEIGHTS_FILE), why: e.to_string() };
-    let mut views = Vec::with_capacity(parts.len());
-    for (name, shape, data) in &parts {
-        views.push((name, TensorView::new(Dtype::F32, shape.clone(), data).map_err(bad)?));
+    let (headers, values): (Vec<StoredTensor>, Vec<&[f32]>) = stored.into_iter().unzip();
+    out.write_all(&header(&headers, Some(&serde_json::json!({"format": "pt"}))))?;
+    for values in values {
+        for value in values {
+            out.write_all(&value.to_le_bytes())?;
+        }
     }
-    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-    serialize(views, Some(metadata)).map_err(bad)
-}
-
-fn card(adapter: &Adapter, provenance: &Provenance) -> String {
-    let ranks = adapter.config.ranks.iter().filter(|(_, rank)| **rank > 0);
-    let rows: Vec<String> = ranks
-        .map(|(name, rank)| format!("| {name} | {rank} | {} |", adapter.config.scale.scale(*rank)))
-        .collect();
-    format!(
-        "---\nbase_model: {base}\nlibrary_name: peft\npipeline_tag: image-text-to-text\ntags:\n\
-         - base_model:adapter:{base}\n- lora\n- transformers\n- mars\n---\n\n# LoRA adapter\n\n{summary}\n\n\
-         | module | rank | scale |\n|---|---|---|\n{rows}\n",
-        base = provenance.base_model,
-        summary = provenance.summary,
-        rows = rows.join("\n"),
-    )
+    Ok(())
 }

@@ -1,8 +1,8 @@
 //! PEFT directories: what is written is read back, and nothing is dropped silently.
 
 use crate::toy::Toy;
-use mars_lora::peft::{self, CONFIG_FILE, Provenance, WEIGHTS_FILE};
-use mars_lora::{Adapter, AdapterConfig, Error, Model, ScaleConvention};
+use mars_lora::peft::{self, Base, CONFIG_FILE, PeftLayout, Provenance, WEIGHTS_FILE};
+use mars_lora::{Adapter, AdapterConfig, Error, Model, ScaleConvention, SiteKind};
 use std::path::Path;
 
 fn adapter(model: &Toy, ve: usize, llm: usize, scale: ScaleConvention) -> Adapter {
@@ -16,7 +16,7 @@ fn adapter(model: &Toy, ve: usize, llm: usize, scale: ScaleConvention) -> Adapte
 
 fn write(dir: &Path, model: &Toy, adapter: &Adapter) -> peft::PeftConfig {
     let provenance = Provenance { base_model: "org/base".into(), summary: "A test.".into() };
-    peft::write(dir, adapter, model.components(), model.sites(), &provenance).unwrap()
+    peft::write(dir, adapter, &Base::of(model), PeftLayout::Pattern, &provenance).unwrap()
 }
 
 #[test]
@@ -31,15 +31,16 @@ fn round_trip_keeps_ranks_scales_and_values() {
             let dir = tempfile::tempdir().unwrap();
             let written = adapter(&model, ve, llm, scale);
             let config = write(dir.path(), &model, &written);
-            let read = peft::read(dir.path(), model.components(), model.sites()).unwrap();
+            let read = peft::read(dir.path(), &Base::of(&model)).unwrap();
             assert_eq!(read.factors, written.factors);
+            let matcher = config.matcher().unwrap();
             for site in model.sites() {
                 let rank = if site.component == "ve" { ve } else { llm };
-                assert_eq!(config.adapts(&site.path).unwrap(), rank > 0);
+                assert_eq!(matcher.adapts(&site.path, SiteKind::Linear).unwrap(), rank > 0);
                 if rank > 0 {
-                    assert_eq!(config.rank(&site.path).unwrap(), rank);
+                    assert_eq!(matcher.rank(&site.path).unwrap(), rank);
                     let expected = scale.scale(rank);
-                    assert!((config.scale(&site.path).unwrap() - expected).abs() < 1e-12);
+                    assert!((matcher.scale(&site.path).unwrap() - expected).abs() < 1e-12);
                     assert!((read.config.scale.scale(rank) - expected).abs() < 1e-12);
                 }
             }
@@ -54,17 +55,17 @@ fn missing_and_left_over_tensors_are_listed() {
     let (both, one) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write(both.path(), &model, &adapter(&model, 4, 4, scale));
     write(one.path(), &model, &adapter(&model, 4, 0, scale));
-    let read = |dir: &Path| peft::read(dir, model.components(), model.sites());
+    let read = |dir: &Path| peft::read(dir, &Base::of(&model));
 
     let swap = |from: &Path, to: &Path, name: &str| std::fs::copy(from.join(name), to.join(name)).unwrap();
     let config = std::fs::read(one.path().join(CONFIG_FILE)).unwrap();
     swap(both.path(), one.path(), CONFIG_FILE);
-    let Err(Error::Mismatch { why }) = read(one.path()) else { panic!("a missing tensor went unnoticed") };
-    assert!(why.contains("model.text.q_proj"), "{why}");
+    let Err(Error::Partial(partial)) = read(one.path()) else { panic!("a missing tensor went unnoticed") };
+    assert!(partial.missing.iter().all(|name| name.contains("model.text.q_proj")), "{partial}");
 
     std::fs::write(both.path().join(CONFIG_FILE), config).unwrap();
-    let Err(Error::Mismatch { why }) = read(both.path()) else { panic!("a left-over tensor went unnoticed") };
-    assert!(why.contains("model.text.q_proj"), "{why}");
+    let Err(Error::Partial(partial)) = read(both.path()) else { panic!("a left-over tensor went unnoticed") };
+    assert!(partial.unexpected.iter().all(|name| name.contains("model.text.q_proj")), "{partial}");
 }
 
 #[test]
@@ -76,13 +77,13 @@ fn broken_files_are_errors_with_the_path() {
     let whole = std::fs::read(&weights).unwrap();
     for length in [0, 7, 100, whole.len() - 1] {
         std::fs::write(&weights, &whole[..length]).unwrap();
-        let error = peft::read(dir.path(), model.components(), model.sites()).unwrap_err();
+        let error = peft::read(dir.path(), &Base::of(&model)).unwrap_err();
         assert!(matches!(&error, Error::BadFile { path, .. } if *path == weights), "{error}");
     }
     std::fs::remove_file(&weights).unwrap();
-    let error = peft::read(dir.path(), model.components(), model.sites()).unwrap_err();
+    let error = peft::read(dir.path(), &Base::of(&model)).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error}");
     std::fs::write(dir.path().join(CONFIG_FILE), "{\"peft_type\": \"IA3\"}").unwrap();
-    let error = peft::read(dir.path(), model.components(), model.sites()).unwrap_err();
+    let error = peft::read(dir.path(), &Base::of(&model)).unwrap_err();
     assert!(matches!(error, Error::BadFile { .. }), "{error}");
 }

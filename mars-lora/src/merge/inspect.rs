@@ -1,0 +1,70 @@
+//! Does an adapter fit a base: every module with its tensor, rank and scale.
+
+use super::ModelNames;
+use super::caution::cautions;
+use super::pairing::Pairing;
+use crate::{Error, SiteKind};
+use serde::Serialize;
+use std::path::Path;
+
+/// One module of an adapter and its tensor in the base.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inspected {
+    /// The part of the model.
+    pub component: String,
+    /// Module path as `transformers` 4.57 names it.
+    pub path: String,
+    /// Tensor of the base.
+    pub tensor: String,
+    /// `linear`, `embedding` or `convolution`.
+    pub kind: &'static str,
+    /// Rank.
+    pub rank: usize,
+    /// Scale of the low-rank product.
+    pub scale: f64,
+    /// Parameters of the adapter.
+    pub parameters: usize,
+}
+
+/// An adapter that fits its base.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inspection {
+    /// All modules of the adapter.
+    pub modules: Vec<Inspected>,
+    /// Tensors of the adapter.
+    pub tensors: usize,
+    /// Whether it has magnitudes (DoRA).
+    pub dora: bool,
+    /// What other programs do with this adapter that its owner may not expect.
+    pub cautions: Vec<String>,
+}
+
+/// Puts every tensor of the adapter in `adapter` to a tensor of the base in `base`, by headers only.
+///
+/// # Errors
+/// [`Error::Partial`] with all names that do not fit; [`Error::Io`] and [`Error::BadFile`].
+pub fn inspect(adapter: &Path, base: &Path, names: &ModelNames) -> Result<Inspection, Error> {
+    let pairing = Pairing::open(adapter, base, names)?;
+    let dora = pairing.adapter.config.use_dora;
+    let modules: Vec<Inspected> = pairing
+        .bound
+        .iter()
+        .map(|(bound, place)| Inspected {
+            component: place.site.component.clone(),
+            path: place.site.path.clone(),
+            tensor: pairing.base.tensor(place).name.clone(),
+            kind: match place.site.kind {
+                SiteKind::Linear => "linear",
+                SiteKind::Embedding => "embedding",
+                SiteKind::Convolution { .. } => "convolution",
+            },
+            rank: bound.rank,
+            scale: bound.scale,
+            parameters: bound.rank * (place.site.inputs + place.site.outputs)
+                + if dora { place.site.outputs } else { 0 },
+        })
+        .collect();
+    let cautions = cautions(&pairing.adapter.config, &modules, pairing.naming.as_deref());
+    let tensors = modules.len() * if dora { 3 } else { 2 };
+    Ok(Inspection { modules, tensors, dora, cautions })
+}

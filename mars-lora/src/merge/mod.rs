@@ -1,0 +1,30 @@
+//! Adapters merged into the files of their base, without a model in memory: `W + s B A` under the base's own tensor
+//! names, file by file and block by block.
+//!
+//! * [`Checkpoint`]: a Hugging Face directory by its headers
+//! * [`inspect`]: does an adapter fit a base, module by module
+//! * [`merge`]: a new directory with the adapter added to the weights, or taken off again
+mod caution;
+mod checkpoint;
+mod inspect;
+mod pairing;
+mod side_files;
+mod update;
+mod write;
+
+pub use crate::stored::Float;
+pub use checkpoint::Checkpoint;
+pub use inspect::{Inspected, Inspection, inspect};
+pub use write::{Direction, MergeOptions, Merged, merge};
+
+use crate::Component;
+use crate::peft::Naming;
+
+/// What is known of a family of models: its parts, and the names of its modules elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelNames {
+    /// Parts by the patterns of their paths; a module that none matches belongs to `other`.
+    pub components: Vec<Component>,
+    /// Namings of other versions and of the files.
+    pub namings: Vec<Naming>,
+}

@@ -1,0 +1,259 @@
+//! Writes the directory of a merged model.
+
+use super::checkpoint::INDEX;
+use super::pairing::Pairing;
+use super::update::Update;
+use super::{Float, ModelNames, side_files};
+use crate::Error;
+use crate::stored::{StoredTensor, TensorFile, header, io};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Values that are in memory at a time.
+const BLOCK: usize = 1 << 21;
+
+/// Whether the adapter is added to the weights or taken off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// `W + s B A`.
+    #[default]
+    Merge,
+    /// `W - s B A`: gives back the base of a merged model up to the rounding of its type.
+    Unmerge,
+}
+
+/// How to merge.
+#[derive(Clone, Copy, Debug)]
+pub struct MergeOptions<'a> {
+    /// Names of the family of the base.
+    pub names: &'a ModelNames,
+    /// Type of all floating-point weights; default that of each tensor in the base.
+    pub dtype: Option<Float>,
+    /// Default adding.
+    pub direction: Direction,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Merged {
+    /// Tensors that the adapter changed.
+    pub tensors: Vec<String>,
+    /// Weight files written.
+    pub files: Vec<String>,
+    /// Other files taken over.
+    pub copied: Vec<String>,
+    /// Files and folders of the base that were left behind.
+    pub left_out: Vec<String>,
+}
+
+/// Writes the base in `base` with the adapter in `adapter` merged into it as a new directory `out`.
+///
+/// The directory appears whole or not at all. A block of one tensor is in memory at a time, in f64. `observe` is
+/// told bytes written and bytes in all.
+///
+/// # Errors
+/// [`Error::Partial`] with the names if the adapter does not fit; [`Error::Tied`] if it changes an embedding that is
+/// the output layer as well; [`Error::Variant`] for taking off DoRA; [`Error::BadFile`] if a value does not
+/// fit `dtype`; [`Error::Io`], also for an `out` that has something in it.
+pub fn merge(
+    adapter: &Path,
+    base: &Path,
+    out: &Path,
+    options: &MergeOptions<'_>,
+    observe: &mut dyn FnMut(u64, u64),
+) -> Result<Merged, Error> {
+    let pairing = Pairing::open(adapter, base, options.names)?;
+    pairing.check_ties()?;
+    if options.direction == Direction::Unmerge && pairing.adapter.config.use_dora {
+        let why = "a merged DoRA adapter cannot be taken off again: the merged weight does not hold the norms \
+                   that it was divided by; keep the base";
+        return Err(Error::Variant { why: why.to_string() });
+    }
+    refuse_filled(out)?;
+    let place = Place::beside(out)?;
+    let merged = fill(&pairing, &place.temporary, options, observe)?;
+    place.put(out)?;
+    Ok(merged)
+}
+
+fn refuse_filled(out: &Path) -> Result<(), Error> {
+    let filled = match fs::read_dir(out) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+        Err(e) => return Err(io(out)(e)),
+    };
+    if filled {
+        let source =
+            std::io::Error::new(std::io::ErrorKind::AlreadyExists, "not empty; name a new directory");
+        return Err(io(out)(source));
+    }
+    Ok(())
+}
+
+/// A directory beside the final one, gone unless it was put there.
+struct Place {
+    temporary: PathBuf,
+}
+
+impl Place {
+    fn beside(out: &Path) -> Result<Self, Error> {
+        let name = out.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = out.with_file_name(format!(".{name}.tmp-{}", std::process::id()));
+        if let Some(parent) = temporary.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs::create_dir_all(parent).map_err(io(parent))?;
+        }
+        fs::create_dir(&temporary).map_err(io(&temporary))?;
+        Ok(Self { temporary })
+    }
+
+    fn put(self, out: &Path) -> Result<(), Error> {
+        fs::rename(&self.temporary, out).map_err(io(out))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // After `put` there is nothing of this name; after an error its contents are of no use.
+        let _ = fs::remove_dir_all(&self.temporary);
+    }
+}
+
+fn fill(
+    pairing: &Pairing,
+    out: &Path,
+    options: &MergeOptions<'_>,
+    observe: &mut dyn FnMut(u64, u64),
+) -> Result<Merged, Error> {
+    let mut merged = Merged::default();
+    let plans: Vec<Vec<StoredTensor>> =
+        pairing.base.files.iter().map(|file| plan(file, options.dtype)).collect();
+    let total = plans.iter().flatten().map(StoredTensor::bytes).sum();
+    let mut done = 0;
+    for (index, (file, plan)) in pairing.base.files.iter().zip(&plans).enumerate() {
+        let name = file.path.file_name().unwrap_or_default();
+        let path = out.join(name);
+        let mut writer = BufWriter::new(File::create(&path).map_err(io(&path))?);
+        writer.write_all(&header(plan, file.metadata.as_ref())).map_err(io(&path))?;
+        let adapted: BTreeMap<usize, usize> = pairing
+            .bound
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, place))| place.file == index)
+            .map(|(at, (_, place))| (place.tensor, at))
+            .collect();
+        for (at, (from, to)) in file.tensors.iter().zip(plan).enumerate() {
+            let update =
+                adapted.get(&at).map(|bound| update(pairing, *bound, options.direction)).transpose()?;
+            if update.is_some() {
+                merged.tensors.push(from.name.clone());
+            }
+            let mut write = |bytes: &[u8]| {
+                writer.write_all(bytes).map_err(io(&path))?;
+                done += bytes.len() as u64;
+                observe(done, total);
+                Ok(())
+            };
+            copy(file, from, to, update.as_ref(), &mut write)?;
+        }
+        writer.flush().and_then(|()| writer.get_ref().sync_all()).map_err(io(&path))?;
+        merged.files.push(name.to_string_lossy().into_owned());
+    }
+    if let Some(index) = &pairing.base.index {
+        let mut index = index.clone();
+        if let Some(metadata) = index.get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
+            metadata.insert("total_size".to_string(), total.into());
+        }
+        let path = out.join(INDEX);
+        let text = serde_json::to_string_pretty(&index)
+            .map_err(|e| Error::BadFile { path: path.clone(), why: e.to_string() })?;
+        fs::write(&path, text).map_err(io(&path))?;
+        merged.files.push(INDEX.to_string());
+    }
+    let copied = side_files::copy(&pairing.base.dir, out, options)?;
+    (merged.copied, merged.left_out) = (copied.taken, copied.left);
+    Ok(merged)
+}
+
+/// The tensors of a file with their types and places in the new one.
+fn plan(file: &TensorFile, dtype: Option<Float>) -> Vec<StoredTensor> {
+    let mut end = 0;
+    let plan = file.tensors.iter().map(|tensor| {
+        let start = end;
+        let (name, bytes) = match (tensor.float(), dtype) {
+            (Some(_), Some(float)) => {
+                (float.header_name().to_string(), (tensor.count() * float.size()) as u64)
+            }
+            _ => (tensor.dtype.clone(), tensor.bytes()),
+        };
+        end += bytes;
+        StoredTensor { dtype: name, start, end, ..tensor.clone() }
+    });
+    plan.collect()
+}
+
+fn update(pairing: &Pairing, bound: usize, direction: Direction) -> Result<Update, Error> {
+    let (bound, place) = &pairing.bound[bound];
+    let factors = pairing.adapter.factors(bound, &place.site)?;
+    let scale = match direction {
+        Direction::Merge => bound.scale,
+        Direction::Unmerge => -bound.scale,
+    };
+    Ok(Update::new(&factors, place.site.kind, scale))
+}
+
+/// Copies one tensor block by block, changed and converted where asked.
+fn copy(
+    file: &TensorFile,
+    from: &StoredTensor,
+    to: &StoredTensor,
+    update: Option<&Update>,
+    write: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (Some(old), Some(new)) = (from.float(), to.float()) else {
+        return copy_bytes(file, from, write);
+    };
+    if update.is_none() && old == new {
+        return copy_bytes(file, from, write);
+    }
+    let columns = update.map_or(1, |update| update.columns).max(1);
+    let rows = from.count() / columns;
+    let at_once = (BLOCK / columns).max(1);
+    let (mut bytes, mut out) = (Vec::new(), Vec::new());
+    for first in (0..rows).step_by(at_once) {
+        let last = (first + at_once).min(rows);
+        let place = |row: usize| from.start + (row * columns * old.size()) as u64;
+        file.read(place(first), place(last), &mut bytes)?;
+        let mut values = old.decode(&bytes);
+        if let Some(update) = update {
+            update.apply(first, &mut values);
+        }
+        out.clear();
+        if !new.encode(&values, &mut out) {
+            let why =
+                format!("a value of tensor `{}` is too large for {new}; ask for bf16 or f32", from.name);
+            return Err(Error::BadFile { path: file.path.clone(), why });
+        }
+        write(&out)?;
+    }
+    Ok(())
+}
+
+fn copy_bytes(
+    file: &TensorFile,
+    tensor: &StoredTensor,
+    write: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut bytes = Vec::new();
+    let block = (8 * BLOCK) as u64;
+    let mut from = tensor.start;
+    while from < tensor.end {
+        let to = (from + block).min(tensor.end);
+        file.read(from, to, &mut bytes)?;
+        write(&bytes)?;
+        from = to;
+    }
+    Ok(())
+}

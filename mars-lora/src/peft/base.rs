@@ -1,0 +1,42 @@
+//! The modules of a base model that an adapter is put to.
+
+use super::Naming;
+use crate::{Component, Model, Site};
+
+/// A base model by its names.
+#[derive(Clone, Copy, Debug)]
+pub struct Base<'a> {
+    /// The parts with ranks of their own.
+    pub components: &'a [Component],
+    /// The layers that can be adapted.
+    pub sites: &'a [Site],
+    /// Other names of the same modules; default none.
+    pub namings: &'a [Naming],
+    /// Paths of further modules, which no target pattern may select; default none. Parents of sites need not
+    /// be listed.
+    pub others: &'a [String],
+}
+
+impl<'a> Base<'a> {
+    /// A base without other names.
+    pub fn new(components: &'a [Component], sites: &'a [Site]) -> Self {
+        Self { components, sites, namings: &[], others: &[] }
+    }
+
+    /// The base that `model` is.
+    pub fn of<M: Model>(model: &'a M) -> Self {
+        Self::new(model.components(), model.sites())
+    }
+
+    /// The same with the other names of its modules.
+    #[must_use]
+    pub fn with_namings(self, namings: &'a [Naming]) -> Self {
+        Self { namings, ..self }
+    }
+
+    /// The same with the paths of further modules.
+    #[must_use]
+    pub fn with_others(self, others: &'a [String]) -> Self {
+        Self { others, ..self }
+    }
+}

@@ -1,0 +1,220 @@
+//! Puts the modules of an adapter to the sites of a model: each of them, or an error with the names.
+
+use super::files::{AdapterFiles, Module};
+use super::keys::{self, Part};
+use super::naming::canonical;
+use super::{Base, Naming};
+use crate::stored::StoredTensor;
+use crate::{Error, Factors, Site, SiteKind};
+use std::collections::{BTreeMap, BTreeSet};
+use std::{fmt, path::PathBuf};
+
+/// An adapter that fits a model not at all or in part, with all names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// The adapter directory.
+    pub path: PathBuf,
+    /// Tensors that the configuration asks for and the file lacks.
+    pub missing: Vec<String>,
+    /// Tensors for which the model or the configuration has no place.
+    pub unexpected: Vec<String>,
+    /// Tensors of another shape or type, with both.
+    pub wrong: Vec<String>,
+}
+
+/// Names of one kind told in a message before the rest is counted only.
+const TOLD: usize = 8;
+
+impl fmt::Display for Partial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: the adapter does not fit the model", self.path.display())?;
+        let kinds = [
+            ("missing in the file", &self.missing),
+            ("without a place in the model or in target_modules", &self.unexpected),
+            ("of another shape", &self.wrong),
+        ];
+        for (what, names) in kinds.into_iter().filter(|(_, names)| !names.is_empty()) {
+            write!(f, "; {} {what}: {}", names.len(), names[..names.len().min(TOLD)].join(", "))?;
+            if names.len() > TOLD {
+                write!(f, " and {} more", names.len() - TOLD)?;
+            }
+        }
+        f.write_str("; check that the adapter was made for this base model")
+    }
+}
+
+/// A module of an adapter at its place in a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    /// Index of the site.
+    pub site: usize,
+    /// The module's name in the file.
+    pub name: String,
+    /// Rank.
+    pub rank: usize,
+    /// Scale of the low-rank product.
+    pub scale: f64,
+    /// Whether it has a magnitude (DoRA).
+    pub dora: bool,
+}
+
+impl AdapterFiles {
+    /// The place, rank and scale of every module, in site order.
+    ///
+    /// # Errors
+    /// [`Error::Partial`] with all names if a tensor is missing, left over or of another shape;
+    /// [`Error::NothingAdapted`] for an empty adapter.
+    pub fn bind(&self, base: &Base<'_>) -> Result<Vec<Bound>, Error> {
+        let matcher = self.config.matcher()?;
+        let mut partial = Partial {
+            path: self.path.clone(),
+            missing: Vec::new(),
+            unexpected: Vec::new(),
+            wrong: Vec::new(),
+        };
+        let mut by_site: BTreeMap<String, &str> = BTreeMap::new();
+        let mut double = BTreeSet::new();
+        for name in self.modules.keys() {
+            if by_site.insert(canonical(name, base.namings), name).is_some() {
+                double.insert(name.as_str());
+            }
+        }
+        let style = self.naming(base);
+        let (mut all, mut placed) = (Vec::new(), BTreeSet::new());
+        for (index, site) in base.sites.iter().enumerate() {
+            let found =
+                by_site.get(&canonical(&site.path, base.namings)).filter(|name| !double.contains(**name));
+            let Some(name) = found else {
+                let name = style.map_or_else(|| site.path.clone(), |naming| naming.spell(&site.path));
+                if matcher.adapts(&name, site.kind)? {
+                    let [a, b, magnitude] = keys::names(&name, site.kind);
+                    partial.missing.extend([a, b]);
+                    partial.missing.extend(self.config.use_dora.then_some(magnitude));
+                }
+                continue;
+            };
+            if !matcher.adapts(name, site.kind)? {
+                continue;
+            }
+            placed.insert(*name);
+            let bound = Bound {
+                site: index,
+                name: (*name).to_string(),
+                rank: matcher.rank(name)?,
+                scale: matcher.scale(name)?,
+                dora: self.config.use_dora,
+            };
+            self.check(&bound, site, &mut partial);
+            all.push(bound);
+        }
+        for (name, module) in self.modules.iter().filter(|(name, _)| !placed.contains(name.as_str())) {
+            let _ = name;
+            partial.unexpected.extend(self.tensors(module).map(|tensor| tensor.name.clone()));
+        }
+        if !(partial.missing.is_empty() && partial.unexpected.is_empty() && partial.wrong.is_empty()) {
+            return Err(Error::Partial(Box::new(partial)));
+        }
+        if all.is_empty() {
+            let why = format!("{} holds no tensors and selects no layer of the model", self.path.display());
+            return Err(Error::NothingAdapted { why });
+        }
+        Ok(all)
+    }
+
+    /// The naming that explains most names of the file; none if the own one does.
+    pub fn naming<'b>(&self, base: &Base<'b>) -> Option<&'b Naming> {
+        let count = |naming: Option<&Naming>| {
+            let spelled = |site: &&Site| {
+                let name = naming.map_or_else(|| site.path.clone(), |naming| naming.spell(&site.path));
+                self.modules.contains_key(&name)
+            };
+            base.sites.iter().filter(spelled).count()
+        };
+        let mut best = (None, count(None));
+        for naming in base.namings {
+            let explained = count(Some(naming));
+            if explained > best.1 {
+                best = (Some(naming), explained);
+            }
+        }
+        best.0
+    }
+
+    fn tensors<'m>(&'m self, module: &'m Module) -> impl Iterator<Item = &'m StoredTensor> {
+        module.parts.values().map(|index| &self.weights.tensors[*index])
+    }
+
+    /// Compares the tensors of a module with what its site and the configuration ask for.
+    fn check(&self, bound: &Bound, site: &Site, partial: &mut Partial) {
+        let module = &self.modules[&bound.name];
+        let names = keys::names(&bound.name, site.kind);
+        let rank = bound.rank;
+        let parts = parts(site.kind);
+        let expected = [vec![rank, site.inputs], vec![site.outputs, rank], vec![site.outputs]];
+        for ((part, expected), name) in parts.into_iter().zip(&expected).zip(names) {
+            match self.tensor(module, part) {
+                None if part != Part::Magnitude || bound.dora => partial.missing.push(name),
+                Some(tensor) if part == Part::Magnitude && !bound.dora => {
+                    partial.unexpected.push(format!("{} (use_dora is false)", tensor.name));
+                }
+                Some(tensor) if !fits(tensor, part, expected) => {
+                    let StoredTensor { name, dtype, shape, .. } = tensor;
+                    partial.wrong.push(format!("`{name}` {dtype} {shape:?} instead of floats {expected:?}"));
+                }
+                _ => (),
+            }
+        }
+        if bound.dora && site.kind == SiteKind::Embedding {
+            partial
+                .unexpected
+                .push(format!("magnitude of the embedding `{}`, which is not supported", bound.name));
+        }
+        let strange = module.parts.keys().filter(|part| !parts.contains(part));
+        partial.unexpected.extend(strange.map(|part| self.weights.tensors[module.parts[part]].name.clone()));
+    }
+
+    /// The factors of a module.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::BadFile`].
+    pub fn factors(&self, bound: &Bound, site: &Site) -> Result<Factors, Error> {
+        let module = &self.modules[&bound.name];
+        let [a, b, magnitude] = parts(site.kind);
+        let values = |part| -> Result<Vec<f32>, Error> {
+            match self.tensor(module, part) {
+                Some(tensor) => Ok(self.weights.values(tensor)?.into_iter().map(|x| x as f32).collect()),
+                None => Ok(Vec::new()),
+            }
+        };
+        Ok(Factors {
+            path: site.path.clone(),
+            rank: bound.rank,
+            inputs: site.inputs,
+            outputs: site.outputs,
+            a: values(a)?,
+            b: values(b)?,
+            magnitude: if bound.dora { Some(values(magnitude)?) } else { None },
+        })
+    }
+}
+
+fn parts(kind: SiteKind) -> [Part; 3] {
+    match kind {
+        SiteKind::Embedding => [Part::EmbeddingA, Part::EmbeddingB, Part::Magnitude],
+        SiteKind::Linear | SiteKind::Convolution { .. } => [Part::A, Part::B, Part::Magnitude],
+    }
+}
+
+/// Whether a tensor has the shape, up to the kernel of a convolution and to ones.
+fn fits(tensor: &StoredTensor, part: Part, expected: &[usize]) -> bool {
+    let shape = &tensor.shape;
+    let count = tensor.count() == expected.iter().product::<usize>();
+    let shaped = match part {
+        // [r, inputs], or the kernel of a convolution [r, channels, height, width].
+        Part::A | Part::EmbeddingA => shape.len() >= 2 && shape[0] == expected[0],
+        // [outputs, r], or with ones behind them.
+        Part::B | Part::EmbeddingB => shape.starts_with(expected),
+        Part::Magnitude => true,
+    };
+    tensor.float().is_some() && count && shaped
+}

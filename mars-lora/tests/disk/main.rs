@@ -1,0 +1,9 @@
+//! Adapters on disk: what is written is read back, what PEFT wrote is understood, merging is adding.
+#![allow(clippy::unwrap_used)]
+
+mod families;
+mod kit;
+mod merging;
+mod peft_fixtures;
+mod refusals;
+mod writing;

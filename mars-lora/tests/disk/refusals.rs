@@ -1,0 +1,201 @@
+//! Wrong files: typed errors that list the names.
+
+use crate::families;
+use crate::kit::{adapter, load, ranks, save, write};
+use mars_lora::peft::{self, CONFIG_FILE, Partial, PeftLayout, WEIGHTS_FILE};
+use mars_lora::{Error, ScaleConvention};
+use proptest::prelude::*;
+use safetensors::tensor::Dtype;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+fn written() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let family = families::idefics3();
+    let one = adapter(&family, &ranks(&family, &[("ve", 2), ("llm", 4)]), ScaleConvention::default(), false);
+    write(dir.path(), &family, &one, PeftLayout::Pattern);
+    dir
+}
+
+fn read(dir: &Path) -> Error {
+    peft::read(dir, &families::idefics3().base()).unwrap_err()
+}
+
+fn partial(dir: &Path) -> Partial {
+    match read(dir) {
+        Error::Partial(partial) => *partial,
+        other => panic!("{other}"),
+    }
+}
+
+fn set(dir: &Path, field: &str, value: Value) {
+    let path = dir.join(CONFIG_FILE);
+    let mut config: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    config[field] = value;
+    fs::write(path, config.to_string()).unwrap();
+}
+
+const FC1: &str = "base_model.model.model.vision_model.encoder.layers.1.mlp.fc1.lora_A.weight";
+
+#[test]
+fn a_missing_tensor_is_named() {
+    let dir = written();
+    let path = dir.path().join(WEIGHTS_FILE);
+    let mut tensors = load(&path);
+    tensors.remove(FC1).unwrap();
+    save(&path, &tensors, Dtype::F32);
+    assert_eq!(partial(dir.path()).missing, [FC1]);
+}
+
+#[test]
+fn a_tensor_without_a_place_is_named() {
+    let dir = written();
+    let path = dir.path().join(WEIGHTS_FILE);
+    let mut tensors = load(&path);
+    let stray = "base_model.model.model.audio_model.layers.0.fc1.lora_B.weight";
+    tensors.insert(stray.into(), (vec![2, 2], vec![0.0; 4]));
+    save(&path, &tensors, Dtype::F32);
+    let found = partial(dir.path());
+    assert_eq!((found.unexpected, found.missing.len()), (vec![stray.to_string()], 0));
+}
+
+#[test]
+fn targets_that_are_too_narrow_are_no_silence() {
+    let dir = written();
+    set(dir.path(), "target_modules", json!(["q_proj"]));
+    let found = partial(dir.path());
+    assert!(found.unexpected.iter().all(|name| !name.contains("q_proj")));
+    // Two layers of each tower: 6 and 7 modules, less q_proj, two tensors each.
+    assert_eq!(found.unexpected.len(), 2 * (2 * 5 + 2 * 6));
+    let message = read(dir.path()).to_string();
+    assert!(message.contains("44 without a place") && message.contains("and 36 more"), "{message}");
+}
+
+#[test]
+fn a_rank_that_the_tensors_do_not_have_is_named() {
+    let dir = written();
+    set(dir.path(), "rank_pattern", json!({}));
+    let found = partial(dir.path());
+    assert_eq!(found.wrong.len(), 2 * 2 * 6);
+    assert!(found.wrong.iter().any(|text| text.contains(FC1) && text.contains("instead of")), "{found}");
+}
+
+#[test]
+fn dora_needs_its_magnitudes_and_nothing_else_may_have_them() {
+    let dir = written();
+    set(dir.path(), "use_dora", json!(true));
+    assert_eq!(partial(dir.path()).missing.len(), 2 * 6 + 2 * 7);
+    let family = families::idefics3();
+    let one = adapter(&family, &ranks(&family, &[("ve", 2)]), ScaleConvention::default(), true);
+    write(dir.path(), &family, &one, PeftLayout::Pattern);
+    set(dir.path(), "use_dora", json!(false));
+    assert_eq!(partial(dir.path()).unexpected.len(), 2 * 6);
+}
+
+#[test]
+fn what_is_not_computed_is_refused_with_its_field() {
+    for (field, value, part) in [
+        ("peft_type", json!("IA3"), "IA3"),
+        ("bias", json!("lora_only"), "lora_only"),
+        ("modules_to_save", json!(["lm_head", "connector"]), "lm_head, connector"),
+        ("init_lora_weights", json!("pissa_niter_4"), "path_initial_model_for_weight_conversion"),
+        ("lora_bias", json!(true), "lora_bias"),
+        ("trainable_token_indices", json!([1]), "trainable_token_indices"),
+        ("target_parameters", json!(["x"]), "target_parameters"),
+        ("layer_replication", json!([[0, 1]]), "layer_replication"),
+        ("target_modules", Value::Null, "target_modules"),
+        ("r", json!(0), "rank is 0"),
+        ("r", json!(-1), "-1"),
+        ("lora_alpha", json!(0), "alpha is 0"),
+        ("rank_pattern", json!({"vision_model\\..*": 0}), "rank is 0"),
+        ("rank_pattern", json!([1]), "regular expressions"),
+    ] {
+        let dir = written();
+        set(dir.path(), field, value);
+        let error = read(dir.path());
+        assert!(matches!(&error, Error::BadFile { path, .. } if path.ends_with(CONFIG_FILE)), "{error}");
+        assert!(error.to_string().contains(part), "{field}: {error}");
+    }
+    for field in ["target_modules", "exclude_modules"] {
+        let dir = written();
+        set(dir.path(), field, json!("(unclosed"));
+        assert!(matches!(read(dir.path()), Error::BadPattern { pattern, .. } if pattern == "(unclosed"));
+    }
+}
+
+#[test]
+fn harmless_fields_of_other_versions_are_passed_over() {
+    let dir = written();
+    for (field, value) in [
+        ("loftq_config", json!({})),
+        ("lora_bias", json!(false)),
+        ("peft_version", json!("0.21.2")),
+        ("init_lora_weights", json!("gaussian")),
+        ("modules_to_save", json!([])),
+        ("layers_to_transform", json!([])),
+        ("layers_pattern", json!("")),
+        ("something_new", json!({"a": 1})),
+    ] {
+        set(dir.path(), field, value);
+    }
+    peft::read(dir.path(), &families::idefics3().base()).unwrap();
+}
+
+#[test]
+fn two_adapters_in_one_file_are_refused() {
+    let dir = written();
+    let path = dir.path().join(WEIGHTS_FILE);
+    let mut tensors = load(&path);
+    let one = tensors.remove(FC1).unwrap();
+    tensors.insert(FC1.replace(".weight", ".second.weight"), one);
+    save(&path, &tensors, Dtype::F32);
+    let error = read(dir.path()).to_string();
+    assert!(error.contains("several adapters") && error.contains("second"), "{error}");
+}
+
+#[test]
+fn whole_weights_of_the_base_are_refused_with_advice() {
+    let dir = written();
+    let path = dir.path().join(WEIGHTS_FILE);
+    let mut tensors = load(&path);
+    tensors.insert("base_model.model.model.text_model.embed_tokens.weight".into(), (vec![1], vec![0.0]));
+    save(&path, &tensors, Dtype::F32);
+    let error = read(dir.path()).to_string();
+    assert!(
+        error.contains("embed_tokens.weight") && error.contains("save_embedding_layers=False"),
+        "{error}"
+    );
+}
+
+#[test]
+fn pickles_are_refused_with_advice() {
+    let dir = written();
+    fs::rename(dir.path().join(WEIGHTS_FILE), dir.path().join("adapter_model.bin")).unwrap();
+    let error = read(dir.path()).to_string();
+    assert!(error.contains("safe_serialization=True"), "{error}");
+    fs::remove_file(dir.path().join("adapter_model.bin")).unwrap();
+    assert!(matches!(read(dir.path()), Error::Io { path, .. } if path.ends_with(WEIGHTS_FILE)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A file cut anywhere, or with one byte changed in its header, is an error or the same adapter, never a panic.
+    #[test]
+    fn damaged_files_are_errors(cut in any::<bool>(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let dir = written();
+        let path = dir.path().join(WEIGHTS_FILE);
+        let mut bytes = fs::read(&path).unwrap();
+        if cut {
+            bytes.truncate(at.index(bytes.len()));
+        } else {
+            let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+            bytes[at.index(header)] = byte;
+        }
+        fs::write(&path, bytes).unwrap();
+        let result = peft::read(dir.path(), &families::idefics3().base());
+        prop_assert!(!cut || result.is_err());
+    }
+}
