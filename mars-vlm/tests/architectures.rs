@@ -99,6 +99,10 @@ fn check(case: &str) {
         let sequence = of(name);
         let tokens = sequence.text.ids.len();
         let batch = VlmBatch::new(&[vec![sequence]], token, &device).unwrap();
+        let flops = file.tensor(&format!("{name}.flops")).unwrap();
+        let flops = f64::from_le_bytes(flops.data().try_into().unwrap());
+        let found = model.flops(&batch, base.ranks())[0];
+        assert_eq!((found.forward, found.backward), (flops, 0.0), "{case} {name}");
         assert_close(
             &format!("{case} {name} logits"),
             &logits(&model, &batch, &base, 0, tokens),

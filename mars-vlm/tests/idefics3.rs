@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use mars_lora::AdapterStack;
+use mars_lora::{AdamWConfig, AdapterStack, LearningRates, Model, StackedAdamW};
 use mars_vlm::model::{Idefics3, Sequence, VlmBatch};
 use mars_vlm::processor::{EncodedText, Grid, ImageLayout, ImageShape, Pixels};
 use safetensors::SafeTensors;
@@ -44,12 +44,37 @@ fn an_adapter_of_peft() {
     let inputs = SafeTensors::deserialize(&inputs).unwrap();
     let expected = std::fs::read(directory.join("expected.safetensors")).unwrap();
     let expected = SafeTensors::deserialize(&expected).unwrap();
+    let mut all = Vec::new();
     for sample in samples(&inputs) {
         let sequence = sequence(&inputs, &sample);
+        all.push(sequence.clone());
         let batch = VlmBatch::new(&[vec![sequence]], model.config.image_token_id, &device).unwrap();
         let logits = model.logits(&batch, &stack).squeeze_dim::<2>(0);
         assert_close("logits", logits, &floats(&expected, &format!("{sample}.logits")).unwrap());
     }
+
+    // The first moments after one step are the gradients times 1 - beta1.
+    let batch = VlmBatch::new(&[all], model.config.image_token_id, &device).unwrap();
+    let tracked = stack.tracked();
+    let mut gradients = model.forward(&batch, &tracked, false).mean().sum().backward();
+    let gradients = tracked.gradients(&mut gradients);
+    let adam = AdamWConfig { clip_norm: None, ..AdamWConfig::default() };
+    let rates = LearningRates { by_component: [].into(), otherwise: 1e-3, b_ratio: 1.0 };
+    let mut stack = stack;
+    let mut optimizer = StackedAdamW::new(adam.clone(), &stack, &[rates]).unwrap();
+    optimizer.step(&mut stack, gradients, &[1.0]);
+    let mut compared = 0;
+    for factors in &optimizer.moments(&stack)[0].first {
+        for (factor, moment) in [("lora_A", &factors.a), ("lora_B", &factors.b)] {
+            let (_, expected) = floats(&expected, &format!("grad.{}.{factor}", factors.path)).unwrap();
+            let scale = 1.0 / (1.0 - adam.beta1) as f32;
+            let size = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            let worst = moment.iter().zip(&expected).map(|(m, g)| (m * scale - g).abs()).fold(0.0, f32::max);
+            assert!(size > 0.0 && worst <= 1e-3 * size, "{} {factor}: {worst} of {size}", factors.path);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, expected.names().iter().filter(|name| name.starts_with("grad.")).count());
 }
 
 fn samples(file: &SafeTensors<'_>) -> Vec<String> {

@@ -130,6 +130,10 @@ def make(name, seed, out):
     model = load(LlavaOnevisionForConditionalGeneration, folder)
     save(model, folder, names=renamed(options["style"]))
     processor_files(folder, config)
+    depth = config["vision_config"]["num_hidden_layers"]
+    layers = config.get("vision_feature_layer", -1)
+    used = max(layer % (depth + 1) for layer in (layers if isinstance(layers, list) else [layers]))
+    idle = [f"encoder.layers.{n}" for n in range(used, depth)]
     expected, all_inputs = {}, {}
     for sample, sizes in samples.items():
         inputs, features, pixels = inputs_of(model, sizes, generator)
@@ -141,7 +145,7 @@ def make(name, seed, out):
         if sizes:
             entry |= {"image_sizes": torch.tensor(sizes), "pixel_values": pixels}
         first = features and not expected
-        expected[sample] = compute(model, entry, inputs, torch.cat(features) if first else None)
+        expected[sample] = compute(model, entry, inputs, torch.cat(features) if first else None, idle)
         all_inputs[sample] = inputs
     if options.get("adapter"):
         targets = (r".*(vision_tower.*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)|multi_modal_projector\.linear_[12]"

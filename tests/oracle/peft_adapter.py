@@ -4,7 +4,8 @@ Usage: HF_HUB_OFFLINE=1 python tests/oracle/peft_adapter.py [--out mars-vlm/test
 
 Needs torch, transformers (4.57.3 was used) and peft (0.18.1). The base is the case `gqa_split` of idefics3.py, with
 the exact position ids explained there. Ranks and alphas differ between the towers; B is random, since a fresh
-adapter changes nothing. `expected.safetensors` holds `s.logits` f32 [tokens, vocabulary] for each of its samples.
+adapter changes nothing. `expected.safetensors` holds `s.logits` f32 [tokens, vocabulary] for each of its samples, and
+`grad.<path>.lora_A|B`, the gradients of the mean cross-entropy over all tokens but the first of all samples together.
 """
 
 import argparse
@@ -39,15 +40,20 @@ def main():
         if "lora_B" in name:
             parameter.data.normal_(0.0, 0.2)
     samples = load_file(base_dir / "expected.safetensors")
-    expected = {}
+    expected, losses = {}, []
     for name in sorted(key.removesuffix(".input_ids") for key in samples if key.endswith(".input_ids")):
         inputs = {"input_ids": samples[f"{name}.input_ids"][None]}
         if f"{name}.pixel_values" in samples:
             inputs["pixel_values"] = samples[f"{name}.pixel_values"][None]
-        with torch.no_grad():
-            logits = model(**inputs).logits[0]
+        logits = model(**inputs).logits[0]
+        losses.append(torch.nn.functional.cross_entropy(logits[:-1], inputs["input_ids"][0, 1:], reduction="none"))
         assert (logits - samples[f"{name}.logits"]).abs().max() > 0.1, "the adapter does nothing"
-        expected[f"{name}.logits"] = logits.contiguous()
+        expected[f"{name}.logits"] = logits.detach().clone()
+    torch.cat(losses).mean().backward()
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            path = name.removeprefix("base_model.model.").removesuffix(".default.weight")
+            expected[f"grad.{path}"] = parameter.grad.clone()
     model.peft_config["default"].base_model_name_or_path = "gqa_split"
     model.save_pretrained(out)
     (out / "README.md").unlink(missing_ok=True)

@@ -9,6 +9,7 @@ A case is a folder with an ordinary checkpoint and `expected.safetensors`, in wh
     s.features     f32 [image tokens, width]    what takes the place of the image tokens; of the first sample
     s.logits       f32 [tokens, vocabulary]
     s.loss         f32 []                       mean natural-log cross-entropy of the answers
+    s.flops        f64 []                       of the forward pass, with output logits for answers only
 
 computed in f32 with eager attention, one sample at a time. A case with an adapter has it in `adapter/` as PEFT writes
 it, and in `adapter.safetensors` logits and losses with it, and `grad.<path>.lora_A|B`, the gradients of the mean
@@ -22,6 +23,7 @@ import torch
 import transformers
 from idefics3 import randomise
 from safetensors.torch import load_file, save_file
+from torch.utils.flop_counter import FlopCounterMode
 
 
 def load(model_class, folder):
@@ -55,11 +57,24 @@ def losses(logits, sample):
     return torch.nn.functional.cross_entropy(logits[:-1][answers[1:]], sample["input_ids"][answers], reduction="none")
 
 
-def compute(model, sample, inputs, features):
+def flops(model, sample, inputs, idle):
+    """Operations of matrix products and convolutions, as PyTorch counts them; `idle` modules feed nothing."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(input_ids=sample["input_ids"][None], use_cache=False, **inputs)
+    modules = counter.get_flop_counts()
+    # Angles of rotary positions are products in `transformers`, but none that a model needs.
+    apart = sum(sum(counts.values()) for name, counts in modules.items()
+                if name.endswith(("lm_head", "rotary_emb", "rotary_pos_emb", *idle)))
+    width, vocabulary = model.lm_head.in_features, model.lm_head.out_features
+    return counter.get_total_flops() - apart + 2 * int(sample["answers"].sum()) * width * vocabulary
+
+
+def compute(model, sample, inputs, features, idle=()):
     """Adds what the model computes to a sample; `inputs` are keyword arguments beside the ids."""
     with torch.no_grad():
         logits = model(input_ids=sample["input_ids"][None], use_cache=False, **inputs).logits[0].float()
-        out = dict(sample, logits=logits, loss=losses(logits, sample).mean())
+        out = dict(sample, logits=logits, loss=losses(logits, sample).mean(),
+                   flops=torch.tensor(flops(model, sample, inputs, idle), dtype=torch.float64))
         if features is not None:
             out["features"] = features
     return {name: value.contiguous().clone() for name, value in out.items()}

@@ -40,6 +40,8 @@ pub struct ModelSizes {
 pub struct VisionLoad {
     /// Rows of its blocks.
     pub patches: usize,
+    /// Blocks that run.
+    pub blocks: usize,
     /// Weights of the patch embedding.
     pub kernel: usize,
     /// Rows of the projector.
@@ -76,8 +78,12 @@ pub(crate) fn pass(
             total.backward += backward as f64;
         }
     };
-    for (site, rank) in sites.iter().zip(ranks) {
+    let in_vision = sites.iter().filter(|site| site.component == VISION).count();
+    let run = in_vision / sizes.vision.layers.max(1) * vision.blocks;
+    for (index, (site, rank)) in sites.iter().zip(ranks).enumerate() {
         let rows = match site.component.as_str() {
+            // The encoder's layers come first, block by block.
+            VISION if index >= run => 0,
             VISION => vision.patches,
             PROJECTOR => vision.projected,
             _ => load.tokens,

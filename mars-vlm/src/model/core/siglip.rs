@@ -93,6 +93,7 @@ impl SiglipConfig {
         let tiles: usize = images.iter().map(|image| image.pieces).sum();
         VisionLoad {
             patches: tiles * patches,
+            blocks: layers,
             kernel: self.num_channels * self.patch_size.pow(2) * self.hidden_size,
             projected: images.iter().map(|image| image.features).sum(),
             pairs: layers * tiles * patches.pow(2),

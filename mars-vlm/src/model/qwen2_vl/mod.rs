@@ -76,6 +76,7 @@ impl Network for Qwen2VlNet {
         };
         VisionLoad {
             patches: images.iter().map(|image| image.pieces).sum(),
+            blocks: v.depth,
             kernel: v.channels * v.frames * v.patch.pow(2) * v.width,
             projected: images.iter().map(|image| image.features).sum(),
             pairs: (0..v.depth).flat_map(|n| images.iter().map(move |image| pairs(n, image))).sum(),

@@ -4,6 +4,7 @@ mod image;
 mod positions;
 
 pub use config::Qwen2VlImages;
+#[cfg(feature = "model")]
 pub(crate) use image::token_order;
 
 use super::family::ImageProcessor;
