@@ -157,7 +157,7 @@ impl AdapterFiles {
                 Some(tensor) if part == Part::Magnitude && !bound.dora => {
                     partial.unexpected.push(format!("{} (use_dora is false)", tensor.name));
                 }
-                Some(tensor) if !fits(tensor, part, expected) => {
+                Some(tensor) if !fits(tensor, part, site.kind, expected) => {
                     let StoredTensor { name, dtype, shape, .. } = tensor;
                     partial.wrong.push(format!("`{name}` {dtype} {shape:?} instead of floats {expected:?}"));
                 }
@@ -206,15 +206,19 @@ fn parts(kind: SiteKind) -> [Part; 3] {
 }
 
 /// Whether a tensor has the shape, up to the kernel of a convolution and to ones.
-fn fits(tensor: &StoredTensor, part: Part, expected: &[usize]) -> bool {
-    let shape = &tensor.shape;
+fn fits(tensor: &StoredTensor, part: Part, kind: SiteKind, expected: &[usize]) -> bool {
+    let shape = &tensor.shape[..];
     let count = tensor.count() == expected.iter().product::<usize>();
-    let shaped = match part {
-        // [r, inputs], or the kernel of a convolution [r, channels, height, width].
-        Part::A | Part::EmbeddingA => shape.len() >= 2 && shape[0] == expected[0],
-        // [outputs, r], or with ones behind them.
-        Part::B | Part::EmbeddingB => shape.starts_with(expected),
-        Part::Magnitude => true,
+    let shaped = match (part, kind) {
+        (Part::Magnitude, _) => true,
+        (Part::A, SiteKind::Convolution { channels, height, width }) => match *shape {
+            [rank, ..] if shape.len() == 4 => shape == [rank, channels, height, width] && rank == expected[0],
+            // Frames of a patch have a dimension of their own there.
+            [rank, own, ..] if shape.len() == 5 => (rank, own) == (expected[0], channels),
+            _ => false,
+        },
+        (Part::B, SiteKind::Convolution { .. }) => shape.starts_with(expected),
+        _ => shape == expected,
     };
     tensor.float().is_some() && count && shaped
 }

@@ -83,6 +83,29 @@ fn a_rank_that_the_tensors_do_not_have_is_named() {
 }
 
 #[test]
+fn tensors_of_another_shape_are_named() {
+    // Transposed, longer, and with a kernel that a linear layer does not have.
+    for (shape, fits) in
+        [(vec![2, 7], true), (vec![7, 2], false), (vec![2, 8], false), (vec![2, 7, 1, 1], false)]
+    {
+        let dir = written();
+        let path = dir.path().join(WEIGHTS_FILE);
+        let mut tensors = load(&path);
+        assert_eq!(tensors[FC1].0, [2, 7]);
+        let count = shape.iter().product();
+        tensors.insert(FC1.into(), (shape.clone(), vec![0.5; count]));
+        save(&path, &tensors, Dtype::F32);
+        if fits {
+            peft::read(dir.path(), &families::idefics3().base()).unwrap();
+            continue;
+        }
+        let found = partial(dir.path());
+        assert_eq!((found.wrong.len(), found.missing.len() + found.unexpected.len()), (1, 0));
+        assert!(found.wrong[0].contains(FC1) && found.wrong[0].contains(&format!("{shape:?}")), "{found}");
+    }
+}
+
+#[test]
 fn dora_needs_its_magnitudes_and_nothing_else_may_have_them() {
     let dir = written();
     set(dir.path(), "use_dora", json!(true));
