@@ -91,7 +91,14 @@ fn check(case: &str) {
     let base = AdapterStack::base(1, &model);
     let of = |name: &str| sequence(&file, name, images.as_ref(), token);
     let expected = |name: &str, what: &str| floats(&file, &format!("{name}.{what}")).unwrap();
+    assert_eq!(
+        model.components().iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),
+        ["ve", "projector", "llm"]
+    );
     for (index, site) in model.sites().iter().enumerate() {
+        let of = model.components().iter().find(|component| component.name == site.component).unwrap();
+        let pattern = regex::Regex::new(&format!(r"^(.*\.)?({})$", of.pattern)).unwrap();
+        assert!(pattern.is_match(&site.path), "{} is not of {}", site.path, of.pattern);
         let dims = model.weight(index).map(|weight| weight.dims());
         assert_eq!(dims, Some([site.inputs, site.outputs]), "{}", site.path);
     }

@@ -3,7 +3,7 @@
 use super::flops::{self, ModelSizes, VisionLoad};
 use super::language::LanguageModel;
 use crate::Error;
-use crate::checkpoint::{self, Aliases, Loader, Source, Stored, Weights};
+use crate::checkpoint::{self, Aliases, Loader, Source, Stored, Weights, names_of_type};
 use crate::model::batch::{Pieces, VlmBatch};
 use crate::processor::ImageShape;
 use burn::module::{Module, ParamId};
@@ -28,8 +28,8 @@ pub trait Network: Module + Sync {
     /// Beginnings of tensor names in other versions of its checkpoints.
     const ALIASES: Aliases = &[];
 
-    /// Regular expressions for the module paths of vision encoder, projector and language model, as in [`Component`].
-    const PATTERNS: [&'static str; 3];
+    /// The `model_type` under which [`names_of_type`] knows its parts.
+    const FAMILY: &'static str;
 
     /// Reads and checks `config.json` in `dir`.
     ///
@@ -100,12 +100,9 @@ impl<N: Network> Vlm<N> {
         let net = N::load(&config, &mut loader)?;
         let Loader { sites, weights, stored, .. } = loader;
         let below = sites.iter().take_while(|site| site.component != TEXT).count();
-        let components = [VISION, PROJECTOR, TEXT].into_iter().zip(N::PATTERNS);
         let parameters = stored.iter().map(Stored::parameters).sum();
         Ok(Self {
-            components: components
-                .map(|(name, pattern)| Component { name: name.into(), pattern: pattern.into() })
-                .collect(),
+            components: names_of_type(N::FAMILY).unwrap_or_default().components,
             sizes: ModelSizes { parameters, ..N::sizes(&config) },
             image_sites: 0..below,
             net,

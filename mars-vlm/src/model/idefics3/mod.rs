@@ -42,7 +42,7 @@ impl Idefics3Net {
 impl Network for Idefics3Net {
     type Config = Idefics3Config;
 
-    const PATTERNS: [&'static str; 3] = [r"vision_model\..*", r"connector\..*", r"text_model\..*"];
+    const FAMILY: &'static str = "idefics3";
 
     fn config(dir: &Path) -> Result<Idefics3Config, Error> {
         Idefics3Config::from_dir(dir)

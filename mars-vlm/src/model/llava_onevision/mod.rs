@@ -44,8 +44,7 @@ impl Network for LlavaOnevisionNet {
         ("lm_head.", &["language_model.lm_head."]),
     ];
 
-    const PATTERNS: [&'static str; 3] =
-        [r"vision_tower\..*", r"multi_modal_projector\..*", r"language_model\..*"];
+    const FAMILY: &'static str = "llava_onevision";
 
     fn config(dir: &Path) -> Result<LlavaOnevisionConfig, Error> {
         LlavaOnevisionConfig::from_dir(dir)

@@ -35,7 +35,7 @@ impl Network for Qwen2VlNet {
     const ALIASES: Aliases =
         &[("model.language_model.", &["model.", "language_model."]), ("model.visual.", &["visual."])];
 
-    const PATTERNS: [&'static str; 3] = [r"visual\.blocks\..*", r"visual\.merger\..*", r"language_model\..*"];
+    const FAMILY: &'static str = "qwen2_5_vl";
 
     fn config(dir: &Path) -> Result<Qwen2VlConfig, Error> {
         Qwen2VlConfig::from_dir(dir)
