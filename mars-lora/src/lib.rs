@@ -10,6 +10,7 @@
 //! * [`Activations`]: first values and ranks from what the layers read (EVA)
 //! * [`StackedAdamW`]: clipping, learning rates and moments of each adapter on its own
 //! * [`Adapter`]: one trained adapter on the host; [`peft`]: its Hugging Face PEFT files
+//! * [`methods`]: AdaLoRA, GeoLoRA and a scheduler after HyDRA, which move rank between layers
 //! * [`Model`], [`Examples`]: what a model must offer to be trained by `mars-calib`
 mod activations;
 mod adapter;
@@ -23,6 +24,7 @@ mod init;
 mod layout;
 mod linear;
 pub mod merge;
+pub mod methods;
 mod model;
 mod optimizer;
 pub mod peft;

@@ -79,7 +79,7 @@ impl Factors {
 
     /// The same product with `rank` (at least the present one), the new rows of A taken from `fresh`
     /// `[rank, inputs]`.
-    fn grown(&self, fresh: &[f32], rank: usize) -> Self {
+    pub(crate) fn grown(&self, fresh: &[f32], rank: usize) -> Self {
         let a = self.a.iter().chain(&fresh[self.a.len()..]).copied().collect();
         let added = rank - self.rank;
         let row =

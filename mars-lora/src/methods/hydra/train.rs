@@ -1,0 +1,267 @@
+//! The hydra-style scheduler in training: warm-up, first allocation, reallocations.
+
+use super::super::adamw::{Memory, clip};
+use super::super::host::{normals, stream};
+use super::super::method::{Feedback, RankMap, RankMethod, adapted, by_layer, gradient};
+use super::{HydraConfig, allocate::Limits, groups::groups, performance::Performance};
+use crate::{Adapter, AdapterConfig, Component, Error, Factors, Site, init};
+use std::collections::BTreeMap;
+
+/// Number of groups of layers; the middle one keeps its ranks.
+const GROUPS: usize = 3;
+
+#[derive(Clone, Debug)]
+struct Place {
+    scale: f64,
+    rate: f64,
+    uniform: usize,
+    /// Index of the layer that the matrix belongs to.
+    layer: usize,
+    factors: Factors,
+    memory: [Memory; 2],
+    /// Sum of gradient norms over the warm-up.
+    slope: f64,
+}
+
+/// The scheduler, started.
+#[derive(Clone, Debug)]
+pub struct HydraStyle {
+    config: HydraConfig,
+    adapter: AdapterConfig,
+    limits: Limits,
+    places: Vec<Place>,
+    performance: Performance,
+    /// Losses of the running window, and the mean of the one before.
+    window: Vec<f64>,
+    before: Option<f64>,
+}
+
+impl HydraStyle {
+    /// Starts from a fresh plain LoRA. `adapter` gives the uniform ranks, the scale convention (at those ranks, for good),
+    /// targets and seed.
+    ///
+    /// # Errors
+    /// As [`AdapterConfig::useful_ranks`] and [`HydraConfig::check`]; [`Error::Variant`] for a configuration with
+    /// DoRA, dropout or an init of its own.
+    pub fn new(
+        config: HydraConfig,
+        adapter: AdapterConfig,
+        components: &[Component],
+        sites: &[Site],
+    ) -> Result<Self, Error> {
+        config.check()?;
+        let adapted = adapted(&adapter, components, sites)?;
+        let mut layers: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut places = Vec::with_capacity(adapted.len());
+        for (site, uniform) in &adapted {
+            let factors = init::factors(adapter.init, adapter.seed, site, *uniform);
+            let count = layers.len();
+            let rates = &config.rates;
+            places.push(Place {
+                scale: adapter.scale.scale(*uniform),
+                rate: rates.by_component.get(&site.component).copied().unwrap_or(rates.otherwise),
+                uniform: *uniform,
+                layer: *layers.entry(layer_of(&site.path)).or_insert(count),
+                memory: [Memory::new(factors.a.len()), Memory::new(factors.b.len())],
+                factors,
+                slope: 0.0,
+            });
+        }
+        let most = |(site, uniform): &(&Site, usize)| {
+            ((*uniform as f64 * config.max_ratio) as usize).min(site.max_rank()).max(*uniform)
+        };
+        let costs: Vec<usize> = adapted.iter().map(|(site, _)| site.parameters_per_rank()).collect();
+        let limits = Limits {
+            budget: adapted.iter().zip(&costs).map(|((_, rank), cost)| rank * cost).sum(),
+            least: adapted.iter().map(|(_, rank)| config.min_rank.min(*rank)).collect(),
+            most: adapted.iter().map(most).collect(),
+            costs,
+        };
+        let (performance, window) = (Performance::default(), Vec::new());
+        Ok(Self { config, adapter, limits, places, performance, window, before: None })
+    }
+
+    /// Adapter parameters now, and the budget that they are held at.
+    pub fn parameters(&self) -> (usize, usize) {
+        (self.limits.parameters(&self.ranks()), self.limits.budget)
+    }
+
+    fn ranks(&self) -> Vec<usize> {
+        self.places.iter().map(|place| place.factors.rank).collect()
+    }
+
+    fn optimize(&mut self, feedback: &Feedback<'_>) -> Result<(), Error> {
+        let mut gradients: Vec<[Vec<f32>; 2]> = Vec::with_capacity(self.places.len());
+        let warm = feedback.step <= self.config.warmup;
+        for place in &mut self.places {
+            let own = gradient(
+                feedback.gradients,
+                &place.factors.path,
+                place.factors.a.len(),
+                place.factors.b.len(),
+            )?;
+            if warm {
+                let squares = own.a.iter().chain(&own.b).map(|g| f64::from(*g).powi(2));
+                place.slope += squares.sum::<f64>().sqrt();
+            }
+            gradients.push([own.a.clone(), own.b.clone()]);
+        }
+        clip(&self.config.optimizer, gradients.iter_mut().flatten());
+        for (place, [a, b]) in self.places.iter_mut().zip(&gradients) {
+            let rate = place.rate * feedback.schedule;
+            let ratio = self.config.rates.b_ratio;
+            place.memory[0].step(&self.config.optimizer, rate, &mut place.factors.a, a);
+            place.memory[1].step(&self.config.optimizer, rate * ratio, &mut place.factors.b, b);
+        }
+        Ok(())
+    }
+
+    /// Coarse and fine ranks from the gradient norms of the warm-up.
+    fn first_ranks(&self) -> Option<Vec<usize>> {
+        let layers = self.places.iter().map(|place| place.layer + 1).max().unwrap_or(0);
+        let mut norms = vec![0.0; layers];
+        let mut counts = vec![0usize; layers];
+        for place in &self.places {
+            norms[place.layer] += place.slope.powi(2);
+            counts[place.layer] += 1;
+        }
+        let norms: Vec<f64> = norms.into_iter().map(f64::sqrt).collect();
+        let group = groups(&norms, GROUPS);
+        let mut means = vec![0.0; layers];
+        for place in &self.places {
+            means[place.layer] += place.slope / counts[place.layer] as f64;
+        }
+        let wanted = self.places.iter().map(|place| {
+            let coarse = place.uniform as f64 * f64::powi(2.0, group[place.layer] as i32 - 1);
+            let mean = means[place.layer];
+            if mean > 0.0 { (coarse * (place.slope / mean).sqrt()).max(1e-3) } else { coarse }
+        });
+        self.limits.allocate(&wanted.collect::<Vec<_>>())
+    }
+
+    /// Logarithms of ranks over the uniform ones.
+    fn features(&self, ranks: &[usize]) -> Vec<f64> {
+        let ratio = |(rank, place): (&usize, &Place)| (*rank as f64 / place.uniform as f64).log2();
+        ranks.iter().zip(&self.places).map(ratio).collect()
+    }
+
+    /// The most promising of the present ranks and random perturbations of them.
+    fn next_ranks(&self, step: usize) -> Option<Vec<usize>> {
+        let now = self.ranks();
+        let mut rng = stream(self.adapter.seed, "hydra-style", &step.to_string());
+        let perturbed = (0..self.config.candidates).filter_map(|_| {
+            let draws = normals(&mut rng, now.len());
+            let moved = now.iter().zip(draws).map(|(rank, z)| *rank as f64 * (self.config.spread * z).exp());
+            self.limits.allocate(&moved.collect::<Vec<_>>())
+        });
+        let Some(model) = self.performance.fit() else { return perturbed.take(1).next() };
+        let bound = |ranks: &[usize]| {
+            let (mean, deviation) = model.predict(&self.features(ranks));
+            mean - deviation
+        };
+        let best = perturbed.min_by(|a, b| bound(a).total_cmp(&bound(b)))?;
+        (bound(&best) < bound(&now)).then_some(best)
+    }
+
+    /// Grows and cuts layers. The optimizer goes on in layers that grow, and starts anew in those that are cut, whose
+    /// coordinates change.
+    fn resize(&mut self, ranks: &[usize]) {
+        for (place, rank) in self.places.iter_mut().zip(ranks) {
+            let (old, inputs) = (place.factors.rank, place.factors.inputs);
+            if *rank > old {
+                let site = Site::linear(&place.factors.path, "", inputs, place.factors.outputs);
+                let fresh = init::factors(self.adapter.init, self.adapter.seed, &site, *rank);
+                place.factors = place.factors.grown(&fresh.a, *rank);
+                let (a, b) = (place.factors.a.len(), place.factors.b.len());
+                let of_b = |i: usize| (i % rank < old).then(|| i / rank * old + i % rank);
+                place.memory = [
+                    place.memory[0].rearranged(a, |i| (i < old * inputs).then_some(i)),
+                    place.memory[1].rearranged(b, of_b),
+                ];
+            } else if *rank < old {
+                place.factors = place.factors.truncated(*rank).0;
+                place.memory = [Memory::new(place.factors.a.len()), Memory::new(place.factors.b.len())];
+            }
+        }
+    }
+
+    fn shown(&self) -> Adapter {
+        let scales = self.places.iter().map(|place| (place.factors.path.clone(), place.scale));
+        by_layer(&self.adapter, scales, self.places.iter().map(|place| place.factors.clone()).collect())
+    }
+}
+
+impl RankMethod for HydraStyle {
+    fn name(&self) -> &'static str {
+        "hydra-style"
+    }
+
+    fn adapter(&self) -> Adapter {
+        self.shown()
+    }
+
+    fn step(&mut self, feedback: &Feedback<'_>) -> Result<(), Error> {
+        self.optimize(feedback)?;
+        self.window.push(feedback.loss);
+        let HydraConfig { warmup, interval, last_change, .. } = self.config;
+        let step = feedback.step;
+        if step < warmup || !(step - warmup).is_multiple_of(interval) {
+            return Ok(());
+        }
+        let mean = self.window.iter().sum::<f64>() / self.window.len() as f64;
+        self.window.clear();
+        if let Some(before) = self.before {
+            self.performance.observe(self.features(&self.ranks()), (mean / before).ln());
+        }
+        self.before = Some(mean);
+        let next = match step {
+            _ if step > last_change => None,
+            _ if step == warmup => self.first_ranks(),
+            _ => self.next_ranks(step),
+        };
+        // The decomposition of what is not finite would not end; such a run has diverged.
+        let finite = |f: &Factors| f.a.iter().chain(&f.b).all(|v| v.is_finite());
+        if let Some(ranks) = next.filter(|_| self.places.iter().all(|place| finite(&place.factors))) {
+            self.resize(&ranks);
+        }
+        Ok(())
+    }
+
+    fn rank_map(&self) -> RankMap {
+        self.places.iter().map(|place| (place.factors.path.clone(), place.factors.rank)).collect()
+    }
+
+    fn result(&self) -> Adapter {
+        self.shown()
+    }
+}
+
+/// The part of a module path up to its last number: the transformer block; without one, all but the last part.
+fn layer_of(path: &str) -> &str {
+    let mut ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]).rev();
+    let number = |end: &usize| {
+        let part = path[..*end].rsplit('.').next().unwrap_or_default();
+        !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit())
+    };
+    match ends.find(number) {
+        Some(end) => &path[..end],
+        None => path.rsplit_once('.').map_or(path, |(parent, _)| parent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::layer_of;
+
+    #[test]
+    fn matrices_belong_to_their_block() {
+        assert_eq!(layer_of("model.text_model.layers.11.mlp.up_proj"), "model.text_model.layers.11");
+        assert_eq!(layer_of("model.text_model.layers.1.self_attn.q_proj"), "model.text_model.layers.1");
+        assert_eq!(
+            layer_of("model.connector.modality_projection.proj"),
+            "model.connector.modality_projection"
+        );
+        assert_eq!(layer_of("experts.3.w.12"), "experts.3.w.12");
+        assert_eq!(layer_of("proj"), "proj");
+    }
+}
