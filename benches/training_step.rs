@@ -60,6 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         scale: ScaleConvention::Constant { scale: 2.0 },
         optim: OptimSpec::default(),
         fingerprint: String::new(),
+        method: None,
         continues: None,
     };
     let runs: Vec<RunSpec> = (0..stack as u64).map(run).collect();

@@ -72,6 +72,7 @@ fn spec(ranks: Ranks, steps: usize) -> RunSpec {
         scale: ScaleConvention::default(),
         optim: OptimSpec::default(),
         fingerprint: String::new(),
+        method: None,
         continues: None,
     }
 }

@@ -10,6 +10,7 @@
 //! | [`convergence`] | definitions of the convergence time of a module |
 //! | [`order`] | nested subsets and batch order as a function of seed and position |
 //! | [`scale`], [`optim`] | LoRA scale convention; optimizer and learning-rate schedule |
+//! | [`method`] | fine-tuning methods that move ranks, with their settings |
 //! | [`command`] | a trainer that runs any external command |
 //! | `native` | the trainer on burn (feature `native`) |
 //! | [`fake`] | a trainer without a model, for tests |
@@ -19,6 +20,7 @@ pub mod command;
 pub mod convergence;
 mod error;
 pub mod fake;
+pub mod method;
 #[cfg(feature = "native")]
 pub mod native;
 pub mod optim;
@@ -34,8 +36,9 @@ pub use command::CommandTrainer;
 pub use convergence::{AloneVal, Convergence, ConvergenceRule};
 pub use error::Error;
 pub use fake::FakeTrainer;
+pub use method::MethodSpec;
 pub use optim::OptimSpec;
-pub use record::{CurvePoint, RunEnd, RunRecord};
+pub use record::{CurvePoint, RankPoint, RunEnd, RunRecord};
 pub use scale::ScaleConvention;
 pub use spec::{RunId, RunSpec};
 pub use trainer::{Flow, Observer, Progress, Silent, Stage, Trainer};

@@ -2,7 +2,7 @@
 
 use crate::{RunId, RunSpec};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// One value of a curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,6 +12,15 @@ pub struct CurvePoint {
     /// Mean cross-entropy per answer token (natural log); NaN and infinities survive storage.
     #[serde(with = "any_float")]
     pub loss: f64,
+}
+
+/// Ranks of all layers that a run acts on, at one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RankPoint {
+    /// Optimizer steps done.
+    pub step: usize,
+    /// Rank by module path; 0 where a method has pruned everything.
+    pub ranks: BTreeMap<String, usize>,
 }
 
 /// How a run ended.
@@ -71,6 +80,9 @@ pub struct RunRecord {
     /// empty where the trainer does not measure it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub updates: Vec<CurvePoint>,
+    /// Ranks by layer at each evaluation; empty for plain LoRA, whose ranks stay as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rank_maps: Vec<RankPoint>,
     /// Answer tokens trained on.
     pub tokens: u64,
     /// Samples trained on, counted with repetition.
@@ -96,6 +108,7 @@ impl RunRecord {
             val: Vec::new(),
             train: Vec::new(),
             updates: Vec::new(),
+            rank_maps: Vec::new(),
             tokens: 0,
             samples_seen: 0,
             flops: 0.0,

@@ -1,6 +1,6 @@
 //! One training run: everything that determines its numbers, and the hash that names it.
 
-use crate::{Error, OptimSpec, ScaleConvention};
+use crate::{Error, MethodSpec, OptimSpec, ScaleConvention};
 use mars_laws::Ranks;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -64,6 +64,9 @@ pub struct RunSpec {
     pub scale: ScaleConvention,
     /// Optimizer and schedule.
     pub optim: OptimSpec,
+    /// The method, where it is not plain LoRA; then `ranks` are its budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<MethodSpec>,
     /// Digest of what the other fields do not name (model, data, targets, trainer). Left empty by
     /// planners, filled in by the campaign.
     #[serde(default)]
@@ -85,11 +88,17 @@ impl RunSpec {
         RunId::hash(&("lineage", Self { continues: None, steps: 0, ..self.clone() }))
     }
 
-    /// What must be equal for two observations to enter one fit: scale, learning rates, optimizer, batch
-    /// and fingerprint, as a short text.
+    /// What must be equal for two observations to enter one fit: method, scale, learning rates, optimizer,
+    /// batch and fingerprint, as a short text.
     pub fn convention(&self) -> String {
         let same = (&self.scale, &self.learning_rates, &self.optim, self.batch, &self.fingerprint);
-        format!("{} #{}", self.scale, &RunId::hash(&("convention", same)).as_str()[..8])
+        match &self.method {
+            None => format!("{} #{}", self.scale, &RunId::hash(&("convention", same)).as_str()[..8]),
+            Some(method) => {
+                let hash = RunId::hash(&("convention", same, method));
+                format!("{} {} #{}", method.name(), self.scale, &hash.as_str()[..8])
+            }
+        }
     }
 
     /// Whether training `self` may start from a checkpoint of `earlier`.

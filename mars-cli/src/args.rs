@@ -107,7 +107,7 @@ pub(crate) struct Search {
     pub(crate) task: Task,
     #[command(flatten)]
     pub(crate) place: Place,
-    /// How to choose: race, halving, paper, grid, random:N, fixed:8x16
+    /// How to choose: race, halving, paper, grid, random:N, fixed:8x16; or adalora, geolora, hydra-style, diff-lr
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<String>,
     /// Seed of data order and initialisation
@@ -260,8 +260,12 @@ pub(crate) struct Compare {
     pub(crate) task: Task,
     #[command(flatten)]
     pub(crate) place: Place,
-    /// Policies, separated by commas
-    #[arg(long, value_name = "LIST", default_value = "fixed:8x8,fixed:16x16,halving,paper,race,grid")]
+    /// Policies and methods, separated by commas
+    #[arg(
+        long,
+        value_name = "LIST",
+        default_value = "fixed:8x8,fixed:16x16,diff-lr,adalora,geolora,hydra-style,halving,paper,race,grid"
+    )]
     pub(crate) policies: String,
     /// Number of seeds
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]

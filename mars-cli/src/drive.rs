@@ -8,10 +8,11 @@ use crate::{
 };
 use anyhow::Result;
 use mars_calib::{
-    Campaign, Convergence, ConvergenceRule, OptimSpec, RunEnd, RunRecord, RunSpec, ScaleConvention, Trainer,
+    Campaign, Convergence, ConvergenceRule, MethodSpec, OptimSpec, RunEnd, RunRecord, RunSpec,
+    ScaleConvention, Trainer,
 };
 use mars_laws::Ranks;
-use mars_search::{Cost, Decision, Policy, Role, Trial, TrialEnd, TrialResult};
+use mars_search::{Cost, Decision, Method, Policy, Role, Trial, TrialEnd, TrialResult};
 use std::collections::BTreeMap;
 
 /// What all runs of a campaign share: how a trial becomes a run.
@@ -23,6 +24,8 @@ pub(crate) struct Recipe {
     /// Steps between evaluations of calibration runs.
     pub(crate) calibration_eval_every: usize,
     pub(crate) learning_rates: BTreeMap<String, f64>,
+    /// The module whose rate is the same in all methods.
+    pub(crate) reference: String,
     pub(crate) scale: ScaleConvention,
     pub(crate) optim: OptimSpec,
 }
@@ -47,9 +50,10 @@ impl Recipe {
             steps: trial.steps,
             horizon: trial.horizon,
             eval_every,
-            learning_rates: self.learning_rates.clone(),
+            learning_rates: self.rates(trial.method),
             scale: self.scale,
             optim: self.optim,
+            method: trial.method.and_then(|method| settings(method, trial.horizon)),
             fingerprint: fingerprint.to_owned(),
             continues: trial.continues.and_then(|id| earlier.get(&id)).map(|record| record.id.clone()),
         }
@@ -57,6 +61,16 @@ impl Recipe {
 }
 
 impl Recipe {
+    /// Learning rates under a method.
+    fn rates(&self, method: Option<Method>) -> BTreeMap<String, f64> {
+        let Some(Method::DiffLr(ratio)) = method else { return self.learning_rates.clone() };
+        let divided = |(module, rate): (&String, &f64)| {
+            let rate = if *module == self.reference { *rate } else { rate / f64::from(ratio) };
+            (module.clone(), rate)
+        };
+        self.learning_rates.iter().map(divided).collect()
+    }
+
     /// The convention of all runs by this recipe in a campaign with this fingerprint.
     pub(crate) fn convention(&self, fingerprint: &str) -> String {
         let any = Trial {
@@ -68,8 +82,19 @@ impl Recipe {
             steps: 1,
             horizon: 1,
             continues: None,
+            method: None,
         };
         self.spec(&any, &BTreeMap::new(), fingerprint).convention()
+    }
+}
+
+/// The settings of a method for a run of `steps` steps; `None` for what is plain LoRA.
+fn settings(method: Method, steps: usize) -> Option<MethodSpec> {
+    match method {
+        Method::AdaLora => Some(MethodSpec::adalora(steps)),
+        Method::GeoLora => Some(MethodSpec::geolora(steps)),
+        Method::HydraStyle => Some(MethodSpec::hydra_style(steps)),
+        _ => None,
     }
 }
 

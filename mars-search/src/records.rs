@@ -1,6 +1,6 @@
 //! What a policy asked for and what it was told, by trial id.
 
-use crate::{Budget, Error, Role, Trial, TrialResult};
+use crate::{Budget, Error, Method, Role, Trial, TrialResult};
 use mars_laws::Ranks;
 use std::collections::BTreeMap;
 
@@ -14,6 +14,7 @@ pub(crate) struct Draft {
     pub(crate) steps: usize,
     pub(crate) horizon: usize,
     pub(crate) continues: Option<u32>,
+    pub(crate) method: Option<Method>,
 }
 
 impl Draft {
@@ -27,6 +28,7 @@ impl Draft {
             steps,
             horizon: budget.steps,
             continues: None,
+            method: None,
         }
     }
 
@@ -38,11 +40,12 @@ impl Draft {
             && self.seed == trial.seed
             && self.steps == trial.steps
             && self.horizon == trial.horizon
+            && self.method == trial.method
     }
 
     fn numbered(self, id: u32) -> Trial {
-        let Self { role, ranks, samples, seed, steps, horizon, continues } = self;
-        Trial { id, role, ranks, samples, seed, steps, horizon, continues }
+        let Self { role, ranks, samples, seed, steps, horizon, continues, method } = self;
+        Trial { id, role, ranks, samples, seed, steps, horizon, continues, method }
     }
 }
 

@@ -1,19 +1,20 @@
 //! Names of policies, as given on a command line: parsed, printed, and made into policies.
 
 use crate::{
-    Budget, Error, Policy, Space,
+    Budget, Error, Method, Policy, Space,
     fixed::{self, FixedRanks},
     grid,
     halving::{self, ETA},
     paper,
     race::{self, RaceOptions},
-    random,
+    random, single,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 const ACCEPTED: &str = "`fixed:8x16` (ranks in the order of the modules, ve x llm), `fixed:ve=8,llm=16`, \
-    `grid`, `random:TRIALS`, `halving` or `halving:ETA` (ETA 2 to 4), `paper`, `race`";
+    `grid`, `random:TRIALS`, `halving` or `halving:ETA` (ETA 2 to 4), `paper`, `race`, \
+    `adalora`, `geolora`, `hydra-style`, `diff-lr` or `diff-lr:RATIO`";
 
 /// A policy with its settings, not yet started.
 ///
@@ -41,6 +42,8 @@ pub enum PolicySpec {
     /// Balanced tuples and the default pair raced inside one final run. As text always `race`: its
     /// settings come from the configuration.
     Race(RaceOptions),
+    /// One fine-tune at the default ranks by another method than plain LoRA.
+    Method(Method),
 }
 
 impl PolicySpec {
@@ -62,6 +65,7 @@ impl PolicySpec {
             Self::Halving { eta } => Box::new(halving::start(name, space, budget, *eta)?),
             Self::Paper => Box::new(paper::start(name, space, budget)?),
             Self::Race(options) => Box::new(race::start(name, space, budget, options)?),
+            Self::Method(method) => Box::new(single::start(space, budget, *method)?),
         })
     }
 
@@ -111,7 +115,17 @@ impl FromStr for PolicySpec {
             ("random", None) => Err(refuse("the number of trials is missing")),
             ("paper", None) => Ok(Self::Paper),
             ("race", None) => Ok(Self::Race(RaceOptions::default())),
-            ("grid" | "paper" | "race", Some(_)) => Err(refuse("it takes no settings")),
+            ("adalora", None) => Ok(Self::Method(Method::AdaLora)),
+            ("geolora", None) => Ok(Self::Method(Method::GeoLora)),
+            ("hydra-style", None) => Ok(Self::Method(Method::HydraStyle)),
+            ("diff-lr", None) => Ok(Self::Method(Method::DiffLr(Method::RATIO))),
+            ("diff-lr", Some(ratio)) => match ratio.parse() {
+                Ok(ratio) if ratio > 0 => Ok(Self::Method(Method::DiffLr(ratio))),
+                _ => Err(refuse("the ratio of learning rates is not a whole number >= 1")),
+            },
+            ("grid" | "paper" | "race" | "adalora" | "geolora" | "hydra-style", Some(_)) => {
+                Err(refuse("it takes no settings"))
+            }
             _ => Err(refuse("there is no such policy")),
         }
     }
@@ -152,6 +166,7 @@ impl fmt::Display for PolicySpec {
             Self::Halving { eta } => write!(f, "halving:{eta}"),
             Self::Paper => f.write_str("paper"),
             Self::Race(_) => f.write_str("race"),
+            Self::Method(method) => write!(f, "{method}"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A trial: one training run, or one further stretch of it, that a policy asks for.
 
+use crate::Method;
 use mars_laws::Ranks;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -54,4 +55,8 @@ pub struct Trial {
     /// An earlier trial of the same policy that this one carries on: everything equal but for its
     /// smaller `steps` (and `role`, `id`). Training the whole again instead gives the same numbers.
     pub continues: Option<u32>,
+    /// How to fine-tune, where it is not plain LoRA at constant ranks; then `ranks` are the
+    /// method's budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
 }

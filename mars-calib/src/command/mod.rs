@@ -56,6 +56,10 @@ impl CommandTrainer {
     }
 
     fn one(&self, spec: &RunSpec, observe: &mut dyn Observer) -> Result<RunRecord, Error> {
+        if let Some(method) = &spec.method {
+            let rule = "a command trains plain LoRA; compare methods with the built-in trainer";
+            return Err(Error::spec("method", method.name(), rule));
+        }
         let out = self.out.join(spec.id().as_str());
         let started = Instant::now();
         let mut child = self.start(spec, &out)?;

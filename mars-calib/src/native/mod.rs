@@ -6,6 +6,8 @@
 //! same list of runs is trained again on a CPU.
 mod evaluate;
 mod group;
+mod method;
+mod method_state;
 mod stack;
 mod state;
 mod trainer;

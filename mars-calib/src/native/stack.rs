@@ -246,7 +246,8 @@ fn progress(run: &Live, stage: Stage, step: usize, loss: Option<f64>) -> Progres
     Progress { run: run.record.id.clone(), stage, step, steps: run.spec().steps, loss }
 }
 
-fn rates(spec: &RunSpec) -> LearningRates {
+/// Learning rates of a run.
+pub(super) fn rates(spec: &RunSpec) -> LearningRates {
     let otherwise = spec.learning_rates.values().copied().fold(0.0, f64::max);
     LearningRates { by_component: spec.learning_rates.clone(), otherwise, b_ratio: 1.0 }
 }

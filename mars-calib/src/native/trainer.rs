@@ -3,8 +3,10 @@
 use super::group::stacks;
 use super::stack::{News, Shared, Start, train};
 use super::state;
+use super::{method, method_state};
 use crate::checkpoint::{Checkpoint, CheckpointStore, MemoryCheckpoints};
 use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, ScaleConvention, Trainer};
+use mars_lora::methods::RankMethod;
 use mars_lora::{Adapter, AdapterConfig, Examples, Model, Targets};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,7 +76,12 @@ where
     /// # Errors
     /// When its ranks do not fit the model.
     pub fn fresh(&self, spec: &RunSpec) -> Result<Adapter, Error> {
-        let config = AdapterConfig {
+        Ok(Adapter::fresh(self.config(spec), self.model)?)
+    }
+
+    /// Plain LoRA at the ranks of a run.
+    fn config(&self, spec: &RunSpec) -> AdapterConfig {
+        AdapterConfig {
             scale: match spec.scale {
                 ScaleConvention::AlphaOverRank { alpha } => {
                     mars_lora::ScaleConvention::AlphaOverRank { alpha }
@@ -86,8 +93,7 @@ where
             },
             targets: self.options.targets.clone(),
             ..AdapterConfig::new(spec.ranks.iter(), spec.seed)
-        };
-        Ok(Adapter::fresh(config, self.model)?)
+        }
     }
 
     /// The adapter of a run as it stands at the end of `spec`, if its checkpoint is there.
@@ -97,6 +103,9 @@ where
     pub fn adapter(&self, spec: &RunSpec) -> Result<Option<Adapter>, Error> {
         let found = self.checkpoint(spec)?.filter(|checkpoint| checkpoint.step == spec.steps);
         let Some(Checkpoint { step, files }) = found else { return Ok(None) };
+        if spec.method.is_some() {
+            return method_state::read(&files, self.config(spec)).map(Some);
+        }
         let mut adapter = self.fresh(spec)?;
         state::read(&files, step, &mut adapter)?;
         Ok(Some(adapter))
@@ -130,9 +139,18 @@ where
     fn train(&mut self, runs: &[RunSpec], observe: &mut dyn Observer) -> Vec<RunRecord> {
         let mut records: Vec<Option<RunRecord>> = vec![None; runs.len()];
         let mut starts: Vec<Option<Start>> = Vec::with_capacity(runs.len());
+        let mut queue: VecDeque<Work> = VecDeque::new();
         for (index, spec) in runs.iter().enumerate() {
-            match self.start(index, spec) {
-                Ok(start) => starts.push(Some(start)),
+            let start = match &spec.method {
+                None => self.start(index, spec).map(Some),
+                Some(method) => spec.validate().and_then(|()| {
+                    let method = method::start(method, spec, self.config(spec), self.model)?;
+                    queue.push_back(Work::Method(Box::new((index, spec.clone(), method))));
+                    Ok(None)
+                }),
+            };
+            match start {
+                Ok(start) => starts.push(start),
                 Err(e) => {
                     let record = RunRecord::empty(spec.clone(), RunEnd::Failed { why: e.to_string() });
                     observe.finished(&record);
@@ -146,7 +164,7 @@ where
             starts.iter().flatten().map(|start| (start.index, &runs[start.index], at(start))).collect();
         let groups = stacks(&ready, self.options.stack);
         let mut take = |group: Vec<usize>| group.into_iter().filter_map(|i| starts[i].take()).collect();
-        let queue: VecDeque<Vec<Start>> = groups.into_iter().map(&mut take).collect();
+        queue.extend(groups.into_iter().map(&mut take).map(Work::Stack));
         let workers = self.options.workers.clamp(1, queue.len().max(1));
         let (queue, stop) = (Mutex::new(queue), AtomicBool::new(false));
         let shared = Shared {
@@ -184,10 +202,18 @@ where
     }
 }
 
-/// Trains one stack after the other until none is left.
+/// What a worker takes at a time.
+enum Work {
+    /// Runs of plain LoRA that go through the model together.
+    Stack(Vec<Start>),
+    /// A run of a method: its index, its spec, and the method at its first step.
+    Method(Box<(usize, RunSpec, Box<dyn RankMethod>)>),
+}
+
+/// Does one piece of work after the other until none is left.
 fn work<M, E>(
     shared: &Shared<'_, M, E>,
-    queue: &Mutex<VecDeque<Vec<Start>>>,
+    queue: &Mutex<VecDeque<Work>>,
     stop: &AtomicBool,
     sender: &mpsc::Sender<News>,
 ) where
@@ -199,9 +225,13 @@ fn work<M, E>(
         gone || stop.load(Ordering::Relaxed)
     };
     while !stop.load(Ordering::Relaxed) {
-        let Some(starts) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else { return };
-        let specs: Vec<(usize, RunSpec)> =
-            starts.iter().map(|start| (start.index, start.record.spec.clone())).collect();
+        let Some(work) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else { return };
+        let specs: Vec<(usize, RunSpec)> = match &work {
+            Work::Stack(starts) => {
+                starts.iter().map(|start| (start.index, start.record.spec.clone())).collect()
+            }
+            Work::Method(one) => vec![(one.0, one.1.clone())],
+        };
         let done = Mutex::new(Vec::new());
         let noted = |news: News| {
             if let News::Done(index, _) = &news {
@@ -209,7 +239,14 @@ fn work<M, E>(
             }
             tell(news)
         };
-        if let Err(e) = train(shared, starts, &noted) {
+        let trained = match work {
+            Work::Stack(starts) => train(shared, starts, &noted),
+            Work::Method(one) => {
+                let (index, spec, method) = *one;
+                method::train(shared, index, &spec, method, &noted)
+            }
+        };
+        if let Err(e) = trained {
             let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
             for (index, spec) in specs.into_iter().filter(|(index, _)| !done.contains(index)) {
                 let record = RunRecord::empty(spec, RunEnd::Failed { why: e.to_string() });

@@ -2,8 +2,8 @@
 
 use crate::spec;
 use mars_calib::{
-    CommandTrainer, Flow, Observer, Progress, RunEnd, RunRecord, RunSpec, ScaleConvention, Silent, Trainer,
-    command::Template,
+    CommandTrainer, Flow, MethodSpec, Observer, Progress, RunEnd, RunRecord, RunSpec, ScaleConvention,
+    Silent, Trainer, command::Template,
 };
 use std::{fs, path::Path, time::Duration};
 use tempfile::tempdir;
@@ -19,6 +19,14 @@ fn why(record: &RunRecord) -> &str {
         RunEnd::Failed { why } => why,
         end => unreachable!("{end}"),
     }
+}
+
+#[test]
+fn methods_are_refused_before_anything_is_run() {
+    let run = RunSpec { method: Some(MethodSpec::adalora(50)), ..spec(8, 16, 50) };
+    let (records, out) = train("touch {out}/started", &[run]);
+    assert!(why(&records[0]).contains("method is adalora"), "{}", why(&records[0]));
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn spec(ve: usize, llm: usize, steps: usize) -> RunSpec {
         scale: ScaleConvention::default(),
         optim: OptimSpec::default(),
         fingerprint: String::new(),
+        method: None,
         continues: None,
     }
 }

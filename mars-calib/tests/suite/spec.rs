@@ -1,7 +1,7 @@
 //! Names of runs: equal for equal runs, different for different ones, the same in every version.
 
 use crate::spec;
-use mars_calib::{OptimSpec, RunId, RunSpec, ScaleConvention};
+use mars_calib::{MethodSpec, OptimSpec, RunId, RunSpec, ScaleConvention};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[test]
@@ -102,5 +102,26 @@ fn a_spec_out_of_range_names_its_field() {
     ] {
         let error = bad.validate().unwrap_err().to_string();
         assert!(error.contains(field), "{field}: {error}");
+    }
+}
+
+#[test]
+fn a_method_is_part_of_what_a_run_is_and_plain_ids_stay() {
+    let plain = spec(8, 16, 50);
+    let text = serde_json::to_string(&plain).unwrap();
+    assert!(!text.contains("method"), "{text}");
+    let mut ids = vec![plain.id()];
+    let mut conventions = vec![plain.convention()];
+    for method in [MethodSpec::adalora(50), MethodSpec::geolora(50), MethodSpec::hydra_style(50)] {
+        let own = RunSpec { method: Some(method), ..plain.clone() };
+        let text = serde_json::to_string(&own).unwrap();
+        assert_eq!(serde_json::from_str::<RunSpec>(&text).unwrap(), own);
+        assert!(text.contains(&format!("\"kind\":\"{}\"", method.name())), "{text}");
+        ids.push(own.id());
+        conventions.push(own.convention());
+    }
+    for list in [ids.iter().map(ToString::to_string).collect::<Vec<_>>(), conventions] {
+        let distinct: BTreeSet<_> = list.iter().collect();
+        assert_eq!(distinct.len(), 4, "{list:?}");
     }
 }

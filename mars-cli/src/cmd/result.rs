@@ -8,12 +8,13 @@ use crate::{
     drive::Driven,
     failure::{Exit, Failure},
     observed, output, quantity,
-    report::{self, Provenance, ReportData, TestScore},
+    report::{self, LayerRank, Provenance, RankMap, ReportData, TestScore},
     workshop::Files,
 };
 use anyhow::{Context as _, Result};
+use mars_calib::{RankPoint, RunRecord};
 use mars_laws::{Ranks, analyse};
-use mars_lora::{Adapter, AdapterStack, Examples, peft};
+use mars_lora::{Adapter, AdapterStack, Examples, Model, peft};
 use mars_search::{DecisionOutcome, PolicySpec, fine_tunes, run_cost, total_cost};
 use serde::Serialize;
 use std::{
@@ -60,6 +61,7 @@ pub(crate) fn deliver(session: &mut Session<'_>, policy: &PolicySpec, driven: &D
         decision.reason,
         quantity::number(cost.fine_tunes)
     );
+    let ranks = rank_map(session, &adapter, winner)?;
     let place = out.join("adapter");
     let adapter = write_adapter(session, &adapter, &place, card)?;
     session.context.console.say("evaluating on the test split");
@@ -87,6 +89,7 @@ pub(crate) fn deliver(session: &mut Session<'_>, policy: &PolicySpec, driven: &D
         decision: decision.clone(),
         results: results.clone(),
         final_train: winner.train.iter().map(|point| (point.step, point.loss)).collect(),
+        ranks,
         base: Some(tested(base)),
         tuned: Some(tested(tuned)),
         provenance: provenance(session, &place),
@@ -94,6 +97,37 @@ pub(crate) fn deliver(session: &mut Session<'_>, policy: &PolicySpec, driven: &D
     json(&out.join("report.json"), &data)?;
     save(&summary.report, report::render(&data).as_bytes())?;
     print(session, &summary)
+}
+
+/// Ranks by layer, where they differ within a module or have changed.
+fn rank_map(session: &Session<'_>, adapter: &Adapter, record: &RunRecord) -> Result<Option<RankMap>> {
+    let model = &session.workshop.model;
+    let ranks = adapter.config.site_ranks(model.components(), model.sites())?;
+    let modules = &session.config.lora.modules;
+    let layers: Vec<LayerRank> = model
+        .sites()
+        .iter()
+        .zip(ranks)
+        .filter(|(site, _)| modules.contains(&site.component) && adapter.config.targets.contain(site))
+        .map(|(site, rank)| LayerRank { path: site.path.clone(), module: site.component.clone(), rank })
+        .collect();
+    let differ = |module: &String| {
+        let mut own = layers.iter().filter(|layer| layer.module == *module).map(|layer| layer.rank);
+        own.next().is_some_and(|first| own.any(|rank| rank != first))
+    };
+    if record.rank_maps.is_empty() && !modules.iter().any(differ) {
+        return Ok(None);
+    }
+    let course = modules.iter().map(|module| {
+        let mean = |point: &RankPoint| {
+            let own = model.sites().iter().filter(|site| site.component == *module);
+            let ranks: Vec<usize> = own.filter_map(|site| point.ranks.get(&site.path).copied()).collect();
+            let sum: usize = ranks.iter().sum();
+            (!ranks.is_empty()).then(|| (point.step, sum as f64 / ranks.len() as f64))
+        };
+        (module.clone(), record.rank_maps.iter().filter_map(mean).collect())
+    });
+    Ok(Some(RankMap { course: course.collect(), layers }))
 }
 
 fn print(session: &Session<'_>, summary: &Summary) -> Result<()> {

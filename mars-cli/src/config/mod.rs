@@ -181,6 +181,7 @@ impl Config {
             eval_every: self.train.eval_every,
             calibration_eval_every: self.calibration.eval_every,
             learning_rates: self.learning_rates(),
+            reference: self.search.reference.clone(),
             scale: self.lora.scale,
             optim: self.train.optim,
         }

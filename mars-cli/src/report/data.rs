@@ -2,6 +2,7 @@
 
 use mars_search::{Budget, Decision, Role, Space, TrialResult};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Everything that the report shows; costs, curves and laws are taken from the results and the decision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,12 +21,35 @@ pub(crate) struct ReportData {
     pub(crate) results: Vec<TrialResult>,
     /// Training loss of the final run, (optimizer step, nats per answer token), by rising step.
     pub(crate) final_train: Vec<(usize, f64)>,
+    /// Ranks by layer, where they differ within a module.
+    #[serde(default)]
+    pub(crate) ranks: Option<RankMap>,
     /// The base model on the test split.
     pub(crate) base: Option<TestScore>,
     /// The base model with the adapter on the test split.
     pub(crate) tuned: Option<TestScore>,
     /// Where everything comes from.
     pub(crate) provenance: Provenance,
+}
+
+/// Ranks by layer of the adapter that is the result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RankMap {
+    /// The layers in the model's order.
+    pub(crate) layers: Vec<LayerRank>,
+    /// Mean rank of each module over the run, (optimizer step, rank); empty where ranks did not change.
+    pub(crate) course: BTreeMap<String, Vec<(usize, f64)>>,
+}
+
+/// One layer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LayerRank {
+    /// Module path.
+    pub(crate) path: String,
+    /// The module with a rank of its own that it belongs to.
+    pub(crate) module: String,
+    /// Its rank; 0 where it is not adapted.
+    pub(crate) rank: usize,
 }
 
 /// A model on the test split.

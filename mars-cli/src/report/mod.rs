@@ -10,6 +10,7 @@ mod laws;
 mod number;
 mod page;
 mod race;
+mod ranks;
 #[cfg(test)]
 pub(crate) mod sample;
 mod style;
@@ -18,7 +19,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use data::{Provenance, ReportData, TestScore};
+pub(crate) use data::{LayerRank, Provenance, RankMap, ReportData, TestScore};
 
 /// The report as an HTML document that needs no other file.
 ///

@@ -5,7 +5,7 @@ use super::{
     data::ReportData,
     final_run, laws,
     number::{duration, fixed, maybe},
-    race,
+    race, ranks,
     style::STYLE,
     svg::escape,
     tables,
@@ -13,7 +13,7 @@ use super::{
 use mars_search::fine_tunes;
 
 pub(crate) fn page(data: &ReportData) -> String {
-    let ranks = escape(&tables::ranks(data, &data.decision.ranks));
+    let chosen = escape(&tables::ranks(data, &data.decision.ranks));
     let outcome = data.decision.outcome;
     let sections: String = [
         ("Decision", "", tables::decision(data) + &tables::candidates(data)),
@@ -22,6 +22,11 @@ pub(crate) fn page(data: &ReportData) -> String {
             "Ranks at which the modules converge in equal times on all the data, the choices that were considered, and how \
              they trained.",
             charts(&(balance::figures(data) + &race::figure(data) + &final_run::figure(data))),
+        ),
+        (
+            "Ranks by layer",
+            "What each layer of the adapter has; 0 is not adapted.",
+            ranks::figures(data).map_or_else(String::new, |figures| charts(&figures)),
         ),
         (
             "Convergence times",
@@ -37,6 +42,7 @@ pub(crate) fn page(data: &ReportData) -> String {
         ("Provenance", "", tables::provenance(data)),
     ]
     .iter()
+    .filter(|(title, _, body)| *title != "Ranks by layer" || !body.is_empty())
     .map(|(title, lead, body)| {
         let lead = if lead.is_empty() { String::new() } else { format!("<p class=\"soft\">{}</p>", escape(lead)) };
         format!("<section><h2>{}</h2>{lead}{body}</section>", escape(title))
@@ -45,8 +51,8 @@ pub(crate) fn page(data: &ReportData) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>MARS rank search: {ranks}</title><style>{STYLE}</style></head><body>\n\
-         <header><h1>{ranks}<span class=\"badge {outcome}\">{outcome}</span></h1>\
+         <title>MARS rank search: {chosen}</title><style>{STYLE}</style></head><body>\n\
+         <header><h1>{chosen}<span class=\"badge {outcome}\">{outcome}</span></h1>\
          {}</header>\n{sections}\n</body></html>\n",
         cards(data),
     )

@@ -39,6 +39,7 @@ pub(crate) fn search(policy: &str, scatter: f64) -> ReportData {
         results: policy.results(),
         decision,
         final_train,
+        ranks: None,
         base: Some(TestScore { perplexity: 18.31, accuracy: Some(0.134) }),
         tuned: Some(TestScore { perplexity: 1.9214, accuracy: Some(0.7162) }),
         provenance: Provenance {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{
-    ReportData,
+    LayerRank, RankMap, ReportData,
     axis::{Axis, Scale},
     number::{duration, fixed, flops, plain},
     render,
@@ -56,7 +56,7 @@ fn count(html: &str, what: &str) -> usize {
 
 #[test]
 fn every_policy_has_a_whole_report() {
-    for policy in ["race", "paper", "halving", "grid", "random:5", "fixed:8x16"] {
+    for policy in ["race", "paper", "halving", "grid", "random:5", "fixed:8x16", "adalora", "diff-lr"] {
         let data = search(policy, 0.04);
         let html = render(&data);
         check(&html);
@@ -91,6 +91,33 @@ fn a_race_is_drawn_with_its_laws_and_every_run() {
     for law in data.decision.laws.as_ref().unwrap().law_c.values() {
         assert!(laws.contains(&format!("r<sup>{:.3}</sup>", law.gamma)));
     }
+}
+
+#[test]
+fn ranks_by_layer_are_drawn_for_each_module() {
+    assert!(!render(&search("fixed:8x16", 0.02)).contains("Ranks by layer"));
+    let mut data = search("adalora", 0.02);
+    let layer = |module: &str, block: usize, leaf: &str, rank| LayerRank {
+        path: format!("model.{module}.layers.{block}.{leaf}"),
+        module: module.into(),
+        rank,
+    };
+    let mut layers = Vec::new();
+    for block in 0..3 {
+        layers.extend([layer("ve", block, "attn.q_proj", 4 * block), layer("ve", block, "mlp.fc1<", 7)]);
+        layers.push(layer("llm", block, "attn.q_proj", 20 + block));
+    }
+    let course = [("ve".to_owned(), vec![(0, 24.0), (160, 18.5), (320, 16.0)])].into();
+    data.ranks = Some(RankMap { layers, course });
+    let html = render(&data);
+    check(&html);
+    let section = html.split("<h2>Ranks by layer").nth(1).unwrap().split("</section>").next().unwrap();
+    assert_eq!(count(section, "role=\"img\""), 3);
+    assert_eq!(count(section, "<rect class=\"cell\""), 9);
+    assert!(section.contains("model.ve.layers.2.attn.q_proj: rank 8"));
+    assert!(section.contains("6 layers, ranks 0 to 8, mean 5.5."));
+    assert!(section.contains("3 layers, ranks 20 to 22, mean 21.0."));
+    assert!(section.contains("Ranks over the run"));
 }
 
 #[test]

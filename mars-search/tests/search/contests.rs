@@ -2,10 +2,13 @@
 
 use crate::kit::{Task, budget, play, play_in_order, space, ve_llm, wide_space};
 use mars_laws::Ranks;
-use mars_search::{DecisionOutcome, Error, PolicySpec, Role, TrialEnd, halving_steps, total_cost};
+use mars_search::{
+    DecisionOutcome, Error, Method, PolicySpec, Role, Trial, TrialEnd, halving_steps, total_cost,
+};
 use proptest::prelude::*;
 
-const MEASURED: [&str; 6] = ["fixed:8x32", "grid", "random:6", "halving", "halving:3", "halving:4"];
+const MEASURED: [&str; 8] =
+    ["fixed:8x32", "grid", "random:6", "halving", "halving:3", "halving:4", "adalora", "diff-lr:10"];
 
 /// A bowl in log2 ranks with its lowest point at `best`.
 fn bowl(best: Ranks) -> impl Fn(&Ranks, usize) -> f64 + 'static {
@@ -130,6 +133,26 @@ fn random_draws_without_repetition_and_by_the_seed() {
     };
     assert_eq!(draw(1), draw(1));
     assert_ne!(draw(1), draw(2));
+}
+
+#[test]
+fn a_method_is_one_final_run_at_the_default_ranks() {
+    for (name, method) in [
+        ("adalora", Method::AdaLora),
+        ("geolora", Method::GeoLora),
+        ("hydra-style", Method::HydraStyle),
+        ("diff-lr", Method::DiffLr(5)),
+    ] {
+        let played = play(name, &space(), &budget(), &Task::new(bowl(ve_llm(16, 32)))).unwrap();
+        let [result] = &played.results[..] else { panic!("{name} has {} runs", played.results.len()) };
+        assert_eq!((result.trial.role, result.trial.method), (Role::Final, Some(method)));
+        assert_eq!(result.trial.ranks, ve_llm(16, 16));
+        let text = serde_json::to_string(&result.trial).unwrap();
+        assert_eq!(serde_json::from_str::<Trial>(&text).unwrap(), result.trial);
+    }
+    let plain = play("fixed:16x16", &space(), &budget(), &Task::new(bowl(ve_llm(16, 32)))).unwrap();
+    let text = serde_json::to_string(&plain.results[0].trial).unwrap();
+    assert!(!text.contains("method"), "{text}");
 }
 
 proptest! {

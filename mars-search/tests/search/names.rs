@@ -15,6 +15,11 @@ fn names_survive_printing_and_serialising() {
         "random:6",
         "paper",
         "race",
+        "adalora",
+        "geolora",
+        "hydra-style",
+        "diff-lr",
+        "diff-lr:10",
     ] {
         let spec: PolicySpec = name.parse().unwrap();
         assert_eq!(spec.to_string(), name);
@@ -23,6 +28,7 @@ fn names_survive_printing_and_serialising() {
         assert_eq!(serde_json::from_str::<PolicySpec>(&json).unwrap(), spec);
         assert_eq!(spec.build(&space(), &budget()).unwrap().name(), name);
     }
+    assert_eq!("diff-lr:5".parse::<PolicySpec>().unwrap().to_string(), "diff-lr");
     assert_eq!("halving:2".parse::<PolicySpec>().unwrap().to_string(), "halving");
 }
 
@@ -64,6 +70,9 @@ fn a_refused_name_says_what_is_accepted() {
         ("halving:5", "eta"),
         ("random", "missing"),
         ("random:0", ">= 1"),
+        ("adalora:4", "no settings"),
+        ("diff-lr:0", ">= 1"),
+        ("diff-lr:half", "whole number"),
     ];
     for (name, why) in cases {
         let error = name.parse::<PolicySpec>().unwrap_err().to_string();
