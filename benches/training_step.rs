@@ -61,6 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         optim: OptimSpec::default(),
         fingerprint: String::new(),
         method: None,
+        variant: mars::calib::Variant::default(),
         continues: None,
     };
     let runs: Vec<RunSpec> = (0..stack as u64).map(run).collect();

@@ -7,7 +7,7 @@
 
 use mars_calib::{
     Campaign, FakeTrainer, Flow, Observer, OnChange, OptimSpec, Progress, RunRecord, RunSpec,
-    ScaleConvention, Settings,
+    ScaleConvention, Settings, Variant,
 };
 use mars_laws::Ranks;
 use std::{collections::BTreeMap, fs::File, io::Write, path::Path, time::Duration};
@@ -73,6 +73,7 @@ fn spec(ranks: Ranks, steps: usize) -> RunSpec {
         optim: OptimSpec::default(),
         fingerprint: String::new(),
         method: None,
+        variant: Variant::default(),
         continues: None,
     }
 }

@@ -10,6 +10,7 @@
 //! | [`convergence`] | definitions of the convergence time of a module |
 //! | [`order`] | nested subsets and batch order as a function of seed and position |
 //! | [`scale`], [`optim`] | LoRA scale convention; optimizer and learning-rate schedule |
+//! | [`variant`] | what a run does otherwise than plain LoRA: dropout, DoRA, first values, LoRA+ |
 //! | [`method`] | fine-tuning methods that move ranks, with their settings |
 //! | [`command`] | a trainer that runs any external command |
 //! | `native` | the trainer on burn (feature `native`) |
@@ -29,6 +30,7 @@ pub mod record;
 pub mod scale;
 pub mod spec;
 pub mod trainer;
+pub mod variant;
 
 pub use campaign::{Campaign, OnChange, Settings};
 pub use checkpoint::{Checkpoint, CheckpointStore, DirectoryCheckpoints, MemoryCheckpoints};
@@ -42,3 +44,4 @@ pub use record::{CurvePoint, RankPoint, RunEnd, RunRecord};
 pub use scale::ScaleConvention;
 pub use spec::{RunId, RunSpec};
 pub use trainer::{Flow, Observer, Progress, Silent, Stage, Trainer};
+pub use variant::Variant;

@@ -1,6 +1,6 @@
 //! One training run: everything that determines its numbers, and the hash that names it.
 
-use crate::{Error, MethodSpec, OptimSpec, ScaleConvention};
+use crate::{Error, MethodSpec, OptimSpec, ScaleConvention, Variant};
 use mars_laws::Ranks;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -64,6 +64,9 @@ pub struct RunSpec {
     pub scale: ScaleConvention,
     /// Optimizer and schedule.
     pub optim: OptimSpec,
+    /// How the adapter is built and begun, where it is not plain LoRA.
+    #[serde(default, skip_serializing_if = "Variant::is_plain")]
+    pub variant: Variant,
     /// The method, where it is not plain LoRA; then `ranks` are its budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<MethodSpec>,
@@ -88,17 +91,17 @@ impl RunSpec {
         RunId::hash(&("lineage", Self { continues: None, steps: 0, ..self.clone() }))
     }
 
-    /// What must be equal for two observations to enter one fit: method, scale, learning rates, optimizer,
+    /// What must be equal for two observations to enter one fit: method, variant, scale, learning rates, optimizer,
     /// batch and fingerprint, as a short text.
     pub fn convention(&self) -> String {
         let same = (&self.scale, &self.learning_rates, &self.optim, self.batch, &self.fingerprint);
-        match &self.method {
-            None => format!("{} #{}", self.scale, &RunId::hash(&("convention", same)).as_str()[..8]),
-            Some(method) => {
-                let hash = RunId::hash(&("convention", same, method));
-                format!("{} {} #{}", method.name(), self.scale, &hash.as_str()[..8])
-            }
-        }
+        let hash = match (&self.method, self.variant.is_plain()) {
+            (None, true) => RunId::hash(&("convention", same)),
+            (Some(method), true) => RunId::hash(&("convention", same, method)),
+            (_, false) => RunId::hash(&("convention", same, &self.variant)),
+        };
+        let method = self.method.map_or(String::new(), |method| format!("{} ", method.name()));
+        format!("{method}{} #{}", self.scale, &hash.as_str()[..8])
     }
 
     /// Whether training `self` may start from a checkpoint of `earlier`.
@@ -147,6 +150,11 @@ impl RunSpec {
                 }
             }
         }
+        if self.method.is_some() && !self.variant.is_plain() {
+            let rule = "a method that moves ranks is built on plain LoRA";
+            return Err(Error::spec("variant", "set", rule));
+        }
+        self.variant.validate()?;
         self.scale.validate()?;
         self.optim.validate()
     }

@@ -9,7 +9,7 @@ use crate::{
 use anyhow::Result;
 use mars_calib::{
     Campaign, Convergence, ConvergenceRule, MethodSpec, OptimSpec, RunEnd, RunRecord, RunSpec,
-    ScaleConvention, Trainer,
+    ScaleConvention, Trainer, Variant,
 };
 use mars_laws::Ranks;
 use mars_search::{Cost, Decision, Method, Policy, Role, Trial, TrialEnd, TrialResult};
@@ -28,6 +28,7 @@ pub(crate) struct Recipe {
     pub(crate) reference: String,
     pub(crate) scale: ScaleConvention,
     pub(crate) optim: OptimSpec,
+    pub(crate) variant: Variant,
 }
 
 impl Recipe {
@@ -42,6 +43,8 @@ impl Recipe {
             Role::Alone | Role::Joint => self.calibration_eval_every,
             Role::Race | Role::Final => self.eval_every,
         };
+        // A method that moves ranks is compared as it is, whatever the variant of the others.
+        let method = trial.method.and_then(|method| settings(method, trial.horizon));
         RunSpec {
             ranks: trial.ranks.clone(),
             samples: trial.samples,
@@ -53,7 +56,8 @@ impl Recipe {
             learning_rates: self.rates(trial.method),
             scale: self.scale,
             optim: self.optim,
-            method: trial.method.and_then(|method| settings(method, trial.horizon)),
+            variant: if method.is_some() { Variant::default() } else { self.variant },
+            method,
             fingerprint: fingerprint.to_owned(),
             continues: trial.continues.and_then(|id| earlier.get(&id)).map(|record| record.id.clone()),
         }

@@ -4,10 +4,11 @@ use super::evaluate::evaluate;
 use super::state;
 use super::trainer::NativeOptions;
 use crate::checkpoint::CheckpointStore;
-use crate::order::Order;
+use crate::order::{Order, stream};
 use crate::{CurvePoint, Error, Progress, RunEnd, RunRecord, RunSpec, Stage};
 use burn::tensor::Tensor;
 use mars_lora::{AdamWConfig, Adapter, AdapterStack, Examples, LearningRates, Model, Moments, StackedAdamW};
+use rand::RngCore;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -94,7 +95,10 @@ where
         let began = Instant::now();
         let rows: Vec<Vec<usize>> = live.iter().map(|run| run.order.batch(step, run.spec().batch)).collect();
         let batch = shared.train.batch(&rows, &model.device())?;
-        let tracked = stack.tracked();
+        // A draw belongs to the run and the step, whatever the company and the interruptions.
+        let draws: Vec<u64> =
+            live.iter().map(|run| stream(run.spec().seed, "dropout", step as u64).next_u64()).collect();
+        let tracked = stack.tracked().dropping(draws);
         let result = model.forward(&batch, &tracked, false);
         let losses = result.mean();
         let mut gradients = losses.clone().sum().backward();
@@ -249,7 +253,7 @@ fn progress(run: &Live, stage: Stage, step: usize, loss: Option<f64>) -> Progres
 /// Learning rates of a run.
 pub(super) fn rates(spec: &RunSpec) -> LearningRates {
     let otherwise = spec.learning_rates.values().copied().fold(0.0, f64::max);
-    LearningRates { by_component: spec.learning_rates.clone(), otherwise, b_ratio: 1.0 }
+    LearningRates { by_component: spec.learning_rates.clone(), otherwise, b_ratio: spec.variant.b_ratio }
 }
 
 /// Norm of the change of all factors over their norm, for each adapter.

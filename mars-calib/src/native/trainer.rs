@@ -5,6 +5,7 @@ use super::stack::{News, Shared, Start, train};
 use super::state;
 use super::{method, method_state};
 use crate::checkpoint::{Checkpoint, CheckpointStore, MemoryCheckpoints};
+use crate::variant::Init;
 use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, ScaleConvention, Trainer};
 use mars_lora::methods::RankMethod;
 use mars_lora::{Adapter, AdapterConfig, Examples, Model, Targets};
@@ -92,6 +93,13 @@ where
                 ScaleConvention::Constant { scale } => mars_lora::ScaleConvention::Constant { scale },
             },
             targets: self.options.targets.clone(),
+            dropout: spec.variant.dropout,
+            dora: spec.variant.dora,
+            init: match spec.variant.init {
+                Init::Uniform => mars_lora::Init::Uniform,
+                Init::Gaussian => mars_lora::Init::Gaussian,
+                Init::Pissa => mars_lora::Init::Pissa,
+            },
             ..AdapterConfig::new(spec.ranks.iter(), spec.seed)
         }
     }

@@ -8,7 +8,7 @@ mod fake;
 mod kill;
 mod spec;
 
-use mars_calib::{OptimSpec, RunSpec, ScaleConvention};
+use mars_calib::{OptimSpec, RunSpec, ScaleConvention, Variant};
 use mars_laws::Ranks;
 use std::collections::BTreeMap;
 
@@ -27,6 +27,7 @@ fn spec(ve: usize, llm: usize, steps: usize) -> RunSpec {
         optim: OptimSpec::default(),
         fingerprint: String::new(),
         method: None,
+        variant: Variant::default(),
         continues: None,
     }
 }

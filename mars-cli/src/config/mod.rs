@@ -8,7 +8,7 @@ pub(crate) use layers::Layers;
 use crate::{drive::Recipe, failure::Failure};
 use anyhow::Result;
 use mars_calib::{
-    AloneVal, ConvergenceRule, OptimSpec, ScaleConvention,
+    AloneVal, ConvergenceRule, OptimSpec, ScaleConvention, Variant,
     convergence::{Signal, TimeConstant, UpdateSize},
     native::NativeOptions,
 };
@@ -56,6 +56,8 @@ pub(crate) struct Lora {
     pub(crate) targets: String,
     pub(crate) modules: Vec<String>,
     pub(crate) scale: ScaleConvention,
+    #[serde(flatten)]
+    pub(crate) variant: Variant,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -184,6 +186,7 @@ impl Config {
             reference: self.search.reference.clone(),
             scale: self.lora.scale,
             optim: self.train.optim,
+            variant: self.lora.variant,
         }
     }
 
