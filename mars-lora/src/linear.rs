@@ -18,6 +18,11 @@ pub struct LoraLinear {
 }
 
 impl LoraLinear {
+    /// A layer that is no site: no adapter ever acts on it.
+    pub fn frozen(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
+        Self { weight, bias, site: usize::MAX }
+    }
+
     /// `x` is `[K * B, S, inputs]` with the rows of one adapter together; returns `[K * B, S, outputs]`.
     ///
     /// # Panics

@@ -4,7 +4,7 @@ use crate::Error;
 use burn::module::{Param, ParamId};
 use burn::nn::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use mars_lora::{LoraLinear, Site};
+use mars_lora::{LoraEmbedding, LoraLinear, Site, SiteKind};
 
 /// Where values come from: a checkpoint, or an initialiser.
 pub trait Source {
@@ -57,7 +57,7 @@ pub struct Loader<'a> {
     source: &'a mut dyn Source,
     device: Device,
     aliases: Aliases,
-    /// Linear layers met so far.
+    /// Layers that adapters can act on, met so far.
     pub sites: Vec<Site>,
     /// Their weights.
     pub weights: Vec<ParamId>,
@@ -139,10 +139,54 @@ impl<'a> Loader<'a> {
     ) -> Result<LoraLinear, Error> {
         let weight = self.transposed(&format!("{path}.weight"), &[outputs, inputs])?;
         let bias = if bias { Some(self.tensor(&format!("{path}.bias"), [outputs])?) } else { None };
-        let site = self.sites.len();
-        self.weights.push(weight.id);
-        self.sites.push(Site::linear(path, component, inputs, outputs));
+        let site = self.site(Site::linear(path, component, inputs, outputs), weight.id);
         Ok(LoraLinear { weight, bias, site })
+    }
+
+    /// The convolution at module path `path` whose stride is its size, as a linear layer on flattened patches. With
+    /// two sides it becomes a site of `component`; PEFT's factors have no other.
+    ///
+    /// `kernel` is the shape on disk: outputs, channels, and the sides of a patch.
+    ///
+    /// # Errors
+    /// As [`Source::values`].
+    pub fn convolution(
+        &mut self,
+        path: &str,
+        component: &str,
+        kernel: &[usize],
+        bias: bool,
+    ) -> Result<LoraLinear, Error> {
+        let weight = self.transposed(&format!("{path}.weight"), kernel)?;
+        let bias = if bias { Some(self.tensor(&format!("{path}.bias"), [kernel[0]])?) } else { None };
+        let [outputs, channels, height, width] = *kernel else { return Ok(LoraLinear::frozen(weight, bias)) };
+        let kind = SiteKind::Convolution { channels, height, width };
+        let site = Site { kind, ..Site::linear(path, component, channels * height * width, outputs) };
+        Ok(LoraLinear { site: self.site(site, weight.id), weight, bias })
+    }
+
+    /// The table of embeddings at module path `path`, which becomes a site of `component`.
+    ///
+    /// # Errors
+    /// As [`Source::values`].
+    pub fn embedding(
+        &mut self,
+        path: &str,
+        component: &str,
+        vocabulary: usize,
+        width: usize,
+    ) -> Result<LoraEmbedding, Error> {
+        let weight = self.tensor(&format!("{path}.weight"), [vocabulary, width])?;
+        let kind = SiteKind::Embedding;
+        let site = Site { kind, ..Site::linear(path, component, vocabulary, width) };
+        Ok(LoraEmbedding { site: self.site(site, weight.id), weight })
+    }
+
+    /// Remembers a site and its weight; returns its index.
+    fn site(&mut self, site: Site, weight: ParamId) -> usize {
+        self.weights.push(weight);
+        self.sites.push(site);
+        self.sites.len() - 1
     }
 
     /// A layer norm with weight and bias.

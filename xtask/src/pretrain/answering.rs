@@ -34,7 +34,7 @@ pub fn train(
     mut report: impl FnMut(usize, f32, Idefics3Net) -> Result<()>,
 ) -> Result<()> {
     let base = AdapterStack::base(1, model);
-    let device = model.net.language.text.embed_tokens.val().device();
+    let device = model.net.language.text.embed_tokens.weight.val().device();
     let mut optimiser = adamw(recipe).init();
     let steps = recipe.answering.steps;
     for step in 0..steps {

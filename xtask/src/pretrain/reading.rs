@@ -35,7 +35,7 @@ pub fn train(
     mut report: impl FnMut(usize, f32, f32) -> Result<()>,
 ) -> Result<()> {
     let base = AdapterStack::base(1, model);
-    let device = model.net.language.text.embed_tokens.val().device();
+    let device = model.net.language.text.embed_tokens.weight.val().device();
     device.seed(recipe.seed);
     let width = model.config.text_config.hidden_size;
     let mut reader = Reader { net: model.net.clone(), head: LinearConfig::new(width, DIGITS).init(&device) };

@@ -5,7 +5,7 @@
 
 use super::vlm::{PROJECTOR, TEXT, VISION};
 use crate::processor::ImageShape;
-use mars_lora::{PassFlops, Site};
+use mars_lora::{PassFlops, Site, SiteKind};
 
 /// Sizes of a stack of equal blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,19 +78,35 @@ pub(crate) fn pass(
             total.backward += backward as f64;
         }
     };
-    let in_vision = sites.iter().filter(|site| site.component == VISION).count();
-    let run = in_vision / sizes.vision.layers.max(1) * vision.blocks;
-    for (index, (site, rank)) in sites.iter().zip(ranks).enumerate() {
+    let in_block = |site: &&Site| site.component == VISION && site.kind == SiteKind::Linear;
+    let run = sites.iter().filter(in_block).count() / sizes.vision.layers.max(1) * vision.blocks;
+    let mut met = 0;
+    for (site, rank) in sites.iter().zip(ranks) {
         let rows = match site.component.as_str() {
-            // The encoder's layers come first, block by block.
-            VISION if index >= run => 0,
+            // The layers of the encoder come block by block.
+            VISION if in_block(&site) && met >= run => 0,
             VISION => vision.patches,
             PROJECTOR => vision.projected,
             _ => load.tokens,
         };
-        let frozen = 2 * rows * site.inputs * site.outputs;
-        let factors = 2 * rows * rank * site.parameters_per_rank();
-        add(&site.component, frozen + factors, frozen + 2 * factors);
+        met += usize::from(in_block(&site));
+        let rows_and_rank = 2 * rows * rank;
+        match site.kind {
+            SiteKind::Linear => {
+                let frozen = 2 * rows * site.inputs * site.outputs;
+                let factors = rows_and_rank * site.parameters_per_rank();
+                add(&site.component, frozen + factors, frozen + 2 * factors);
+            }
+            // The frozen part is counted below; there is nothing under it that wants a gradient.
+            SiteKind::Convolution { .. } => {
+                let backward = rows_and_rank * (site.inputs + 2 * site.outputs);
+                add(&site.component, rows_and_rank * site.parameters_per_rank(), backward);
+            }
+            // Rows are looked up, not multiplied.
+            SiteKind::Embedding => {
+                add(&site.component, rows_and_rank * site.outputs, 2 * rows_and_rank * site.outputs);
+            }
+        }
     }
     let (v, t) = (&sizes.vision, &sizes.text);
     add(VISION, 2 * vision.patches * vision.kernel, 0);

@@ -13,7 +13,8 @@ use burn::tensor::{Int, Tensor};
 pub struct LanguageModel {
     /// Decoder.
     pub text: TextModel,
-    /// Output layer `[width, vocabulary]`; absent when it is the embedding table.
+    /// Output layer `[width, vocabulary]`; absent when it is the embedding table (as it is without adapters: PEFT's
+    /// act on the embeddings alone, too).
     pub lm_head: Option<Param<Tensor<2>>>,
 }
 
@@ -37,7 +38,7 @@ impl LanguageModel {
     fn head(&self) -> Tensor<2> {
         match &self.lm_head {
             Some(head) => head.val(),
-            None => self.text.embed_tokens.val().transpose(),
+            None => self.text.embed_tokens.weight.val().transpose(),
         }
     }
 

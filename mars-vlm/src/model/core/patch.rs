@@ -1,15 +1,16 @@
 //! Patches to vectors: a convolution whose stride is its size is one matrix product.
 
+use super::vlm::VISION;
 use crate::Error;
 use crate::checkpoint::Loader;
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::Tensor;
+use mars_lora::{AdapterStack, LoraLinear};
 
 /// `[values, width]` and a bias.
 #[derive(Module, Debug)]
 pub(crate) struct PatchEmbedding {
-    weight: Param<Tensor<2>>,
-    bias: Option<Param<Tensor<1>>>,
+    linear: LoraLinear,
 }
 
 impl PatchEmbedding {
@@ -20,18 +21,11 @@ impl PatchEmbedding {
         kernel: &[usize],
         bias: bool,
     ) -> Result<Self, Error> {
-        Ok(Self {
-            weight: loader.transposed(&format!("{path}.weight"), kernel)?,
-            bias: if bias { Some(loader.tensor(&format!("{path}.bias"), [kernel[0]])?) } else { None },
-        })
+        Ok(Self { linear: loader.convolution(path, VISION, kernel, bias)? })
     }
 
-    /// Patches `[N, values]`, in the order of the kernel, to `[N, width]`.
-    pub(crate) fn forward(&self, patches: Tensor<2>) -> Tensor<2> {
-        let features = patches.matmul(self.weight.val());
-        match &self.bias {
-            Some(bias) => features + bias.val().unsqueeze(),
-            None => features,
-        }
+    /// Patches `[K * T, N, values]`, in the order of the kernel, to `[K * T, N, width]`.
+    pub(crate) fn forward(&self, patches: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        self.linear.forward(patches, adapters)
     }
 }

@@ -183,7 +183,7 @@ impl SiglipModel {
     ) -> Vec<Tensor<3>> {
         let context = Context { rope: None, mask: None, segments: None, adapters };
         let last = after.iter().copied().max().unwrap_or(0);
-        let mut x = self.embed(tiles);
+        let mut x = self.embed(tiles, adapters);
         let mut states = vec![x.clone(); after.len()];
         for (n, layer) in self.layers.iter().take(last).enumerate() {
             x = layer.forward(x, &context);
@@ -194,7 +194,7 @@ impl SiglipModel {
         states
     }
 
-    fn embed(&self, tiles: Tensor<4>) -> Tensor<3> {
+    fn embed(&self, tiles: Tensor<4>, adapters: &AdapterStack) -> Tensor<3> {
         let [count, channels, height, width] = tiles.dims();
         let (rows, columns, p) = (height / self.patch, width / self.patch, self.patch);
         let patches = tiles
@@ -202,11 +202,9 @@ impl SiglipModel {
             .narrow(3, 0, columns * p)
             .reshape([count, channels, rows, p, columns, p])
             .permute([0, 2, 4, 1, 3, 5])
-            .reshape([count * rows * columns, channels * p * p]);
-        let features = self.patch_embedding.forward(patches);
-        let hidden = features.dims()[1];
-        let positions = self.positions(rows, columns);
-        features.reshape([count, rows * columns, hidden]) + positions.unsqueeze()
+            .reshape([count, rows * columns, channels * p * p]);
+        let features = self.patch_embedding.forward(patches, adapters);
+        features + self.positions(rows, columns).unsqueeze()
     }
 
     /// Position rows for a tile of `rows` by `columns` patches: smaller tiles spread over the full grid.

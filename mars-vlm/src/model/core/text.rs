@@ -11,10 +11,10 @@ use super::vlm::TEXT;
 use crate::Error;
 use crate::checkpoint::Loader;
 use crate::model::batch::Axes;
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::nn::RmsNorm;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use mars_lora::AdapterStack;
+use mars_lora::{AdapterStack, LoraEmbedding};
 
 const NAMES: BlockNames = BlockNames {
     norms: ["input_layernorm", "post_attention_layernorm"],
@@ -27,7 +27,7 @@ const NAMES: BlockNames = BlockNames {
 #[derive(Module, Debug)]
 pub struct TextModel {
     /// `[vocabulary, width]`.
-    pub embed_tokens: Param<Tensor<2>>,
+    pub embed_tokens: LoraEmbedding,
     layers: Vec<Block>,
     norm: RmsNorm,
     head_width: usize,
@@ -54,8 +54,12 @@ impl TextModel {
             activation: Activation::named(&c.hidden_act).map_err(Error::Argument)?,
         };
         Ok(Self {
-            embed_tokens: loader
-                .tensor(&format!("{path}.embed_tokens.weight"), [c.vocab_size, c.hidden_size])?,
+            embed_tokens: loader.embedding(
+                &format!("{path}.embed_tokens"),
+                TEXT,
+                c.vocab_size,
+                c.hidden_size,
+            )?,
             layers: (0..c.num_hidden_layers)
                 .map(|n| Block::load(loader, &format!("{path}.layers.{n}"), TEXT, &NAMES, &shape))
                 .collect::<Result<_, _>>()?,
@@ -67,8 +71,8 @@ impl TextModel {
     }
 
     /// Rows of the embedding table, `[N, width]`.
-    pub fn embed(&self, ids: Tensor<1, Int>) -> Tensor<2> {
-        self.embed_tokens.val().select(0, ids)
+    pub fn embed(&self, ids: Tensor<1, Int>, adapters: &AdapterStack) -> Tensor<2> {
+        self.embed_tokens.forward(ids, adapters)
     }
 
     /// `x` is `[K * B, S, width]`, padded at the end: with the causal mask padding cannot be seen from before.

@@ -127,7 +127,7 @@ impl<N: Network> Vlm<N> {
     /// Hidden states of all positions, `[K * B * S, width]`.
     fn hidden(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<2> {
         let language = self.net.language();
-        let text = language.text.embed(batch.ids.clone());
+        let text = language.text.embed(batch.ids.clone(), adapters);
         let [cells, width] = text.dims();
         let x = match &batch.images {
             None => text,

@@ -99,7 +99,9 @@ impl Qwen2VlVision {
         let whole = Segments::new(&places.images, &device);
         let windows = Segments::new(&places.windows, &device);
 
-        let mut x = self.patch_embed.forward(pieces.values.clone()).reshape([count, rows, c.width]);
+        let values = pieces.values.dims()[1];
+        let patches = pieces.values.clone().reshape([count, rows, values]);
+        let mut x = self.patch_embed.forward(patches, adapters);
         for (n, block) in self.blocks.iter().enumerate() {
             let full = c.windows.as_ref().is_none_or(|windows| windows.full.contains(&n));
             let segments = if full { &whole } else { &windows };
