@@ -14,6 +14,9 @@ pub enum Init {
     Gaussian,
     /// The strongest directions of the frozen weights, PiSSA (arXiv 2404.02948).
     Pissa,
+    /// A from the strongest directions of the layers' inputs, and ranks by layer where these explain most, as many in
+    /// all as the run's: EVA (arXiv 2410.07170).
+    Eva,
 }
 
 /// Variations of LoRA that one run can have together; the default is plain LoRA.

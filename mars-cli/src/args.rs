@@ -107,7 +107,7 @@ pub(crate) struct Search {
     pub(crate) task: Task,
     #[command(flatten)]
     pub(crate) place: Place,
-    /// How to choose: race, halving, paper, grid, random:N, fixed:8x16; or adalora, geolora, hydra-style, diff-lr
+    /// How to choose: race, halving, paper, grid, random:N, fixed:8x16; or adalora, geolora, hydra-style, eva, diff-lr
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<String>,
     /// Seed of data order and initialisation
@@ -264,7 +264,7 @@ pub(crate) struct Compare {
     #[arg(
         long,
         value_name = "LIST",
-        default_value = "fixed:8x8,fixed:16x16,diff-lr,adalora,geolora,hydra-style,halving,paper,race,grid"
+        default_value = "fixed:8x8,fixed:16x16,diff-lr,adalora,geolora,hydra-style,eva,halving,paper,race,grid"
     )]
     pub(crate) policies: String,
     /// Number of seeds

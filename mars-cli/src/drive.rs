@@ -7,6 +7,7 @@ use crate::{
     watch::Watch,
 };
 use anyhow::Result;
+use mars_calib::variant::Init;
 use mars_calib::{
     Campaign, Convergence, ConvergenceRule, MethodSpec, OptimSpec, RunEnd, RunRecord, RunSpec,
     ScaleConvention, Trainer, Variant,
@@ -56,7 +57,11 @@ impl Recipe {
             learning_rates: self.rates(trial.method),
             scale: self.scale,
             optim: self.optim,
-            variant: if method.is_some() { Variant::default() } else { self.variant },
+            variant: match trial.method {
+                Some(Method::Eva) => Variant { init: Init::Eva, ..self.variant },
+                _ if method.is_some() => Variant::default(),
+                _ => self.variant,
+            },
             method,
             fingerprint: fingerprint.to_owned(),
             continues: trial.continues.and_then(|id| earlier.get(&id)).map(|record| record.id.clone()),

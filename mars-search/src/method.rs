@@ -16,6 +16,8 @@ pub enum Method {
     GeoLora,
     /// A hierarchical rank scheduler after HyDRA (arXiv 2512.20674).
     HydraStyle,
+    /// EVA: first values and ranks by layer from the layers' inputs (arXiv 2410.07170).
+    Eva,
     /// Plain LoRA with the learning rate of all modules but the reference divided by this number, at least 1
     /// (LLaVA-OneVision trains its vision tower at a fifth).
     DiffLr(u32),
@@ -26,13 +28,14 @@ impl Method {
     pub(crate) const RATIO: u32 = 5;
 }
 
-/// `adalora`, `geolora`, `hydra-style`, `diff-lr`, `diff-lr:10`
+/// `adalora`, `geolora`, `hydra-style`, `eva`, `diff-lr`, `diff-lr:10`
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AdaLora => f.write_str("adalora"),
             Self::GeoLora => f.write_str("geolora"),
             Self::HydraStyle => f.write_str("hydra-style"),
+            Self::Eva => f.write_str("eva"),
             Self::DiffLr(Self::RATIO) => f.write_str("diff-lr"),
             Self::DiffLr(ratio) => write!(f, "diff-lr:{ratio}"),
         }

@@ -43,6 +43,9 @@ impl Strategy for Single {
             Method::DiffLr(ratio) => format!(
                 "Default ranks {ranks}, with the learning rate of all modules but the reference divided by {ratio}."
             ),
+            Method::Eva => format!(
+                "As many directions as ranks {ranks} have, in the layers whose inputs they explain most."
+            ),
             _ => format!(
                 "{method} moves ranks between layers while it trains; its budget is that of ranks {ranks}."
             ),

@@ -14,7 +14,7 @@ use std::{fmt, str::FromStr};
 
 const ACCEPTED: &str = "`fixed:8x16` (ranks in the order of the modules, ve x llm), `fixed:ve=8,llm=16`, \
     `grid`, `random:TRIALS`, `halving` or `halving:ETA` (ETA 2 to 4), `paper`, `race`, \
-    `adalora`, `geolora`, `hydra-style`, `diff-lr` or `diff-lr:RATIO`";
+    `adalora`, `geolora`, `hydra-style`, `eva`, `diff-lr` or `diff-lr:RATIO`";
 
 /// A policy with its settings, not yet started.
 ///
@@ -118,6 +118,7 @@ impl FromStr for PolicySpec {
             ("adalora", None) => Ok(Self::Method(Method::AdaLora)),
             ("geolora", None) => Ok(Self::Method(Method::GeoLora)),
             ("hydra-style", None) => Ok(Self::Method(Method::HydraStyle)),
+            ("eva", None) => Ok(Self::Method(Method::Eva)),
             ("diff-lr", None) => Ok(Self::Method(Method::DiffLr(Method::RATIO))),
             ("diff-lr", Some(ratio)) => match ratio.parse() {
                 Ok(ratio) if ratio > 0 => Ok(Self::Method(Method::DiffLr(ratio))),

@@ -5,6 +5,7 @@
 //! run's numbers do not depend on its company beyond rounding, and are bit-identical when the
 //! same list of runs is trained again on a CPU.
 mod evaluate;
+mod fresh;
 mod group;
 mod method;
 mod method_state;

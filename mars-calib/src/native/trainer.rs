@@ -3,12 +3,11 @@
 use super::group::stacks;
 use super::stack::{News, Shared, Start, train};
 use super::state;
-use super::{method, method_state};
+use super::{fresh, method, method_state};
 use crate::checkpoint::{Checkpoint, CheckpointStore, MemoryCheckpoints};
-use crate::variant::Init;
-use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, ScaleConvention, Trainer};
+use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, Trainer};
 use mars_lora::methods::RankMethod;
-use mars_lora::{Adapter, AdapterConfig, Examples, Model, Targets};
+use mars_lora::{Adapter, Examples, Model, Targets};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -77,31 +76,7 @@ where
     /// # Errors
     /// When its ranks do not fit the model.
     pub fn fresh(&self, spec: &RunSpec) -> Result<Adapter, Error> {
-        Ok(Adapter::fresh(self.config(spec), self.model)?)
-    }
-
-    /// Plain LoRA at the ranks of a run.
-    fn config(&self, spec: &RunSpec) -> AdapterConfig {
-        AdapterConfig {
-            scale: match spec.scale {
-                ScaleConvention::AlphaOverRank { alpha } => {
-                    mars_lora::ScaleConvention::AlphaOverRank { alpha }
-                }
-                ScaleConvention::AlphaOverSqrtRank { alpha } => {
-                    mars_lora::ScaleConvention::AlphaOverSqrtRank { alpha }
-                }
-                ScaleConvention::Constant { scale } => mars_lora::ScaleConvention::Constant { scale },
-            },
-            targets: self.options.targets.clone(),
-            dropout: spec.variant.dropout,
-            dora: spec.variant.dora,
-            init: match spec.variant.init {
-                Init::Uniform => mars_lora::Init::Uniform,
-                Init::Gaussian => mars_lora::Init::Gaussian,
-                Init::Pissa => mars_lora::Init::Pissa,
-            },
-            ..AdapterConfig::new(spec.ranks.iter(), spec.seed)
-        }
+        Ok(fresh::adapter(spec, &self.options.targets, self.model, self.train)?.0)
     }
 
     /// The adapter of a run as it stands at the end of `spec`, if its checkpoint is there.
@@ -112,7 +87,7 @@ where
         let found = self.checkpoint(spec)?.filter(|checkpoint| checkpoint.step == spec.steps);
         let Some(Checkpoint { step, files }) = found else { return Ok(None) };
         if spec.method.is_some() {
-            return method_state::read(&files, self.config(spec)).map(Some);
+            return method_state::read(&files, fresh::config(spec, &self.options.targets)).map(Some);
         }
         let mut adapter = self.fresh(spec)?;
         state::read(&files, step, &mut adapter)?;
@@ -127,7 +102,7 @@ where
     /// Where a run begins: fresh, or at its latest checkpoint.
     fn start(&self, index: usize, spec: &RunSpec) -> Result<Start, Error> {
         spec.validate()?;
-        let mut adapter = self.fresh(spec)?;
+        let (mut adapter, flops) = fresh::adapter(spec, &self.options.targets, self.model, self.train)?;
         if let Some(Checkpoint { step, files }) = self.checkpoint(spec)? {
             let (moments, earlier) = state::read(&files, step, &mut adapter)?;
             let record = RunRecord { id: spec.id(), spec: spec.clone(), end: RunEnd::Interrupted, ..earlier };
@@ -135,6 +110,7 @@ where
         }
         let mut record = RunRecord::empty(spec.clone(), RunEnd::Interrupted);
         record.trainable = adapter.parameters() as u64;
+        record.flops = flops;
         Ok(Start { index, adapter, moments: None, record })
     }
 }
@@ -152,7 +128,8 @@ where
             let start = match &spec.method {
                 None => self.start(index, spec).map(Some),
                 Some(method) => spec.validate().and_then(|()| {
-                    let method = method::start(method, spec, self.config(spec), self.model)?;
+                    let method =
+                        method::start(method, spec, fresh::config(spec, &self.options.targets), self.model)?;
                     queue.push_back(Work::Method(Box::new((index, spec.clone(), method))));
                     Ok(None)
                 }),

@@ -18,6 +18,7 @@ fn names_survive_printing_and_serialising() {
         "adalora",
         "geolora",
         "hydra-style",
+        "eva",
         "diff-lr",
         "diff-lr:10",
     ] {
