@@ -195,6 +195,28 @@ fn repeating_is_bit_identical_whatever_the_number_of_workers() {
 }
 
 #[test]
+fn parts_change_rounding_only() {
+    let setting = Setting::new();
+    let whole = setting.trainer(4, 1).train(&runs(), &mut Silent);
+    for parts in [2, 3, 16] {
+        let train = || {
+            let options =
+                NativeOptions { stack: 4, parts, measure_updates: true, ..NativeOptions::default() };
+            let (model, data) = (&setting.model, (&setting.train, &setting.validation));
+            NativeTrainer::new(model, data.0, data.1, options).train(&runs(), &mut Silent)
+        };
+        let records = train();
+        for ((a, b), again) in whole.iter().zip(&records).zip(train()) {
+            assert_eq!(timeless(b.clone()), timeless(again), "{parts} parts are not the same twice");
+            assert_eq!((a.tokens, a.samples_seen, a.flops), (b.tokens, b.samples_seen, b.flops));
+            for (x, y) in a.val.iter().zip(&b.val) {
+                assert!((x.loss - y.loss).abs() < 1e-4 * x.loss, "{parts} parts: {} and {}", x.loss, y.loss);
+            }
+        }
+    }
+}
+
+#[test]
 fn company_does_not_change_a_run() {
     let setting = Setting::new();
     let together = setting.trainer(8, 1).train(&runs(), &mut Silent);

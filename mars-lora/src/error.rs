@@ -94,6 +94,14 @@ pub enum Error {
         /// Field, what was found, what was expected.
         why: String,
     },
+    /// The system gave no threads.
+    #[error("no threads for {parts} parts of a pass: {why}; use fewer parts")]
+    Threads {
+        /// The parts asked for.
+        parts: usize,
+        /// The system's message.
+        why: String,
+    },
     /// Examples could not be made into a batch.
     #[error("{0}")]
     Batch(String),

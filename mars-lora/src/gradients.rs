@@ -4,6 +4,7 @@ use crate::AdapterStack;
 use crate::products::BandFactors;
 use crate::stack::host;
 use burn::tensor::{Gradients, Tensor};
+use std::collections::BTreeMap;
 
 impl AdapterStack {
     /// This stack with factors that collect gradients, without dropout.
@@ -28,22 +29,9 @@ impl AdapterStack {
 
     /// Gradients of a [`tracked`](Self::tracked) stack, `[K, P]`; zero for factors that the loss did not use.
     pub fn gradients(&self, gradients: &mut Gradients) -> Tensor<2> {
-        let mut parts = Vec::with_capacity(3 * self.layout.slots.len());
-        for slot in &self.layout.slots {
-            let bands = self.sites[slot.site].as_ref().map_or(&[][..], |site| &site.bands);
-            let mut part = |width: usize, factor: &dyn Fn(&BandFactors) -> Option<Tensor<3>>| {
-                if width > 0 {
-                    parts.push(self.assemble(width, bands, &mut |band| factor(band)?.grad_remove(gradients)));
-                }
-            };
-            part(slot.a(slot.rank).len(), &|band| Some(band.a.clone()));
-            part(slot.b(slot.rank).len(), &|band| Some(band.b.clone()));
-            part(slot.magnitude().len(), &|band| band.magnitude.clone());
-        }
-        match parts.is_empty() {
-            true => self.flat.zeros_like(),
-            false => Tensor::cat(parts, 1),
-        }
+        let mut all = FactorGradients::default();
+        all.take(self, gradients);
+        all.into_rows(self)
     }
 
     /// One part of all rows, `[K, width]`, from a tensor for each band; zero where there is none.
@@ -51,13 +39,13 @@ impl AdapterStack {
         &self,
         width: usize,
         bands: &[BandFactors],
-        values: &mut dyn FnMut(&BandFactors) -> Option<Tensor<3>>,
+        values: impl Iterator<Item = Option<Tensor<3>>>,
     ) -> Tensor<2> {
         let device = self.flat.device();
         let (mut pieces, mut next) = (Vec::with_capacity(bands.len()), 0);
-        for band in bands {
+        for (band, values) in bands.iter().zip(values) {
             let count = band.members.len();
-            let Some(values) = values(band) else { continue };
+            let Some(values) = values else { continue };
             if band.members.start > next {
                 pieces.push(Tensor::zeros([band.members.start - next, width], &device));
             }
@@ -96,5 +84,49 @@ impl AdapterStack {
             }
         }
         squares
+    }
+}
+
+/// Gradients of the factors of a tracked stack, gathered from one or more backward passes.
+#[derive(Default)]
+pub(crate) struct FactorGradients(BTreeMap<(usize, usize), [Option<Tensor<3>>; 3]>);
+
+impl FactorGradients {
+    /// Adds what a backward pass found.
+    pub(crate) fn take(&mut self, stack: &AdapterStack, gradients: &mut Gradients) {
+        for (slot, place) in stack.layout.slots.iter().enumerate() {
+            let bands = stack.sites[place.site].as_ref().map_or(&[][..], |site| &site.bands);
+            for (index, band) in bands.iter().enumerate() {
+                let factors = [Some(&band.a), Some(&band.b), band.magnitude.as_ref()];
+                let found = factors.map(|factor| factor?.grad_remove(gradients));
+                if found.iter().any(Option::is_some) {
+                    let sums = self.0.entry((slot, index)).or_default();
+                    for (sum, found) in sums.iter_mut().zip(found) {
+                        *sum = match (sum.take(), found) {
+                            (Some(sum), Some(found)) => Some(sum + found),
+                            (sum, found) => sum.or(found),
+                        };
+                    }
+                }
+            }
+        }
+    }
+
+    /// All of them as rows `[K, P]`.
+    pub(crate) fn into_rows(mut self, stack: &AdapterStack) -> Tensor<2> {
+        let mut parts = Vec::with_capacity(3 * stack.layout.slots.len());
+        for (slot, place) in stack.layout.slots.iter().enumerate() {
+            let bands = stack.sites[place.site].as_ref().map_or(&[][..], |site| &site.bands);
+            let mut found: Vec<[Option<Tensor<3>>; 3]> =
+                (0..bands.len()).map(|index| self.0.remove(&(slot, index)).unwrap_or_default()).collect();
+            let widths = [place.a(place.rank).len(), place.b(place.rank).len(), place.magnitude().len()];
+            for (factor, width) in widths.into_iter().enumerate().filter(|(_, width)| *width > 0) {
+                parts.push(stack.assemble(width, bands, found.iter_mut().map(|of| of[factor].take())));
+            }
+        }
+        match parts.is_empty() {
+            true => stack.flat.zeros_like(),
+            false => Tensor::cat(parts, 1),
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! * [`ScaleConvention`], [`Targets`], [`AdapterConfig`]: what an adapter is
 //! * [`AdapterStack`], [`LoraLinear`], [`LoraEmbedding`]: the forward pass of K adapters at once
 //! * [`Activations`]: first values and ranks from what the layers read (EVA)
+//! * [`Parts`], [`Chain`]: training passes in parts beside each other, and with less memory
 //! * [`StackedAdamW`]: clipping, learning rates and moments of each adapter on its own
 //! * [`Adapter`]: one trained adapter on the host; [`peft`]: its Hugging Face PEFT files
 //! * [`methods`]: AdaLoRA, GeoLoRA and a scheduler after HyDRA, which move rank between layers
@@ -15,6 +16,7 @@
 mod activations;
 mod adapter;
 mod band;
+mod chain;
 mod config;
 mod embedding;
 mod error;
@@ -27,6 +29,7 @@ pub mod merge;
 pub mod methods;
 mod model;
 mod optimizer;
+mod pass;
 pub mod peft;
 mod products;
 mod resize;
@@ -40,6 +43,7 @@ mod weights;
 
 pub use activations::Activations;
 pub use adapter::{Adapter, Factors};
+pub use chain::Chain;
 pub use config::AdapterConfig;
 pub use embedding::LoraEmbedding;
 pub use error::Error;
@@ -47,6 +51,7 @@ pub use init::Init;
 pub use linear::LoraLinear;
 pub use model::{Examples, Model, PassFlops, TokenLosses};
 pub use optimizer::{AdamWConfig, LearningRates, Moments, StackedAdamW};
+pub use pass::{Parts, Pass, Share};
 pub use scale::ScaleConvention;
 pub use site::{Component, Site, SiteKind};
 pub use stack::AdapterStack;

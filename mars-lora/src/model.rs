@@ -1,6 +1,6 @@
 //! What a model must offer to be fine-tuned and searched.
 
-use crate::{AdapterStack, Component, Error, Site};
+use crate::{AdapterStack, Chain, Component, Error, Site};
 use burn::tensor::{Device, Tensor};
 
 /// Cross-entropies of the answer tokens of a batch, adapter by adapter.
@@ -57,6 +57,12 @@ pub trait Model: Sync {
     /// Losses of the answer tokens. Tracked for a backward pass if the factors of `adapters` are.
     /// `score` asks for [`TokenLosses::correct`] as well.
     fn forward(&self, batch: &Self::Batch, adapters: &AdapterStack, score: bool) -> TokenLosses;
+
+    /// The forward pass over `batch` as a chain of blocks, so that a training pass need keep only what goes from
+    /// one block to the next. Default `None`: it keeps everything.
+    fn chain<'a>(&'a self, _batch: &'a Self::Batch) -> Option<Box<dyn Chain + 'a>> {
+        None
+    }
 
     /// Operations of one pass of each adapter over its part of `batch`; `ranks[site]` are its ranks.
     fn flops(&self, batch: &Self::Batch, ranks: &[Vec<usize>]) -> Vec<PassFlops>;

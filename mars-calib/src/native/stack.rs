@@ -7,7 +7,10 @@ use crate::checkpoint::CheckpointStore;
 use crate::order::{Order, stream};
 use crate::{CurvePoint, Error, Progress, RunEnd, RunRecord, RunSpec, Stage};
 use burn::tensor::Tensor;
-use mars_lora::{AdamWConfig, Adapter, AdapterStack, Examples, LearningRates, Model, Moments, StackedAdamW};
+use mars_lora::{
+    AdamWConfig, Adapter, AdapterStack, Examples, LearningRates, Model, Moments, Parts, PassFlops, Share,
+    StackedAdamW,
+};
 use rand::RngCore;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -75,6 +78,7 @@ where
     let mut stack = AdapterStack::new(&adapters, *model)?;
     let rates: Vec<LearningRates> = starts.iter().map(|s| rates(&s.record.spec)).collect();
     let mut optimizer = StackedAdamW::new(config, &stack, &rates)?;
+    let parts = Parts::new(options.parts)?;
     let fresh = starts.iter().any(|s| s.moments.is_none());
     let (mut live, mut moments) = (Vec::new(), Vec::new());
     for start in starts {
@@ -94,32 +98,35 @@ where
     while !live.is_empty() {
         let began = Instant::now();
         let rows: Vec<Vec<usize>> = live.iter().map(|run| run.order.batch(step, run.spec().batch)).collect();
-        let batch = shared.train.batch(&rows, &model.device())?;
+        let (mut flops, mut batches) = (vec![PassFlops::default(); live.len()], Vec::new());
+        for Share { adapters, rows } in parts.shares(&rows) {
+            let batch = shared.train.batch(&rows, &model.device())?;
+            let own = model.flops(&batch, &stack.ranks()[adapters.clone()]);
+            for (sum, own) in flops[adapters.clone()].iter_mut().zip(own) {
+                sum.forward += own.forward;
+                sum.backward += own.backward;
+            }
+            batches.push((adapters, batch));
+        }
         // A draw belongs to the run and the step, whatever the company and the interruptions.
         let draws: Vec<u64> =
             live.iter().map(|run| stream(run.spec().seed, "dropout", step as u64).next_u64()).collect();
-        let tracked = stack.tracked().dropping(draws);
-        let result = model.forward(&batch, &tracked, false);
-        let losses = result.mean();
-        let mut gradients = losses.clone().sum().backward();
-        let gradients = tracked.gradients(&mut gradients);
+        let pass = parts.pass(*model, batches, &stack, Some(&draws))?;
         let schedule: Vec<f64> =
             live.iter().map(|run| run.spec().optim.factor(step, run.spec().horizon)).collect();
         let evaluates = (step + 1).is_multiple_of(live[0].spec().eval_every);
         let before = (options.measure_updates && evaluates).then(|| stack.flat());
-        optimizer.step(&mut stack, gradients, &schedule);
+        optimizer.step(&mut stack, pass.gradients, &schedule);
         step += 1;
 
-        let losses: Vec<f32> = losses.into_data().iter::<f32>().collect();
-        let flops = model.flops(&batch, stack.ranks());
         let updates = before.map(|before| update_sizes(before, stack.flat()));
         let share = began.elapsed().as_secs_f64() / live.len() as f64;
         let mut stop = false;
         for (k, run) in live.iter_mut().enumerate() {
-            let loss = f64::from(losses[k]);
+            let loss = pass.losses[k];
             let record = &mut run.record;
             record.train.push(CurvePoint { step, loss });
-            record.tokens += result.tokens[k].iter().sum::<usize>() as u64;
+            record.tokens += pass.tokens[k] as u64;
             record.samples_seen += rows[k].len() as u64;
             record.flops += flops[k].forward + flops[k].backward;
             record.wall_s += share;

@@ -19,6 +19,9 @@ pub struct NativeOptions {
     pub stack: usize,
     /// Stacks trained at the same time, each on a thread of its own, >= 1. Default 1.
     pub workers: usize,
+    /// Parts of a training pass, side by side on the threads of the machine, >= 1. Default 1. Their number changes
+    /// the last bits of results, as adding in another order does.
+    pub parts: usize,
     /// Samples of one evaluation batch, >= 1. Default 64.
     pub eval_batch: usize,
     /// Only the first so many validation samples are used. Default all.
@@ -36,6 +39,7 @@ impl Default for NativeOptions {
         Self {
             stack: 4,
             workers: 1,
+            parts: 1,
             eval_batch: 64,
             validation_samples: usize::MAX,
             checkpoint_every: None,

@@ -102,6 +102,7 @@ pub(crate) struct Run {
     pub(crate) device: String,
     pub(crate) stack: usize,
     pub(crate) workers: usize,
+    pub(crate) parts: usize,
     pub(crate) eval_batch: usize,
     pub(crate) validation_samples: usize,
     pub(crate) checkpoint_every: usize,
@@ -198,9 +199,12 @@ impl Config {
         let run = &self.run;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let all = |count: usize, otherwise: usize| if count == 0 { otherwise } else { count };
+        let workers = all(run.workers, threads.div_ceil(2)).min(threads);
+        let alone = workers == 1 && threads > 1 && run.device == "cpu";
         Ok(NativeOptions {
             stack: run.stack,
-            workers: all(run.workers, threads.div_ceil(2)).min(threads),
+            workers,
+            parts: all(run.parts, if alone { 2 } else { 1 }),
             eval_batch: run.eval_batch,
             validation_samples: all(run.validation_samples, usize::MAX),
             checkpoint_every: Some(all(run.checkpoint_every, self.train.steps.div_ceil(10))),

@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::tensor::activation::{gelu, log_softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use mars_lora::{
-    AdapterStack, Component, LoraEmbedding, LoraLinear, Model, PassFlops, Site, SiteKind, TokenLosses,
+    AdapterStack, Chain, Component, LoraEmbedding, LoraLinear, Model, PassFlops, Site, SiteKind, TokenLosses,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -122,7 +122,20 @@ impl Model for Toy {
     }
 
     fn forward(&self, batch: &Batch, adapters: &AdapterStack, _score: bool) -> TokenLosses {
-        let out = self.output(batch.x.clone(), adapters);
+        self.losses(self.output(batch.x.clone(), adapters), batch)
+    }
+
+    fn chain<'a>(&'a self, batch: &'a Batch) -> Option<Box<dyn Chain + 'a>> {
+        Some(Box::new(Layers { model: self, batch }))
+    }
+
+    fn flops(&self, _batch: &Batch, ranks: &[Vec<usize>]) -> Vec<PassFlops> {
+        vec![PassFlops::default(); ranks.len()]
+    }
+}
+
+impl Toy {
+    fn losses(&self, out: Tensor<2>, batch: &Batch) -> TokenLosses {
         let rows = out.dims()[0] / batch.adapters;
         let losses = log_softmax(out, 1).gather(1, batch.targets.clone()).neg();
         TokenLosses {
@@ -132,8 +145,32 @@ impl Model for Toy {
             tokens: vec![vec![1; rows]; batch.adapters],
         }
     }
+}
 
-    fn flops(&self, _batch: &Batch, ranks: &[Vec<usize>]) -> Vec<PassFlops> {
-        vec![PassFlops::default(); ranks.len()]
+/// The two layers as blocks.
+struct Layers<'a> {
+    model: &'a Toy,
+    batch: &'a Batch,
+}
+
+impl Chain for Layers<'_> {
+    fn begin(&self, _adapters: &AdapterStack) -> Tensor<3> {
+        self.batch.x.clone()
+    }
+
+    fn blocks(&self) -> usize {
+        2
+    }
+
+    fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        match index {
+            0 => gelu(self.model.layers[0].forward(x, adapters)),
+            _ => self.model.layers[1].forward(x, adapters),
+        }
+    }
+
+    fn end(&self, x: Tensor<3>, _adapters: &AdapterStack) -> TokenLosses {
+        let [rows, _, width] = x.dims();
+        self.model.losses(x.reshape([rows, width]), self.batch)
     }
 }

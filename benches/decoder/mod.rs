@@ -1,0 +1,267 @@
+//! A decoder of the shape of SmolLM2-135M's layers, as a task with known targets: the squared error of its output.
+
+use burn::module::{Module, Param};
+use burn::nn::{RmsNorm, RmsNormConfig};
+use burn::tensor::activation::{silu, softmax};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use mars::lora::{AdapterStack, Chain, Component, LoraLinear, Model, PassFlops, Site, TokenLosses};
+
+pub(crate) const LAYERS: usize = 4;
+pub(crate) const WIDTH: usize = 576;
+const HEADS: usize = 9;
+const KV_HEADS: usize = 3;
+const HEAD_WIDTH: usize = WIDTH / HEADS;
+const INNER: usize = 1536;
+
+/// Names and sizes of the linear layers of a block.
+const LINEARS: [(&str, usize, usize); 7] = [
+    ("q_proj", WIDTH, WIDTH),
+    ("k_proj", WIDTH, KV_HEADS * HEAD_WIDTH),
+    ("v_proj", WIDTH, KV_HEADS * HEAD_WIDTH),
+    ("o_proj", WIDTH, WIDTH),
+    ("gate_proj", WIDTH, INNER),
+    ("up_proj", WIDTH, INNER),
+    ("down_proj", INNER, WIDTH),
+];
+
+#[derive(Module, Debug)]
+struct Block {
+    norms: [RmsNorm; 2],
+    /// In the order of `LINEARS`.
+    linears: [LoraLinear; 7],
+}
+
+/// The weights.
+#[derive(Module, Debug)]
+pub(crate) struct Decoder {
+    blocks: Vec<Block>,
+    norm: RmsNorm,
+}
+
+/// What the blocks share.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// Rotary positions, `[1, 1, S, HEAD_WIDTH]`.
+    cos: Tensor<4>,
+    sin: Tensor<4>,
+    /// 0 where a position may look, else minus infinity, `[1, 1, S, S]`.
+    mask: Tensor<4>,
+    /// Whether layers that read one input share one product with their factors A.
+    shared: bool,
+}
+
+impl Context {
+    pub(crate) fn new(positions: usize, shared: bool, device: &Device) -> Self {
+        let half = HEAD_WIDTH / 2;
+        let angle = |i: usize| {
+            let (position, dimension) = (i / HEAD_WIDTH, i % HEAD_WIDTH % half);
+            position as f64 / 10_000f64.powf(dimension as f64 / half as f64)
+        };
+        let table = |f: fn(f64) -> f64| {
+            let values: Vec<f32> = (0..positions * HEAD_WIDTH).map(|i| f(angle(i)) as f32).collect();
+            Tensor::from_data(TensorData::new(values, [1, 1, positions, HEAD_WIDTH]), device)
+        };
+        let cells = (0..positions * positions).map(|i| (i / positions, i % positions));
+        let mask: Vec<f32> =
+            cells.map(|(row, column)| if column > row { f32::NEG_INFINITY } else { 0.0 }).collect();
+        Self {
+            cos: table(f64::cos),
+            sin: table(f64::sin),
+            mask: Tensor::from_data(TensorData::new(mask, [1, 1, positions, positions]), device),
+            shared,
+        }
+    }
+
+    fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
+        let half = HEAD_WIDTH / 2;
+        let turned =
+            Tensor::cat(vec![x.clone().narrow(3, half, half).neg(), x.clone().narrow(3, 0, half)], 3);
+        x * self.cos.clone() + turned * self.sin.clone()
+    }
+
+    fn apply<const N: usize>(
+        &self,
+        layers: [&LoraLinear; N],
+        x: Tensor<3>,
+        adapters: &AdapterStack,
+    ) -> [Tensor<3>; N] {
+        match self.shared {
+            true => LoraLinear::forward_all(layers, x, adapters),
+            false => layers.map(|layer| layer.forward(x.clone(), adapters)),
+        }
+    }
+}
+
+fn split(x: Tensor<3>, heads: usize) -> Tensor<4> {
+    let [batch, positions, _] = x.dims();
+    x.reshape([batch, positions, heads, HEAD_WIDTH]).swap_dims(1, 2)
+}
+
+impl Block {
+    fn new(block: usize, device: &Device) -> Self {
+        let norm = || RmsNormConfig::new(WIDTH).init(device).no_grad();
+        let mut index = 0;
+        let linears = LINEARS.map(|(_, inputs, outputs)| {
+            let spread = Distribution::Normal(0.0, 1.0 / (inputs as f64).sqrt());
+            let weight = Param::from_tensor(Tensor::random([inputs, outputs], spread, device));
+            index += 1;
+            LoraLinear { weight, bias: None, site: block * LINEARS.len() + index - 1 }.no_grad()
+        });
+        Self { norms: [norm(), norm()], linears }
+    }
+
+    fn forward(&self, x: Tensor<3>, context: &Context, adapters: &AdapterStack) -> Tensor<3> {
+        let [q, k, v, out, gate, up, down] = &self.linears;
+        let h = self.norms[0].forward(x.clone());
+        let [batch, positions, _] = h.dims();
+        let [q, k, v] = context.apply([q, k, v], h, adapters);
+        let (q, k) = (context.rotate(split(q, HEADS)), context.rotate(split(k, KV_HEADS)));
+        // Queries of one key head are rows of one product, so keys and values are not repeated.
+        let rows = HEADS / KV_HEADS * positions;
+        let q = q.mul_scalar(1.0 / (HEAD_WIDTH as f64).sqrt()).reshape([batch, KV_HEADS, rows, HEAD_WIDTH]);
+        let scores = q.matmul(k.swap_dims(2, 3)).reshape([batch, HEADS, positions, positions]);
+        let weights = softmax(scores + context.mask.clone(), 3).reshape([batch, KV_HEADS, rows, positions]);
+        let mixed = weights.matmul(split(v, KV_HEADS)).reshape([batch, HEADS, positions, HEAD_WIDTH]);
+        let mixed = mixed.swap_dims(1, 2).reshape([batch, positions, WIDTH]);
+        let x = x + out.forward(mixed, adapters);
+        let [gate, up] = context.apply([gate, up], self.norms[1].forward(x.clone()), adapters);
+        x + down.forward(silu(gate) * up, adapters)
+    }
+}
+
+impl Decoder {
+    pub(crate) fn new(device: &Device) -> Self {
+        device.seed(1);
+        Self {
+            blocks: (0..LAYERS).map(|block| Block::new(block, device)).collect(),
+            norm: RmsNormConfig::new(WIDTH).init(device).no_grad(),
+        }
+    }
+
+    pub(crate) fn forward(&self, x: Tensor<3>, context: &Context, adapters: &AdapterStack) -> Tensor<3> {
+        let x = self.blocks.iter().fold(x, |x, block| block.forward(x, context, adapters));
+        self.norm.forward(x)
+    }
+}
+
+/// The decoder as a model that can be fine-tuned.
+pub(crate) struct Task {
+    decoder: Decoder,
+    context: Context,
+    components: Vec<Component>,
+    sites: Vec<Site>,
+    device: Device,
+}
+
+impl Task {
+    pub(crate) fn new(positions: usize, shared: bool) -> Self {
+        let device = Device::flex();
+        let site = |block: usize, (name, inputs, outputs): (&str, usize, usize)| {
+            Site::linear(format!("model.layers.{block}.{name}"), "llm", inputs, outputs)
+        };
+        Self {
+            decoder: Decoder::new(&device),
+            context: Context::new(positions, shared, &device),
+            components: vec![Component { name: "llm".into(), pattern: r"layers\..*".into() }],
+            sites: (0..LAYERS).flat_map(|block| LINEARS.map(|linear| site(block, linear))).collect(),
+            device,
+        }
+    }
+
+    /// `K * B` sequences.
+    pub(crate) fn batch(&self, adapters: usize, samples: usize) -> Batch {
+        let normal = || {
+            let positions = self.context.mask.dims()[2];
+            let shape = [adapters * samples, positions, WIDTH];
+            Tensor::random(shape, Distribution::Normal(0.0, 1.0), &self.device)
+        };
+        Batch { adapters, x: normal(), y: normal() }
+    }
+}
+
+/// Inputs and targets, `[K * B, S, WIDTH]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    pub(crate) adapters: usize,
+    pub(crate) x: Tensor<3>,
+    pub(crate) y: Tensor<3>,
+}
+
+impl Batch {
+    /// The adapters or samples of one part of a pass; `rows[k]` count from the first of adapter k.
+    pub(crate) fn part(&self, adapters: std::ops::Range<usize>, rows: &[Vec<usize>]) -> Self {
+        let samples = self.x.dims()[0] / self.adapters;
+        let take = |x: &Tensor<3>| {
+            let parts = adapters.clone().zip(rows).map(|(k, rows)| {
+                let start = k * samples + rows.first().copied().unwrap_or(0);
+                x.clone().narrow(0, start, rows.len())
+            });
+            Tensor::cat(parts.collect(), 0)
+        };
+        Self { adapters: adapters.len(), x: take(&self.x), y: take(&self.y) }
+    }
+}
+
+impl Model for Task {
+    type Batch = Batch;
+
+    fn components(&self) -> &[Component] {
+        &self.components
+    }
+
+    fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    fn device(&self) -> Device {
+        self.device.clone()
+    }
+
+    fn forward(&self, batch: &Batch, adapters: &AdapterStack, _score: bool) -> TokenLosses {
+        let out = self.decoder.forward(batch.x.clone(), &self.context, adapters);
+        losses(out, batch)
+    }
+
+    fn chain<'a>(&'a self, batch: &'a Batch) -> Option<Box<dyn Chain + 'a>> {
+        Some(Box::new(Blocks { task: self, batch }))
+    }
+
+    fn flops(&self, _batch: &Batch, ranks: &[Vec<usize>]) -> Vec<PassFlops> {
+        vec![PassFlops::default(); ranks.len()]
+    }
+}
+
+/// Mean squared error of each position.
+fn losses(out: Tensor<3>, batch: &Batch) -> TokenLosses {
+    let [rows, positions, _] = out.dims();
+    let shape = [batch.adapters, rows / batch.adapters * positions];
+    TokenLosses {
+        losses: (out - batch.y.clone()).square().mean_dim(2).reshape(shape),
+        weights: Tensor::ones(shape, &batch.y.device()),
+        correct: None,
+        tokens: vec![vec![positions; rows / batch.adapters]; batch.adapters],
+    }
+}
+
+struct Blocks<'a> {
+    task: &'a Task,
+    batch: &'a Batch,
+}
+
+impl Chain for Blocks<'_> {
+    fn begin(&self, _adapters: &AdapterStack) -> Tensor<3> {
+        self.batch.x.clone()
+    }
+
+    fn blocks(&self) -> usize {
+        LAYERS
+    }
+
+    fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        self.task.decoder.blocks[index].forward(x, &self.task.context, adapters)
+    }
+
+    fn end(&self, x: Tensor<3>, _adapters: &AdapterStack) -> TokenLosses {
+        losses(self.task.decoder.norm.forward(x), self.batch)
+    }
+}
