@@ -97,14 +97,12 @@ def rows():
             yield group, "one after the other", 2, mars(*shape, "--sequential")
 
 
-def run(command, threads, binary, seconds):
-    """Steps of one row, about as many as fit into `seconds`."""
+def run(command, threads, binary, steps):
+    """`steps` steps of one row, in a process of its own."""
     env = dict(os.environ, OMP_NUM_THREADS=str(threads), RAYON_NUM_THREADS=str(threads))
-    steps = lambda count: [binary, "--steps", str(count), *command[1:]] if command[0] == "mars" else [
-        sys.executable, __file__, "--torch", str(count), *command[1:]
-    ]
-    count = int(os.environ.get("LORA_STEP_COUNT", 0)) or seconds
-    out = subprocess.run(steps(count), env=env, check=True, capture_output=True, text=True).stdout
+    kind, *more = command
+    program = [binary, "--steps"] if kind == "mars" else [sys.executable, __file__, "--torch"]
+    out = subprocess.run([*program, str(steps), *more], env=env, check=True, capture_output=True, text=True).stdout
     found = json.loads(out.strip().splitlines()[-1])
     assert found["last"] < found["first"], f"{command} learns nothing: {found}"
     return {"wall": statistics.median(found["wall"]), "best": min(found["wall"]), "cpu": found["cpu"], "mb": found["peak_mb"]}
@@ -116,43 +114,48 @@ def main():
     parser.add_argument("--steps", type=int, default=6, help="steps of a row in a round")
     parser.add_argument("--only", default="", help="groups whose name contains this")
     parser.add_argument("--binary", help="the built bench, if there is one already")
-    parser.add_argument("--raw", help="a file to add what was measured to")
+    parser.add_argument("--raw", help="a file of earlier rounds, which new ones are added to")
     parser.add_argument("--torch", nargs=3, metavar=("STEPS", "DTYPE", "ATTENTION"))
     arguments = parser.parse_args()
     if arguments.torch:
         steps, dtype, attention = arguments.torch
         return torch_steps(int(steps), 4, 256, dtype, attention)
 
-    binary = arguments.binary or build()
+    binary = arguments.binary or (build() if arguments.rounds else None)
     chosen = [row for row in rows() if arguments.only in row[0]]
-    groups = list(dict.fromkeys(group for group, *_ in chosen))
     measured = {(group, name): [] for group, name, *_ in chosen}
-    for group in groups:
-        for _ in range(arguments.rounds):
-            for _, name, threads, command in (row for row in chosen if row[0] == group):
-                measured[group, name].append(run(command, threads, binary, arguments.steps))
-    if arguments.raw:
-        with open(arguments.raw, "a") as file:
-            for (group, name), rounds in measured.items():
-                file.write(json.dumps({"group": group, "name": name, "rounds": rounds}) + "\n")
-
+    raw = Path(arguments.raw) if arguments.raw else None
+    for line in raw.read_text().splitlines() if raw and raw.exists() else []:
+        one = json.loads(line)
+        if (one["group"], one["name"]) in measured:
+            measured[one["group"], one["name"]].extend(one["rounds"])
+    for _ in range(arguments.rounds):
+        for group, name, threads, command in chosen:
+            found = run(command, threads, binary, arguments.steps)
+            measured[group, name].append(found)
+            if raw:
+                with raw.open("a") as file:
+                    file.write(json.dumps({"group": group, "name": name, "rounds": [found]}) + "\n")
+    # Rows that were never run, in a file of earlier rounds, are left out.
+    chosen = [row for row in chosen if measured[row[0], row[1]]]
+    groups = list(dict.fromkeys(group for group, *_ in chosen))
     cpu = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     print(f"# LoRA training step, {datetime.date.today()}\n")
     print(f"{platform.machine()}, {os.cpu_count()} cores ({cpu[0] if cpu else 'unknown'}), {memory:.0f} GiB; "
           f"PyTorch {version('torch')}, PEFT {version('peft')}, transformers {version('transformers')}.")
     print(f"Llama decoder of {LAYERS} layers, width {WIDTH}, {HEADS} heads, {KV_HEADS} key heads, inner width {INNER}; LoRA of rank {RANK} on its")
-    print(f"7 linear layers, squared error, AdamW, f32. {arguments.rounds} round(s) of {arguments.steps} steps after one to warm up; medians of rounds.")
+    print("7 linear layers, squared error, AdamW, f32. Rounds of a few steps after one to warm up; medians of rounds.")
     print("Ratios are to the first row of a table, within a round, by the fastest step; CPU is of all threads.\n")
     mid = lambda rounds, key: statistics.median(one[key] for one in rounds)
     for group in groups:
-        print(f"## {group}\n\n| | median s | fastest s | CPU s | time / first | CPU / first | peak MB |\n|---|---|---|---|---|---|---|")
+        print(f"## {group}\n\n| | rounds | median s | fastest s | CPU s | time / first | CPU / first | peak MB |\n|---|---|---|---|---|---|---|---|")
         names = [name for of, name, *_ in chosen if of == group]
         first = measured[group, names[0]]
         for name in names:
             own = measured[group, name]
             ratio = lambda key: statistics.median(a[key] / b[key] for a, b in zip(own, first))
-            print(f"| {name} | {mid(own, 'wall'):.3f} | {mid(own, 'best'):.3f} | {mid(own, 'cpu'):.3f} "
+            print(f"| {name} | {len(own)} | {mid(own, 'wall'):.3f} | {mid(own, 'best'):.3f} | {mid(own, 'cpu'):.3f} "
                   f"| {ratio('best'):.2f} | {ratio('cpu'):.2f} | {mid(own, 'mb'):.0f} |", flush=True)
         print()
 
