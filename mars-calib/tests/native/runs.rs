@@ -1,0 +1,116 @@
+//! Runs of plain LoRA: repeated, in company, continued, stopped, diverged.
+
+use crate::toy::{CLASSES, Setting, StopAt, WIDTH, spec, timeless};
+use mars_calib::native::{NativeOptions, NativeTrainer};
+use mars_calib::{RunEnd, RunRecord, RunSpec, Silent, Trainer};
+
+fn runs() -> Vec<RunSpec> {
+    vec![spec(4, 4, 0, 40), spec(2, 5, 1, 40), spec(0, 3, 0, 40), spec(4, 0, 0, 30), spec(1, 1, 2, 20)]
+}
+
+#[test]
+fn repeating_is_bit_identical_whatever_the_number_of_workers() {
+    let setting = Setting::new();
+    let once = setting.trainer(4, 1).train(&runs(), &mut Silent);
+    for workers in [1, 2] {
+        let again = setting.trainer(4, workers).train(&runs(), &mut Silent);
+        for (a, b) in once.iter().zip(again) {
+            assert_eq!(timeless(a.clone()), timeless(b));
+        }
+    }
+    for record in &once {
+        assert_eq!(record.end, RunEnd::Finished);
+        let steps: Vec<usize> = record.val.iter().map(|p| p.step).collect();
+        assert_eq!(steps, (0..=record.spec.steps).step_by(10).collect::<Vec<_>>());
+        assert_eq!(record.train.len(), record.spec.steps);
+        assert_eq!(record.samples_seen, 8 * record.spec.steps as u64);
+        assert_eq!(record.updates.len(), record.spec.steps / 10);
+        assert!(record.val.last().unwrap().loss < 0.9 * record.val[0].loss, "nothing learnt: {record:?}");
+        assert_eq!(record.flops, 2.0 * 8.0 * record.spec.steps as f64);
+    }
+}
+
+#[test]
+fn parts_change_rounding_only() {
+    let setting = Setting::new();
+    let whole = setting.trainer(4, 1).train(&runs(), &mut Silent);
+    for parts in [2, 3, 16] {
+        let train = || {
+            let options =
+                NativeOptions { stack: 4, parts, measure_updates: true, ..NativeOptions::default() };
+            let (model, data) = (&setting.model, (&setting.train, &setting.validation));
+            NativeTrainer::new(model, data.0, data.1, options).train(&runs(), &mut Silent)
+        };
+        let records = train();
+        for ((a, b), again) in whole.iter().zip(&records).zip(train()) {
+            assert_eq!(timeless(b.clone()), timeless(again), "{parts} parts are not the same twice");
+            assert_eq!((a.tokens, a.samples_seen, a.flops), (b.tokens, b.samples_seen, b.flops));
+            for (x, y) in a.val.iter().zip(&b.val) {
+                assert!((x.loss - y.loss).abs() < 1e-4 * x.loss, "{parts} parts: {} and {}", x.loss, y.loss);
+            }
+        }
+    }
+}
+
+#[test]
+fn company_does_not_change_a_run() {
+    let setting = Setting::new();
+    let together = setting.trainer(8, 1).train(&runs(), &mut Silent);
+    let alone = setting.trainer(1, 1).train(&runs(), &mut Silent);
+    for (a, b) in together.iter().zip(&alone) {
+        for (x, y) in a.val.iter().zip(&b.val) {
+            assert!((x.loss - y.loss).abs() < 1e-5 * y.loss, "{} {} {}", a.spec.ranks, x.loss, y.loss);
+        }
+    }
+}
+
+#[test]
+fn a_continued_run_equals_a_straight_one() {
+    let setting = Setting::new();
+    let mut trainer = setting.trainer(4, 1);
+    let straight = setting.trainer(4, 1).train(&[spec(4, 4, 0, 40), spec(2, 5, 1, 40)], &mut Silent);
+    // The rung ends between two evaluations: it is evaluated there, the longer run is not.
+    let rung = trainer.train(&[spec(4, 4, 0, 25), spec(2, 5, 1, 25)], &mut Silent);
+    assert!(rung.iter().all(|r| r.train.len() == 25 && r.val.last().unwrap().step == 25));
+    let whole = trainer.train(&[spec(4, 4, 0, 40), spec(2, 5, 1, 40)], &mut Silent);
+    for (a, b) in straight.into_iter().zip(whole) {
+        assert_eq!(timeless(a), timeless(b));
+    }
+}
+
+#[test]
+fn a_stopped_run_goes_on_where_it_was() {
+    let setting = Setting::new();
+    let straight = setting.trainer(4, 1).train(&[spec(4, 4, 0, 40)], &mut Silent);
+    let mut trainer = setting.trainer(4, 1);
+    let stopped = trainer.train(&[spec(4, 4, 0, 40)], &mut StopAt(13));
+    assert_eq!(stopped[0].end, RunEnd::Interrupted);
+    assert!((13..40).contains(&stopped[0].train.len()));
+    let resumed = trainer.train(&[spec(4, 4, 0, 40)], &mut Silent);
+    assert_eq!(timeless(straight[0].clone()), timeless(resumed[0].clone()));
+}
+
+#[test]
+fn a_diverging_run_is_data_and_harms_no_other() {
+    let setting = Setting::new();
+    let mut wild = spec(4, 4, 5, 40);
+    wild.learning_rates.values_mut().for_each(|rate| *rate = 1e38);
+    let clean = setting.trainer(4, 1).train(&[spec(4, 4, 0, 40)], &mut Silent);
+    let records = setting.trainer(4, 1).train(&[spec(4, 4, 0, 40), wild, spec(99, 4, 0, 40)], &mut Silent);
+    assert!(matches!(records[1].end, RunEnd::Diverged { step } if step <= 10), "{:?}", records[1].end);
+    let RunEnd::Failed { why } = &records[2].end else { panic!("rank 99 of 12 was trained") };
+    assert!(why.contains("99") && why.contains("model.ve.fc"), "{why}");
+    let last = |r: &RunRecord| r.val.last().unwrap().loss;
+    assert!((last(&records[0]) - last(&clean[0])).abs() < 1e-5 * last(&clean[0]));
+}
+
+#[test]
+fn the_adapter_of_a_finished_run_can_be_fetched() {
+    let setting = Setting::new();
+    let mut trainer = setting.trainer(4, 1);
+    trainer.train(&[spec(4, 2, 0, 20)], &mut Silent);
+    let adapter = trainer.adapter(&spec(4, 2, 0, 20)).unwrap().unwrap();
+    assert_eq!(adapter.parameters(), 4 * 2 * WIDTH + 2 * (WIDTH + CLASSES));
+    assert!(adapter.factors.iter().all(|f| f.b.iter().any(|v| *v != 0.0)));
+    assert!(trainer.adapter(&spec(4, 2, 0, 40)).unwrap().is_none());
+}

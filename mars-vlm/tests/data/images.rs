@@ -1,0 +1,72 @@
+//! Images from everywhere, and images that are not there.
+
+use crate::kit::{fixture, read};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use mars_vlm::Error;
+use mars_vlm::data::{ImageRef, ImageStore};
+use std::fs;
+
+#[test]
+fn images_come_from_folders_archives_and_the_data_file_itself() {
+    let path = |name: &str| ImageRef::Path(name.into());
+    let folder = ImageStore::open(&fixture("images")).unwrap();
+    let archive = ImageStore::open(&fixture("images.zip")).unwrap();
+    let encoded = BASE64_STANDARD.encode(fs::read(fixture("images/wide.png")).unwrap());
+    let wide = folder.load(&path("wide.png")).unwrap();
+    assert_eq!((wide.width(), wide.height()), (70, 25));
+    let absolute = path(fixture("images/wide.png").to_str().unwrap());
+    for (store, image) in [
+        (&archive, path("wide.png")),
+        (&archive, path("images/wide.png")),
+        (&archive, path("./wide.png")),
+        (&archive, absolute),
+        (&archive, ImageRef::Inline(encoded.as_str().into())),
+        (&folder, ImageRef::Inline(encoded.trim_end_matches('=').into())),
+    ] {
+        assert_eq!(store.load(&image).unwrap(), wide, "{image}");
+        assert_eq!(store.size(&image).unwrap(), (70, 25));
+        assert_eq!(store.fingerprint(&image).unwrap(), folder.fingerprint(&path("wide.png")).unwrap());
+    }
+    let text = format!(
+        r#"[{{"messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{encoded}"}}}}]}}]}}]"#
+    );
+    let inline = read("inline.json", &text);
+    assert_eq!(folder.load(&inline[0].images[0]).unwrap(), wide);
+    assert_eq!(ImageStore::for_data(&fixture("chats.json"), None).unwrap().path(), fixture(""));
+    // Upright by EXIF: the file lies on its side.
+    let turned = folder.load(&path("turned.jpg")).unwrap();
+    assert_eq!((turned.width(), turned.height()), (32, 48));
+    assert_eq!(folder.size(&path("turned.jpg")).unwrap(), (32, 48));
+}
+
+#[test]
+fn missing_and_broken_images_are_named_with_their_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| fs::write(dir.path().join(name), bytes).unwrap();
+    let whole = fs::read(fixture("images/square.png")).unwrap();
+    put("cut.png", &whole[..whole.len() / 2]);
+    put("empty.png", b"");
+    put("text.png", b"not an image");
+    let store = ImageStore::open(dir.path()).unwrap();
+    let load = |name: &str| store.load(&ImageRef::Path(name.into())).unwrap_err();
+    let place = dir.path().display().to_string();
+    for name in ["cut.png", "empty.png", "text.png"] {
+        let error = load(name);
+        assert!(matches!(error, Error::ImageDecode { .. }), "{error}");
+        assert!(error.to_string().contains(name) && error.to_string().contains(&place), "{error}");
+    }
+    assert!(load("empty.png").to_string().contains("empty"));
+    let missing = load("none.png");
+    assert!(matches!(missing, Error::ImageMissing { .. }));
+    assert!(missing.to_string().contains("none.png") && missing.to_string().contains(&place));
+    let inline = store.load(&ImageRef::Inline("@@@@".into())).unwrap_err().to_string();
+    assert!(inline.contains("base64"), "{inline}");
+    let archive = ImageStore::open(&fixture("images.zip")).unwrap();
+    let missing = archive.load(&ImageRef::Path("none.png".into())).unwrap_err().to_string();
+    assert!(missing.contains("none.png") && missing.contains("images.zip"), "{missing}");
+    put("no.zip", b"PK but not really");
+    let error = ImageStore::open(&dir.path().join("no.zip")).unwrap_err().to_string();
+    assert!(error.contains("no.zip") && error.contains("zip archive"), "{error}");
+    let error = ImageStore::open(&dir.path().join("absent")).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }) && error.to_string().contains("absent"));
+}
