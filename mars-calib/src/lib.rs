@@ -40,7 +40,7 @@ pub use error::Error;
 pub use fake::FakeTrainer;
 pub use method::MethodSpec;
 pub use optim::OptimSpec;
-pub use record::{CurvePoint, RankPoint, RunEnd, RunRecord};
+pub use record::{BlockPoint, CurvePoint, RankPoint, RunEnd, RunRecord};
 pub use scale::ScaleConvention;
 pub use spec::{RunId, RunSpec};
 pub use trainer::{Flow, Observer, Progress, Silent, Stage, Trainer};

@@ -14,6 +14,16 @@ pub struct CurvePoint {
     pub loss: f64,
 }
 
+/// Validation loss at one step, by blocks of the split: what paired comparisons of runs are made on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockPoint {
+    /// Optimizer steps done.
+    pub step: usize,
+    /// What each block of consecutive validation samples adds, scaled so that the mean over the blocks is
+    /// the loss of the whole split.
+    pub losses: Vec<f32>,
+}
+
 /// Ranks of all layers that a run acts on, at one step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RankPoint {
@@ -74,6 +84,9 @@ pub struct RunRecord {
     pub spec: RunSpec,
     /// Validation loss, by step.
     pub val: Vec<CurvePoint>,
+    /// The finite ones of these losses by blocks of the split; empty where the trainer does not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub val_blocks: Vec<BlockPoint>,
     /// Training loss, by step.
     pub train: Vec<CurvePoint>,
     /// Relative size of the adapter's update (norm of the change over norm of the product), by step;
@@ -106,6 +119,7 @@ impl RunRecord {
             id: spec.id(),
             spec,
             val: Vec::new(),
+            val_blocks: Vec::new(),
             train: Vec::new(),
             updates: Vec::new(),
             rank_maps: Vec::new(),

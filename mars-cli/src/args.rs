@@ -270,6 +270,12 @@ pub(crate) struct Compare {
     /// Number of seeds
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) seeds: u32,
+    /// Also write every run of the campaign, with its curve and test perplexity, into this recording
+    #[arg(long, value_name = "FILE.json.gz", conflicts_with = "replay")]
+    pub(crate) record: Option<PathBuf>,
+    /// Train nothing: play the policies on this recording; may be repeated
+    #[arg(long, value_name = "FILE.json.gz", conflicts_with_all = ["model", "data", "val", "test", "images", "device", "out"])]
+    pub(crate) replay: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -206,6 +206,11 @@ pub(crate) fn result(
     TrialResult {
         trial: trial.clone(),
         val_curve: record.val.iter().map(|point| (point.step, point.loss)).collect(),
+        blocks: record
+            .val_blocks
+            .last()
+            .filter(|last| last.step == trial.steps)
+            .map_or_else(Vec::new, |last| last.losses.iter().map(|loss| f64::from(*loss)).collect()),
         convergence,
         censored,
         end: match &record.end {

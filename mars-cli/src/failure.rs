@@ -88,9 +88,10 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         });
     }
     if let Some(error) = cause.downcast_ref::<mars_search::Error>() {
-        use mars_search::Error::{Budget, PolicyName, Space};
+        use mars_search::Error::{Budget, NotRecorded, PolicyName, Space};
         return Some(match error {
             Space { .. } | Budget { .. } | PolicyName { .. } => Exit::Usage,
+            NotRecorded { .. } => Exit::BadInput,
             _ => Exit::Failed,
         });
     }

@@ -12,6 +12,9 @@ pub struct Budget {
     pub samples: usize,
     /// Samples per optimizer step.
     pub batch: usize,
+    /// Optimizer steps between the evaluations of full-length runs; cuts of a race fall on them, so that they
+    /// need no evaluations of their own.
+    pub eval_every: usize,
     /// Seed of the final run and of whatever the policy draws.
     pub seed: u64,
     /// The calibration runs.
@@ -38,9 +41,14 @@ impl Budget {
     /// Whether a search can be run on this budget.
     ///
     /// # Errors
-    /// [`Error::Budget`] when the final run has no steps, no samples or no batch.
+    /// [`Error::Budget`] when the final run has no steps, samples, batch or interval of evaluations.
     pub fn check(&self) -> Result<(), Error> {
-        for (name, value) in [("steps", self.steps), ("samples", self.samples), ("batch", self.batch)] {
+        for (name, value) in [
+            ("steps", self.steps),
+            ("samples", self.samples),
+            ("batch", self.batch),
+            ("eval_every", self.eval_every),
+        ] {
             if value == 0 {
                 return Err(Error::Budget { why: format!("the final run has {name} = 0") });
             }

@@ -24,7 +24,7 @@ pub(crate) fn joint(space: &Space, budget: &Budget) -> Vec<Draft> {
     let plan = &budget.calibration;
     let mut drafts = Vec::new();
     for &samples in &plan.sizes {
-        for ranks in spread(&space.modules, &plan.ranks, plan.joint) {
+        for ranks in spread(&space.modules, |_| plan.ranks.clone(), plan.joint) {
             drafts.extend(plan.seeds.iter().map(|&seed| draft(Role::Joint, &ranks, samples, seed, budget)));
         }
     }
@@ -36,14 +36,14 @@ fn draft(role: Role, ranks: &Ranks, samples: usize, seed: u64, budget: &Budget) 
     Draft { role, ranks: ranks.clone(), samples, seed, steps, horizon: steps, continues: None, method: None }
 }
 
-/// `count` tuples of the grid of `ranks`, each the one farthest in log2 rank from those before it (ours;
+/// `count` tuples of the grid of the `ranks` of each module, each the one farthest in log2 rank from those before it (ours;
 /// farthest-point design, Gonzalez 1985): opposite corners first, then the other corners, then the inside.
 /// Fewer when the grid has fewer.
-fn spread(modules: &[String], ranks: &[usize], count: usize) -> Vec<Ranks> {
-    let mut levels: Vec<usize> = ranks.to_vec();
-    levels.sort_unstable();
+pub(crate) fn spread(modules: &[String], ranks: impl Fn(&str) -> Vec<usize>, count: usize) -> Vec<Ranks> {
     let mut grid: Vec<Vec<usize>> = vec![Vec::new()];
-    for _ in modules {
+    for module in modules {
+        let mut levels = ranks(module);
+        levels.sort_unstable();
         grid = grid
             .iter()
             .flat_map(|tuple| levels.iter().map(|rank| [tuple.as_slice(), &[*rank]].concat()))

@@ -46,6 +46,22 @@ pub enum Error {
         /// Its id.
         id: u32,
     },
+    /// A replayed policy asks for a run that was not recorded.
+    #[error(
+        "the recording of `{task}` does not hold the run: {what}; record the task with a policy that trains it, such as grid"
+    )]
+    NotRecorded {
+        /// The recorded task.
+        task: String,
+        /// The run, in words.
+        what: String,
+    },
+    /// A policy asked for nothing more and has no decision.
+    #[error("the policy {policy} ended without a decision")]
+    Undecided {
+        /// Its name.
+        policy: String,
+    },
     /// No candidate has a usable result.
     #[error("no candidate survived training: {}", list(.failed))]
     AllFailed {

@@ -114,8 +114,8 @@ fn module_law(fit: &LawCFit, points: Vec<LawPoint>) -> ModuleLaw {
     }
 }
 
-/// Fits the published Law-P to the joint runs; each run's perplexity is the one it ended with.
-pub(crate) fn law_p(joint: &[&TrialResult]) -> Result<LawPFit, String> {
+/// Fits a form of Law-P to joint runs; each run's perplexity is the one it ended with.
+pub(crate) fn law_p(joint: &[&TrialResult], form: Form) -> Result<LawPFit, String> {
     let observations: Vec<_> = joint
         .iter()
         .filter_map(|result| {
@@ -125,7 +125,7 @@ pub(crate) fn law_p(joint: &[&TrialResult]) -> Result<LawPFit, String> {
         .collect();
     let bootstrap = BootstrapOptions { draws: 0, ..BootstrapOptions::default() };
     let options = LawPOptions { bootstrap, ..LawPOptions::default() };
-    fit_law_p(&observations, Form::Published, &options)
+    fit_law_p(&observations, form, &options)
         .map(LawPFit::without_bootstrap)
         .map_err(|error| error.to_string())
 }

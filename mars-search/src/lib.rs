@@ -20,6 +20,7 @@
 //! # Ok(())
 //! # }
 //! ```
+mod asha;
 mod budget;
 mod calibration;
 mod contest;
@@ -30,6 +31,7 @@ mod fitting;
 mod fixed;
 mod grid;
 mod halving;
+mod in_order;
 mod machine;
 mod measured;
 mod method;
@@ -37,12 +39,15 @@ mod paper;
 mod policy;
 mod race;
 mod random;
+mod recording;
 mod records;
 mod regret;
+mod replay;
 mod rungs;
 mod single;
 mod space;
 mod spec;
+mod surface;
 mod trial;
 mod trial_result;
 mod tuple;
@@ -56,7 +61,9 @@ pub use halving::halving_steps;
 pub use method::Method;
 pub use policy::Policy;
 pub use race::RaceOptions;
+pub use recording::{RecordedPoint, RecordedRun, Recording};
 pub use regret::{BestCell, GridCell, PolicySummary, RegretRow, RegretTable, Score, regret_table};
+pub use replay::{Replayed, replay, replayed_score};
 pub use space::Space;
 pub use spec::PolicySpec;
 pub use trial::{Role, Trial};

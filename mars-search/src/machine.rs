@@ -19,6 +19,12 @@ pub(crate) trait Strategy: Send {
     /// The policy's name with its settings.
     fn name(&self) -> String;
 
+    /// Whether it goes on whenever a result comes in, rather than when all that it asked for are there. Then
+    /// [`step`](Self::step) asks for further runs only, and for none where it waits.
+    fn asynchronous(&self) -> bool {
+        false
+    }
+
     /// The runs wanted next, or the decision.
     fn step(&mut self, records: &Records) -> Result<Step, Error>;
 }
@@ -58,7 +64,8 @@ impl<S: Strategy> Policy for Machine<S> {
 
     fn tell(&mut self, results: &[TrialResult]) -> Result<(), Error> {
         self.records.take(results)?;
-        if results.is_empty() || !self.records.open().is_empty() {
+        let waits = !self.strategy.asynchronous() && !self.records.open().is_empty();
+        if results.is_empty() || waits {
             return Ok(());
         }
         self.advance()

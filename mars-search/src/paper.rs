@@ -8,13 +8,14 @@
 //! a complex solution, and when the final run dies, the next choice is trained.
 
 use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, FailedTrial, FittedLaws, Role, Space, calibration,
+    Budget, Candidate, Decision, DecisionOutcome, Error, FailedTrial, FittedLaws, Space, calibration,
     fitting::{self, Rule},
+    in_order::{Tried, in_order},
     machine::{Machine, Step, Strategy},
     records::{Draft, Records},
     tuple::{Gates, tuples},
 };
-use mars_laws::BalanceOptions;
+use mars_laws::{BalanceOptions, Form};
 
 pub(crate) struct Paper {
     name: String,
@@ -73,7 +74,7 @@ impl Paper {
         let calibrated = fitting::law_c(space, budget, alone, Rule::Published);
         let balanced = tuples(space, budget.samples, &calibrated, &BalanceOptions::default(), Gates::Off);
         let mut choices: Vec<(f64, Candidate)> = Vec::new();
-        let law_p = fitting::law_p(joint);
+        let law_p = fitting::law_p(joint, Form::Published);
         for tuple in balanced {
             let mut choice = tuple.candidate;
             if choices.iter().any(|(_, other)| other.ranks == choice.ranks) {
@@ -109,32 +110,20 @@ impl Paper {
 
     fn try_in_order(&self, ranking: &Ranking, records: &Records) -> Result<Step, Error> {
         let mut candidates = ranking.choices.clone();
-        let mut failed = Vec::new();
-        for at in 0..candidates.len() {
-            let choice = &mut candidates[at];
-            let draft = Draft::full_data(Role::Final, &choice.ranks, &self.budget, self.budget.steps);
-            let result = match records.all(&[draft]) {
-                Ok(results) => results[0],
-                Err(missing) => return Ok(Step::Ask(missing)),
-            };
-            (choice.trial, choice.last_loss) = (Some(result.trial.id), result.last_loss());
-            if let Some(why) = result.fault() {
-                choice.dropped_at = Some(result.trial.steps);
-                choice.add_note(why.clone());
-                failed.push(FailedTrial { trial: result.trial.id, ranks: choice.ranks.clone(), why });
-                continue;
-            }
-            let outcome = choice.outcome.unwrap_or(DecisionOutcome::Fallback);
-            return Ok(Step::Done(Box::new(Decision {
-                ranks: choice.ranks.clone(),
-                outcome,
-                reason: reason(choice, outcome, ranking, &failed),
-                trial: result.trial.id,
-                candidates,
-                laws: Some(ranking.laws.clone()),
-            })));
-        }
-        Err(Error::AllFailed { failed })
+        let (at, trial, failed) = match in_order(&mut candidates, &self.budget, records)? {
+            Tried::Ask(missing) => return Ok(Step::Ask(missing)),
+            Tried::Lives { at, trial, failed } => (at, trial, failed),
+        };
+        let choice = &candidates[at];
+        let outcome = choice.outcome.unwrap_or(DecisionOutcome::Fallback);
+        Ok(Step::Done(Box::new(Decision {
+            ranks: choice.ranks.clone(),
+            outcome,
+            reason: reason(choice, outcome, ranking, &failed),
+            trial,
+            candidates,
+            laws: Some(ranking.laws.clone()),
+        })))
     }
 }
 

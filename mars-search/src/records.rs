@@ -70,6 +70,11 @@ impl Records {
         if missing.is_empty() { Ok(found.into_iter().flatten().collect()) } else { Err(missing) }
     }
 
+    /// The id of a draft that was asked for.
+    pub(crate) fn id_of(&self, draft: &Draft) -> Option<u32> {
+        self.asked.iter().find(|trial| draft.matches(trial)).map(|trial| trial.id)
+    }
+
     fn result_of(&self, draft: &Draft) -> Option<&TrialResult> {
         self.told.values().find(|result| draft.matches(&result.trial))
     }

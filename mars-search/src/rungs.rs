@@ -4,6 +4,8 @@
 //! optimization", arXiv 1502.07943. Ours: counting back from the full number of steps, so that the
 //! last rung is the final run, and rungs too short to hold a step are left out.
 
+use crate::Budget;
+
 /// One rung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rung {
@@ -16,6 +18,11 @@ pub(crate) struct Rung {
 /// One rung: everybody trains in full.
 pub(crate) fn straight(candidates: usize, steps: usize) -> Vec<Rung> {
     vec![Rung { steps, quota: candidates }]
+}
+
+/// `steps` moved up to the next evaluation of a full-length run.
+pub(crate) fn on_grid(steps: usize, budget: &Budget) -> usize {
+    steps.max(1).next_multiple_of(budget.eval_every).min(budget.steps)
 }
 
 /// Rungs at `steps / eta^i`, each with one candidate in `eta` (rounded up) of the rung before, until

@@ -1,19 +1,19 @@
 //! Names of policies, as given on a command line: parsed, printed, and made into policies.
 
 use crate::{
-    Budget, Error, Method, Policy, Space,
+    Budget, Error, Method, Policy, Space, asha,
     fixed::{self, FixedRanks},
     grid,
     halving::{self, ETA},
     paper,
     race::{self, RaceOptions},
-    random, single,
+    random, single, surface,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 const ACCEPTED: &str = "`fixed:8x16` (ranks in the order of the modules, ve x llm), `fixed:ve=8,llm=16`, \
-    `grid`, `random:TRIALS`, `halving` or `halving:ETA` (ETA 2 to 4), `paper`, `race`, \
+    `grid`, `random:TRIALS`, `halving` or `halving:ETA` (ETA 2 to 4), `asha` or `asha:WORKERS`, `surface` or `surface:RUNS`, `paper`, `race`, \
     `adalora`, `geolora`, `hydra-style`, `eva`, `diff-lr` or `diff-lr:RATIO`";
 
 /// A policy with its settings, not yet started.
@@ -37,8 +37,19 @@ pub enum PolicySpec {
         /// One candidate in `eta` is kept at each rung; 2 to 4, default 2.
         eta: usize,
     },
+    /// Asynchronous successive halving over the grid.
+    Asha {
+        /// Runs at a time, at least 1; default 4.
+        workers: usize,
+    },
     /// The published rule.
     Paper,
+    /// A quadratic surface through short runs, and the final run at its lowest point.
+    Surface {
+        /// How many short runs, at least one more than the surface has parameters; `None`: just that, 7 for two
+        /// modules.
+        runs: Option<usize>,
+    },
     /// Balanced tuples and the default pair raced inside one final run. As text always `race`: its
     /// settings come from the configuration.
     Race(RaceOptions),
@@ -63,7 +74,9 @@ impl PolicySpec {
             Self::Grid => Box::new(grid::start(name, space, budget)?),
             Self::Random { trials } => Box::new(random::start(name, space, budget, *trials)?),
             Self::Halving { eta } => Box::new(halving::start(name, space, budget, *eta)?),
+            Self::Asha { workers } => Box::new(asha::start(name, space, budget, *workers)?),
             Self::Paper => Box::new(paper::start(name, space, budget)?),
+            Self::Surface { runs } => Box::new(surface::start(name, space, budget, *runs)?),
             Self::Race(options) => Box::new(race::start(name, space, budget, options)?),
             Self::Method(method) => Box::new(single::start(space, budget, *method)?),
         })
@@ -113,6 +126,16 @@ impl FromStr for PolicySpec {
                 _ => Err(refuse("the number of trials is not a whole number >= 1")),
             },
             ("random", None) => Err(refuse("the number of trials is missing")),
+            ("asha", None) => Ok(Self::Asha { workers: asha::WORKERS }),
+            ("asha", Some(workers)) => match workers.parse() {
+                Ok(workers) if workers > 0 => Ok(Self::Asha { workers }),
+                _ => Err(refuse("the number of runs at a time is not a whole number >= 1")),
+            },
+            ("surface", None) => Ok(Self::Surface { runs: None }),
+            ("surface", Some(runs)) => match runs.parse() {
+                Ok(runs) if runs > 0 => Ok(Self::Surface { runs: Some(runs) }),
+                _ => Err(refuse("the number of runs is not a whole number >= 1")),
+            },
             ("paper", None) => Ok(Self::Paper),
             ("race", None) => Ok(Self::Race(RaceOptions::default())),
             ("adalora", None) => Ok(Self::Method(Method::AdaLora)),
@@ -166,6 +189,10 @@ impl fmt::Display for PolicySpec {
             Self::Halving { eta: 2 } => f.write_str("halving"),
             Self::Halving { eta } => write!(f, "halving:{eta}"),
             Self::Paper => f.write_str("paper"),
+            Self::Asha { workers: asha::WORKERS } => f.write_str("asha"),
+            Self::Asha { workers } => write!(f, "asha:{workers}"),
+            Self::Surface { runs: None } => f.write_str("surface"),
+            Self::Surface { runs: Some(runs) } => write!(f, "surface:{runs}"),
             Self::Race(_) => f.write_str("race"),
             Self::Method(method) => write!(f, "{method}"),
         }

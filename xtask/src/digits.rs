@@ -7,6 +7,7 @@ pub mod model_files;
 pub mod question;
 pub mod source;
 pub mod stream;
+pub mod task;
 pub mod words;
 
 use std::path::Path;
@@ -20,8 +21,23 @@ use source::Digits;
 /// # Errors
 /// When a file cannot be written.
 pub fn write(assets: &Path) -> Result<()> {
-    downstream::write(&Digits::load()?, &assets.join("digits"))?;
+    downstream::write(&Digits::load()?, &task::EMBEDDED, &assets.join("digits"))?;
     model_files::write(&assets.join("model"))
+}
+
+/// Writes the tasks of the comparison suite, each with a `mars.toml`, into directories of `place`.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_suite(place: &Path) -> Result<()> {
+    let digits = Digits::load()?;
+    for task in &task::SUITE {
+        let directory = place.join(task.name);
+        downstream::write(&digits, task, &directory)?;
+        let text = directory.to_str().with_context(|| format!("{} is not UTF-8", directory.display()))?;
+        write_file(&directory.join("mars.toml"), task.configuration(text).as_bytes())?;
+    }
+    Ok(())
 }
 
 fn write_file(path: &Path, content: &[u8]) -> Result<()> {

@@ -1,4 +1,5 @@
-//! Recipes that make what `assets/` holds: `cargo run --release -p xtask -- digits`, then `-- pretrain`.
+//! Recipes that make what `assets/` holds: `cargo run --release -p xtask -- digits`, then `-- pretrain`;
+//! and the tasks that policies are compared on: `-- suite DIR`.
 
 use std::path::Path;
 
@@ -11,6 +12,10 @@ fn main() -> Result<()> {
         Some("digits") => digits::write(&assets),
         #[cfg(feature = "pretrain")]
         Some("pretrain") => xtask::pretrain::run(&assets, &xtask::pretrain::Recipe::default()),
-        _ => bail!("usage: xtask digits | pretrain"),
+        Some("suite") => match std::env::args().nth(2) {
+            Some(place) => digits::write_suite(Path::new(&place)),
+            None => bail!("usage: xtask suite DIR"),
+        },
+        _ => bail!("usage: xtask digits | pretrain | suite DIR"),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use xtask::digits::{downstream, model_files, source::Digits};
+use xtask::digits::{downstream, model_files, source::Digits, task::EMBEDDED};
 
 fn committed(path: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets").join(path);
@@ -12,7 +12,7 @@ fn committed(path: &str) -> Vec<u8> {
 
 #[test]
 fn data_is_what_the_recipe_writes() {
-    for (name, content) in downstream::files(&Digits::load().unwrap()).unwrap() {
+    for (name, content) in downstream::files(&Digits::load().unwrap(), &EMBEDDED).unwrap() {
         let same = committed(&format!("digits/{name}")) == content;
         assert!(same, "{name} differs: run `cargo run --release -p xtask -- digits`");
     }

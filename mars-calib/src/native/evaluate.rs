@@ -1,6 +1,10 @@
 //! Losses of adapters on a whole split, without gradients.
 
+use crate::{BlockPoint, CurvePoint, RunRecord};
 use mars_lora::{AdapterStack, Error, Examples, Model};
+
+/// Most blocks of a validation loss in a record: enough for a t statistic, few enough for any ledger.
+const BLOCKS: usize = 16;
 
 /// How one sample fared.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +36,19 @@ impl Evaluation {
     /// Mean cross-entropy per answer token, over all tokens alike.
     pub fn loss(&self) -> f64 {
         self.samples.iter().map(|s| s.loss * s.tokens as f64).sum::<f64>() / self.tokens() as f64
+    }
+
+    /// The loss by at most `most` blocks of consecutive samples, each block's sum scaled so that the mean over
+    /// the blocks is [`loss`](Self::loss). Samples about one image stand beside each other in most data sets, so
+    /// that blocks are closer to independent than samples are.
+    pub fn blocks(&self, most: usize) -> Vec<f64> {
+        let (count, samples) = (most.clamp(1, self.samples.len().max(1)), self.samples.len());
+        let scale = count as f64 / self.tokens() as f64;
+        let block = |b: usize| {
+            let own = &self.samples[b * samples / count..(b + 1) * samples / count];
+            scale * own.iter().map(|s| s.loss * s.tokens as f64).sum::<f64>()
+        };
+        (0..count).map(block).collect()
     }
 
     /// exp of the loss.
@@ -84,4 +101,16 @@ where
         }
     }
     Ok(all)
+}
+
+/// Writes the validation loss after `step` steps into a record, and gives it.
+pub(super) fn note(record: &mut RunRecord, step: usize, evaluation: &Evaluation) -> f64 {
+    let loss = evaluation.loss();
+    record.val.push(CurvePoint { step, loss });
+    record.eval_flops += evaluation.flops;
+    if loss.is_finite() {
+        let losses = evaluation.blocks(BLOCKS).into_iter().map(|loss| loss as f32).collect();
+        record.val_blocks.push(BlockPoint { step, losses });
+    }
+    loss
 }

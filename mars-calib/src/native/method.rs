@@ -3,7 +3,7 @@
 //! Such a run goes through the model alone, its parameters live on the host, and its state between steps is not kept: after an
 //! interruption it begins again at step 0. Only its end is a checkpoint.
 
-use super::evaluate::evaluate;
+use super::evaluate::{evaluate, note};
 use super::method_state;
 use super::stack::{News, Shared, rates};
 use crate::order::Order;
@@ -193,10 +193,7 @@ where
     let stack = stack(method.result(), shared.model)?;
     let all = evaluate(shared.model, shared.validation, &rows, shared.options.eval_batch, &stack)?;
     for evaluation in all {
-        let loss = evaluation.loss();
-        record.val.push(CurvePoint { step, loss });
-        record.eval_flops += evaluation.flops;
-        if !loss.is_finite() {
+        if !note(record, step, &evaluation).is_finite() {
             record.end = RunEnd::Diverged { step };
         }
     }

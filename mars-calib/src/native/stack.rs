@@ -1,6 +1,6 @@
 //! One stack of runs from its first step to the last of its last run.
 
-use super::evaluate::evaluate;
+use super::evaluate::{evaluate, note};
 use super::state;
 use super::trainer::NativeOptions;
 use crate::checkpoint::CheckpointStore;
@@ -192,10 +192,8 @@ where
     let evaluations = evaluate(shared.model, shared.validation, &rows, batch, &part)?;
     let share = began.elapsed().as_secs_f64() / due.len() as f64;
     for (k, evaluation) in due.into_iter().zip(evaluations) {
-        let loss = evaluation.loss();
         let record = &mut live[k].record;
-        record.val.push(CurvePoint { step, loss });
-        record.eval_flops += evaluation.flops;
+        let loss = note(record, step, &evaluation);
         record.wall_s += share;
         if !loss.is_finite() {
             record.end = RunEnd::Diverged { step };

@@ -2,7 +2,7 @@
 
 use crate::{
     args,
-    cmd::{Context, place_flags, session::Session},
+    cmd::{Context, place_flags, recording, session::Session},
     failure::Exit,
     output, quantity,
     workshop::Workshop,
@@ -12,7 +12,8 @@ use mars_calib::{RunId, RunSpec};
 use mars_laws::Ranks;
 use mars_lora::Examples;
 use mars_search::{
-    Budget, Cost, GridCell, PolicySpec, RegretTable, Score, TrialEnd, regret_table, run_cost, total_cost,
+    Budget, Cost, GridCell, Method, PolicySpec, RegretTable, Score, TrialEnd, TrialResult, regret_table,
+    replayed_score, run_cost, total_cost,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -27,21 +28,32 @@ struct Compared {
 
 pub(crate) fn run(context: &Context, args: &args::Compare) -> Result<Exit> {
     let policies = PolicySpec::parse_list(&args.policies)?;
+    if !args.replay.is_empty() {
+        return replayed(context, args, &policies);
+    }
     let mut config = context.config(&args.task, &place_flags(&args.place)?)?;
     let workshop = Workshop::open(&mut config, context.console)?;
     let mut session = Session::open(context, &config, &workshop, &args.place)?;
-    let mut tested: BTreeMap<RunId, f64> = BTreeMap::new();
-    let (mut scores, mut cells) = (Vec::new(), Vec::new());
+    let mut measured = Measured::default();
+    let mut scores = Vec::new();
     for offset in 0..u64::from(args.seeds) {
         let mut budget = config.budget(workshop.train.len(), config.train.seed + offset);
         budget.calibration.seeds.iter_mut().for_each(|seed| *seed += offset);
         for policy in &policies {
             context.console.say(format!("policy {policy}, seed {}", budget.seed));
-            scores.push(one(&mut session, policy, &budget, &mut tested, &mut cells)?);
+            scores.push(one(&mut session, policy, &budget, &mut measured)?);
         }
     }
     let base_test_perplexity = session.test(None)?.perplexity;
-    let compared = Compared { table: regret_table(&scores, &cells), base_test_perplexity };
+    if let Some(path) = &args.record {
+        let Measured { methods, tested, .. } = &measured;
+        let seeds = u64::from(args.seeds);
+        recording::write(
+            path,
+            &recording::of_campaign(&session, seeds, methods, tested, base_test_perplexity)?,
+        )?;
+    }
+    let compared = Compared { table: regret_table(&scores, &measured.cells), base_test_perplexity };
     if context.common.json {
         output::json(&compared)?;
     } else {
@@ -50,13 +62,48 @@ pub(crate) fn run(context: &Context, args: &args::Compare) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Policies on recordings: a table for each task.
+fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) -> Result<Exit> {
+    let config = context.config(&args.task, &[])?;
+    let policies: Vec<PolicySpec> = policies.iter().map(|policy| config.policy(policy)).collect();
+    let mut all = Vec::new();
+    for path in &args.replay {
+        let recording = recording::read(path)?;
+        let seeds = recording.seeds().into_iter().take(args.seeds as usize);
+        let scores = seeds
+            .flat_map(|seed| policies.iter().map(move |policy| (policy, seed)))
+            .map(|(policy, seed)| replayed_score(&recording, policy, seed))
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        let table = regret_table(&scores, &recording.grid());
+        all.push((recording.task, Compared { table, base_test_perplexity: recording.base_perplexity }));
+    }
+    if context.common.json {
+        output::json(&all.into_iter().collect::<BTreeMap<_, _>>())?;
+    } else {
+        for (task, compared) in &all {
+            output::text(format!("{task}\n\n{}\n", describe(compared)))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What a comparison has found out, beside scores.
+#[derive(Default)]
+struct Measured {
+    /// Test perplexity of runs.
+    tested: BTreeMap<RunId, f64>,
+    /// Methods of runs that were not plain LoRA.
+    methods: BTreeMap<RunId, Method>,
+    /// Cells of the grid.
+    cells: Vec<GridCell>,
+}
+
 /// One policy with one seed. A search in which every candidate failed is a row without a perplexity.
 fn one(
     session: &mut Session<'_>,
     policy: &PolicySpec,
     budget: &Budget,
-    tested: &mut BTreeMap<RunId, f64>,
-    cells: &mut Vec<GridCell>,
+    measured: &mut Measured,
 ) -> Result<Score> {
     let driven = match session.search(policy, budget) {
         Ok(driven) => driven,
@@ -73,6 +120,12 @@ fn one(
         }
         Err(error) => return Err(error),
     };
+    let Measured { tested, methods, cells } = measured;
+    let used = |result: &TrialResult| {
+        let method = result.trial.method?;
+        Some((driven.records.get(&result.trial.id)?.id.clone(), method))
+    };
+    methods.extend(driven.results.iter().filter_map(used));
     let mut test = |spec: &RunSpec| -> Result<f64> {
         if let Some(known) = tested.get(&spec.id()) {
             return Ok(*known);

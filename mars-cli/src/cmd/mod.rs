@@ -10,6 +10,7 @@ pub(crate) mod eval;
 pub(crate) mod fit;
 pub(crate) mod merge;
 pub(crate) mod plan;
+mod recording;
 pub(crate) mod report;
 mod result;
 pub(crate) mod search;

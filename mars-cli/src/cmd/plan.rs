@@ -181,6 +181,7 @@ fn usual(trial: &Trial) -> TrialResult {
     TrialResult {
         trial: trial.clone(),
         val_curve: vec![(0, 3.0), (trial.steps, loss)],
+        blocks: Vec::new(),
         convergence: (trial.role == Role::Alone).then(|| trial.ranks.iter().map(time).sum()),
         censored: None,
         end: TrialEnd::Finished,

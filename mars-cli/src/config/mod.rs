@@ -134,6 +134,7 @@ impl Config {
             steps: self.train.steps,
             samples,
             batch: self.train.batch,
+            eval_every: self.train.eval_every,
             seed,
             calibration: CalibrationPlan {
                 ranks: self.calibration.ranks.clone(),

@@ -16,7 +16,7 @@ pub(crate) fn search(policy: &str, scatter: f64) -> ReportData {
     };
     let calibration =
         CalibrationPlan { ranks, sizes: vec![128, 256, 512], steps: 240, seeds: vec![1, 2], joint: 7 };
-    let budget = Budget { steps: 320, samples: 2048, batch: 16, seed: 1, calibration };
+    let budget = Budget { steps: 320, samples: 2048, batch: 16, eval_every: 20, seed: 1, calibration };
     let mut policy = policy.parse::<PolicySpec>().unwrap().build(&space, &budget).unwrap();
     loop {
         let trials = policy.ask();
@@ -101,6 +101,7 @@ fn train(trial: &Trial, scatter: f64) -> TrialResult {
     TrialResult {
         trial: trial.clone(),
         val_curve,
+        blocks: Vec::new(),
         convergence,
         censored,
         end: TrialEnd::Finished,

@@ -78,6 +78,7 @@ impl Task {
         TrialResult {
             trial: trial.clone(),
             val_curve,
+            blocks: Vec::new(),
             convergence,
             censored,
             end: (self.death)(trial).unwrap_or(TrialEnd::Finished),
@@ -122,6 +123,7 @@ pub(crate) fn wide_space(modules: usize, ranks: &[usize]) -> Space {
 
 pub(crate) fn budget() -> Budget {
     Budget {
+        eval_every: 1,
         steps: 320,
         samples: 4096,
         batch: 16,

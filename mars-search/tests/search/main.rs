@@ -5,6 +5,7 @@ mod contests;
 mod costs;
 mod kit;
 mod machine;
+mod more_policies;
 mod names;
 mod paper;
 mod planted;

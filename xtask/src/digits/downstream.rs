@@ -1,4 +1,4 @@
-//! The downstream task as files: three LLaVA JSON lists and one archive of pictures.
+//! A downstream task as files: three LLaVA JSON lists and one archive of pictures.
 
 use std::{fmt::Write as _, io::Write as _, path::Path};
 
@@ -10,9 +10,9 @@ use serde_json::json;
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
 use super::{
-    canvas::{Canvas, Look},
-    question::about,
+    canvas::Canvas,
     source::{Digits, Split},
+    task::Task,
 };
 
 /// How one split is made.
@@ -24,27 +24,38 @@ struct Part {
     questions_each: usize,
 }
 
-const PARTS: [Part; 3] = [
-    Part { split: Split::Train, name: "train", seed: 11, images: 1024, questions_each: 4 },
-    Part { split: Split::Val, name: "val", seed: 12, images: 128, questions_each: 2 },
-    Part { split: Split::Test, name: "test", seed: 13, images: 256, questions_each: 2 },
-];
+/// The splits of a task.
+fn parts(task: &Task) -> [Part; 3] {
+    let part = |split, name, seed, images, questions_each| Part {
+        split,
+        name,
+        seed: seed + task.seed,
+        images,
+        questions_each,
+    };
+    [
+        part(Split::Train, "train", 11, task.images, 4),
+        part(Split::Val, "val", 12, 128, 2),
+        part(Split::Test, "test", 13, 256, 2),
+    ]
+}
 
 /// The files of the task: name and content.
 ///
 /// # Errors
 /// When a picture cannot be encoded or the archive cannot be written, neither of which should happen.
-pub fn files(digits: &Digits) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn files(digits: &Digits, task: &Task) -> Result<Vec<(String, Vec<u8>)>> {
     let mut archive = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let mut files = Vec::new();
-    for part in &PARTS {
+    for part in &parts(task) {
         let mut rng = ChaCha8Rng::seed_from_u64(part.seed);
         let mut list = String::from("[\n");
         for image in 0..part.images {
-            let canvas = Canvas::compose(digits.split(part.split), &Look::SHIFTED, &mut rng);
+            let canvas = Canvas::compose(digits.split(part.split), &task.look, &mut rng);
             let picture = format!("{}{image:04}.png", part.name);
             add(&mut archive, &picture, &png(&canvas.image)?)?;
-            for (n, question) in about(&canvas.labels, part.questions_each, &mut rng).iter().enumerate() {
+            for (n, question) in task.about(&canvas.labels, part.questions_each, &mut rng).iter().enumerate()
+            {
                 let sample = json!({
                     "id": format!("{}{image:04}-{n}-{}", part.name, question.kind.name()),
                     "image": picture,
@@ -85,8 +96,8 @@ fn png(image: &GrayImage) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write(digits: &Digits, directory: &Path) -> Result<()> {
-    for (name, content) in files(digits)? {
+pub fn write(digits: &Digits, task: &Task, directory: &Path) -> Result<()> {
+    for (name, content) in files(digits, task)? {
         super::write_file(&directory.join(name), &content)?;
     }
     Ok(())
@@ -95,16 +106,17 @@ pub fn write(digits: &Digits, directory: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::task::EMBEDDED;
     use super::*;
     use std::collections::HashSet;
 
     #[test]
     fn lists_are_llava_json_and_name_pictures_of_their_own_split() {
-        let files = files(&Digits::load().unwrap()).unwrap();
+        let files = files(&Digits::load().unwrap(), &EMBEDDED).unwrap();
         let mut archive =
             zip::ZipArchive::new(std::io::Cursor::new(files.last().unwrap().1.clone())).unwrap();
         let mut ids = HashSet::new();
-        for (part, (_, list)) in PARTS.iter().zip(&files) {
+        for (part, (_, list)) in parts(&EMBEDDED).iter().zip(&files) {
             let samples: Vec<serde_json::Value> = serde_json::from_slice(list).unwrap();
             assert_eq!(samples.len(), part.images * part.questions_each);
             for sample in &samples {
@@ -116,22 +128,22 @@ mod tests {
                 assert_eq!(human.matches("<image>").count(), 1);
             }
         }
-        assert_eq!(archive.len(), PARTS.iter().map(|p| p.images).sum::<usize>());
+        assert_eq!(archive.len(), parts(&EMBEDDED).iter().map(|p| p.images).sum::<usize>());
         assert!(files.iter().map(|f| f.1.len()).sum::<usize>() < 1_500_000);
     }
 
     #[test]
     fn pictures_survive_the_archive() {
         let digits = Digits::load().unwrap();
-        let files = files(&digits).unwrap();
+        let files = files(&digits, &EMBEDDED).unwrap();
         let mut archive =
             zip::ZipArchive::new(std::io::Cursor::new(files.last().unwrap().1.clone())).unwrap();
         let mut bytes = Vec::new();
         std::io::copy(&mut archive.by_name("val0000.png").unwrap(), &mut bytes).unwrap();
         let read = image::load_from_memory(&bytes).unwrap();
         assert_eq!(read.color(), image::ColorType::L8);
-        let mut rng = ChaCha8Rng::seed_from_u64(PARTS[1].seed);
-        let drawn = Canvas::compose(digits.split(Split::Val), &Look::SHIFTED, &mut rng);
+        let mut rng = ChaCha8Rng::seed_from_u64(parts(&EMBEDDED)[1].seed);
+        let drawn = Canvas::compose(digits.split(Split::Val), &EMBEDDED.look, &mut rng);
         assert_eq!(read.into_luma8(), drawn.image);
     }
 }

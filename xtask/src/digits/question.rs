@@ -1,6 +1,6 @@
 //! Questions about a canvas with their answers: those of pre-training and those of the downstream task.
 
-use rand::{Rng, seq::IndexedRandom};
+use rand::Rng;
 
 use super::words::NUMBERS;
 
@@ -117,17 +117,6 @@ pub fn downstream(kind: Kind, variant: usize, labels: &[u8; 4]) -> Option<Questi
     Some(question(kind, text, answer))
 }
 
-/// Different questions of the downstream task about one canvas, in random order.
-pub fn about(labels: &[u8; 4], how_many: usize, rng: &mut impl Rng) -> Vec<Question> {
-    let mut asked: Vec<Question> = Vec::with_capacity(how_many);
-    while asked.len() < how_many {
-        let kind = DOWNSTREAM.choose(rng).copied().unwrap_or(Kind::What);
-        let next = downstream(kind, rng.random_range(0..4), labels);
-        asked.extend(next.filter(|q| !asked.iter().any(|other| other.text == q.text)));
-    }
-    asked
-}
-
 fn word(n: u8) -> String {
     NUMBERS[usize::from(n)].to_string()
 }
@@ -141,7 +130,7 @@ fn count(labels: &[u8; 4], remainder: u8) -> u8 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::digits::words;
+    use crate::digits::{task::EMBEDDED, words};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
     use std::collections::HashSet;
@@ -181,21 +170,12 @@ mod tests {
         for i in 0..600 {
             let labels: [u8; 4] = std::array::from_fn(|_| rng.random_range(0..10));
             let asked = pretraining(kinds[i % kinds.len()], &labels, &mut rng).unwrap();
-            for q in about(&labels, 4, &mut rng).into_iter().chain([asked]) {
+            for q in EMBEDDED.about(&labels, 4, &mut rng).into_iter().chain([asked]) {
                 let all = format!("{} {}", q.text, q.answer);
                 let spelled = |w: &str| w.chars().all(|c| c.is_ascii_digit());
                 assert!(all.split(' ').all(|w| known.contains(w) || spelled(w)), "{all}");
             }
         }
         assert!((0..10).all(|digit| known.contains(digit.to_string().as_str())));
-    }
-
-    #[test]
-    fn questions_about_one_canvas_differ() {
-        let mut rng = ChaCha8Rng::seed_from_u64(2);
-        for _ in 0..50 {
-            let asked = about(&[1, 2, 3, 4], 6, &mut rng);
-            assert_eq!(asked.iter().map(|q| &q.text).collect::<HashSet<_>>().len(), 6);
-        }
     }
 }

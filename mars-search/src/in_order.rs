@@ -1,0 +1,52 @@
+//! Choices in the order of preference: the first that lives through a full run is the result.
+
+use crate::{
+    Budget, Candidate, Error, FailedTrial, Role,
+    records::{Draft, Records},
+};
+
+/// How far it is.
+pub(crate) enum Tried {
+    /// These runs are missing.
+    Ask(Vec<Draft>),
+    /// The choice that lives, its trial, and those before it, which do not.
+    Lives { at: usize, trial: u32, failed: Vec<FailedTrial> },
+}
+
+/// Trains `candidates` in full, one after the other, until one lives; one whose trial so far is a beginning of its
+/// full run is carried on. Writes into each what became of it.
+///
+/// # Errors
+/// [`Error::AllFailed`] when none does.
+pub(crate) fn in_order(
+    candidates: &mut [Candidate],
+    budget: &Budget,
+    records: &Records,
+) -> Result<Tried, Error> {
+    let mut failed = Vec::new();
+    for (at, choice) in candidates.iter_mut().enumerate() {
+        let begun = choice.trial.filter(|_| choice.last_loss.is_some());
+        let draft = Draft {
+            continues: begun,
+            ..Draft::full_data(
+                if begun.is_some() { Role::Race } else { Role::Final },
+                &choice.ranks,
+                budget,
+                budget.steps,
+            )
+        };
+        let result = match records.all(&[draft]) {
+            Ok(results) => results[0],
+            Err(missing) => return Ok(Tried::Ask(missing)),
+        };
+        (choice.trial, choice.last_loss) = (Some(result.trial.id), result.last_loss());
+        let Some(why) = result.fault() else {
+            choice.dropped_at = None;
+            return Ok(Tried::Lives { at, trial: result.trial.id, failed });
+        };
+        choice.dropped_at = Some(result.trial.steps);
+        choice.add_note(why.clone());
+        failed.push(FailedTrial { trial: result.trial.id, ranks: choice.ranks.clone(), why });
+    }
+    Err(Error::AllFailed { failed })
+}
