@@ -36,7 +36,7 @@ mod resize;
 mod scale;
 mod site;
 mod stack;
-mod stored;
+pub mod stored;
 mod svd;
 mod target;
 mod weights;

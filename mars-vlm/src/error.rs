@@ -74,20 +74,28 @@ pub enum Error {
         /// The reason.
         why: String,
     },
+    /// A weight file is broken, or an index contradicts its files.
+    #[error("{}: {why}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the tensor and the values, and what the user can do.
+        why: String,
+    },
     /// A checkpoint lacks a tensor that its config asks for.
-    #[error("checkpoint {}: tensor `{name}` is missing; take config.json and weights from one model", dir.display())]
+    #[error("{}: tensor `{name}` of shape {expected:?} is missing; {cause}", path.display())]
     MissingTensor {
-        /// The checkpoint directory.
-        dir: PathBuf,
+        /// The weight file, or the index of several.
+        path: PathBuf,
         /// The tensor.
         name: String,
+        /// The shape that the sizes in `config.json` give.
+        expected: Vec<usize>,
+        /// The likely cause, and what the user can do.
+        cause: String,
     },
     /// A tensor of a checkpoint has another shape than its config says.
-    #[error(
-        "{}: tensor `{name}` has shape {found:?}, config.json says {expected:?}; \
-         take config.json and weights from one model",
-        path.display()
-    )]
+    #[error("{}: tensor `{name}` has shape {found:?}, config.json says {expected:?}; {cause}", path.display())]
     WrongShape {
         /// The file.
         path: PathBuf,
@@ -97,6 +105,41 @@ pub enum Error {
         expected: Vec<usize>,
         /// The shape in the file.
         found: Vec<usize>,
+        /// The likely cause, and what the user can do.
+        cause: String,
+    },
+    /// A tensor holds NaN or infinite values.
+    #[error(
+        "{}: tensor `{name}` holds {value} at {at:?}, and {count} of its {total} values are not finite; the training \
+         that wrote it diverged, or its values did not fit the type it was saved in: take another checkpoint",
+        path.display()
+    )]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The first such value.
+        value: f32,
+        /// Its indices.
+        at: Vec<usize>,
+        /// Number of such values.
+        count: usize,
+        /// Number of values.
+        total: usize,
+    },
+    /// Tensors of a checkpoint for which its config has no place.
+    #[error(
+        "{}: {} tensors have no place in the model that config.json describes: {}; {cause}",
+        path.display(), names.len(), listed(names)
+    )]
+    ExtraTensors {
+        /// The weight file, or the index of several.
+        path: PathBuf,
+        /// The tensors.
+        names: Vec<String>,
+        /// The likely cause, and what the user can do.
+        cause: String,
     },
     /// A caller's argument is out of range.
     #[error("{0}")]
@@ -121,4 +164,23 @@ impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         Self::Data(Box::new(problem))
     }
+}
+
+#[cfg(feature = "model")]
+impl From<mars_lora::Error> for Error {
+    fn from(error: mars_lora::Error) -> Self {
+        match error {
+            mars_lora::Error::Io { path, source } => Self::Io { path, source },
+            mars_lora::Error::BadFile { path, why } => Self::Weights { path, why },
+            other => Self::Argument(other.to_string()),
+        }
+    }
+}
+
+/// The first few of many names.
+fn listed(names: &[String]) -> String {
+    const TOLD: usize = 6;
+    let more = names.len().saturating_sub(TOLD);
+    let told = names[..names.len().min(TOLD)].join(", ");
+    if more == 0 { told } else { format!("{told} and {more} more") }
 }

@@ -262,6 +262,16 @@ fn qwen2_vl_untied() {
 }
 
 #[test]
+fn qwen2_vl_grouped_untied_several_images() {
+    check("qwen2_vl/older_grouped");
+}
+
+#[test]
+fn qwen2_vl_tied_without_merging() {
+    check("qwen2_vl/older_no_merge");
+}
+
+#[test]
 fn qwen2_vl_with_an_adapter_of_peft() {
     check_adapter("qwen2_vl/older_tied", [("llm", 2), ("projector", 3), ("ve", 1)]);
 }

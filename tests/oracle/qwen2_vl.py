@@ -15,7 +15,7 @@ from tiny import adapt, answers, compute, load, randomise, save, write
 from transformers import (Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2VLConfig,
                           Qwen2VLForConditionalGeneration)
 
-IN_ALL = 410_000
+IN_ALL = 500_000
 IMAGE, START, END, VIDEO = 36, 37, 38, 39
 PATCH, MERGE = 2, 2
 
@@ -83,6 +83,24 @@ CASES = {
                   text_config=text(num_key_value_heads=2, rope_theta=10000.0)),
         {"tall": [(6, 2)], "first": [(1, 3)]},
         {"style": "new"},
+    ),
+    # Six query heads for two key heads, untied; several images, one of a single token, and words alone.
+    "older_grouped": (
+        "2", dict(vision_config=older(num_heads=1, hidden_size=24),
+                  text_config=text(hidden_size=24, intermediate_size=14, num_attention_heads=6, num_key_value_heads=2,
+                                   num_hidden_layers=1, rope_theta=1e6,
+                                   rope_scaling={"type": "mrope", "mrope_section": [1, 0, 1]})),
+        {"four": [(1, 1), (2, 3), (4, 1), (1, 2)], "words": []},
+        {"style": "old"},
+    ),
+    # Three query heads for one key head, tied; merging 1 by 1, one block and another activation in the encoder.
+    "older_no_merge": (
+        "2", dict(vision_config=older(spatial_merge_size=1, depth=1, mlp_ratio=3, hidden_act="gelu", hidden_size=12),
+                  text_config=text(hidden_size=12, intermediate_size=16, num_attention_heads=3, num_key_value_heads=1,
+                                   tie_word_embeddings=True,
+                                   rope_scaling={"type": "mrope", "mrope_section": [0, 1, 1]})),
+        {"square": [(4, 4)], "two": [(2, 5), (3, 2)], "words": []},
+        {"style": "new", "flat": True},
     ),
 }
 FAMILIES = {

@@ -3,22 +3,15 @@
 use super::ModelNames;
 use crate::peft::canonical;
 use crate::peft::python::PythonRegex;
-use crate::stored::{StoredTensor, TensorFile, io};
+use crate::stored::{Shards, StoredTensor, TensorFile};
 use crate::{Error, Site, SiteKind};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-
-const SINGLE: &str = "model.safetensors";
-pub(super) const INDEX: &str = "model.safetensors.index.json";
+use std::path::Path;
 
 /// A Hugging Face directory: `model.safetensors`, or shards with their index.
 #[derive(Debug)]
 pub struct Checkpoint {
-    pub(super) dir: PathBuf,
-    pub(super) files: Vec<TensorFile>,
-    /// The index of sharded weights.
-    pub(super) index: Option<Value>,
+    pub(super) shards: Shards,
 }
 
 /// A module with a weight, and where that lies.
@@ -33,41 +26,9 @@ impl Checkpoint {
     /// Opens the checkpoint in `dir` and reads all headers.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::BadFile`] for files that are cut off, for an index that contradicts its shards, and
-    /// for two tensors of one name.
+    /// Those of [`Shards::open`].
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        let path = dir.join(INDEX);
-        let bad = |why: String| Error::BadFile { path: path.clone(), why };
-        let (index, names) = if path.is_file() {
-            let text = std::fs::read_to_string(&path).map_err(io(&path))?;
-            let index: Value = serde_json::from_str(&text).map_err(|e| bad(format!("not JSON: {e}")))?;
-            let map = index.get("weight_map").and_then(Value::as_object);
-            let map = map.ok_or_else(|| bad("it has no weight_map".to_string()))?;
-            let shards: BTreeSet<String> =
-                map.values().filter_map(Value::as_str).map(str::to_string).collect();
-            if let Some(outside) = shards.iter().find(|name| Path::new(name).components().count() != 1) {
-                return Err(bad(format!("shard `{outside}` is not a file of this directory")));
-            }
-            (Some(index), shards)
-        } else {
-            (None, BTreeSet::from([SINGLE.to_string()]))
-        };
-        let files =
-            names.iter().map(|name| TensorFile::open(&dir.join(name))).collect::<Result<Vec<_>, _>>()?;
-        let mut all = BTreeSet::new();
-        for tensor in files.iter().flat_map(|file| &file.tensors) {
-            if !all.insert(tensor.name.as_str()) {
-                return Err(bad(format!("tensor `{}` is in two files", tensor.name)));
-            }
-        }
-        if let Some(map) = index.as_ref().and_then(|index| index["weight_map"].as_object()) {
-            let lacking: Vec<&str> =
-                map.keys().map(String::as_str).filter(|name| !all.contains(name)).collect();
-            if !lacking.is_empty() {
-                return Err(bad(format!("tensors that no shard contains: {}", lacking.join(", "))));
-            }
-        }
-        Ok(Self { dir: dir.to_path_buf(), files, index })
+        Ok(Self { shards: Shards::open(dir)? })
     }
 
     /// The own names of all modules with parameters.
@@ -85,16 +46,20 @@ impl Checkpoint {
 
     pub(super) fn tensors(&self) -> impl Iterator<Item = (usize, usize, &StoredTensor)> {
         let of = |(file, all): (usize, &'_ TensorFile)| (file, all.tensors.len());
-        self.files
+        self.files()
             .iter()
             .enumerate()
             .map(of)
             .flat_map(|(file, count)| (0..count).map(move |tensor| (file, tensor)))
-            .map(|(file, tensor)| (file, tensor, &self.files[file].tensors[tensor]))
+            .map(|(file, tensor)| (file, tensor, &self.files()[file].tensors[tensor]))
     }
 
     pub(super) fn tensor(&self, placed: &Placed) -> &StoredTensor {
-        &self.files[placed.file].tensors[placed.tensor]
+        &self.files()[placed.file].tensors[placed.tensor]
+    }
+
+    pub(super) fn files(&self) -> &[TensorFile] {
+        &self.shards.files
     }
 
     /// Every weight of two dimensions or more as a site under its own name.

@@ -54,7 +54,7 @@ impl Pairing {
                     "tensor `{}` is {}, expected F32, F16, BF16 or F64; take the base before it was quantised",
                     tensor.name, tensor.dtype
                 );
-                return Err(Error::BadFile { path: base.files[place.file].path.clone(), why });
+                return Err(Error::BadFile { path: base.files()[place.file].path.clone(), why });
             }
         }
         Ok(Self { adapter, base, bound, naming, head })
@@ -62,7 +62,7 @@ impl Pairing {
 
     /// Refuses to change a tensor that is the table of embeddings and the output layer at once.
     pub(super) fn check_ties(&self) -> Result<(), Error> {
-        let config = self.base.dir.join("config.json");
+        let config = self.base.shards.dir().join("config.json");
         let config: Value = std::fs::read_to_string(config)
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())

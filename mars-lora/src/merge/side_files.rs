@@ -64,8 +64,8 @@ fn retyped(from: &Path, to: &Path, dtype: Float) -> Result<(), Error> {
         }
     }
     let bad = |why: String| Error::BadFile { path: from.to_path_buf(), why };
-    let text = fs::read_to_string(from).map_err(io(from))?;
-    let mut config: Value = serde_json::from_str(&text).map_err(|e| bad(format!("not JSON: {e}")))?;
+    let bytes = fs::read(from).map_err(io(from))?;
+    let mut config: Value = serde_json::from_slice(&bytes).map_err(|e| bad(format!("not JSON: {e}")))?;
     replace(&mut config, dtype);
     let text = serde_json::to_string_pretty(&config).map_err(|e| bad(e.to_string()))?;
     fs::write(to, text).map_err(io(to))

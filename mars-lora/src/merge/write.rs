@@ -1,11 +1,10 @@
 //! Writes the directory of a merged model.
 
-use super::checkpoint::INDEX;
 use super::pairing::Pairing;
 use super::update::Update;
 use super::{Float, ModelNames, side_files};
 use crate::Error;
-use crate::stored::{StoredTensor, TensorFile, header, io};
+use crate::stored::{INDEX, StoredTensor, TensorFile, header, io, place};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -129,10 +128,10 @@ fn fill(
 ) -> Result<Merged, Error> {
     let mut merged = Merged::default();
     let plans: Vec<Vec<StoredTensor>> =
-        pairing.base.files.iter().map(|file| plan(file, options.dtype)).collect();
+        pairing.base.files().iter().map(|file| plan(file, options.dtype)).collect();
     let total = plans.iter().flatten().map(StoredTensor::bytes).sum();
     let mut done = 0;
-    for (index, (file, plan)) in pairing.base.files.iter().zip(&plans).enumerate() {
+    for (index, (file, plan)) in pairing.base.files().iter().zip(&plans).enumerate() {
         let name = file.path.file_name().unwrap_or_default();
         let path = out.join(name);
         let mut writer = BufWriter::new(File::create(&path).map_err(io(&path))?);
@@ -161,7 +160,7 @@ fn fill(
         writer.flush().and_then(|()| writer.get_ref().sync_all()).map_err(io(&path))?;
         merged.files.push(name.to_string_lossy().into_owned());
     }
-    if let Some(index) = &pairing.base.index {
+    if let Some(index) = &pairing.base.shards.index {
         let mut index = index.clone();
         if let Some(metadata) = index.get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
             metadata.insert("total_size".to_string(), total.into());
@@ -172,7 +171,7 @@ fn fill(
         fs::write(&path, text).map_err(io(&path))?;
         merged.files.push(INDEX.to_string());
     }
-    let copied = side_files::copy(&pairing.base.dir, out, options)?;
+    let copied = side_files::copy(pairing.base.shards.dir(), out, options)?;
     (merged.copied, merged.left_out) = (copied.taken, copied.left);
     Ok(merged)
 }
@@ -224,10 +223,16 @@ fn copy(
     let (mut bytes, mut out) = (Vec::new(), Vec::new());
     for first in (0..rows).step_by(at_once) {
         let last = (first + at_once).min(rows);
-        let place = |row: usize| from.start + (row * columns * old.size()) as u64;
-        file.read(place(first), place(last), &mut bytes)?;
+        let byte = |row: usize| from.start + (row * columns * old.size()) as u64;
+        file.read(byte(first), byte(last), &mut bytes)?;
         let mut values = old.decode(&bytes);
         if let Some(update) = update {
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                let (name, at) = (&from.name, place(first * columns + at, &from.shape));
+                let why =
+                    format!("tensor `{name}` holds a value at {at:?} that is not finite; take another base");
+                return Err(Error::BadFile { path: file.path.clone(), why });
+            }
             update.apply(first, &mut values);
         }
         out.clear();

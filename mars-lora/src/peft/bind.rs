@@ -3,7 +3,7 @@
 use super::files::{AdapterFiles, Module};
 use super::keys::{self, Part};
 use super::naming::canonical;
-use super::{Base, Naming};
+use super::{Base, CONFIG_FILE, Naming};
 use crate::stored::StoredTensor;
 use crate::{Error, Factors, Site, SiteKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,8 +63,18 @@ impl AdapterFiles {
     ///
     /// # Errors
     /// [`Error::Partial`] with all names if a tensor is missing, left over or of another shape;
-    /// [`Error::NothingAdapted`] for an empty adapter.
+    /// [`Error::BadFile`] for an empty adapter, and for a pattern that is no regular expression.
     pub fn bind(&self, base: &Base<'_>) -> Result<Vec<Bound>, Error> {
+        self.bound(base).map_err(|error| match error {
+            // The pattern stands in the file, not in what the caller said.
+            pattern @ Error::BadPattern { .. } => {
+                Error::BadFile { path: self.path.join(CONFIG_FILE), why: pattern.to_string() }
+            }
+            other => other,
+        })
+    }
+
+    fn bound(&self, base: &Base<'_>) -> Result<Vec<Bound>, Error> {
         let matcher = self.config.matcher()?;
         let mut partial = Partial {
             path: self.path.clone(),
@@ -115,8 +125,8 @@ impl AdapterFiles {
             return Err(Error::Partial(Box::new(partial)));
         }
         if all.is_empty() {
-            let why = format!("{} holds no tensors and selects no layer of the model", self.path.display());
-            return Err(Error::NothingAdapted { why });
+            let why = "it holds no tensors, and target_modules selects no layer of the model".to_string();
+            return Err(Error::BadFile { path: self.weights.path.clone(), why });
         }
         Ok(all)
     }

@@ -3,6 +3,7 @@
 use super::targets::OneOrMore;
 use super::{CONFIG_FILE, Matcher, Patterns, TargetModules};
 use crate::Error;
+use crate::stored::io;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -95,6 +96,9 @@ const FOREIGN: [&str; 14] = [
     "corda_config",
 ];
 
+/// No layer has as many inputs and outputs.
+const LARGEST_RANK: usize = 1 << 24;
+
 /// Initialisations that leave the base weights as they are.
 const HARMLESS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
@@ -141,10 +145,10 @@ impl PeftConfig {
     /// compute; the message names the fields.
     pub fn read(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(CONFIG_FILE);
-        let text =
-            std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let bytes = std::fs::read(&path).map_err(io(&path))?;
         let bad = |why: String| Error::BadFile { path: path.clone(), why };
-        let config: Value = serde_json::from_str(&text).map_err(|e| bad(format!("not JSON: {e}")))?;
+        let config: Value = serde_json::from_slice(&bytes)
+            .map_err(|e| bad(format!("not JSON: {e}; copy the adapter again")))?;
         match config.get("peft_type") {
             Some(Value::String(kind)) if kind.as_str() == "LORA" => (),
             Some(other) => return Err(bad(format!("peft_type is {other}, expected \"LORA\""))),
@@ -159,8 +163,12 @@ impl PeftConfig {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.r == 0 || self.rank_pattern.iter().any(|(_, rank)| *rank == 0) {
-            return Err("a rank is 0, expected 1 or more".to_string());
+        let ranks = self.rank_pattern.iter().map(|(_, rank)| *rank).chain([self.r]);
+        if let Some(rank) = ranks.into_iter().find(|rank| !(1..=LARGEST_RANK).contains(rank)) {
+            return Err(format!("a rank is {rank}, expected 1 to {LARGEST_RANK}"));
+        }
+        if !(0.0..1.0).contains(&self.lora_dropout) {
+            return Err(format!("lora_dropout is {}, expected a number in [0, 1)", self.lora_dropout));
         }
         let alphas = self.alpha_pattern.iter().map(|(_, alpha)| *alpha).chain([self.lora_alpha]);
         if let Some(alpha) = alphas.into_iter().find(|alpha| !(*alpha > 0.0 && alpha.is_finite())) {

@@ -1,52 +1,20 @@
-//! One safetensors file, opened by its header.
-//!
-//! Eight bytes with the length of the header, the header as JSON, the data. Sizes are checked before anything is
-//! added up or allocated, since files come from strangers and from interrupted downloads.
+//! One safetensors file, opened by its header: eight bytes with the length of the header, the header as JSON, the data.
 
-use super::{Float, io};
+use super::header::{Header, LONGEST_HEADER};
+use super::{StoredTensor, io};
 use crate::Error;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// Headers longer than this are not believed.
-const LONGEST_HEADER: u64 = 100_000_000;
-
-/// One tensor of a file.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct StoredTensor {
-    pub(crate) name: String,
-    /// As the header has it, for example `BF16`.
-    pub(crate) dtype: String,
-    pub(crate) shape: Vec<usize>,
-    /// First byte, counted from the beginning of the data.
-    pub(crate) start: u64,
-    /// One past the last byte.
-    pub(crate) end: u64,
-}
-
-impl StoredTensor {
-    /// Its type, if it holds floating-point numbers that weights come in.
-    pub(crate) fn float(&self) -> Option<Float> {
-        Float::from_header(&self.dtype)
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.end - self.start
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.shape.iter().product()
-    }
-}
-
 /// An open file.
 #[derive(Debug)]
-pub(crate) struct TensorFile {
+pub struct TensorFile {
     pub(crate) path: PathBuf,
     file: File,
+    /// Length when it was opened.
+    size: u64,
     data: u64,
     /// In the order of their bytes.
     pub(crate) tensors: Vec<StoredTensor>,
@@ -54,59 +22,80 @@ pub(crate) struct TensorFile {
     pub(crate) metadata: Option<Value>,
 }
 
-#[derive(Deserialize)]
-struct Entry {
-    dtype: String,
-    shape: Vec<usize>,
-    data_offsets: [u64; 2],
-}
-
 impl TensorFile {
-    /// Opens the file at `path` and checks that it is whole.
+    /// Opens the file at `path` and checks that it is whole; of the data nothing is read.
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::BadFile`] for a file that is cut off or broken.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+    /// [`Error::Io`], and [`Error::BadFile`] for a file that is cut off or broken, or has a header longer than
+    /// [`LONGEST_HEADER`](super::LONGEST_HEADER).
+    pub fn open(path: &Path) -> Result<Self, Error> {
         let bad = |why: String| Error::BadFile {
             path: path.to_path_buf(),
-            why: format!("not a whole safetensors file: {why}"),
+            why: format!("not a whole safetensors file: {why}; fetch or copy it again"),
         };
+        // Before it is opened: a pipe would wait for a writer.
+        if !std::fs::metadata(path).map_err(io(path))?.is_file() {
+            return Err(bad("it is no ordinary file".to_string()));
+        }
         let mut file = File::open(path).map_err(io(path))?;
         let size = file.metadata().map_err(io(path))?.len();
         if size < 8 {
-            return Err(bad(format!("it has {size} bytes")));
+            return Err(bad(format!("it has {size} bytes, the length of its header alone takes 8")));
         }
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(io(path))?;
         let length = u64::from_le_bytes(length);
-        if length > (size - 8).min(LONGEST_HEADER) {
-            return Err(bad(format!("its header says {length} bytes, {} follow", size - 8)));
+        if length > size - 8 {
+            return Err(bad(format!(
+                "its header says {length} bytes, but only {} follow: the file is truncated",
+                size - 8
+            )));
         }
-        let mut header = vec![0; usize::try_from(length).unwrap_or(0)];
-        file.read_exact(&mut header).map_err(io(path))?;
-        let mut header: Map<String, Value> =
-            serde_json::from_slice(&header).map_err(|e| bad(format!("its header is not JSON: {e}")))?;
-        let metadata = header.remove("__metadata__");
+        if length > LONGEST_HEADER {
+            return Err(bad(format!(
+                "its header is {length} bytes long, more than the {LONGEST_HEADER} that are read"
+            )));
+        }
+        let mut text = vec![0; usize::try_from(length).unwrap_or(0)];
+        file.read_exact(&mut text).map_err(io(path))?;
         let data = 8 + length;
-        let mut tensors = Vec::with_capacity(header.len());
-        for (name, value) in header {
-            let entry: Entry =
-                serde_json::from_value(value).map_err(|e| bad(format!("tensor `{name}`: {e}")))?;
-            let [start, end] = entry.data_offsets;
-            if start > end || end > size - data {
-                return Err(bad(format!("tensor `{name}` lies at {start}..{end} of {}", size - data)));
-            }
-            let count = entry.shape.iter().try_fold(1_u64, |n, side| n.checked_mul(*side as u64));
-            if let Some(float) = Float::from_header(&entry.dtype)
-                && count.and_then(|n| n.checked_mul(float.size() as u64)) != Some(end - start)
-            {
-                let Entry { dtype, shape, .. } = entry;
-                return Err(bad(format!("tensor `{name}` {dtype} {shape:?} has {} bytes", end - start)));
-            }
-            tensors.push(StoredTensor { name, dtype: entry.dtype, shape: entry.shape, start, end });
+        let Header { tensors, metadata } = Header::parse(&text, size - data).map_err(bad)?;
+        Ok(Self { path: path.to_path_buf(), file, size, data, tensors, metadata })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it holds, in the order of the bytes.
+    pub fn tensors(&self) -> &[StoredTensor] {
+        &self.tensors
+    }
+
+    /// The open file, to map it.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The first byte of the data; those of the tensors are counted from here.
+    pub fn data(&self) -> u64 {
+        self.data
+    }
+
+    /// Makes sure that the file still has the length that it had: reading behind the end of a map ends the process.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::BadFile`] with both lengths.
+    pub fn check_length(&self) -> Result<(), Error> {
+        let now = self.file.metadata().map_err(io(&self.path))?.len();
+        if now >= self.size {
+            return Ok(());
         }
-        tensors.sort_by_key(|tensor| tensor.start);
-        Ok(Self { path: path.to_path_buf(), file, data, tensors, metadata })
+        let before = self.size;
+        let why =
+            format!("it was {before} bytes long when it was opened and has {now} now; leave it in place");
+        Err(Error::BadFile { path: self.path.clone(), why })
     }
 
     /// Reads bytes `from..to` of the data into `buffer`.
@@ -118,35 +107,49 @@ impl TensorFile {
             .map_err(io(&self.path))
     }
 
-    /// The values of a tensor.
+    /// The values of a tensor, all of them numbers.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::BadFile`] for another type, and for NaN and infinite values.
     pub(crate) fn values(&self, tensor: &StoredTensor) -> Result<Vec<f64>, Error> {
+        let bad = |why: String| Error::BadFile { path: self.path.clone(), why };
         let Some(float) = tensor.float() else {
             let why = format!("tensor `{}` is {}, expected F32, F16, BF16 or F64", tensor.name, tensor.dtype);
-            return Err(Error::BadFile { path: self.path.clone(), why });
+            return Err(bad(why));
         };
         let mut bytes = Vec::new();
         self.read(tensor.start, tensor.end, &mut bytes)?;
-        Ok(float.decode(&bytes))
+        let values = float.decode(&bytes);
+        finite(&tensor.name, &tensor.shape, &values).map_err(bad)?;
+        Ok(values)
     }
 }
 
-/// Length and header of a file with these tensors, whose data lie at their `start..end`.
-pub(crate) fn header(tensors: &[StoredTensor], metadata: Option<&Value>) -> Vec<u8> {
-    let mut all = Map::new();
-    if let Some(metadata) = metadata {
-        all.insert("__metadata__".to_string(), metadata.clone());
-    }
-    for tensor in tensors {
-        let entry = serde_json::json!({
-            "dtype": tensor.dtype,
-            "shape": tensor.shape,
-            "data_offsets": [tensor.start, tensor.end],
-        });
-        all.insert(tensor.name.clone(), entry);
-    }
-    let mut text = Value::Object(all).to_string().into_bytes();
-    text.resize(text.len().next_multiple_of(8), b' ');
-    let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(text);
-    bytes
+/// Makes sure that all values of a tensor are finite; the error names the first that is not, by its place.
+fn finite(name: &str, shape: &[usize], values: &[f64]) -> Result<(), String> {
+    let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+    let count = values.iter().filter(|value| !value.is_finite()).count();
+    Err(format!(
+        "tensor `{name}` holds {} at {:?}, and {count} of its {} values are not finite: the training that wrote it \
+         diverged, or its values did not fit the type it was saved in; take another checkpoint",
+        values[at],
+        place(at, shape),
+        values.len()
+    ))
+}
+
+/// The indices of the value `at` of a tensor.
+pub fn place(at: usize, shape: &[usize]) -> Vec<usize> {
+    let mut rest = at;
+    let mut indices: Vec<usize> = shape
+        .iter()
+        .rev()
+        .map(|side| {
+            let index = rest % (*side).max(1);
+            rest /= (*side).max(1);
+            index
+        })
+        .collect();
+    indices.reverse();
+    indices
 }

@@ -1,9 +1,19 @@
 //! Safetensors files, header first and tensor by tensor, so that no file needs to fit into memory.
+//!
+//! * [`TensorFile`]: one file, checked when it is opened
+//! * [`Shards`]: the weight files of a model directory
 mod file;
 mod float;
+mod header;
+mod shards;
+mod unique;
 
-pub(crate) use file::{StoredTensor, TensorFile, header};
+pub use file::{TensorFile, place};
 pub use float::Float;
+pub(crate) use header::header;
+pub use header::{LONGEST_HEADER, StoredTensor};
+pub(crate) use shards::INDEX;
+pub use shards::Shards;
 
 use std::path::Path;
 

@@ -131,6 +131,8 @@ fn what_is_not_computed_is_refused_with_its_field() {
         ("target_modules", Value::Null, "target_modules"),
         ("r", json!(0), "rank is 0"),
         ("r", json!(-1), "-1"),
+        ("r", json!(u64::MAX), "rank is 18446744073709551615"),
+        ("lora_dropout", json!(1.5), "lora_dropout is 1.5"),
         ("lora_alpha", json!(0), "alpha is 0"),
         ("rank_pattern", json!({"vision_model\\..*": 0}), "rank is 0"),
         ("rank_pattern", json!([1]), "regular expressions"),
@@ -144,7 +146,9 @@ fn what_is_not_computed_is_refused_with_its_field() {
     for field in ["target_modules", "exclude_modules"] {
         let dir = written();
         set(dir.path(), field, json!("(unclosed"));
-        assert!(matches!(read(dir.path()), Error::BadPattern { pattern, .. } if pattern == "(unclosed"));
+        let error = read(dir.path());
+        assert!(matches!(&error, Error::BadFile { path, .. } if path.ends_with(CONFIG_FILE)), "{error}");
+        assert!(error.to_string().contains("`(unclosed`"), "{error}");
     }
 }
 

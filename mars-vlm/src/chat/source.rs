@@ -5,18 +5,13 @@
 
 use crate::{Error, processor::files};
 use serde_json::Value;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// The text of the template and the file that holds it.
 pub(crate) fn find(dir: &Path) -> Result<(PathBuf, String), Error> {
     let jinja = dir.join("chat_template.jinja");
-    match fs::read_to_string(&jinja) {
-        Ok(text) => return Ok((jinja, text)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(Error::io(&jinja)(e)),
+    if let Some(text) = files::text(&jinja)? {
+        return Ok((jinja, text));
     }
     for name in ["chat_template.json", "tokenizer_config.json", "processor_config.json"] {
         let path = dir.join(name);

@@ -1,5 +1,6 @@
 //! Weights on disk in Hugging Face layout, and their way into and out of modules.
 mod bytes;
+mod cause;
 mod find;
 mod loader;
 mod names;

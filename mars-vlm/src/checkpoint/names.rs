@@ -4,6 +4,7 @@
 //! the same ones (`_checkpoint_conversion_mapping` in the models' sources). Own names are those of 4.57.
 
 use crate::Error;
+use crate::processor::files;
 use mars_lora::{Component, merge::ModelNames, peft::Naming};
 use std::path::Path;
 
@@ -15,13 +16,13 @@ const NEW: &str = "transformers 5";
 /// A family that is not known here has no parts and no other names.
 ///
 /// # Errors
-/// [`Error::Io`] and [`Error::Malformed`] for an unreadable `config.json`.
+/// [`Error::Config`], [`Error::Io`] and [`Error::Malformed`] for a missing or unreadable `config.json`.
 pub fn names_of_dir(dir: &Path) -> Result<ModelNames, Error> {
     let path = dir.join("config.json");
-    let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-    let config: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|e| Error::malformed(&path, e, "take config.json from the original model"))?;
-    Ok(names_of_type(config["model_type"].as_str().unwrap_or("")).unwrap_or_default())
+    let config = files::object(&path)?
+        .ok_or_else(|| Error::config(&path, "no such file", "give the directory of a Hugging Face model"))?;
+    let kind = config.get("model_type").and_then(serde_json::Value::as_str);
+    Ok(names_of_type(kind.unwrap_or("")).unwrap_or_default())
 }
 
 /// The names of the family that `config.json` calls `model_type`, if it is known.

@@ -1,89 +1,110 @@
-//! The tensors of a checkpoint directory: `model.safetensors`, or shards with their index.
+//! The tensors of a checkpoint directory, mapped into memory and read by name.
 
 use super::bytes::to_f32;
+use super::cause;
 use super::loader::Source;
 use crate::Error;
+use mars_lora::stored::{Float, Shards, TensorFile, place};
 use memmap2::Mmap;
-use safetensors::SafeTensors;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::path::{Path, PathBuf};
-
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
-/// What to do about a broken file.
-const FETCH: &str = "fetch or copy the checkpoint again";
-
-/// One open file.
-struct Shard {
-    path: PathBuf,
-    map: Mmap,
-}
+use std::path::Path;
 
 /// Checkpoint tensors by name, read on demand as f32.
 pub struct Weights {
-    shards: Vec<Shard>,
-    /// Shard of each tensor.
-    places: BTreeMap<String, usize>,
+    shards: Shards,
+    maps: Vec<Mmap>,
+    /// File of each tensor, and its place there.
+    places: BTreeMap<String, (usize, usize)>,
     unread: BTreeSet<String>,
-    dir: PathBuf,
 }
 
 impl Weights {
-    /// Opens the checkpoint in `dir` and checks that its files are whole.
+    /// Opens the checkpoint in `dir`, `model.safetensors` or shards with their index, and checks that its files are
+    /// whole.
     ///
     /// # Errors
-    /// [`Error::Io`] for a missing or unreadable file, [`Error::Malformed`] for a truncated or broken one and for
-    /// an index that names tensors which its shards lack.
+    /// [`Error::Io`] for a missing or unreadable file, [`Error::Weights`] for a truncated or broken one and for
+    /// an index that contradicts its shards.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        let index = dir.join(INDEX);
-        let expected = if index.is_file() { Some(read_index(&index)?) } else { None };
-        let names = match &expected {
-            Some(map) => map.values().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
-            None => vec![SINGLE.to_string()],
-        };
-        let (mut shards, mut places) = (Vec::new(), BTreeMap::new());
-        for name in names {
-            let shard = open_shard(dir.join(name))?;
-            let tensors = parse(&shard)?;
-            places.extend(tensors.names().into_iter().map(|tensor| (tensor.to_string(), shards.len())));
-            shards.push(shard);
-        }
-        let lacking = expected.iter().flat_map(|map| map.keys()).find(|name| !places.contains_key(*name));
-        if let Some(name) = lacking {
-            let why = format!("it lists tensor `{name}`, which no shard contains");
-            return Err(Error::malformed(&index, why, FETCH));
+        let shards = Shards::open(dir)?;
+        let maps = shards.files().iter().map(map).collect::<Result<_, _>>()?;
+        let mut places = BTreeMap::new();
+        for (file, shard) in shards.files().iter().enumerate() {
+            places.extend(shard.tensors().iter().enumerate().map(|(n, t)| (t.name.clone(), (file, n))));
         }
         let unread = places.keys().cloned().collect();
-        Ok(Self { shards, places, unread, dir: dir.to_path_buf() })
+        Ok(Self { shards, maps, places, unread })
     }
 
     /// Tensors that nothing has read so far.
     pub fn unread(&self) -> impl Iterator<Item = &str> {
         self.unread.iter().map(String::as_str)
     }
+
+    /// Makes sure that every tensor was read, but for those that `spare` knows to be of no use: a layer that is left
+    /// over means that the model is not the one that the weights are of.
+    ///
+    /// # Errors
+    /// [`Error::ExtraTensors`] with the names.
+    pub fn check_all_read(&self, spare: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let names: Vec<String> = self.unread().filter(|name| !spare(name)).map(str::to_string).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let cause = cause::of_extra(&names);
+        Err(Error::ExtraTensors { path: self.shards.table_of_contents(), names, cause })
+    }
+
+    /// The tensor `name`, which must have this shape: its file and the bytes of its values.
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<(Float, &TensorFile, &[u8]), Error> {
+        let Some((file, index)) = self.places.get(name).copied() else {
+            return Err(Error::MissingTensor {
+                path: self.shards.table_of_contents(),
+                name: name.to_string(),
+                expected: shape.to_vec(),
+                cause: cause::of_missing(name, self.places.keys().map(String::as_str)),
+            });
+        };
+        let shard = &self.shards.files()[file];
+        let tensor = &shard.tensors()[index];
+        if tensor.shape != shape {
+            return Err(Error::WrongShape {
+                path: shard.path().to_path_buf(),
+                name: name.to_string(),
+                expected: shape.to_vec(),
+                found: tensor.shape.clone(),
+                cause: cause::of_shape(name, shape, &tensor.shape),
+            });
+        }
+        let bad = |why: String| Error::Weights { path: shard.path().to_path_buf(), why };
+        let float = tensor.float().ok_or_else(|| {
+            let dtype = &tensor.dtype;
+            bad(format!(
+                "tensor `{name}` is {dtype}, expected F32, F16, BF16 or F64; take the model before it was quantised"
+            ))
+        })?;
+        shard.check_length()?;
+        let (start, end) = (shard.data() + tensor.start, shard.data() + tensor.end);
+        let bytes = self.maps[file].get(start as usize..end as usize);
+        let bytes = bytes.ok_or_else(|| bad(format!("tensor `{name}` lies behind the end of the file")))?;
+        Ok((float, shard, bytes))
+    }
 }
 
 impl Source for Weights {
     fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        let Some(place) = self.places.get(name) else {
-            return Err(Error::MissingTensor { dir: self.dir.clone(), name: name.to_string() });
-        };
-        let shard = &self.shards[*place];
-        let tensors = parse(shard)?;
-        let bad = |why: String| Error::malformed(&shard.path, why, FETCH);
-        let tensor = tensors.tensor(name).map_err(|e| bad(format!("tensor `{name}`: {e}")))?;
-        if tensor.shape() != shape {
-            return Err(Error::WrongShape {
-                path: shard.path.clone(),
+        let (float, shard, bytes) = self.tensor(name, shape)?;
+        let values = to_f32(float, bytes);
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::NotFinite {
+                path: shard.path().to_path_buf(),
                 name: name.to_string(),
-                expected: shape.to_vec(),
-                found: tensor.shape().to_vec(),
+                value: values[at],
+                at: place(at, shape),
+                count: values.iter().filter(|value| !value.is_finite()).count(),
+                total: values.len(),
             });
         }
-        let values = to_f32(tensor.dtype(), tensor.data()).ok_or_else(|| {
-            bad(format!("tensor `{name}` is {:?}, expected F32, F16, BF16 or F64", tensor.dtype()))
-        })?;
         self.unread.remove(name);
         Ok(values)
     }
@@ -94,53 +115,8 @@ impl Source for Weights {
 }
 
 #[allow(unsafe_code)]
-fn open_shard(path: PathBuf) -> Result<Shard, Error> {
-    let file = File::open(&path).map_err(Error::io(&path))?;
-    // SAFETY: the map is read-only; as with every memory-mapped checkpoint, the file must not be
-    // truncated by another process while it is open.
-    let map = unsafe { Mmap::map(&file) }.map_err(Error::io(&path))?;
-    check_extent(&path, &map)?;
-    Ok(Shard { path, map })
-}
-
-fn parse(shard: &Shard) -> Result<SafeTensors<'_>, Error> {
-    SafeTensors::deserialize(&shard.map)
-        .map_err(|e| Error::malformed(&shard.path, format!("not a whole safetensors file: {e}"), FETCH))
-}
-
-/// Refuses headers whose sizes do not fit the file, before the parser adds them up
-/// (safetensors 0.8 overflows on hostile sizes in builds with overflow checks).
-fn check_extent(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let bad = |why: String| Error::malformed(path, why, FETCH);
-    let Some(length) = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b)) else {
-        return Err(bad(format!("{} bytes long, too short for a safetensors file", bytes.len())));
-    };
-    let rest = (bytes.len() - 8) as u64;
-    if length > rest {
-        return Err(bad(format!(
-            "its header says {length} bytes, but only {rest} follow: the file is truncated"
-        )));
-    }
-    let header = &bytes[8..8 + length as usize];
-    let entries: BTreeMap<String, serde_json::Value> =
-        serde_json::from_slice(header).map_err(|e| bad(format!("its header is not JSON: {e}")))?;
-    let data = rest - length;
-    for (name, entry) in entries.iter().filter(|(name, _)| *name != "__metadata__") {
-        let end = entry["data_offsets"][1].as_u64();
-        if end.is_none_or(|end| end > data) {
-            let end = end.map_or("an unreadable offset".to_string(), |end| format!("byte {end}"));
-            return Err(bad(format!("tensor `{name}` ends at {end} of {data}: the file is truncated")));
-        }
-    }
-    Ok(())
-}
-
-fn read_index(path: &Path) -> Result<BTreeMap<String, String>, Error> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    let index: Index = serde_json::from_str(&text).map_err(|e| Error::malformed(path, e, FETCH))?;
-    Ok(index.weight_map)
+fn map(shard: &TensorFile) -> Result<Mmap, Error> {
+    // SAFETY: the map is read-only; as with every memory-mapped checkpoint, the file must not be truncated by another
+    // process while a tensor is read. Its length is looked at before each.
+    unsafe { Mmap::map(shard.file()) }.map_err(Error::io(shard.path()))
 }

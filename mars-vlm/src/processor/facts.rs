@@ -5,6 +5,18 @@ use crate::Error;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
+/// A number of `config.json` in `least` to the largest u32, if there is one.
+fn whole_number(path: &Path, key: &str, value: Option<&Value>, least: u32) -> Result<Option<u32>, Error> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
+    match value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| *n >= least) {
+        Some(number) => Ok(Some(number)),
+        None => {
+            let what = format!("{key} is {value}, expected a whole number from {least}");
+            Err(Error::config(path, what, "take config.json from the original model"))
+        }
+    }
+}
+
 /// The facts of `config.json` that bind the processor to the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFacts {
@@ -25,21 +37,18 @@ impl ModelFacts {
     /// # Errors
     /// [`Error::Io`] and [`Error::Malformed`].
     pub fn from_dir(dir: &Path) -> Result<Self, Error> {
-        let config = files::object(&dir.join("config.json"))?.unwrap_or_default();
+        let path = dir.join("config.json");
+        let config = files::object(&path)?.unwrap_or_default();
         // Older files of some families have the language model's numbers beside the others.
         let text = |key: &str| {
             let part = config.get("text_config").and_then(|text| text.get(key));
-            part.or_else(|| config.get(key)).and_then(Value::as_u64).map(|n| n as usize)
+            let found = part.or_else(|| config.get(key));
+            whole_number(&path, key, found, 1).map(|n| n.map(|n| n as usize))
         };
+        let (vocab_size, max_len) = (text("vocab_size")?, text("max_position_embeddings")?);
         let id = config.get("image_token_id").or_else(|| config.get("image_token_index"));
-        let id = id.and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
-        Ok(Self {
-            dir: dir.to_path_buf(),
-            vocab_size: text("vocab_size"),
-            image_token_id: id,
-            max_len: text("max_position_embeddings"),
-            config,
-        })
+        let image_token_id = whole_number(&path, "image_token_id", id, 0)?;
+        Ok(Self { dir: dir.to_path_buf(), vocab_size, image_token_id, max_len, config })
     }
 
     /// A value of `config.json`.

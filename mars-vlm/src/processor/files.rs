@@ -4,17 +4,37 @@ use crate::Error;
 use serde_json::{Map, Value};
 use std::{fs, io, path::Path};
 
-/// The object in `path`, or `None` if there is no such file.
-pub(crate) fn object(path: &Path) -> Result<Option<Map<String, Value>>, Error> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
+/// Longer files are not read, bytes: the largest of these, vocabularies, have some tens of millions.
+const LONGEST: u64 = 256 << 20;
+/// What to do about a broken file.
+const COPY: &str = "copy the file from the checkpoint again";
+
+/// The text of `path`, or `None` if there is no such file.
+pub(crate) fn text(path: &Path) -> Result<Option<String>, Error> {
+    match fs::metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io(path)(e)),
-    };
-    let remedy = "copy the file from the checkpoint again";
+        Ok(found) if !found.is_file() => return Err(Error::malformed(path, "it is no ordinary file", COPY)),
+        Ok(found) if found.len() > LONGEST => {
+            let what = format!("{} bytes long, more than the {LONGEST} that are read", found.len());
+            return Err(Error::malformed(path, what, COPY));
+        }
+        Ok(_) => {}
+    }
+    let bytes = fs::read(path).map_err(Error::io(path))?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        Error::malformed(path, format!("not UTF-8 text: byte {at}"), COPY)
+    })?;
+    Ok(Some(text))
+}
+
+/// The object in `path`, or `None` if there is no such file.
+pub(crate) fn object(path: &Path) -> Result<Option<Map<String, Value>>, Error> {
+    let Some(text) = text(path)? else { return Ok(None) };
     match serde_json::from_str(&text) {
         Ok(Value::Object(map)) => Ok(Some(map)),
-        Ok(_) => Err(Error::malformed(path, "no JSON object", remedy)),
-        Err(e) => Err(Error::malformed(path, e, remedy)),
+        Ok(_) => Err(Error::malformed(path, "no JSON object", COPY)),
+        Err(e) => Err(Error::malformed(path, e, COPY)),
     }
 }

@@ -48,6 +48,11 @@ pub(crate) struct Defaults {
     pub(crate) std: [f32; 3],
 }
 
+/// Longest sides of resized images and tiles, pixels.
+pub(crate) const LONGEST_SIDE: usize = 1 << 14;
+/// Most pixels that an image may be enlarged to.
+pub(crate) const MOST_PIXELS: usize = 1 << 26;
+
 /// Mean and deviation of CLIP.
 pub(crate) const CLIP: ([f32; 3], [f32; 3]) =
     ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]);
@@ -96,8 +101,8 @@ impl Settings {
     /// `processor_config.json`; `types` are the processors that the family knows.
     ///
     /// # Errors
-    /// [`Error::Config`] if there is no such file, for another processor type, an unknown filter, a deviation
-    /// that is not positive.
+    /// [`Error::Config`] if there is no such file, for another processor type, an unknown filter, and for a
+    /// deviation or factor that is not positive.
     pub(crate) fn from_dir(dir: &Path, types: &[&str], defaults: &Defaults) -> Result<Self, Error> {
         let path = dir.join("preprocessor_config.json");
         if let Some(map) = files::object(&path)? {
@@ -145,10 +150,18 @@ impl Settings {
         };
         let mean = raw.image_mean.map_or(defaults.mean, Channels::three);
         let std = raw.image_std.map_or(defaults.std, Channels::three);
-        if std.iter().any(|&std| std.is_nan() || std <= 0.0) {
+        if std.iter().any(|std| !(*std > 0.0 && std.is_finite())) {
             return Err(Error::config(path, format!("image_std {std:?}"), "deviations must be positive"));
         }
+        if mean.iter().any(|mean| !mean.is_finite()) {
+            return Err(Error::config(path, format!("image_mean {mean:?}"), "means must be finite"));
+        }
         let rescale = raw.rescale_factor.unwrap_or(1.0 / 255.0);
+        // 255 times the factor is the largest value before normalisation.
+        if !(rescale > 0.0 && rescale <= 1e6) {
+            let what = format!("rescale_factor is {rescale}");
+            return Err(Error::config(path, what, "a positive number is expected, usually 1/255"));
+        }
         let intensity = Intensity {
             rescale: if raw.do_rescale.unwrap_or(true) { rescale } else { 1.0 },
             normalize: raw.do_normalize.unwrap_or(true).then_some((mean, std)),
@@ -157,11 +170,36 @@ impl Settings {
         Ok(Self { resize, resampling, intensity, map, path: path.to_path_buf() })
     }
 
-    /// A positive whole number under `key`, or in the object `key` under `part`.
-    pub(crate) fn number(&self, key: &str, part: Option<&str>) -> Option<usize> {
-        let value = self.map.get(key);
-        let value = part.map_or(value, |part| value.and_then(|value| value.get(part)));
-        value.and_then(Value::as_u64).filter(|n| *n > 0).map(|n| n as usize)
+    /// A whole number in 1 to `largest` under `key`, or in the object `key` under `part`; null counts as absent.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for anything else that stands there.
+    pub(crate) fn number(
+        &self,
+        key: &str,
+        part: Option<&str>,
+        largest: usize,
+    ) -> Result<Option<usize>, Error> {
+        let value = self.map.get(key).filter(|value| !value.is_null());
+        let value = match (part, value) {
+            (None, value) => value,
+            (Some(part), Some(Value::Object(parts))) => parts.get(part).filter(|value| !value.is_null()),
+            (Some(_), None) => None,
+            (Some(_), Some(other)) => {
+                return Err(
+                    self.refuse(format!("{key} is {other}"), "an object of sizes in pixels is expected")
+                );
+            }
+        };
+        let Some(value) = value else { return Ok(None) };
+        match value.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| (1..=largest).contains(n)) {
+            Some(number) => Ok(Some(number)),
+            None => {
+                let part = part.map(|part| format!(".{part}")).unwrap_or_default();
+                let what = format!("{key}{part} is {value}, expected a whole number from 1 to {largest}");
+                Err(self.refuse(what, "copy the file from the checkpoint again"))
+            }
+        }
     }
 
     /// A refusal of these settings.

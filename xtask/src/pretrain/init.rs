@@ -1,7 +1,5 @@
 //! Initial weights, by the names that they have on disk.
 
-use std::path::PathBuf;
-
 use mars_vlm::{Error, checkpoint::Source};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -31,8 +29,7 @@ impl Source for Initialiser {
             [_] => return Ok(vec![0.0; count]),
             [_, inputs @ ..] if !inputs.is_empty() => deviation(name, inputs.iter().product()),
             _ => {
-                let dir = PathBuf::from("initial weights");
-                return Err(Error::MissingTensor { dir, name: name.to_string() });
+                return Err(Error::Argument(format!("initial weights: tensor `{name}` has shape {shape:?}")));
             }
         };
         Ok((0..count).map(|_| (deviation * standard_normal(&mut self.rng)) as f32).collect())

@@ -4,6 +4,7 @@ pub(super) mod attention;
 pub(super) mod block;
 pub(super) mod flops;
 pub(super) mod language;
+pub(super) mod limits;
 mod loss;
 pub(super) mod mlp;
 pub(super) mod norm;

@@ -46,7 +46,18 @@ impl ConfigFile {
         defaults: Value,
     ) -> Result<T, Error> {
         let given = match key {
-            Some(key) => self.map.get(key).and_then(Value::as_object),
+            Some(key) => match self.map.get(key) {
+                None | Some(Value::Null) => None,
+                Some(Value::Object(given)) => Some(given),
+                Some(other) => {
+                    let what = format!("{key} is {other}, expected an object");
+                    return Err(Error::malformed(
+                        &self.path,
+                        what,
+                        "take config.json from the original model",
+                    ));
+                }
+            },
             None => Some(&self.map),
         };
         let mut all = if let Value::Object(map) = defaults { map } else { Map::new() };
@@ -54,7 +65,7 @@ impl ConfigFile {
         all.extend(given.map(|(key, value)| (key.clone(), value.clone())));
         serde_json::from_value(Value::Object(all)).map_err(|e| {
             let what = key.map_or_else(|| e.to_string(), |key| format!("{key}: {e}"));
-            Error::malformed(&self.path, what, "give the directory of a Hugging Face model")
+            Error::malformed(&self.path, what, "take config.json from the original model")
         })
     }
 

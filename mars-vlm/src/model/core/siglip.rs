@@ -4,6 +4,7 @@ use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
 use super::block::{Block, BlockNames, BlockShape};
 use super::flops::{LayerSizes, VisionLoad};
+use super::limits;
 use super::mlp::MlpNames;
 use super::norm::NormKind;
 use super::patch::PatchEmbedding;
@@ -57,14 +58,17 @@ impl SiglipConfig {
     /// What is wrong with these sizes, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
         let sizes = [
-            ("hidden_size", self.hidden_size),
-            ("num_attention_heads", self.num_attention_heads),
-            ("image_size", self.image_size),
-            ("patch_size", self.patch_size),
-            ("num_channels", self.num_channels),
+            ("hidden_size", self.hidden_size, limits::WIDTH),
+            ("intermediate_size", self.intermediate_size, limits::WIDTH),
+            ("num_hidden_layers", self.num_hidden_layers, limits::COUNT),
+            ("num_attention_heads", self.num_attention_heads, limits::COUNT),
+            ("image_size", self.image_size, limits::SIDE),
+            ("patch_size", self.patch_size, limits::SIDE),
         ];
-        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(format!("vision_config.{name} is 0, expected 1 or more"));
+        limits::check("vision_config", &sizes)?;
+        limits::positive("vision_config", "layer_norm_eps", self.layer_norm_eps)?;
+        if self.num_channels != 3 {
+            return Err(format!("vision_config.num_channels is {}, expected 3 colours", self.num_channels));
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             let (width, heads) = (self.hidden_size, self.num_attention_heads);

@@ -2,6 +2,7 @@
 
 use super::activation::Activation;
 use super::flops::LayerSizes;
+use super::limits;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -114,15 +115,18 @@ impl TextConfig {
     /// What is wrong with these settings, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
         let sizes = [
-            ("hidden_size", self.hidden_size),
-            ("num_attention_heads", self.num_attention_heads),
-            ("num_key_value_heads", self.kv_heads()),
-            ("head_dim", self.head_width()),
-            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size, limits::WIDTH),
+            ("intermediate_size", self.intermediate_size, limits::WIDTH),
+            ("num_hidden_layers", self.num_hidden_layers, limits::COUNT),
+            ("num_attention_heads", self.num_attention_heads, limits::COUNT),
+            ("num_key_value_heads", self.kv_heads(), limits::COUNT),
+            ("head_dim", self.head_width(), limits::WIDTH),
+            ("vocab_size", self.vocab_size, limits::VOCABULARY),
+            ("max_position_embeddings", self.max_position_embeddings, 1 << 30),
         ];
-        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(format!("text_config.{name} is 0, expected 1 or more"));
-        }
+        limits::check("text_config", &sizes)?;
+        limits::positive("text_config", "rms_norm_eps", self.rms_norm_eps)?;
+        limits::positive("text_config", "rope_theta", self.rope_base())?;
         let (heads, kv) = (self.num_attention_heads, self.kv_heads());
         if heads % kv != 0 {
             let what = "text_config: num_attention_heads / num_key_value_heads";
@@ -132,7 +136,7 @@ impl TextConfig {
             return Err(format!("text_config.head_dim is {}, expected an even number", self.head_width()));
         }
         if let Some(sections) = self.sections()
-            && sections.iter().sum::<usize>() != self.head_width() / 2
+            && sections.iter().try_fold(0, |sum: usize, n| sum.checked_add(*n)) != Some(self.head_width() / 2)
         {
             let half = self.head_width() / 2;
             return Err(format!("text_config: mrope_section is {sections:?}, expected a sum of {half}"));

@@ -28,6 +28,9 @@ pub trait Network: Module + Sync {
     /// Beginnings of tensor names in other versions of its checkpoints.
     const ALIASES: Aliases = &[];
 
+    /// Parts of the names of tensors that its checkpoints hold and its models do not use.
+    const SPARE: &'static [&'static str] = &[];
+
     /// The `model_type` under which [`names_of_type`] knows its parts.
     const FAMILY: &'static str;
 
@@ -85,10 +88,18 @@ impl<N: Network> Vlm<N> {
     /// Loads the checkpoint in `dir` (a Hugging Face directory) as f32 onto `device`.
     ///
     /// # Errors
-    /// Those of [`Network::config`] and [`Weights::open`], [`Error::MissingTensor`], [`Error::WrongShape`].
+    /// Those of [`Network::config`] and [`Weights::open`], [`Error::MissingTensor`], [`Error::WrongShape`],
+    /// [`Error::NotFinite`], [`Error::ExtraTensors`].
     pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, Error> {
         let config = N::config(dir)?;
-        Self::from_source(config, &mut Weights::open(dir)?, device)
+        let mut weights = Weights::open(dir)?;
+        let model = Self::from_source(config, &mut weights, device)?;
+        // Tables that follow from the configuration, and the output layer of tied models.
+        let usual = [".inv_freq", ".position_ids", "lm_head.weight"];
+        weights.check_all_read(|name| {
+            usual.iter().any(|end| name.ends_with(end)) || N::SPARE.iter().any(|part| name.contains(part))
+        })?;
+        Ok(model)
     }
 
     /// Builds the model from named tensors.

@@ -72,8 +72,11 @@ impl Idefics3Config {
         }
         self.vision_config.check()?;
         self.text_config.check()?;
-        if self.scale_factor == 0 {
-            return Err("scale_factor is 0, expected 1 or more".to_string());
+        let (side, scale) = (self.vision_config.side(), self.scale_factor);
+        if scale == 0 || !side.is_multiple_of(scale) {
+            return Err(format!(
+                "scale_factor is {scale}, expected a divisor of the {side} patches along a side of a tile"
+            ));
         }
         Ok(())
     }

@@ -44,6 +44,9 @@ impl Network for LlavaOnevisionNet {
         ("lm_head.", &["language_model.lm_head."]),
     ];
 
+    // Features are taken before the last norm.
+    const SPARE: &'static [&'static str] = &[".post_layernorm.", "vision_model.head.", "vision_tower.head."];
+
     const FAMILY: &'static str = "llava_onevision";
 
     fn config(dir: &Path) -> Result<LlavaOnevisionConfig, Error> {

@@ -6,6 +6,7 @@
 use crate::Error;
 use crate::model::core::activation::Activation;
 use crate::model::core::flops::LayerSizes;
+use crate::model::core::limits;
 use crate::model::core::section::ConfigFile;
 use crate::model::core::text_config::TextConfig;
 use serde::Deserialize;
@@ -172,18 +173,34 @@ impl Qwen2VlVisionConfig {
 
 fn check(vision: &Vision, newer: bool, text: &TextConfig) -> Result<(), String> {
     text.check()?;
-    let sizes = [
-        ("num_heads", vision.num_heads),
-        ("in_channels", vision.in_channels),
-        ("patch_size", vision.patch_size),
-        ("temporal_patch_size", vision.temporal_patch_size),
-        ("spatial_merge_size", vision.spatial_merge_size),
-    ];
-    if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-        return Err(format!("vision_config.{name} is 0, expected 1 or more"));
-    }
     let (width, heads) = (vision.width(newer), vision.num_heads);
-    if width == 0 || width % heads != 0 || width / heads % 4 != 0 {
+    let sizes = [
+        ("depth", vision.depth, limits::COUNT),
+        (if newer { "hidden_size" } else { "embed_dim" }, width, limits::WIDTH),
+        ("num_heads", heads, limits::COUNT),
+        ("patch_size", vision.patch_size, limits::SIDE),
+        ("temporal_patch_size", vision.temporal_patch_size, limits::FEW),
+        ("spatial_merge_size", vision.spatial_merge_size, limits::FEW),
+    ];
+    limits::check("vision_config", &sizes)?;
+    if newer {
+        let sizes = [
+            ("intermediate_size", vision.intermediate_size.unwrap_or(1), limits::WIDTH),
+            ("window_size", vision.window_size.unwrap_or(1), limits::SIDE),
+        ];
+        limits::check("vision_config", &sizes)?;
+    } else {
+        let ratio = vision.mlp_ratio.unwrap_or(1.0);
+        limits::positive("vision_config", "mlp_ratio", ratio)?;
+        limits::check(
+            "vision_config",
+            &[("embed_dim * mlp_ratio", (width as f64 * ratio) as usize, limits::WIDTH)],
+        )?;
+    }
+    if vision.in_channels != 3 {
+        return Err(format!("vision_config.in_channels is {}, expected 3 colours", vision.in_channels));
+    }
+    if width % heads != 0 || width / heads % 4 != 0 {
         return Err(format!(
             "vision_config: {width} / {heads} heads, expected a multiple of 4 for each head"
         ));

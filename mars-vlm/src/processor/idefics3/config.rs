@@ -1,7 +1,7 @@
 //! The settings of the image processor of Idefics3 and SmolVLM.
 
 use crate::Error;
-use crate::processor::settings::{Defaults, Intensity, Resampling, Settings};
+use crate::processor::settings::{Defaults, Intensity, LONGEST_SIDE, Resampling, Settings};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -78,14 +78,14 @@ impl ImageConfig {
 
 /// `{"longest_edge": n}` or `{"height": h, "width": w}`.
 fn target(settings: &Settings, key: &str) -> Result<TargetSize, Error> {
-    let get = |part| settings.number(key, Some(part));
-    match (get("longest_edge"), get("height"), get("width")) {
+    let get = |part| settings.number(key, Some(part), LONGEST_SIDE);
+    match (get("longest_edge")?, get("height")?, get("width")?) {
         (Some(edge), ..) => Ok(TargetSize::LongestEdge(edge)),
         (None, Some(height), Some(width)) => Ok(TargetSize::Exact(height, width)),
         _ => {
             let found = settings.map.get(key).map_or("missing".into(), Value::to_string);
-            let remedy = "size and max_image_size need a positive longest_edge, or height and width";
-            Err(settings.refuse(format!("size {found}"), remedy))
+            let remedy = "size and max_image_size need a longest_edge, or height and width";
+            Err(settings.refuse(format!("{key} {found}"), remedy))
         }
     }
 }

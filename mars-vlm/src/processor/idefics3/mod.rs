@@ -14,6 +14,9 @@ use crate::{Error, chat::SpecialTokens, data::RgbImage};
 use serde_json::Value;
 use std::path::Path;
 
+/// No tile has more tokens.
+const MOST_TOKENS: u64 = 1 << 16;
+
 /// Image settings and the text around images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Idefics3Images {
@@ -69,25 +72,50 @@ impl ImageProcessor for Idefics3Images {
 /// `image_seq_len` stands in `processor_config.json` (older checkpoints), else it is derived as
 /// `(tile / patch_size)^2 / scale_factor^2`; where both are known they must agree.
 fn seq_len(dir: &Path, tile: usize) -> Result<usize, Error> {
+    const ONE: &str =
+        "take processor_config.json, preprocessor_config.json and config.json from one checkpoint";
     let facts = ModelFacts::from_dir(dir)?;
-    let derived = facts.vision("patch_size").zip(facts.number("scale_factor")).map(|(patch, scale)| {
-        let features = (tile / patch.max(1)).pow(2);
-        (features / scale.max(1).pow(2), patch, scale)
-    });
-    let given = files::object(&dir.join("processor_config.json"))?
-        .and_then(|map| map.get("image_seq_len").and_then(Value::as_u64))
-        .map(|n| n as usize);
+    // What the model assumes where the file is silent.
+    let model = facts.value("vision_config").is_some();
+    let usual = |found: Option<usize>, otherwise| found.or(model.then_some(otherwise));
+    let patch = usual(facts.vision("patch_size"), 32);
+    let derived = match patch.zip(usual(facts.number("scale_factor"), 2)) {
+        None => None,
+        Some((patch, scale)) => {
+            let side = tile / patch.max(1);
+            if side == 0 || scale == 0 || !side.is_multiple_of(scale) {
+                let what = format!(
+                    "a tile of {tile} pixels has {side} x {side} patches (patch_size {patch}), which scale_factor \
+                     {scale} does not divide"
+                );
+                return Err(Error::config(&dir.join("config.json"), what, ONE));
+            }
+            Some(((side / scale).pow(2), patch, scale))
+        }
+    };
+    let path = dir.join("processor_config.json");
+    let given = match files::object(&path)?.and_then(|mut map| map.remove("image_seq_len")) {
+        None | Some(Value::Null) => None,
+        Some(value) => match value.as_u64().filter(|n| (1..=MOST_TOKENS).contains(n)) {
+            Some(number) => Some(number as usize),
+            None => {
+                let what =
+                    format!("image_seq_len is {value}, expected a whole number from 1 to {MOST_TOKENS}");
+                return Err(Error::config(&path, what, ONE));
+            }
+        },
+    };
     match (given, derived) {
         (Some(given), Some((derived, patch, scale))) if given != derived => Err(Error::config(
-            dir,
+            &path,
             format!(
                 "image_seq_len is {given}, but a tile of {tile} pixels gives {derived} features \
                  (patch_size {patch}, scale_factor {scale})"
             ),
-            "take processor_config.json, preprocessor_config.json and config.json from one checkpoint",
+            ONE,
         )),
-        (Some(n), _) | (None, Some((n, ..))) if n > 0 => Ok(n),
-        _ => Err(Error::config(
+        (Some(n), _) | (None, Some((n, ..))) => Ok(n),
+        (None, None) => Err(Error::config(
             dir,
             "no image_seq_len in processor_config.json, and no patch_size and scale_factor in config.json",
             "copy both files from the checkpoint",

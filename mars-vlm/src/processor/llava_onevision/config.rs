@@ -2,11 +2,13 @@
 
 use crate::processor::facts::ModelFacts;
 use crate::processor::files;
-use crate::processor::settings::{CLIP, Defaults, Intensity, Resampling, Settings};
+use crate::processor::settings::{CLIP, Defaults, Intensity, LONGEST_SIDE, Resampling, Settings};
 use crate::{Error, chat::SpecialTokens};
 use serde_json::Value;
 use std::path::Path;
 
+/// `N` of `anyres_max_N` is no larger.
+const MOST_TILES: usize = 10_000;
 const TYPES: [&str; 1] = ["LlavaOnevisionImageProcessor"];
 const DEFAULTS: Defaults = Defaults { resampling: 3, mean: CLIP.0, std: CLIP.1 };
 /// What to do about files that contradict each other.
@@ -45,15 +47,16 @@ impl LlavaOnevisionImages {
         let settings = Settings::from_dir(dir, &TYPES, &DEFAULTS)?;
         let facts = ModelFacts::from_dir(dir)?;
         let processor = files::object(&dir.join("processor_config.json"))?.unwrap_or_default();
-        let size = |part| settings.number("size", Some(part));
-        let tile = match (size("height"), size("width"), size("shortest_edge")) {
+        let size = |part| settings.number("size", Some(part), LONGEST_SIDE);
+        let tile = match (size("height")?, size("width")?, size("shortest_edge")?) {
             (Some(height), Some(width), _) if height == width => height,
             (None, None, Some(edge)) => edge,
             (None, None, None) => 384,
             _ => {
-                return Err(
-                    settings.refuse(format!("size {:?}", settings.map.get("size")), "tiles are square")
-                );
+                return Err(settings.refuse(
+                    format!("size {}", settings.map.get("size").unwrap_or(&Value::Null)),
+                    "tiles are square",
+                ));
             }
         };
         if !settings.resize {
@@ -79,8 +82,11 @@ impl LlavaOnevisionImages {
             })?,
             None => (1..=6).flat_map(|r| (1..=6).map(move |c| (r * 384, c * 384))).collect(),
         };
-        if let Some(point) = pinpoints.iter().find(|(h, w)| *h == 0 || *w == 0 || h % tile + w % tile > 0) {
-            let what = format!("image_grid_pinpoints holds {point:?}, which is no multiple of {tile}");
+        let fits = |n: usize| (1..=LONGEST_SIDE).contains(&n) && n.is_multiple_of(tile);
+        if let Some(point) = pinpoints.iter().find(|(h, w)| !(fits(*h) && fits(*w))) {
+            let what = format!(
+                "image_grid_pinpoints holds {point:?}, expected multiples of {tile} to {LONGEST_SIDE}"
+            );
             return Err(settings.refuse(what, ONE));
         }
         if facts
@@ -100,9 +106,14 @@ impl LlavaOnevisionImages {
             return Err(Error::config(&dir.join("config.json"), what, ONE));
         }
         let aspect = aspect.or(other).unwrap_or_else(|| "anyres_max_9".to_string());
-        let Some(most_tiles) = aspect.strip_prefix("anyres_max_").and_then(|n| n.parse().ok()) else {
+        let most_tiles = aspect.strip_prefix("anyres_max_").and_then(|n| n.parse().ok());
+        let Some(most_tiles) = most_tiles.filter(|n| (1..=MOST_TILES).contains(n)) else {
             let what = format!("vision_aspect_ratio is `{aspect}`");
-            return Err(Error::config(&dir.join("config.json"), what, "anyres_max_N is supported"));
+            return Err(Error::config(
+                &dir.join("config.json"),
+                what,
+                "anyres_max_N is supported, with N from 1 to 10000",
+            ));
         };
         let mean = settings.intensity.normalize.map_or(DEFAULTS.mean, |(mean, _)| mean);
         let named = special.get("image_token").map(str::to_string);

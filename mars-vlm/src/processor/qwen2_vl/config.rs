@@ -1,7 +1,9 @@
 //! The settings of the image processor of Qwen2-VL and Qwen2.5-VL.
 
 use crate::processor::facts::ModelFacts;
-use crate::processor::settings::{CLIP, Defaults, Intensity, Resampling, Settings};
+use crate::processor::settings::{
+    CLIP, Defaults, Intensity, LONGEST_SIDE, MOST_PIXELS, Resampling, Settings,
+};
 use crate::{Error, chat::SpecialTokens};
 use std::path::Path;
 
@@ -43,7 +45,7 @@ impl Qwen2VlImages {
         let settings = Settings::from_dir(dir, &TYPES, &DEFAULTS)?;
         let facts = ModelFacts::from_dir(dir)?;
         let agreed = |key: &str, theirs: &str, usual: usize| {
-            let ours = settings.number(key, None).unwrap_or(usual);
+            let ours = settings.number(key, None, LONGEST_SIDE)?.unwrap_or(usual);
             match facts.vision(theirs).filter(|other| *other != ours) {
                 None => Ok(ours),
                 Some(other) => Err(settings.refuse(
@@ -52,12 +54,13 @@ impl Qwen2VlImages {
                 )),
             }
         };
-        let limit = |key, part, usual| {
-            settings.number(key, None).or_else(|| settings.number("size", Some(part))).unwrap_or(usual)
+        let limit = |key, part, usual, largest| -> Result<usize, Error> {
+            let size = settings.number("size", Some(part), largest)?;
+            Ok(settings.number(key, None, largest)?.or(size).unwrap_or(usual))
         };
         let (min_pixels, max_pixels) = (
-            limit("min_pixels", "shortest_edge", 56 * 56),
-            limit("max_pixels", "longest_edge", 28 * 28 * 1280),
+            limit("min_pixels", "shortest_edge", 56 * 56, MOST_PIXELS)?,
+            limit("max_pixels", "longest_edge", 28 * 28 * 1280, 1 << 40)?,
         );
         if min_pixels > max_pixels {
             let what = format!("min_pixels is {min_pixels}, max_pixels {max_pixels}");

@@ -1,0 +1,145 @@
+//! The weight files of a model directory: `model.safetensors`, or shards with their index.
+
+use super::unique::Unique;
+use super::{TensorFile, io};
+use crate::Error;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The file of weights that are not divided.
+const SINGLE: &str = "model.safetensors";
+/// The index of divided ones.
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
+/// Longer indices are not read, bytes.
+const LONGEST_INDEX: u64 = 64 << 20;
+
+/// All weight files of a directory, open.
+#[derive(Debug)]
+pub struct Shards {
+    dir: PathBuf,
+    pub(crate) files: Vec<TensorFile>,
+    /// The index of sharded weights.
+    pub(crate) index: Option<Value>,
+}
+
+impl Shards {
+    /// Opens the weights in `dir` and reads all headers.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::BadFile`] for files that are cut off, for an index that contradicts its shards, for two
+    /// tensors of one name, and for weights in pickle format, which are not read.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join(INDEX);
+        let bad = |why: String| Error::BadFile { path: path.clone(), why };
+        let (index, map) = if path.is_file() {
+            let (index, map) = read_index(&path)?;
+            (Some(index), map)
+        } else {
+            refuse_pickles(dir)?;
+            (None, BTreeMap::new())
+        };
+        let names: BTreeSet<&str> = match &index {
+            Some(_) => map.values().map(String::as_str).collect(),
+            None => BTreeSet::from([SINGLE]),
+        };
+        let mut files = Vec::with_capacity(names.len());
+        for name in names {
+            let one = dir.join(name);
+            if index.is_some() && !one.exists() {
+                return Err(bad(format!("shard `{name}` is not in the folder; fetch or copy it as well")));
+            }
+            files.push(TensorFile::open(&one)?);
+        }
+        let mut all: BTreeMap<&str, &str> = BTreeMap::new();
+        for file in &files {
+            let name = file.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            for tensor in &file.tensors {
+                if let Some(other) = all.insert(&tensor.name, name) {
+                    return Err(bad(format!("tensor `{}` is in two files, {other} and {name}", tensor.name)));
+                }
+            }
+        }
+        let told = "the index and the files belong to different checkpoints; fetch them again together";
+        for (tensor, shard) in &map {
+            match all.get(tensor.as_str()) {
+                Some(found) if found == shard => (),
+                Some(found) => {
+                    return Err(bad(format!("tensor `{tensor}` is in {found}, not in {shard}: {told}")));
+                }
+                None => {
+                    let count = map.keys().filter(|name| !all.contains_key(name.as_str())).count();
+                    return Err(bad(format!(
+                        "it lists tensor `{tensor}`, which no shard contains ({count} such tensors): {told}"
+                    )));
+                }
+            }
+        }
+        Ok(Self { dir: dir.to_path_buf(), files, index })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The files, in the order of their names.
+    pub fn files(&self) -> &[TensorFile] {
+        &self.files
+    }
+
+    /// The file that says which tensors there are: the index, or the only weight file.
+    pub fn table_of_contents(&self) -> PathBuf {
+        self.dir.join(if self.index.is_some() { INDEX } else { SINGLE })
+    }
+}
+
+/// The whole index, and the file of each tensor.
+fn read_index(path: &Path) -> Result<(Value, BTreeMap<String, String>), Error> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: Unique<String>,
+    }
+    let bad = |why: String| Error::BadFile { path: path.to_path_buf(), why };
+    let remedy = "fetch or copy it again";
+    let size = std::fs::metadata(path).map_err(io(path))?.len();
+    if size > LONGEST_INDEX {
+        return Err(bad(format!(
+            "{size} bytes long, more than the {LONGEST_INDEX} that are read of an index"
+        )));
+    }
+    let bytes = std::fs::read(path).map_err(io(path))?;
+    let Index { weight_map: Unique(map) } =
+        serde_json::from_slice(&bytes).map_err(|e| bad(format!("not an index of weights: {e}; {remedy}")))?;
+    if map.is_empty() {
+        return Err(bad(format!("its weight_map is empty; {remedy}")));
+    }
+    let outside = |name: &str| {
+        let mut parts = Path::new(name).components();
+        !matches!((parts.next(), parts.next()), (Some(std::path::Component::Normal(_)), None))
+    };
+    if let Some((_, name)) = map.iter().find(|(_, name)| outside(name)) {
+        return Err(bad(format!("shard `{name}` is not a file of this folder")));
+    }
+    let index = serde_json::from_slice(&bytes).map_err(|e| bad(format!("not JSON: {e}; {remedy}")))?;
+    Ok((index, map.into_iter().collect()))
+}
+
+/// A helpful error where the weights are only there in a format that can run code.
+fn refuse_pickles(dir: &Path) -> Result<(), Error> {
+    if dir.join(SINGLE).exists() {
+        return Ok(());
+    }
+    let pickles = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
+    match pickles.into_iter().find(|name| dir.join(name).exists()) {
+        Some(name) => Err(Error::BadFile {
+            path: dir.join(SINGLE),
+            why: format!(
+                "no such file, only {name}, a pickle, which can run code and is not read; load the model with \
+                 transformers and call save_pretrained(dir, safe_serialization=True)"
+            ),
+        }),
+        None => Ok(()),
+    }
+}
