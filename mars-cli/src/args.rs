@@ -40,10 +40,10 @@ pub(crate) struct Task {
     /// Hugging Face directory of the base model [default: the embedded tiny model]
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
-    /// Training data: LLaVA JSON, or messages as JSON or JSON lines [default: the embedded digits]
+    /// Training data: LLaVA JSON, messages as JSON or JSON lines, ScienceQA, Parquet [default: the embedded digits]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
-    /// Validation data [default: split off from the training data, by images]
+    /// Validation data [default: that part of the training data, or split off from them by images]
     #[arg(long, value_name = "FILE", requires = "data")]
     pub(crate) val: Option<PathBuf>,
     /// Test data, seen by nothing but the final evaluation [default: split off likewise]
@@ -286,7 +286,7 @@ pub(crate) enum Data {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// The data: LLaVA JSON, or messages as JSON or JSON lines
+    /// The data: LLaVA JSON, messages as JSON or JSON lines, ScienceQA, Parquet
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
     /// Folder or zip archive of the images [default: the folder of the data file]

@@ -13,6 +13,7 @@ mod observed;
 mod output;
 mod quantity;
 mod report;
+mod sources;
 mod watch;
 mod workshop;
 
@@ -60,7 +61,7 @@ fn run(cli: Cli, console: Console) -> anyhow::Result<Exit> {
         Some(Command::Merge(args)) => cmd::merge::run(&context, &args),
         Some(Command::Verify(args)) => cmd::verify::run(&context, &args),
         Some(Command::Compare(args)) => cmd::compare::run(&context, &args),
-        Some(Command::Data(args::Data::Check(args))) => cmd::data::run(&args, console, json),
+        Some(Command::Data(args::Data::Check(args))) => cmd::data::run(&context, &args),
         Some(Command::Report(args)) => cmd::report::run(&context, &args),
         Some(Command::Devices) => cmd::devices::run(json),
         Some(Command::Config(task)) => cmd::config::run(&context, &task),

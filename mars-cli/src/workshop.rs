@@ -1,19 +1,21 @@
 //! A task opened and checked: model, processor, training, validation and test data, fingerprints.
 
-use crate::{cmd::devices, config::Config, console::Console, embedded, fingerprint};
+use crate::{
+    cmd::devices,
+    config::Config,
+    console::Console,
+    embedded, fingerprint,
+    sources::{Part, Parts, Sources},
+};
 use anyhow::Result;
 use burn::tensor::Device;
 use mars_lora::{AdapterConfig, Model};
 use mars_vlm::{
-    data::{Dataset, Fractions, ImageStore, Lengths, Sample, Split, split},
+    data::{ImageStore, Lengths},
     model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// Everything a search needs but its campaign.
 pub(crate) struct Workshop {
@@ -34,8 +36,8 @@ pub(crate) struct Workshop {
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
     pub(crate) model: PathBuf,
-    train: PathBuf,
-    val: Option<PathBuf>,
+    pub(crate) train: PathBuf,
+    pub(crate) val: Option<PathBuf>,
     pub(crate) test: Option<PathBuf>,
     pub(crate) images: Option<PathBuf>,
 }
@@ -85,13 +87,13 @@ impl Workshop {
     pub(crate) fn open(config: &mut Config, console: Console) -> Result<Self> {
         let device = device(&config.run.device)?;
         let files = Files::of(config)?;
-        let processor = Arc::new(Processor::from_dir(&files.model)?);
+        let processor = Arc::new(config.processor(&files.model)?);
         let model = AnyModel::from_dir(&files.model, &device)?;
         check_ranks(config, &model)?;
 
-        let data = Dataset::read(&files.train)?;
-        let store = Arc::new(ImageStore::for_data(&files.train, files.images.as_deref())?);
-        let Parts { train, val, test } = parts(config, &files, data.samples, &store)?;
+        let parts = Sources::of(config, &files)?.read(config, &files, &processor, console)?;
+        let store = parts.train.store.clone();
+        let Parts { train, val, test } = parts;
         config.settle(train.samples.len());
         console.say(format!(
             "reading {} training, {} validation and {} test samples",
@@ -148,49 +150,6 @@ impl Workshop {
         }
         Ok(all)
     }
-}
-
-/// Samples with the place of their images.
-struct Part {
-    samples: Vec<Sample>,
-    store: Arc<ImageStore>,
-}
-
-struct Parts {
-    train: Part,
-    val: Part,
-    test: Part,
-}
-
-/// Reads the validation and test files that were given, and splits off those that were not.
-fn parts(config: &Config, files: &Files, samples: Vec<Sample>, store: &Arc<ImageStore>) -> Result<Parts> {
-    let own = |path: &Path| -> Result<Part> {
-        let samples = Dataset::read(path)?.samples;
-        let store = Arc::new(ImageStore::for_data(path, files.images.as_deref())?);
-        Ok(Part { samples, store })
-    };
-    let share = |given: &Option<PathBuf>, fraction: f64| if given.is_some() { 0.0 } else { fraction };
-    let data = &config.data;
-    let fractions =
-        Fractions { val: share(&files.val, data.val_fraction), test: share(&files.test, data.test_fraction) };
-    let divided = if files.val.is_some() && files.test.is_some() {
-        Split { train: (0..samples.len()).collect(), ..Split::default() }
-    } else {
-        split(&samples, store, fractions, data.split_seed)?
-    };
-    let some = |indices: &[usize]| Part {
-        samples: indices.iter().map(|index| samples[*index].clone()).collect(),
-        store: store.clone(),
-    };
-    let rest = |given: &Option<PathBuf>, indices: &[usize]| match given {
-        Some(path) => own(path),
-        None => Ok(some(indices)),
-    };
-    Ok(Parts {
-        val: rest(&files.val, &divided.val)?,
-        test: rest(&files.test, &divided.test)?,
-        train: some(&divided.train),
-    })
 }
 
 /// Finds ranks that do not fit the model before anything is trained.

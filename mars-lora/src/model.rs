@@ -89,4 +89,12 @@ pub trait Examples: Sync {
     /// # Errors
     /// [`Error::Batch`] if an example cannot be read any more (its image vanished, say).
     fn batch(&self, rows: &[Vec<usize>], device: &Device) -> Result<Self::Batch, Error>;
+
+    /// The batches of one step, one for each of `rows`; what they share need be read only once.
+    ///
+    /// # Errors
+    /// As [`Self::batch`].
+    fn batches(&self, rows: &[Vec<Vec<usize>>], device: &Device) -> Result<Vec<Self::Batch>, Error> {
+        rows.iter().map(|rows| self.batch(rows, device)).collect()
+    }
 }

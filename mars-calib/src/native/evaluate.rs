@@ -1,5 +1,6 @@
 //! Losses of adapters on a whole split, without gradients.
 
+use super::loading::Loading;
 use crate::{BlockPoint, CurvePoint, RunRecord};
 use mars_lora::{AdapterStack, Error, Examples, Model};
 
@@ -62,7 +63,8 @@ impl Evaluation {
     }
 }
 
-/// Scores of each adapter of `stack` on the examples `rows`, `batch` at a time.
+/// Scores of each adapter of `stack` on the examples `rows`, `batch` at a time; the next batch is made on a thread of
+/// its own.
 ///
 /// # Errors
 /// When an example cannot be read, or [`Error::Batch`] if `rows` is empty.
@@ -77,12 +79,42 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
+    evaluate_loading(model, examples, rows, batch, stack, Loading::default())
+}
+
+/// [`evaluate`] with batches made as `loading` says.
+pub(super) fn evaluate_loading<M, E>(
+    model: &M,
+    examples: &E,
+    rows: &[usize],
+    batch: usize,
+    stack: &AdapterStack,
+    loading: Loading,
+) -> Result<Vec<Evaluation>, Error>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
     if rows.is_empty() {
         return Err(Error::Batch("there is no sample to evaluate on".to_string()));
     }
+    let (size, adapters) = (batch.max(1), stack.len());
+    let input = |number: usize| {
+        let part = &rows[number * size..rows.len().min((number + 1) * size)];
+        examples.batch(&vec![part.to_vec(); adapters], &model.device())
+    };
+    loading.run(rows.len().div_ceil(size), input, |inputs| score(model, stack, inputs))
+}
+
+/// Scores of each adapter of `stack` on all of `inputs`.
+fn score<M: Model>(
+    model: &M,
+    stack: &AdapterStack,
+    inputs: &mut dyn Iterator<Item = Result<M::Batch, Error>>,
+) -> Result<Vec<Evaluation>, Error> {
     let mut all = vec![Evaluation::default(); stack.len()];
-    for part in rows.chunks(batch.max(1)) {
-        let input = examples.batch(&vec![part.to_vec(); stack.len()], &model.device())?;
+    for input in inputs {
+        let input = input?;
         let result = model.forward(&input, stack, true);
         let width = result.losses.dims()[1];
         let losses: Vec<f32> = result.losses.into_data().iter::<f32>().collect();

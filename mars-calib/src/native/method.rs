@@ -3,7 +3,7 @@
 //! Such a run goes through the model alone, its parameters live on the host, and its state between steps is not kept: after an
 //! interruption it begins again at step 0. Only its end is a checkpoint.
 
-use super::evaluate::{evaluate, note};
+use super::evaluate::note;
 use super::method_state;
 use super::stack::{News, Shared, rates};
 use crate::order::Order;
@@ -111,29 +111,35 @@ where
     record.trainable = method.adapter().parameters() as u64;
     let mut step = 0;
     look(shared, method.as_ref(), &mut record, step, tell)?;
-    while step < spec.steps && record.end == RunEnd::Interrupted {
-        let began = Instant::now();
-        let rows = [order.batch(step, spec.batch)];
-        let loss = pass(shared, method.as_mut(), &mut record, &rows, step)?;
-        step += 1;
-        record.train.push(CurvePoint { step, loss });
-        record.samples_seen += rows[0].len() as u64;
-        record.wall_s += began.elapsed().as_secs_f64();
-        let event = Progress {
-            run: record.id.clone(),
-            stage: Stage::Train,
-            step,
-            steps: spec.steps,
-            loss: Some(loss),
-        };
-        let stop = tell(News::Progress(event));
-        if record.end == RunEnd::Interrupted && (step == spec.steps || step.is_multiple_of(spec.eval_every)) {
-            look(shared, method.as_ref(), &mut record, step, tell)?;
+    let model = shared.model;
+    let input = |step: usize| shared.train.batch(&[order.batch(step, spec.batch)], &model.device());
+    shared.options.loading.run(spec.steps, input, |batches| -> Result<(), Error> {
+        while step < spec.steps && record.end == RunEnd::Interrupted {
+            let began = Instant::now();
+            let Some(batch) = batches.next() else { break };
+            let loss = pass(model, method.as_mut(), &mut record, &batch?, step)?;
+            step += 1;
+            record.train.push(CurvePoint { step, loss });
+            record.samples_seen += spec.batch as u64;
+            record.wall_s += began.elapsed().as_secs_f64();
+            let event = Progress {
+                run: record.id.clone(),
+                stage: Stage::Train,
+                step,
+                steps: spec.steps,
+                loss: Some(loss),
+            };
+            let stop = tell(News::Progress(event));
+            let due = step == spec.steps || step.is_multiple_of(spec.eval_every);
+            if record.end == RunEnd::Interrupted && due {
+                look(shared, method.as_ref(), &mut record, step, tell)?;
+            }
+            if stop && step < spec.steps {
+                break;
+            }
         }
-        if stop && step < spec.steps {
-            break;
-        }
-    }
+        Ok(())
+    })?;
     if step == spec.steps && record.end == RunEnd::Interrupted {
         record.end = RunEnd::Finished;
         let files = method_state::write(&method.result())?;
@@ -144,28 +150,22 @@ where
     Ok(())
 }
 
-/// One step on the samples `rows`; returns the loss before it.
-fn pass<M, E>(
-    shared: &Shared<'_, M, E>,
+/// One step on `batch`; returns the loss before it.
+fn pass<M: Model>(
+    model: &M,
     method: &mut dyn RankMethod,
     record: &mut RunRecord,
-    rows: &[Vec<usize>],
+    batch: &M::Batch,
     step: usize,
-) -> Result<f64, Error>
-where
-    M: Model,
-    E: Examples<Batch = M::Batch>,
-{
-    let model = shared.model;
+) -> Result<f64, Error> {
     let stack = stack(method.adapter(), model)?.tracked();
-    let batch = shared.train.batch(rows, &model.device())?;
-    let result = model.forward(&batch, &stack, false);
+    let result = model.forward(batch, &stack, false);
     let losses = result.mean();
     let mut gradients = losses.clone().sum().backward();
     let gradients: Vec<Factors> = stack.unpad(&stack.gradients(&mut gradients)).swap_remove(0);
     let loss = losses.into_data().iter::<f32>().next().map_or(f64::NAN, f64::from);
     record.tokens += result.tokens.iter().flatten().sum::<usize>() as u64;
-    record.flops += model.flops(&batch, stack.ranks()).iter().map(|f| f.forward + f.backward).sum::<f64>();
+    record.flops += model.flops(batch, stack.ranks()).iter().map(|f| f.forward + f.backward).sum::<f64>();
     let finite = |g: &Factors| g.a.iter().chain(&g.b).all(|v| v.is_finite());
     if loss.is_finite() && gradients.iter().all(finite) {
         let schedule = record.spec.optim.factor(step, record.spec.horizon);
@@ -189,9 +189,8 @@ where
     E: Examples<Batch = M::Batch>,
 {
     let began = Instant::now();
-    let rows: Vec<usize> = (0..shared.validation.len()).take(shared.options.validation_samples).collect();
     let stack = stack(method.result(), shared.model)?;
-    let all = evaluate(shared.model, shared.validation, &rows, shared.options.eval_batch, &stack)?;
+    let all = shared.validate(&stack)?;
     for evaluation in all {
         if !note(record, step, &evaluation).is_finite() {
             record.end = RunEnd::Diverged { step };

@@ -7,11 +7,14 @@
 mod evaluate;
 mod fresh;
 mod group;
+mod loading;
 mod method;
 mod method_state;
 mod stack;
 mod state;
+mod steps;
 mod trainer;
 
 pub use evaluate::{Evaluation, SampleScore, evaluate};
+pub use loading::Loading;
 pub use trainer::{NativeOptions, NativeTrainer};

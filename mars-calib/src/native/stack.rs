@@ -1,14 +1,15 @@
 //! One stack of runs from its first step to the last of its last run.
 
-use super::evaluate::{evaluate, note};
+use super::evaluate::{Evaluation, evaluate_loading, note};
 use super::state;
+use super::steps::{StepInput, Steps};
 use super::trainer::NativeOptions;
 use crate::checkpoint::CheckpointStore;
 use crate::order::{Order, stream};
 use crate::{CurvePoint, Error, Progress, RunEnd, RunRecord, RunSpec, Stage};
 use burn::tensor::Tensor;
 use mars_lora::{
-    AdamWConfig, Adapter, AdapterStack, Examples, LearningRates, Model, Moments, Parts, PassFlops, Share,
+    AdamWConfig, Adapter, AdapterStack, Examples, LearningRates, Model, Moments, Parts, PassFlops,
     StackedAdamW,
 };
 use rand::RngCore;
@@ -22,6 +23,19 @@ pub(super) struct Shared<'a, M, E> {
     pub(super) validation: &'a E,
     pub(super) options: &'a NativeOptions,
     pub(super) store: &'a Mutex<Box<dyn CheckpointStore>>,
+}
+
+impl<M, E> Shared<'_, M, E>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    /// How the adapters of `stack` do on the validation samples that the options leave.
+    pub(super) fn validate(&self, stack: &AdapterStack) -> Result<Vec<Evaluation>, mars_lora::Error> {
+        let Self { model, validation, options, .. } = self;
+        let rows: Vec<usize> = (0..validation.len()).take(options.validation_samples).collect();
+        evaluate_loading(*model, *validation, &rows, options.eval_batch, stack, options.loading)
+    }
 }
 
 /// A run at the beginning of its stack.
@@ -63,66 +77,130 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    let Shared { model, options, .. } = shared;
-    let Some(first) = starts.first() else { return Ok(()) };
-    let optim = first.record.spec.optim;
-    let mut step = first.moments.as_ref().map_or(0, |m| m.steps);
-    let config = AdamWConfig {
-        beta1: optim.beta1,
-        beta2: optim.beta2,
-        epsilon: optim.epsilon,
-        weight_decay: optim.weight_decay,
-        clip_norm: optim.clip_norm,
-    };
-    let adapters: Vec<Adapter> = starts.iter().map(|s| s.adapter.clone()).collect();
-    let mut stack = AdapterStack::new(&adapters, *model)?;
-    let rates: Vec<LearningRates> = starts.iter().map(|s| rates(&s.record.spec)).collect();
-    let mut optimizer = StackedAdamW::new(config, &stack, &rates)?;
-    let parts = Parts::new(options.parts)?;
-    let fresh = starts.iter().any(|s| s.moments.is_none());
-    let (mut live, mut moments) = (Vec::new(), Vec::new());
-    for start in starts {
-        let spec = &start.record.spec;
-        let order = Order::new(shared.train.len(), spec.samples, spec.seed);
-        moments.extend(start.moments);
-        live.push(Live { index: start.index, order, record: start.record });
+    let parts = Parts::new(shared.options.parts)?;
+    let Some(mut training) = Training::begin(shared, &parts, starts, tell)? else { return Ok(()) };
+    while !training.live.is_empty() {
+        // The company stays until its first run ends; one that diverges breaks it up earlier.
+        let (first, company) = (training.step, training.live.len());
+        let count = training.live.iter().map(|run| run.spec().steps - first).min().unwrap_or(0);
+        let steps = training.steps();
+        let stopped = shared.options.loading.run(
+            count,
+            |ahead| steps.input(first + ahead),
+            |inputs| -> Result<bool, Error> {
+                while training.live.len() == company {
+                    let began = Instant::now();
+                    let Some(input) = inputs.next() else { break };
+                    if training.advance(input?, began)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            },
+        )?;
+        if stopped {
+            training.interrupt();
+        }
     }
-    if fresh {
-        score(shared, &mut live, &stack, step, on_grid, tell)?;
-    } else {
-        optimizer.restore(&stack, moments);
-        score(shared, &mut live, &stack, step, last_off_grid, tell)?;
-    }
-    retire(&mut live, &mut stack, &mut optimizer, step, tell);
+    Ok(())
+}
 
-    while !live.is_empty() {
-        let began = Instant::now();
-        let rows: Vec<Vec<usize>> = live.iter().map(|run| run.order.batch(step, run.spec().batch)).collect();
-        let (mut flops, mut batches) = (vec![PassFlops::default(); live.len()], Vec::new());
-        for Share { adapters, rows } in parts.shares(&rows) {
-            let batch = shared.train.batch(&rows, &model.device())?;
-            let own = model.flops(&batch, &stack.ranks()[adapters.clone()]);
+/// A stack under way.
+struct Training<'a, M, E> {
+    shared: &'a Shared<'a, M, E>,
+    parts: &'a Parts,
+    live: Vec<Live>,
+    stack: AdapterStack,
+    optimizer: StackedAdamW,
+    /// Optimizer steps done.
+    step: usize,
+    /// Passes news on and says whether to stop.
+    tell: &'a dyn Fn(News) -> bool,
+}
+
+impl<'a, M, E> Training<'a, M, E>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    /// The runs at their first step, evaluated if they are due; nothing if there are none.
+    fn begin(
+        shared: &'a Shared<'a, M, E>,
+        parts: &'a Parts,
+        starts: Vec<Start>,
+        tell: &'a dyn Fn(News) -> bool,
+    ) -> Result<Option<Self>, Error> {
+        let Some(first) = starts.first() else { return Ok(None) };
+        let optim = first.record.spec.optim;
+        let step = first.moments.as_ref().map_or(0, |m| m.steps);
+        let config = AdamWConfig {
+            beta1: optim.beta1,
+            beta2: optim.beta2,
+            epsilon: optim.epsilon,
+            weight_decay: optim.weight_decay,
+            clip_norm: optim.clip_norm,
+        };
+        let adapters: Vec<Adapter> = starts.iter().map(|s| s.adapter.clone()).collect();
+        let stack = AdapterStack::new(&adapters, shared.model)?;
+        let rates: Vec<LearningRates> = starts.iter().map(|s| rates(&s.record.spec)).collect();
+        let optimizer = StackedAdamW::new(config, &stack, &rates)?;
+        let fresh = starts.iter().any(|s| s.moments.is_none());
+        let (mut live, mut moments) = (Vec::new(), Vec::new());
+        for start in starts {
+            let spec = &start.record.spec;
+            let order = Order::new(shared.train.len(), spec.samples, spec.seed);
+            moments.extend(start.moments);
+            live.push(Live { index: start.index, order, record: start.record });
+        }
+        let mut training = Self { shared, parts, live, stack, optimizer, step, tell };
+        if fresh {
+            training.score(on_grid)?;
+        } else {
+            training.optimizer.restore(&training.stack, moments);
+            training.score(last_off_grid)?;
+        }
+        training.retire();
+        Ok(Some(training))
+    }
+
+    /// The steps of the present company.
+    fn steps(&self) -> Steps<'a, M, E> {
+        Steps {
+            model: self.shared.model,
+            examples: self.shared.train,
+            parts: self.parts,
+            runs: self.live.iter().map(|run| (run.order.clone(), run.spec().batch)).collect(),
+        }
+    }
+
+    /// One optimizer step, with whatever is due after it; `began` is when its time began. Says whether to stop.
+    fn advance(&mut self, input: StepInput<M::Batch>, began: Instant) -> Result<bool, Error> {
+        let Shared { model, options, .. } = self.shared;
+        let (step, StepInput { rows, batches }) = (self.step, input);
+        let mut flops = vec![PassFlops::default(); self.live.len()];
+        for (adapters, batch) in &batches {
+            let own = model.flops(batch, &self.stack.ranks()[adapters.clone()]);
             for (sum, own) in flops[adapters.clone()].iter_mut().zip(own) {
                 sum.forward += own.forward;
                 sum.backward += own.backward;
             }
-            batches.push((adapters, batch));
         }
         // A draw belongs to the run and the step, whatever the company and the interruptions.
         let draws: Vec<u64> =
-            live.iter().map(|run| stream(run.spec().seed, "dropout", step as u64).next_u64()).collect();
-        let pass = parts.pass(*model, batches, &stack, Some(&draws))?;
+            self.live.iter().map(|run| stream(run.spec().seed, "dropout", step as u64).next_u64()).collect();
+        let pass = self.parts.pass(*model, batches, &self.stack, Some(&draws))?;
         let schedule: Vec<f64> =
-            live.iter().map(|run| run.spec().optim.factor(step, run.spec().horizon)).collect();
-        let evaluates = (step + 1).is_multiple_of(live[0].spec().eval_every);
-        let before = (options.measure_updates && evaluates).then(|| stack.flat());
-        optimizer.step(&mut stack, pass.gradients, &schedule);
-        step += 1;
+            self.live.iter().map(|run| run.spec().optim.factor(step, run.spec().horizon)).collect();
+        let evaluates = (step + 1).is_multiple_of(self.live[0].spec().eval_every);
+        let before = (options.measure_updates && evaluates).then(|| self.stack.flat());
+        self.optimizer.step(&mut self.stack, pass.gradients, &schedule);
+        let step = step + 1;
+        self.step = step;
 
-        let updates = before.map(|before| update_sizes(before, stack.flat()));
-        let share = began.elapsed().as_secs_f64() / live.len() as f64;
+        let updates = before.map(|before| update_sizes(before, self.stack.flat()));
+        let share = began.elapsed().as_secs_f64() / self.live.len() as f64;
         let mut stop = false;
-        for (k, run) in live.iter_mut().enumerate() {
+        for (k, run) in self.live.iter_mut().enumerate() {
             let loss = pass.losses[k];
             let record = &mut run.record;
             record.train.push(CurvePoint { step, loss });
@@ -136,25 +214,89 @@ where
             if !loss.is_finite() {
                 record.end = RunEnd::Diverged { step };
             }
-            stop |= tell(News::Progress(progress(run, Stage::Train, step, Some(loss))));
+            stop |= (self.tell)(News::Progress(progress(run, Stage::Train, step, Some(loss))));
         }
-        score(shared, &mut live, &stack, step, on_grid, tell)?;
+        self.score(on_grid)?;
         let due = options.checkpoint_every.is_some_and(|every| step.is_multiple_of(every));
-        if stop || due || live.iter().any(|run| run.spec().steps == step) {
-            save(shared, &live, &stack, &optimizer, step)?;
+        if stop || due || self.live.iter().any(|run| run.spec().steps == step) {
+            self.save()?;
         }
         // After the checkpoint, which a longer run continues: that one has no evaluation here.
-        score(shared, &mut live, &stack, step, last_off_grid, tell)?;
-        retire(&mut live, &mut stack, &mut optimizer, step, tell);
-        if stop {
-            for mut run in live {
-                run.record.end = RunEnd::Interrupted;
-                tell(News::Done(run.index, Box::new(run.record)));
-            }
+        self.score(last_off_grid)?;
+        self.retire();
+        Ok(stop)
+    }
+
+    /// Validation losses of all runs that are `due`.
+    fn score(&mut self, due: fn(&RunSpec, usize) -> bool) -> Result<(), Error> {
+        let (step, live) = (self.step, &mut self.live);
+        let wanted = |run: &Live| !matches!(run.record.end, RunEnd::Diverged { .. }) && due(run.spec(), step);
+        let due: Vec<usize> = (0..live.len()).filter(|k| wanted(&live[*k])).collect();
+        if due.is_empty() {
             return Ok(());
         }
+        let began = Instant::now();
+        let part = if due.len() == live.len() { self.stack.clone() } else { self.stack.keep(&due) };
+        let evaluations = self.shared.validate(&part)?;
+        let share = began.elapsed().as_secs_f64() / due.len() as f64;
+        for (k, evaluation) in due.into_iter().zip(evaluations) {
+            let record = &mut live[k].record;
+            let loss = note(record, step, &evaluation);
+            record.wall_s += share;
+            if !loss.is_finite() {
+                record.end = RunEnd::Diverged { step };
+            }
+            (self.tell)(News::Progress(progress(&live[k], Stage::Evaluate, step, Some(loss))));
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Takes runs that have ended out of the stack; the others go on unchanged.
+    fn retire(&mut self) {
+        let step = self.step;
+        let ended =
+            |run: &Live| run.spec().steps == step || matches!(run.record.end, RunEnd::Diverged { .. });
+        if !self.live.iter().any(ended) {
+            return;
+        }
+        let keep: Vec<usize> = (0..self.live.len()).filter(|k| !ended(&self.live[*k])).collect();
+        let (gone, stay): (Vec<Live>, Vec<Live>) =
+            std::mem::take(&mut self.live).into_iter().partition(ended);
+        self.live = stay;
+        if !keep.is_empty() {
+            self.stack = self.stack.keep(&keep);
+            self.optimizer = self.optimizer.keep(&keep);
+        }
+        for mut run in gone {
+            if run.record.end == RunEnd::Interrupted {
+                run.record.end = RunEnd::Finished;
+            }
+            (self.tell)(News::Done(run.index, Box::new(run.record)));
+        }
+    }
+
+    /// Hands over the records of all runs that are left.
+    fn interrupt(&mut self) {
+        for mut run in self.live.drain(..) {
+            run.record.end = RunEnd::Interrupted;
+            (self.tell)(News::Done(run.index, Box::new(run.record)));
+        }
+    }
+
+    /// Checkpoints of all runs of the stack that have not diverged.
+    fn save(&self) -> Result<(), Error> {
+        let adapters = self.stack.adapters();
+        let moments = self.optimizer.moments(&self.stack);
+        let mut store = self.shared.store.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((run, adapter), moments) in self.live.iter().zip(&adapters).zip(&moments) {
+            if !matches!(run.record.end, RunEnd::Diverged { .. }) {
+                let lineage = run.spec().lineage();
+                store.save(&lineage, self.step, &state::write(adapter, moments, &run.record)?)?;
+                store.prune(&lineage, &[self.step])?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether a run is evaluated at `step` because of its interval.
@@ -165,90 +307,6 @@ fn on_grid(spec: &RunSpec, step: usize) -> bool {
 /// Whether a run is evaluated at `step` only because it ends there.
 fn last_off_grid(spec: &RunSpec, step: usize) -> bool {
     step == spec.steps && !on_grid(spec, step)
-}
-
-/// Validation losses of all runs that are `due` at `step`.
-fn score<M, E>(
-    shared: &Shared<'_, M, E>,
-    live: &mut [Live],
-    stack: &AdapterStack,
-    step: usize,
-    due: fn(&RunSpec, usize) -> bool,
-    tell: &dyn Fn(News) -> bool,
-) -> Result<(), Error>
-where
-    M: Model,
-    E: Examples<Batch = M::Batch>,
-{
-    let wanted = |run: &Live| !matches!(run.record.end, RunEnd::Diverged { .. }) && due(run.spec(), step);
-    let due: Vec<usize> = (0..live.len()).filter(|k| wanted(&live[*k])).collect();
-    if due.is_empty() {
-        return Ok(());
-    }
-    let began = Instant::now();
-    let rows: Vec<usize> = (0..shared.validation.len()).take(shared.options.validation_samples).collect();
-    let part = if due.len() == live.len() { stack.clone() } else { stack.keep(&due) };
-    let batch = shared.options.eval_batch;
-    let evaluations = evaluate(shared.model, shared.validation, &rows, batch, &part)?;
-    let share = began.elapsed().as_secs_f64() / due.len() as f64;
-    for (k, evaluation) in due.into_iter().zip(evaluations) {
-        let record = &mut live[k].record;
-        let loss = note(record, step, &evaluation);
-        record.wall_s += share;
-        if !loss.is_finite() {
-            record.end = RunEnd::Diverged { step };
-        }
-        tell(News::Progress(progress(&live[k], Stage::Evaluate, step, Some(loss))));
-    }
-    Ok(())
-}
-
-/// Takes runs that have ended out of the stack; the others go on unchanged.
-fn retire(
-    live: &mut Vec<Live>,
-    stack: &mut AdapterStack,
-    optimizer: &mut StackedAdamW,
-    step: usize,
-    tell: &dyn Fn(News) -> bool,
-) {
-    let ended = |run: &Live| run.spec().steps == step || matches!(run.record.end, RunEnd::Diverged { .. });
-    if !live.iter().any(ended) {
-        return;
-    }
-    let keep: Vec<usize> = (0..live.len()).filter(|k| !ended(&live[*k])).collect();
-    let (gone, stay): (Vec<Live>, Vec<Live>) = std::mem::take(live).into_iter().partition(ended);
-    *live = stay;
-    if !keep.is_empty() {
-        *stack = stack.keep(&keep);
-        *optimizer = optimizer.keep(&keep);
-    }
-    for mut run in gone {
-        if run.record.end == RunEnd::Interrupted {
-            run.record.end = RunEnd::Finished;
-        }
-        tell(News::Done(run.index, Box::new(run.record)));
-    }
-}
-
-/// Checkpoints of all runs of the stack that have not diverged.
-fn save<M, E>(
-    shared: &Shared<'_, M, E>,
-    live: &[Live],
-    stack: &AdapterStack,
-    optimizer: &StackedAdamW,
-    step: usize,
-) -> Result<(), Error> {
-    let adapters = stack.adapters();
-    let moments = optimizer.moments(stack);
-    let mut store = shared.store.lock().unwrap_or_else(PoisonError::into_inner);
-    for ((run, adapter), moments) in live.iter().zip(&adapters).zip(&moments) {
-        if !matches!(run.record.end, RunEnd::Diverged { .. }) {
-            let lineage = run.spec().lineage();
-            store.save(&lineage, step, &state::write(adapter, moments, &run.record)?)?;
-            store.prune(&lineage, &[step])?;
-        }
-    }
-    Ok(())
 }
 
 fn progress(run: &Live, stage: Stage, step: usize, loss: Option<f64>) -> Progress {

@@ -1,6 +1,7 @@
 //! Trains run specs on a burn model.
 
 use super::group::stacks;
+use super::loading::Loading;
 use super::stack::{News, Shared, Start, train};
 use super::state;
 use super::{fresh, method, method_state};
@@ -22,6 +23,8 @@ pub struct NativeOptions {
     /// Parts of a training pass, side by side on the threads of the machine, >= 1. Default 1. Their number changes
     /// the last bits of results, as adding in another order does.
     pub parts: usize,
+    /// How the batches of each stack are made ready. Default on one thread beside the training.
+    pub loading: Loading,
     /// Samples of one evaluation batch, >= 1. Default 64.
     pub eval_batch: usize,
     /// Only the first so many validation samples are used. Default all.
@@ -40,6 +43,7 @@ impl Default for NativeOptions {
             stack: 4,
             workers: 1,
             parts: 1,
+            loading: Loading::default(),
             eval_batch: 64,
             validation_samples: usize::MAX,
             checkpoint_every: None,

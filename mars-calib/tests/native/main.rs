@@ -2,6 +2,7 @@
 #![cfg(feature = "native")]
 #![allow(clippy::unwrap_used)]
 
+mod loading;
 mod methods;
 mod runs;
 mod toy;

@@ -1,28 +1,39 @@
 //! `mars data check`: every sample looked at before anything is trained.
 
 use crate::{
-    args,
-    console::Console,
+    args::{self, Task},
+    cmd::Context,
     failure::{Exit, Failure},
-    output,
+    output, quantity,
 };
 use anyhow::Result;
-use mars_vlm::{
-    data::{CheckOptions, ImageStore, Lengths, Report, check},
-    processor::Processor,
-};
+use mars_vlm::data::{Bin, CheckOptions, ImageStore, Lengths, Report, check};
+use std::path::Path;
 
-pub(crate) fn run(args: &args::Check, console: Console, json: bool) -> Result<Exit> {
-    let store = ImageStore::for_data(&args.data, args.images.as_deref())?;
-    let processor = args.model.as_deref().map(Processor::from_dir).transpose()?;
-    let stage = console.stage("checking", "samples", 0);
-    let report = check(&args.data, &store, processor.as_ref(), &CheckOptions::default(), &|done, total| {
+/// Characters of the longest bar.
+const BAR: usize = 40;
+
+pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit> {
+    let task = Task {
+        model: args.model.clone(),
+        data: Some(args.data.clone()),
+        images: args.images.clone(),
+        ..Task::default()
+    };
+    let config = context.config(&task, &[])?;
+    let (model, images) = (&config.model.dir, &config.data.images);
+    let images = (!images.is_empty()).then(|| Path::new(images));
+    let store = ImageStore::for_data(&args.data, images)?;
+    let processor = (!model.is_empty()).then(|| config.processor(Path::new(model))).transpose()?;
+    let options = CheckOptions { read: config.reading()?, ..CheckOptions::default() };
+    let stage = context.console.stage("checking", "images and samples", 0);
+    let report = check(&args.data, &store, processor.as_ref(), &options, &|done, total| {
         stage.set_total(total as u64);
         stage.at(done as u64, "");
     });
     stage.finish();
     let report = report?;
-    if json {
+    if context.common.json {
         output::json(&report)?
     } else {
         output::text(describe(&report))?
@@ -47,6 +58,17 @@ fn describe(report: &Report) -> String {
         report.image_uses,
         report.answers
     )];
+    if let Some(sizes) = &report.image_sizes {
+        let spread = |of: &Lengths| format!("{} to {}, median {}", of.min, of.max, of.median);
+        lines.push(format!(
+            "  {} different images: width {}; height {}; {} in all, the largest {}",
+            sizes.count,
+            spread(&sizes.width),
+            spread(&sizes.height),
+            quantity::bytes(sizes.bytes.sum as f64),
+            quantity::bytes(sizes.bytes.max as f64)
+        ));
+    }
     for (name, lengths) in [
         ("tokens", &report.tokens),
         ("image tokens", &report.image_tokens),
@@ -57,6 +79,10 @@ fn describe(report: &Report) -> String {
                 .push(format!("  {name}: {min} to {max}, median {median}, mean {mean:.1}, 95 % up to {p95}"));
         }
     }
+    if report.token_histogram.is_empty() {
+        lines.push("  tokens: not counted; give --model".into());
+    }
+    lines.extend(bars(&report.token_histogram));
     let shown = |what: &str, count: usize, kept: usize| {
         let more = if count > kept { format!(", the first {kept} of them") } else { String::new() };
         format!("{count} {what}{more}:")
@@ -73,4 +99,32 @@ fn describe(report: &Report) -> String {
         lines.push("no problem found".into());
     }
     lines.join("\n")
+}
+
+/// A histogram as bars of text, one line for each bin; a bin that is not empty has a bar.
+fn bars(bins: &[Bin]) -> Vec<String> {
+    let most = bins.iter().map(|bin| bin.count).max().unwrap_or(0).max(1);
+    let digits = |number: usize| number.to_string().len();
+    let (wide, high) = (bins.last().map_or(1, |bin| digits(bin.to)), digits(most));
+    let line = |Bin { from, to, count }: &Bin| {
+        let bar = "#".repeat((count * BAR).div_ceil(most));
+        format!("  {from:>wide$} to {to:>wide$} {count:>high$} {bar}").trim_end().to_owned()
+    };
+    bins.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mars_vlm::data::histogram;
+
+    #[test]
+    fn bars_are_as_long_as_their_counts() {
+        let values: Vec<usize> = [[98; 80].as_slice(), &[105; 20], &[120]].concat();
+        let lines = bars(&histogram(&values));
+        assert_eq!(lines[0], format!("   98 to  99 80 {}", "#".repeat(40)));
+        assert!(lines.iter().any(|line| line.ends_with(&format!("20 {}", "#".repeat(10)))), "{lines:?}");
+        assert!(lines[lines.len() - 1].ends_with(" 1 #"), "{lines:?}");
+        assert!(bars(&[]).is_empty());
+    }
 }

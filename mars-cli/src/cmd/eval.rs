@@ -13,7 +13,6 @@ use mars_lora::{AdapterStack, Examples, peft};
 use mars_vlm::{
     data::{Dataset, ImageStore},
     model::{AnyModel, EncodedExamples},
-    processor::Processor,
 };
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc};
@@ -41,7 +40,7 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit> {
     let config = context.config(&task, &[])?;
     let device = workshop::device(&config.run.device)?;
     let (model, data, images) = places(&config, args)?;
-    let processor = Arc::new(Processor::from_dir(&model)?);
+    let processor = Arc::new(config.processor(&model)?);
     let net = AnyModel::from_dir(&model, &device)?;
     let stack = match &args.adapter {
         Some(directory) => {
@@ -50,7 +49,8 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit> {
         None => AdapterStack::base(1, &net),
     };
     let store = Arc::new(ImageStore::for_data(&data, images.as_deref())?);
-    let examples = EncodedExamples::new(processor, store, Dataset::read(&data)?.samples)?;
+    let samples = Dataset::read_with(&data, &config.reading()?)?.samples;
+    let examples = EncodedExamples::new(processor, store, samples)?;
     let mut all = Evaluation::default();
     let rows: Vec<usize> = (0..examples.len()).collect();
     let stage = context.console.stage("evaluating", "samples", rows.len() as u64);

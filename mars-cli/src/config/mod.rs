@@ -10,13 +10,20 @@ use anyhow::Result;
 use mars_calib::{
     AloneVal, ConvergenceRule, OptimSpec, ScaleConvention, Variant,
     convergence::{Signal, TimeConstant, UpdateSize},
-    native::NativeOptions,
+    native::{Loading, NativeOptions},
 };
 use mars_laws::{BalanceOptions, FitRequest};
 use mars_lora::{Targets, peft::PeftLayout};
 use mars_search::{Budget, CalibrationPlan, PolicySpec, RaceOptions, Space};
+use mars_vlm::{
+    data::{Format, ReadOptions},
+    processor::Processor,
+};
 use serde::Deserialize;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use toml::Table;
 
 /// All settings; see `default.toml` for what each means.
@@ -49,6 +56,10 @@ pub(crate) struct Data {
     pub(crate) val_fraction: f64,
     pub(crate) test_fraction: f64,
     pub(crate) split_seed: u64,
+    pub(crate) format: String,
+    pub(crate) scienceqa: String,
+    pub(crate) max_tokens: usize,
+    pub(crate) too_long: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -103,6 +114,7 @@ pub(crate) struct Run {
     pub(crate) stack: usize,
     pub(crate) workers: usize,
     pub(crate) parts: usize,
+    pub(crate) loaders: usize,
     pub(crate) eval_batch: usize,
     pub(crate) validation_samples: usize,
     pub(crate) checkpoint_every: usize,
@@ -192,6 +204,28 @@ impl Config {
         }
     }
 
+    /// How data sets are read.
+    ///
+    /// # Errors
+    /// When `data.format` or `data.scienceqa` is unknown.
+    pub(crate) fn reading(&self) -> Result<ReadOptions> {
+        let format = &self.data.format;
+        let format = if format.is_empty() { None } else { Some(format.parse::<Format>()?) };
+        Ok(ReadOptions { format, science_qa: self.data.scienceqa.parse()?, ..ReadOptions::default() })
+    }
+
+    /// The processor of the model in `dir`, with the longest sequence of the settings.
+    pub(crate) fn processor(&self, dir: &Path) -> Result<Processor> {
+        let processor = Processor::from_dir(dir)?;
+        Ok(match self.data.max_tokens {
+            0 => processor,
+            most => {
+                let most = processor.max_len().map_or(most, |own| own.min(most));
+                processor.with_max_len(most)
+            }
+        })
+    }
+
     /// How the trainer uses the machine.
     ///
     /// # Errors
@@ -206,6 +240,7 @@ impl Config {
             stack: run.stack,
             workers,
             parts: all(run.parts, if alone { 2 } else { 1 }),
+            loading: Loading { workers: all(run.loaders, threads.div_ceil(4)) },
             eval_batch: run.eval_batch,
             validation_samples: all(run.validation_samples, usize::MAX),
             checkpoint_every: Some(all(run.checkpoint_every, self.train.steps.div_ceil(10))),

@@ -60,6 +60,11 @@ impl Config {
         }
         self.lora.scale.validate()?;
         train.optim.validate()?;
+        demand(
+            matches!(data.too_long.as_str(), "error" | "drop"),
+            format!("data.too_long is \"{}\"; it must be error or drop", data.too_long),
+        )?;
+        self.reading()?;
         self.targets()?;
         self.rule()?;
         Ok(())

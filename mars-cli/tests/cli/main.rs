@@ -3,6 +3,7 @@
 
 mod adapters;
 mod bad_input;
+mod data;
 mod families;
 mod fit;
 mod kit;

@@ -1,10 +1,12 @@
 //! Validating every sample of a data set before anything is trained.
 
 use super::{
+    histogram::histogram,
+    image::Header,
     problem::{Problem, ProblemKind},
-    read::Dataset,
-    report::{Lengths, Report},
-    sample::Sample,
+    read::{Dataset, ReadOptions},
+    report::{ImageSizes, Lengths, Report},
+    sample::{ImageRef, Sample},
     store::ImageStore,
 };
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
 };
 use rayon::prelude::*;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -25,19 +27,21 @@ pub struct CheckOptions {
     pub keep: usize,
     /// Decode every image to the end, not only its header. Default true.
     pub decode: bool,
+    /// How the data set is read.
+    pub read: ReadOptions,
 }
 
 impl Default for CheckOptions {
     fn default() -> Self {
-        Self { keep: 20, decode: true }
+        Self { keep: 20, decode: true, read: ReadOptions::default() }
     }
 }
 
 /// Checks every item of `file`: its form, the order of roles, empty answers, image places, that
 /// images exist and decode, and with a `processor` that the sequence fits the model.
 ///
-/// Samples are checked on all threads of the current rayon pool; `progress` is called with the
-/// number of samples done and their total, from any of them.
+/// Images, each of them once, and then samples are checked on all threads of the current rayon pool; `progress` is
+/// called with the number of both that are done and their total, from any of them.
 ///
 /// # Errors
 /// Only if the file itself cannot be read: [`Error::Io`], [`Error::Malformed`]. Everything else
@@ -49,21 +53,32 @@ pub fn check(
     options: &CheckOptions,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Report, Error> {
-    let (data, mut problems) = Dataset::read_all(file)?;
+    let (data, mut problems) = Dataset::read_all(file, &options.read)?;
     let done = AtomicUsize::new(0);
-    let total = data.samples.len();
+    let images: HashSet<&ImageRef> = data.samples.iter().flat_map(|sample| &sample.images).collect();
+    let total = images.len() + data.samples.len();
+    let step = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+    let headers: HashMap<&ImageRef, Header> = images
+        .into_par_iter()
+        .filter_map(|image| {
+            let header = header(store, image, options);
+            step();
+            // One that is unreadable is told with each of its samples.
+            Some((image, header.ok()?))
+        })
+        .collect();
     let findings: Vec<Finding> = data
         .samples
         .par_iter()
         .map(|sample| {
-            let finding = examine(sample, store, processor, options);
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+            let finding = examine(sample, store, &headers, processor, options);
+            step();
             finding
         })
         .collect();
-    let samples = total + problems.len();
+    let samples = data.samples.len() + problems.len();
     let mut warnings = duplicates(&data.samples);
-    let mut counts = Vec::with_capacity(total);
+    let mut counts = Vec::with_capacity(samples);
     for finding in findings {
         problems.extend(finding.problems);
         warnings.extend(finding.warnings);
@@ -75,19 +90,22 @@ pub fn check(
     problems.truncate(options.keep);
     warnings.truncate(options.keep);
     let lengths = |length: fn(&TokenCount) -> usize| Lengths::new(counts.iter().map(length).collect());
+    let totals: Vec<usize> = counts.iter().map(|count| count.total).collect();
     Ok(Report {
-        file: file.to_path_buf(),
+        file: data.file.to_path_buf(),
         images: store.path().to_path_buf(),
         ok: problem_count == 0,
         samples,
         text_only: data.samples.iter().filter(|sample| sample.images.is_empty()).count(),
         image_uses: data.samples.iter().map(|sample| sample.images.len()).sum(),
         answers: data.samples.iter().map(|sample| sample.answers().count()).sum(),
+        image_sizes: ImageSizes::new(headers.values()),
         problems,
         problem_count,
         warnings,
         warning_count,
-        tokens: lengths(|count| count.total),
+        token_histogram: histogram(&totals),
+        tokens: Lengths::new(totals),
         image_tokens: lengths(|count| count.image),
         answer_tokens: lengths(|count| count.answer),
     })
@@ -102,6 +120,7 @@ struct Finding {
 fn examine(
     sample: &Sample,
     store: &ImageStore,
+    headers: &HashMap<&ImageRef, Header>,
     processor: Option<&Processor>,
     options: &CheckOptions,
 ) -> Finding {
@@ -109,13 +128,7 @@ fn examine(
     let renderable = finding.problems.is_empty();
     let mut sizes = Vec::with_capacity(sample.images.len());
     for image in &sample.images {
-        let header = store.header(image).and_then(|header| {
-            if options.decode {
-                store.load(image)?;
-            }
-            Ok(header)
-        });
-        match header {
+        match headers.get(image).map_or_else(|| header(store, image, options), |header| Ok(*header)) {
             Ok(header) => {
                 sizes.push(header.size);
                 if header.deep_grey {
@@ -139,6 +152,15 @@ fn examine(
         }
     }
     finding
+}
+
+/// The header of an image that can be used.
+fn header(store: &ImageStore, image: &ImageRef, options: &CheckOptions) -> Result<Header, Error> {
+    let header = store.header(image)?;
+    if options.decode {
+        store.load(image)?;
+    }
+    Ok(header)
 }
 
 fn named(sample: &Sample, e: Error) -> Problem {
@@ -165,7 +187,7 @@ fn duplicates(samples: &[Sample]) -> Vec<Problem> {
                 &sample.id,
                 ProblemKind::DuplicateId,
                 "ids that occur once",
-                format!("that of line {}", first.origin.line),
+                format!("that of {} {}", first.origin.unit, first.origin.line),
                 "rename one; results per sample cannot be told apart",
             )),
             None => drop(seen.insert(&sample.id, sample)),

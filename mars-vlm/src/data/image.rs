@@ -50,6 +50,8 @@ pub(crate) struct Header {
     pub(crate) size: (usize, usize),
     /// Whether it is grayscale of 16 bits.
     pub(crate) deep_grey: bool,
+    /// Length of the encoded image, bytes.
+    pub(crate) bytes: usize,
 }
 
 /// Reads the header only; the error is the decoder's reason.
@@ -67,6 +69,7 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, String> {
     Ok(Header {
         size: if turned { (height, width) } else { (width, height) },
         deep_grey: decoder.color_type() == image::ColorType::L16,
+        bytes: bytes.len(),
     })
 }
 

@@ -1,14 +1,15 @@
-//! One JSON object of a data file, in LLaVA or OpenAI form, to one sample.
+//! One JSON object of a data file, in LLaVA, OpenAI or Cauldron form, to one sample.
 //!
 //! LLaVA: `{"id", "image": "a.jpg" | [..], "conversations": [{"from": "human", "value": ".."}, ..]}`.
 //! OpenAI: `{"messages": [{"role": "user", "content": ".." | [parts]}, ..], "images": [..]}`.
+//! Cauldron: `{"texts": [{"user": "..", "assistant": ".."}, ..], "images": [..]}`, whose images come first.
 
 use super::{
-    content::split_marks,
+    content::{PLACEHOLDER, split_marks},
     problem::{Problem, ProblemKind},
     sample::{ImageRef, Origin, Part, Role, Sample, Turn},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What an item should have had, what it has, and the remedy.
 struct Defect(String, String, &'static str);
@@ -38,23 +39,25 @@ fn turns_and_images(value: &Value) -> Parsed<(Vec<Turn>, Vec<ImageRef>)> {
     let Value::Object(item) = value else {
         return defect("a JSON object", kind(value), "write each sample as {..}");
     };
-    let Some(list) = item.get("messages").or_else(|| item.get("conversations")) else {
+    let present = |key: &str| item.get(key).filter(|value| !value.is_null());
+    let from_texts;
+    let list = if let Some(list) = present("messages").or_else(|| present("conversations")) {
+        list
+    } else if let Some(texts) = present("texts") {
+        from_texts = messages(texts, listed(item)?.len())?;
+        &from_texts
+    } else {
         let keys: Vec<&str> = item.keys().map(String::as_str).collect();
         return defect(
-            "a key \"conversations\" (LLaVA) or \"messages\" (OpenAI)",
+            "a key \"conversations\" (LLaVA), \"messages\" (OpenAI) or \"texts\" (Cauldron)",
             format!("keys {keys:?}"),
-            "convert the file to one of the two formats",
+            "convert the file to one of these formats",
         );
     };
     let Value::Array(list) = list else {
         return defect("a list of turns", kind(list), "write the turns as [..]");
     };
-    let mut unused = Vec::new();
-    for key in ["image", "images"] {
-        if let Some(value) = item.get(key) {
-            image_list(value, &mut unused)?;
-        }
-    }
+    let mut unused = listed(item)?;
     unused.reverse();
     let mut images = Vec::new();
     let mut turns = Vec::with_capacity(list.len());
@@ -63,6 +66,41 @@ fn turns_and_images(value: &Value) -> Parsed<(Vec<Turn>, Vec<ImageRef>)> {
     }
     images.extend(unused.into_iter().rev());
     Ok((turns, images))
+}
+
+/// The turns of the pairs `texts` as messages; the images go before the first question, unless one has places for them.
+fn messages(texts: &Value, images: usize) -> Parsed<Value> {
+    let Value::Array(pairs) = texts else {
+        return defect("\"texts\" as a list", kind(texts), "write the pairs as [..]");
+    };
+    let mut turns = Vec::with_capacity(2 * pairs.len());
+    for (k, pair) in pairs.iter().enumerate() {
+        for role in ["user", "assistant"] {
+            let Some(Value::String(text)) = pair.get(role) else {
+                let actual = pair.get(role).map_or("none", kind);
+                return defect(format!("a text \"{role}\" in pair {k}"), actual, "write each pair whole");
+            };
+            turns.push(json!({"role": role, "content": text}));
+        }
+    }
+    let placed = |turn: &Value| turn["content"].as_str().is_some_and(|text| text.contains(PLACEHOLDER));
+    if let Some(first) = turns.first()
+        && !turns.iter().any(placed)
+    {
+        let text = json!({"type": "text", "text": first["content"]});
+        let parts = std::iter::repeat_n(json!({"type": "image"}), images).chain([text]);
+        turns[0]["content"] = parts.collect();
+    }
+    Ok(Value::Array(turns))
+}
+
+/// The images under the keys `image` and `images`.
+fn listed(item: &Map<String, Value>) -> Parsed<Vec<ImageRef>> {
+    let mut images = Vec::new();
+    for value in ["image", "images"].iter().filter_map(|key| item.get(*key)) {
+        image_list(value, &mut images)?;
+    }
+    Ok(images)
 }
 
 /// Reads one turn; images that stand in it, or that its places take from the list, go to `images`.

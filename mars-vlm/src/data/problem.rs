@@ -1,6 +1,6 @@
 //! A defect of one sample, told so that the user can find and mend it.
 
-use super::sample::Origin;
+use super::sample::{Origin, Unit};
 use serde::Serialize;
 use std::{fmt, path::PathBuf};
 
@@ -60,9 +60,11 @@ impl ProblemKind {
 pub struct Problem {
     /// The data file.
     pub file: PathBuf,
-    /// Line on which the sample begins, from 1.
+    /// What [`line`](Self::line) counts.
+    pub unit: Unit,
+    /// Line on which the sample begins, or its row, from 1.
     pub line: usize,
-    /// Position among the samples of the file, from 0.
+    /// Position among the samples of the data set, from 0.
     pub index: usize,
     /// The sample's id.
     pub id: String,
@@ -87,6 +89,7 @@ impl Problem {
     ) -> Self {
         Self {
             file: origin.file.to_path_buf(),
+            unit: origin.unit,
             line: origin.line,
             index: origin.index,
             id: id.into(),
@@ -103,8 +106,9 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} line {} (item {}, id {:?}): {}: expected {}, found {}; {}",
+            "{} {} {} (item {}, id {:?}): {}: expected {}, found {}; {}",
             self.file.display(),
+            self.unit,
             self.line,
             self.index,
             self.id,

@@ -1,33 +1,56 @@
-//! Reading a data file: a JSON list, one JSON object, or JSON lines, each in either item form.
+//! Reading a data set of any format; JSON lists, JSON objects and JSON lines are read here.
 
 use super::{
+    format::{Format, locate},
     item,
     problem::{Problem, ProblemKind},
-    sample::{Origin, Sample},
+    sample::{Origin, Sample, Unit},
+    science_qa::{self, PromptFormat},
+    shards,
 };
 use crate::Error;
 use serde_json::{Value, value::RawValue};
 use std::{fs, path::Path, sync::Arc};
 
-/// The samples of one data file, in the order of the file.
+/// How a data set is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Its format. Default: found out by [`Format::detect`].
+    pub format: Option<Format>,
+    /// The part to read, by its name, of a data set that has parts. Default all of them.
+    pub part: Option<String>,
+    /// What the questions and answers of ScienceQA say.
+    pub science_qa: PromptFormat,
+}
+
+/// The samples of one data set, in its order.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The data file.
+    /// The data file, or the folder of the data set.
     pub file: Arc<Path>,
     /// The samples.
     pub samples: Vec<Sample>,
 }
 
 impl Dataset {
-    /// Reads `file`; the first item that is no conversation is an error.
+    /// Reads `file` with the default [`ReadOptions`]; the first item that is no conversation is an error.
     ///
-    /// Images are only named, not opened: see [`super::ImageStore`].
+    /// A part of a data set can be named behind a `#`, as in `ScienceQA#test`. Images are only named, not opened: see
+    /// [`super::ImageStore`].
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Malformed`] for a file that is not JSON or holds no sample,
-    /// [`Error::Data`] for the first item in neither form.
+    /// [`Error::Io`], [`Error::Malformed`] for a file that is not of its format or holds no sample,
+    /// [`Error::Data`] for the first item that is no sample.
     pub fn read(file: &Path) -> Result<Self, Error> {
-        let (data, problems) = Self::read_all(file)?;
+        Self::read_with(file, &ReadOptions::default())
+    }
+
+    /// Reads `file` as [`Self::read`] does, in the way that `options` say.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_with(file: &Path, options: &ReadOptions) -> Result<Self, Error> {
+        let (data, problems) = Self::read_all(file, options)?;
         match problems.into_iter().next() {
             Some(problem) => Err(problem.into()),
             None => Ok(data),
@@ -38,38 +61,85 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Malformed`], as for [`Self::read`].
-    pub fn read_all(file: &Path) -> Result<(Self, Vec<Problem>), Error> {
-        let bytes = fs::read(file).map_err(Error::io(file))?;
-        let text = std::str::from_utf8(&bytes).map_err(|e| {
-            Error::malformed(file, format!("not UTF-8 text: byte {}", e.valid_up_to()), "save it as UTF-8")
-        })?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let shared: Arc<Path> = file.into();
-        let mut data = Self { file: shared.clone(), samples: Vec::new() };
-        let mut problems = Vec::new();
-        for (index, (line, item)) in items(file, text)?.into_iter().enumerate() {
-            let origin = Origin { file: shared.clone(), line, index };
-            let sample = match serde_json::from_str::<Value>(item) {
-                Ok(value) => item::parse(&value, origin),
-                Err(e) => Err(Box::new(Problem::new(
-                    &origin,
-                    &format!("item {index}"),
-                    ProblemKind::Format,
-                    "a JSON object",
-                    e.to_string(),
-                    "correct the line; a file cut off while copying ends like this",
-                ))),
-            };
-            match sample {
-                Ok(sample) => data.samples.push(sample),
-                Err(problem) => problems.push(*problem),
-            }
+    pub fn read_all(file: &Path, options: &ReadOptions) -> Result<(Self, Vec<Problem>), Error> {
+        let (path, named) = locate(file);
+        let part = options.part.as_deref().or(named.as_deref());
+        let format = options.format.map_or_else(|| Format::detect(&path), Ok)?;
+        let (samples, problems) = match format {
+            Format::Json => read_json(&path, part)?,
+            Format::ScienceQa => science_qa::read(&path, part, &options.science_qa)?,
+            Format::Parquet => read_parquet(&path, part)?,
+        };
+        if samples.is_empty() && problems.is_empty() {
+            return Err(Error::malformed(&path, "no sample in it", "give a file with at least one sample"));
         }
-        if data.samples.is_empty() && problems.is_empty() {
-            return Err(Error::malformed(file, "no sample in it", "give a file with at least one sample"));
-        }
-        Ok((data, problems))
+        Ok((Self { file: path.into(), samples }, problems))
     }
+
+    /// The names of the parts that the data set at `file` has: those of ScienceQA's split file, or those that the names
+    /// of Parquet files begin with. None for JSON, or where `file` or `options` name a part.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Malformed`].
+    pub fn parts(file: &Path, options: &ReadOptions) -> Result<Vec<String>, Error> {
+        let (path, named) = locate(file);
+        if named.or(options.part.clone()).is_some() {
+            return Ok(Vec::new());
+        }
+        match options.format.map_or_else(|| Format::detect(&path), Ok)? {
+            Format::Json => Ok(Vec::new()),
+            Format::ScienceQa => Ok(science_qa::splits(&path)?.into_iter().map(|(name, _)| name).collect()),
+            Format::Parquet => shards::names(&path),
+        }
+    }
+}
+
+/// Samples, and items that are none.
+type Read = (Vec<Sample>, Vec<Problem>);
+
+#[cfg(feature = "parquet")]
+use super::parquet::read as read_parquet;
+
+#[cfg(not(feature = "parquet"))]
+fn read_parquet(path: &Path, _part: Option<&str>) -> Result<Read, Error> {
+    Err(Error::malformed(
+        path,
+        "a Parquet file, which this program was built without",
+        "build it with `--features parquet`, or save the data as JSON lines",
+    ))
+}
+
+fn read_json(file: &Path, part: Option<&str>) -> Result<Read, Error> {
+    if let Some(part) = part {
+        let what = format!("a JSON file has no part \"{part}\"");
+        return Err(Error::malformed(file, what, "name the file alone"));
+    }
+    let bytes = fs::read(file).map_err(Error::io(file))?;
+    let text = std::str::from_utf8(&bytes).map_err(|e| {
+        Error::malformed(file, format!("not UTF-8 text: byte {}", e.valid_up_to()), "save it as UTF-8")
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let shared: Arc<Path> = file.into();
+    let (mut samples, mut problems) = (Vec::new(), Vec::new());
+    for (index, (line, item)) in items(file, text)?.into_iter().enumerate() {
+        let origin = Origin { file: shared.clone(), unit: Unit::Line, line, index };
+        let sample = match serde_json::from_str::<Value>(item) {
+            Ok(value) => item::parse(&value, origin),
+            Err(e) => Err(Box::new(Problem::new(
+                &origin,
+                &format!("item {index}"),
+                ProblemKind::Format,
+                "a JSON object",
+                e.to_string(),
+                "correct the line; a file cut off while copying ends like this",
+            ))),
+        };
+        match sample {
+            Ok(sample) => samples.push(sample),
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    Ok((samples, problems))
 }
 
 /// The texts of the items with the lines on which they begin.

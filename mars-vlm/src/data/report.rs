@@ -1,10 +1,10 @@
 //! The outcome of checking a data set.
 
-use super::problem::Problem;
+use super::{histogram::Bin, image::Header, problem::Problem};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Distribution of a length over the samples, in tokens.
+/// Distribution of a length: of samples in tokens, of images in pixels or bytes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Lengths {
     /// Shortest.
@@ -13,11 +13,11 @@ pub struct Lengths {
     pub mean: f64,
     /// Median (the lower one of an even number).
     pub median: usize,
-    /// 95 of 100 samples are at most this long.
+    /// 95 of 100 are at most this long.
     pub p95: usize,
     /// Longest.
     pub max: usize,
-    /// Over all samples.
+    /// Over all.
     pub sum: usize,
 }
 
@@ -30,6 +30,32 @@ impl Lengths {
         let sum = values.iter().sum();
         let mean = sum as f64 / values.len() as f64;
         Some(Self { min, mean, median: rank(0.5), p95: rank(0.95), max, sum })
+    }
+}
+
+/// The images that could be read, each counted once however many samples it has.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ImageSizes {
+    /// Their number.
+    pub count: usize,
+    /// Width in pixels.
+    pub width: Lengths,
+    /// Height in pixels.
+    pub height: Lengths,
+    /// Length of the encoded image, in bytes.
+    pub bytes: Lengths,
+}
+
+impl ImageSizes {
+    /// The sizes that `headers` tell; `None` if there are none.
+    pub(super) fn new<'a>(headers: impl Iterator<Item = &'a Header> + Clone) -> Option<Self> {
+        let of = |length: fn(&Header) -> usize| Lengths::new(headers.clone().map(length).collect());
+        Some(Self {
+            count: headers.clone().count(),
+            width: of(|header| header.size.0)?,
+            height: of(|header| header.size.1)?,
+            bytes: of(|header| header.bytes)?,
+        })
     }
 }
 
@@ -48,6 +74,8 @@ pub struct Report {
     pub text_only: usize,
     /// Images that samples name, repetitions counted.
     pub image_uses: usize,
+    /// Sizes of the images, if any could be read.
+    pub image_sizes: Option<ImageSizes>,
     /// Answers over all samples.
     pub answers: usize,
     /// The first problems, in the order of the file.
@@ -60,6 +88,8 @@ pub struct Report {
     pub warning_count: usize,
     /// Length of the whole sequence, if a processor was given.
     pub tokens: Option<Lengths>,
+    /// The same as a histogram; empty without a processor.
+    pub token_histogram: Vec<Bin>,
     /// Of them, tokens that image features replace.
     pub image_tokens: Option<Lengths>,
     /// Of them, tokens that the model must generate.

@@ -1,23 +1,47 @@
 //! One conversation with its images, whichever file format it came from.
 
+#[cfg(feature = "parquet")]
+use super::parquet::Blob;
 use super::problem::{Problem, ProblemKind};
+use serde::Serialize;
 use std::{fmt, path::Path, sync::Arc};
+
+/// What a file is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Lines of a text.
+    Line,
+    /// Rows of a table.
+    Row,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Line => "line",
+            Self::Row => "row",
+        })
+    }
+}
 
 /// Where a sample stands in the user's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The data file.
     pub file: Arc<Path>,
-    /// Line on which the sample begins, from 1.
+    /// What [`line`](Self::line) counts.
+    pub unit: Unit,
+    /// Line on which the sample begins, or its row, from 1.
     pub line: usize,
-    /// Position among the samples of the file, from 0.
+    /// Position among the samples of the data set, from 0.
     pub index: usize,
 }
 
 /// `data.json line 12 (item 3)`
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} line {} (item {})", self.file.display(), self.line, self.index)
+        write!(f, "{} {} {} (item {})", self.file.display(), self.unit, self.line, self.index)
     }
 }
 
@@ -88,6 +112,9 @@ pub enum ImageRef {
     Path(String),
     /// The base64 text of an encoded image that stands in the data file itself.
     Inline(Arc<str>),
+    /// An encoded image that stood in a table.
+    #[cfg(feature = "parquet")]
+    Blob(Blob),
 }
 
 impl fmt::Display for ImageRef {
@@ -95,6 +122,8 @@ impl fmt::Display for ImageRef {
         match self {
             Self::Path(path) => write!(f, "{path:?}"),
             Self::Inline(text) => write!(f, "(inline, {} base64 characters)", text.len()),
+            #[cfg(feature = "parquet")]
+            Self::Blob(blob) => write!(f, "{blob}"),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Where the images of a data set lie: a folder, or a zip archive.
 
 use super::{
+    format::{Format, locate},
     image::{self, Header, RgbImage},
     sample::ImageRef,
+    science_qa,
 };
 use crate::Error;
 use base64::{
@@ -58,13 +60,24 @@ impl ImageStore {
         Ok(Self { path: path_buf, archive: Some(Archive { zip: Mutex::new(zip), names }) })
     }
 
-    /// Opens the images of `data_file`: `images` if given, otherwise the folder of the file.
+    /// Opens the images of `data_file`: `images` if given, otherwise the folder of the file, or of the data set; of
+    /// ScienceQA the folder `images` in it.
     ///
     /// # Errors
     /// As for [`Self::open`].
     pub fn for_data(data_file: &Path, images: Option<&Path>) -> Result<Self, Error> {
-        let beside = data_file.parent().filter(|path| !path.as_os_str().is_empty());
-        Self::open(images.or(beside).unwrap_or(Path::new(".")))
+        if let Some(images) = images {
+            return Self::open(images);
+        }
+        let (data, _) = locate(data_file);
+        if data.exists() && Format::detect(&data)? == Format::ScienceQa {
+            return Self::open(&science_qa::images(&data));
+        }
+        if data.is_dir() {
+            return Self::open(&data);
+        }
+        let beside = data.parent().filter(|path| !path.as_os_str().is_empty());
+        Self::open(beside.unwrap_or(Path::new(".")))
     }
 
     /// The folder or archive.
@@ -107,6 +120,8 @@ impl ImageStore {
                 let text: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
                 return BASE64.decode(text).map_err(|e| self.undecodable(image, format!("not base64: {e}")));
             }
+            #[cfg(feature = "parquet")]
+            ImageRef::Blob(blob) => return blob.bytes(),
         };
         match &self.archive {
             Some(archive) if !Path::new(name).is_absolute() => self.unzip(archive, image, name),

@@ -3,16 +3,17 @@
 use super::batch::{Sequence, VlmBatch};
 use crate::Error;
 use crate::data::{ImageRef, ImageStore, Sample};
-use crate::processor::{EncodedText, ImageShape, Pixels, Processor};
+use crate::processor::{EncodedText, ImageShape, Pixels, Processor, about};
 use burn::tensor::Device;
 use mars_lora::Examples;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// Bytes of pixels that are kept in memory; what does not fit is decoded again each time.
-const PIXEL_BYTES: usize = 256 << 20;
+use rayon::prelude::*;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// The samples of one split with the processor of a model.
+///
+/// Tokens and the sizes of images stay in memory, pixels never: each batch decodes its images again, on the thread
+/// that makes it.
 pub struct EncodedExamples {
     processor: Arc<Processor>,
     store: Arc<ImageStore>,
@@ -21,17 +22,11 @@ pub struct EncodedExamples {
     /// The images of each sample, without pixels.
     shapes: Vec<Vec<ImageShape>>,
     image: u32,
-    kept: Mutex<Kept>,
-}
-
-#[derive(Default)]
-struct Kept {
-    pixels: HashMap<Vec<ImageRef>, Arc<Pixels>>,
-    bytes: usize,
 }
 
 impl EncodedExamples {
-    /// Encodes all samples, which checks them as well.
+    /// Encodes all samples and decodes all their images once, which checks them, on all threads of the current rayon
+    /// pool.
     ///
     /// # Errors
     /// The first sample that cannot be used, by name; [`Error::Argument`] if the model has no image token.
@@ -43,24 +38,30 @@ impl EncodedExamples {
         let Some(image) = processor.image_id() else {
             return Err(Error::Argument("the model's config.json names no image token".to_string()));
         };
-        let mut examples = Self {
-            processor,
-            store,
-            samples,
-            texts: Vec::new(),
-            shapes: Vec::new(),
-            image,
-            kept: Mutex::default(),
-        };
-        for sample in &examples.samples {
-            let encoded = examples.processor.encode(sample, &examples.store)?;
-            examples.texts.push(encoded.text);
-            examples.shapes.push(encoded.pixels.images.iter().map(|image| image.shape).collect());
-            if !encoded.pixels.is_empty() {
-                examples.keep(sample, Arc::new(encoded.pixels));
+        let distinct: HashSet<&ImageRef> = samples.iter().flat_map(|sample| &sample.images).collect();
+        let sizes: HashMap<&ImageRef, (usize, usize)> = distinct
+            .into_par_iter()
+            .filter_map(|image| {
+                // One that does not decode is told with its first sample.
+                let pixels = store.load(image).ok()?;
+                Some((image, (pixels.width(), pixels.height())))
+            })
+            .collect();
+        let encode = |sample: &Sample| -> Result<(EncodedText, Vec<ImageShape>), Error> {
+            if let Some(problem) = sample.problems().into_iter().next() {
+                return Err(problem.into());
             }
-        }
-        Ok(examples)
+            let size = |image| match sizes.get(image) {
+                Some(size) => Ok(*size),
+                None => store.load(image).map(|pixels| (pixels.width(), pixels.height())),
+            };
+            let sizes = sample.images.iter().map(|image| size(image).map_err(|e| about(sample, e)));
+            let (text, layouts) = processor.encode_text(sample, &sizes.collect::<Result<Vec<_>, _>>()?)?;
+            Ok((text, layouts.into_iter().map(|layout| layout.shape).collect()))
+        };
+        let encoded: Vec<Result<_, Error>> = samples.par_iter().map(encode).collect();
+        let (texts, shapes) = encoded.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        Ok(Self { processor, store, samples, texts, shapes, image })
     }
 
     /// The samples, in order.
@@ -78,33 +79,35 @@ impl EncodedExamples {
         &self.shapes[index]
     }
 
-    fn sequence(&self, index: usize) -> Result<Sequence, Error> {
+    /// Tokens and pixels of the sample at `index`, from `read` if they are there.
+    fn sequence<'a>(&'a self, index: usize, read: &mut Read<'a>) -> Result<Arc<Sequence>, Error> {
+        if let Some(sequence) = read.sequences.get(&index) {
+            return Ok(sequence.clone());
+        }
         let sample = &self.samples[index];
-        let pixels = if sample.images.is_empty() { None } else { Some(self.pixels(sample)?) };
-        Ok(Sequence { text: self.texts[index].clone(), pixels })
+        let pixels = match read.pixels.get(sample.images.as_slice()) {
+            _ if sample.images.is_empty() => None,
+            Some(pixels) => Some(pixels.clone()),
+            None => {
+                let images = sample.images.iter().map(|image| self.store.load(image));
+                let images = images.collect::<Result<Vec<_>, _>>().map_err(|e| about(sample, e))?;
+                let pixels = Arc::new(self.processor.images.process(&images).map_err(Error::Argument)?);
+                read.pixels.insert(&sample.images, pixels.clone());
+                Some(pixels)
+            }
+        };
+        let sequence = Arc::new(Sequence { text: self.texts[index].clone(), pixels });
+        read.sequences.insert(index, sequence.clone());
+        Ok(sequence)
     }
+}
 
-    fn pixels(&self, sample: &Sample) -> Result<Arc<Pixels>, Error> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pixels) = kept.pixels.get(&sample.images) {
-            return Ok(pixels.clone());
-        }
-        drop(kept);
-        let images =
-            sample.images.iter().map(|image| self.store.load(image)).collect::<Result<Vec<_>, _>>()?;
-        let pixels = Arc::new(self.processor.images.process(&images).map_err(Error::Argument)?);
-        self.keep(sample, pixels.clone());
-        Ok(pixels)
-    }
-
+/// What the batches of one step share.
+#[derive(Default)]
+struct Read<'a> {
+    sequences: HashMap<usize, Arc<Sequence>>,
     /// Samples about the same images share their pixels.
-    fn keep(&self, sample: &Sample, pixels: Arc<Pixels>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = pixels.values.len() * size_of::<f32>();
-        if kept.bytes + bytes <= PIXEL_BYTES && kept.pixels.insert(sample.images.clone(), pixels).is_none() {
-            kept.bytes += bytes;
-        }
-    }
+    pixels: HashMap<&'a [ImageRef], Arc<Pixels>>,
 }
 
 impl Examples for EncodedExamples {
@@ -119,24 +122,21 @@ impl Examples for EncodedExamples {
     }
 
     fn batch(&self, rows: &[Vec<usize>], device: &Device) -> Result<VlmBatch, mars_lora::Error> {
+        let batches = self.batches(&[rows.to_vec()], device)?;
+        batches.into_iter().next().ok_or_else(|| mars_lora::Error::Batch("no batch was made".to_string()))
+    }
+
+    fn batches(&self, rows: &[Vec<Vec<usize>>], device: &Device) -> Result<Vec<VlmBatch>, mars_lora::Error> {
         let failed = |e: String| mars_lora::Error::Batch(e);
-        let mut made: HashMap<usize, Arc<Sequence>> = HashMap::new();
-        let mut sequences = Vec::with_capacity(rows.len());
-        for own in rows {
-            let mut stacked = Vec::with_capacity(own.len());
-            for index in own {
-                let sequence = match made.get(index) {
-                    Some(sequence) => sequence.clone(),
-                    None => {
-                        let sequence = Arc::new(self.sequence(*index).map_err(|e| failed(e.to_string()))?);
-                        made.insert(*index, sequence.clone());
-                        sequence
-                    }
-                };
-                stacked.push(sequence);
+        let mut read = Read::default();
+        let mut batch = |rows: &Vec<Vec<usize>>| {
+            let mut sequences = Vec::with_capacity(rows.len());
+            for own in rows {
+                let own = own.iter().map(|index| self.sequence(*index, &mut read));
+                sequences.push(own.collect::<Result<Vec<_>, _>>().map_err(|e| failed(e.to_string()))?);
             }
-            sequences.push(stacked);
-        }
-        VlmBatch::new(&sequences, self.image, device).map_err(failed)
+            VlmBatch::new(&sequences, self.image, device).map_err(failed)
+        };
+        rows.iter().map(&mut batch).collect()
     }
 }

@@ -132,13 +132,26 @@ impl Processor {
         self.count_for_sizes(sample, &sizes)
     }
 
+    /// The tokens of a sample whose images have these widths and heights, in pixels, and the images' layouts: what
+    /// [`Self::encode`] makes but for the pixels. The sample's own [`problems`](Sample::problems) are not looked for.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if it is too long, or the template refuses it.
+    pub fn encode_text(
+        &self,
+        sample: &Sample,
+        sizes: &[(usize, usize)],
+    ) -> Result<(EncodedText, Vec<ImageLayout>), Error> {
+        let layouts = self.images.layouts(sizes).map_err(|why| shape_problem(sample, why))?;
+        Ok((self.text(sample, &layouts)?, layouts))
+    }
+
     /// The lengths of a sample whose images have these widths and heights, in pixels.
     ///
     /// # Errors
     /// [`Error::Data`] if it is too long, or the template refuses it.
     pub fn count_for_sizes(&self, sample: &Sample, sizes: &[(usize, usize)]) -> Result<TokenCount, Error> {
-        let layouts = self.images.layouts(sizes).map_err(|why| shape_problem(sample, why))?;
-        let text = self.text(sample, &layouts)?;
+        let (text, _) = self.encode_text(sample, sizes)?;
         Ok(TokenCount { total: text.ids.len(), image: text.image_tokens, answer: text.answer_tokens() })
     }
 

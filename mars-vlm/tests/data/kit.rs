@@ -38,7 +38,7 @@ pub(crate) fn paths(sample: &Sample) -> Vec<&str> {
     images
         .map(|image| match image {
             ImageRef::Path(path) => path.as_str(),
-            ImageRef::Inline(_) => "inline",
+            _ => "inline",
         })
         .collect()
 }

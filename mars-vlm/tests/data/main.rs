@@ -4,5 +4,10 @@
 mod formats;
 mod images;
 mod kit;
+mod long;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod report;
+mod science_qa;
 mod splits;
+mod texts;

@@ -1,8 +1,12 @@
 //! The check of every sample, and every kind of bad item.
 
 use crate::kit::{file, fixture, item};
-use mars_vlm::data::{CheckOptions, Dataset, ImageStore, Problem, ProblemKind, Report, check};
+use mars_vlm::data::{
+    CheckOptions, Dataset, ImageRef, ImageStore, Problem, ProblemKind, Report, check, histogram,
+};
 use mars_vlm::processor::Processor;
+use std::collections::BTreeMap;
+use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Checks a JSON list of `items` against the images and the processor of the fixtures.
@@ -89,35 +93,48 @@ fn every_kind_of_bad_item_is_found_with_file_line_id_values_and_remedy() {
 fn a_good_file_is_reported_with_its_lengths() {
     let store = ImageStore::open(&fixture("images")).unwrap();
     let processor = Processor::from_dir(&fixture("split")).unwrap();
+    let path = fixture("chats.json");
+    let samples = Dataset::read(&path).unwrap().samples;
+    let images: BTreeMap<String, &ImageRef> =
+        samples.iter().flat_map(|sample| &sample.images).map(|image| (image.to_string(), image)).collect();
     let calls = AtomicUsize::new(0);
     let progress = |_: usize, total: usize| {
-        assert_eq!(total, 16);
+        assert_eq!(total, 16 + images.len());
         calls.fetch_add(1, Ordering::Relaxed);
     };
-    let path = fixture("chats.json");
     let report = check(&path, &store, Some(&processor), &CheckOptions::default(), &progress).unwrap();
     assert!(report.ok && report.problems.is_empty(), "{:?}", report.problems);
-    assert_eq!((report.samples, calls.into_inner()), (16, 16));
+    assert_eq!((report.samples, calls.into_inner()), (16, 16 + images.len()));
     assert_eq!((report.text_only, report.image_uses, report.answers), (2, 16, 17));
     // The one 16-bit grey image is worth a warning.
     assert_eq!(report.warnings.len(), 1);
     assert_eq!((report.warnings[0].kind, report.warnings[0].id.as_str()), (ProblemKind::ImageDepth, "deep"));
-    let lengths: Vec<usize> = Dataset::read(&path)
-        .unwrap()
-        .samples
-        .iter()
-        .map(|sample| processor.encode(sample, &store).unwrap().text.ids.len())
-        .collect();
+    let sizes = report.image_sizes.clone().unwrap();
+    let widths: Vec<usize> = images.values().map(|image| store.load(image).unwrap().width()).collect();
+    assert_eq!((sizes.count, sizes.width.sum), (images.len(), widths.iter().sum()));
+    assert_eq!(sizes.height.max, images.values().map(|image| store.size(image).unwrap().1).max().unwrap());
+    let file = |image: &&ImageRef| match image {
+        ImageRef::Path(name) => fs::metadata(fixture("images").join(name)).unwrap().len() as usize,
+        _ => panic!("the fixture names files"),
+    };
+    assert_eq!(sizes.bytes.sum, images.values().map(file).sum::<usize>());
+    let lengths: Vec<usize> =
+        samples.iter().map(|sample| processor.encode(sample, &store).unwrap().text.ids.len()).collect();
     let tokens = report.tokens.clone().unwrap();
     assert_eq!(tokens.sum, lengths.iter().sum::<usize>());
     assert_eq!((tokens.min, tokens.max), (*lengths.iter().min().unwrap(), *lengths.iter().max().unwrap()));
+    assert_eq!(report.token_histogram, histogram(&lengths));
     assert!(report.answer_tokens.clone().unwrap().min >= 2);
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["ok"], true);
     assert_eq!(json["warnings"][0]["kind"], "image_depth");
     assert_eq!(json["tokens"]["max"], tokens.max);
-    let bare = check(&path, &store, None, &CheckOptions { keep: 0, decode: false }, &|_, _| {}).unwrap();
-    assert!(bare.ok && bare.tokens.is_none());
+    assert_eq!(json["image_sizes"]["count"], images.len());
+    let counts = json["token_histogram"].as_array().unwrap().iter().map(|bin| bin["count"].as_u64().unwrap());
+    assert_eq!(counts.sum::<u64>(), 16);
+    let options = CheckOptions { keep: 0, decode: false, ..CheckOptions::default() };
+    let bare = check(&path, &store, None, &options, &|_, _| {}).unwrap();
+    assert!(bare.ok && bare.tokens.is_none() && bare.token_histogram.is_empty());
     assert_eq!((bare.warnings.len(), bare.warning_count), (0, 1));
 }
 
@@ -130,7 +147,8 @@ fn equal_ids_are_a_warning_and_only_the_first_problems_are_kept() {
     assert!(report.warnings[0].actual.contains("line 2"));
     let (_dir, path) = file("many.jsonl", &"{}\n".repeat(30));
     let store = ImageStore::open(path.parent().unwrap()).unwrap();
-    let many = check(&path, &store, None, &CheckOptions { keep: 4, decode: true }, &|_, _| {}).unwrap();
+    let options = CheckOptions { keep: 4, ..CheckOptions::default() };
+    let many = check(&path, &store, None, &options, &|_, _| {}).unwrap();
     assert_eq!((many.problem_count, many.problems.len(), many.samples), (30, 4, 30));
     assert_eq!(many.problems.iter().map(|p| p.line).collect::<Vec<_>>(), [1, 2, 3, 4]);
 }

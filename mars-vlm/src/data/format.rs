@@ -1,0 +1,129 @@
+//! Which kind of data set a path names.
+
+use super::science_qa;
+use crate::Error;
+use std::{
+    fmt,
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// The kind of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// Conversations as a JSON list, one JSON object, or JSON lines: LLaVA's or OpenAI's form.
+    Json,
+    /// ScienceQA: `problems.json` with `pid_splits.json` beside it, or the folder that holds both.
+    ScienceQa,
+    /// Parquet as Hugging Face writes it: one file, or a folder of them.
+    Parquet,
+}
+
+impl Format {
+    const ALL: [Self; 3] = [Self::Json, Self::ScienceQa, Self::Parquet];
+
+    /// The name that [`FromStr`] reads: `json`, `scienceqa` or `parquet`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::ScienceQa => "scienceqa",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    /// Finds out what `path` holds, by its name and its first bytes; a file of no other kind counts as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::Malformed`] for a folder that holds no data set.
+    pub fn detect(path: &Path) -> Result<Self, Error> {
+        if !fs::metadata(path).map_err(Error::io(path))?.is_dir() {
+            return sniff(path);
+        }
+        if path.join(science_qa::PROBLEMS).is_file() {
+            return Ok(Self::ScienceQa);
+        }
+        if !parquet_files(path)?.is_empty() {
+            return Ok(Self::Parquet);
+        }
+        Err(Error::malformed(
+            path,
+            "a folder with neither problems.json (ScienceQA) nor *.parquet files",
+            "name the data file itself",
+        ))
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let known = Self::ALL.into_iter().find(|format| format.name() == name);
+        known.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            Error::Argument(format!("there is no data format \"{name}\"; there are {names}"))
+        })
+    }
+}
+
+fn sniff(path: &Path) -> Result<Format, Error> {
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(Error::io(path))?;
+    file.take(1 << 16).read_to_end(&mut head).map_err(Error::io(path))?;
+    if head.starts_with(b"PAR1") || is_parquet(path) {
+        return Ok(Format::Parquet);
+    }
+    let named = path.file_name().is_some_and(|name| name == science_qa::PROBLEMS);
+    let text = String::from_utf8_lossy(&head);
+    let object = text.trim_start_matches('\u{feff}').trim_start().starts_with('{');
+    let asks = || text.contains("\"choices\"") && text.contains("\"question\"");
+    Ok(if object && (named || asks()) && !text.contains("\"messages\"") {
+        Format::ScienceQa
+    } else {
+        Format::Json
+    })
+}
+
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet"))
+}
+
+/// The Parquet files of a folder and of its folder `data`, by name; `path` itself if it is a file.
+pub(crate) fn parquet_files(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    if path.is_file() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let mut files = Vec::new();
+    for folder in [path.to_path_buf(), path.join("data")] {
+        if folder != path && !folder.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(&folder).map_err(Error::io(&folder))? {
+            let file = entry.map_err(Error::io(&folder))?.path();
+            if is_parquet(&file) && file.is_file() {
+                files.push(file);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Divides `path` from the name of a part behind a `#`, as in `ScienceQA#test`; a file of the whole name goes first.
+pub(crate) fn locate(path: &Path) -> (PathBuf, Option<String>) {
+    let text = path.to_str().filter(|_| !path.exists());
+    match text.and_then(|text| text.rsplit_once('#')) {
+        Some((file, part)) if !file.is_empty() && !part.is_empty() && !part.contains(['/', '\\']) => {
+            (file.into(), Some(part.to_string()))
+        }
+        _ => (path.to_path_buf(), None),
+    }
+}

@@ -1,0 +1,116 @@
+//! Data sets of Hugging Face in Parquet files: each row is a sample.
+//!
+//! The columns are those of the JSON forms: `messages`, `conversations` or `texts`, with `images` or `image`, whose
+//! values are `{bytes, path}` or binary, and `id`. Other columns are not read.
+
+mod spool;
+mod value;
+
+pub use spool::Blob;
+
+use super::{
+    item,
+    problem::{Problem, ProblemKind},
+    sample::{Origin, Sample, Unit},
+    shards,
+};
+use crate::Error;
+use parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::reader::RowIter,
+    schema::types::Type,
+};
+use serde_json::Value;
+use spool::Writer;
+use std::{
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
+
+/// The columns with turns.
+const TURNS: [&str; 3] = ["messages", "conversations", "texts"];
+/// The other columns that are read.
+const OTHERS: [&str; 3] = ["id", "image", "images"];
+/// Rows whose values are in memory together; images are large.
+const ROWS: usize = 16;
+
+/// Samples, and rows that are none.
+type Read = (Vec<Sample>, Vec<Problem>);
+
+/// The rows of the part `part`, or all, of the files at `path`.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Malformed`] for a file that is no Parquet or has no known column.
+pub(crate) fn read(path: &Path, part: Option<&str>) -> Result<Read, Error> {
+    let mut writer = Writer::new()?;
+    let mut all = (Vec::new(), Vec::new());
+    for file in shards::files(path, part)? {
+        // The reader of the format promises no error for every broken file.
+        let read = catch_unwind(AssertUnwindSafe(|| read_file(&file, &mut writer, &mut all)));
+        read.unwrap_or_else(|_| Err(broken(&file, "its structure contradicts itself")))?;
+    }
+    Ok(all)
+}
+
+fn broken(file: &Path, why: impl ToString) -> Error {
+    Error::malformed(file, format!("no readable Parquet: {}", why.to_string()), "download the file again")
+}
+
+fn read_file(file: &Path, writer: &mut Writer, all: &mut Read) -> Result<(), Error> {
+    let opened = File::open(file).map_err(Error::io(file))?;
+    let reader = SerializedFileReader::new(opened).map_err(|e| broken(file, e))?;
+    let columns = columns(file, reader.metadata().file_metadata().schema())?;
+    let rows = RowIter::from_file_into(Box::new(reader)).project(Some(columns));
+    let rows = rows.map_err(|e| broken(file, e))?.with_batch_size(ROWS);
+    let shared: Arc<Path> = file.into();
+    let (samples, problems) = all;
+    for (k, row) in rows.enumerate() {
+        let row = row.map_err(|e| broken(file, format!("row {}: {e}", k + 1)))?;
+        let mut images = Vec::new();
+        let mut object = value::object(&row, &mut images, writer)?;
+        for name in TURNS {
+            if let Some(turns) = object.get_mut(name) {
+                *turns = value::transpose(std::mem::take(turns));
+            }
+        }
+        let index = samples.len() + problems.len();
+        let origin = Origin { file: shared.clone(), unit: Unit::Row, line: k + 1, index };
+        match parse(&object, origin) {
+            Ok(mut sample) => {
+                let named = std::mem::take(&mut sample.images).into_iter();
+                sample.images = named.map(|image| value::restore(image, &images)).collect();
+                samples.push(sample);
+            }
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    Ok(())
+}
+
+fn parse(object: &Value, origin: Origin) -> Result<Sample, Box<Problem>> {
+    if TURNS.iter().all(|name| object.get(name).is_none_or(Value::is_null)) {
+        let (index, expected) = (origin.index, "a row with turns");
+        let id = format!("item {index}");
+        let remedy = "remove the row, or fill in its turns";
+        return Err(Box::new(Problem::new(&origin, &id, ProblemKind::Format, expected, "null", remedy)));
+    }
+    item::parse(object, origin)
+}
+
+/// The columns of `schema` that are read.
+fn columns(file: &Path, schema: &Type) -> Result<Type, Error> {
+    let fields = schema.get_fields();
+    let known = |name: &str| TURNS.contains(&name) || OTHERS.contains(&name);
+    if !fields.iter().any(|field| TURNS.contains(&field.name())) {
+        let names: Vec<&str> = fields.iter().map(|field| field.name()).collect();
+        return Err(Error::malformed(
+            file,
+            format!("columns {names:?}, of which none is messages, conversations or texts"),
+            "rename or convert the column with the turns",
+        ));
+    }
+    let own = fields.iter().filter(|field| known(field.name())).cloned().collect();
+    Type::group_type_builder(schema.name()).with_fields(own).build().map_err(|e| broken(file, e))
+}

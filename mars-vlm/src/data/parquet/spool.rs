@@ -1,0 +1,103 @@
+//! Images out of tables, put aside in a temporary file so that each can be read by itself.
+
+use crate::Error;
+use std::{
+    collections::HashMap,
+    fmt,
+    fs::File,
+    hash::{Hash, Hasher},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// An encoded image that stood in a table; its bytes lie in a temporary file that goes with its last image.
+#[derive(Clone)]
+pub struct Blob {
+    spool: Arc<Spool>,
+    start: u64,
+    length: usize,
+}
+
+impl Blob {
+    /// Number of bytes.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The encoded image.
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>, Error> {
+        let mut file = self.spool.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = vec![0; self.length];
+        let read = file.seek(SeekFrom::Start(self.start)).and_then(|_| file.read_exact(&mut bytes));
+        read.map(|()| bytes).map_err(failed)
+    }
+}
+
+impl fmt::Display for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(in the table, {} bytes)", self.length)
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blob({}..+{})", self.start, self.length)
+    }
+}
+
+impl PartialEq for Blob {
+    fn eq(&self, other: &Self) -> bool {
+        let same = (self.start, self.length) == (other.start, other.length);
+        same && Arc::ptr_eq(&self.spool, &other.spool)
+    }
+}
+
+impl Eq for Blob {}
+
+impl Hash for Blob {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (Arc::as_ptr(&self.spool), self.start, self.length).hash(state);
+    }
+}
+
+struct Spool(Mutex<File>);
+
+/// Puts images aside; equal ones once.
+pub(super) struct Writer {
+    spool: Arc<Spool>,
+    length: u64,
+    known: HashMap<[u8; 32], Blob>,
+}
+
+impl Writer {
+    /// A new temporary file, in the system's folder for them.
+    pub(super) fn new() -> Result<Self, Error> {
+        let file = tempfile::tempfile().map_err(failed)?;
+        Ok(Self { spool: Arc::new(Spool(Mutex::new(file))), length: 0, known: HashMap::new() })
+    }
+
+    /// Puts `bytes` aside.
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<Blob, Error> {
+        let print: [u8; 32] = blake3::hash(bytes).into();
+        if let Some(blob) = self.known.get(&print) {
+            return Ok(blob.clone());
+        }
+        let mut file = self.spool.0.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(self.length)).and_then(|_| file.write_all(bytes)).map_err(failed)?;
+        drop(file);
+        let blob = Blob { spool: self.spool.clone(), start: self.length, length: bytes.len() };
+        self.length += bytes.len() as u64;
+        self.known.insert(print, blob.clone());
+        Ok(blob)
+    }
+}
+
+fn failed(source: io::Error) -> Error {
+    Error::io(Path::new("(temporary file of the images of a Parquet data set)"))(source)
+}
