@@ -78,7 +78,7 @@ where
     let mut stack = AdapterStack::new(&adapters, *model)?;
     let rates: Vec<LearningRates> = starts.iter().map(|s| rates(&s.record.spec)).collect();
     let mut optimizer = StackedAdamW::new(config, &stack, &rates)?;
-    let parts = Parts::new(options.parts)?;
+    let parts = Parts::new(options.parts)?.recomputing(options.gradient_checkpointing);
     let fresh = starts.iter().any(|s| s.moments.is_none());
     let (mut live, mut moments) = (Vec::new(), Vec::new());
     for start in starts {

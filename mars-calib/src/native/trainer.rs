@@ -22,6 +22,9 @@ pub struct NativeOptions {
     /// Parts of a training pass, side by side on the threads of the machine, >= 1. Default 1. Their number changes
     /// the last bits of results, as adding in another order does.
     pub parts: usize,
+    /// Gradient checkpointing: training passes keep what goes from one block of the model to the next, and compute each
+    /// block a second time. Less memory for about a third more time; results differ in their last bits. Default no.
+    pub gradient_checkpointing: bool,
     /// Samples of one evaluation batch, >= 1. Default 64.
     pub eval_batch: usize,
     /// Only the first so many validation samples are used. Default all.
@@ -40,6 +43,7 @@ impl Default for NativeOptions {
             stack: 4,
             workers: 1,
             parts: 1,
+            gradient_checkpointing: false,
             eval_batch: 64,
             validation_samples: usize::MAX,
             checkpoint_every: None,
