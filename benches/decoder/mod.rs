@@ -222,7 +222,7 @@ impl Model for Task {
         losses(out, batch)
     }
 
-    fn chain<'a>(&'a self, batch: &'a Batch) -> Option<Box<dyn Chain + 'a>> {
+    fn chain<'a>(&'a self, batch: &'a Batch, _: &AdapterStack) -> Option<Box<dyn Chain + 'a>> {
         Some(Box::new(Blocks { task: self, batch }))
     }
 

@@ -55,6 +55,9 @@ pub(crate) struct Task {
     /// Where to compute; see `mars devices`
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,
+    /// Train with much less memory and about a third more time: compute each block of the model twice
+    #[arg(long)]
+    pub(crate) gradient_checkpointing: bool,
 }
 
 /// Where the campaign is kept.

@@ -1,7 +1,8 @@
 //! A forward pass as a chain of blocks, and its gradients by computing each block a second time.
 //!
-//! Activation checkpointing (Chen et al. 2016, arXiv 1604.06174) with one checkpoint for each block: what is kept
-//! is the input of every block and the inner values of one. It costs a second forward pass.
+//! Gradient checkpointing (Chen et al. 2016, arXiv 1604.06174) with one checkpoint for each block: what is kept
+//! is the input of every block and the inner values of one. It costs a second forward pass. Below the lowest
+//! adapter nothing is kept and nothing computed again.
 
 use crate::gradients::FactorGradients;
 use crate::{AdapterStack, TokenLosses};
@@ -20,6 +21,13 @@ pub trait Chain {
 
     /// The losses from what the last block gives.
     fn end(&self, x: Tensor<3>, adapters: &AdapterStack) -> TokenLosses;
+
+    /// Whether an adapter acts before block `index` (from 0 to the number of blocks), so that the gradient of what
+    /// the block reads is wanted. Default `true`: it is, and a model that knows better saves time and memory.
+    fn acts_before(&self, index: usize, adapters: &AdapterStack) -> bool {
+        let _ = (index, adapters);
+        true
+    }
 }
 
 /// The losses of `chain` and the gradients of the factors of `tracked` for the sum of all losses times weights.
@@ -30,25 +38,33 @@ pub(crate) fn backward(
     tracked: &AdapterStack,
 ) -> (TokenLosses, FactorGradients) {
     let mut gradients = FactorGradients::default();
-    let leaf = |x: Tensor<3>| x.autodiff().require_grad();
-    let (mut inputs, mut x) = (Vec::with_capacity(chain.blocks()), chain.begin(plain));
-    for index in 0..chain.blocks() {
-        let output = chain.block(index, x.clone(), plain);
-        inputs.push(x);
-        x = output;
+    let blocks = chain.blocks();
+    let wanted: Vec<bool> = (0..=blocks).map(|index| chain.acts_before(index, tracked)).collect();
+    let leaf = |x: Tensor<3>, index: usize| if wanted[index] { x.autodiff().require_grad() } else { x };
+    let (mut inputs, mut x) = (Vec::with_capacity(blocks), chain.begin(plain));
+    for index in 0..blocks {
+        // A block is computed again if an adapter acts in it or before it.
+        inputs.push(wanted[index + 1].then(|| x.clone()));
+        x = chain.block(index, x, plain);
     }
-    let last = leaf(x);
+    let last = leaf(x, blocks);
     let mut result = chain.end(last.clone(), tracked);
-    let mut found = (result.losses.clone() * result.weights.clone()).sum().backward();
-    gradients.take(tracked, &mut found);
-    let mut arriving = last.grad_remove(&mut found);
+    let loss = (result.losses.clone() * result.weights.clone()).sum();
+    result.losses = result.losses.without_autodiff();
+    let mut arriving = None;
+    if loss.is_autodiff() && loss.is_tracked() {
+        let mut found = loss.backward();
+        gradients.take(tracked, &mut found);
+        arriving = if wanted[blocks] { last.grad_remove(&mut found) } else { None };
+    }
+    drop(last);
     for (index, input) in inputs.into_iter().enumerate().rev() {
-        let Some(gradient) = arriving.take() else { break };
-        let input = leaf(input);
+        let (Some(gradient), Some(input)) = (arriving.take(), input) else { return (result, gradients) };
+        let input = leaf(input, index);
         let output = chain.block(index, input.clone(), tracked);
         let mut found = (output * gradient.autodiff()).sum().backward();
         gradients.take(tracked, &mut found);
-        arriving = input.grad_remove(&mut found);
+        arriving = if wanted[index] { input.grad_remove(&mut found) } else { None };
     }
     if let Some(gradient) = arriving {
         let output = chain.begin(tracked);
@@ -57,6 +73,5 @@ pub(crate) fn backward(
             gradients.take(tracked, &mut found);
         }
     }
-    result.losses = result.losses.without_autodiff();
     (result, gradients)
 }

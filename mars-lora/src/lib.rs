@@ -11,6 +11,7 @@
 //! * [`Parts`], [`Chain`]: training passes in parts beside each other, and with less memory
 //! * [`StackedAdamW`]: clipping, learning rates and moments of each adapter on its own
 //! * [`Adapter`]: one trained adapter on the host; [`peft`]: its Hugging Face PEFT files
+//! * [`ops`]: operations of transformers with gradients of their own, which keep less
 //! * [`methods`]: AdaLoRA, GeoLoRA and a scheduler after HyDRA, which move rank between layers
 //! * [`Model`], [`Examples`]: what a model must offer to be trained by `mars-calib`
 mod activations;
@@ -28,6 +29,7 @@ mod linear;
 pub mod merge;
 pub mod methods;
 mod model;
+pub mod ops;
 mod optimizer;
 mod pass;
 pub mod peft;

@@ -1,6 +1,6 @@
 //! Frozen linear layers that adapters act on.
 
-use crate::AdapterStack;
+use crate::{AdapterStack, ops};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
@@ -46,7 +46,7 @@ impl LoraLinear {
         // One large product instead of one per row of the batch.
         let x = x.reshape([rows * positions, inputs]);
         let weights = layers.map(|layer| layer.weight.val());
-        let bases = weights.each_ref().map(|weight| x.clone().matmul(weight.clone()));
+        let bases = weights.each_ref().map(|weight| ops::product(x.clone(), weight.clone()));
         let outputs = adapters.apply(layers.map(|layer| layer.site), &x, bases, &weights);
         let mut layers = layers.iter();
         outputs.map(|mut y| {

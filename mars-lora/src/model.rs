@@ -58,9 +58,10 @@ pub trait Model: Sync {
     /// `score` asks for [`TokenLosses::correct`] as well.
     fn forward(&self, batch: &Self::Batch, adapters: &AdapterStack, score: bool) -> TokenLosses;
 
-    /// The forward pass over `batch` as a chain of blocks, so that a training pass need keep only what goes from
-    /// one block to the next. Default `None`: it keeps everything.
-    fn chain<'a>(&'a self, _batch: &'a Self::Batch) -> Option<Box<dyn Chain + 'a>> {
+    /// The forward pass of `adapters` (or others of the same sites) over `batch` as a chain of blocks, so that a
+    /// training pass need keep only what goes from one block to the next. Default `None`: it keeps everything.
+    fn chain<'a>(&'a self, batch: &'a Self::Batch, adapters: &AdapterStack) -> Option<Box<dyn Chain + 'a>> {
+        let _ = (batch, adapters);
         None
     }
 

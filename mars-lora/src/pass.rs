@@ -173,7 +173,7 @@ impl Sums {
             None => stack,
         };
         let tracked = drop(part.tracked());
-        let chain = if recompute { model.chain(batch) } else { None };
+        let chain = if recompute { model.chain(batch, &tracked) } else { None };
         let (TokenLosses { losses, weights, tokens, .. }, gradients) = match chain {
             Some(chain) => chain::backward(&*chain, &drop(part), &tracked),
             None => {

@@ -12,7 +12,7 @@ use mars_lora::methods::{
     AdaLora, AdaLoraConfig, Feedback, GeoLora, GeoLoraConfig, HydraConfig, HydraStyle, Orthogonality,
     RankMethod,
 };
-use mars_lora::{AdamWConfig, Adapter, AdapterConfig, AdapterStack, Examples, Factors, Model};
+use mars_lora::{AdamWConfig, Adapter, AdapterConfig, AdapterStack, Examples, Factors, Model, Parts};
 use std::sync::PoisonError;
 use std::time::Instant;
 
@@ -117,7 +117,7 @@ where
         while step < spec.steps && record.end == RunEnd::Interrupted {
             let began = Instant::now();
             let Some(batch) = batches.next() else { break };
-            let loss = pass(model, method.as_mut(), &mut record, &batch?, step)?;
+            let loss = pass(shared, method.as_mut(), &mut record, batch?, step)?;
             step += 1;
             record.train.push(CurvePoint { step, loss });
             record.samples_seen += spec.batch as u64;
@@ -151,21 +151,21 @@ where
 }
 
 /// One step on `batch`; returns the loss before it.
-fn pass<M: Model>(
-    model: &M,
+fn pass<M: Model, E>(
+    shared: &Shared<'_, M, E>,
     method: &mut dyn RankMethod,
     record: &mut RunRecord,
-    batch: &M::Batch,
+    batch: M::Batch,
     step: usize,
 ) -> Result<f64, Error> {
-    let stack = stack(method.adapter(), model)?.tracked();
-    let result = model.forward(batch, &stack, false);
-    let losses = result.mean();
-    let mut gradients = losses.clone().sum().backward();
-    let gradients: Vec<Factors> = stack.unpad(&stack.gradients(&mut gradients)).swap_remove(0);
-    let loss = losses.into_data().iter::<f32>().next().map_or(f64::NAN, f64::from);
-    record.tokens += result.tokens.iter().flatten().sum::<usize>() as u64;
-    record.flops += model.flops(batch, stack.ranks()).iter().map(|f| f.forward + f.backward).sum::<f64>();
+    let stack = stack(method.adapter(), shared.model)?;
+    record.flops +=
+        shared.model.flops(&batch, stack.ranks()).iter().map(|f| f.forward + f.backward).sum::<f64>();
+    let parts = Parts::new(1)?.recomputing(shared.options.gradient_checkpointing);
+    let found = parts.pass(shared.model, vec![(0..1, batch)], &stack, None)?;
+    let gradients: Vec<Factors> = stack.unpad(&found.gradients).swap_remove(0);
+    let loss = found.losses[0];
+    record.tokens += found.tokens.iter().sum::<usize>() as u64;
     let finite = |g: &Factors| g.a.iter().chain(&g.b).all(|v| v.is_finite());
     if loss.is_finite() && gradients.iter().all(finite) {
         let schedule = record.spec.optim.factor(step, record.spec.horizon);

@@ -77,7 +77,7 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    let parts = Parts::new(shared.options.parts)?;
+    let parts = Parts::new(shared.options.parts)?.recomputing(shared.options.gradient_checkpointing);
     let Some(mut training) = Training::begin(shared, &parts, starts, tell)? else { return Ok(()) };
     while !training.live.is_empty() {
         // The company stays until its first run ends; one that diverges breaks it up earlier.

@@ -25,6 +25,9 @@ pub struct NativeOptions {
     pub parts: usize,
     /// How the batches of each stack are made ready. Default on one thread beside the training.
     pub loading: Loading,
+    /// Gradient checkpointing: training passes keep what goes from one block of the model to the next, and compute each
+    /// block a second time. Less memory for about a third more time; results differ in their last bits. Default no.
+    pub gradient_checkpointing: bool,
     /// Samples of one evaluation batch, >= 1. Default 64.
     pub eval_batch: usize,
     /// Only the first so many validation samples are used. Default all.
@@ -44,6 +47,7 @@ impl Default for NativeOptions {
             workers: 1,
             parts: 1,
             loading: Loading::default(),
+            gradient_checkpointing: false,
             eval_batch: 64,
             validation_samples: usize::MAX,
             checkpoint_every: None,

@@ -90,6 +90,9 @@ impl Context {
         if let Some(device) = &task.device {
             layers.flag("run.device", device.as_str())?;
         }
+        if task.gradient_checkpointing {
+            layers.flag("run.gradient_checkpointing", true)?;
+        }
         for (key, value) in flags {
             layers.flag(key, value.clone())?;
         }

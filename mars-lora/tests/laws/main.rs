@@ -3,6 +3,7 @@
 
 mod differential;
 mod files;
+mod ops;
 mod passes;
 mod stacking;
 mod toy;

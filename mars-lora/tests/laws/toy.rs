@@ -125,7 +125,7 @@ impl Model for Toy {
         self.losses(self.output(batch.x.clone(), adapters), batch)
     }
 
-    fn chain<'a>(&'a self, batch: &'a Batch) -> Option<Box<dyn Chain + 'a>> {
+    fn chain<'a>(&'a self, batch: &'a Batch, _: &AdapterStack) -> Option<Box<dyn Chain + 'a>> {
         Some(Box::new(Layers { model: self, batch }))
     }
 

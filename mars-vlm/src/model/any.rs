@@ -10,7 +10,7 @@ use super::qwen2_vl::Qwen2VlNet;
 use crate::Error;
 use crate::processor::ImageShape;
 use burn::tensor::{Device, Tensor};
-use mars_lora::{AdapterStack, Component, Model, PassFlops, Site, TokenLosses};
+use mars_lora::{AdapterStack, Chain, Component, Model, PassFlops, Site, TokenLosses};
 use std::fmt;
 use std::path::Path;
 
@@ -94,6 +94,10 @@ impl Model for AnyModel {
 
     fn forward(&self, batch: &VlmBatch, adapters: &AdapterStack, score: bool) -> TokenLosses {
         self.0.forward(batch, adapters, score)
+    }
+
+    fn chain<'a>(&'a self, batch: &'a VlmBatch, adapters: &AdapterStack) -> Option<Box<dyn Chain + 'a>> {
+        self.0.chain(batch, adapters)
     }
 
     fn flops(&self, batch: &VlmBatch, ranks: &[Vec<usize>]) -> Vec<PassFlops> {

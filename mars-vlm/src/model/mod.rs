@@ -11,6 +11,7 @@ pub use any::AnyModel;
 pub use batch::{Pieces, Sequence, VlmBatch};
 pub use core::activation::Activation;
 pub use core::block::Block;
+pub use core::encoder::EncoderPass;
 pub use core::flops::{LayerSizes, ModelSizes, VisionLoad};
 pub use core::language::LanguageModel;
 pub use core::siglip::{SiglipConfig, SiglipModel};

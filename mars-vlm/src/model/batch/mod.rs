@@ -2,8 +2,8 @@
 
 mod images;
 
-pub(crate) use images::BatchImages;
 pub use images::Pieces;
+pub(crate) use images::{BatchImages, Placement};
 
 use super::core::flops::Load;
 use crate::processor::{EncodedText, Pixels};

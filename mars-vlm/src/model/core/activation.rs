@@ -1,6 +1,7 @@
 //! Activation functions by their names in `config.json`.
 
 use burn::tensor::{Tensor, activation};
+use mars_lora::ops::Swish;
 
 /// A function of each value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +33,26 @@ impl Activation {
 
     /// The function of each value of `x`.
     pub(crate) fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self.swish() {
+            Some(swish) => swish.apply(x),
+            None => activation::gelu(x),
+        }
+    }
+
+    /// The function of each value of `gate`, times `up`.
+    pub(crate) fn gate<const D: usize>(self, gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
+        match self.swish() {
+            Some(swish) => swish.gate(gate, up),
+            None => activation::gelu(gate) * up,
+        }
+    }
+
+    fn swish(self) -> Option<Swish> {
         match self {
-            Self::Silu => activation::silu(x),
-            Self::Gelu => activation::gelu(x),
-            Self::TanhGelu => activation::gelu_approximate(x),
-            Self::QuickGelu => x.clone() * activation::sigmoid(x.mul_scalar(1.702)),
+            Self::Silu => Some(Swish::SILU),
+            Self::Gelu => None,
+            Self::TanhGelu => Some(Swish::TANH_GELU),
+            Self::QuickGelu => Some(Swish::QUICK_GELU),
         }
     }
 }

@@ -5,8 +5,8 @@ use super::segments::Segments;
 use crate::Error;
 use crate::checkpoint::Loader;
 use burn::module::Module;
-use burn::tensor::{Tensor, activation::softmax};
-use mars_lora::{AdapterStack, LoraLinear};
+use burn::tensor::Tensor;
+use mars_lora::{AdapterStack, LoraLinear, ops::softmax};
 
 /// What the blocks of one pass share.
 pub(crate) struct Context<'a> {
@@ -87,6 +87,14 @@ impl Attention {
         Ok(Self { projections, out: linear(out, query, width, out_bias)?, heads, kv_heads })
     }
 
+    /// The site of the layer that was loaded first.
+    pub(crate) fn first_site(&self) -> usize {
+        match &self.projections {
+            Projections::Separate(separate) => separate.q.site,
+            Projections::Fused(qkv) => qkv.site,
+        }
+    }
+
     /// `x` is `[B, S, width]`, and so is the result.
     pub(crate) fn forward(&self, x: Tensor<3>, context: &Context<'_>) -> Tensor<3> {
         let [q, k, v] = self.project(x, context.adapters);
@@ -134,7 +142,7 @@ pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Ten
         Some(mask) => scores + mask.clone(),
         None => scores,
     };
-    let weights = softmax(scores, 3).reshape([batch, groups, rows, positions]);
+    let weights = softmax(scores).reshape([batch, groups, rows, positions]);
     let out = weights.matmul(v).reshape([batch, heads, positions, width]);
     out.swap_dims(1, 2).reshape([batch, positions, heads * width])
 }

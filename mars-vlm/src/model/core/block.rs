@@ -8,6 +8,7 @@ use crate::Error;
 use crate::checkpoint::Loader;
 use burn::module::Module;
 use burn::tensor::Tensor;
+use std::ops::Range;
 
 /// Names within a block.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,11 @@ impl Block {
             )?,
             norm2: Norm::load(loader, &norm2, width, shape.norm)?,
         })
+    }
+
+    /// The sites of its layers, which were loaded one after the other.
+    pub(crate) fn sites(&self) -> Range<usize> {
+        self.attention.first_site()..self.mlp.last_site() + 1
     }
 
     /// `x` is `[B, S, width]`, and so is the result.

@@ -44,7 +44,7 @@ impl LanguageModel {
 
     /// Logits of rows of hidden states, `[N, vocabulary]`.
     pub(crate) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        hidden.matmul(self.head())
+        loss::logits(hidden, &self.head())
     }
 
     /// Cross-entropies of the tokens `targets` `[N]` after the hidden states `[N, width]`.

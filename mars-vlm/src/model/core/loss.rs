@@ -5,10 +5,14 @@
 //! next chunk: the chunk's result is `loss + (h - fixed(h)) . g`, whose value is the loss and whose gradient is g.
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor};
+use mars_lora::ops;
+use std::ops::Range;
 
 /// Logits that are in memory at the same time.
-const LOGITS: usize = 1 << 24;
+pub(super) const LOGITS: usize = 1 << 23;
+/// Weights of an output layer in half precision that are widened at the same time.
+pub(super) const WIDENED: usize = 1 << 23;
 
 /// Losses of rows, `[N]`, and whether the most probable token is the right one, 1 or 0.
 #[derive(Debug)]
@@ -18,21 +22,39 @@ pub(crate) struct Scored {
 }
 
 /// Natural-log cross-entropies of `targets` `[N]` after `hidden` `[N, width]` by the output layer `head`
-/// `[width, vocabulary]`.
+/// `[width, vocabulary]`, in f32 or in half precision.
 pub(crate) fn cross_entropy(
     hidden: Tensor<2>,
     head: Tensor<2>,
     targets: Tensor<1, Int>,
     score: bool,
 ) -> Scored {
-    let rows = hidden.dims()[0];
-    let at_once = (LOGITS / head.dims()[1].max(1)).max(1);
     // A head that is trained itself needs its own gradient.
-    if rows <= at_once || head.is_tracked() {
-        let (losses, correct, _) = whole(hidden, head, targets, score);
-        return Scored { losses, correct };
+    if head.is_tracked() {
+        return whole(hidden, head, targets, score);
     }
+    let at_once = (LOGITS / head.dims()[1].max(1)).max(1);
     chunked(hidden, head, targets, score, at_once)
+}
+
+/// Logits of rows of hidden states `[N, width]`, `[N, vocabulary]`.
+pub(crate) fn logits(hidden: Tensor<2>, head: &Tensor<2>) -> Tensor<2> {
+    let part = |columns: Range<usize>| {
+        ops::product(hidden.clone(), head.clone().narrow(1, columns.start, columns.len()))
+    };
+    let mut parts: Vec<Tensor<2>> = columns(head).map(part).collect();
+    if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, 1) }
+}
+
+/// Parts of the vocabulary that are multiplied at once: all of it, or what may be widened.
+fn columns(head: &Tensor<2>) -> impl Iterator<Item = Range<usize>> + use<> {
+    let [width, vocabulary] = head.dims();
+    let size = match head.dtype() {
+        DType::F32 => vocabulary,
+        _ => WIDENED / width.max(1),
+    };
+    let size = size.clamp(1, vocabulary.max(1));
+    (0..vocabulary).step_by(size).map(move |from| from..(from + size).min(vocabulary))
 }
 
 fn chunked(
@@ -48,32 +70,47 @@ fn chunked(
         let count = at_once.min(rows - from);
         let own = hidden.clone().narrow(0, from, count);
         let fixed = own.clone().without_autodiff();
-        let targets = targets.clone().narrow(0, from, count);
-        let (mut loss, hits, logs) = whole(fixed.clone(), head.clone(), targets.clone(), score);
+        let targets: Tensor<2, Int> = targets.clone().narrow(0, from, count).unsqueeze_dim(1);
+        let logits = logits(fixed.clone(), &head);
+        if score {
+            correct.push(hits(&logits, &targets));
+        }
+        let (most, right) = (logits.clone().max_dim(1), logits.clone().gather(1, targets.clone()));
+        let shares = ops::softmax(logits);
+        // The largest share is exp(largest logit) over the sum of all.
+        let sum = most - shares.clone().max_dim(1).log();
+        let mut loss = (sum - right).squeeze_dim(1);
         if own.is_tracked() {
             let ones = Tensor::ones([count, 1], &fixed.device());
-            let slope = logs.exp().scatter(1, targets.unsqueeze_dim(1), -ones, IndexingUpdateOp::Add);
-            let slope = slope.matmul(head.clone().transpose());
-            loss = loss + ((own - fixed) * slope).sum_dim(1).squeeze_dim(1);
+            let slope = shares.scatter(1, targets, -ones, IndexingUpdateOp::Add);
+            loss = loss + ((own - fixed) * through(slope, &head)).sum_dim(1).squeeze_dim(1);
         }
         losses.push(loss);
-        correct.extend(hits);
     }
     Scored { losses: Tensor::cat(losses, 0), correct: score.then(|| Tensor::cat(correct, 0)) }
 }
 
-/// Losses, hits and log-probabilities.
-fn whole(
-    hidden: Tensor<2>,
-    head: Tensor<2>,
-    targets: Tensor<1, Int>,
-    score: bool,
-) -> (Tensor<1>, Option<Tensor<1>>, Tensor<2>) {
+/// Gradients of logits `[N, vocabulary]` to those of hidden states `[N, width]`.
+fn through(slope: Tensor<2>, head: &Tensor<2>) -> Tensor<2> {
+    let parts = columns(head).map(|columns| {
+        let own = head.clone().narrow(1, columns.start, columns.len());
+        ops::product(slope.clone().narrow(1, columns.start, columns.len()), own.transpose())
+    });
+    parts.reduce(|sum, part| sum + part).unwrap_or_else(|| slope.clone())
+}
+
+/// Whether the largest logit is that of the target, 1 or 0.
+fn hits(logits: &Tensor<2>, targets: &Tensor<2, Int>) -> Tensor<1> {
+    logits.clone().argmax(1).equal(targets.clone()).float().squeeze_dim(1)
+}
+
+/// All rows at once, with a graph.
+fn whole(hidden: Tensor<2>, head: Tensor<2>, targets: Tensor<1, Int>, score: bool) -> Scored {
     let logits = hidden.matmul(head);
     let targets: Tensor<2, Int> = targets.unsqueeze_dim(1);
-    let correct = score.then(|| logits.clone().argmax(1).equal(targets.clone()).float().squeeze_dim::<1>(1));
-    let logs = log_softmax(logits, 1);
-    (logs.clone().gather(1, targets).neg().squeeze_dim(1), correct, logs)
+    let correct = score.then(|| hits(&logits, &targets));
+    let losses = log_softmax(logits, 1).gather(1, targets).neg().squeeze_dim(1);
+    Scored { losses, correct }
 }
 
 #[cfg(test)]
@@ -102,7 +139,7 @@ mod tests {
             (losses.without_autodiff(), correct, gradient)
         };
         let hidden = tensor(rows * width, 0, [rows, width]).autodiff().require_grad();
-        let (losses, hits, _) = whole(hidden.clone(), head.clone(), targets.clone(), true);
+        let Scored { losses, correct: hits } = whole(hidden.clone(), head.clone(), targets.clone(), true);
         let mut gradients = (losses.clone() * weights.clone()).sum().backward();
         let gradient = hidden.grad_remove(&mut gradients);
         let far = |a: Tensor<1>, b: Tensor<1>| (a - b).abs().max().into_scalar::<f32>();
@@ -114,5 +151,32 @@ mod tests {
             let both = g.zip(gradient.clone());
             assert!(both.is_some_and(|(g, w)| (g - w).abs().max().into_scalar::<f32>() < 1e-6));
         }
+    }
+
+    #[test]
+    fn the_vocabulary_of_a_head_in_half_precision_is_taken_in_parts() {
+        let device = Device::flex();
+        let (rows, width, vocabulary) = (3, 1 << 12, (WIDENED >> 12) + 100);
+        let values = |count: usize| -> Vec<f32> {
+            (0..count).map(|i| ((i * 31 % 1009) as f32 / 504.0 - 1.0) / 64.0).collect()
+        };
+        let hidden = Tensor::<2>::from_data(TensorData::new(values(rows * width), [rows, width]), &device);
+        let head: Tensor<2> =
+            Tensor::from_data(TensorData::new(values(width * vocabulary), [width, vocabulary]), &device);
+        let half = head.cast(DType::BF16);
+        assert_eq!(columns(&half).count(), 2);
+        let targets = Tensor::<1, Int>::from_data([5, 0, vocabulary as i32 - 1], &device);
+        let run = |head: Tensor<2>| {
+            let hidden = hidden.clone().autodiff().require_grad();
+            let losses = cross_entropy(hidden.clone(), head, targets.clone(), false).losses;
+            let mut gradients = losses.clone().sum().backward();
+            let gradient = hidden.grad_remove(&mut gradients).map(|g| g.into_data().iter::<f32>().collect());
+            (losses.into_data().iter::<f32>().collect::<Vec<_>>(), gradient.unwrap_or_else(Vec::<f32>::new))
+        };
+        let ((losses, gradient), (expected, wanted)) = (run(half.clone()), run(half.cast(DType::F32)));
+        assert_eq!(losses, expected);
+        let size = wanted.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        assert!(size > 1e-3 && gradient.len() == wanted.len());
+        assert!(gradient.iter().zip(&wanted).all(|(a, b)| (a - b).abs() <= 1e-6 * size));
     }
 }

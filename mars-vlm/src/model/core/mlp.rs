@@ -73,12 +73,19 @@ impl Mlp {
         Ok(Self { layers, activation })
     }
 
+    /// The site of the layer that was loaded last.
+    pub(crate) fn last_site(&self) -> usize {
+        match &self.layers {
+            MlpLayers::Gated(GatedMlp { down, .. }) | MlpLayers::Plain(PlainMlp { down, .. }) => down.site,
+        }
+    }
+
     /// `x` is `[B, S, width]`, the result `[B, S, out]`.
     pub(crate) fn forward(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
         match &self.layers {
             MlpLayers::Gated(GatedMlp { gate, up, down }) => {
                 let [gate, up] = LoraLinear::forward_all([gate, up], x, adapters);
-                down.forward(self.activation.apply(gate) * up, adapters)
+                down.forward(self.activation.gate(gate, up), adapters)
             }
             MlpLayers::Plain(PlainMlp { up, down }) => {
                 down.forward(self.activation.apply(up.forward(x, adapters)), adapters)

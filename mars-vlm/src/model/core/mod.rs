@@ -2,6 +2,8 @@
 pub(super) mod activation;
 pub(super) mod attention;
 pub(super) mod block;
+mod chain;
+pub(super) mod encoder;
 pub(super) mod flops;
 pub(super) mod language;
 pub(super) mod limits;

@@ -6,7 +6,7 @@ use super::block::{Block, BlockNames, BlockShape};
 use super::flops::{LayerSizes, VisionLoad};
 use super::limits;
 use super::mlp::MlpNames;
-use super::norm::NormKind;
+use super::norm::{Norm, NormKind};
 use super::patch::PatchEmbedding;
 use super::vlm::VISION;
 use crate::Error;
@@ -14,10 +14,10 @@ use crate::checkpoint::Loader;
 use crate::model::batch::indices;
 use crate::processor::ImageShape;
 use burn::module::{Module, Param};
-use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 use mars_lora::AdapterStack;
 use serde::Deserialize;
+use std::ops::Range;
 
 const NAMES: BlockNames = BlockNames {
     norms: ["layer_norm1", "layer_norm2"],
@@ -112,7 +112,7 @@ pub struct SiglipModel {
     /// One row for each patch of a full tile, row by row.
     position_embedding: Param<Tensor<2>>,
     layers: Vec<Block>,
-    post_layernorm: Option<LayerNorm>,
+    post_layernorm: Option<Norm>,
     patch: usize,
     side: usize,
 }
@@ -156,9 +156,7 @@ impl SiglipModel {
                 .map(|n| Block::load(loader, &format!("{path}.encoder.layers.{n}"), VISION, &NAMES, &shape))
                 .collect::<Result<_, _>>()?,
             post_layernorm: match post_norm {
-                true => {
-                    Some(loader.layer_norm(&format!("{path}.post_layernorm"), width, c.layer_norm_eps)?)
-                }
+                true => Some(Norm::load(loader, &format!("{path}.post_layernorm"), width, shape.norm)?),
                 false => None,
             },
             patch,
@@ -169,36 +167,36 @@ impl SiglipModel {
     /// `tiles` is `[K * T, channels, height, width]`; what does not fill a patch is cut off.
     /// Returns `[K * T, patches, width]` after the last block and the norm behind it, if there is one.
     pub fn forward(&self, tiles: Tensor<4>, adapters: &AdapterStack) -> Tensor<3> {
-        let states = self.states(tiles, adapters, &[self.layers.len()]);
-        let [x] = <[Tensor<3>; 1]>::try_from(states).expect("one state was asked for");
+        let first = self.embed(tiles, adapters);
+        let last = (0..self.layers.len()).fold(first, |x, index| self.block(index, x, adapters));
+        self.norm(last)
+    }
+
+    /// Number of blocks.
+    pub(crate) fn blocks(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Sites of the layers of block `index`.
+    pub(crate) fn sites(&self, index: usize) -> Range<usize> {
+        self.layers[index].sites()
+    }
+
+    /// `x` is `[K * T, patches, width]`, and so is what block `index` makes of it.
+    pub(crate) fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        self.layers[index].forward(x, &Context { rope: None, mask: None, segments: None, adapters })
+    }
+
+    /// The norm behind the last block, if there is one.
+    pub(crate) fn norm(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.post_layernorm {
             Some(norm) => norm.forward(x),
             None => x,
         }
     }
 
-    /// The hidden states after the given numbers of blocks, each `[K * T, patches, width]`; 0 is what the first block
-    /// takes. Blocks behind the last of them do not run.
-    pub(crate) fn states(
-        &self,
-        tiles: Tensor<4>,
-        adapters: &AdapterStack,
-        after: &[usize],
-    ) -> Vec<Tensor<3>> {
-        let context = Context { rope: None, mask: None, segments: None, adapters };
-        let last = after.iter().copied().max().unwrap_or(0);
-        let mut x = self.embed(tiles, adapters);
-        let mut states = vec![x.clone(); after.len()];
-        for (n, layer) in self.layers.iter().take(last).enumerate() {
-            x = layer.forward(x, &context);
-            for (state, _) in states.iter_mut().zip(after).filter(|(_, wanted)| **wanted == n + 1) {
-                *state = x.clone();
-            }
-        }
-        states
-    }
-
-    fn embed(&self, tiles: Tensor<4>, adapters: &AdapterStack) -> Tensor<3> {
+    /// What the first block takes, `[K * T, patches, width]`.
+    pub(crate) fn embed(&self, tiles: Tensor<4>, adapters: &AdapterStack) -> Tensor<3> {
         let [count, channels, height, width] = tiles.dims();
         let (rows, columns, p) = (height / self.patch, width / self.patch, self.patch);
         let patches = tiles

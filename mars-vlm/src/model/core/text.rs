@@ -4,7 +4,7 @@ use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
 use super::block::{Block, BlockNames, BlockShape};
 use super::mlp::MlpNames;
-use super::norm::NormKind;
+use super::norm::{self, NormKind};
 use super::rope::Rope;
 use super::text_config::TextConfig;
 use super::vlm::TEXT;
@@ -15,6 +15,7 @@ use burn::module::Module;
 use burn::nn::RmsNorm;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use mars_lora::{AdapterStack, LoraEmbedding};
+use std::ops::Range;
 
 const NAMES: BlockNames = BlockNames {
     norms: ["input_layernorm", "post_attention_layernorm"],
@@ -23,7 +24,7 @@ const NAMES: BlockNames = BlockNames {
     mlp: MlpNames::Gated(["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]),
 };
 
-/// Token embeddings in, hidden states after the last norm out.
+/// Token embeddings in, hidden states out.
 #[derive(Module, Debug)]
 pub struct TextModel {
     /// `[vocabulary, width]`.
@@ -75,28 +76,51 @@ impl TextModel {
         self.embed_tokens.forward(ids, adapters)
     }
 
-    /// `x` is `[K * B, S, width]`, padded at the end: with the causal mask padding cannot be seen from before.
-    /// `axes` are the positions of families with three axes; others count tokens.
-    pub(crate) fn forward(
+    /// A pass over `rows` sequences, padded at the end to `positions`: with the causal mask padding cannot be seen
+    /// from before. `axes` are the positions of families with three axes; others count tokens.
+    pub(crate) fn pass(
         &self,
-        mut x: Tensor<3>,
+        [rows, positions]: [usize; 2],
         axes: Option<&Axes>,
-        adapters: &AdapterStack,
-    ) -> Tensor<3> {
-        let [rows, positions, _] = x.dims();
-        let device = x.device().without_autodiff();
+        device: &Device,
+    ) -> TextPass<'_> {
         let rope = match (axes, self.sections) {
             (Some(axes), Some(sections)) => {
-                Rope::axes(axes, rows, sections, (self.head_width, self.rope_base), &device)
+                Rope::axes(axes, rows, sections, (self.head_width, self.rope_base), device)
             }
-            _ => Rope::line(positions, self.head_width, self.rope_base, &device),
+            _ => Rope::line(positions, self.head_width, self.rope_base, device),
         };
-        let mask = causal_mask(positions, &device);
-        let context = Context { rope: Some(&rope), mask: Some(&mask), segments: None, adapters };
-        for layer in &self.layers {
-            x = layer.forward(x, &context);
-        }
-        self.norm.forward(x)
+        TextPass { model: self, rope, mask: causal_mask(positions, device) }
+    }
+}
+
+/// One pass over sequences of one length, block by block.
+pub(crate) struct TextPass<'a> {
+    model: &'a TextModel,
+    rope: Rope,
+    mask: Tensor<4>,
+}
+
+impl TextPass<'_> {
+    /// Number of blocks.
+    pub(crate) fn blocks(&self) -> usize {
+        self.model.layers.len()
+    }
+
+    /// Sites of the layers of block `index`.
+    pub(crate) fn sites(&self, index: usize) -> Range<usize> {
+        self.model.layers[index].sites()
+    }
+
+    /// `x` is `[K * B, S, width]`, and so is what block `index` makes of it.
+    pub(crate) fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        let (rope, mask) = (Some(&self.rope), Some(&self.mask));
+        self.model.layers[index].forward(x, &Context { rope, mask, segments: None, adapters })
+    }
+
+    /// The norm behind the last block.
+    pub(crate) fn norm(&self, x: Tensor<3>) -> Tensor<3> {
+        norm::rms(&self.model.norm, x)
     }
 }
 

@@ -1,5 +1,7 @@
 //! A multimodal language model of any architecture: the architecture gives image features, the rest is here.
 
+use super::chain::BatchPass;
+use super::encoder::EncoderPass;
 use super::flops::{self, ModelSizes, VisionLoad};
 use super::language::LanguageModel;
 use crate::Error;
@@ -8,7 +10,7 @@ use crate::model::batch::{Pieces, VlmBatch};
 use crate::processor::ImageShape;
 use burn::module::{Module, ParamId};
 use burn::tensor::{Device, Tensor};
-use mars_lora::{AdapterStack, Component, Model, PassFlops, Site, TokenLosses};
+use mars_lora::{AdapterStack, Chain, Component, Model, PassFlops, Site, TokenLosses};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -50,8 +52,8 @@ pub trait Network: Module + Sync {
     /// The decoder with its output layer.
     fn language(&self) -> &LanguageModel;
 
-    /// Features of images, `[features, width of the decoder]`, those of the pieces in order.
-    fn features(&self, config: &Self::Config, pieces: Pieces<'_>, adapters: &AdapterStack) -> Tensor<2>;
+    /// The vision encoder's pass over `pieces`; it gives their features in order.
+    fn encoder<'a>(&'a self, config: &'a Self::Config, pieces: &Pieces<'_>) -> Box<dyn EncoderPass + 'a>;
 
     /// The embedding `[1, width]` that ends the rows of a picture, if the architecture has one.
     fn newline(&self) -> Option<Tensor<2>> {
@@ -135,33 +137,15 @@ impl<N: Network> Vlm<N> {
         N::vision_load(&self.config, images)
     }
 
-    /// Hidden states of all positions, `[K * B * S, width]`.
-    fn hidden(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<2> {
-        let language = self.net.language();
-        let text = language.text.embed(batch.ids.clone(), adapters);
-        let [cells, width] = text.dims();
-        let x = match &batch.images {
-            None => text,
-            Some(images) => {
-                let stacked = adapters.acts_within(self.image_sites.clone());
-                let placement = if stacked { &images.stacked } else { &images.distinct };
-                let pieces = images.pieces(placement);
-                let features = if stacked {
-                    self.net.features(&self.config, pieces, adapters)
-                } else {
-                    // All adapters see the same features: once is enough.
-                    self.net.features(&self.config, pieces, &AdapterStack::base(1, self))
-                };
-                placement.merge(text, features, self.net.newline())
-            }
-        };
-        let x = x.reshape([batch.adapters * batch.samples, batch.positions, width]);
-        language.text.forward(x, batch.axes.as_ref(), adapters).reshape([cells, width])
+    /// Sites in front of the language model.
+    pub(crate) fn image_sites(&self) -> Range<usize> {
+        self.image_sites.clone()
     }
 
     /// Logits of every position, `[K * B, S, vocabulary]`; for checks, since training needs only the answers'.
     pub fn logits(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<3> {
-        let logits = self.net.language().logits(self.hidden(batch, adapters));
+        let hidden = BatchPass::new(self, batch, adapters).hidden(adapters);
+        let logits = self.net.language().logits(hidden);
         let vocabulary = logits.dims()[1];
         logits.reshape([batch.adapters * batch.samples, batch.positions, vocabulary])
     }
@@ -187,15 +171,12 @@ impl<N: Network> Model for Vlm<N> {
     }
 
     fn forward(&self, batch: &VlmBatch, adapters: &AdapterStack, score: bool) -> TokenLosses {
-        let hidden = self.hidden(batch, adapters).select(0, batch.predictors.clone());
-        let scored = self.net.language().losses(hidden, batch.targets.clone(), score);
-        let shape = batch.weights.dims();
-        TokenLosses {
-            losses: scored.losses.reshape(shape),
-            weights: batch.weights.clone(),
-            correct: scored.correct.map(|correct| correct.reshape(shape)),
-            tokens: batch.tokens.clone(),
-        }
+        let pass = BatchPass::new(self, batch, adapters);
+        pass.losses(pass.hidden(adapters), score)
+    }
+
+    fn chain<'a>(&'a self, batch: &'a VlmBatch, adapters: &AdapterStack) -> Option<Box<dyn Chain + 'a>> {
+        Some(Box::new(BatchPass::new(self, batch, adapters)))
     }
 
     fn flops(&self, batch: &VlmBatch, ranks: &[Vec<usize>]) -> Vec<PassFlops> {

@@ -6,6 +6,7 @@ pub use config::Idefics3Config;
 pub use connector::Connector;
 
 use super::batch::Pieces;
+use super::core::encoder::EncoderPass;
 use super::core::flops::{ModelSizes, VisionLoad};
 use super::core::language::LanguageModel;
 use super::core::siglip::SiglipModel;
@@ -16,6 +17,7 @@ use crate::processor::ImageShape;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use mars_lora::AdapterStack;
+use std::ops::Range;
 use std::path::Path;
 
 /// A loaded model of this family.
@@ -36,6 +38,35 @@ impl Idefics3Net {
     /// Image features of tiles `[K * T, channels, height, width]`, `[K * T, tokens per tile, d_text]`.
     pub fn image_features(&self, tiles: Tensor<4>, adapters: &AdapterStack) -> Tensor<3> {
         self.connector.forward(self.vision.forward(tiles, adapters), adapters)
+    }
+}
+
+struct Pass<'a> {
+    net: &'a Idefics3Net,
+    tiles: Tensor<4>,
+}
+
+impl EncoderPass for Pass<'_> {
+    fn embed(&self, adapters: &AdapterStack) -> Tensor<3> {
+        self.net.vision.embed(self.tiles.clone(), adapters)
+    }
+
+    fn blocks(&self) -> usize {
+        self.net.vision.blocks()
+    }
+
+    fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        self.net.vision.block(index, x, adapters)
+    }
+
+    fn project(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<2> {
+        let features = self.net.connector.forward(self.net.vision.norm(x), adapters);
+        let [tiles, tokens, width] = features.dims();
+        features.reshape([tiles * tokens, width])
+    }
+
+    fn sites(&self, index: usize) -> Range<usize> {
+        self.net.vision.sites(index)
     }
 }
 
@@ -62,10 +93,8 @@ impl Network for Idefics3Net {
         &self.language
     }
 
-    fn features(&self, _: &Idefics3Config, pieces: Pieces<'_>, adapters: &AdapterStack) -> Tensor<2> {
-        let features = self.image_features(pieces.tiles(), adapters);
-        let [tiles, tokens, width] = features.dims();
-        features.reshape([tiles * tokens, width])
+    fn encoder<'a>(&'a self, _: &'a Idefics3Config, pieces: &Pieces<'_>) -> Box<dyn EncoderPass + 'a> {
+        Box::new(Pass { net: self, tiles: pieces.tiles() })
     }
 
     fn sizes(config: &Idefics3Config) -> ModelSizes {

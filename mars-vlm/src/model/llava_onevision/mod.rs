@@ -4,6 +4,7 @@ mod config;
 pub use config::LlavaOnevisionConfig;
 
 use super::batch::Pieces;
+use super::core::encoder::EncoderPass;
 use super::core::flops::{ModelSizes, VisionLoad};
 use super::core::language::LanguageModel;
 use super::core::mlp::{Mlp, MlpNames};
@@ -15,6 +16,7 @@ use crate::processor::ImageShape;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use mars_lora::AdapterStack;
+use std::ops::Range;
 use std::path::Path;
 
 /// A loaded model of this family.
@@ -28,6 +30,79 @@ pub struct LlavaOnevisionNet {
     /// Stands at the end of each row of a picture.
     image_newline: Param<Tensor<1>>,
     language: LanguageModel,
+}
+
+/// What goes from block to block is the hidden state and, beside it along the last dimension, the earlier states that
+/// are features too.
+struct Pass<'a> {
+    net: &'a LlavaOnevisionNet,
+    config: &'a LlavaOnevisionConfig,
+    tiles: Tensor<4>,
+    /// Numbers of blocks after which a state is kept, ascending; the last is what the encoder ends with.
+    kept: Vec<usize>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(net: &'a LlavaOnevisionNet, config: &'a LlavaOnevisionConfig, tiles: Tensor<4>) -> Self {
+        let mut kept = config.feature_layers.clone();
+        kept.sort_unstable();
+        kept.dedup();
+        Self { net, config, tiles, kept }
+    }
+
+    fn width(&self) -> usize {
+        self.config.vision_config.hidden_size
+    }
+
+    /// `state` after `done` blocks, with what was kept before and itself if it is a feature and not the last.
+    fn keep(&self, state: Tensor<3>, before: Option<Tensor<3>>, done: usize) -> Tensor<3> {
+        let own = (self.kept.contains(&done) && done < self.blocks()).then(|| state.clone());
+        let mut parts: Vec<Tensor<3>> = [Some(state), before, own].into_iter().flatten().collect();
+        if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, 2) }
+    }
+}
+
+impl EncoderPass for Pass<'_> {
+    fn embed(&self, adapters: &AdapterStack) -> Tensor<3> {
+        self.keep(self.net.vision.embed(self.tiles.clone(), adapters), None, 0)
+    }
+
+    fn blocks(&self) -> usize {
+        self.kept.last().copied().unwrap_or(0)
+    }
+
+    fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        let (width, all) = (self.width(), x.dims()[2]);
+        if all == width {
+            return self.keep(self.net.vision.block(index, x, adapters), None, index + 1);
+        }
+        let before = x.clone().narrow(2, width, all - width);
+        let state = self.net.vision.block(index, x.narrow(2, 0, width), adapters);
+        self.keep(state, Some(before), index + 1)
+    }
+
+    fn project(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<2> {
+        let width = self.width();
+        let x = match self.config.feature_layers.len() {
+            1 => x,
+            _ => {
+                // The last state stands first, the others in their order behind it.
+                let place = |layer: &usize| match self.kept.iter().position(|kept| kept == layer) {
+                    Some(place) if place + 1 < self.kept.len() => place + 1,
+                    _ => 0,
+                };
+                let state = |layer| x.clone().narrow(2, place(layer) * width, width);
+                Tensor::cat(self.config.feature_layers.iter().map(state).collect(), 2)
+            }
+        };
+        let features = self.net.projector.forward(x, adapters);
+        let [tiles, patches, width] = features.dims();
+        features.reshape([tiles * patches, width])
+    }
+
+    fn sites(&self, index: usize) -> Range<usize> {
+        self.net.vision.sites(index)
+    }
 }
 
 impl Network for LlavaOnevisionNet {
@@ -75,16 +150,12 @@ impl Network for LlavaOnevisionNet {
         &self.language
     }
 
-    fn features(
-        &self,
-        config: &LlavaOnevisionConfig,
-        pieces: Pieces<'_>,
-        adapters: &AdapterStack,
-    ) -> Tensor<2> {
-        let states = self.vision.states(pieces.tiles(), adapters, &config.feature_layers);
-        let features = self.projector.forward(Tensor::cat(states, 2), adapters);
-        let [tiles, patches, width] = features.dims();
-        features.reshape([tiles * patches, width])
+    fn encoder<'a>(
+        &'a self,
+        config: &'a LlavaOnevisionConfig,
+        pieces: &Pieces<'_>,
+    ) -> Box<dyn EncoderPass + 'a> {
+        Box::new(Pass::new(self, config, pieces.tiles()))
     }
 
     fn newline(&self) -> Option<Tensor<2>> {

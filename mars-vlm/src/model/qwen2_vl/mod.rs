@@ -7,6 +7,7 @@ pub use config::{Qwen2VlConfig, Qwen2VlVisionConfig, Windows};
 pub use vision::Qwen2VlVision;
 
 use super::batch::Pieces;
+use super::core::encoder::EncoderPass;
 use super::core::flops::{ModelSizes, VisionLoad};
 use super::core::language::LanguageModel;
 use super::core::vlm::{Network, Vlm};
@@ -14,8 +15,6 @@ use crate::Error;
 use crate::checkpoint::{Aliases, Loader};
 use crate::processor::ImageShape;
 use burn::module::Module;
-use burn::tensor::Tensor;
-use mars_lora::AdapterStack;
 use places::pairs_in_windows;
 use std::path::Path;
 
@@ -53,8 +52,8 @@ impl Network for Qwen2VlNet {
         &self.language
     }
 
-    fn features(&self, config: &Qwen2VlConfig, pieces: Pieces<'_>, adapters: &AdapterStack) -> Tensor<2> {
-        self.visual.forward(&config.vision, &pieces, adapters)
+    fn encoder<'a>(&'a self, config: &'a Qwen2VlConfig, pieces: &Pieces<'_>) -> Box<dyn EncoderPass + 'a> {
+        Box::new(self.visual.pass(&config.vision, pieces))
     }
 
     fn sizes(config: &Qwen2VlConfig) -> ModelSizes {

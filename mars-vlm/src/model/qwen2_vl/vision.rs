@@ -8,6 +8,7 @@ use crate::model::batch::Pieces;
 use crate::model::core::activation::Activation;
 use crate::model::core::attention::{AttentionShape, Context, ProjectionNames};
 use crate::model::core::block::{Block, BlockNames, BlockShape};
+use crate::model::core::encoder::EncoderPass;
 use crate::model::core::mlp::{Mlp, MlpNames};
 use crate::model::core::norm::{Norm, NormKind};
 use crate::model::core::patch::PatchEmbedding;
@@ -17,6 +18,7 @@ use crate::model::core::vlm::{PROJECTOR, VISION};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use mars_lora::AdapterStack;
+use std::ops::Range;
 
 /// Constants of the architecture.
 const EPSILON: f64 = 1e-6;
@@ -83,16 +85,11 @@ impl Qwen2VlVision {
         })
     }
 
-    /// Features `[K * P / merge^2, out]` of the patches.
-    pub(super) fn forward(
-        &self,
-        c: &Qwen2VlVisionConfig,
-        pieces: &Pieces<'_>,
-        adapters: &AdapterStack,
-    ) -> Tensor<2> {
+    /// A pass over patches; their features are `[K * P / merge^2, out]`.
+    pub(super) fn pass<'a>(&'a self, c: &'a Qwen2VlVisionConfig, pieces: &Pieces<'_>) -> Pass<'a> {
         let device = pieces.values.device().without_autodiff();
-        let (count, all) = (pieces.images.len(), pieces.values.dims()[0]);
-        let rows = all / count.max(1);
+        let count = pieces.images.len();
+        let rows = pieces.values.dims()[0] / count.max(1);
         let window = c.windows.as_ref().map(|windows| windows.side);
         let places = Places::new(pieces.images, rows, c.merge, window);
         let rope = Rope::plane(&places.cells, count, (c.head_width(), ROPE_BASE), &device);
@@ -101,17 +98,46 @@ impl Qwen2VlVision {
 
         let values = pieces.values.dims()[1];
         let patches = pieces.values.clone().reshape([count, rows, values]);
-        let mut x = self.patch_embed.forward(patches, adapters);
-        for (n, block) in self.blocks.iter().enumerate() {
-            let full = c.windows.as_ref().is_none_or(|windows| windows.full.contains(&n));
-            let segments = if full { &whole } else { &windows };
-            x = block
-                .forward(x, &Context { rope: Some(&rope), mask: None, segments: Some(segments), adapters });
-        }
-        let merge = c.merge.pow(2);
-        let x = self.merger_norm.forward(x).reshape([count, rows / merge, c.width * merge]);
-        let features = self.merger.forward(x, adapters);
+        Pass { vision: self, config: c, patches, rope, whole, windows }
+    }
+}
+
+/// One pass over the patches of a batch.
+pub(super) struct Pass<'a> {
+    vision: &'a Qwen2VlVision,
+    config: &'a Qwen2VlVisionConfig,
+    /// `[K, P, values]`.
+    patches: Tensor<3>,
+    rope: Rope,
+    whole: Segments,
+    windows: Segments,
+}
+
+impl EncoderPass for Pass<'_> {
+    fn embed(&self, adapters: &AdapterStack) -> Tensor<3> {
+        self.vision.patch_embed.forward(self.patches.clone(), adapters)
+    }
+
+    fn blocks(&self) -> usize {
+        self.vision.blocks.len()
+    }
+
+    fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        let full = self.config.windows.as_ref().is_none_or(|windows| windows.full.contains(&index));
+        let segments = if full { &self.whole } else { &self.windows };
+        let context = Context { rope: Some(&self.rope), mask: None, segments: Some(segments), adapters };
+        self.vision.blocks[index].forward(x, &context)
+    }
+
+    fn project(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<2> {
+        let ([count, rows, width], merge) = (x.dims(), self.config.merge.pow(2));
+        let x = self.vision.merger_norm.forward(x).reshape([count, rows / merge, width * merge]);
+        let features = self.vision.merger.forward(x, adapters);
         let width = features.dims()[2];
-        features.reshape([all / merge, width])
+        features.reshape([count * rows / merge, width])
+    }
+
+    fn sites(&self, index: usize) -> Range<usize> {
+        self.vision.blocks[index].sites()
     }
 }

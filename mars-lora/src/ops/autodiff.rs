@@ -1,0 +1,125 @@
+//! The operations as steps of a graph: what each keeps, and its gradient.
+
+use super::RowOps;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
+use burn::backend::{Autodiff, Backend, tensor::FloatTensor};
+
+/// Registers a step with one parent: its name, what it keeps, and the gradient of the input from that and from the
+/// gradient of the output.
+macro_rules! step {
+    ($name:ident keeps ($($kept:ident: $kind:ty),*) gives |$grad:ident| $slope:expr) => {
+        #[derive(Debug)]
+        struct $name;
+
+        impl<B: Backend + RowOps> Backward<B, 1> for $name {
+            type State = ($($kind,)*);
+
+            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let ($($kept,)*) = ops.state;
+                unary::<B, _>(ops.parents, ops.node, grads, |$grad| $slope);
+            }
+        }
+    };
+}
+
+step!(Product keeps (weight: FloatTensor<B>) gives |grad| B::product_slope(grad, weight));
+step!(Softmax keeps (y: FloatTensor<B>) gives |grad| B::softmax_slope(y, grad));
+step!(Activation keeps (x: FloatTensor<B>, linear: f32, cubic: f32)
+    gives |grad| B::swish_slope(x, grad, linear, cubic));
+step!(LayerNorm keeps (x: FloatTensor<B>, gamma: FloatTensor<B>, epsilon: f64)
+    gives |grad| B::layer_norm_slope(x, gamma, grad, epsilon));
+step!(RmsNorm keeps (x: FloatTensor<B>, gamma: FloatTensor<B>, epsilon: f64)
+    gives |grad| B::rms_norm_slope(x, gamma, grad, epsilon));
+
+#[derive(Debug)]
+struct Gate;
+
+impl<B: Backend + RowOps> Backward<B, 2> for Gate {
+    type State = (FloatTensor<B>, FloatTensor<B>, f32, f32);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (gate, up, linear, cubic) = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        let [of_gate, of_up] = ops.parents;
+        let (left, right) = B::swish_gate_slopes(gate, up, grad, linear, cubic);
+        for (parent, slope) in [(of_gate, left), (of_up, right)] {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, slope);
+            }
+        }
+    }
+}
+
+impl<B: Backend + RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
+    fn product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (node, weight) = (x.node(), weight.into_primitive());
+        let y = B::product(x.into_primitive(), weight.clone());
+        match Product.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((weight,), y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let node = x.node();
+        let y = B::softmax_rows(x.into_primitive());
+        match Softmax.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((y.clone(),), y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn swish(x: FloatTensor<Self>, linear: f32, cubic: f32) -> FloatTensor<Self> {
+        let (node, x) = (x.node(), x.into_primitive());
+        match Activation.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let y = B::swish(x.clone(), linear, cubic);
+                step.finish((x, linear, cubic), y)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::swish(x, linear, cubic)),
+        }
+    }
+
+    fn swish_gate(
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        linear: f32,
+        cubic: f32,
+    ) -> FloatTensor<Self> {
+        let nodes = [gate.node(), up.node()];
+        let (gate, up) = (gate.into_primitive(), up.into_primitive());
+        match Gate.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let y = B::swish_gate(gate.clone(), up.clone(), linear, cubic);
+                step.finish((gate, up, linear, cubic), y)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::swish_gate(gate, up, linear, cubic)),
+        }
+    }
+
+    fn layer_norm_rows(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let (node, x) = (x.node(), x.into_primitive());
+        let (gamma, beta) = (gamma.into_primitive(), beta.into_primitive());
+        let y = B::layer_norm_rows(x.clone(), gamma.clone(), beta, epsilon);
+        match LayerNorm.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((x, gamma, epsilon), y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn rms_norm_rows(x: FloatTensor<Self>, gamma: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self> {
+        let (node, x, gamma) = (x.node(), x.into_primitive(), gamma.into_primitive());
+        let y = B::rms_norm_rows(x.clone(), gamma.clone(), epsilon);
+        match RmsNorm.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((x, gamma, epsilon), y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The operations and their gradients, composed of those that every backend has.
+
+use burn::backend::{Backend, FloatDType, TensorMetadata, backend_extension, tensor::FloatTensor};
+
+/// What the operations need of a backend. The methods named `..._slope` turn the gradient of a result into that of
+/// the input.
+#[backend_extension(Flex, Autodiff)]
+pub trait RowOps: Backend {
+    /// `x W`, the weight in the type of `x`.
+    fn product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let weight = in_type_of::<Self>(weight, &x);
+        Self::float_matmul(x, weight)
+    }
+
+    /// `g W^T`.
+    fn product_slope(grad: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let weight = in_type_of::<Self>(weight, &grad);
+        Self::float_matmul(grad, Self::float_transpose(weight))
+    }
+
+    /// Softmax over the last dimension.
+    fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let last = last::<Self>(&x);
+        Self::softmax(x, last)
+    }
+
+    /// `y * (g - sum(g * y))`.
+    fn softmax_slope(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        let last = last::<Self>(&y);
+        let product = Self::float_mul(y.clone(), grad);
+        let sum = Self::float_sum_dim(product.clone(), last);
+        Self::float_sub(product, Self::float_mul(y, sum))
+    }
+
+    /// `x * sigmoid(linear * x + cubic * x^3)`.
+    fn swish(x: FloatTensor<Self>, linear: f32, cubic: f32) -> FloatTensor<Self> {
+        let sigmoid = sigmoid::<Self>(&x, linear, cubic);
+        Self::float_mul(x, sigmoid)
+    }
+
+    /// Gradient of [`swish`](Self::swish).
+    fn swish_slope(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        linear: f32,
+        cubic: f32,
+    ) -> FloatTensor<Self> {
+        Self::float_mul(grad, derivative::<Self>(x, linear, cubic))
+    }
+
+    /// `swish(gate) * up`.
+    fn swish_gate(
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        linear: f32,
+        cubic: f32,
+    ) -> FloatTensor<Self> {
+        let sigmoid = sigmoid::<Self>(&gate, linear, cubic);
+        Self::float_mul(Self::float_mul(gate, sigmoid), up)
+    }
+
+    /// Gradients of [`swish_gate`](Self::swish_gate), of the gate and of what it lets through.
+    fn swish_gate_slopes(
+        gate: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        linear: f32,
+        cubic: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let sigmoid = sigmoid::<Self>(&gate, linear, cubic);
+        let through = Self::float_mul(grad.clone(), Self::float_mul(gate.clone(), sigmoid));
+        let slope = derivative::<Self>(gate, linear, cubic);
+        (Self::float_mul(Self::float_mul(grad, up), slope), through)
+    }
+
+    /// Layer norm over the last dimension.
+    fn layer_norm_rows(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        Self::layer_norm(x, gamma, Some(beta), epsilon)
+    }
+
+    /// With h = g gamma and n the normed rows: `(h - mean(h) - n mean(h n)) / deviation`.
+    fn layer_norm_slope(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let last = last::<Self>(&x);
+        let mean = Self::float_mean_dim(x.clone(), last);
+        let centred = Self::float_sub(x, mean);
+        let variance = Self::float_mean_dim(Self::float_mul(centred.clone(), centred.clone()), last);
+        let deviation = Self::float_sqrt(Self::float_add_scalar(variance, epsilon.into()));
+        let normed = Self::float_div(centred, deviation.clone());
+        let h = Self::float_mul(grad, as_row::<Self>(gamma, &normed));
+        let mean = Self::float_mean_dim(h.clone(), last);
+        let along = Self::float_mean_dim(Self::float_mul(h.clone(), normed.clone()), last);
+        let rest = Self::float_sub(Self::float_sub(h, mean), Self::float_mul(normed, along));
+        Self::float_div(rest, deviation)
+    }
+
+    /// Division of rows by the root of their mean square.
+    fn rms_norm_rows(x: FloatTensor<Self>, gamma: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self> {
+        let root = root_mean_square::<Self>(&x, epsilon);
+        let normed = Self::float_div(x, root);
+        let gamma = as_row::<Self>(gamma, &normed);
+        Self::float_mul(normed, gamma)
+    }
+
+    /// With h = g gamma and n the normed rows: `(h - n mean(h n)) / root`.
+    fn rms_norm_slope(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let last = last::<Self>(&x);
+        let root = root_mean_square::<Self>(&x, epsilon);
+        let normed = Self::float_div(x, root.clone());
+        let h = Self::float_mul(grad, as_row::<Self>(gamma, &normed));
+        let along = Self::float_mean_dim(Self::float_mul(h.clone(), normed.clone()), last);
+        Self::float_div(Self::float_sub(h, Self::float_mul(normed, along)), root)
+    }
+}
+
+fn last<B: Backend>(x: &FloatTensor<B>) -> usize {
+    x.shape().num_dims() - 1
+}
+
+fn in_type_of<B: Backend>(weight: FloatTensor<B>, x: &FloatTensor<B>) -> FloatTensor<B> {
+    if weight.dtype() == x.dtype() {
+        return weight;
+    }
+    B::float_cast(weight, FloatDType::from(x.dtype()))
+}
+
+/// `[width]` as `[1, .., width]`.
+fn as_row<B: Backend>(row: FloatTensor<B>, like: &FloatTensor<B>) -> FloatTensor<B> {
+    let mut shape = like.shape();
+    let last = shape.num_dims() - 1;
+    (0..last).for_each(|dim| shape[dim] = 1);
+    B::float_reshape(row, shape)
+}
+
+fn root_mean_square<B: Backend>(x: &FloatTensor<B>, epsilon: f64) -> FloatTensor<B> {
+    let square = B::float_mul(x.clone(), x.clone());
+    let mean = B::float_mean_dim(square, last::<B>(x));
+    B::float_sqrt(B::float_add_scalar(mean, epsilon.into()))
+}
+
+fn sigmoid<B: Backend>(x: &FloatTensor<B>, linear: f32, cubic: f32) -> FloatTensor<B> {
+    let mut inner = B::float_mul_scalar(x.clone(), linear.into());
+    if cubic != 0.0 {
+        let cube = B::float_mul(B::float_mul(x.clone(), x.clone()), x.clone());
+        inner = B::float_add(inner, B::float_mul_scalar(cube, cubic.into()));
+    }
+    B::sigmoid(inner)
+}
+
+/// `s + x s (1 - s) (linear + 3 cubic x^2)`.
+fn derivative<B: Backend>(x: FloatTensor<B>, linear: f32, cubic: f32) -> FloatTensor<B> {
+    let s = sigmoid::<B>(&x, linear, cubic);
+    let square = B::float_mul(x.clone(), x.clone());
+    let inner = B::float_add_scalar(B::float_mul_scalar(square, (3.0 * cubic).into()), linear.into());
+    let rest = B::float_mul(s.clone(), B::float_add_scalar(B::float_neg(s.clone()), 1.0.into()));
+    B::float_add(s, B::float_mul(B::float_mul(x, rest), inner))
+}

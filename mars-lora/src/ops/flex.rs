@@ -1,0 +1,98 @@
+//! The operations on the CPU backend: loops over rows, computed in f32 for every type.
+
+use super::{RowOps, kernels};
+use burn::backend::flex::{Flex, FlexTensor, Layout};
+use burn::backend::{Bytes, DType, FloatDType, TensorMetadata, ops::FloatTensorOps};
+
+/// The values in order, as f32.
+fn f32s(tensor: FlexTensor) -> FlexTensor {
+    let tensor = match tensor.dtype() {
+        DType::F32 => tensor,
+        _ => Flex::float_cast(tensor, FloatDType::F32),
+    };
+    let ordered = tensor.to_contiguous();
+    drop(tensor);
+    ordered
+}
+
+/// In the type that was asked for.
+fn back(tensor: FlexTensor, dtype: DType) -> FlexTensor {
+    if dtype == DType::F32 { tensor } else { Flex::float_cast(tensor, FloatDType::from(dtype)) }
+}
+
+/// A new tensor of the shape of `like`, filled by `fill`.
+fn filled(like: &FlexTensor, fill: impl FnOnce(&mut [f32])) -> FlexTensor {
+    let mut values = vec![0.0f32; like.layout().num_elements()];
+    fill(&mut values);
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(like.shape()), DType::F32)
+}
+
+fn width(tensor: &FlexTensor) -> usize {
+    tensor.shape().iter().last().copied().unwrap_or(1)
+}
+
+impl RowOps for Flex {
+    fn softmax_slope(y: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        let dtype = grad.dtype();
+        let (y, mut grad) = (f32s(y), f32s(grad));
+        kernels::softmax_slope(width(&y), y.storage(), grad.storage_mut());
+        back(grad, dtype)
+    }
+
+    fn swish(x: FlexTensor, linear: f32, cubic: f32) -> FlexTensor {
+        let dtype = x.dtype();
+        let x = f32s(x);
+        back(filled(&x, |out| kernels::swish(x.storage(), out, [linear, cubic])), dtype)
+    }
+
+    fn swish_slope(x: FlexTensor, grad: FlexTensor, linear: f32, cubic: f32) -> FlexTensor {
+        let dtype = grad.dtype();
+        let (x, mut grad) = (f32s(x), f32s(grad));
+        kernels::swish_slope(x.storage(), grad.storage_mut(), [linear, cubic]);
+        back(grad, dtype)
+    }
+
+    fn swish_gate(gate: FlexTensor, up: FlexTensor, linear: f32, cubic: f32) -> FlexTensor {
+        let dtype = up.dtype();
+        let (gate, up) = (f32s(gate), f32s(up));
+        let form = [linear, cubic];
+        back(filled(&up, |out| kernels::swish_gate(gate.storage(), up.storage(), out, form)), dtype)
+    }
+
+    fn swish_gate_slopes(
+        gate: FlexTensor,
+        up: FlexTensor,
+        grad: FlexTensor,
+        linear: f32,
+        cubic: f32,
+    ) -> (FlexTensor, FlexTensor) {
+        let dtype = grad.dtype();
+        let (gate, up, mut grad) = (f32s(gate), f32s(up), f32s(grad));
+        let of_up = filled(&up, |of_up| {
+            let (gate, up) = (gate.storage(), up.storage());
+            kernels::swish_gate_slopes(gate, up, grad.storage_mut(), of_up, [linear, cubic]);
+        });
+        (back(grad, dtype), back(of_up, dtype))
+    }
+
+    fn layer_norm_slope(x: FlexTensor, gamma: FlexTensor, grad: FlexTensor, epsilon: f64) -> FlexTensor {
+        let dtype = grad.dtype();
+        let (x, gamma, mut grad) = (f32s(x), f32s(gamma), f32s(grad));
+        kernels::layer_norm_slope(x.storage(), gamma.storage(), grad.storage_mut(), epsilon as f32);
+        back(grad, dtype)
+    }
+
+    fn rms_norm_rows(x: FlexTensor, gamma: FlexTensor, epsilon: f64) -> FlexTensor {
+        let dtype = x.dtype();
+        let (x, gamma) = (f32s(x), f32s(gamma));
+        let fill = |out: &mut [f32]| kernels::rms_norm(x.storage(), gamma.storage(), out, epsilon as f32);
+        back(filled(&x, fill), dtype)
+    }
+
+    fn rms_norm_slope(x: FlexTensor, gamma: FlexTensor, grad: FlexTensor, epsilon: f64) -> FlexTensor {
+        let dtype = grad.dtype();
+        let (x, gamma, mut grad) = (f32s(x), f32s(gamma), f32s(grad));
+        kernels::rms_norm_slope(x.storage(), gamma.storage(), grad.storage_mut(), epsilon as f32);
+        back(grad, dtype)
+    }
+}

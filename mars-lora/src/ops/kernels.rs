@@ -1,0 +1,176 @@
+//! The operations as loops over rows of f32, on the threads of the pool that they are called in.
+//!
+//! The loops have no branches, so that compilers make vector instructions of them; `pulp` picks those of the processor.
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+/// Values that one task works on, about.
+const TASK: usize = 1 << 14;
+const LANES: usize = 16;
+
+/// Calls `each` with rows of `width` of `out` and of each of `inputs`, a number of rows at a time.
+fn rows<const N: usize>(
+    width: usize,
+    out: &mut [f32],
+    inputs: [&[f32]; N],
+    each: impl Fn(&mut [f32], [&[f32]; N]) + Sync,
+) {
+    let width = width.max(1);
+    let size = (TASK / width).max(1) * width;
+    let arch = Arch::new();
+    out.par_chunks_mut(size).enumerate().for_each(|(task, out)| {
+        let from = task * size;
+        let inputs = inputs.map(|input| &input[from..from + out.len()]);
+        arch.dispatch(|| {
+            for (row, out) in out.chunks_exact_mut(width).enumerate() {
+                each(out, inputs.map(|input| &input[row * width..(row + 1) * width]));
+            }
+        });
+    });
+}
+
+/// Sum of `f` over pairs of values, in `LANES` interleaved sums.
+#[inline(always)]
+fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut sums = [0.0f32; LANES];
+    let (left, right) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest: f32 = left.remainder().iter().zip(right.remainder()).map(|(a, b)| f(*a, *b)).sum();
+    for (a, b) in left.zip(right) {
+        for lane in 0..LANES {
+            sums[lane] += f(a[lane], b[lane]);
+        }
+    }
+    sums.iter().sum::<f32>() + rest
+}
+
+/// e^x to about 2 units in the last place, by Cody and Waite's reduction and a polynomial; a NaN stays one.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0;
+    const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+    const TERMS: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];
+    let x = if x > 88.0 { 88.0 } else { x };
+    let x = if x < -87.0 { -87.0 } else { x };
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * LN2[0] - n * LN2[1];
+    let mut p = TERMS[0];
+    for term in &TERMS[1..] {
+        p = p * r + term;
+    }
+    let scale = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    (p * r * r + r + 1.0) * scale
+}
+
+#[inline(always)]
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// Calls `each` with equal ranges of `out` and of each of `inputs`.
+fn values<const N: usize>(
+    out: &mut [f32],
+    inputs: [&[f32]; N],
+    each: impl Fn(&mut [f32], [&[f32]; N]) + Sync,
+) {
+    let arch = Arch::new();
+    out.par_chunks_mut(TASK).enumerate().for_each(|(task, out)| {
+        let from = task * TASK;
+        let inputs = inputs.map(|input| &input[from..from + out.len()]);
+        arch.dispatch(|| each(out, inputs));
+    });
+}
+
+/// Turns the gradient of a softmax over rows of `width` into that of its input.
+pub(super) fn softmax_slope(width: usize, y: &[f32], grad: &mut [f32]) {
+    rows(width, grad, [y], |grad, [y]| {
+        let along = sum(grad, y, |g, y| g * y);
+        grad.iter_mut().zip(y).for_each(|(g, y)| *g = y * (*g - along));
+    });
+}
+
+/// An activation and its derivative at one value.
+#[inline(always)]
+fn at(x: f32, [linear, cubic]: [f32; 2]) -> [f32; 2] {
+    let square = x * x;
+    let s = sigmoid(x * (linear + cubic * square));
+    let slope = s + x * s * (1.0 - s) * (linear + 3.0 * cubic * square);
+    // Far from 0 the square may overflow where the sigmoid is 0 or 1.
+    let slope = if s < 1e-37 || s == 1.0 { s } else { slope };
+    [x * s, slope]
+}
+
+/// `x * sigmoid(linear * x + cubic * x^3)`.
+pub(super) fn swish(x: &[f32], out: &mut [f32], form: [f32; 2]) {
+    values(out, [x], |out, [x]| out.iter_mut().zip(x).for_each(|(out, x)| *out = at(*x, form)[0]));
+}
+
+/// Turns the gradient of [`swish`] into that of `x`.
+pub(super) fn swish_slope(x: &[f32], grad: &mut [f32], form: [f32; 2]) {
+    values(grad, [x], |grad, [x]| grad.iter_mut().zip(x).for_each(|(g, x)| *g *= at(*x, form)[1]));
+}
+
+/// `swish(gate) * up`.
+pub(super) fn swish_gate(gate: &[f32], up: &[f32], out: &mut [f32], form: [f32; 2]) {
+    values(out, [gate, up], |out, [gate, up]| {
+        let both = gate.iter().zip(up);
+        out.iter_mut().zip(both).for_each(|(out, (gate, up))| *out = at(*gate, form)[0] * up);
+    });
+}
+
+/// Turns the gradient of [`swish_gate`] into that of `gate`, and gives that of `up`.
+pub(super) fn swish_gate_slopes(
+    gate: &[f32],
+    up: &[f32],
+    grad: &mut [f32],
+    of_up: &mut [f32],
+    form: [f32; 2],
+) {
+    values(of_up, [gate, &*grad], |out, [gate, grad]| {
+        let both = gate.iter().zip(grad);
+        out.iter_mut().zip(both).for_each(|(out, (gate, g))| *out = g * at(*gate, form)[0]);
+    });
+    values(grad, [gate, up], |grad, [gate, up]| {
+        let both = gate.iter().zip(up);
+        grad.iter_mut().zip(both).for_each(|(g, (gate, up))| *g *= up * at(*gate, form)[1]);
+    });
+}
+
+/// Turns the gradient of a layer norm into that of its input, with `gamma` `[width]`.
+pub(super) fn layer_norm_slope(x: &[f32], gamma: &[f32], grad: &mut [f32], epsilon: f32) {
+    let width = gamma.len();
+    rows(width, grad, [x], |grad, [x]| {
+        let count = width as f32;
+        let mean = sum(x, x, |x, _| x) / count;
+        let variance = sum(x, x, |x, _| (x - mean) * (x - mean)) / count;
+        let deviation = (variance + epsilon).sqrt();
+        let scale = 1.0 / deviation;
+        grad.iter_mut().zip(gamma).for_each(|(g, gamma)| *g *= gamma);
+        let level = sum(grad, x, |h, _| h) / count;
+        let along = sum(grad, x, |h, x| h * (x - mean)) * scale * scale / count;
+        grad.iter_mut().zip(x).for_each(|(h, x)| *h = (*h - level - (x - mean) * along) * scale);
+    });
+}
+
+/// Rows divided by the root of their mean square, times `gamma` `[width]`.
+pub(super) fn rms_norm(x: &[f32], gamma: &[f32], out: &mut [f32], epsilon: f32) {
+    let width = gamma.len();
+    rows(width, out, [x], |out, [x]| {
+        let scale = 1.0 / (sum(x, x, |x, _| x * x) / width as f32 + epsilon).sqrt();
+        let both = x.iter().zip(gamma);
+        out.iter_mut().zip(both).for_each(|(out, (x, gamma))| *out = x * scale * gamma);
+    });
+}
+
+/// Turns the gradient of [`rms_norm`] into that of its input.
+pub(super) fn rms_norm_slope(x: &[f32], gamma: &[f32], grad: &mut [f32], epsilon: f32) {
+    let width = gamma.len();
+    rows(width, grad, [x], |grad, [x]| {
+        let count = width as f32;
+        let scale = 1.0 / (sum(x, x, |x, _| x * x) / count + epsilon).sqrt();
+        grad.iter_mut().zip(gamma).for_each(|(g, gamma)| *g *= gamma);
+        let along = sum(grad, x, |h, x| h * x) * scale * scale / count;
+        grad.iter_mut().zip(x).for_each(|(h, x)| *h = (*h - x * along) * scale);
+    });
+}

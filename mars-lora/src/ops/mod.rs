@@ -1,0 +1,66 @@
+//! Operations of transformers with gradients of their own, which keep less for the backward pass than what burn
+//! composes them of, and compute less.
+//!
+//! | operation | keeps |
+//! |---|---|
+//! | [`product`] with a frozen weight | the weight as it is stored, be it in half precision |
+//! | [`softmax`] | the result |
+//! | [`Swish::apply`], [`Swish::gate`] | the inputs |
+//! | [`layer_norm`], [`rms_norm`] | the input |
+//!
+//! They compose burn's own operations on every backend, and are loops over rows on the CPU backend. Gradients
+//! are those of the tensors that move: weights and norms are constants.
+mod autodiff;
+mod backend;
+mod flex;
+mod kernels;
+mod swish;
+
+pub use backend::RowOps;
+pub use swish::Swish;
+
+use burn::backend::Dispatch;
+use burn::tensor::Tensor;
+
+/// `x W` for `x` `[N, inputs]` and a weight `[inputs, outputs]` of any floating-point type, in the type of `x`.
+///
+/// A weight in half precision is widened for the product and forgotten again. One that collects gradients itself must
+/// have the type of `x`.
+pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    if weight.is_tracked() {
+        return x.matmul(weight);
+    }
+    Tensor::from_dispatch(<Dispatch as RowOps>::product(x.into_dispatch(), weight.into_dispatch()))
+}
+
+/// Softmax over the last dimension.
+pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as RowOps>::softmax_rows(x.into_dispatch()))
+}
+
+/// Rows of mean 0 and variance 1, times `gamma` plus `beta` `[width]`; `epsilon` is added to variances.
+pub fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<D> {
+    if gamma.is_tracked() || beta.is_tracked() {
+        return burn::tensor::module::layer_norm(x, gamma, Some(beta), epsilon);
+    }
+    let (x, gamma, beta) = (x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as RowOps>::layer_norm_rows(x, gamma, beta, epsilon))
+}
+
+/// Rows divided by the root of their mean square, times `gamma` `[width]`; `epsilon` is added to mean squares.
+pub fn rms_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    if gamma.is_tracked() {
+        let root = (x.clone().square().mean_dim(D - 1) + epsilon).sqrt();
+        return x / root * gamma.unsqueeze();
+    }
+    Tensor::from_dispatch(<Dispatch as RowOps>::rms_norm_rows(
+        x.into_dispatch(),
+        gamma.into_dispatch(),
+        epsilon,
+    ))
+}
