@@ -193,7 +193,8 @@ fn load(examples: &EncodedExamples, batches: usize, size: usize, workers: usize)
         let rows = (0..size).map(|k| (number * size + k) % examples.len()).collect();
         examples.batch(&[rows], &device)
     };
-    Loading { workers }.run(batches, make, |made| made.map(|batch| batch.map(drop)).collect::<Result<(), _>>())?;
+    Loading { workers }
+        .run(batches, make, |made| made.map(|batch| batch.map(drop)).collect::<Result<(), _>>())?;
     Ok(())
 }
 

@@ -184,6 +184,7 @@ impl Asha {
             reason,
             trial: courses[best].ids.last().copied().unwrap_or_default(),
             candidates,
+            confidence: None,
             laws: None,
         }
     }

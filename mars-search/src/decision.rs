@@ -39,8 +39,26 @@ pub struct Decision {
     pub trial: u32,
     /// Every rank choice that was considered, in the order of consideration.
     pub candidates: Vec<Candidate>,
+    /// How sure it is, where choices were compared on the same validation samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
     /// The laws the decision rests on; `None` for policies that fit none.
     pub laws: Option<FittedLaws>,
+}
+
+/// How sure a choice is, at the last cut that left one alone. It speaks of the validation loss at that step only:
+/// what other samples would have said, not what later steps or other seeds would.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Confidence {
+    /// Optimizer step of that cut.
+    pub step: usize,
+    /// Share of redrawn validation sets on which the choice has the lowest loss of those compared, 0 to 1.
+    pub probability: f64,
+    /// By how much perplexity exceeds that of the best of those compared, mean over redrawn validation sets,
+    /// relative: 0.01 is 1 %.
+    pub expected_regret: f64,
+    /// How many were compared.
+    pub compared: usize,
 }
 
 /// One rank choice that a policy considered.

@@ -3,7 +3,7 @@
 use crate::{Budget, FittedLaws, LawPoint, ModuleLaw, Space, TrialResult};
 use mars_laws::{
     BootstrapOptions, ConvergenceObservation, Form, LawCFit, LawCOptions, LawPFit, LawPOptions, Offset,
-    PerformanceObservation, fit_law_c, fit_law_p,
+    PerformanceObservation, choose_form, fit_law_c, fit_law_p,
 };
 use std::collections::BTreeMap;
 
@@ -116,16 +116,31 @@ fn module_law(fit: &LawCFit, points: Vec<LawPoint>) -> ModuleLaw {
 
 /// Fits a form of Law-P to joint runs; each run's perplexity is the one it ended with.
 pub(crate) fn law_p(joint: &[&TrialResult], form: Form) -> Result<LawPFit, String> {
-    let observations: Vec<_> = joint
+    fit_form(joint, form, BootstrapOptions { draws: 0, ..BootstrapOptions::default() })
+        .map(LawPFit::without_bootstrap)
+}
+
+/// The same with refits by `seed`.
+pub(crate) fn law_p_with_refits(joint: &[&TrialResult], form: Form, seed: u64) -> Result<LawPFit, String> {
+    fit_form(joint, form, BootstrapOptions { seed, ..BootstrapOptions::default() })
+}
+
+/// The form of Law-P that predicts these runs best.
+pub(crate) fn form_of_law_p(joint: &[&TrialResult]) -> Option<Form> {
+    choose_form(&performances(joint), &Form::ALL, &LawPOptions::default()).ok().map(|choice| choice.form)
+}
+
+fn fit_form(joint: &[&TrialResult], form: Form, bootstrap: BootstrapOptions) -> Result<LawPFit, String> {
+    let options = LawPOptions { bootstrap, ..LawPOptions::default() };
+    fit_law_p(&performances(joint), form, &options).map_err(|error| error.to_string())
+}
+
+fn performances(joint: &[&TrialResult]) -> Vec<PerformanceObservation> {
+    joint
         .iter()
         .filter_map(|result| {
             let (ranks, samples) = (result.trial.ranks.clone(), result.trial.samples);
             Some(PerformanceObservation::new(ranks, samples, result.last_loss()?.exp()))
         })
-        .collect();
-    let bootstrap = BootstrapOptions { draws: 0, ..BootstrapOptions::default() };
-    let options = LawPOptions { bootstrap, ..LawPOptions::default() };
-    fit_law_p(&observations, form, &options)
-        .map(LawPFit::without_bootstrap)
-        .map_err(|error| error.to_string())
+        .collect()
 }

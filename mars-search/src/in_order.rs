@@ -14,7 +14,7 @@ pub(crate) enum Tried {
 }
 
 /// Trains `candidates` in full, one after the other, until one lives; one whose trial so far is a beginning of its
-/// full run is carried on. Writes into each what became of it.
+/// full run is carried on, and one whose beginning died is passed over. Writes into each what became of it.
 ///
 /// # Errors
 /// [`Error::AllFailed`] when none does.
@@ -25,6 +25,11 @@ pub(crate) fn in_order(
 ) -> Result<Tried, Error> {
     let mut failed = Vec::new();
     for (at, choice) in candidates.iter_mut().enumerate() {
+        if let (Some(trial), None) = (choice.trial, choice.last_loss) {
+            let why = choice.note.clone().unwrap_or_default();
+            failed.push(FailedTrial { trial, ranks: choice.ranks.clone(), why });
+            continue;
+        }
         let begun = choice.trial.filter(|_| choice.last_loss.is_some());
         let draft = Draft {
             continues: begun,

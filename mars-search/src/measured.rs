@@ -69,6 +69,7 @@ impl Measured {
             reason,
             trial: *trial,
             candidates: candidates.collect(),
+            confidence: None,
             laws: None,
         }
     }

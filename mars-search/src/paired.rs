@@ -1,6 +1,11 @@
 //! Whether one run is better than another, from losses on the same validation samples.
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// Redrawn validation sets.
+const DRAWS: usize = 1000;
 
 /// The difference of two validation losses on the same blocks of samples.
 ///
@@ -45,6 +50,27 @@ impl Paired {
     }
 }
 
+/// How sure it is that the first of `runs` (losses by block, all of the same blocks) is the best: the share of redrawn
+/// sets of blocks on which it has the lowest mean, and the mean relative excess of its perplexity over the lowest.
+/// `None` where the blocks do not allow it.
+pub(crate) fn confidence(runs: &[&[f64]], seed: u64) -> Option<(f64, f64)> {
+    let n = runs.first()?.len();
+    if n < 3 || runs.iter().any(|run| run.len() != n || run.iter().any(|loss| !loss.is_finite())) {
+        return None;
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut best, mut excess) = (0, 0.0);
+    for _ in 0..DRAWS {
+        let drawn: Vec<usize> = (0..n).map(|_| rng.random_range(0..n)).collect();
+        let mean = |run: &[f64]| drawn.iter().map(|&block| run[block]).sum::<f64>() / n as f64;
+        let first = mean(runs[0]);
+        let lowest = runs.iter().map(|run| mean(run)).fold(f64::INFINITY, f64::min);
+        best += usize::from(first <= lowest);
+        excess += (first - lowest).exp_m1();
+    }
+    Some((best as f64 / DRAWS as f64, excess / DRAWS as f64))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -55,7 +81,9 @@ mod tests {
         // Differences 1, 2, 3: mean 2, standard error 1/sqrt(3), t = 3.4641 with 2 degrees of freedom, one-sided
         // p = 0.0371 (scipy.stats.ttest_1samp([1, 2, 3], 0, alternative="greater")).
         let paired = Paired::of(&[2.0, 4.0, 6.0], &[1.0, 2.0, 3.0]).unwrap();
-        assert!((paired.difference - 2.0).abs() < 1e-12 && (paired.error - 3.0_f64.sqrt().recip()).abs() < 1e-12);
+        assert!(
+            (paired.difference - 2.0).abs() < 1e-12 && (paired.error - 3.0_f64.sqrt().recip()).abs() < 1e-12
+        );
         assert!((paired.p_worse(0.0) - 0.037_090).abs() < 1e-5, "{}", paired.p_worse(0.0));
         assert!((paired.p_worse(2.0) - 0.5).abs() < 1e-12);
     }
@@ -75,5 +103,18 @@ mod tests {
         assert_eq!(Paired::of(&[1.0, 2.0], &[1.0, 2.0]), None);
         assert_eq!(Paired::of(&[1.0, 2.0, 3.0], &[1.0, 2.0]), None);
         assert_eq!(Paired::of(&[1.0, f64::NAN, 3.0], &[1.0, 2.0, 3.0]), None);
+    }
+
+    #[test]
+    fn confidence_is_sure_of_what_is_clear_and_not_of_what_is_not() {
+        let low: Vec<f64> = (0..16).map(|i| 1.0 + 0.01 * f64::from(i % 4)).collect();
+        let high: Vec<f64> = low.iter().map(|loss| loss + 0.1).collect();
+        let other: Vec<f64> = low.iter().rev().copied().collect();
+        assert_eq!(super::confidence(&[&low, &high], 0), Some((1.0, 0.0)));
+        let (share, excess) = super::confidence(&[&high, &low], 0).unwrap();
+        assert!(share == 0.0 && (excess - 0.1_f64.exp_m1()).abs() < 1e-12);
+        let (share, excess) = super::confidence(&[&low, &other], 1).unwrap();
+        assert!((0.35..0.65).contains(&share) && excess > 0.0 && excess < 0.01, "{share} {excess}");
+        assert_eq!(super::confidence(&[&low, &low[..15]], 0), None);
     }
 }

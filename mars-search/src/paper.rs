@@ -122,6 +122,7 @@ impl Paper {
             reason: reason(choice, outcome, ranking, &failed),
             trial,
             candidates,
+            confidence: None,
             laws: Some(ranking.laws.clone()),
         })))
     }

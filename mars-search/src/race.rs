@@ -9,13 +9,12 @@
 use crate::{
     Budget, Candidate, Decision, DecisionOutcome, Error, FittedLaws, Space, calibration,
     contest::{Contest, Played, Won},
-    fitting::{self, Rule},
     halving::ETA,
+    lineup,
     machine::{Machine, Step, Strategy},
     measured::nats,
     records::{Draft, Records},
     rungs,
-    tuple::{Gates, tuples},
 };
 use mars_laws::{BalanceOptions, Ranks};
 
@@ -144,23 +143,13 @@ impl Race {
         } else {
             let drafts = calibration::alone(space, budget);
             let alone = records.all(&drafts)?;
-            let calibrated = fitting::law_c(space, budget, &alone, Rule::Guarded);
-            for tuple in tuples(space, budget.samples, &calibrated, &self.options.balance(), Gates::On) {
-                if tuple.outcome == DecisionOutcome::Solved {
-                    field.racing.push(field.candidates.len());
-                }
-                for fault in tuple.faults {
-                    if !field.faults.contains(&fault) {
-                        field.faults.push(fault);
-                    }
-                }
-                // Every refused tuple stands for the default; one entry with the first reason is enough.
-                let refused = tuple.outcome == DecisionOutcome::Fallback;
-                if !(refused && field.candidates.iter().any(|other| other.ranks == tuple.candidate.ranks)) {
-                    field.candidates.push(tuple.candidate);
-                }
-            }
-            field.laws = Some(calibrated.laws);
+            let found = lineup::balanced(space, budget, &alone, &self.options.balance());
+            field = Field {
+                candidates: found.candidates,
+                racing: found.solved,
+                faults: found.faults,
+                laws: Some(found.laws),
+            };
         }
         let default = space.default_ranks();
         match field.candidates.iter().position(|candidate| candidate.ranks == default) {
@@ -202,6 +191,7 @@ impl Race {
             outcome,
             reason: self.reason(chosen, by_default, field, &won),
             trial: won.trial,
+            confidence: None,
             laws: field.laws.clone(),
             candidates,
         })))

@@ -57,6 +57,7 @@ impl Strategy for Single {
             reason,
             trial,
             candidates: vec![candidate],
+            confidence: None,
             laws: None,
         })))
     }

@@ -4,6 +4,7 @@ use crate::{
     Budget, Error, Method, Policy, Space, asha,
     fixed::{self, FixedRanks},
     grid,
+    guided::{self, GuidedOptions},
     halving::{self, ETA},
     paper,
     race::{self, RaceOptions},
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 const ACCEPTED: &str = "`fixed:8x16` (ranks in the order of the modules, ve x llm), `fixed:ve=8,llm=16`, \
-    `grid`, `random:TRIALS`, `halving` or `halving:ETA` (ETA 2 to 4), `asha` or `asha:WORKERS`, `surface` or `surface:RUNS`, `paper`, `race`, \
+    `grid`, `random:TRIALS`, `halving` or `halving:ETA` (ETA 2 to 4), `asha` or `asha:WORKERS`, `surface` or `surface:RUNS`, `paper`, `guided`, `race`, \
     `adalora`, `geolora`, `hydra-style`, `eva`, `diff-lr` or `diff-lr:RATIO`";
 
 /// A policy with its settings, not yet started.
@@ -50,6 +51,9 @@ pub enum PolicySpec {
         /// modules.
         runs: Option<usize>,
     },
+    /// A race inside the final run on a budget for the whole search (the default, ours). As text always `guided`: its
+    /// settings come from the configuration.
+    Guided(GuidedOptions),
     /// Balanced tuples and the default pair raced inside one final run. As text always `race`: its
     /// settings come from the configuration.
     Race(RaceOptions),
@@ -77,6 +81,7 @@ impl PolicySpec {
             Self::Asha { workers } => Box::new(asha::start(name, space, budget, *workers)?),
             Self::Paper => Box::new(paper::start(name, space, budget)?),
             Self::Surface { runs } => Box::new(surface::start(name, space, budget, *runs)?),
+            Self::Guided(options) => Box::new(guided::start(name, space, budget, options)?),
             Self::Race(options) => Box::new(race::start(name, space, budget, options)?),
             Self::Method(method) => Box::new(single::start(space, budget, *method)?),
         })
@@ -137,6 +142,7 @@ impl FromStr for PolicySpec {
                 _ => Err(refuse("the number of runs is not a whole number >= 1")),
             },
             ("paper", None) => Ok(Self::Paper),
+            ("guided", None) => Ok(Self::Guided(GuidedOptions::default())),
             ("race", None) => Ok(Self::Race(RaceOptions::default())),
             ("adalora", None) => Ok(Self::Method(Method::AdaLora)),
             ("geolora", None) => Ok(Self::Method(Method::GeoLora)),
@@ -147,7 +153,7 @@ impl FromStr for PolicySpec {
                 Ok(ratio) if ratio > 0 => Ok(Self::Method(Method::DiffLr(ratio))),
                 _ => Err(refuse("the ratio of learning rates is not a whole number >= 1")),
             },
-            ("grid" | "paper" | "race" | "adalora" | "geolora" | "hydra-style", Some(_)) => {
+            ("grid" | "paper" | "guided" | "race" | "adalora" | "geolora" | "hydra-style", Some(_)) => {
                 Err(refuse("it takes no settings"))
             }
             _ => Err(refuse("there is no such policy")),
@@ -193,6 +199,7 @@ impl fmt::Display for PolicySpec {
             Self::Asha { workers } => write!(f, "asha:{workers}"),
             Self::Surface { runs: None } => f.write_str("surface"),
             Self::Surface { runs: Some(runs) } => write!(f, "surface:{runs}"),
+            Self::Guided(_) => f.write_str("guided"),
             Self::Race(_) => f.write_str("race"),
             Self::Method(method) => write!(f, "{method}"),
         }

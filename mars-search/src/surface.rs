@@ -127,6 +127,7 @@ impl Strategy for Surface {
             reason,
             trial,
             candidates,
+            confidence: None,
             laws: law.ok().map(|law| FittedLaws { law_p: Some(law), ..FittedLaws::default() }),
         })))
     }

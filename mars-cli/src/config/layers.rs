@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn the_defaults_are_a_configuration() {
         let config = Layers::new().config().unwrap();
-        assert_eq!((config.train.batch, config.search.policy.to_string().as_str()), (8, "race"));
+        assert_eq!((config.train.batch, config.search.policy.to_string().as_str()), (8, "guided"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use mars_calib::{
 };
 use mars_laws::{BalanceOptions, FitRequest};
 use mars_lora::{Targets, peft::PeftLayout};
-use mars_search::{Budget, CalibrationPlan, PolicySpec, RaceOptions, Space};
+use mars_search::{Budget, CalibrationPlan, GuidedOptions, PolicySpec, RaceOptions, Space};
 use mars_vlm::{
     data::{Format, ReadOptions},
     processor::Processor,
@@ -100,6 +100,8 @@ pub(crate) struct Search {
     pub(crate) ranks: Vec<usize>,
     pub(crate) candidates: BTreeMap<String, Vec<usize>>,
     pub(crate) default_rank: usize,
+    pub(crate) fine_tunes: f64,
+    pub(crate) error_rate: f64,
     pub(crate) kappa: f64,
     pub(crate) eta: usize,
     pub(crate) tolerance: f64,
@@ -159,9 +161,28 @@ impl Config {
         }
     }
 
+    /// How ranks are balanced.
+    fn balance(&self) -> BalanceOptions {
+        let search = &self.search;
+        BalanceOptions {
+            kappa: search.kappa,
+            candidates: search.ranks.clone(),
+            default_rank: search.default_rank,
+            min_r2_log: search.min_r2_log,
+            max_octaves: search.max_octaves,
+            level: search.level,
+        }
+    }
+
     /// `policy` with the settings of the race filled in.
     pub(crate) fn policy(&self, policy: &PolicySpec) -> PolicySpec {
         match policy {
+            PolicySpec::Guided(_) => PolicySpec::Guided(GuidedOptions {
+                fine_tunes: self.search.fine_tunes,
+                error_rate: self.search.error_rate,
+                tolerance: self.search.tolerance,
+                balance: self.balance(),
+            }),
             PolicySpec::Race(_) => PolicySpec::Race(RaceOptions {
                 eta: self.search.eta,
                 tolerance: self.search.tolerance,
@@ -176,17 +197,9 @@ impl Config {
 
     /// How laws are fitted and ranks balanced on what was measured.
     pub(crate) fn fit_request(&self) -> FitRequest {
-        let search = &self.search;
         FitRequest {
-            reference: search.reference.clone(),
-            balance: BalanceOptions {
-                kappa: search.kappa,
-                candidates: search.ranks.clone(),
-                default_rank: search.default_rank,
-                min_r2_log: search.min_r2_log,
-                max_octaves: search.max_octaves,
-                level: search.level,
-            },
+            reference: self.search.reference.clone(),
+            balance: self.balance(),
             ..FitRequest::default()
         }
     }

@@ -56,7 +56,19 @@ fn count(html: &str, what: &str) -> usize {
 
 #[test]
 fn every_policy_has_a_whole_report() {
-    for policy in ["race", "paper", "halving", "grid", "random:5", "fixed:8x16", "adalora", "diff-lr"] {
+    for policy in [
+        "guided",
+        "surface",
+        "asha",
+        "race",
+        "paper",
+        "halving",
+        "grid",
+        "random:5",
+        "fixed:8x16",
+        "adalora",
+        "diff-lr",
+    ] {
         let data = search(policy, 0.04);
         let html = render(&data);
         check(&html);

@@ -1,0 +1,222 @@
+//! Who races: the default, its neighbours, and what calibration says where it is paid for.
+
+use super::GuidedOptions;
+use crate::{
+    Budget, Candidate, Error, FittedLaws, Space, TrialResult, calibration, fitting, lineup,
+    records::{Draft, Records},
+    rungs,
+};
+use mars_laws::{Form, Law as _, Ranks};
+
+/// The first cut falls after one part in so many of the final run, at its next evaluation.
+const FIRST_CUT: usize = 16;
+
+/// Share of what the search may cost beyond the final run that the stretch up to the first cut takes; the rest lets
+/// the best of it run on.
+const OPENING: f64 = 0.66;
+
+/// Share of it that calibration may take.
+const CALIBRATION: f64 = 0.5;
+
+/// Most candidates of a race.
+const MOST: usize = 9;
+
+/// Least probability of being the best by which Law-P brings in a tuple, and most tuples that it brings in.
+const PROBABLE: f64 = 0.1;
+const BY_LAW: usize = 2;
+
+/// Everybody who was considered.
+pub(super) struct Field {
+    pub(super) candidates: Vec<Candidate>,
+    /// Which of them race.
+    pub(super) racing: Vec<usize>,
+    /// What is to be said about those who do not, each once.
+    pub(super) notes: Vec<String>,
+    pub(super) laws: Option<FittedLaws>,
+}
+
+/// Steps up to the first cut.
+pub(super) fn first_cut(budget: &Budget) -> usize {
+    rungs::on_grid(budget.steps.div_ceil(FIRST_CUT), budget)
+}
+
+impl Field {
+    /// The field, or the calibration runs that are missing.
+    pub(super) fn line_up(
+        space: &Space,
+        budget: &Budget,
+        options: &GuidedOptions,
+        records: &Records,
+    ) -> Result<Result<Self, Vec<Draft>>, Error> {
+        let mut field = Self { candidates: Vec::new(), racing: Vec::new(), notes: Vec::new(), laws: None };
+        let mut extra = options.fine_tunes - 1.0;
+        field.enter(Candidate::new(space.default_ranks(), "default"));
+        if space.modules.len() > 1 {
+            let (alone, joint) = affordable(space, budget, CALIBRATION * extra);
+            let drafts: Vec<Draft> = alone.iter().chain(&joint).cloned().collect();
+            if alone.is_empty() {
+                let price = share(&calibration::alone(space, budget), budget);
+                field.notes.push(format!(
+                    "calibration would have cost {price:.2} fine-tunes of the {extra:.2} that are left beside the \
+                     final run, so no law was fitted"
+                ));
+            } else {
+                let results = match records.all(&drafts) {
+                    Ok(results) => results,
+                    Err(missing) => return Ok(Err(missing)),
+                };
+                field.calibrated(space, budget, options, results.split_at(alone.len()));
+                extra -= share(&drafts, budget);
+            }
+        }
+        let places = racers(budget, extra);
+        let neighbours = neighbours(space)?;
+        for ranks in neighbours {
+            if field.racing.len() >= places {
+                break;
+            }
+            field.enter(Candidate::new(ranks, "neighbour"));
+        }
+        for late in field.racing.split_off(field.racing.len().min(places)) {
+            field.candidates[late].add_note("there was no place left in the race");
+        }
+        Ok(Ok(field))
+    }
+
+    /// Lets a candidate race, unless its ranks do already.
+    fn enter(&mut self, candidate: Candidate) {
+        match self.candidates.iter().position(|other| other.ranks == candidate.ranks) {
+            Some(at) if self.racing.contains(&at) => {}
+            Some(at) => self.racing.push(at),
+            None => {
+                self.racing.push(self.candidates.len());
+                self.candidates.push(candidate);
+            }
+        }
+    }
+
+    /// Balanced tuples that pass the gates, then tuples that are most probably best by Law-P.
+    fn calibrated(
+        &mut self,
+        space: &Space,
+        budget: &Budget,
+        options: &GuidedOptions,
+        (alone, joint): (&[&TrialResult], &[&TrialResult]),
+    ) {
+        let mut found = lineup::balanced(space, budget, alone, &options.balance);
+        for (at, candidate) in found.candidates.into_iter().enumerate() {
+            if found.solved.contains(&at) {
+                self.enter(candidate);
+            } else if self.candidates.iter().all(|other| other.ranks != candidate.ranks) {
+                self.candidates.push(candidate);
+            }
+        }
+        self.notes.append(&mut found.faults);
+        if !joint.is_empty() {
+            match probably_best(space, budget, joint) {
+                Ok(best) => {
+                    for (ranks, probability) in best {
+                        let mut candidate = Candidate::new(ranks, "law-p");
+                        candidate.add_note(format!(
+                            "best with probability {probability:.2} by the bootstrap of Law-P"
+                        ));
+                        self.enter(candidate);
+                    }
+                }
+                Err(why) => self.notes.push(format!("Law-P could not be fitted: {why}")),
+            }
+        }
+        self.laws = Some(found.laws);
+    }
+}
+
+/// The calibration runs that `limit` fine-tunes pay for: alone runs with joint ones, without, or none at all.
+fn affordable(space: &Space, budget: &Budget, limit: f64) -> (Vec<Draft>, Vec<Draft>) {
+    if budget.calibration.check(budget.samples).is_err() {
+        return (Vec::new(), Vec::new());
+    }
+    let (alone, joint) = (calibration::alone(space, budget), calibration::joint(space, budget));
+    match share(&alone, budget) {
+        price if price > limit => (Vec::new(), Vec::new()),
+        price if price + share(&joint, budget) > limit => (alone, Vec::new()),
+        _ => (alone, joint),
+    }
+}
+
+/// Steps of `drafts` in final runs.
+fn share(drafts: &[Draft], budget: &Budget) -> f64 {
+    drafts.iter().map(|draft| draft.steps as f64).sum::<f64>() / budget.steps as f64
+}
+
+/// How many may race when `extra` fine-tunes may be spent beside the final run.
+fn racers(budget: &Budget, extra: f64) -> usize {
+    let price = first_cut(budget) as f64 / budget.steps as f64;
+    let affordable = (extra / price).floor().max(0.0) as usize;
+    let opening = (OPENING * extra / price).floor() as usize;
+    1 + opening.max(1).min(affordable).min(MOST - 1)
+}
+
+/// The corners of the cube one candidate step about the default: first all ranks up, then one module down (the reference
+/// last, whose rank matters most in what we measured), then more. Where the default has no step up or down, its
+/// nearest candidate stands.
+fn neighbours(space: &Space) -> Result<Vec<Ranks>, Error> {
+    let step = |module: &str, up: bool| {
+        let ranks = space.ranks_of(module);
+        let found = if up {
+            ranks.iter().find(|rank| **rank > space.default_rank)
+        } else {
+            ranks.iter().rev().find(|rank| **rank < space.default_rank)
+        };
+        found.or(if up { ranks.last() } else { ranks.first() }).copied().unwrap_or(space.default_rank)
+    };
+    let mut modules: Vec<&String> = space.modules.iter().collect();
+    modules.sort_by_key(|module| **module == space.reference);
+    if modules.len() > 12 {
+        return Err(Error::Space { why: format!("{} modules are more than a race can hold", modules.len()) });
+    }
+    let mut corners: Vec<usize> = (0..1 << modules.len()).collect();
+    // A set bit is a module that goes down; modules come in the order of their bits, the reference last.
+    corners.sort_by_key(|corner| (corner.count_ones(), *corner));
+    let tuple = |corner: usize| -> Ranks {
+        let ranks = modules.iter().enumerate().map(|(bit, module)| {
+            let up = corner >> bit & 1 == 0;
+            (module.as_str(), step(module, up))
+        });
+        ranks.collect()
+    };
+    Ok(corners.into_iter().map(tuple).collect())
+}
+
+/// Tuples of the grid that are best in some refits of Law-P, the most probable first. The form is the one that
+/// `choose_form` prefers.
+fn probably_best(
+    space: &Space,
+    budget: &Budget,
+    joint: &[&TrialResult],
+) -> Result<Vec<(Ranks, f64)>, String> {
+    let form = fitting::form_of_law_p(joint).unwrap_or(Form::Published);
+    let fit = fitting::law_p_with_refits(joint, form, budget.seed)?;
+    let grid = space.grid().map_err(|error| error.to_string())?;
+    let refits = fit.bootstrap.as_ref().map_or(&[][..], |bootstrap| &bootstrap.draws);
+    let mut wins = vec![0_usize; grid.len()];
+    let inputs: Vec<Vec<f64>> = grid
+        .iter()
+        .map(|ranks| {
+            let ranks = fit.law.modules.iter().map(|module| ranks.get(module) as f64);
+            ranks.chain([budget.samples as f64]).collect()
+        })
+        .collect();
+    for parameters in refits {
+        let predicted = inputs.iter().map(|input| fit.law.predict(parameters, input)).enumerate();
+        let best = predicted.filter(|(_, p)| p.is_finite()).min_by(|a, b| a.1.total_cmp(&b.1));
+        if let Some((at, _)) = best {
+            wins[at] += 1;
+        }
+    }
+    let mut ranked: Vec<(Ranks, f64)> =
+        grid.into_iter().zip(wins).map(|(ranks, n)| (ranks, n as f64 / refits.len().max(1) as f64)).collect();
+    ranked.retain(|(_, probability)| *probability >= PROBABLE);
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    ranked.truncate(BY_LAW);
+    Ok(ranked)
+}
