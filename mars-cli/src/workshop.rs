@@ -1,11 +1,12 @@
 //! A task opened and checked: model, processor, training, validation and test data, fingerprints.
 
-use crate::{cmd::devices, config::Config, console::Console, embedded, fingerprint};
+use crate::{cmd::devices, config::Config, console::Console, embedded, fingerprint, hub};
 use anyhow::Result;
 use burn::tensor::Device;
 use mars_lora::{AdapterConfig, Model};
 use mars_vlm::{
     data::{Dataset, Fractions, ImageStore, Lengths, Sample, Split, split},
+    hub::Need,
     model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
@@ -42,9 +43,11 @@ pub(crate) struct Files {
 
 impl Files {
     /// The files that the settings name; the embedded ones, unpacked, where they name none.
-    pub(crate) fn of(config: &Config) -> Result<Self> {
+    pub(crate) fn of(config: &Config, console: Console) -> Result<Self> {
         let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
-        let (data, model) = (&config.data, path(&config.model.dir));
+        let model = path(&config.model.dir);
+        let model = model.map(|model| hub::folder(&model, Need::Weights, console)).transpose()?;
+        let data = &config.data;
         let given = path(&data.train);
         if let (Some(train), Some(model)) = (&given, &model) {
             let (val, test, images) = (path(&data.val), path(&data.test), path(&data.images));
@@ -84,7 +87,7 @@ impl Workshop {
     /// Whatever is wrong with the model or the data: the first defect, by file and line.
     pub(crate) fn open(config: &mut Config, console: Console) -> Result<Self> {
         let device = device(&config.run.device)?;
-        let files = Files::of(config)?;
+        let files = Files::of(config, console)?;
         let processor = Arc::new(Processor::from_dir(&files.model)?);
         let model = AnyModel::from_dir(&files.model, &device)?;
         check_ranks(config, &model)?;

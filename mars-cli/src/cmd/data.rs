@@ -4,17 +4,20 @@ use crate::{
     args,
     console::Console,
     failure::{Exit, Failure},
-    output,
+    hub, output,
 };
 use anyhow::Result;
 use mars_vlm::{
     data::{CheckOptions, ImageStore, Lengths, Report, check},
+    hub::Need,
     processor::Processor,
 };
 
 pub(crate) fn run(args: &args::Check, console: Console, json: bool) -> Result<Exit> {
     let store = ImageStore::for_data(&args.data, args.images.as_deref())?;
-    let processor = args.model.as_deref().map(Processor::from_dir).transpose()?;
+    let model =
+        args.model.as_deref().map(|model| hub::folder(model, Need::Processor, console)).transpose()?;
+    let processor = model.as_deref().map(Processor::from_dir).transpose()?;
     let stage = console.stage("checking", "samples", 0);
     let report = check(&args.data, &store, processor.as_ref(), &CheckOptions::default(), &|done, total| {
         stage.set_total(total as u64);
