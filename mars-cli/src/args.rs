@@ -37,7 +37,7 @@ pub(crate) struct Common {
 /// The model and the data.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Task {
-    /// Hugging Face directory of the base model [default: the embedded tiny model]
+    /// Hugging Face directory of the base model, or OWNER/NAME in the local cache [default: the embedded tiny model]
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
     /// Training data: LLaVA JSON, messages as JSON or JSON lines, ScienceQA, Parquet [default: the embedded digits]
@@ -202,7 +202,7 @@ pub(crate) struct Merge {
     /// Directory of the PEFT adapter
     #[arg(value_name = "ADAPTER")]
     pub(crate) adapter: PathBuf,
-    /// Hugging Face directory of its base model
+    /// Hugging Face directory of its base model, or OWNER/NAME in the local cache
     #[arg(value_name = "BASE")]
     pub(crate) base: PathBuf,
     /// New directory for the merged model
@@ -221,7 +221,8 @@ pub(crate) struct Verify {
     /// Directory of the PEFT adapter
     #[arg(value_name = "ADAPTER")]
     pub(crate) adapter: PathBuf,
-    /// Hugging Face directory of its base model [default: the embedded tiny model and its test split]
+    /// Hugging Face directory of its base model, or OWNER/NAME in the local cache [default: the embedded tiny model
+    /// and its test split]
     #[arg(value_name = "BASE")]
     pub(crate) base: Option<PathBuf>,
     /// Data on which the adapter and the merged model must have the same losses
@@ -240,7 +241,7 @@ pub(crate) struct Verify {
 
 #[derive(Debug, Args)]
 pub(crate) struct Eval {
-    /// Hugging Face directory of the base model [default: the embedded tiny model]
+    /// Hugging Face directory of the base model, or OWNER/NAME in the local cache [default: the embedded tiny model]
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
     /// Data to measure on [default: the embedded test split]

@@ -104,6 +104,7 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<mars_vlm::Error>() {
         return Some(match error {
             mars_vlm::Error::Io { source, .. } => exit_of_reading(source),
+            mars_vlm::Error::Network { .. } => Exit::Io,
             mars_vlm::Error::Argument(_) => Exit::Usage,
             _ => Exit::BadInput,
         });

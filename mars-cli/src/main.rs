@@ -7,6 +7,7 @@ mod drive;
 mod embedded;
 mod failure;
 mod fingerprint;
+mod hub;
 mod interrupt;
 mod memory;
 mod observed;

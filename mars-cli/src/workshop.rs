@@ -4,7 +4,7 @@ use crate::{
     cmd::devices,
     config::Config,
     console::Console,
-    embedded, fingerprint,
+    embedded, fingerprint, hub,
     sources::{Part, Parts, Sources},
 };
 use anyhow::Result;
@@ -12,6 +12,7 @@ use burn::tensor::Device;
 use mars_lora::{AdapterConfig, Model};
 use mars_vlm::{
     data::{ImageStore, Lengths},
+    hub::Need,
     model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
@@ -44,9 +45,11 @@ pub(crate) struct Files {
 
 impl Files {
     /// The files that the settings name; the embedded ones, unpacked, where they name none.
-    pub(crate) fn of(config: &Config) -> Result<Self> {
+    pub(crate) fn of(config: &Config, console: Console) -> Result<Self> {
         let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
-        let (data, model) = (&config.data, path(&config.model.dir));
+        let model = path(&config.model.dir);
+        let model = model.map(|model| hub::folder(&model, Need::Weights, console)).transpose()?;
+        let data = &config.data;
         let given = path(&data.train);
         if let (Some(train), Some(model)) = (&given, &model) {
             let (val, test, images) = (path(&data.val), path(&data.test), path(&data.images));
@@ -86,7 +89,7 @@ impl Workshop {
     /// Whatever is wrong with the model or the data: the first defect, by file and line.
     pub(crate) fn open(config: &mut Config, console: Console) -> Result<Self> {
         let device = device(&config.run.device)?;
-        let files = Files::of(config)?;
+        let files = Files::of(config, console)?;
         let processor = Arc::new(config.processor(&files.model)?);
         let model = AnyModel::from_dir(&files.model, &device)?;
         check_ranks(config, &model)?;

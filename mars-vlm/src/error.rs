@@ -74,6 +74,38 @@ pub enum Error {
         /// The reason.
         why: String,
     },
+    /// A model that is named by its id is not in the local cache, and was not fetched.
+    #[error(
+        "model {id}: there is no folder of this name, and it is not in the Hugging Face cache {}: {why}. {reason}: \
+         fetch it once where there is a network (`hf download {id}`), or give the folder of a model",
+        cache.display()
+    )]
+    NotCached {
+        /// The id.
+        id: String,
+        /// The cache folder.
+        cache: PathBuf,
+        /// What the cache lacks.
+        why: String,
+        /// Why it was not fetched.
+        reason: &'static str,
+    },
+    /// A hub has no such model, does not show it, or sends something else.
+    #[error("model {id}: {why}")]
+    Refused {
+        /// The id.
+        id: String,
+        /// What the hub said, and what the user can do.
+        why: String,
+    },
+    /// A hub cannot be reached, or breaks off.
+    #[error("cannot fetch from {url}: {why}; check the network, or give the folder of a model")]
+    Network {
+        /// The address.
+        url: String,
+        /// The reason.
+        why: String,
+    },
     /// A weight file is broken, or an index contradicts its files.
     #[error("{}: {why}", path.display())]
     Weights {

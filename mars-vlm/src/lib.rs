@@ -8,6 +8,7 @@ pub mod chat;
 pub mod checkpoint;
 pub mod data;
 mod error;
+pub mod hub;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod processor;

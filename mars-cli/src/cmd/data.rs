@@ -4,10 +4,13 @@ use crate::{
     args::{self, Task},
     cmd::Context,
     failure::{Exit, Failure},
-    output, quantity,
+    hub, output, quantity,
 };
 use anyhow::Result;
-use mars_vlm::data::{Bin, CheckOptions, ImageStore, Lengths, Report, check};
+use mars_vlm::{
+    data::{Bin, CheckOptions, ImageStore, Lengths, Report, check},
+    hub::Need,
+};
 use std::path::Path;
 
 /// Characters of the longest bar.
@@ -24,7 +27,10 @@ pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit> {
     let (model, images) = (&config.model.dir, &config.data.images);
     let images = (!images.is_empty()).then(|| Path::new(images));
     let store = ImageStore::for_data(&args.data, images)?;
-    let processor = (!model.is_empty()).then(|| config.processor(Path::new(model))).transpose()?;
+    let model = (!model.is_empty())
+        .then(|| hub::folder(Path::new(model), Need::Processor, context.console))
+        .transpose()?;
+    let processor = model.map(|model| config.processor(&model)).transpose()?;
     let options = CheckOptions { read: config.reading()?, ..CheckOptions::default() };
     let stage = context.console.stage("checking", "images and samples", 0);
     let report = check(&args.data, &store, processor.as_ref(), &options, &|done, total| {

@@ -3,8 +3,10 @@
 use crate::{
     args::{self, Task},
     cmd::{Context, adapter::KnownNames},
+    config::Config,
+    console::Console,
     failure::Exit,
-    output,
+    hub, output,
     workshop::{self, Files},
 };
 use anyhow::Result;
@@ -12,6 +14,7 @@ use mars_calib::native::{Evaluation, evaluate};
 use mars_lora::{AdapterStack, Examples, peft};
 use mars_vlm::{
     data::{Dataset, ImageStore},
+    hub::Need,
     model::{AnyModel, EncodedExamples},
 };
 use serde::Serialize;
@@ -39,7 +42,7 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit> {
     let task = Task { model: args.model.clone(), device: args.device.clone(), ..Task::default() };
     let config = context.config(&task, &[])?;
     let device = workshop::device(&config.run.device)?;
-    let (model, data, images) = places(&config, args)?;
+    let (model, data, images) = places(&config, args, context.console)?;
     let processor = Arc::new(config.processor(&model)?);
     let net = AnyModel::from_dir(&model, &device)?;
     let stack = match &args.adapter {
@@ -87,11 +90,16 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit> {
 }
 
 /// Model, data and images; the embedded ones, unpacked, where none are given.
-fn places(config: &crate::config::Config, args: &args::Eval) -> Result<(PathBuf, PathBuf, Option<PathBuf>)> {
+fn places(
+    config: &Config,
+    args: &args::Eval,
+    console: Console,
+) -> Result<(PathBuf, PathBuf, Option<PathBuf>)> {
     if let (Some(model), Some(data)) = (&args.model, &args.data) {
-        return Ok((model.clone(), data.clone(), args.images.clone()));
+        let model = hub::folder(model, Need::Weights, console)?;
+        return Ok((model, data.clone(), args.images.clone()));
     }
-    let files = Files::of(config)?;
+    let files = Files::of(config, console)?;
     Ok(match &args.data {
         Some(data) => (files.model, data.clone(), args.images.clone()),
         None => (files.model, files.test.unwrap_or_default(), files.images),

@@ -1,18 +1,19 @@
 //! `mars merge`: an adapter in the weights of its base.
 
-use crate::{args, cmd::Context, failure::Exit, output};
+use crate::{args, cmd::Context, failure::Exit, hub, output};
 use anyhow::Result;
 use mars_lora::merge::{Direction, MergeOptions, ModelNames, merge};
-use mars_vlm::checkpoint::names_of_dir;
+use mars_vlm::{checkpoint::names_of_dir, hub::Need};
 use std::path::Path;
 
 const MIB: u64 = 1 << 20;
 
 pub(crate) fn run(context: &Context, args: &args::Merge) -> Result<Exit> {
-    let names = names_of_dir(&args.base)?;
+    let base = hub::folder(&args.base, Need::Weights, context.console)?;
+    let names = names_of_dir(&base)?;
     let direction = if args.unmerge { Direction::Unmerge } else { Direction::Merge };
     let options = MergeOptions { names: &names, dtype: args.dtype, direction };
-    let merged = with_progress(context, &args.adapter, &args.base, &args.out, &options)?;
+    let merged = with_progress(context, &args.adapter, &base, &args.out, &options)?;
     if context.common.json {
         output::json(&merged)?;
         return Ok(Exit::Done);

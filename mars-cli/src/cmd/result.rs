@@ -161,7 +161,7 @@ fn write_adapter(session: &Session<'_>, adapter: &Adapter, place: &Path, card: S
     let files = session.config.model.dir.clone();
     let base_model = if files.is_empty() { "mars-embedded-idefics3".to_owned() } else { files };
     let provenance = peft::Provenance { base_model, summary: card };
-    let names = KnownNames::of(&Files::of(session.config)?.model)?;
+    let names = KnownNames::of(&Files::of(session.config, session.context.console)?.model)?;
     let base = names.base(model);
     peft::write(place, adapter, &base, session.config.out.adapter_layout, &provenance)?;
     let read = peft::read(place, &base)?;

@@ -4,7 +4,7 @@ use crate::{
     args::{self, Task},
     cmd::{Context, adapter::KnownNames, merge},
     failure::{Exit, Failure},
-    output,
+    hub, output,
     workshop::{self, Files},
 };
 use anyhow::{Context as _, Result};
@@ -18,6 +18,7 @@ use mars_lora::{
 use mars_vlm::{
     checkpoint::names_of_dir,
     data::{Dataset, ImageStore},
+    hub::Need,
     model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
@@ -70,10 +71,11 @@ pub(crate) fn run(context: &Context, args: &args::Verify) -> Result<Exit> {
     let (base, sample) = match (&args.base, &args.data) {
         (Some(base), data) => {
             let given = |data: &PathBuf| Sample { data: data.clone(), images: args.images.clone() };
-            (base.clone(), data.as_ref().map(given))
+            let base = hub::folder(base, Need::Weights, context.console)?;
+            (base, data.as_ref().map(given))
         }
         (None, data) => {
-            let files = Files::of(&config)?;
+            let files = Files::of(&config, context.console)?;
             let sample = match data {
                 Some(data) => Sample { data: data.clone(), images: args.images.clone() },
                 None => Sample { data: files.test.unwrap_or_default(), images: files.images },

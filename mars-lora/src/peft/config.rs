@@ -157,7 +157,7 @@ impl PeftConfig {
         if config.get("target_modules").is_none_or(Value::is_null) {
             return Err(bad("target_modules is null; set it to the names of the adapted layers".to_string()));
         }
-        let config: Self = serde_json::from_value(config).map_err(|e| bad(e.to_string()))?;
+        let config: Self = serde_path_to_error::deserialize(config).map_err(|e| bad(e.to_string()))?;
         config.check().map_err(bad)?;
         Ok(config)
     }

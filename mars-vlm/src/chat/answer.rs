@@ -83,13 +83,23 @@ impl ChatTemplate {
                 let follows = |token: &&String| text[end..].starts_with(token.as_str());
                 end + special.iter().filter(follows).map(String::len).max().unwrap_or(0)
             };
-            if end <= start {
+            let silent = |text: &str| shows_nothing(text, special);
+            if end <= start || silent(&text[start..end]) && !turns[k].texts().all(silent) {
                 return Err(self.refuse(format!("the answer of turn {k} is not in the rendered text")));
             }
             answers.push(start..end);
         }
         Ok(Rendered { text, answers })
     }
+}
+
+/// Whether an answer is nothing but blanks and special tokens.
+fn shows_nothing(answer: &str, special: &[String]) -> bool {
+    let mut rest = answer.to_string();
+    for token in special {
+        rest = rest.replace(token.as_str(), "");
+    }
+    rest.trim().is_empty()
 }
 
 /// Where the texts of `turn` end in `rendered`, if they all stand there.

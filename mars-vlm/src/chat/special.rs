@@ -20,17 +20,19 @@ impl SpecialTokens {
     /// [`Error::Io`] and [`Error::Malformed`] for a file that is there but cannot be read.
     pub fn from_dir(dir: &Path) -> Result<Self, Error> {
         let mut tokens = Self::default();
-        if let Some(map) = files::object(&dir.join("special_tokens_map.json"))? {
-            tokens.take(&map);
+        let path = dir.join("special_tokens_map.json");
+        if let Some(map) = files::object(&path)? {
+            tokens.take(&map, &path)?;
         }
-        if let Some(config) = files::object(&dir.join("tokenizer_config.json"))? {
+        let path = dir.join("tokenizer_config.json");
+        if let Some(config) = files::object(&path)? {
             // Newer files keep the tokens of one model family under these keys.
             for key in ["extra_special_tokens", "model_specific_special_tokens"] {
                 if let Some(Value::Object(extra)) = config.get(key) {
-                    tokens.take(extra);
+                    tokens.take(extra, &path)?;
                 }
             }
-            tokens.take(&config);
+            tokens.take(&config, &path)?;
         }
         let named: Vec<String> = tokens.named.values().cloned().collect();
         Ok(tokens.with_added(named))
@@ -50,12 +52,18 @@ impl SpecialTokens {
         self.named.get(name).map(String::as_str)
     }
 
-    fn take(&mut self, map: &Map<String, Value>) {
+    fn take(&mut self, map: &Map<String, Value>, path: &Path) -> Result<(), Error> {
         for (name, value) in map.iter().filter(|(name, _)| name.ends_with("_token")) {
-            // A token is a text, or an object that holds the text as `content`.
-            if let Some(text) = value.as_str().or_else(|| value.get("content").and_then(Value::as_str)) {
-                self.named.insert(name.clone(), text.to_string());
+            // A token is a text, or an object that holds the text as `content`; `add_bos_token` and the like are none.
+            match value.as_str().or_else(|| value.get("content").and_then(Value::as_str)) {
+                Some(text) => drop(self.named.insert(name.clone(), text.to_string())),
+                None if value.is_null() || value.is_boolean() => {}
+                None => {
+                    let what = format!("{name} is {value}, expected a text");
+                    return Err(Error::malformed(path, what, "copy the file from the checkpoint again"));
+                }
             }
         }
+        Ok(())
     }
 }

@@ -14,6 +14,8 @@ pub(crate) const OPEN: char = '\u{10fff0}';
 pub(crate) const CLOSE: char = '\u{10fff1}';
 
 const NAME: &str = "chat";
+/// Steps that a template may take: thousands of times what a long conversation needs, and gone within a second.
+const FUEL: u64 = 5_000_000;
 
 /// How the template wants the content of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,7 @@ impl ChatTemplate {
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
+        environment.set_fuel(Some(FUEL));
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_filter("tojson", json::tojson);

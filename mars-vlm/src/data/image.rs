@@ -43,6 +43,9 @@ impl RgbImage {
     }
 }
 
+/// Larger images are taken for bombs, as Pillow does.
+const MOST_PIXELS: u64 = 178_956_970;
+
 /// What the header of an image tells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
@@ -110,6 +113,10 @@ fn decoder(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, Orientation), String
         });
     }
     let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(format!("{width} x {height} pixels, more than the {MOST_PIXELS} that are decoded"));
+    }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Ok((decoder, orientation))
 }

@@ -15,7 +15,7 @@ use base64::{
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::{BufReader, Read},
+    io::{BufReader, ErrorKind, Read},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -25,6 +25,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// The longest image that is unpacked, bytes.
+const LONGEST: u64 = 1 << 30;
 
 /// A folder or zip archive of images, opened once and read from any thread.
 ///
@@ -129,7 +132,10 @@ impl ImageStore {
                 let path = self.path.join(name);
                 match fs::read(&path) {
                     Ok(bytes) => Ok(bytes),
-                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(self.missing(image)),
+                    Err(e) if is_no_file(&e) => Err(self.missing(image)),
+                    Err(e) if e.kind() == ErrorKind::IsADirectory => {
+                        Err(self.undecodable(image, "it is a folder".into()))
+                    }
                     Err(e) => Err(Error::io(&path)(e)),
                 }
             }
@@ -142,9 +148,13 @@ impl ImageStore {
         let mut zip = archive.zip.lock().unwrap_or_else(PoisonError::into_inner);
         let broken =
             |e: String| Error::malformed(&self.path, format!("{name}: {e}"), "pack the archive again");
-        let mut file = zip.by_index(*at).map_err(|e| broken(e.to_string()))?;
+        let file = zip.by_index(*at).map_err(|e| broken(e.to_string()))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|e| broken(e.to_string()))?;
+        // What a few bytes are unpacked to is not for the archive to say.
+        file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|e| broken(e.to_string()))?;
+        if bytes.len() as u64 > LONGEST {
+            return Err(broken(format!("more than {LONGEST} bytes when it is unpacked")));
+        }
         Ok(bytes)
     }
 
@@ -182,4 +192,10 @@ fn names<R: Read + std::io::Seek>(zip: &ZipArchive<R>) -> HashMap<String, usize>
     }
     names.extend(files.iter().map(|(at, name)| (name.to_string(), *at)));
     names
+}
+
+/// Whether an error says that there is no file of a name, be it one that no file can have.
+fn is_no_file(error: &std::io::Error) -> bool {
+    use ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidInput | InvalidFilename)
 }

@@ -129,7 +129,7 @@ impl Settings {
         types: &[&str],
         defaults: &Defaults,
     ) -> Result<Self, Error> {
-        let raw: Raw = serde_json::from_value(Value::Object(map.clone()))
+        let raw: Raw = serde_path_to_error::deserialize(Value::Object(map.clone()))
             .map_err(|e| Error::config(path, e, "copy the file from the checkpoint again"))?;
         if let Some(name) = &raw.image_processor_type
             && !types.contains(&name.trim_end_matches("Fast"))

@@ -1,5 +1,6 @@
 //! Text to token ids, with the place of each token in the text.
 
+use super::files;
 use crate::{Error, chat::SpecialTokens};
 use std::{
     ops::Range,
@@ -44,10 +45,10 @@ impl TextTokenizer {
     pub fn from_dir(dir: &Path, special: &SpecialTokens, image: &str) -> Result<Self, Error> {
         let path = dir.join("tokenizer.json");
         let refused = |e: tokenizers::Error| Error::Tokenizer { path: path.clone(), why: e.to_string() };
-        if !path.is_file() {
+        let Some(text) = files::text(&path)? else {
             return Err(Error::config(&path, "no such file", "save the checkpoint with its fast tokenizer"));
-        }
-        let mut inner = Tokenizer::from_file(&path).map_err(refused)?;
+        };
+        let mut inner: Tokenizer = text.parse().map_err(refused)?;
         inner.with_truncation(None).map_err(refused)?;
         inner.with_padding(None);
         let usual = [image, "<fake_token_around_image>", "<end_of_utterance>"].map(String::from);

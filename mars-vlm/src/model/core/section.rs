@@ -63,8 +63,8 @@ impl ConfigFile {
         let mut all = if let Value::Object(map) = defaults { map } else { Map::new() };
         let given = given.into_iter().flatten().filter(|(_, value)| !value.is_null());
         all.extend(given.map(|(key, value)| (key.clone(), value.clone())));
-        serde_json::from_value(Value::Object(all)).map_err(|e| {
-            let what = key.map_or_else(|| e.to_string(), |key| format!("{key}: {e}"));
+        serde_path_to_error::deserialize(Value::Object(all)).map_err(|e| {
+            let what = key.map_or_else(|| e.to_string(), |key| format!("{key}.{e}"));
             Error::malformed(&self.path, what, "take config.json from the original model")
         })
     }

@@ -72,10 +72,11 @@ impl Idefics3Config {
         }
         self.vision_config.check()?;
         self.text_config.check()?;
+        // Tiles may be smaller than `image_size`: whether the factor divides theirs is told where the tiles are known.
         let (side, scale) = (self.vision_config.side(), self.scale_factor);
-        if scale == 0 || !side.is_multiple_of(scale) {
+        if !(1..=side).contains(&scale) {
             return Err(format!(
-                "scale_factor is {scale}, expected a divisor of the {side} patches along a side of a tile"
+                "scale_factor is {scale}, expected 1 to {side}, the patches along a side of an image"
             ));
         }
         Ok(())

@@ -76,13 +76,13 @@ fn seq_len(dir: &Path, tile: usize) -> Result<usize, Error> {
         "take processor_config.json, preprocessor_config.json and config.json from one checkpoint";
     let facts = ModelFacts::from_dir(dir)?;
     // What the model assumes where the file is silent.
-    let model = facts.value("vision_config").is_some();
+    let model = facts.value("vision_config").is_some_and(Value::is_object);
     let usual = |found: Option<usize>, otherwise| found.or(model.then_some(otherwise));
     let patch = usual(facts.vision("patch_size"), 32);
     let derived = match patch.zip(usual(facts.number("scale_factor"), 2)) {
         None => None,
         Some((patch, scale)) => {
-            let side = tile / patch.max(1);
+            let side = tile.checked_div(patch).unwrap_or(0);
             if side == 0 || scale == 0 || !side.is_multiple_of(scale) {
                 let what = format!(
                     "a tile of {tile} pixels has {side} x {side} patches (patch_size {patch}), which scale_factor \

@@ -7,6 +7,7 @@ pub use config::LlavaOnevisionImages;
 
 use super::family::ImageProcessor;
 use super::pixels::{Feature, Grid, ImageLayout, ImageShape};
+use super::settings::MOST_PIXELS;
 use crate::data::RgbImage;
 
 impl ImageProcessor for LlavaOnevisionImages {
@@ -22,6 +23,11 @@ impl ImageProcessor for LlavaOnevisionImages {
             let pieces = grid.cells() + 1;
             let shape = ImageShape { grid, pieces, features: pieces * per_tile };
             return Ok(vec![ImageLayout { shape, tokens: self.tokens(grid, *size) }]);
+        }
+        // Each is made square first.
+        let too_long = |(w, h): &&(usize, usize)| (*w).max(*h).pow(2) > MOST_PIXELS;
+        if let Some((width, height)) = sizes.iter().find(too_long) {
+            return Err(format!("{width} x {height} pixels, more than {MOST_PIXELS} when it is made square"));
         }
         let shape = ImageShape { grid: Grid::default(), pieces: 1, features: per_tile };
         let mut tokens: Vec<Feature> = (0..per_tile as u32).map(Feature::Row).collect();

@@ -1,0 +1,108 @@
+//! A list of malformed inputs: each is an error that names its file, with the exit code of bad input, and none a panic.
+
+mod adapters;
+mod case;
+mod configs;
+mod contradictions;
+mod data;
+mod images;
+mod index;
+mod open;
+mod preprocessors;
+mod templates;
+mod tokenizers;
+mod weights;
+
+use crate::failure::{Exit, describe, exit_of};
+use crate::kit::mars;
+use case::{Base, Case, Place};
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn all() -> Vec<Case> {
+    let kinds = [
+        configs::cases(),
+        contradictions::cases(),
+        tokenizers::cases(),
+        templates::cases(),
+        preprocessors::cases(),
+        images::cases(),
+        data::cases(),
+        weights::cases(),
+        index::cases(),
+        adapters::cases(),
+    ];
+    kinds.into_iter().flatten().collect()
+}
+
+/// What is wrong with the answer to a case, if anything.
+fn verdict(case: &Case) -> Result<(), String> {
+    let place = Place::new(case.base);
+    (case.spoil)(&place.target(case.path));
+    let result = catch_unwind(AssertUnwindSafe(|| open::everything(&place)));
+    let error = match result {
+        Err(_) => return Err("it panics".to_owned()),
+        Ok(Ok(())) => return Err("it is accepted".to_owned()),
+        Ok(Err(error)) => error,
+    };
+    let (message, exit) = (describe(&error), exit_of(&error));
+    if exit != Exit::BadInput {
+        return Err(format!("exit code {} instead of 3: {message}", exit as u8));
+    }
+    let missing = [case.file(), case.says].into_iter().find(|part| !message.contains(part));
+    missing.map_or(Ok(()), |part| Err(format!("`{part}` is not in: {message}")))
+}
+
+#[test]
+fn each_is_an_error_that_names_its_file() {
+    let cases = all();
+    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(why) = verdict(case) {
+                        wrong.lock().unwrap().push(format!("{}: {}: {why}", case.path, case.name));
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_list_is_long_and_says_nothing_twice() {
+    let cases = all();
+    let names: BTreeSet<(&str, &str)> = cases.iter().map(|case| (case.path, case.name)).collect();
+    assert_eq!(names.len(), cases.len());
+    assert!(cases.len() >= 200, "{}", cases.len());
+}
+
+#[test]
+fn what_they_are_made_of_is_accepted() {
+    for base in Base::ALL {
+        open::everything(&Place::new(base)).unwrap_or_else(|error| panic!("{base:?}: {error:#}"));
+    }
+}
+
+/// The program itself on every eighth of those that it can be given.
+#[test]
+fn the_program_says_the_same() {
+    let cases: Vec<Case> = all().into_iter().filter(|case| case.base == Base::Whole).step_by(8).collect();
+    assert!(cases.len() >= 20, "{}", cases.len());
+    for case in cases {
+        let place = Place::new(case.base);
+        (case.spoil)(&place.target(case.path));
+        let done = mars(&["eval", "--model", &place.text("model"), "--data", &place.text("data/train.json")]);
+        let context = format!("{}: {}: {}", case.path, case.name, done.stderr);
+        assert_eq!(done.code, Some(3), "{context}");
+        assert!(!done.stderr.contains("panicked"), "{context}");
+        assert_eq!(done.stderr.matches("error: ").count(), 1, "{context}");
+        assert!(done.stderr.contains(case.file()), "{context}");
+    }
+}

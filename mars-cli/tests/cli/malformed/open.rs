@@ -1,0 +1,47 @@
+//! Opening everything that a place holds, as the commands do.
+
+use super::case::{Base, Place};
+use anyhow::Result;
+use burn::tensor::Device;
+use mars_lora::merge::{Checkpoint, inspect};
+use mars_lora::peft;
+use mars_vlm::chat::SpecialTokens;
+use mars_vlm::checkpoint::names_of_dir;
+use mars_vlm::data::{Dataset, ImageStore};
+use mars_vlm::model::{AnyModel, EncodedExamples};
+use mars_vlm::processor::Processor;
+use mars_vlm::processor::llava_onevision::LlavaOnevisionImages;
+use mars_vlm::processor::qwen2_vl::Qwen2VlImages;
+use std::sync::Arc;
+
+/// The processor, the data and the model; an adapter where there is one.
+pub(super) fn everything(place: &Place) -> Result<()> {
+    let model = place.path("model");
+    let device = Device::flex();
+    match place.base {
+        Base::Whole => {
+            let processor = Arc::new(Processor::from_dir(&model)?);
+            let data = place.path("data/train.json");
+            let store = Arc::new(ImageStore::for_data(&data, None)?);
+            EncodedExamples::new(processor, store, Dataset::read(&data)?.samples)?;
+            AnyModel::from_dir(&model, &device)?;
+        }
+        Base::Sharded => {
+            AnyModel::from_dir(&model, &device)?;
+            Checkpoint::open(&model)?;
+        }
+        Base::Llava => {
+            LlavaOnevisionImages::from_dir(&model, &SpecialTokens::default())?;
+            let net = AnyModel::from_dir(&model, &device)?;
+            let (adapter, names) = (place.path("adapter"), names_of_dir(&model)?);
+            inspect(&adapter, &model, &names)?;
+            let modules = Checkpoint::open(&model)?.modules(&names);
+            peft::read(&adapter, &peft::Base::of(&net).with_namings(&names.namings).with_others(&modules))?;
+        }
+        Base::Qwen2 | Base::Qwen25 => {
+            Qwen2VlImages::from_dir(&model, &SpecialTokens::default())?;
+            AnyModel::from_dir(&model, &device)?;
+        }
+    }
+    Ok(())
+}
