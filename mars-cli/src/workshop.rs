@@ -97,7 +97,7 @@ impl Workshop {
         let parts = Sources::of(config, &files)?.read(config, &files, &processor, console)?;
         let store = parts.train.store.clone();
         let Parts { train, val, test } = parts;
-        config.settle(train.samples.len());
+        config.settle(train.samples.len(), val.samples.len());
         console.say(format!(
             "reading {} training, {} validation and {} test samples",
             train.samples.len(),

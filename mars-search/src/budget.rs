@@ -15,6 +15,9 @@ pub struct Budget {
     /// Optimizer steps between the evaluations of full-length runs; cuts of a race fall on them, so that they
     /// need no evaluations of their own.
     pub eval_every: usize,
+    /// Validation samples of one evaluation; with `batch` it says how dear evaluations are. 0: unknown, taken for free.
+    #[serde(default)]
+    pub validation_samples: usize,
     /// Seed of the final run and of whatever the policy draws.
     pub seed: u64,
     /// The calibration runs.
@@ -54,6 +57,16 @@ impl Budget {
             }
         }
         Ok(())
+    }
+}
+
+impl Budget {
+    /// Optimizer steps that the run to step `steps` costs with its evaluations, estimated: an evaluation is a forward
+    /// pass, and a step of LoRA, whose base needs no weight gradients, is a little more than two.
+    pub(crate) fn price(&self, steps: usize) -> f64 {
+        let evaluation = self.validation_samples as f64 / (2 * self.batch) as f64;
+        let evaluations = 1 + steps.div_ceil(self.eval_every);
+        steps as f64 + evaluation * evaluations as f64
     }
 }
 

@@ -39,6 +39,7 @@ mod measured;
 mod method;
 mod paired;
 mod paper;
+mod perturb;
 mod policy;
 mod race;
 mod random;

@@ -70,11 +70,6 @@ impl Records {
         if missing.is_empty() { Ok(found.into_iter().flatten().collect()) } else { Err(missing) }
     }
 
-    /// Steps at the end of an asked trial.
-    pub(crate) fn steps_of(&self, id: u32) -> Option<usize> {
-        self.asked.get(id as usize).map(|trial| trial.steps)
-    }
-
     /// The id of a draft that was asked for.
     pub(crate) fn id_of(&self, draft: &Draft) -> Option<u32> {
         self.asked.iter().find(|trial| draft.matches(trial)).map(|trial| trial.id)

@@ -150,6 +150,7 @@ impl Config {
             samples,
             batch: self.train.batch,
             eval_every: self.train.eval_every,
+            validation_samples: self.run.validation_samples,
             seed,
             calibration: CalibrationPlan {
                 ranks: self.calibration.ranks.clone(),

@@ -70,8 +70,11 @@ impl Config {
         Ok(())
     }
 
-    /// Fills in what was left to mars, for `samples` training samples.
-    pub(crate) fn settle(&mut self, samples: usize) {
+    /// Fills in what was left to mars, for so many training and validation samples.
+    pub(crate) fn settle(&mut self, samples: usize, validation: usize) {
+        let evaluated = &mut self.run.validation_samples;
+        *evaluated = if *evaluated == 0 { validation } else { validation.min(*evaluated) };
+
         let (train, calibration) = (&mut self.train, &mut self.calibration);
         if train.steps == 0 {
             train.steps = (3 * samples).div_ceil(train.batch).max(1);
@@ -97,6 +100,7 @@ impl Config {
             ("calibration.steps", count(calibration.steps)),
             ("calibration.eval_every", count(calibration.eval_every)),
             ("calibration.sizes", sizes),
+            ("run.validation_samples", count(self.run.validation_samples)),
         ] {
             key::put(&mut self.table, name, value);
         }

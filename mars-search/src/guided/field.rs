@@ -143,14 +143,17 @@ fn affordable(space: &Space, budget: &Budget, limit: f64) -> (Vec<Draft>, Vec<Dr
     }
 }
 
-/// Steps of `drafts` in final runs.
+/// What `drafts` cost, in final runs. Their evaluations are as many as those of a whole run or more, so that half of
+/// one is the least they are.
 fn share(drafts: &[Draft], budget: &Budget) -> f64 {
-    drafts.iter().map(|draft| draft.steps as f64).sum::<f64>() / budget.steps as f64
+    let evaluations = budget.price(budget.steps) - budget.steps as f64;
+    let price = |draft: &Draft| draft.steps as f64 + 0.5 * evaluations;
+    drafts.iter().map(price).sum::<f64>() / budget.price(budget.steps)
 }
 
 /// How many may race when `extra` fine-tunes may be spent beside the final run.
 fn racers(budget: &Budget, extra: f64) -> usize {
-    let price = first_cut(budget) as f64 / budget.steps as f64;
+    let price = budget.price(first_cut(budget)) / budget.price(budget.steps);
     let affordable = (extra / price).floor().max(0.0) as usize;
     let opening = (OPENING * extra / price).floor() as usize;
     1 + opening.max(1).min(affordable).min(MOST - 1)

@@ -185,13 +185,13 @@ impl Race<'_> {
         let fine_tune = step * steps + evaluation * evaluations(steps);
         let to_come = fine_tune - leader.spent.training - leader.spent.evaluation;
         let counted = counts_flops(records);
-        let spent: f64 = records
-            .results()
-            .map(|result| {
-                let from = result.trial.continues.and_then(|id| records.steps_of(id)).unwrap_or(0);
-                let spent = price(result, from, counted);
-                spent.training + spent.evaluation
-            })
+        let calibration =
+            records.results().filter(|result| !matches!(result.trial.role, Role::Race | Role::Final));
+        // What the race has spent up to this cut: the records may reach beyond it.
+        let spent: f64 = calibration
+            .map(|result| price(result, 0, counted))
+            .chain(standings.iter().map(|standing| standing.spent))
+            .map(|spent| spent.training + spent.evaluation)
             .sum();
         let left = self.options.fine_tunes * fine_tune - spent - to_come;
         let stretch = step * (rungs::on_grid(end + 1, self.budget) - end) as f64 + evaluation;

@@ -3,6 +3,7 @@
 
 mod contests;
 mod costs;
+mod guided;
 mod kit;
 mod machine;
 mod more_policies;
@@ -11,3 +12,4 @@ mod paper;
 mod planted;
 mod race;
 mod regret;
+mod replay;
