@@ -9,11 +9,13 @@ mod final_run;
 mod laws;
 mod number;
 mod page;
+mod price;
 mod race;
 mod ranks;
 #[cfg(test)]
 pub(crate) mod sample;
 mod style;
+mod summary;
 mod svg;
 mod tables;
 #[cfg(test)]

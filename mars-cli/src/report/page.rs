@@ -5,8 +5,9 @@ use super::{
     data::ReportData,
     final_run, laws,
     number::{duration, fixed, maybe},
-    race, ranks,
+    price, race, ranks,
     style::STYLE,
+    summary,
     svg::escape,
     tables,
 };
@@ -38,7 +39,7 @@ pub(crate) fn page(data: &ReportData) -> String {
             "Validation loss with one module adapted; marks are convergence times.",
             charts(&calibration::figures(data)),
         ),
-        ("Cost", "A fine-tune is the final run alone; evaluation is included.", tables::cost(data)),
+        ("Cost", "A fine-tune is the final run alone; evaluation is included.", charts(&price::figure(data)) + &tables::cost(data)),
         ("Provenance", "", tables::provenance(data)),
     ]
     .iter()
@@ -53,7 +54,8 @@ pub(crate) fn page(data: &ReportData) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>MARS rank search: {chosen}</title><style>{STYLE}</style></head><body>\n\
          <header><h1>{chosen}<span class=\"badge {outcome}\">{outcome}</span></h1>\
-         {}</header>\n{sections}\n</body></html>\n",
+         {}{}</header>\n{sections}\n</body></html>\n",
+        summary::paragraph(data),
         cards(data),
     )
 }

@@ -16,7 +16,15 @@ pub(crate) fn search(policy: &str, scatter: f64) -> ReportData {
     };
     let calibration =
         CalibrationPlan { ranks, sizes: vec![128, 256, 512], steps: 240, seeds: vec![1, 2], joint: 7 };
-    let budget = Budget { steps: 320, samples: 2048, batch: 16, eval_every: 20, validation_samples: 128, seed: 1, calibration };
+    let budget = Budget {
+        steps: 320,
+        samples: 2048,
+        batch: 16,
+        eval_every: 20,
+        validation_samples: 128,
+        seed: 1,
+        calibration,
+    };
     let mut policy = policy.parse::<PolicySpec>().unwrap().build(&space, &budget).unwrap();
     loop {
         let trials = policy.ask();

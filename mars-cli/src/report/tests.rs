@@ -89,8 +89,8 @@ fn every_policy_has_a_whole_report() {
 fn a_race_is_drawn_with_its_laws_and_every_run() {
     let data = search("race", 0.02);
     let html = render(&data);
-    // Two modules times three sizes, two laws, one balance, race, final run.
-    assert_eq!(count(&html, "role=\"img\""), 2 * 3 + 2 + 1 + 1 + 1);
+    // Two modules times three sizes, two laws, one balance, race, final run, price.
+    assert_eq!(count(&html, "role=\"img\""), 2 * 3 + 2 + 1 + 1 + 1 + 1);
     let curves = html.split("Calibration runs").nth(1).unwrap().split("</section>").next().unwrap();
     // Two seeds of four ranks, and the legend's swatches, in each of six charts.
     assert_eq!(count(curves, "<path class=\"line s"), 6 * (8 + 4));

@@ -57,8 +57,9 @@ impl Task {
 
     /// The last loss by eight blocks, which scatter so that the standard error of their mean is the noise.
     fn blocks(&self, trial: &Trial) -> Vec<f64> {
-        let scatter: Vec<f64> =
-            (0..8).map(|b| 8.0_f64.sqrt() * self.noise * normal(trial, (trial.steps * 8 + b + 1000) as u64)).collect();
+        let scatter: Vec<f64> = (0..8)
+            .map(|b| 8.0_f64.sqrt() * self.noise * normal(trial, (trial.steps * 8 + b + 1000) as u64))
+            .collect();
         let mean = scatter.iter().sum::<f64>() / 8.0;
         scatter.iter().map(|own| self.loss(trial, trial.steps) + own - mean).collect()
     }

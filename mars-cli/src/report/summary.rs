@@ -1,0 +1,86 @@
+//! The decision in plain words: what, how sure, at what price, and what would change it.
+
+use super::{data::ReportData, number::maybe, svg::escape, tables};
+use mars_search::{DecisionOutcome, fine_tunes};
+
+/// Below this probability of being the best, a choice is called a close one.
+const CLOSE: f64 = 0.8;
+
+/// A paragraph of HTML.
+pub(crate) fn paragraph(data: &ReportData) -> String {
+    let (total, unit) = tables::costs(data);
+    let chosen = tables::ranks(data, &data.decision.ranks);
+    let mut words = match data.decision.outcome {
+        DecisionOutcome::Fallback => format!("The search kept the default ranks {chosen}."),
+        _ => format!("The search chose ranks {chosen}."),
+    };
+    if let Some(sure) = data.decision.confidence {
+        words += &format!(
+            " At step {} they were the best of {} with probability {:.0} %: a wrong choice would cost about {:.1} % of \
+             perplexity on average.",
+            sure.step,
+            sure.compared,
+            100.0 * sure.probability,
+            100.0 * sure.expected_regret
+        );
+    }
+    let cost = fine_tunes(&total, &unit);
+    words += &format!(" It cost {} fine-tunes", maybe(cost, 2));
+    if let (Some(cost), Ok(grid)) = (cost, data.space.grid()) {
+        words += &format!("; the full grid of {} would have cost {}", grid.len(), grid.len());
+        let times = grid.len() as f64 / cost;
+        if times > 1.0 && times.is_finite() {
+            words += &format!(", {times:.1} times as much");
+        }
+    }
+    words += ".";
+    for change in changes(data) {
+        words += &format!(" {change}");
+    }
+    format!("<p class=\"summary\">{}</p>", escape(&words))
+}
+
+/// What could make another search decide otherwise.
+fn changes(data: &ReportData) -> Vec<String> {
+    let decision = &data.decision;
+    let mut changes = Vec::new();
+    if decision.confidence.is_some_and(|sure| sure.probability < CLOSE) {
+        changes.push(
+            "This was close: more validation samples, or a larger search.fine_tunes, which lets the choices race \
+             longer, may turn it."
+                .to_owned(),
+        );
+    }
+    for module in &data.space.modules {
+        let (ranks, rank) = (data.space.ranks_of(module), decision.ranks.get(module));
+        if ranks.len() > 1 && ranks.last() == Some(&rank) {
+            changes.push(format!("{rank} is the largest candidate of {module}: larger ones were not tried."));
+        }
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample::search, paragraph};
+    use mars_search::Confidence;
+
+    #[test]
+    fn it_says_how_sure_and_what_would_change_it() {
+        let mut data = search("guided", 0.02);
+        let sure = Confidence { step: 40, probability: 0.97, expected_regret: 0.001, compared: 2 };
+        data.decision.confidence = Some(sure);
+        let words = paragraph(&data);
+        assert!(words.contains("the best of 2 with probability 97 %"), "{words}");
+        assert!(words.contains("the full grid of 16 would have cost 16"), "{words}");
+        assert!(!words.contains("This was close"));
+        data.decision.confidence = Some(Confidence { probability: 0.55, ..sure });
+        data.decision.ranks = mars_laws::Ranks::new().with("ve", 8).with("llm", 32);
+        let words = paragraph(&data);
+        assert!(
+            words.contains("This was close") && words.contains("32 is the largest candidate of llm"),
+            "{words}"
+        );
+        assert!(!words.contains("candidate of ve"));
+    }
+}
