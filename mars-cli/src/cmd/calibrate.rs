@@ -49,7 +49,10 @@ pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit> {
         .filter(|trial| matches!(trial.role, Role::Alone | Role::Joint))
         .collect();
     if planned.is_empty() {
-        let message = format!("the policy {} needs no calibration; try race or paper", config.search.policy);
+        let message = format!(
+            "the policy {} asks for no calibration within search.fine_tunes = {}; raise that, or try race or paper",
+            config.search.policy, config.search.fine_tunes
+        );
         return Err(Failure::usage(message).into());
     }
     let chosen: Vec<(usize, Trial)> = match args.index {

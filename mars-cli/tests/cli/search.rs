@@ -98,10 +98,15 @@ fn a_plan_says_what_a_search_does_before_it_does_it() {
 fn one_run_of_the_plan_can_be_done_by_its_number() {
     let task = SmallTask::new();
     let out = task.path("out");
-    let one = json(&strs(&task.arguments("calibrate", &["--out", &out, "--index", "3", "--json"])));
+    let calibrate = |index: &str| {
+        task.arguments("calibrate", &["--policy", "race", "--out", &out, "--index", index, "--json"])
+    };
+    let one = json(&strs(&calibrate("3")));
     assert_eq!(one["runs"].as_array().unwrap().len(), 1);
     assert_eq!(one["runs"][0]["index"], 3);
-    refused(&strs(&task.arguments("calibrate", &["--out", &out, "--index", "99"])), 2, &["99", "8 runs"]);
+    refused(&strs(&calibrate("99")), 2, &["99", "8 runs"]);
+    let none = task.arguments("calibrate", &["--policy", "guided", "--out", &task.path("none")]);
+    refused(&strs(&none), 2, &["search.fine_tunes", "race"]);
     refused(&["choose", "--campaign", &out], 1, &["7 of the 8", "mars calibrate"]);
 }
 
@@ -112,6 +117,8 @@ fn policies_are_compared_with_the_same_accounting() {
         "compare",
         &["--policies", "fixed:2x2,halving,grid", "--seeds", "1", "--out", &task.path("out"), "--json"],
     );
+    let recording = task.path("recorded.json.gz");
+    let arguments = [&arguments[..], &["--record".into(), recording.clone()]].concat();
     let compared = json(&strs(&arguments));
     let rows = compared["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 3);
@@ -126,6 +133,24 @@ fn policies_are_compared_with_the_same_accounting() {
             number(policy, "test_perplexity") / compared["best"]["perplexity"].as_f64().unwrap() - 1.0;
         assert!((number(policy, "regret") - regret).abs() < 1e-12 && regret >= 0.0);
     }
+
+    // The recording says the same in no time, to the four decimals that it keeps, and knows what it does not hold.
+    let policies = ["compare", "--policies", "fixed:2x2,halving,grid", "--replay", &recording, "--json"];
+    let replayed = json(&policies);
+    let (_, table) = replayed.as_object().unwrap().iter().next().unwrap();
+    for (again, first) in table["rows"].as_array().unwrap().iter().zip(rows) {
+        assert_eq!(again["ranks"], first["ranks"]);
+        for field in ["test_perplexity", "fine_tunes"] {
+            let (a, b) = (again[field].as_f64().unwrap(), first[field].as_f64().unwrap());
+            assert!((a - b).abs() < 2e-3 * b, "{field}: {a} and {b}");
+        }
+    }
+    refused(
+        &["compare", "--policies", "paper", "--replay", &recording],
+        3,
+        &["does not hold the run", "alone"],
+    );
+    refused(&["compare", "--replay", &task.path("train.json")], 3, &["train.json", "is not a recording"]);
 }
 
 #[test]
