@@ -180,3 +180,35 @@ fn a_split_that_is_not_given_is_taken_from_the_training_data() {
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     assert!(done.stderr.contains("24 training, 12 validation and 12 test samples"), "{}", done.stderr);
 }
+
+#[test]
+fn a_guided_search_of_three_modules_stays_on_its_budget() {
+    let task = SmallTask::new();
+    let out = task.path("out");
+    let more = [
+        "--policy",
+        "guided",
+        "--out",
+        &out,
+        "--json",
+        "--set",
+        "lora.modules=[\"ve\",\"projector\",\"llm\"]",
+        "--set",
+        "train.steps=16",
+        "--set",
+        "train.eval_every=1",
+        "--set",
+        "search.fine_tunes=1.6",
+        "--set",
+        "search.default_rank=2",
+    ];
+    let summary = json(&strs(&task.arguments("search", &more)));
+    assert_eq!(summary["ranks"].as_object().unwrap().len(), 3, "{summary}");
+    assert!(summary["cost"]["fine_tunes"].as_f64().unwrap() <= 1.6, "{summary}");
+    let decision: Value =
+        serde_json::from_str(&fs::read_to_string(Path::new(&out).join("decision.json")).unwrap()).unwrap();
+    let raced = decision["candidates"].as_array().unwrap().iter().filter(|c| !c["trial"].is_null()).count();
+    assert!(raced > 1, "{decision}");
+    let page = fs::read_to_string(summary["report"].as_str().unwrap()).unwrap();
+    assert!(page.contains("projector = ") && page.contains("would have cost"));
+}

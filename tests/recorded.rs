@@ -1,0 +1,77 @@
+//! The comparison suite on its recorded runs: what `guided` costs and is worth, also when the noise is drawn again.
+#![allow(clippy::unwrap_used)]
+
+use flate2::read::GzDecoder;
+use mars::search::{PolicySpec, PolicySummary, Recording, regret_table, replayed_score};
+use std::{fs, io::Read, path::Path};
+
+fn recordings() -> Vec<Recording> {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/suite");
+    let files = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
+    let mut all: Vec<Recording> = files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "gz"))
+        .map(|path| {
+            let mut json = Vec::new();
+            GzDecoder::new(&fs::read(path).unwrap()[..]).read_to_end(&mut json).unwrap();
+            serde_json::from_slice(&json).unwrap()
+        })
+        .collect();
+    all.sort_by(|a, b| a.task.cmp(&b.task));
+    assert!(!all.is_empty());
+    all
+}
+
+/// A policy on a recording, over its seeds.
+fn summary(recording: &Recording, policy: &str) -> PolicySummary {
+    let policy: PolicySpec = policy.parse().unwrap();
+    let scores: Vec<_> =
+        recording.seeds().into_iter().map(|seed| replayed_score(recording, &policy, seed).unwrap()).collect();
+    regret_table(&scores, &recording.grid()).policies.remove(0)
+}
+
+#[test]
+fn every_recording_is_whole() {
+    for recording in recordings() {
+        let grid = recording.space.grid().unwrap();
+        assert_eq!(grid.len(), 25, "{}", recording.task);
+        assert!(recording.seeds >= 3, "{}", recording.task);
+        assert_eq!(recording.grid().len(), grid.len() * recording.seeds as usize, "{}", recording.task);
+        for run in recording.runs.iter().filter(|run| run.is_full(&recording.budget) && run.method.is_none())
+        {
+            let steps: Vec<usize> = run.curve.iter().map(|point| point.step).collect();
+            let every = recording.budget.eval_every;
+            assert_eq!(steps, (0..=recording.budget.steps).step_by(every).collect::<Vec<_>>());
+            assert!(run.test_perplexity.is_some_and(|value| value < recording.base_perplexity));
+        }
+    }
+}
+
+/// The cap holds on every task and seed, and the price of the rest is what it should be.
+#[test]
+fn guided_keeps_its_budget() {
+    for recording in recordings() {
+        for seed in recording.seeds() {
+            let score = replayed_score(&recording, &"guided".parse().unwrap(), seed).unwrap();
+            let cost = mars::search::fine_tunes(&score.cost, &score.final_run).unwrap();
+            assert!((1.0..=1.391).contains(&cost), "{} seed {seed}: {cost}", recording.task);
+        }
+        let halving = summary(&recording, "halving").fine_tunes.unwrap();
+        assert!((4.0..8.0).contains(&halving), "{}: {halving}", recording.task);
+    }
+}
+
+/// With the runs' noise drawn again, `guided` is on average no worse than the default pair by more than the noise of
+/// a mean over the seeds: the recorded luck is not what makes it good.
+#[test]
+fn guided_is_not_worse_than_the_default_pair_when_the_noise_is_drawn_again() {
+    let draws = 40;
+    for recording in recordings() {
+        let fresh: Vec<Recording> = (0..draws).map(|draw| recording.perturbed(draw)).collect();
+        let mean = |policy: &str| {
+            fresh.iter().map(|fresh| summary(fresh, policy).regret.unwrap()).sum::<f64>() / draws as f64
+        };
+        let noise = summary(&recording, "fixed:16x16").regret_sd.unwrap() / (recording.seeds as f64).sqrt();
+        let (guided, default) = (mean("guided"), mean("fixed:16x16"));
+        assert!(guided <= default + noise, "{}: {guided} and {default}, noise {noise}", recording.task);
+    }
+}
