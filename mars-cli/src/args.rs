@@ -306,6 +306,9 @@ pub(crate) struct Report {
     /// A campaign directory with a finished search
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
+    /// Also write every chart as an SVG file into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod final_run;
 mod laws;
 mod number;
 mod page;
+mod pictures;
 mod price;
 mod race;
 mod ranks;
@@ -22,6 +23,7 @@ mod tables;
 mod tests;
 
 pub(crate) use data::{LayerRank, Provenance, RankMap, ReportData, TestScore};
+pub(crate) use pictures::pictures;
 
 /// The report as an HTML document that needs no other file.
 ///

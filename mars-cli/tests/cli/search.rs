@@ -70,7 +70,9 @@ fn a_search_leaves_an_adapter_a_report_and_a_campaign_to_work_with() {
     let alone = runs["runs"].as_array().unwrap().iter().filter(|run| run["role"] == "alone").count();
     assert_eq!(alone, 2 * 2 * 2);
     fs::remove_file(Path::new(&out).join("report.html")).unwrap();
-    json(&["report", &out, "--json"]);
+    let drawn = json(&["report", &out, "--svg", &task.path("svg"), "--json"]);
+    let pictures = drawn["svg"].as_array().unwrap();
+    assert!(pictures.len() > 4 && pictures.iter().all(|path| Path::new(path.as_str().unwrap()).is_file()));
     assert_eq!(fs::read_to_string(Path::new(&out).join("report.html")).unwrap(), page);
 
     // Other settings do not slip in; other paths to the same content do.
