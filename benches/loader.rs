@@ -176,6 +176,9 @@ fn patched(
         Ok(fs::write(&path, serde_json::to_vec(&object)?)?)
     };
     change("preprocessor_config.json", settings)?;
+    if model.join("processor_config.json").exists() {
+        change("processor_config.json", &json!({"image_seq_len": null}))?;
+    }
     change("config.json", facts)?;
     Ok(model)
 }
@@ -193,9 +196,12 @@ fn load(examples: &EncodedExamples, batches: usize, size: usize, workers: usize)
         let rows = (0..size).map(|k| (number * size + k) % examples.len()).collect();
         examples.batch(&[rows], &device)
     };
-    Loading { workers }
-        .run(batches, make, |made| made.map(|batch| batch.map(drop)).collect::<Result<(), _>>())?;
-    Ok(())
+    Loading { workers }.run(batches, make, |made| {
+        for batch in made {
+            batch?;
+        }
+        Ok(())
+    })
 }
 
 /// Trains one adapter of rank 8 on both towers.

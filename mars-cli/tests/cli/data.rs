@@ -98,7 +98,10 @@ fn long_samples_are_an_error_or_left_out_by_name() {
     all.insert(2, sample("endless", "say left ".repeat(60)));
     fs::write(task.path("train.json"), serde_json::Value::from(all).to_string()).unwrap();
     let plan = |more: &[&str]| {
-        let mut arguments = task.arguments("plan", &["--json", "--set", "data.max_tokens=60"]);
+        let mut arguments = task.arguments(
+            "plan",
+            &["--json", "--set", "data.max_tokens=60", "--set", "calibration.sizes=[2,6]"],
+        );
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         arguments
     };

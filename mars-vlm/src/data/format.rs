@@ -84,12 +84,11 @@ fn sniff(path: &Path) -> Result<Format, Error> {
     let named = path.file_name().is_some_and(|name| name == science_qa::PROBLEMS);
     let text = String::from_utf8_lossy(&head);
     let object = text.trim_start_matches('\u{feff}').trim_start().starts_with('{');
-    let asks = || text.contains("\"choices\"") && text.contains("\"question\"");
-    Ok(if object && (named || asks()) && !text.contains("\"messages\"") {
-        Format::ScienceQa
-    } else {
-        Format::Json
-    })
+    // A quoted word with bare quotes is a key or a whole value, never part of a longer text.
+    let has = |word: &str| text.contains(&format!("\"{word}\""));
+    let asks = has("choices") && has("question");
+    let converses = ["messages", "conversations", "texts"].into_iter().any(has);
+    Ok(if object && (named || asks) && !converses { Format::ScienceQa } else { Format::Json })
 }
 
 fn is_parquet(path: &Path) -> bool {

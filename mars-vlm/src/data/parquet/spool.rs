@@ -6,9 +6,9 @@ use std::{
     fmt,
     fs::File,
     hash::{Hash, Hasher},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 /// An encoded image that stood in a table; its bytes lie in a temporary file that goes with its last image.
@@ -32,10 +32,9 @@ impl Blob {
 
     /// The encoded image.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, Error> {
-        let mut file = self.spool.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = vec![0; self.length];
-        let read = file.seek(SeekFrom::Start(self.start)).and_then(|_| file.read_exact(&mut bytes));
-        read.map(|()| bytes).map_err(failed)
+        self.spool.read(&mut bytes, self.start).map_err(failed)?;
+        Ok(bytes)
     }
 }
 
@@ -66,7 +65,41 @@ impl Hash for Blob {
     }
 }
 
-struct Spool(Mutex<File>);
+struct Spool(File);
+
+/// Reading and writing at a place, from any thread.
+#[cfg(unix)]
+impl Spool {
+    fn read(&self, bytes: &mut [u8], start: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.0, bytes, start)
+    }
+
+    fn write(&self, bytes: &[u8], start: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(&self.0, bytes, start)
+    }
+}
+
+#[cfg(windows)]
+impl Spool {
+    fn read(&self, mut bytes: &mut [u8], mut start: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let count = std::os::windows::fs::FileExt::seek_read(&self.0, bytes, start)?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            (bytes, start) = (&mut bytes[count..], start + count as u64);
+        }
+        Ok(())
+    }
+
+    fn write(&self, mut bytes: &[u8], mut start: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let count = std::os::windows::fs::FileExt::seek_write(&self.0, bytes, start)?;
+            (bytes, start) = (&bytes[count..], start + count as u64);
+        }
+        Ok(())
+    }
+}
 
 /// Puts images aside; equal ones once.
 pub(super) struct Writer {
@@ -79,7 +112,7 @@ impl Writer {
     /// A new temporary file, in the system's folder for them.
     pub(super) fn new() -> Result<Self, Error> {
         let file = tempfile::tempfile().map_err(failed)?;
-        Ok(Self { spool: Arc::new(Spool(Mutex::new(file))), length: 0, known: HashMap::new() })
+        Ok(Self { spool: Arc::new(Spool(file)), length: 0, known: HashMap::new() })
     }
 
     /// Puts `bytes` aside.
@@ -88,9 +121,7 @@ impl Writer {
         if let Some(blob) = self.known.get(&print) {
             return Ok(blob.clone());
         }
-        let mut file = self.spool.0.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(self.length)).and_then(|_| file.write_all(bytes)).map_err(failed)?;
-        drop(file);
+        self.spool.write(bytes, self.length).map_err(failed)?;
         let blob = Blob { spool: self.spool.clone(), start: self.length, length: bytes.len() };
         self.length += bytes.len() as u64;
         self.known.insert(print, blob.clone());
