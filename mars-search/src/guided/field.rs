@@ -1,4 +1,7 @@
-//! Who races: the default, its neighbours, and what calibration says where it is paid for.
+//! Who races: what calibration says where it is paid for, a wide pair about the default, the default, its neighbours.
+//!
+//! Few and wide, cut late: with a learning rate that is high for them, large ranks lead for a quarter of the run and
+//! fall behind for good after it (docs/results/suite.md), so that a cut before that would be worse than none.
 
 use super::GuidedOptions;
 use crate::{
@@ -9,7 +12,7 @@ use crate::{
 use mars_laws::{Form, Law as _, Ranks};
 
 /// The first cut falls after one part in so many of the final run, at its next evaluation.
-const FIRST_CUT: usize = 16;
+const FIRST_CUT: usize = 4;
 
 /// Share of what the search may cost beyond the final run that the stretch up to the first cut takes; the rest lets
 /// the best of it run on.
@@ -50,7 +53,6 @@ impl Field {
     ) -> Result<Result<Self, Vec<Draft>>, Error> {
         let mut field = Self { candidates: Vec::new(), racing: Vec::new(), notes: Vec::new(), laws: None };
         let mut extra = options.fine_tunes - 1.0;
-        field.enter(Candidate::new(space.default_ranks(), "default"));
         if space.modules.len() > 1 {
             let (alone, joint) = affordable(space, budget, CALIBRATION * extra);
             let drafts: Vec<Draft> = alone.iter().chain(&joint).cloned().collect();
@@ -69,18 +71,33 @@ impl Field {
                 extra -= share(&drafts, budget);
             }
         }
-        let places = racers(budget, extra);
-        let neighbours = neighbours(space)?;
-        for ranks in neighbours {
-            if field.racing.len() >= places {
-                break;
-            }
-            field.enter(Candidate::new(ranks, "neighbour"));
+        let default = Candidate::new(space.default_ranks(), "default");
+        match racers(budget, extra) {
+            1 => field.racing = Vec::new(),
+            places => field.fill(space, default.clone(), places)?,
         }
-        for late in field.racing.split_off(field.racing.len().min(places)) {
-            field.candidates[late].add_note("there was no place left in the race");
+        if field.racing.is_empty() {
+            field.enter(default);
         }
         Ok(Ok(field))
+    }
+
+    /// Gives the `places`: what calibration brought in keeps its own, with the default beside it; without that the wide
+    /// pair comes first, since the default lies between the two.
+    fn fill(&mut self, space: &Space, default: Candidate, places: usize) -> Result<(), Error> {
+        let mut others: Vec<Candidate> = wide_pair(space);
+        others.insert(if self.racing.is_empty() { others.len() } else { 0 }, default);
+        others.extend(neighbours(space)?.into_iter().map(|ranks| Candidate::new(ranks, "neighbour")));
+        for candidate in others {
+            if self.racing.len() >= places {
+                break;
+            }
+            self.enter(candidate);
+        }
+        for late in self.racing.split_off(self.racing.len().min(places)) {
+            self.candidates[late].add_note("there was no place left in the race");
+        }
+        Ok(())
     }
 
     /// Lets a candidate race, unless its ranks do already.
@@ -159,19 +176,31 @@ fn racers(budget: &Budget, extra: f64) -> usize {
     1 + opening.max(1).min(affordable).min(MOST - 1)
 }
 
-/// The corners of the cube one candidate step about the default: first all ranks up, then one module down (the reference
-/// last, whose rank matters most in what we measured), then more. Where the default has no step up or down, its
-/// nearest candidate stands.
-fn neighbours(space: &Space) -> Result<Vec<Ranks>, Error> {
-    let step = |module: &str, up: bool| {
-        let ranks = space.ranks_of(module);
-        let found = if up {
-            ranks.iter().find(|rank| **rank > space.default_rank)
-        } else {
-            ranks.iter().rev().find(|rank| **rank < space.default_rank)
-        };
-        found.or(if up { ranks.last() } else { ranks.first() }).copied().unwrap_or(space.default_rank)
+/// All modules one candidate above the default rank, and all two below it.
+fn wide_pair(space: &Space) -> Vec<Candidate> {
+    let moved = |by: isize| -> Ranks {
+        space.modules.iter().map(|module| (module.as_str(), moved(space, module, by))).collect()
     };
+    vec![Candidate::new(moved(1), "higher"), Candidate::new(moved(-2), "lower")]
+}
+
+/// The candidate rank of `module` so many steps above the default rank, or below it; the last there is.
+fn moved(space: &Space, module: &str, by: isize) -> usize {
+    let ranks = space.ranks_of(module);
+    let steps = by.unsigned_abs().saturating_sub(1);
+    let found = if by > 0 {
+        let mut above = ranks.iter().filter(|rank| **rank > space.default_rank);
+        above.nth(steps).or(ranks.last())
+    } else {
+        let mut below = ranks.iter().rev().filter(|rank| **rank < space.default_rank);
+        below.nth(steps).or(ranks.first())
+    };
+    found.copied().unwrap_or(space.default_rank)
+}
+
+/// The corners of the cube one candidate step about the default: first all ranks up, then one module down (the
+/// reference last, whose rank matters most in what we measured), then more.
+fn neighbours(space: &Space) -> Result<Vec<Ranks>, Error> {
     let mut modules: Vec<&String> = space.modules.iter().collect();
     modules.sort_by_key(|module| **module == space.reference);
     if modules.len() > 12 {
@@ -183,7 +212,7 @@ fn neighbours(space: &Space) -> Result<Vec<Ranks>, Error> {
     let tuple = |corner: usize| -> Ranks {
         let ranks = modules.iter().enumerate().map(|(bit, module)| {
             let up = corner >> bit & 1 == 0;
-            (module.as_str(), step(module, up))
+            (module.as_str(), moved(space, module, if up { 1 } else { -1 }))
         });
         ranks.collect()
     };

@@ -1,7 +1,8 @@
 //! Policy `guided` (default, ours): a race inside the final run, on a budget for the whole search.
 //!
-//! Candidates are the safe default, its neighbours at other ranks, and, where the budget pays for calibration, the
-//! balanced tuples that pass the gates and the tuples that are most probably best by Law-P. They train side by side as
+//! Candidates are a wide pair about the safe default, the default and its neighbours at other ranks, as far as there are
+//! places, and, where the budget pays for calibration, before them the balanced tuples that pass the gates and the tuples
+//! that are most probably best by Law-P. They train side by side as
 //! the beginning of the final run. At each evaluation the paired evidence, and then the budget, decides who goes on;
 //! the last one trains to the end, and its adapter is the result: there is no final run beside it.
 mod field;
