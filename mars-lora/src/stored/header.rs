@@ -11,9 +11,13 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// The longest header that is read, bytes: room for about 80,000 tensors in one file. The format allows ten times as
-/// much, but no model comes near, and a header is memory that a stranger asks for.
-pub const LONGEST_HEADER: u64 = 10_000_000;
+/// The longest header that is read, bytes: room for about 40,000 tensors in one file. The format allows twenty times as
+/// much, but no model comes near, and a header is time and memory that a stranger asks for.
+pub const LONGEST_HEADER: u64 = 5_000_000;
+/// No tensor has more dimensions.
+const MOST_DIMENSIONS: usize = 64;
+/// Longer names are not told whole.
+const LONGEST_NAME: usize = 512;
 
 /// One tensor of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +53,19 @@ impl StoredTensor {
     /// What contradicts itself in this entry of a file with `data` bytes, if anything does.
     fn check(&self, data: u64) -> Result<(), String> {
         let Self { name, dtype, shape, start, end } = self;
+        // What is told must be of a size that people read.
+        if name.len() > LONGEST_NAME {
+            let (length, name) = (name.len(), short(name));
+            return Err(format!(
+                "the name of a tensor, `{name}`, has {length} bytes, expected at most {LONGEST_NAME}"
+            ));
+        }
+        if shape.len() > MOST_DIMENSIONS {
+            let found = shape.len();
+            return Err(format!(
+                "tensor `{name}` has {found} dimensions, expected at most {MOST_DIMENSIONS}"
+            ));
+        }
         if start > end {
             return Err(format!("tensor `{name}` begins at byte {start} and ends at {end}"));
         }
@@ -56,7 +73,7 @@ impl StoredTensor {
             return Err(format!("tensor `{name}` ends at byte {end} of {data}: the file is truncated"));
         }
         let Some(bits) = bits(dtype) else {
-            return Err(format!("tensor `{name}` has the unknown type `{dtype}`"));
+            return Err(format!("tensor `{name}` has the unknown type `{}`", short(dtype)));
         };
         // Sides that are zero hide others from the product, which is taken in parts later on.
         let fits = shape.iter().try_fold(1_usize, |n, side| n.checked_mul((*side).max(1)));
@@ -71,6 +88,11 @@ impl StoredTensor {
         }
         Ok(())
     }
+}
+
+/// The beginning of a text that may be long.
+fn short(text: &str) -> String {
+    text.chars().take(60).collect()
 }
 
 /// Bits of one value.
@@ -101,9 +123,9 @@ impl Header {
         let raw: Raw =
             serde_json::from_slice(text).map_err(|e| format!("its header is not what it should be: {e}"))?;
         let mut tensors: Vec<StoredTensor> = raw.tensors;
+        tensors.iter().try_for_each(|tensor| tensor.check(data))?;
         once(tensors.iter().map(|tensor| tensor.name.as_str()))
             .map_err(|e| format!("in its header {e}: which of them counts is not known"))?;
-        tensors.iter().try_for_each(|tensor| tensor.check(data))?;
         tensors.sort_by_key(|tensor| (tensor.start, tensor.end));
         let mut covered = 0;
         for StoredTensor { name, start, end, .. } in &tensors {
@@ -149,7 +171,7 @@ impl<'de> Deserialize<'de> for Raw {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
                 let mut raw = Raw { tensors: Vec::new(), metadata: None };
                 while let Some(name) = map.next_key::<String>()? {
-                    let named = |e| A::Error::custom(format!("`{name}`: {e}"));
+                    let named = |e| A::Error::custom(format!("`{}`: {e}", short(&name)));
                     if name == "__metadata__" {
                         if raw.metadata.replace(map.next_value().map_err(named)?).is_some() {
                             return Err(A::Error::custom("`__metadata__` occurs twice"));
@@ -236,9 +258,14 @@ mod tests {
             (serde_json::json!({"a": {"dtype": "F32", "shape": [1]}}), 4, "data_offsets"),
             (serde_json::json!({"__metadata__": {"format": 1}}), 0, "`format`"),
             (serde_json::json!([]), 0, "an object of tensors"),
+            (serde_json::json!({"a": tensor("F32", &[1; 1000], 0, 4)}), 4, "1000 dimensions"),
+            (serde_json::json!({"a".repeat(1000): tensor("F32", &[1], 0, 4)}), 4, "has 1000 bytes"),
+            (serde_json::json!({"a": tensor(&"F".repeat(1000), &[1], 0, 4)}), 4, "unknown type"),
+            (serde_json::json!({"a".repeat(1000): 1}), 4, "`aaaa"),
         ] {
             let error = parse(header.clone(), data).unwrap_err();
             assert!(error.contains(part), "{header}: {error}");
+            assert!(error.len() < 300, "{} bytes: {error}", error.len());
         }
     }
 

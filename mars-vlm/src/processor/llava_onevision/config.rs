@@ -85,7 +85,7 @@ impl LlavaOnevisionImages {
         let fits = |n: usize| (1..=LONGEST_SIDE).contains(&n) && n.is_multiple_of(tile);
         if let Some(point) = pinpoints.iter().find(|(h, w)| !(fits(*h) && fits(*w))) {
             let what = format!(
-                "image_grid_pinpoints holds {point:?}, expected multiples of {tile} to {LONGEST_SIDE}"
+                "image_grid_pinpoints holds {point:?}, expected a multiple of {tile} up to {LONGEST_SIDE} as each side"
             );
             return Err(settings.refuse(what, ONE));
         }
