@@ -5,6 +5,7 @@ use anyhow::Result;
 use burn::tensor::Device;
 use mars_lora::{AdapterConfig, Model};
 use mars_vlm::{
+    checkpoint::Precision,
     data::{Dataset, Fractions, ImageStore, Lengths, Sample, Split, split},
     model::{AnyModel, EncodedExamples},
     processor::Processor,
@@ -86,7 +87,7 @@ impl Workshop {
         let device = device(&config.run.device)?;
         let files = Files::of(config)?;
         let processor = Arc::new(Processor::from_dir(&files.model)?);
-        let model = AnyModel::from_dir(&files.model, &device)?;
+        let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
         check_ranks(config, &model)?;
 
         let data = Dataset::read(&files.train)?;
@@ -108,7 +109,7 @@ impl Workshop {
         let ((train, train_digest), (val, val_digest), (test, _)) =
             (encode(train)?, encode(val)?, encode(test)?);
         let fingerprints = [
-            ("model", fingerprint::model(&files.model)?),
+            ("model", model_digest(&files.model, config.model.dtype)?),
             ("targets", config.lora.targets.clone()),
             ("train", train_digest),
             ("val", val_digest),
@@ -148,6 +149,12 @@ impl Workshop {
         }
         Ok(all)
     }
+}
+
+/// Digest of a model as it is loaded.
+fn model_digest(dir: &Path, dtype: Precision) -> Result<String> {
+    let files = fingerprint::model(dir)?;
+    Ok(if dtype == Precision::F32 { files } else { format!("{files} {dtype}") })
 }
 
 /// Samples with the place of their images.

@@ -15,6 +15,7 @@ use mars_calib::{
 use mars_laws::{BalanceOptions, FitRequest};
 use mars_lora::{Targets, peft::PeftLayout};
 use mars_search::{Budget, CalibrationPlan, PolicySpec, RaceOptions, Space};
+use mars_vlm::checkpoint::Precision;
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf};
 use toml::Table;
@@ -38,6 +39,7 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Model {
     pub(crate) dir: String,
+    pub(crate) dtype: Precision,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,10 +1,12 @@
 //! The tensors of a checkpoint directory: `model.safetensors`, or shards with their index.
 
-use super::bytes::to_f32;
+use super::bytes;
 use super::loader::Source;
+use super::precision::Precision;
 use crate::Error;
+use burn::tensor::TensorData;
 use memmap2::Mmap;
-use safetensors::SafeTensors;
+use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -64,8 +66,15 @@ impl Weights {
     }
 }
 
-impl Source for Weights {
-    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+impl Weights {
+    /// What is on disk under `name`, through `make`; then its pages are given back, so that a checkpoint is never in
+    /// memory beside the tensors made of it.
+    fn read<T>(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        make: impl FnOnce(Dtype, &[u8]) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
         let Some(place) = self.places.get(name) else {
             return Err(Error::MissingTensor { dir: self.dir.clone(), name: name.to_string() });
         };
@@ -81,11 +90,40 @@ impl Source for Weights {
                 found: tensor.shape().to_vec(),
             });
         }
-        let values = to_f32(tensor.dtype(), tensor.data()).ok_or_else(|| {
-            bad(format!("tensor `{name}` is {:?}, expected F32, F16, BF16 or F64", tensor.dtype()))
-        })?;
+        let (dtype, data) = (tensor.dtype(), tensor.data());
+        let made = make(dtype, data)?
+            .ok_or_else(|| bad(format!("tensor `{name}` is {dtype:?}, expected F32, F16, BF16 or F64")))?;
+        shard.forget(data);
         self.unread.remove(name);
-        Ok(values)
+        Ok(made)
+    }
+}
+
+impl Shard {
+    /// Gives the pages of `data`, a part of the map, back to the system.
+    #[allow(unsafe_code)]
+    fn forget(&self, data: &[u8]) {
+        #[cfg(unix)]
+        {
+            let offset = data.as_ptr() as usize - self.map.as_ptr() as usize;
+            // SAFETY: the map is a read-only view of a file: pages that are read again come from the file again.
+            // Advice that the system refuses changes nothing.
+            let _ = unsafe {
+                self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, data.len())
+            };
+        }
+        #[cfg(not(unix))]
+        let _ = data;
+    }
+}
+
+impl Source for Weights {
+    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        self.read(name, shape, |dtype, data| Ok(bytes::convert(dtype, data, |v| v)))
+    }
+
+    fn data(&mut self, name: &str, shape: &[usize], precision: Precision) -> Result<TensorData, Error> {
+        self.read(name, shape, |dtype, data| precision.keep_bytes(name, (dtype, data), shape))
     }
 
     fn contains(&self, name: &str) -> bool {

@@ -7,6 +7,7 @@ pub(super) mod encoder;
 pub(super) mod flops;
 pub(super) mod language;
 mod loss;
+pub(super) mod memory;
 pub(super) mod mlp;
 pub(super) mod norm;
 pub(super) mod patch;
