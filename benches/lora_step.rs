@@ -1,7 +1,7 @@
 //! Seconds and peak memory of a LoRA training step on a decoder of four layers.
 //!
 //! `cargo bench --bench lora_step` measures with criterion. With `--steps N`, and any of `--adapters K`, `--batch B`,
-//! `--sequence S`, `--ranks 4,8`, `--parts P`, `--recompute`, `--unshared`, `--sequential` and `--burn`, it takes
+//! `--sequence S`, `--ranks 4,8`, `--parts P`, `--recompute`, `--unshared`, `--unfused`, `--sequential` and `--burn`, it takes
 //! N steps of one setting and prints a line of JSON; `benches/lora_step.py` makes a table of such lines and of PyTorch's.
 #![allow(clippy::print_stdout, missing_docs)]
 
@@ -31,12 +31,23 @@ struct Setting {
     recompute: bool,
     /// Whether layers with one input share one product with their factors A.
     shared: bool,
+    /// Whether norms, softmax and activation have gradients of their own.
+    fused: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let ranks = vec![8];
-        Self { adapters: 1, batch: 4, sequence: 256, ranks, parts: 1, recompute: false, shared: true }
+        Self {
+            adapters: 1,
+            batch: 4,
+            sequence: 256,
+            ranks,
+            parts: 1,
+            recompute: false,
+            shared: true,
+            fused: true,
+        }
     }
 }
 
@@ -52,7 +63,7 @@ struct Stacked {
 
 impl Stacked {
     fn new(setting: &Setting) -> Result<Self, Failure> {
-        let task = Task::new(setting.sequence, setting.shared);
+        let task = Task::new(setting.sequence, setting.shared, setting.fused);
         let fresh = |k: usize| {
             let rank = setting.ranks[k % setting.ranks.len()];
             Adapter::fresh(AdapterConfig::new([("llm", rank)], k as u64), &task)
@@ -93,12 +104,12 @@ struct Burn {
 impl Burn {
     fn new(setting: &Setting) -> Self {
         let device = Device::flex().autodiff();
-        let task = Task::new(setting.sequence, false);
+        let task = Task::new(setting.sequence, false, false);
         let batch = task.batch(1, setting.batch);
         let move_over = |x: Tensor<3>| x.autodiff();
         Self {
             decoder: Some(Decoder::new(&device).apply_lora(Lora::new(setting.ranks[0], 16.0))),
-            context: Context::new(setting.sequence, false, &Device::flex()),
+            context: Context::new(setting.sequence, false, false, &Device::flex()),
             base: AdapterStack::base(1, &task),
             batch: Batch { adapters: 1, x: move_over(batch.x), y: move_over(batch.y) },
         }
@@ -135,6 +146,7 @@ fn measure(arguments: &[String], steps: usize) -> Result<(), Failure> {
         parts: number("--parts", 1)?,
         recompute: has("--recompute"),
         shared: !has("--unshared"),
+        fused: !has("--unfused"),
     };
     let (mut seconds, mut losses) = (Vec::new(), Vec::new());
     let mut cpu = 0.0;
@@ -197,6 +209,7 @@ fn bench(criterion: &mut Criterion) -> Result<(), Failure> {
         ("mars", base()),
         ("mars, 2 parts", Setting { parts: 2, ..base() }),
         ("mars, recomputing", Setting { recompute: true, ..base() }),
+        ("mars, burn's operations", Setting { fused: false, ..base() }),
         ("mars, A apart", Setting { shared: false, ..base() }),
         ("ranks 4 8 16 64", Setting { adapters: 4, batch: 1, ranks: vec![4, 8, 16, 64], ..base() }),
         ("ranks 64 64 64 64", Setting { adapters: 4, batch: 1, ranks: vec![64], ..base() }),

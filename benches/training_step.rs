@@ -1,28 +1,31 @@
-//! Seconds and peak memory of one LoRA training step on the embedded model.
+//! Seconds and peak memory of one LoRA training step on the embedded model, or on another.
 //!
-//! `cargo bench --bench training_step -- [--stack K] [--batch B] [--rank R] [--steps N]` prints one line of JSON.
-//! `benches/training_step.py` runs it beside PyTorch and prints a table.
+//! `cargo bench --bench training_step -- [--stack K] [--batch B] [--rank R] [--steps N] [--warm N]
+//! [--model DIR --data DIR] [--gradient-checkpointing] [--dtype bf16]` prints one line of JSON. A data directory holds
+//! `train.json`, `val.json` and the images. `benches/training_step.py` and `benches/smolvlm_step.py` run it beside
+//! PyTorch and print tables.
 #![allow(clippy::print_stdout)]
 
 use burn::tensor::Device;
 use mars::calib::native::{NativeOptions, NativeTrainer};
 use mars::calib::{Flow, Observer, OptimSpec, Progress, RunEnd, RunSpec, ScaleConvention, Stage, Trainer};
 use mars::laws::Ranks;
+use mars::vlm::checkpoint::Precision;
 use mars::vlm::data::{Dataset, ImageStore};
 use mars::vlm::model::{AnyModel, EncodedExamples};
 use mars::vlm::processor::Processor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Notes when each training step ended.
+/// Notes when each training step ended, and what the process had computed by then.
 #[derive(Default)]
-struct Clock(Vec<Instant>);
+struct Clock(Vec<(Instant, f64)>);
 
 impl Observer for Clock {
     fn progress(&mut self, event: &Progress) -> Flow {
         if event.stage == Stage::Train {
-            self.0.push(Instant::now());
+            self.0.push((Instant::now(), cpu_seconds()));
         }
         Flow::Continue
     }
@@ -33,20 +36,40 @@ fn argument(name: &str, default: usize) -> usize {
     arguments.nth(1).and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
+fn text(name: &str) -> Option<String> {
+    std::env::args().skip_while(|a| a != name).nth(1)
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (stack, batch) = (argument("--stack", 1), argument("--batch", 16));
-    let (rank, steps) = (argument("--rank", 8), argument("--steps", 60));
+    let (rank, steps, warm) = (argument("--rank", 8), argument("--steps", 60), argument("--warm", 10));
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+    let given = |name: &str| text(name).map(PathBuf::from);
+    let directory = given("--model").unwrap_or_else(|| assets.join("model"));
+    let data = given("--data");
+    let images = data.clone().unwrap_or_else(|| assets.join("digits/images.zip"));
+    let data = data.unwrap_or_else(|| assets.join("digits"));
+    let precision = match text("--dtype").as_deref() {
+        Some("bf16") => Precision::Bf16,
+        Some("f16") => Precision::F16,
+        _ => Precision::F32,
+    };
     let device = Device::flex();
-    let model = AnyModel::from_dir(&assets.join("model"), &device)?;
-    let processor = Arc::new(Processor::from_dir(&assets.join("model"))?);
-    let store = Arc::new(ImageStore::open(&assets.join("digits/images.zip"))?);
+    let model = AnyModel::load(&directory, precision, &device)?;
+    let processor = Arc::new(Processor::from_dir(&directory)?);
+    let store = Arc::new(ImageStore::open(&images)?);
     let examples = |name: &str| -> Result<EncodedExamples, Box<dyn std::error::Error>> {
-        let samples = Dataset::read(&assets.join("digits").join(name))?.samples;
+        let samples = Dataset::read(&data.join(name))?.samples;
         Ok(EncodedExamples::new(processor.clone(), store.clone(), samples)?)
     };
     let (train, validation) = (examples("train.json")?, examples("val.json")?);
-    let options = NativeOptions { stack, validation_samples: 1, ..NativeOptions::default() };
+    let options = NativeOptions {
+        stack,
+        parts: argument("--parts", 1),
+        validation_samples: 1,
+        gradient_checkpointing: std::env::args().any(|a| a == "--gradient-checkpointing"),
+        ..NativeOptions::default()
+    };
     let mut trainer = NativeTrainer::new(&model, &train, &validation, options);
     let run = |seed: u64| RunSpec {
         ranks: Ranks::new().with("ve", rank).with("llm", rank),
@@ -70,17 +93,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(bad) = records.iter().find(|r| r.end != RunEnd::Finished) {
         return Err(format!("a run ended: {}", bad.end).into());
     }
-    // One event for each run and step; the first ten steps warm up.
-    let ends: Vec<Instant> = clock.0.iter().step_by(stack).copied().collect();
-    let mut seconds: Vec<f64> = ends.windows(2).skip(10).map(|w| (w[1] - w[0]).as_secs_f64()).collect();
+    // One event for each run and step; the first steps warm up.
+    let ends: Vec<(Instant, f64)> = clock.0.iter().step_by(stack).copied().collect();
+    let mut seconds: Vec<f64> = ends.windows(2).skip(warm).map(|w| (w[1].0 - w[0].0).as_secs_f64()).collect();
+    let counted = ends.get(warm..).and_then(|ends| Some((ends.first()?, ends.last()?, ends.len() - 1)));
+    let cpu = counted.map_or(f64::NAN, |(first, last, steps)| (last.1 - first.1) / steps as f64);
+    let tokens = train.tokens(0);
+    let (first, last) = (records[0].train[0].loss, records[0].train[steps - 1].loss);
     seconds.sort_by(f64::total_cmp);
     let median = seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN);
     let flops = records[0].flops / steps as f64;
     println!(
-        "{{\"stack\":{stack},\"batch\":{batch},\"rank\":{rank},\"step_s\":{median:.6},\"flops\":{flops:.0},\"peak_mb\":{:.1}}}",
+        "{{\"stack\":{stack},\"batch\":{batch},\"rank\":{rank},\"tokens\":{tokens},\"step_s\":{median:.6},\"cpu_s\":{cpu:.4},\
+         \"flops\":{flops:.0},\"first\":{first:.5},\"last\":{last:.5},\"peak_mb\":{:.1}}}",
         peak_mb()
     );
     Ok(())
+}
+
+/// Seconds that the threads of this process have computed (Linux; 0 elsewhere).
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<f64> = stat.split_whitespace().skip(13).take(2).filter_map(|v| v.parse().ok()).collect();
+    fields.iter().sum::<f64>() / 100.0
 }
 
 /// Peak resident memory of this process, MB (Linux; 0 elsewhere).

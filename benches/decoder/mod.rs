@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::nn::{RmsNorm, RmsNormConfig};
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use mars::lora::ops::{self, Swish};
 use mars::lora::{AdapterStack, Chain, Component, LoraLinear, Model, PassFlops, Site, TokenLosses};
 
 pub(crate) const LAYERS: usize = 4;
@@ -48,10 +49,12 @@ pub(crate) struct Context {
     mask: Tensor<4>,
     /// Whether layers that read one input share one product with their factors A.
     shared: bool,
+    /// Whether norms, softmax and activation are those of `mars::lora::ops`, or burn's.
+    fused: bool,
 }
 
 impl Context {
-    pub(crate) fn new(positions: usize, shared: bool, device: &Device) -> Self {
+    pub(crate) fn new(positions: usize, shared: bool, fused: bool, device: &Device) -> Self {
         let half = HEAD_WIDTH / 2;
         let angle = |i: usize| {
             let (position, dimension) = (i / HEAD_WIDTH, i % HEAD_WIDTH % half);
@@ -69,7 +72,23 @@ impl Context {
             sin: table(f64::sin),
             mask: Tensor::from_data(TensorData::new(mask, [1, 1, positions, positions]), device),
             shared,
+            fused,
         }
+    }
+
+    fn norm(&self, norm: &RmsNorm, x: Tensor<3>) -> Tensor<3> {
+        match self.fused {
+            true => ops::rms_norm(x, norm.gamma.val(), norm.epsilon),
+            false => norm.forward(x),
+        }
+    }
+
+    fn softmax(&self, x: Tensor<4>) -> Tensor<4> {
+        if self.fused { ops::softmax(x) } else { softmax(x, 3) }
+    }
+
+    fn gate(&self, gate: Tensor<3>, up: Tensor<3>) -> Tensor<3> {
+        if self.fused { Swish::SILU.gate(gate, up) } else { silu(gate) * up }
     }
 
     fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
@@ -112,7 +131,7 @@ impl Block {
 
     fn forward(&self, x: Tensor<3>, context: &Context, adapters: &AdapterStack) -> Tensor<3> {
         let [q, k, v, out, gate, up, down] = &self.linears;
-        let h = self.norms[0].forward(x.clone());
+        let h = context.norm(&self.norms[0], x.clone());
         let [batch, positions, _] = h.dims();
         let [q, k, v] = context.apply([q, k, v], h, adapters);
         let (q, k) = (context.rotate(split(q, HEADS)), context.rotate(split(k, KV_HEADS)));
@@ -120,12 +139,13 @@ impl Block {
         let rows = HEADS / KV_HEADS * positions;
         let q = q.mul_scalar(1.0 / (HEAD_WIDTH as f64).sqrt()).reshape([batch, KV_HEADS, rows, HEAD_WIDTH]);
         let scores = q.matmul(k.swap_dims(2, 3)).reshape([batch, HEADS, positions, positions]);
-        let weights = softmax(scores + context.mask.clone(), 3).reshape([batch, KV_HEADS, rows, positions]);
+        let weights =
+            context.softmax(scores + context.mask.clone()).reshape([batch, KV_HEADS, rows, positions]);
         let mixed = weights.matmul(split(v, KV_HEADS)).reshape([batch, HEADS, positions, HEAD_WIDTH]);
         let mixed = mixed.swap_dims(1, 2).reshape([batch, positions, WIDTH]);
         let x = x + out.forward(mixed, adapters);
-        let [gate, up] = context.apply([gate, up], self.norms[1].forward(x.clone()), adapters);
-        x + down.forward(silu(gate) * up, adapters)
+        let [gate, up] = context.apply([gate, up], context.norm(&self.norms[1], x.clone()), adapters);
+        x + down.forward(context.gate(gate, up), adapters)
     }
 }
 
@@ -140,7 +160,7 @@ impl Decoder {
 
     pub(crate) fn forward(&self, x: Tensor<3>, context: &Context, adapters: &AdapterStack) -> Tensor<3> {
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x, context, adapters));
-        self.norm.forward(x)
+        context.norm(&self.norm, x)
     }
 }
 
@@ -154,14 +174,14 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    pub(crate) fn new(positions: usize, shared: bool) -> Self {
+    pub(crate) fn new(positions: usize, shared: bool, fused: bool) -> Self {
         let device = Device::flex();
         let site = |block: usize, (name, inputs, outputs): (&str, usize, usize)| {
             Site::linear(format!("model.layers.{block}.{name}"), "llm", inputs, outputs)
         };
         Self {
             decoder: Decoder::new(&device),
-            context: Context::new(positions, shared, &device),
+            context: Context::new(positions, shared, fused, &device),
             components: vec![Component { name: "llm".into(), pattern: r"layers\..*".into() }],
             sites: (0..LAYERS).flat_map(|block| LINEARS.map(|linear| site(block, linear))).collect(),
             device,
@@ -262,6 +282,6 @@ impl Chain for Blocks<'_> {
     }
 
     fn end(&self, x: Tensor<3>, _adapters: &AdapterStack) -> TokenLosses {
-        losses(self.task.decoder.norm.forward(x), self.batch)
+        losses(self.task.context.norm(&self.task.decoder.norm, x), self.batch)
     }
 }

@@ -1,4 +1,7 @@
-//! How much memory training will take, estimated before it starts (ours: a count of what autodiff keeps).
+//! How much memory a search will take, estimated before it starts.
+//!
+//! What is in memory when model and data are open is read off the system; what training adds to it is counted from
+//! what its operations keep.
 
 use crate::{
     config::Config,
@@ -7,8 +10,8 @@ use crate::{
     workshop::Workshop,
 };
 use anyhow::Result;
-use mars_lora::Examples;
-use mars_vlm::model::LayerSizes;
+use mars_lora::{Examples, Model, SiteKind};
+use mars_vlm::model::{EncodedExamples, PassKind, Work};
 use serde::Serialize;
 use std::fs;
 
@@ -17,11 +20,13 @@ const F32: f64 = 4.0;
 /// Bytes by purpose.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Memory {
-    /// Frozen weights, in f32.
+    /// Frozen weights, as they are kept.
     pub(crate) weights: f64,
+    /// What else is in memory before training: program, tokenizer, data; 0 where the system does not say.
+    pub(crate) program: f64,
     /// Adapters with gradients and both moments.
     pub(crate) adapters: f64,
-    /// What the backward pass needs of the forward pass, for the longest samples.
+    /// What the passes hold, for the longest samples: the most of training and of evaluation.
     pub(crate) activations: f64,
     /// All of it.
     pub(crate) total: f64,
@@ -32,33 +37,65 @@ pub(crate) struct Memory {
 impl Memory {
     /// The estimate for the searches of `config`.
     pub(crate) fn estimate(config: &Config, workshop: &Workshop) -> Result<Self> {
-        let model = &workshop.model;
-        let sizes = model.sizes();
-        let together = (config.run.stack * config.native()?.workers) as f64;
-
+        let native = config.native()?;
         let space = config.space(workshop.parameters_per_rank(config)?);
-        let largest = |module: &String| space.ranks_of(module).into_iter().max().unwrap_or(0) as u64;
-        let ranks =
-            config.lora.modules.iter().map(|module| (module.as_str(), largest(module) as usize)).collect();
+        let largest = |module: &str| {
+            let adapted = config.lora.modules.iter().any(|known| known == module);
+            let ranks = if adapted { space.ranks_of(module) } else { Vec::new() };
+            ranks.into_iter().max().unwrap_or(0)
+        };
+        let ranks = config.lora.modules.iter().map(|module| (module.as_str(), largest(module))).collect();
         let trainable = space.parameters(&ranks) as f64;
 
-        // Of each layer: inputs of its products, the normed input, and the attention weights twice.
-        let kept = |of: LayerSizes, rows: f64, pairs: f64| {
-            let of_row = 10.0 * of.width as f64 + 5.0 * of.inner as f64;
-            of.layers as f64 * rows * of_row + 2.0 * of.heads as f64 * pairs
+        // The layers of a block that are adapted, by their number in all blocks.
+        let sizes = workshop.model.sizes();
+        let targets = config.targets()?;
+        let in_block = |module: &str, layers: usize| {
+            let sites = workshop.model.sites().iter();
+            let own = sites.filter(|site| {
+                site.component == module && site.kind == SiteKind::Linear && targets.contain(site)
+            });
+            own.count().div_ceil(layers.max(1)) * largest(module)
         };
-        let sample = |index: usize| {
-            let tokens = workshop.train.tokens(index) as f64;
-            let vision = model.vision_load(workshop.train.images(index));
-            kept(sizes.text, tokens, sizes.text.layers as f64 * tokens * tokens)
-                + kept(sizes.vision, vision.patches as f64, vision.pairs as f64)
+        let (vision_ranks, text_ranks) =
+            (in_block("ve", sizes.vision.layers), in_block("llm", sizes.text.layers));
+
+        let pass = |kind: PassKind, examples: &EncodedExamples, adapters: usize, batch: usize| {
+            let longest = (0..examples.len()).max_by_key(|index| {
+                (
+                    examples.images(*index).iter().map(|image| image.pieces).sum::<usize>(),
+                    examples.tokens(*index),
+                )
+            });
+            let (Some(most), sequences) = (longest, adapters * batch) else { return 0.0 };
+            let images = examples.images(most).repeat(if vision_ranks > 0 { sequences } else { batch });
+            let tokens = (0..examples.len()).map(|index| examples.tokens(index)).max().unwrap_or(0);
+            let answers = (0..examples.len()).map(|index| examples.answers(index)).max().unwrap_or(0);
+            workshop.model.pass_bytes(&Work {
+                kind,
+                sequences,
+                positions: tokens,
+                answers: sequences * answers,
+                images: &images,
+                vision_ranks,
+                text_ranks,
+            }) as f64
         };
-        let per_sample = (0..workshop.train.len()).map(sample).fold(0.0, f64::max);
-        let weights = F32 * sizes.parameters as f64;
-        let adapters = 4.0 * F32 * together * trainable;
-        let activations = F32 * together * config.train.batch as f64 * per_sample;
-        let total = weights + adapters + activations;
-        Ok(Self { weights, adapters, activations, total, available: available() })
+        let (stack, workers) = (native.stack, native.workers);
+        let kind = if native.gradient_checkpointing { PassKind::Checkpointing } else { PassKind::Training };
+        let training = workers as f64 * pass(kind, &workshop.train, stack, config.train.batch);
+        let seen = config.run.eval_batch.min(workshop.val.len());
+        let evaluation = workers as f64 * pass(PassKind::Evaluation, &workshop.val, stack, seen);
+        let last = config.run.eval_batch.min(workshop.test.len());
+        let test = pass(PassKind::Evaluation, &workshop.test, 1, last);
+
+        let weights = sizes.bytes as f64;
+        let program = resident().map_or(0.0, |bytes| (bytes - weights).max(0.0));
+        // Values before and after a step, gradients as they come and as rows, both moments.
+        let adapters = 6.0 * F32 * (stack * workers) as f64 * trainable;
+        let activations = training.max(evaluation).max(test);
+        let total = weights + program + adapters + activations;
+        Ok(Self { weights, program, adapters, activations, total, available: available() })
     }
 
     /// Refuses what cannot fit.
@@ -66,13 +103,15 @@ impl Memory {
     /// # Errors
     /// A failure with [`Exit::Memory`] that says what to change.
     pub(crate) fn check(&self) -> Result<()> {
+        // What is resident already is not available any more.
+        let more = self.adapters + self.activations;
         match self.available {
-            Some(available) if self.total > available => Err(Failure::new(
+            Some(available) if more > available => Err(Failure::new(
                 Exit::Memory,
                 format!(
-                    "training needs about {} of memory, but {} are available; lower train.batch or run.stack, \
-                     or use smaller images",
-                    quantity::bytes(self.total),
+                    "training needs about {} of memory more, but {} are available; set --gradient-checkpointing or \
+                     model.dtype=bf16, lower train.batch, run.stack or run.eval_batch, or use smaller images",
+                    quantity::bytes(more),
                     quantity::bytes(available)
                 ),
             )
@@ -82,10 +121,19 @@ impl Memory {
     }
 }
 
+/// Memory of this process now, bytes.
+fn resident() -> Option<f64> {
+    kilobytes("/proc/self/status", "VmRSS:")
+}
+
 /// Memory that the system can give now, bytes.
 fn available() -> Option<f64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    kilobytes("/proc/meminfo", "MemAvailable:")
+}
+
+fn kilobytes(file: &str, field: &str) -> Option<f64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field))?;
     let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024.0)
 }

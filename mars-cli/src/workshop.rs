@@ -11,12 +11,17 @@ use anyhow::Result;
 use burn::tensor::Device;
 use mars_lora::{AdapterConfig, Model};
 use mars_vlm::{
+    checkpoint::Precision,
     data::{ImageStore, Lengths},
     hub::Need,
     model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Everything a search needs but its campaign.
 pub(crate) struct Workshop {
@@ -91,7 +96,7 @@ impl Workshop {
         let device = device(&config.run.device)?;
         let files = Files::of(config, console)?;
         let processor = Arc::new(config.processor(&files.model)?);
-        let model = AnyModel::from_dir(&files.model, &device)?;
+        let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
         check_ranks(config, &model)?;
 
         let parts = Sources::of(config, &files)?.read(config, &files, &processor, console)?;
@@ -113,7 +118,7 @@ impl Workshop {
         let ((train, train_digest), (val, val_digest), (test, _)) =
             (encode(train)?, encode(val)?, encode(test)?);
         let fingerprints = [
-            ("model", fingerprint::model(&files.model)?),
+            ("model", model_digest(&files.model, config.model.dtype)?),
             ("targets", config.lora.targets.clone()),
             ("train", train_digest),
             ("val", val_digest),
@@ -153,6 +158,12 @@ impl Workshop {
         }
         Ok(all)
     }
+}
+
+/// Digest of a model as it is loaded.
+fn model_digest(dir: &Path, dtype: Precision) -> Result<String> {
+    let files = fingerprint::model(dir)?;
+    Ok(if dtype == Precision::F32 { files } else { format!("{files} {dtype}") })
 }
 
 /// Finds ranks that do not fit the model before anything is trained.

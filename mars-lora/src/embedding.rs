@@ -2,7 +2,7 @@
 
 use crate::AdapterStack;
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{DType, Int, Tensor};
 
 /// Row `i` of `W + s * (B A)^T` for each adapter of a stack; the product is not formed.
 #[derive(Module, Debug)]
@@ -19,7 +19,7 @@ impl LoraEmbedding {
     /// # Panics
     /// If the number of ids is not a multiple of the number of adapters.
     pub fn forward(&self, ids: Tensor<1, Int>, adapters: &AdapterStack) -> Tensor<2> {
-        let base = self.weight.val().select(0, ids.clone());
+        let base = self.weight.val().select(0, ids.clone()).cast(DType::F32);
         adapters.embed(self.site, ids, base)
     }
 }

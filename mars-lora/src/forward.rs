@@ -3,7 +3,7 @@
 use crate::AdapterStack;
 use crate::products::BandFactors;
 use crate::stack::SiteFactors;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{DType, Int, Tensor};
 
 impl AdapterStack {
     /// What the layers `sites`, which read the same `x`, compute with the adapters: `bases` are the products of
@@ -82,7 +82,7 @@ impl AdapterStack {
             let Some(gain) = band.gain(weight) else { return delta };
             // As in PEFT, the gain acts on what the adapter reads: inputs that are dropped bring nothing.
             let own = match dropped {
-                Some(x) => x.matmul(weight.clone().unsqueeze()),
+                Some(x) => x.matmul(weight.clone().cast(DType::F32).unsqueeze()),
                 None => self.rows_of(&base, band),
             };
             (own.clone() + delta) * gain - own

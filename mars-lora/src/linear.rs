@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 /// `W + s A B` is never formed: the frozen product is computed once for all adapters.
 #[derive(Module, Debug)]
 pub struct LoraLinear {
-    /// Frozen weight `[inputs, outputs]` (the transpose of PyTorch's).
+    /// Frozen weight `[inputs, outputs]` (the transpose of PyTorch's), in f32 or in half precision.
     pub weight: Param<Tensor<2>>,
     /// Frozen bias `[outputs]`.
     pub bias: Option<Param<Tensor<1>>>,

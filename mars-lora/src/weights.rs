@@ -2,7 +2,7 @@
 
 use crate::stack::host;
 use crate::{Error, Model, SiteKind, svd};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 /// The weight of a site, `[inputs, outputs]`.
 fn weight<M: Model>(model: &M, site: usize) -> Result<Tensor<2>, Error> {
@@ -11,7 +11,8 @@ fn weight<M: Model>(model: &M, site: usize) -> Result<Tensor<2>, Error> {
         let why = format!("DoRA and PiSSA are not defined here for embeddings such as `{}`", known.path);
         return Err(Error::Variant { why });
     }
-    model.weight(site).ok_or_else(|| Error::NoWeight { path: known.path.clone() })
+    let found = model.weight(site).ok_or_else(|| Error::NoWeight { path: known.path.clone() })?;
+    Ok(found.cast(DType::F32))
 }
 
 /// Norm of the weights of each output, `[outputs]`: DoRA's first magnitudes.

@@ -44,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit> {
     let device = workshop::device(&config.run.device)?;
     let (model, data, images) = places(&config, args, context.console)?;
     let processor = Arc::new(config.processor(&model)?);
-    let net = AnyModel::from_dir(&model, &device)?;
+    let net = AnyModel::load(&model, config.model.dtype, &device)?;
     let stack = match &args.adapter {
         Some(directory) => {
             AdapterStack::new(&[peft::read(directory, &KnownNames::of(&model)?.base(&net))?], &net)?

@@ -213,9 +213,10 @@ fn describe(plan: &Plan) -> String {
     parts.push(samples.collect::<Vec<_>>().join("\n"));
     let memory = &plan.memory;
     parts.push(format!(
-        "memory, estimated: {} (weights {}, adapters {}, activations {}){}",
+        "memory, estimated: {} (weights {}, program and data {}, adapters {}, activations {}){}",
         quantity::bytes(memory.total),
         quantity::bytes(memory.weights),
+        quantity::bytes(memory.program),
         quantity::bytes(memory.adapters),
         quantity::bytes(memory.activations),
         memory.available.map_or_else(String::new, |bytes| format!("; available {}", quantity::bytes(bytes)))

@@ -16,6 +16,7 @@ use mars_laws::{BalanceOptions, FitRequest};
 use mars_lora::{Targets, peft::PeftLayout};
 use mars_search::{Budget, CalibrationPlan, GuidedOptions, PolicySpec, RaceOptions, Space};
 use mars_vlm::{
+    checkpoint::Precision,
     data::{Format, ReadOptions},
     processor::Processor,
 };
@@ -45,6 +46,7 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Model {
     pub(crate) dir: String,
+    pub(crate) dtype: Precision,
 }
 
 #[derive(Clone, Debug, Deserialize)]

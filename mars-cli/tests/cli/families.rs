@@ -83,7 +83,10 @@ fn search(task: &SmallTask, model: &Path, policy: &str, layers: [u64; 3], image_
     let part = |name: &str| plan["memory"][name].as_f64().unwrap();
     let bytes = fs::metadata(model.join("model.safetensors")).unwrap().len() as f64;
     assert!((part("weights") / bytes - 1.0).abs() < 0.2, "{} of {bytes}", part("weights"));
-    assert!((part("weights") + part("adapters") + part("activations") - part("total")).abs() < 1.0);
+    assert!(
+        (part("weights") + part("program") + part("adapters") + part("activations") - part("total")).abs()
+            < 1.0
+    );
 
     let out = task.path("out");
     let done = mars(&strs(&task.with_model("search", model, &["--policy", policy, "--out", &out, "--json"])));

@@ -3,6 +3,7 @@
 use super::{RowOps, kernels};
 use burn::backend::flex::{Flex, FlexTensor, Layout};
 use burn::backend::{Bytes, DType, FloatDType, TensorMetadata, ops::FloatTensorOps};
+use half::{bf16, f16};
 
 /// The values in order, as f32.
 fn f32s(tensor: FlexTensor) -> FlexTensor {
@@ -31,7 +32,37 @@ fn width(tensor: &FlexTensor) -> usize {
     tensor.shape().iter().last().copied().unwrap_or(1)
 }
 
+/// A matrix in the type of `like`; a transposed one stays a view.
+fn widened(weight: FlexTensor, like: &FlexTensor) -> FlexTensor {
+    if weight.dtype() == like.dtype() {
+        return weight;
+    }
+    if weight.is_contiguous() {
+        return wide(weight, like.dtype());
+    }
+    Flex::float_transpose(wide(Flex::float_transpose(weight), like.dtype()))
+}
+
+fn wide(weight: FlexTensor, dtype: DType) -> FlexTensor {
+    let weight = weight.to_contiguous();
+    match (weight.dtype(), dtype) {
+        (DType::BF16, DType::F32) => filled(&weight, |out| kernels::widen(weight.storage::<bf16>(), out)),
+        (DType::F16, DType::F32) => filled(&weight, |out| kernels::widen(weight.storage::<f16>(), out)),
+        _ => Flex::float_cast(weight, FloatDType::from(dtype)),
+    }
+}
+
 impl RowOps for Flex {
+    fn product(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        let weight = widened(weight, &x);
+        Flex::float_matmul(x, weight)
+    }
+
+    fn product_slope(grad: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        let weight = widened(weight, &grad);
+        Flex::float_matmul(grad, Flex::float_transpose(weight))
+    }
+
     fn softmax_slope(y: FlexTensor, grad: FlexTensor) -> FlexTensor {
         let dtype = grad.dtype();
         let (y, mut grad) = (f32s(y), f32s(grad));

@@ -2,6 +2,7 @@
 //!
 //! The loops have no branches, so that compilers make vector instructions of them; `pulp` picks those of the processor.
 
+use half::slice::HalfFloatSliceExt;
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -82,6 +83,16 @@ fn values<const N: usize>(
     });
 }
 
+/// Values in half precision as f32.
+pub(super) fn widen<H>(half: &[H], out: &mut [f32])
+where
+    H: Sync,
+    [H]: HalfFloatSliceExt,
+{
+    let parts = out.par_chunks_mut(TASK).zip(half.par_chunks(TASK));
+    parts.for_each(|(out, half)| half.convert_to_f32_slice(out));
+}
+
 /// Turns the gradient of a softmax over rows of `width` into that of its input.
 pub(super) fn softmax_slope(width: usize, y: &[f32], grad: &mut [f32]) {
     rows(width, grad, [y], |grad, [y]| {
@@ -93,10 +104,11 @@ pub(super) fn softmax_slope(width: usize, y: &[f32], grad: &mut [f32]) {
 /// An activation and its derivative at one value.
 #[inline(always)]
 fn at(x: f32, [linear, cubic]: [f32; 2]) -> [f32; 2] {
+    // Beyond this every sigmoid is 0 or 1, and infinities would meet zeros.
     let square = x * x;
+    let square = if square > 1e9 { 1e9 } else { square };
     let s = sigmoid(x * (linear + cubic * square));
     let slope = s + x * s * (1.0 - s) * (linear + 3.0 * cubic * square);
-    // Far from 0 the square may overflow where the sigmoid is 0 or 1.
     let slope = if s < 1e-37 || s == 1.0 { s } else { slope };
     [x * s, slope]
 }

@@ -1,9 +1,9 @@
 //! One parameter of a module, by its id.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
-/// The matrix with this id, if `module` has it.
+/// The matrix with this id as f32, if `module` has it.
 pub fn matrix<M: Module>(module: &M, id: ParamId) -> Option<Tensor<2>> {
     struct Find {
         id: ParamId,
@@ -14,7 +14,7 @@ pub fn matrix<M: Module>(module: &M, id: ParamId) -> Option<Tensor<2>> {
             if param.id == self.id
                 && let [rows, columns] = param.dims()[..]
             {
-                self.found = Some(param.val().reshape([rows, columns]));
+                self.found = Some(param.val().cast(DType::F32).reshape([rows, columns]));
             }
         }
     }

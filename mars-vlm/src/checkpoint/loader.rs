@@ -1,5 +1,6 @@
 //! Builds modules from named tensors and remembers under which name each parameter is stored.
 
+use super::precision::Precision;
 use crate::Error;
 use burn::module::{Param, ParamId};
 use burn::nn::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
@@ -13,6 +14,14 @@ pub trait Source {
     /// # Errors
     /// When there is no such tensor, or of another shape.
     fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error>;
+
+    /// As [`values`](Self::values), in the type that is kept.
+    ///
+    /// # Errors
+    /// As [`values`](Self::values), and [`Error::Argument`] for a value that is too large for f16.
+    fn data(&mut self, name: &str, shape: &[usize], precision: Precision) -> Result<TensorData, Error> {
+        precision.keep(name, self.values(name, shape)?, shape)
+    }
 
     /// Whether there is a tensor of this name; an initialiser has every one.
     fn contains(&self, name: &str) -> bool {
@@ -57,6 +66,7 @@ pub struct Loader<'a> {
     source: &'a mut dyn Source,
     device: Device,
     aliases: Aliases,
+    precision: Precision,
     /// Layers that adapters can act on, met so far.
     pub sites: Vec<Site>,
     /// Their weights.
@@ -72,6 +82,7 @@ impl<'a> Loader<'a> {
             source,
             device: device.clone(),
             aliases: &[],
+            precision: Precision::F32,
             sites: Vec::new(),
             weights: Vec::new(),
             stored: Vec::new(),
@@ -82,6 +93,13 @@ impl<'a> Loader<'a> {
     #[must_use]
     pub fn with_aliases(mut self, aliases: Aliases) -> Self {
         self.aliases = aliases;
+        self
+    }
+
+    /// Keeps matrices in this precision.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 
@@ -117,12 +135,17 @@ impl<'a> Loader<'a> {
     /// As [`Source::values`].
     pub fn transposed(&mut self, name: &str, shape: &[usize]) -> Result<Param<Tensor<2>>, Error> {
         let name = &self.on_disk(name);
-        let values = self.source.values(name, shape)?;
-        let rows = shape[0];
-        let columns = shape[1..].iter().product();
-        let data = TensorData::new(transpose(&values, rows, columns), [columns, rows]);
-        let layout = StoredLayout::Transposed(shape.to_vec());
-        Ok(self.remember(name, layout, Tensor::from_data(data, &self.device)))
+        // The values stay in the order of the disk; products take them along either dimension.
+        let (rows, columns) = (shape[0], shape[1..].iter().product());
+        let matrix = self.matrix(name, shape, [rows, columns])?.transpose();
+        Ok(self.remember(name, StoredLayout::Transposed(shape.to_vec()), matrix))
+    }
+
+    /// The tensor `name` of shape `shape` on disk as a matrix, in the precision of matrices.
+    fn matrix(&mut self, name: &str, shape: &[usize], dims: [usize; 2]) -> Result<Tensor<2>, Error> {
+        let (bytes, _, dtype) = self.source.data(name, shape, self.precision)?.into_parts();
+        let data = TensorData::from_bytes(bytes, dims, dtype);
+        Ok(Tensor::from_data(data, (&self.device, self.precision.dtype())))
     }
 
     /// The linear layer at module path `path`, which becomes a site of `component`.
@@ -176,7 +199,10 @@ impl<'a> Loader<'a> {
         vocabulary: usize,
         width: usize,
     ) -> Result<LoraEmbedding, Error> {
-        let weight = self.tensor(&format!("{path}.weight"), [vocabulary, width])?;
+        let name = &self.on_disk(&format!("{path}.weight"));
+        let dims = [vocabulary, width];
+        let table = self.matrix(name, &dims, dims)?;
+        let weight = self.remember(name, StoredLayout::Same(dims.to_vec()), table);
         let kind = SiteKind::Embedding;
         let site = Site { kind, ..Site::linear(path, component, vocabulary, width) };
         Ok(LoraEmbedding { site: self.site(site, weight.id), weight })

@@ -1,9 +1,11 @@
 //! The tensors of a checkpoint directory, mapped into memory and read by name.
 
-use super::bytes::to_f32;
+use super::bytes;
 use super::cause;
 use super::loader::Source;
+use super::precision::Precision;
 use crate::Error;
+use burn::tensor::TensorData;
 use mars_lora::stored::{Float, Shards, TensorFile, place};
 use memmap2::Mmap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,22 +93,64 @@ impl Weights {
     }
 }
 
-impl Source for Weights {
-    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+impl Weights {
+    /// What is on disk under `name`, all of it finite, through `make`; then its pages are given back, so that a
+    /// checkpoint is never in memory beside the tensors made of it.
+    fn read<T>(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        make: impl FnOnce(Float, &[u8]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let (float, shard, bytes) = self.tensor(name, shape)?;
-        let values = to_f32(float, bytes);
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        let (mut total, mut count, mut first) = (0, 0, None);
+        bytes::convert(float, bytes, |value| {
+            if !value.is_finite() {
+                count += 1;
+                first = first.or(Some((total, value)));
+            }
+            total += 1;
+        });
+        if let Some((at, value)) = first {
             return Err(Error::NotFinite {
                 path: shard.path().to_path_buf(),
                 name: name.to_string(),
-                value: values[at],
+                value,
                 at: place(at, shape),
-                count: values.iter().filter(|value| !value.is_finite()).count(),
-                total: values.len(),
+                count,
+                total,
             });
         }
+        let made = make(float, bytes)?;
+        if let Some((file, _)) = self.places.get(name) {
+            forget(&self.maps[*file], bytes);
+        }
         self.unread.remove(name);
-        Ok(values)
+        Ok(made)
+    }
+}
+
+/// Gives the pages of `part` of a map back to the system.
+#[allow(unsafe_code)]
+fn forget(map: &Mmap, part: &[u8]) {
+    #[cfg(unix)]
+    {
+        let offset = part.as_ptr() as usize - map.as_ptr() as usize;
+        // SAFETY: the map is a read-only view of a file: pages that are read again come from the file again. Advice
+        // that the system refuses changes nothing.
+        let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, part.len()) };
+    }
+    #[cfg(not(unix))]
+    let _ = (map, part);
+}
+
+impl Source for Weights {
+    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        self.read(name, shape, |float, data| Ok(bytes::convert(float, data, |v| v)))
+    }
+
+    fn data(&mut self, name: &str, shape: &[usize], precision: Precision) -> Result<TensorData, Error> {
+        self.read(name, shape, |float, data| precision.keep_bytes(name, (float, data), shape))
     }
 
     fn contains(&self, name: &str) -> bool {

@@ -2,12 +2,14 @@
 
 use super::batch::VlmBatch;
 use super::core::flops::{ModelSizes, VisionLoad};
+use super::core::memory::Work;
 use super::core::section::ConfigFile;
 use super::core::vlm::{Network, Vlm};
 use super::idefics3::Idefics3Net;
 use super::llava_onevision::LlavaOnevisionNet;
 use super::qwen2_vl::Qwen2VlNet;
 use crate::Error;
+use crate::checkpoint::Precision;
 use crate::processor::ImageShape;
 use burn::tensor::{Device, Tensor};
 use mars_lora::{AdapterStack, Chain, Component, Model, PassFlops, Site, TokenLosses};
@@ -18,6 +20,7 @@ use std::path::Path;
 trait VisionLanguage: Model<Batch = VlmBatch> + fmt::Debug + Send {
     fn sizes(&self) -> ModelSizes;
     fn vision_load(&self, images: &[ImageShape]) -> VisionLoad;
+    fn pass_bytes(&self, work: &Work<'_>) -> usize;
     fn logits(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<3>;
 }
 
@@ -28,6 +31,10 @@ impl<N: Network> VisionLanguage for Vlm<N> {
 
     fn vision_load(&self, images: &[ImageShape]) -> VisionLoad {
         Vlm::vision_load(self, images)
+    }
+
+    fn pass_bytes(&self, work: &Work<'_>) -> usize {
+        Vlm::pass_bytes(self, work)
     }
 
     fn logits(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<3> {
@@ -45,11 +52,19 @@ impl AnyModel {
     /// # Errors
     /// [`Error::Config`] for a family that is not supported, and those of [`Vlm::from_dir`].
     pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, Error> {
+        Self::load(dir, Precision::F32, device)
+    }
+
+    /// As [`from_dir`](Self::from_dir), with the frozen matrices in another precision.
+    ///
+    /// # Errors
+    /// Those of [`from_dir`](Self::from_dir), and [`Error::Argument`] for a value that is too large for f16.
+    pub fn load(dir: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
         let file = ConfigFile::read(dir)?;
         Ok(Self(match file.model_type() {
-            "idefics3" | "smolvlm" => Box::new(Vlm::<Idefics3Net>::from_dir(dir, device)?),
-            "llava_onevision" => Box::new(Vlm::<LlavaOnevisionNet>::from_dir(dir, device)?),
-            "qwen2_vl" | "qwen2_5_vl" => Box::new(Vlm::<Qwen2VlNet>::from_dir(dir, device)?),
+            "idefics3" | "smolvlm" => Box::new(Vlm::<Idefics3Net>::load(dir, precision, device)?),
+            "llava_onevision" => Box::new(Vlm::<LlavaOnevisionNet>::load(dir, precision, device)?),
+            "qwen2_vl" | "qwen2_5_vl" => Box::new(Vlm::<Qwen2VlNet>::load(dir, precision, device)?),
             other => {
                 let what = format!("model_type is `{other}`");
                 return Err(Error::config(&file.path, what, crate::SUPPORTED));
@@ -65,6 +80,11 @@ impl AnyModel {
     /// What the vision encoder does for `images`.
     pub fn vision_load(&self, images: &[ImageShape]) -> VisionLoad {
         self.0.vision_load(images)
+    }
+
+    /// Bytes that a pass over `work` holds at most, beside weights and adapters.
+    pub fn pass_bytes(&self, work: &Work<'_>) -> usize {
+        self.0.pass_bytes(work)
     }
 
     /// Logits of every position, `[K * B, S, vocabulary]`; for checks, since training needs only the answers'.

@@ -74,6 +74,11 @@ impl EncodedExamples {
         self.texts[index].ids.len()
     }
 
+    /// Number of answer tokens of the sample at `index`.
+    pub fn answers(&self, index: usize) -> usize {
+        self.texts[index].answer_tokens()
+    }
+
     /// The images of the sample at `index`, as a vision encoder counts them.
     pub fn images(&self, index: usize) -> &[ImageShape] {
         &self.shapes[index]

@@ -14,6 +14,7 @@ pub use core::block::Block;
 pub use core::encoder::EncoderPass;
 pub use core::flops::{LayerSizes, ModelSizes, VisionLoad};
 pub use core::language::LanguageModel;
+pub use core::memory::{PassKind, Work};
 pub use core::siglip::{SiglipConfig, SiglipModel};
 pub use core::text::TextModel;
 pub use core::text_config::TextConfig;

@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod checkpointing;
+mod half;
 mod kit;

@@ -8,7 +8,7 @@ use crate::processor::ImageShape;
 use mars_lora::{PassFlops, Site, SiteKind};
 
 /// Sizes of a stack of equal blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LayerSizes {
     /// Number of blocks.
     pub layers: usize,
@@ -18,12 +18,16 @@ pub struct LayerSizes {
     pub inner: usize,
     /// Query heads.
     pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Whether the feed-forward layers are gated: three of them instead of two.
+    pub gated: bool,
     /// Width of a head.
     pub head_width: usize,
 }
 
 /// Sizes of a model, for estimates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModelSizes {
     /// Vision encoder.
     pub vision: LayerSizes,
@@ -33,6 +37,10 @@ pub struct ModelSizes {
     pub vocabulary: usize,
     /// All frozen parameters.
     pub parameters: usize,
+    /// Bytes that they take as they are kept.
+    pub bytes: usize,
+    /// Parameters of the largest layer that is multiplied whole.
+    pub largest: usize,
 }
 
 /// What the vision encoder does for some images.
@@ -48,6 +56,8 @@ pub struct VisionLoad {
     pub projected: usize,
     /// Pairs of rows that attend to each other, summed over the blocks.
     pub pairs: usize,
+    /// The same in the block that has most.
+    pub most_pairs: usize,
 }
 
 /// The samples of one adapter in a batch, without padding.

@@ -170,8 +170,9 @@ mod tests {
             let hidden = hidden.clone().autodiff().require_grad();
             let losses = cross_entropy(hidden.clone(), head, targets.clone(), false).losses;
             let mut gradients = losses.clone().sum().backward();
-            let gradient = hidden.grad_remove(&mut gradients).map(|g| g.into_data().iter::<f32>().collect());
-            (losses.into_data().iter::<f32>().collect::<Vec<_>>(), gradient.unwrap_or_else(Vec::<f32>::new))
+            let gradient = hidden.grad_remove(&mut gradients);
+            let gradient: Option<Vec<f32>> = gradient.map(|g| g.into_data().iter::<f32>().collect());
+            (losses.into_data().iter::<f32>().collect::<Vec<_>>(), gradient.unwrap_or_default())
         };
         let ((losses, gradient), (expected, wanted)) = (run(half.clone()), run(half.cast(DType::F32)));
         assert_eq!(losses, expected);

@@ -8,6 +8,7 @@ pub(super) mod flops;
 pub(super) mod language;
 pub(super) mod limits;
 mod loss;
+pub(super) mod memory;
 pub(super) mod mlp;
 pub(super) mod norm;
 pub(super) mod patch;

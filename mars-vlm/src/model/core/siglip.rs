@@ -88,6 +88,8 @@ impl SiglipConfig {
             width: self.hidden_size,
             inner: self.intermediate_size,
             heads: self.num_attention_heads,
+            kv_heads: self.num_attention_heads,
+            gated: false,
             head_width: self.hidden_size / self.num_attention_heads,
         }
     }
@@ -101,6 +103,7 @@ impl SiglipConfig {
             kernel: self.num_channels * self.patch_size.pow(2) * self.hidden_size,
             projected: images.iter().map(|image| image.features).sum(),
             pairs: layers * tiles * patches.pow(2),
+            most_pairs: tiles * patches.pow(2),
         }
     }
 }

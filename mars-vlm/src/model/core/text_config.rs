@@ -108,6 +108,8 @@ impl TextConfig {
             width: self.hidden_size,
             inner: self.intermediate_size,
             heads: self.num_attention_heads,
+            kv_heads: self.kv_heads(),
+            gated: true,
             head_width: self.head_width(),
         }
     }

@@ -4,13 +4,14 @@ use super::chain::BatchPass;
 use super::encoder::EncoderPass;
 use super::flops::{self, ModelSizes, VisionLoad};
 use super::language::LanguageModel;
+use super::memory::{self, Work};
 use crate::Error;
-use crate::checkpoint::{self, Aliases, Loader, Source, Stored, Weights, names_of_type};
+use crate::checkpoint::{self, Aliases, Loader, Precision, Source, Stored, Weights, names_of_type};
 use crate::model::batch::{Pieces, VlmBatch};
 use crate::processor::ImageShape;
 use burn::module::{Module, ParamId};
 use burn::tensor::{Device, Tensor};
-use mars_lora::{AdapterStack, Chain, Component, Model, PassFlops, Site, TokenLosses};
+use mars_lora::{AdapterStack, Chain, Component, Model, PassFlops, Site, SiteKind, TokenLosses};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -93,9 +94,17 @@ impl<N: Network> Vlm<N> {
     /// Those of [`Network::config`] and [`Weights::open`], [`Error::MissingTensor`], [`Error::WrongShape`],
     /// [`Error::NotFinite`], [`Error::ExtraTensors`].
     pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, Error> {
+        Self::load(dir, Precision::F32, device)
+    }
+
+    /// As [`from_dir`](Self::from_dir), with the matrices in another precision.
+    ///
+    /// # Errors
+    /// Those of [`from_dir`](Self::from_dir), and [`Error::Argument`] for a value that is too large for f16.
+    pub fn load(dir: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
         let config = N::config(dir)?;
         let mut weights = Weights::open(dir)?;
-        let model = Self::from_source(config, &mut weights, device)?;
+        let model = Self::build(config, &mut weights, precision, device)?;
         // Tables that follow from the configuration, and the output layer of tied models.
         let usual = [".inv_freq", ".position_ids", "lm_head.weight"];
         weights.check_all_read(|name| {
@@ -109,14 +118,29 @@ impl<N: Network> Vlm<N> {
     /// # Errors
     /// Those of `source`.
     pub fn from_source(config: N::Config, source: &mut dyn Source, device: &Device) -> Result<Self, Error> {
-        let mut loader = Loader::new(source, device).with_aliases(N::ALIASES);
+        Self::build(config, source, Precision::F32, device)
+    }
+
+    fn build(
+        config: N::Config,
+        source: &mut dyn Source,
+        precision: Precision,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let mut loader = Loader::new(source, device).with_aliases(N::ALIASES).with_precision(precision);
         let net = N::load(&config, &mut loader)?;
         let Loader { sites, weights, stored, .. } = loader;
         let below = sites.iter().take_while(|site| site.component != TEXT).count();
         let parameters = stored.iter().map(Stored::parameters).sum();
+        let matrices: usize = sites.iter().map(|site| site.inputs * site.outputs).sum();
+        let heads = stored.iter().filter(|s| s.name.ends_with("lm_head.weight")).map(Stored::parameters);
+        let matrices = matrices + heads.sum::<usize>();
+        let bytes = precision.bytes() * matrices + size_of::<f32>() * (parameters - matrices);
+        let multiplied = sites.iter().filter(|site| site.kind != SiteKind::Embedding);
+        let largest = multiplied.map(|site| site.inputs * site.outputs).max().unwrap_or(0);
         Ok(Self {
             components: names_of_type(N::FAMILY).unwrap_or_default().components,
-            sizes: ModelSizes { parameters, ..N::sizes(&config) },
+            sizes: ModelSizes { parameters, bytes, largest, ..N::sizes(&config) },
             image_sites: 0..below,
             net,
             config,
@@ -130,6 +154,11 @@ impl<N: Network> Vlm<N> {
     /// Sizes for estimates.
     pub fn sizes(&self) -> ModelSizes {
         self.sizes
+    }
+
+    /// Bytes that a pass over `work` holds at most, beside weights and adapters.
+    pub fn pass_bytes(&self, work: &Work<'_>) -> usize {
+        memory::pass_bytes(&self.sizes, &self.vision_load(work.images), work)
     }
 
     /// What the vision encoder does for `images`.

@@ -102,7 +102,7 @@ impl Network for Idefics3Net {
             vision: config.vision_config.sizes(),
             text: config.text_config.sizes(),
             vocabulary: config.text_config.vocab_size,
-            parameters: 0,
+            ..ModelSizes::default()
         }
     }
 

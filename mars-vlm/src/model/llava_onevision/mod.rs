@@ -167,7 +167,7 @@ impl Network for LlavaOnevisionNet {
             vision: config.vision_config.sizes(),
             text: config.text_config.sizes(),
             vocabulary: config.text_config.vocab_size,
-            parameters: 0,
+            ..ModelSizes::default()
         }
     }
 

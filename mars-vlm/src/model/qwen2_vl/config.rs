@@ -166,6 +166,8 @@ impl Qwen2VlVisionConfig {
             width: self.width,
             inner: self.inner,
             heads: self.heads,
+            kv_heads: self.heads,
+            gated: self.windows.is_some(),
             head_width: self.head_width(),
         }
     }

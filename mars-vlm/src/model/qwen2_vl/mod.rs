@@ -61,7 +61,7 @@ impl Network for Qwen2VlNet {
             vision: config.vision.sizes(),
             text: config.text_config.sizes(),
             vocabulary: config.text_config.vocab_size,
-            parameters: 0,
+            ..ModelSizes::default()
         }
     }
 
@@ -78,6 +78,7 @@ impl Network for Qwen2VlNet {
             blocks: v.depth,
             kernel: v.channels * v.frames * v.patch.pow(2) * v.width,
             projected: images.iter().map(|image| image.features).sum(),
+            most_pairs: images.iter().map(|image| image.pieces.pow(2)).sum(),
             pairs: (0..v.depth).flat_map(|n| images.iter().map(move |image| pairs(n, image))).sum(),
         }
     }

@@ -1,0 +1,171 @@
+"""LoRA training steps on a randomly initialised model of the dimensions of SmolVLM-256M, MARS beside PyTorch + PEFT.
+
+Usage: python benches/smolvlm_step.py [--rounds 2] [--steps 3] [--work DIR] [--binary MARS] > docs/results/smolvlm-step.md
+
+Needs torch, transformers, peft and Pillow. Batch 1, one image as one tile or in 17, LoRA of rank 8 on all linear
+layers of both towers, AdamW, adapters in f32. Every row of every round is a process of its own; the rows take turns, so that a busy
+machine slows all of them, and ratios are within rounds. Seconds are medians over the steps after the first.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import memory
+import random_model
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZE, RANK = "SmolVLM-256M", 8
+LINEARS = r"model\.(vision_model|text_model)\..*\.(q_proj|k_proj|v_proj|o_proj|out_proj|fc1|fc2|gate_proj|up_proj|down_proj)"
+
+
+def torch_steps(folder, tiles, tokens, steps, dtype, checkpointing):
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import Idefics3ForConditionalGeneration
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    torch.manual_seed(0)
+    base = Idefics3ForConditionalGeneration.from_pretrained(folder / "model", dtype=getattr(torch, dtype), attn_implementation="sdpa")
+    model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=LINEARS))
+    model.train()
+    if checkpointing:
+        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.0)
+    side, image = random_model.SIZES[SIZE][0][4], base.config.image_token_id
+    ids = torch.randint(10, 300, (1, tokens))
+    ids[:, 3 : 3 + tiles * random_model.tile_tokens(SIZE)] = image
+    pixels = torch.randn(1, tiles, 3, side, side, dtype=getattr(torch, dtype))
+    labels = torch.full_like(ids, -100)
+    labels[:, -10:] = ids[:, -10:]
+    seconds, losses = [], []
+    for step in range(steps + 1):
+        if step == 1:
+            cpu = time.process_time()
+        began = time.perf_counter()
+        loss = model(input_ids=ids, pixel_values=pixels, attention_mask=torch.ones_like(ids), labels=labels, use_cache=False).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+        seconds.append(time.perf_counter() - began)
+    cpu = (time.process_time() - cpu) / steps
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"step_s": statistics.median(seconds[1:]), "cpu_s": cpu, "peak_mb": peak, "first": losses[0], "last": losses[-1]}))
+
+
+def run(command, threads):
+    """The JSON that a process ends with, its CPU seconds and its peak memory."""
+    env = dict(os.environ, OMP_NUM_THREADS=str(threads), RAYON_NUM_THREADS=str(threads))
+    with tempfile.TemporaryFile() as out:
+        process = subprocess.Popen([str(part) for part in command], stdout=out, env=env)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            return None
+        out.seek(0)
+        lines = out.read().decode().strip()
+    return json.loads(lines[lines.index("{"):]), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def mars_steps(binary, folder, steps, threads, checkpointing, dtype):
+    """Seconds of a step, from two runs of `mars tune` that differ in their steps: evaluations and loading cancel."""
+    walls, cpus, peak = [], [], 0.0
+    for count in (1, 1 + steps):
+        with tempfile.TemporaryDirectory() as out:
+            flags = memory.settings(folder, checkpointing, dtype, out, count)
+            found = run([binary, "tune", "--ranks", f"ve={RANK},llm={RANK}", *flags], threads)
+            if not found:
+                return None
+            records = [json.loads(path.read_text()) for path in Path(out).glob("runs/*/result.json")]
+        walls.append(sum(record["wall_s"] for record in records))
+        cpus.append(found[1])
+        peak = max(peak, found[2])
+    return {"step_s": (walls[1] - walls[0]) / steps, "cpu_s": (cpus[1] - cpus[0]) / steps, "peak_mb": peak}
+
+
+def torch_row(folder, tiles, tokens, steps, threads, dtype, checkpointing):
+    command = [sys.executable, __file__, "--torch", folder, tiles, tokens, steps, dtype, "yes" if checkpointing else "no"]
+    found = run(command, threads)
+    return found and found[0]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--tiles", type=int, nargs="*", default=[1, 17])
+    parser.add_argument("--binary", default=ROOT / "target/release/mars")
+    parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument("--work", help="where the models are kept; default a temporary directory")
+    parser.add_argument("--torch", nargs=6, metavar=("FOLDER", "TILES", "TOKENS", "STEPS", "DTYPE", "CHECKPOINTING"))
+    arguments = parser.parse_args()
+    if arguments.torch:
+        folder, tiles, tokens, steps, dtype, checkpointing = arguments.torch
+        return torch_steps(Path(folder), int(tiles), int(tokens), int(steps), dtype, checkpointing == "yes")
+
+    work = Path(arguments.work or tempfile.mkdtemp())
+    print(f"# LoRA training steps at the size of SmolVLM-256M, {datetime.date.today()}\n")
+    cpu = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    print(f"{platform.machine()}, {os.cpu_count()} cores ({cpu[0] if cpu else 'unknown'}), {size:.0f} GiB, {arguments.threads} threads; "
+          f"PyTorch {version('torch')}, PEFT {version('peft')}, transformers {version('transformers')}.")
+    print("Randomly initialised, batch 1, one image, LoRA of rank 8 on all linear layers of both towers, AdamW; adapters in f32.")
+    print(f"{arguments.rounds} round(s) of {arguments.steps} steps after one to warm up, the rows taking turns; medians. Ratios are to the first row,")
+    print(f"within rounds. Load of the machine when it began: {os.getloadavg()[0]:.1f}.\n")
+    for tiles in arguments.tiles:
+        folder = work / f"{SIZE}-{tiles}"
+        if not folder.exists():
+            random_model.make(SIZE, folder, tiles)
+        tokens = 64 * tiles + (40 if tiles == 1 else 120)
+        rows = []
+        for dtype in ("f32", "bf16"):
+            for checkpointing in (False, True):
+                name = f"MARS, base in {dtype}" + (", gradient checkpointing" if checkpointing else "")
+                step = lambda dtype=dtype, own=checkpointing: mars_steps(
+                    arguments.binary, folder, arguments.steps, arguments.threads, own, dtype)
+                rows.append((name, step, checkpointing))
+        for dtype in ("float32", "bfloat16"):
+            for checkpointing in (False, True):
+                name = f"PyTorch + PEFT, {dtype}" + (", gradient checkpointing" if checkpointing else "")
+                step = lambda dtype=dtype, own=checkpointing: torch_row(
+                    folder, tiles, tokens, arguments.steps, arguments.threads, dtype, own)
+                rows.append((name, step, checkpointing))
+        rows = [row for row in rows if (tiles == 1 or row[2]) and arguments.only in row[0]]
+        found = {name: [] for name, *_ in rows}
+        for _ in range(arguments.rounds):
+            for name, step, _ in rows:
+                one = step()
+                print(name, one, file=sys.stderr, flush=True)
+                if one:
+                    found[name].append(one)
+        print(f"## One image in {tiles} tile(s), about {tokens} tokens\n")
+        print("| | rounds | s / step | CPU s / step | peak MB | time / first | CPU / first |\n|---|---|---|---|---|---|---|")
+        first = found[rows[0][0]]
+        for name, *_ in rows:
+            own = found[name]
+            if not own:
+                print(f"| {name} | 0 | failed | | | | |")
+                continue
+            mid = lambda key: statistics.median(one[key] for one in own)
+            ratio = lambda key: statistics.median(a[key] / b[key] for a, b in zip(own, first))
+            print(f"| {name} | {len(own)} | {mid('step_s'):.2f} | {mid('cpu_s'):.2f} | {mid('peak_mb'):.0f} | {ratio('step_s'):.2f} | {ratio('cpu_s'):.2f} |", flush=True)
+        print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+//! How the frozen weights are kept in memory.
+
+use super::bytes;
+use crate::Error;
+use burn::tensor::{DType, TensorData};
+use half::{bf16, f16};
+use mars_lora::stored::Float;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Type of the frozen matrices in memory: linear layers, embeddings and the output layer. What is computed with them,
+/// and norms, biases, adapters and gradients are f32 whatever this is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 4 bytes for each weight.
+    #[default]
+    F32,
+    /// 2 bytes, the range of f32 with 8 significant bits; what is on disk as bf16 stays what it is.
+    Bf16,
+    /// 2 bytes with 11 significant bits, up to 65,504.
+    F16,
+}
+
+impl Precision {
+    /// Bytes of one weight.
+    pub fn bytes(self) -> usize {
+        if self == Self::F32 { 4 } else { 2 }
+    }
+
+    pub(crate) fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+            Self::F16 => DType::F16,
+        }
+    }
+
+    /// Values as they are kept.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if one is too large for f16.
+    pub(crate) fn keep(self, name: &str, values: Vec<f32>, shape: &[usize]) -> Result<TensorData, Error> {
+        Ok(match self {
+            Self::F32 => TensorData::new(values, shape),
+            Self::Bf16 => TensorData::new(values.into_iter().map(bf16::from_f32).collect::<Vec<_>>(), shape),
+            Self::F16 => {
+                let largest =
+                    values.iter().copied().filter(|v| v.is_finite()).map(f32::abs).fold(0.0, f32::max);
+                fits(name, largest)?;
+                TensorData::new(values.into_iter().map(f16::from_f32).collect::<Vec<_>>(), shape)
+            }
+        })
+    }
+
+    /// As [`keep`](Self::keep) from bytes on disk, without f32 in between.
+    pub(crate) fn keep_bytes(
+        self,
+        name: &str,
+        (float, bytes): (Float, &[u8]),
+        shape: &[usize],
+    ) -> Result<TensorData, Error> {
+        Ok(match self {
+            Self::F32 => TensorData::new(bytes::convert(float, bytes, |v| v), shape),
+            Self::Bf16 => TensorData::new(bytes::convert(float, bytes, bf16::from_f32), shape),
+            Self::F16 => {
+                let mut largest = 0.0f32;
+                let narrow = |v: f32| {
+                    if v.is_finite() {
+                        largest = largest.max(v.abs());
+                    }
+                    f16::from_f32(v)
+                };
+                let values = bytes::convert(float, bytes, narrow);
+                fits(name, largest)?;
+                TensorData::new(values, shape)
+            }
+        })
+    }
+}
+
+fn fits(name: &str, largest: f32) -> Result<(), Error> {
+    if largest < 65_520.0 {
+        return Ok(());
+    }
+    let what = format!("tensor `{name}` has a value of size {largest}, and f16 ends at 65504");
+    Err(Error::Argument(format!("{what}; keep the weights in bf16 or f32 (model.dtype)")))
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! What a pass holds in memory, counted from what its operations keep.
+//!
+//! A block keeps for its gradients: both norms' inputs, and what the factors A read (both norms' results, the mixed
+//! values, the input of the last feed-forward layer); queries, keys and values; the attention weights; what goes into
+//! the activation. While it is computed, forward or backward, a few more of these exist; see [`Block`].
+
+use super::flops::{LayerSizes, ModelSizes, VisionLoad};
+use super::loss;
+use crate::processor::ImageShape;
+
+/// Bytes of a value.
+const F32: usize = size_of::<f32>();
+
+/// Inputs of an output layer that a product packs at a time for all its outputs (the kernels' depth of blocks).
+const PACKED: usize = 512;
+
+/// How a pass is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassKind {
+    /// Forward only.
+    Evaluation,
+    /// Forward and backward, with the graph of the whole model.
+    Training,
+    /// Forward, and backward block by block.
+    Checkpointing,
+}
+
+/// What a pass computes: all sequences of all its adapters.
+#[derive(Clone, Debug)]
+pub struct Work<'a> {
+    /// How it is made.
+    pub kind: PassKind,
+    /// Number of sequences.
+    pub sequences: usize,
+    /// Length of the longest of them, tokens.
+    pub positions: usize,
+    /// Answer tokens in all.
+    pub answers: usize,
+    /// Images that the vision encoder takes, in all.
+    pub images: &'a [ImageShape],
+    /// Sum of the ranks of the layers of one encoder block, 0 if the encoder is not adapted.
+    pub vision_ranks: usize,
+    /// Sum of the ranks of the layers of one decoder block, 0 if the decoder is not adapted.
+    pub text_ranks: usize,
+}
+
+/// Values of one block over `rows` rows, `pairs` of which attend to each other.
+struct Block {
+    rows: usize,
+    width: usize,
+    /// What the graph keeps.
+    kept: usize,
+    /// What exists beside that in the forward pass, and in the backward pass.
+    forward: usize,
+    backward: usize,
+}
+
+impl Block {
+    /// `ranks` is the sum of the ranks of the block's adapters, if there are any.
+    fn new(of: &LayerSizes, rows: usize, pairs: usize, ranks: Option<usize>) -> Self {
+        let (queries, keys) = (of.heads * of.head_width, of.kv_heads * of.head_width);
+        let scores = of.heads * pairs;
+        // Norms, queries, keys, values, and what the activation takes.
+        let gates = if of.gated { 2 } else { 1 };
+        let always = rows * (2 * of.width + queries + 2 * keys + gates * of.inner) + scores;
+        let for_factors = |ranks| rows * (2 * of.width + queries + of.inner + ranks);
+        // Scores beside weights, or their gradient; two summands of a wide layer, with what becomes of them.
+        let attention = scores + rows * (queries + 2 * keys);
+        let wide = (gates + 1) * rows * of.inner;
+        Self {
+            rows,
+            width: of.width,
+            kept: always + ranks.map_or(0, for_factors),
+            forward: attention.max(wide) + rows * of.width,
+            backward: attention.max(wide) + 3 * rows * of.width,
+        }
+    }
+
+    /// What it is given.
+    fn input(&self) -> usize {
+        self.rows * self.width
+    }
+
+    /// Alone and without a graph: inputs and results of its parts come and go.
+    fn untracked(&self) -> usize {
+        2 * self.input() + self.forward + self.rows * self.width
+    }
+}
+
+/// Bytes that a pass holds at most.
+pub(crate) fn pass_bytes(sizes: &ModelSizes, vision: &VisionLoad, work: &Work<'_>) -> usize {
+    let rows = work.sequences * work.positions;
+    let (of_vision, of_text) = (work.vision_ranks > 0, work.text_ranks > 0);
+    let text_ranks = of_text.then_some(work.text_ranks);
+    let text = Block::new(&sizes.text, rows, work.sequences * work.positions.pow(2), text_ranks);
+    let encoder = |pairs| Block::new(&sizes.vision, vision.patches, pairs, Some(work.vision_ranks));
+    let average = encoder(vision.pairs / vision.blocks.max(1));
+    let widest = encoder(vision.most_pairs);
+
+    // Pixels as they come and as patches, and embeddings of the text with the features.
+    let pixels = 2 * vision.patches * vision.kernel / sizes.vision.width.max(1);
+    let embedded = 3 * rows * sizes.text.width;
+    let logits = 2 * (work.answers * sizes.vocabulary).min(loss::LOGITS.max(sizes.vocabulary));
+    let end = logits + 3 * work.answers * sizes.text.width;
+    let widened = if sizes.bytes < F32 * sizes.parameters {
+        sizes.largest.max(loss::WIDENED.min(sizes.vocabulary * sizes.text.width))
+    } else {
+        0
+    };
+
+    let held = match work.kind {
+        PassKind::Evaluation => {
+            let blocks = widest.untracked().max(text.untracked() + embedded);
+            blocks.max(end + text.input())
+        }
+        PassKind::Training => {
+            let below = if of_vision { vision.blocks * average.kept } else { 0 };
+            let own = sizes.text.layers * text.kept;
+            // At the top everything is kept; at the bottom of the decoder only the encoder's part is.
+            let top = below + own + embedded + end.max(text.backward);
+            let bottom = if of_vision { below + widest.backward } else { widest.untracked() };
+            top.max(bottom)
+        }
+        PassKind::Checkpointing => {
+            let below = if of_vision { vision.blocks * average.input() } else { 0 };
+            let own = if of_vision || of_text { sizes.text.layers * text.input() } else { 0 };
+            let top = below + own + embedded + end.max(text.kept + text.backward);
+            let bottom = if of_vision { below + widest.kept + widest.backward } else { widest.untracked() };
+            top.max(bottom).max(below + widest.untracked())
+        }
+    };
+    let packed = sizes.vocabulary * sizes.text.width.min(PACKED);
+    F32 * (held + pixels + widened + packed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes() -> ModelSizes {
+        let text = LayerSizes {
+            layers: 30,
+            width: 576,
+            inner: 1536,
+            heads: 9,
+            kv_heads: 3,
+            gated: true,
+            head_width: 64,
+        };
+        let vision = LayerSizes {
+            layers: 12,
+            width: 768,
+            inner: 3072,
+            heads: 12,
+            kv_heads: 12,
+            gated: false,
+            head_width: 64,
+        };
+        let parameters = 256_000_000;
+        ModelSizes { vision, text, vocabulary: 49_280, parameters, bytes: 4 * parameters, largest: 7_000_000 }
+    }
+
+    fn bytes(kind: PassKind, tiles: usize, vision_ranks: usize) -> usize {
+        let (patches, blocks) = (1024 * tiles, 12);
+        let most_pairs = tiles * 1024 * 1024;
+        let load = VisionLoad {
+            patches,
+            blocks,
+            kernel: 768 * 768,
+            projected: 64 * tiles,
+            pairs: 12 * most_pairs,
+            most_pairs,
+        };
+        let work = Work {
+            kind,
+            sequences: 1,
+            positions: 100 + 64 * tiles,
+            answers: 10,
+            images: &[],
+            vision_ranks,
+            text_ranks: 56,
+        };
+        pass_bytes(&sizes(), &load, &work)
+    }
+
+    #[test]
+    fn checkpointing_holds_less_and_evaluation_least() {
+        for tiles in [1, 17] {
+            let [all, blocks, none] = [PassKind::Training, PassKind::Checkpointing, PassKind::Evaluation]
+                .map(|kind| bytes(kind, tiles, 48));
+            assert!(none < blocks && 3 * blocks < all, "{tiles}: {all} {blocks} {none}");
+        }
+    }
+
+    #[test]
+    fn a_frozen_encoder_keeps_nothing() {
+        let (frozen, adapted) = (bytes(PassKind::Training, 17, 0), bytes(PassKind::Training, 17, 48));
+        assert!(4 * frozen < adapted, "{frozen} {adapted}");
+    }
+
+    #[test]
+    fn more_images_hold_more_in_proportion() {
+        let (one, four) = (bytes(PassKind::Training, 1, 48), bytes(PassKind::Training, 4, 48));
+        assert!((3 * one..5 * one).contains(&four), "{one} {four}");
+    }
+}
