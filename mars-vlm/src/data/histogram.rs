@@ -21,7 +21,7 @@ pub struct Bin {
 /// Bins begin at multiples of their width; those between the first and the last are there even if nothing is in them.
 pub fn histogram(values: &[usize]) -> Vec<Bin> {
     let (Some(&least), Some(&most)) = (values.iter().min(), values.iter().max()) else { return Vec::new() };
-    let bins = |width: usize| most / width - least / width + 1;
+    let bins = |width: usize| (most / width - least / width).saturating_add(1);
     let steps = (0..)
         .flat_map(|power| [1, 2, 5].map(|step: usize| step.saturating_mul(10usize.saturating_pow(power))));
     let width = steps.into_iter().find(|width| bins(*width) <= MOST).unwrap_or(usize::MAX);
