@@ -39,11 +39,8 @@ pub(crate) fn start(
 ) -> Result<Machine<Asha>, Error> {
     let mut entries = space.grid()?;
     entries.shuffle(&mut ChaCha8Rng::seed_from_u64(budget.seed));
-    let mut ends: Vec<usize> = rungs::halving(entries.len(), budget.steps, ETA, 1)
-        .iter()
-        .map(|rung| rungs::on_grid(rung.steps, budget))
-        .collect();
-    ends.dedup();
+    let ladder = rungs::evaluated(rungs::halving(entries.len(), budget.steps, ETA, 1), budget);
+    let ends = ladder.iter().map(|rung| rung.steps).collect();
     Machine::start(Asha { name, workers, space: space.clone(), budget: budget.clone(), entries, rungs: ends })
 }
 

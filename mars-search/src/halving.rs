@@ -23,7 +23,7 @@ pub(crate) fn start(
     eta: usize,
 ) -> Result<Machine<Measured>, Error> {
     let entries = space.grid()?;
-    let rungs = ladder(entries.len(), budget.steps, eta);
+    let rungs = rungs::evaluated(ladder(entries.len(), budget.steps, eta), budget);
     Machine::start(Measured {
         name,
         source: "grid",

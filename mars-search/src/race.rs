@@ -172,7 +172,10 @@ impl Race {
             space: &self.space,
             budget: &self.budget,
             entries: &entries,
-            rungs: &rungs::halving(entries.len(), self.budget.steps, self.options.eta, 1),
+            rungs: &rungs::evaluated(
+                rungs::halving(entries.len(), self.budget.steps, self.options.eta, 1),
+                &self.budget,
+            ),
             tolerance: self.options.tolerance,
         };
         let won = match contest.play(records)? {

@@ -25,6 +25,19 @@ pub(crate) fn on_grid(steps: usize, budget: &Budget) -> usize {
     steps.max(1).next_multiple_of(budget.eval_every).min(budget.steps)
 }
 
+/// The rungs, each ending at an evaluation that a full-length run has anyway; of those that come to end together, the
+/// first.
+pub(crate) fn evaluated(rungs: Vec<Rung>, budget: &Budget) -> Vec<Rung> {
+    let mut moved: Vec<Rung> = Vec::new();
+    for rung in rungs {
+        let steps = on_grid(rung.steps, budget);
+        if moved.last().is_none_or(|before| before.steps < steps) {
+            moved.push(Rung { steps, ..rung });
+        }
+    }
+    moved
+}
+
 /// Rungs at `steps / eta^i`, each with one candidate in `eta` (rounded up) of the rung before, until
 /// no more than `finalists` are left, which train to `steps`.
 ///

@@ -22,7 +22,9 @@ use stages::Played;
 #[derive(Clone, Debug, PartialEq)]
 pub struct GuidedOptions {
     /// What the whole search may cost, calibration, race, final run and evaluations together, in fine-tunes;
-    /// >= 1. Default 1.39, the price that the paper claims (1/11.5 of a 4x4 grid).
+    /// >= 1. Default 1.39, the price that the paper claims (1/11.5 of a 4x4 grid). The opening, up to the first cut, is
+    /// priced before anything is known, as if all ranks cost alike: where adapters are a large part of a tiny model, and
+    /// the cheaper choice wins, the search may cost more by the difference.
     pub fine_tunes: f64,
     /// Probability that the paired evidence drops the candidate that is truly best on the validation
     /// distribution at that step, over the whole race; between 0 and 1, default 0.05. Drops for want of budget are

@@ -177,13 +177,9 @@ impl Race<'_> {
         running: &mut Vec<usize>,
         end: usize,
     ) {
-        let leader = &standings[running[0]];
         let (steps, every) = (self.budget.steps as f64, self.budget.eval_every as f64);
         let evaluations = |at: f64| (at / every).ceil() + 1.0;
-        let step = leader.spent.training / end as f64;
-        let evaluation = leader.spent.evaluation / evaluations(end as f64);
-        let fine_tune = step * steps + evaluation * evaluations(steps);
-        let to_come = fine_tune - leader.spent.training - leader.spent.evaluation;
+        let next = (rungs::on_grid(end + 1, self.budget) - end) as f64;
         let counted = counts_flops(records);
         let calibration =
             records.results().filter(|result| !matches!(result.trial.role, Role::Race | Role::Final));
@@ -193,14 +189,21 @@ impl Race<'_> {
             .chain(standings.iter().map(|standing| standing.spent))
             .map(|spent| spent.training + spent.evaluation)
             .sum();
-        let left = self.options.fine_tunes * fine_tune - spent - to_come;
-        let stretch = step * (rungs::on_grid(end + 1, self.budget) - end) as f64 + evaluation;
+        // Whoever wins, the cap is in fine-tunes at its ranks; the next stretch is as dear as the dearest.
+        let (mut left, mut stretch) = (f64::INFINITY, 0.0_f64);
+        for own in running.iter().map(|&entry| &standings[entry].spent) {
+            let (step, evaluation) = (own.training / end as f64, own.evaluation / evaluations(end as f64));
+            let fine_tune = step * steps + evaluation * evaluations(steps);
+            let to_come = fine_tune - own.training - own.evaluation;
+            left = left.min(self.options.fine_tunes * fine_tune - spent - to_come);
+            stretch = stretch.max(step * next + evaluation);
+        }
         let places = |money: f64| (money / stretch * (1.0 + 1e-9)).floor().max(0.0) as usize;
         let others = match places(left) {
             n if n >= 2 => places(left / 2.0).max(1),
             n => n,
         };
-        let leader = leader.blocks.clone();
+        let leader = standings[running[0]].blocks.clone();
         for &entry in running.iter().skip(1 + others) {
             let p = Paired::of(&standings[entry].blocks, &leader).map(|paired| paired.p_worse(0.0));
             standings[entry].dropped = Some((end, Drop::Budget(p)));
