@@ -21,8 +21,8 @@ use stages::Played;
 /// Settings of `guided`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GuidedOptions {
-    /// What the whole search may cost, calibration, race, final run and evaluations together, in fine-tunes;
-    /// >= 1. Default 1.39, the price that the paper claims (1/11.5 of a 4x4 grid). The opening, up to the first cut, is
+    /// What the whole search may cost, calibration, race, final run and evaluations together, in fine-tunes; 1 or
+    /// more. Default 1.39, the price that the paper claims (1/11.5 of a 4x4 grid). The opening, up to the first cut, is
     /// priced before anything is known, as if all ranks cost alike: where adapters are a large part of a tiny model, and
     /// the cheaper choice wins, the search may cost more by the difference.
     pub fine_tunes: f64,
