@@ -20,8 +20,8 @@ pub(crate) fn page(data: &ReportData) -> String {
         ("Decision", "", tables::decision(data) + &tables::candidates(data)),
         (
             "Choice and final run",
-            "Ranks at which the modules converge in equal times on all the data, the choices that were considered, and how \
-             they trained.",
+            "The choices that were considered, with the curve of equal convergence times where laws were fitted, and how they \
+             trained.",
             charts(&(balance::figures(data) + &race::figure(data) + &final_run::figure(data))),
         ),
         (

@@ -34,4 +34,5 @@ caption{text-align:left;font-weight:600;padding-bottom:5px}th,td{text-align:left
 border-bottom:1px solid var(--rule)}th{font-weight:600;white-space:nowrap}td{white-space:nowrap}.facts td,td.text{white-space:normal;overflow-wrap:anywhere}td.text{min-width:240px}caption.aside{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}\
 .facts th{color:var(--soft);font-weight:500;width:210px}.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\
 tr.strong td{font-weight:600;background:var(--card)}\
+@media(max-width:560px){.facts tr{display:block;border-bottom:1px solid var(--rule)}.facts th,.facts td{display:block;width:auto;border:0;padding:2px 0}}\
 @media print{body{max-width:none}figure,table{break-inside:avoid}}";

@@ -16,11 +16,11 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
     };
     if let Some(sure) = data.decision.confidence {
         words += &format!(
-            " At step {} they were the best of {} with probability {:.0} %: a wrong choice would cost about {:.1} % of \
-             perplexity on average.",
+            " At step {}, the last at which {} were compared, they lead on {} % of redrawn validation sets (expected \
+             regret {:.1} % of perplexity); what later steps or another seed would say is not in this figure.",
             sure.step,
             sure.compared,
-            100.0 * sure.probability,
+            share(sure.probability),
             100.0 * sure.expected_regret
         );
     }
@@ -38,6 +38,12 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
         words += &format!(" {change}");
     }
     format!("<p class=\"summary\">{}</p>", escape(&words))
+}
+
+/// A share in percent, without a certainty that no sample gives.
+fn share(probability: f64) -> String {
+    let percent = 100.0 * probability;
+    if percent > 99.0 { "more than 99".to_owned() } else { format!("{percent:.0}") }
 }
 
 /// What could make another search decide otherwise.
@@ -71,7 +77,7 @@ mod tests {
         let sure = Confidence { step: 40, probability: 0.97, expected_regret: 0.001, compared: 2 };
         data.decision.confidence = Some(sure);
         let words = paragraph(&data);
-        assert!(words.contains("the best of 2 with probability 97 %"), "{words}");
+        assert!(words.contains("the last at which 2 were compared, they lead on 97 % of redrawn"), "{words}");
         assert!(words.contains("the full grid of 16 would have cost 16"), "{words}");
         assert!(!words.contains("This was close"));
         data.decision.confidence = Some(Confidence { probability: 0.55, ..sure });
