@@ -15,7 +15,10 @@ pub(crate) fn pictures(data: &ReportData) -> Vec<Picture> {
         let name = svg.split("aria-labelledby=\"").nth(1)?.split("-t ").next()?;
         let standing = svg.replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1);
         let (head, rest) = standing.split_once('>')?;
-        Some((name.to_owned(), format!("{head}><style>{STYLE}</style>{rest}\n")))
+        Some((
+            name.to_owned(),
+            format!("{head}><style>{STYLE}svg{{font-family:system-ui,sans-serif}}</style>{rest}\n"),
+        ))
     });
     charts.collect()
 }

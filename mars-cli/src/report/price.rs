@@ -5,7 +5,7 @@ use mars_search::{fine_tunes, halving_steps};
 
 const WIDTH: f64 = 390.0;
 const ROW: f64 = 34.0;
-const LEFT: f64 = 118.0;
+const LEFT: f64 = 132.0;
 const RIGHT: f64 = 52.0;
 
 /// A bar for each; nothing where the cost is not known or there is no grid.
