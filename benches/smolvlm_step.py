@@ -90,7 +90,7 @@ def mars_steps(binary, folder, steps, threads, checkpointing, dtype):
             found = run([binary, "tune", "--ranks", f"ve={RANK},llm={RANK}", *flags], threads)
             if not found:
                 return None
-            records = [json.loads(path.read_text()) for path in Path(out).glob("runs/*/result.json")]
+            records = [json.loads(path.read_text())["record"] for path in Path(out).glob("runs/*/result.json")]
         walls.append(sum(record["wall_s"] for record in records))
         cpus.append(found[1])
         peak = max(peak, found[2])

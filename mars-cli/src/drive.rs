@@ -213,17 +213,22 @@ pub(crate) fn result(
             .map_or_else(Vec::new, |last| last.losses.iter().map(|loss| f64::from(*loss)).collect()),
         convergence,
         censored,
-        end: match &record.end {
-            RunEnd::Finished | RunEnd::Converged => TrialEnd::Finished,
-            RunEnd::Diverged { step } => TrialEnd::Diverged { step: *step },
-            RunEnd::Failed { why } => TrialEnd::Failed { why: why.clone() },
-            RunEnd::Interrupted => TrialEnd::Failed { why: "interrupted".into() },
-        },
+        end: end(&record.end),
         cost: Cost {
             flops: extra(|record| record.flops),
             eval_flops: extra(|record| record.eval_flops),
             wall_s: extra(|record| record.wall_s),
         },
+    }
+}
+
+/// The end of a run as a policy is told it.
+pub(crate) fn end(end: &RunEnd) -> TrialEnd {
+    match end {
+        RunEnd::Finished | RunEnd::Converged => TrialEnd::Finished,
+        RunEnd::Diverged { step } => TrialEnd::Diverged { step: *step },
+        RunEnd::Failed { why } => TrialEnd::Failed { why: why.clone() },
+        RunEnd::Interrupted => TrialEnd::Failed { why: "interrupted".into() },
     }
 }
 

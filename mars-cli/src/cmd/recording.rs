@@ -1,10 +1,10 @@
 //! Recordings of tasks as files: JSON, compressed where the name ends in `.gz`.
 
-use crate::{cmd::session::Session, failure::Failure};
+use crate::{cmd::session::Session, drive, failure::Failure};
 use anyhow::{Context as _, Result};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use mars_calib::{Convergence, RunEnd, RunId, RunRecord};
-use mars_search::{Cost, Method, RecordedPoint, RecordedRun, Recording, TrialEnd};
+use mars_calib::{Convergence, RunId, RunRecord};
+use mars_search::{Cost, Method, RecordedPoint, RecordedRun, Recording};
 use std::{
     collections::BTreeMap,
     fs,
@@ -38,12 +38,7 @@ pub(crate) fn of_campaign(
             curve: curve(record),
             convergence,
             censored,
-            end: match &record.end {
-                RunEnd::Finished | RunEnd::Converged => TrialEnd::Finished,
-                RunEnd::Diverged { step } => TrialEnd::Diverged { step: *step },
-                RunEnd::Failed { why } => TrialEnd::Failed { why: why.clone() },
-                RunEnd::Interrupted => TrialEnd::Failed { why: "interrupted".into() },
-            },
+            end: drive::end(&record.end),
             cost: Cost { flops: record.flops, eval_flops: record.eval_flops, wall_s: rounded(record.wall_s) },
             test_perplexity: tested.get(&record.id).copied().filter(|value| value.is_finite()).map(rounded),
         }
