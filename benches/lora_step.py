@@ -114,6 +114,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=6, help="steps of a row in a round")
     parser.add_argument("--only", default="", help="groups whose name contains this")
+    parser.add_argument("--without", default="nothing", help="rows whose name contains this are left out")
     parser.add_argument("--binary", help="the built bench, if there is one already")
     parser.add_argument("--raw", help="a file of earlier rounds, which new ones are added to")
     parser.add_argument("--torch", nargs=3, metavar=("STEPS", "DTYPE", "ATTENTION"))
@@ -123,7 +124,7 @@ def main():
         return torch_steps(int(steps), 4, 256, dtype, attention)
 
     binary = arguments.binary or (build() if arguments.rounds else None)
-    chosen = [row for row in rows() if arguments.only in row[0]]
+    chosen = [row for row in rows() if arguments.only in row[0] and arguments.without not in row[1]]
     measured = {(group, name): [] for group, name, *_ in chosen}
     raw = Path(arguments.raw) if arguments.raw else None
     for line in raw.read_text().splitlines() if raw and raw.exists() else []:

@@ -17,6 +17,10 @@ use mars::lora::{
 };
 use std::time::{Duration, Instant};
 
+/// As in the program `mars`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Failure = Box<dyn std::error::Error>;
 
 /// What is measured.

@@ -79,6 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         steps,
         horizon: steps,
         eval_every: steps,
+        evaluate_from: 0,
         learning_rates: [("ve".to_string(), 1e-3), ("llm".to_string(), 1e-3)].into(),
         scale: ScaleConvention::Constant { scale: 2.0 },
         optim: OptimSpec::default(),

@@ -147,7 +147,7 @@ impl FakeTrainer {
                 flow = observe.progress(&event(Stage::Train));
             }
             let last = broken || state.step >= spec.steps;
-            if last || state.step.is_multiple_of(spec.eval_every) {
+            if last || spec.evaluates_at(state.step) {
                 state.val.push(point);
                 if observe.progress(&event(Stage::Evaluate)) == Flow::Stop {
                     flow = Flow::Stop;
@@ -188,7 +188,7 @@ impl FakeTrainer {
             tokens: 3 * samples,
             samples_seen: samples,
             flops: samples as f64 * (1e6 + 6.0 * trainable as f64),
-            eval_flops: (state.step / spec.eval_every + 1) as f64 * 1e5,
+            eval_flops: (0..=state.step).filter(|step| spec.evaluates_at(*step)).count() as f64 * 1e5,
             trainable,
             ..RunRecord::empty(spec.clone(), end)
         }
@@ -218,7 +218,7 @@ impl FakeTrainer {
     fn save(&mut self, spec: &RunSpec, state: &State) -> Result<(), Error> {
         let Some(store) = &mut self.checkpoints else { return Ok(()) };
         let mut state = state.clone();
-        state.val.retain(|point| point.step.is_multiple_of(spec.eval_every));
+        state.val.retain(|point| spec.evaluates_at(point.step));
         let json = serde_json::to_vec(&state).expect("a state is JSON: numbers and lists of numbers");
         let files = BTreeMap::from([("state.json".to_owned(), json)]);
         store.save(&spec.lineage(), state.step, &files)

@@ -58,6 +58,9 @@ pub struct RunSpec {
     pub horizon: usize,
     /// Steps between evaluations on the validation split, >= 1; step 0 and the last are always evaluated.
     pub eval_every: usize,
+    /// Between step 0 and this one nothing is evaluated; 0, the default, leaves out nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub evaluate_from: usize,
     /// Peak learning rate of each adapted module, > 0.
     pub learning_rates: BTreeMap<String, f64>,
     /// LoRA scale.
@@ -102,6 +105,11 @@ impl RunSpec {
         };
         let method = self.method.map_or(String::new(), |method| format!("{} ", method.name()));
         format!("{method}{} #{}", self.scale, &hash.as_str()[..8])
+    }
+
+    /// Whether the run is evaluated at `step` wherever it ends.
+    pub fn evaluates_at(&self, step: usize) -> bool {
+        step.is_multiple_of(self.eval_every) && (step == 0 || step >= self.evaluate_from)
     }
 
     /// Whether training `self` may start from a checkpoint of `earlier`.
@@ -158,4 +166,8 @@ impl RunSpec {
         self.scale.validate()?;
         self.optim.validate()
     }
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }

@@ -54,6 +54,7 @@ impl Recipe {
             steps: trial.steps,
             horizon: trial.horizon,
             eval_every,
+            evaluate_from: trial.evaluate_from,
             learning_rates: self.rates(trial.method),
             scale: self.scale,
             optim: self.optim,
@@ -90,6 +91,7 @@ impl Recipe {
             seed: 0,
             steps: 1,
             horizon: 1,
+            evaluate_from: 0,
             continues: None,
             method: None,
         };

@@ -1,4 +1,5 @@
 //! The command `mars`: parse, call, print, exit code.
+mod allocator;
 mod args;
 mod cmd;
 mod config;

@@ -4,6 +4,7 @@
 //! what its operations keep.
 
 use crate::{
+    allocator,
     config::Config,
     failure::{Exit, Failure},
     quantity,
@@ -17,12 +18,16 @@ use std::fs;
 
 const F32: f64 = 4.0;
 
+/// What the allocator holds back of memory that is free, bytes: 20 to 50 MB whatever the model (docs/results/memory.md).
+const HELD_BACK: f64 = 35.0 * 1048576.0;
+
 /// Bytes by purpose.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Memory {
     /// Frozen weights, as they are kept.
     pub(crate) weights: f64,
-    /// What else is in memory before training: program, tokenizer, data; 0 where the system does not say.
+    /// What else is in memory: program, tokenizer, data, free memory that the allocator keeps; 0 where the system does not
+    /// say.
     pub(crate) program: f64,
     /// Adapters with gradients and both moments.
     pub(crate) adapters: f64,
@@ -89,8 +94,10 @@ impl Memory {
         let last = config.run.eval_batch.min(workshop.test.len());
         let test = pass(PassKind::Evaluation, &workshop.test, 1, last);
 
+        // What loading took and freed is as large as the weights.
+        allocator::give_back();
         let weights = sizes.bytes as f64;
-        let program = resident().map_or(0.0, |bytes| (bytes - weights).max(0.0));
+        let program = resident().map_or(0.0, |bytes| (bytes - weights).max(0.0) + HELD_BACK);
         // Values before and after a step, gradients as they come and as rows, both moments.
         let adapters = 6.0 * F32 * (stack * workers) as f64 * trainable;
         let activations = training.max(evaluation).max(test);

@@ -33,7 +33,17 @@ pub(crate) fn joint(space: &Space, budget: &Budget) -> Vec<Draft> {
 
 fn draft(role: Role, ranks: &Ranks, samples: usize, seed: u64, budget: &Budget) -> Draft {
     let steps = budget.calibration.steps;
-    Draft { role, ranks: ranks.clone(), samples, seed, steps, horizon: steps, continues: None, method: None }
+    Draft {
+        role,
+        ranks: ranks.clone(),
+        samples,
+        seed,
+        steps,
+        horizon: steps,
+        evaluate_from: 0,
+        continues: None,
+        method: None,
+    }
 }
 
 /// `count` tuples of the grid of the `ranks` of each module, each the one farthest in log2 rank from those before it (ours;

@@ -94,10 +94,16 @@ impl RecordedRun {
             }
     }
 
-    /// What the run had cost after `steps` steps. Steps cost alike; so do evaluations.
-    fn cost_at(&self, steps: usize) -> Cost {
+    /// The evaluations up to step `steps`, those before `evaluate_from` but the first left out.
+    fn seen(&self, steps: usize, evaluate_from: usize) -> impl Iterator<Item = &RecordedPoint> {
+        let seen = move |step: usize| step <= steps && (step == 0 || step >= evaluate_from);
+        self.curve.iter().filter(move |point| seen(point.step))
+    }
+
+    /// What the run had cost after `steps` steps with those evaluations. Steps cost alike; so do evaluations.
+    fn cost_at(&self, steps: usize, evaluate_from: usize) -> Cost {
         let share = |done: usize, all: usize| done.min(all) as f64 / all.max(1) as f64;
-        let evaluations = self.curve.iter().filter(|point| point.step <= steps).count();
+        let evaluations = self.seen(steps, evaluate_from).count();
         let trained = share(steps, self.steps());
         Cost {
             flops: self.cost.flops * trained,
@@ -137,11 +143,10 @@ impl Recording {
         };
         let run = self.runs.iter().find(|run| run.holds(trial)).ok_or_else(missing)?;
         let dead_later = matches!(run.end, TrialEnd::Diverged { step } if step > trial.steps);
-        let points: Vec<&RecordedPoint> =
-            run.curve.iter().filter(|point| point.step <= trial.steps).collect();
-        let mut cost = run.cost_at(trial.steps);
+        let points: Vec<&RecordedPoint> = run.seen(trial.steps, trial.evaluate_from).collect();
+        let mut cost = run.cost_at(trial.steps, trial.evaluate_from);
         if let Some(before) = before {
-            let earlier = run.cost_at(before.steps);
+            let earlier = run.cost_at(before.steps, before.evaluate_from);
             cost.flops -= earlier.flops;
             cost.eval_flops -= earlier.eval_flops;
             cost.wall_s -= earlier.wall_s;

@@ -13,6 +13,7 @@ pub(crate) struct Draft {
     pub(crate) seed: u64,
     pub(crate) steps: usize,
     pub(crate) horizon: usize,
+    pub(crate) evaluate_from: usize,
     pub(crate) continues: Option<u32>,
     pub(crate) method: Option<Method>,
 }
@@ -27,6 +28,7 @@ impl Draft {
             seed: budget.seed,
             steps,
             horizon: budget.steps,
+            evaluate_from: 0,
             continues: None,
             method: None,
         }
@@ -40,12 +42,13 @@ impl Draft {
             && self.seed == trial.seed
             && self.steps == trial.steps
             && self.horizon == trial.horizon
+            && self.evaluate_from == trial.evaluate_from
             && self.method == trial.method
     }
 
     fn numbered(self, id: u32) -> Trial {
-        let Self { role, ranks, samples, seed, steps, horizon, continues, method } = self;
-        Trial { id, role, ranks, samples, seed, steps, horizon, continues, method }
+        let Self { role, ranks, samples, seed, steps, horizon, evaluate_from, continues, method } = self;
+        Trial { id, role, ranks, samples, seed, steps, horizon, evaluate_from, continues, method }
     }
 }
 

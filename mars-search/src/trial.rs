@@ -52,6 +52,10 @@ pub struct Trial {
     pub steps: usize,
     /// Length of the learning-rate schedule in optimizer steps; at least `steps`.
     pub horizon: usize,
+    /// Between step 0 and this one nothing is evaluated; 0, the default, leaves out nothing. Of no influence on the
+    /// training; trials that continue each other have the same.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub evaluate_from: usize,
     /// An earlier trial of the same policy that this one carries on: everything equal but for its
     /// smaller `steps` (and `role`, `id`). Training the whole again instead gives the same numbers.
     pub continues: Option<u32>,
@@ -59,4 +63,8 @@ pub struct Trial {
     /// method's budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Method>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }

@@ -130,7 +130,7 @@ where
                 loss: Some(loss),
             };
             let stop = tell(News::Progress(event));
-            let due = step == spec.steps || step.is_multiple_of(spec.eval_every);
+            let due = step == spec.steps || spec.evaluates_at(step);
             if record.end == RunEnd::Interrupted && due {
                 look(shared, method.as_ref(), &mut record, step, tell)?;
             }

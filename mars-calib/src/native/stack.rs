@@ -301,7 +301,7 @@ where
 
 /// Whether a run is evaluated at `step` because of its interval.
 fn on_grid(spec: &RunSpec, step: usize) -> bool {
-    step.is_multiple_of(spec.eval_every)
+    spec.evaluates_at(step)
 }
 
 /// Whether a run is evaluated at `step` only because it ends there.

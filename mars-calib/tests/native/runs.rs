@@ -79,6 +79,22 @@ fn a_continued_run_equals_a_straight_one() {
 }
 
 #[test]
+fn leaving_out_evaluations_changes_nothing_else() {
+    let setting = Setting::new();
+    let usual = setting.trainer(4, 1).train(&[spec(4, 4, 0, 40)], &mut Silent).remove(0);
+    let quiet = |steps: usize| RunSpec { evaluate_from: 20, ..spec(4, 4, 0, steps) };
+    let mut trainer = setting.trainer(4, 1);
+    let steps = |record: &RunRecord| record.val.iter().map(|point| point.step).collect::<Vec<_>>();
+    let opening = trainer.train(&[quiet(20)], &mut Silent).remove(0);
+    assert_eq!(steps(&opening), [0, 20]);
+    let whole = trainer.train(&[quiet(40)], &mut Silent).remove(0);
+    assert_eq!(steps(&whole), [0, 20, 30, 40]);
+    assert_eq!(whole.train, usual.train);
+    assert!(whole.val.iter().all(|point| usual.val.contains(point)));
+    assert_eq!(5.0 * whole.eval_flops, 4.0 * usual.eval_flops);
+}
+
+#[test]
 fn a_stopped_run_goes_on_where_it_was() {
     let setting = Setting::new();
     let straight = setting.trainer(4, 1).train(&[spec(4, 4, 0, 40)], &mut Silent);

@@ -56,7 +56,8 @@ pub(crate) fn run(context: &Context, args: &args::Plan) -> Result<Exit> {
     let mut policy = config.policy(&config.search.policy).build(&space, &budget)?;
     let pricing = Pricing::measure(&config, &workshop)?;
     let runs = rehearse(&mut *policy, &pricing)?;
-    let fine_tune_flops = pricing.flops(&space.default_ranks(), 0, budget.steps, config.train.eval_every)?;
+    let fine_tune_flops =
+        pricing.flops(&space.default_ranks(), 0, budget.steps, 1 + budget.steps / budget.eval_every)?;
     let total_flops = runs.iter().map(|run| run.flops).sum::<f64>();
     let memory = Memory::estimate(&config, &workshop)?;
     let plan = Plan {
@@ -128,8 +129,8 @@ impl<'a> Pricing<'a> {
         Ok(Self { config, workshop, batch, rate })
     }
 
-    /// FLOPs of the steps `from..to` of a run, with its evaluations.
-    fn flops(&self, ranks: &Ranks, from: usize, to: usize, eval_every: usize) -> Result<f64> {
+    /// FLOPs of the steps `from..to` of a run with `evaluations`.
+    fn flops(&self, ranks: &Ranks, from: usize, to: usize, evaluations: usize) -> Result<f64> {
         let model = &self.workshop.model;
         let adapter =
             AdapterConfig { targets: self.config.targets()?, ..AdapterConfig::new(ranks.iter(), 0) };
@@ -140,7 +141,6 @@ impl<'a> Pricing<'a> {
             some => some.min(self.workshop.val.len()),
         };
         let evaluation = pass.forward * validation as f64 / self.config.train.batch as f64;
-        let evaluations = to / eval_every - from / eval_every + usize::from(from == 0);
         Ok((to - from) as f64 * (pass.forward + pass.backward) + evaluations as f64 * evaluation)
     }
 }
@@ -161,7 +161,10 @@ fn rehearse(policy: &mut dyn Policy, pricing: &Pricing<'_>) -> Result<Vec<Planne
                 Role::Race | Role::Final => pricing.config.train.eval_every,
             };
             let from = trial.continues.and_then(|id| reached.get(&id).copied()).unwrap_or(0);
-            let flops = pricing.flops(&trial.ranks, from, trial.steps, eval_every)?;
+            let seen = |step: &usize| *step == 0 || *step >= trial.evaluate_from;
+            let steps = (from..=trial.steps).skip(usize::from(from > 0));
+            let evaluations = steps.filter(|step| step.is_multiple_of(eval_every)).filter(seen).count();
+            let flops = pricing.flops(&trial.ranks, from, trial.steps, evaluations)?;
             reached.insert(trial.id, trial.steps);
             results.push(usual(&trial));
             runs.push(Planned { trial, flops });

@@ -9,6 +9,7 @@ mod final_run;
 mod laws;
 mod number;
 mod page;
+mod perplexity;
 mod pictures;
 mod price;
 mod race;

@@ -5,7 +5,7 @@ use super::{
     data::ReportData,
     final_run, laws,
     number::{duration, fixed, maybe},
-    price, race, ranks,
+    perplexity, price, race, ranks,
     style::STYLE,
     summary,
     svg::escape,
@@ -22,7 +22,7 @@ pub(crate) fn page(data: &ReportData) -> String {
             "Choice and final run",
             "The choices that were considered, with the curve of equal convergence times where laws were fitted, and how they \
              trained.",
-            charts(&(balance::figures(data) + &race::figure(data) + &final_run::figure(data))),
+            charts(&(balance::figures(data) + &perplexity::figures(data) + &race::figure(data) + &final_run::figure(data))),
         ),
         (
             "Ranks by layer",

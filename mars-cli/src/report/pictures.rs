@@ -31,11 +31,11 @@ mod tests {
     fn every_chart_of_a_search_is_a_file_of_its_own() {
         let all = pictures(&search("race", 0.02));
         let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
-        for name in ["balance-0", "race", "price"] {
+        for name in ["balance-0", "measured-0", "race", "price"] {
             assert!(names.contains(&name), "{names:?}");
         }
         let unique: std::collections::BTreeSet<&&str> = names.iter().collect();
-        assert_eq!((unique.len(), all.len()), (all.len(), 2 * 3 + 2 + 1 + 1 + 1 + 1));
+        assert_eq!((unique.len(), all.len()), (all.len(), 2 * 3 + 2 + 1 + 1 + 1 + 1 + 1));
         for (name, svg) in &all {
             assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"), "{name}");
             assert_eq!((svg.matches("<svg ").count(), svg.matches("<style>").count()), (1, 1), "{name}");

@@ -89,8 +89,8 @@ fn every_policy_has_a_whole_report() {
 fn a_race_is_drawn_with_its_laws_and_every_run() {
     let data = search("race", 0.02);
     let html = render(&data);
-    // Two modules times three sizes, two laws, one balance, race, final run, price.
-    assert_eq!(count(&html, "role=\"img\""), 2 * 3 + 2 + 1 + 1 + 1 + 1);
+    // Two modules times three sizes, two laws, one balance, measured perplexity, race, final run, price.
+    assert_eq!(count(&html, "role=\"img\""), 2 * 3 + 2 + 1 + 1 + 1 + 1 + 1);
     let curves = html.split("Calibration runs").nth(1).unwrap().split("</section>").next().unwrap();
     // Two seeds of four ranks, and the legend's swatches, in each of six charts.
     assert_eq!(count(curves, "<path class=\"line s"), 6 * (8 + 4));
@@ -130,6 +130,25 @@ fn ranks_by_layer_are_drawn_for_each_module() {
     assert!(section.contains("6 layers, ranks 0 to 8, mean 5.5."));
     assert!(section.contains("3 layers, ranks 20 to 22, mean 21.0."));
     assert!(section.contains("Ranks over the run"));
+}
+
+#[test]
+fn perplexity_is_drawn_over_the_grid() {
+    let cells = |html: &str, id: &str| {
+        let map = html.split(&format!("aria-labelledby=\"{id}-t")).nth(1);
+        map.map_or(0, |map| count(map.split("</svg>").next().unwrap(), "<rect class=\"cell\""))
+    };
+    let paper = render(&search("paper", 0.02));
+    assert_eq!((cells(&paper, "predicted-0"), cells(&paper, "measured-0")), (16, 0));
+    assert!(paper.contains("The line: equal convergence times."));
+    let data = search("halving", 0.02);
+    let halving = render(&data);
+    assert_eq!((cells(&halving, "predicted-0"), cells(&halving, "measured-0")), (0, 16));
+    let last = data.decision.candidates.iter().filter(|candidate| candidate.dropped_at.is_none());
+    for candidate in last {
+        let hint = format!("measured {:.4} after 320 steps", candidate.last_loss.unwrap().exp());
+        assert!(halving.contains(&hint), "{hint}");
+    }
 }
 
 #[test]

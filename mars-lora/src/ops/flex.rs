@@ -63,6 +63,13 @@ impl RowOps for Flex {
         Flex::float_matmul(grad, Flex::float_transpose(weight))
     }
 
+    fn softmax_rows(x: FlexTensor) -> FlexTensor {
+        let dtype = x.dtype();
+        let mut x = f32s(x);
+        kernels::softmax(width(&x), x.storage_mut());
+        back(x, dtype)
+    }
+
     fn softmax_slope(y: FlexTensor, grad: FlexTensor) -> FlexTensor {
         let dtype = grad.dtype();
         let (y, mut grad) = (f32s(y), f32s(grad));

@@ -45,14 +45,16 @@ fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// e^x to about 2 units in the last place, by Cody and Waite's reduction and a polynomial; a NaN stays one.
+/// e^x to about 2 units in the last place, by Cody and Waite's reduction and a polynomial; 0 below e^-87, and a NaN
+/// stays one.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     const TERMS: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];
     let x = if x > 88.0 { 88.0 } else { x };
-    let x = if x < -87.0 { -87.0 } else { x };
+    let low = x < -87.0;
+    let x = if low { -87.0 } else { x };
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     let r = x - n * LN2[0] - n * LN2[1];
@@ -61,7 +63,7 @@ fn exp(x: f32) -> f32 {
         p = p * r + term;
     }
     let scale = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    (p * r * r + r + 1.0) * scale
+    if low { 0.0 } else { (p * r * r + r + 1.0) * scale }
 }
 
 #[inline(always)]
@@ -91,6 +93,16 @@ where
 {
     let parts = out.par_chunks_mut(TASK).zip(half.par_chunks(TASK));
     parts.for_each(|(out, half)| half.convert_to_f32_slice(out));
+}
+
+/// Turns rows of `width` into their softmax.
+pub(super) fn softmax(width: usize, x: &mut [f32]) {
+    rows(width, x, [], |row, []| {
+        let most = row.iter().fold(f32::NEG_INFINITY, |most, x| if *x > most { *x } else { most });
+        row.iter_mut().for_each(|x| *x = exp(*x - most));
+        let scale = 1.0 / sum(row, row, |x, _| x);
+        row.iter_mut().for_each(|x| *x *= scale);
+    });
 }
 
 /// Turns the gradient of a softmax over rows of `width` into that of its input.

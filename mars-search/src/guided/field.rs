@@ -9,7 +9,7 @@ use crate::{
     records::{Draft, Records},
     rungs,
 };
-use mars_laws::{Form, Law as _, Ranks};
+use mars_laws::{Form, Law as _, LawPFit, Ranks};
 
 /// The first cut falls after one part in so many of the final run, at its next evaluation.
 const FIRST_CUT: usize = 4;
@@ -131,7 +131,8 @@ impl Field {
         self.notes.append(&mut found.faults);
         if !joint.is_empty() {
             match probably_best(space, budget, joint) {
-                Ok(best) => {
+                Ok((law, best)) => {
+                    found.laws.law_p = Some(law);
                     for (ranks, probability) in best {
                         let mut candidate = Candidate::new(ranks, "law-p");
                         candidate.add_note(format!(
@@ -163,14 +164,15 @@ fn affordable(space: &Space, budget: &Budget, limit: f64) -> (Vec<Draft>, Vec<Dr
 /// What `drafts` cost, in final runs. Their evaluations are as many as those of a whole run or more, so that half of
 /// one is the least they are.
 fn share(drafts: &[Draft], budget: &Budget) -> f64 {
-    let evaluations = budget.price(budget.steps) - budget.steps as f64;
+    let evaluations = budget.price(budget.steps, 0) - budget.steps as f64;
     let price = |draft: &Draft| draft.steps as f64 + 0.5 * evaluations;
-    drafts.iter().map(price).sum::<f64>() / budget.price(budget.steps)
+    drafts.iter().map(price).sum::<f64>() / budget.price(budget.steps, 0)
 }
 
 /// How many may race when `extra` fine-tunes may be spent beside the final run.
 fn racers(budget: &Budget, extra: f64) -> usize {
-    let price = budget.price(first_cut(budget)) / budget.price(budget.steps);
+    let cut = first_cut(budget);
+    let price = budget.price(cut, cut) / budget.price(budget.steps, cut);
     let affordable = (extra / price).floor().max(0.0) as usize;
     let opening = (OPENING * extra / price).floor() as usize;
     1 + opening.max(1).min(affordable).min(MOST - 1)
@@ -219,13 +221,13 @@ fn neighbours(space: &Space) -> Result<Vec<Ranks>, Error> {
     Ok(corners.into_iter().map(tuple).collect())
 }
 
-/// Tuples of the grid that are best in some refits of Law-P, the most probable first. The form is the one that
-/// `choose_form` prefers.
+/// Law-P in the form that `choose_form` prefers, and the tuples of the grid that are best in some of its refits, the most
+/// probable first.
 fn probably_best(
     space: &Space,
     budget: &Budget,
     joint: &[&TrialResult],
-) -> Result<Vec<(Ranks, f64)>, String> {
+) -> Result<(LawPFit, Vec<(Ranks, f64)>), String> {
     let form = fitting::form_of_law_p(joint).unwrap_or(Form::Published);
     let fit = fitting::law_p_with_refits(joint, form, budget.seed)?;
     let grid = space.grid().map_err(|error| error.to_string())?;
@@ -250,5 +252,5 @@ fn probably_best(
     ranked.retain(|(_, probability)| *probability >= PROBABLE);
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     ranked.truncate(BY_LAW);
-    Ok(ranked)
+    Ok((fit.without_bootstrap(), ranked))
 }

@@ -115,6 +115,11 @@ impl Race<'_> {
         }
     }
 
+    /// Nobody is looked at before the first cut: what a loser's evaluations cost is better spent on its training.
+    fn evaluate_from(&self) -> usize {
+        if self.entries.len() == 1 { 0 } else { first_cut(self.budget) }
+    }
+
     /// Takes the running entries' results up to `steps`, or says which runs are missing.
     fn run(
         &self,
@@ -128,6 +133,7 @@ impl Race<'_> {
             .iter()
             .map(|&entry| Draft {
                 continues: standings[entry].trial,
+                evaluate_from: self.evaluate_from(),
                 ..Draft::full_data(role, self.entries[entry], self.budget, steps)
             })
             .collect();
@@ -177,8 +183,8 @@ impl Race<'_> {
         running: &mut Vec<usize>,
         end: usize,
     ) {
-        let (steps, every) = (self.budget.steps as f64, self.budget.eval_every as f64);
-        let evaluations = |at: f64| (at / every).ceil() + 1.0;
+        let steps = self.budget.steps;
+        let evaluations = |at: usize| self.budget.evaluations(at, self.evaluate_from()) as f64;
         let next = (rungs::on_grid(end + 1, self.budget) - end) as f64;
         let counted = counts_flops(records);
         let calibration =
@@ -192,8 +198,8 @@ impl Race<'_> {
         // Whoever wins, the cap is in fine-tunes at its ranks; the next stretch is as dear as the dearest.
         let (mut left, mut stretch) = (f64::INFINITY, 0.0_f64);
         for own in running.iter().map(|&entry| &standings[entry].spent) {
-            let (step, evaluation) = (own.training / end as f64, own.evaluation / evaluations(end as f64));
-            let fine_tune = step * steps + evaluation * evaluations(steps);
+            let (step, evaluation) = (own.training / end as f64, own.evaluation / evaluations(end));
+            let fine_tune = step * steps as f64 + evaluation * evaluations(steps);
             let to_come = fine_tune - own.training - own.evaluation;
             left = left.min(self.options.fine_tunes * fine_tune - spent - to_come);
             stretch = stretch.max(step * next + evaluation);

@@ -69,7 +69,8 @@ fn the_whole_search_stays_under_its_cap() {
     for cap in [1.0, 1.05, 1.1, 1.39, 1.7, 2.5, 4.0] {
         for noise in [1e-4, 0.02, 0.3] {
             for steps in [40, 320, 3200] {
-                let budget = Budget { steps, eval_every: steps / 20, ..budget() };
+                // Evaluated where the planted task is.
+                let budget = Budget { steps, eval_every: steps / 8, ..budget() };
                 let task = Task::new(bowl(ve_llm(32, 32))).noisy(noise);
                 let played = guided(cap, &space(), &budget, &task).unwrap();
                 let cost = cost(&played);

@@ -69,6 +69,7 @@ impl Task {
         let every = (trial.horizon / 8).max(1);
         let mut steps: Vec<usize> = (0..trial.steps).step_by(every).collect();
         steps.push(trial.steps);
+        steps.retain(|step| *step == 0 || *step >= trial.evaluate_from);
         let val_curve: Vec<_> = steps.iter().map(|&step| (step, self.loss(trial, step))).collect();
         let (mut convergence, mut censored) = (None, None);
         if let (Role::Alone, Some(module)) = (trial.role, trial.ranks.modules().next()) {

@@ -33,6 +33,7 @@ fn recording() -> Recording {
                 seed,
                 steps,
                 horizon: budget.steps,
+                evaluate_from: 0,
                 continues: None,
                 method: None,
             };
