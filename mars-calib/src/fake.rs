@@ -5,6 +5,7 @@
 //! from step to step. A trainer that resumed from a wrong state, or redid a step, would therefore
 //! give other numbers.
 
+use crate::convergence::settled;
 use crate::{
     CheckpointStore, CurvePoint, Error, Flow, Observer, Progress, RunEnd, RunRecord, RunSpec, Stage, Trainer,
 };
@@ -153,7 +154,8 @@ impl FakeTrainer {
                     flow = Flow::Stop;
                 }
             }
-            let interrupted = flow == Flow::Stop && !last;
+            let settled = !last && spec.until_settled && settled(&state.val);
+            let interrupted = flow == Flow::Stop && !last && !settled;
             let due = state.step > 0 && state.step.is_multiple_of(self.checkpoint_every);
             if !broken && (interrupted || last || due) {
                 self.save(spec, &state)?;
@@ -164,7 +166,10 @@ impl FakeTrainer {
             if interrupted {
                 end = RunEnd::Interrupted;
             }
-            if last || interrupted {
+            if settled {
+                end = RunEnd::Converged;
+            }
+            if last || settled || interrupted {
                 break;
             }
             state.step += 1;

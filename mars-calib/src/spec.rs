@@ -61,6 +61,10 @@ pub struct RunSpec {
     /// Between step 0 and this one nothing is evaluated; 0, the default, leaves out nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evaluate_from: usize,
+    /// Whether the run ends as soon as its convergence time is certain ([`settled`](crate::convergence::settled)); no by
+    /// default.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub until_settled: bool,
     /// Peak learning rate of each adapted module, > 0.
     pub learning_rates: BTreeMap<String, f64>,
     /// LoRA scale.

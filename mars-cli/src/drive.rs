@@ -24,6 +24,8 @@ pub(crate) struct Recipe {
     pub(crate) eval_every: usize,
     /// Steps between evaluations of calibration runs.
     pub(crate) calibration_eval_every: usize,
+    /// Whether runs may end once their convergence time is certain: certain by the default definition only.
+    pub(crate) settles: bool,
     pub(crate) learning_rates: BTreeMap<String, f64>,
     /// The module whose rate is the same in all methods.
     pub(crate) reference: String,
@@ -55,6 +57,7 @@ impl Recipe {
             horizon: trial.horizon,
             eval_every,
             evaluate_from: trial.evaluate_from,
+            until_settled: trial.until_settled && self.settles,
             learning_rates: self.rates(trial.method),
             scale: self.scale,
             optim: self.optim,
@@ -92,6 +95,7 @@ impl Recipe {
             steps: 1,
             horizon: 1,
             evaluate_from: 0,
+            until_settled: false,
             continues: None,
             method: None,
         };

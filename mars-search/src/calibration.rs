@@ -41,6 +41,7 @@ fn draft(role: Role, ranks: &Ranks, samples: usize, seed: u64, budget: &Budget) 
         steps,
         horizon: steps,
         evaluate_from: 0,
+        until_settled: false,
         continues: None,
         method: None,
     }

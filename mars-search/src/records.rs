@@ -14,6 +14,7 @@ pub(crate) struct Draft {
     pub(crate) steps: usize,
     pub(crate) horizon: usize,
     pub(crate) evaluate_from: usize,
+    pub(crate) until_settled: bool,
     pub(crate) continues: Option<u32>,
     pub(crate) method: Option<Method>,
 }
@@ -29,6 +30,7 @@ impl Draft {
             steps,
             horizon: budget.steps,
             evaluate_from: 0,
+            until_settled: false,
             continues: None,
             method: None,
         }
@@ -43,12 +45,36 @@ impl Draft {
             && self.steps == trial.steps
             && self.horizon == trial.horizon
             && self.evaluate_from == trial.evaluate_from
+            && self.until_settled == trial.until_settled
             && self.method == trial.method
     }
 
     fn numbered(self, id: u32) -> Trial {
-        let Self { role, ranks, samples, seed, steps, horizon, evaluate_from, continues, method } = self;
-        Trial { id, role, ranks, samples, seed, steps, horizon, evaluate_from, continues, method }
+        let Self {
+            role,
+            ranks,
+            samples,
+            seed,
+            steps,
+            horizon,
+            evaluate_from,
+            until_settled,
+            continues,
+            method,
+        } = self;
+        Trial {
+            id,
+            role,
+            ranks,
+            samples,
+            seed,
+            steps,
+            horizon,
+            evaluate_from,
+            until_settled,
+            continues,
+            method,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::state;
 use super::steps::{StepInput, Steps};
 use super::trainer::NativeOptions;
 use crate::checkpoint::CheckpointStore;
+use crate::convergence::settled;
 use crate::order::{Order, stream};
 use crate::{CurvePoint, Error, Progress, RunEnd, RunRecord, RunSpec, Stage};
 use burn::tensor::Tensor;
@@ -245,6 +246,8 @@ where
             record.wall_s += share;
             if !loss.is_finite() {
                 record.end = RunEnd::Diverged { step };
+            } else if record.spec.until_settled && settled(&record.val) {
+                record.end = RunEnd::Converged;
             }
             (self.tell)(News::Progress(progress(&live[k], Stage::Evaluate, step, Some(loss))));
         }
@@ -254,8 +257,7 @@ where
     /// Takes runs that have ended out of the stack; the others go on unchanged.
     fn retire(&mut self) {
         let step = self.step;
-        let ended =
-            |run: &Live| run.spec().steps == step || matches!(run.record.end, RunEnd::Diverged { .. });
+        let ended = |run: &Live| run.spec().steps == step || run.record.end != RunEnd::Interrupted;
         if !self.live.iter().any(ended) {
             return;
         }

@@ -2,7 +2,7 @@
 
 use crate::toy::{CLASSES, Setting, StopAt, WIDTH, spec, timeless};
 use mars_calib::native::{NativeOptions, NativeTrainer};
-use mars_calib::{RunEnd, RunRecord, RunSpec, Silent, Trainer};
+use mars_calib::{AloneVal, ConvergenceRule, RunEnd, RunRecord, RunSpec, Silent, Trainer};
 
 fn runs() -> Vec<RunSpec> {
     vec![spec(4, 4, 0, 40), spec(2, 5, 1, 40), spec(0, 3, 0, 40), spec(4, 0, 0, 30), spec(1, 1, 2, 20)]
@@ -92,6 +92,21 @@ fn leaving_out_evaluations_changes_nothing_else() {
     assert_eq!(whole.train, usual.train);
     assert!(whole.val.iter().all(|point| usual.val.contains(point)));
     assert_eq!(5.0 * whole.eval_flops, 4.0 * usual.eval_flops);
+}
+
+#[test]
+fn a_settled_run_ends_and_the_others_go_on() {
+    let setting = Setting::new();
+    let long = |until_settled| RunSpec { horizon: 600, until_settled, ..spec(0, 4, 0, 600) };
+    let other = RunSpec { horizon: 600, ..spec(0, 2, 1, 600) };
+    let train = |runs: &[RunSpec]| setting.trainer(4, 1).train(runs, &mut Silent);
+    let (ended, full) = (train(&[long(true), other.clone()]), train(&[long(false), other]));
+    assert_eq!((ended[0].end.clone(), full[0].end.clone()), (RunEnd::Converged, RunEnd::Finished));
+    let count = ended[0].val.len();
+    assert!(ended[0].train.len() < 600 && ended[0].val[..] == full[0].val[..count], "{count}");
+    let time = |record: &RunRecord| AloneVal::default().of(record).step().unwrap();
+    assert!((time(&ended[0]) / time(&full[0])).ln().abs() < 0.05, "{} {}", time(&ended[0]), time(&full[0]));
+    assert_eq!((ended[1].end.clone(), ended[1].train.len()), (RunEnd::Finished, 600));
 }
 
 #[test]

@@ -213,6 +213,7 @@ impl Config {
             batch: self.train.batch,
             eval_every: self.train.eval_every,
             calibration_eval_every: self.calibration.eval_every,
+            settles: self.calibration.rule == "alone-val",
             learning_rates: self.learning_rates(),
             reference: self.search.reference.clone(),
             scale: self.lora.scale,

@@ -110,10 +110,8 @@ fn figure(id: &str, title: &str, law: &ModuleLaw, samples: usize) -> String {
 }
 
 fn caption(law: &ModuleLaw, measured: usize, extrapolated: bool) -> String {
-    let offset = match plain(law.offset).as_str() {
-        "0" => String::new(),
-        offset => format!(" + {offset}"),
-    };
+    // An offset pressed on its bound is none.
+    let offset = if law.offset < 1e-3 { String::new() } else { format!(" + {}", plain(law.offset)) };
     let gamma = law.interval.get("gamma").filter(|gamma| gamma.lo.is_finite() && gamma.hi.is_finite());
     let gamma = gamma.map(|gamma| format!("; 95 % interval of γ [{:.3}, {:.3}]", gamma.lo, gamma.hi));
     format!(

@@ -153,7 +153,8 @@ fn affordable(space: &Space, budget: &Budget, limit: f64) -> (Vec<Draft>, Vec<Dr
     if budget.calibration.check(budget.samples).is_err() {
         return (Vec::new(), Vec::new());
     }
-    let (alone, joint) = (calibration::alone(space, budget), calibration::joint(space, budget));
+    let (mut alone, joint) = (calibration::alone(space, budget), calibration::joint(space, budget));
+    alone.iter_mut().for_each(|draft| draft.until_settled = true);
     match share(&alone, budget) {
         price if price > limit => (Vec::new(), Vec::new()),
         price if price + share(&joint, budget) > limit => (alone, Vec::new()),

@@ -34,6 +34,7 @@ fn recording() -> Recording {
                 steps,
                 horizon: budget.steps,
                 evaluate_from: 0,
+                until_settled: false,
                 continues: None,
                 method: None,
             };
