@@ -1,9 +1,12 @@
-//! Who races: what calibration says where it is paid for, a wide pair about the default, the default, its neighbours.
+//! Who races: what calibration says where it is paid for, the default, a wide pair about it, its neighbours.
 //!
 //! Few and wide, cut late: with a learning rate that is high for them, large ranks lead for a quarter of the run and
 //! fall behind for good after it (docs/results/suite.md), so that a cut before that would be worse than none.
 
-use super::GuidedOptions;
+use super::{
+    GuidedOptions,
+    duel::{Duel, Opponent},
+};
 use crate::{
     Budget, Candidate, Error, FittedLaws, Space, TrialResult, calibration, fitting, lineup,
     records::{Draft, Records},
@@ -33,13 +36,19 @@ pub(super) struct Field {
     pub(super) candidates: Vec<Candidate>,
     /// Which of them race.
     pub(super) racing: Vec<usize>,
+    /// From which step on each of those is evaluated.
+    pub(super) watched: Vec<usize>,
+    /// Where the race is first cut.
+    pub(super) cut: usize,
+    /// The choice beside which the others are dear or cheap.
+    pub(super) start: Ranks,
     /// What is to be said about those who do not, each once.
     pub(super) notes: Vec<String>,
     pub(super) laws: Option<FittedLaws>,
 }
 
-/// Steps up to the first cut.
-pub(super) fn first_cut(budget: &Budget) -> usize {
+/// Steps up to the first cut of more than two.
+fn first_cut(budget: &Budget) -> usize {
     rungs::on_grid(budget.steps.div_ceil(FIRST_CUT), budget)
 }
 
@@ -51,7 +60,15 @@ impl Field {
         options: &GuidedOptions,
         records: &Records,
     ) -> Result<Result<Self, Vec<Draft>>, Error> {
-        let mut field = Self { candidates: Vec::new(), racing: Vec::new(), notes: Vec::new(), laws: None };
+        let mut field = Self {
+            candidates: Vec::new(),
+            racing: Vec::new(),
+            watched: Vec::new(),
+            cut: first_cut(budget),
+            start: space.default_ranks(),
+            notes: Vec::new(),
+            laws: None,
+        };
         let mut extra = options.fine_tunes - 1.0;
         if space.modules.len() > 1 {
             let (alone, joint) = affordable(space, budget, CALIBRATION * extra);
@@ -74,19 +91,47 @@ impl Field {
         let default = Candidate::new(space.default_ranks(), "default");
         match racers(budget, extra) {
             1 => field.racing = Vec::new(),
-            places => field.fill(space, default.clone(), places)?,
+            2 if field.racing.is_empty() => {
+                if let Err(missing) = field.pair_off(space, budget, extra, records) {
+                    return Ok(Err(missing));
+                }
+            }
+            places => {
+                field.fill(space, default.clone(), places)?;
+                field.watched = vec![field.cut; field.racing.len()];
+            }
         }
-        if field.racing.is_empty() {
+        if field.racing.len() < 2 {
+            field.racing.clear();
             field.enter(default);
+            field.watched = vec![0];
         }
         Ok(Ok(field))
     }
 
-    /// Gives the `places`: what calibration brought in keeps its own, with the default beside it; without that the wide
-    /// pair comes first, since the default lies between the two.
+    /// Two places: the middle of the range, and the ranks that its beginning speaks for; or the run that is missing to tell.
+    fn pair_off(
+        &mut self,
+        space: &Space,
+        budget: &Budget,
+        extra: f64,
+        records: &Records,
+    ) -> Result<(), Vec<Draft>> {
+        let Some(duel) = Duel::afforded(space, budget, extra, first_cut(budget)) else { return Ok(()) };
+        if let Some(Opponent { candidate, watched }) = duel.opponent(space, budget, records)? {
+            self.cut = duel.cut;
+            self.enter(Candidate::new(duel.middle.clone(), "middle"));
+            self.enter(candidate);
+            self.watched = vec![duel.look, watched];
+            self.start = duel.middle;
+        }
+        Ok(())
+    }
+
+    /// Gives the `places`: what calibration brought in keeps its own, with the default beside it, then the wide pair.
     fn fill(&mut self, space: &Space, default: Candidate, places: usize) -> Result<(), Error> {
-        let mut others: Vec<Candidate> = wide_pair(space);
-        others.insert(if self.racing.is_empty() { others.len() } else { 0 }, default);
+        let mut others = vec![default];
+        others.extend(wide_pair(space, &space.default_ranks()));
         others.extend(neighbours(space)?.into_iter().map(|ranks| Candidate::new(ranks, "neighbour")));
         for candidate in others {
             if self.racing.len() >= places {
@@ -179,26 +224,27 @@ fn racers(budget: &Budget, extra: f64) -> usize {
     1 + opening.max(1).min(affordable).min(MOST - 1)
 }
 
-/// All modules one candidate above the default rank, and all two below it.
-fn wide_pair(space: &Space) -> Vec<Candidate> {
+/// All modules one candidate above `ranks`, and all two below.
+pub(super) fn wide_pair(space: &Space, ranks: &Ranks) -> [Candidate; 2] {
     let moved = |by: isize| -> Ranks {
-        space.modules.iter().map(|module| (module.as_str(), moved(space, module, by))).collect()
+        let rank = |module: &String| moved(space, module, ranks.get(module), by);
+        space.modules.iter().map(|module| (module.as_str(), rank(module))).collect()
     };
-    vec![Candidate::new(moved(1), "higher"), Candidate::new(moved(-2), "lower")]
+    [Candidate::new(moved(1), "higher"), Candidate::new(moved(-2), "lower")]
 }
 
-/// The candidate rank of `module` so many steps above the default rank, or below it; the last there is.
-fn moved(space: &Space, module: &str, by: isize) -> usize {
+/// The candidate rank of `module` so many steps above the rank `from`, or below it; the last there is.
+fn moved(space: &Space, module: &str, from: usize, by: isize) -> usize {
     let ranks = space.ranks_of(module);
     let steps = by.unsigned_abs().saturating_sub(1);
     let found = if by > 0 {
-        let mut above = ranks.iter().filter(|rank| **rank > space.default_rank);
+        let mut above = ranks.iter().filter(|rank| **rank > from);
         above.nth(steps).or(ranks.last())
     } else {
-        let mut below = ranks.iter().rev().filter(|rank| **rank < space.default_rank);
+        let mut below = ranks.iter().rev().filter(|rank| **rank < from);
         below.nth(steps).or(ranks.first())
     };
-    found.copied().unwrap_or(space.default_rank)
+    found.copied().unwrap_or(from)
 }
 
 /// The corners of the cube one candidate step about the default: first all ranks up, then one module down (the
@@ -215,7 +261,7 @@ fn neighbours(space: &Space) -> Result<Vec<Ranks>, Error> {
     let tuple = |corner: usize| -> Ranks {
         let ranks = modules.iter().enumerate().map(|(bit, module)| {
             let up = corner >> bit & 1 == 0;
-            (module.as_str(), moved(space, module, if up { 1 } else { -1 }))
+            (module.as_str(), moved(space, module, space.default_rank, if up { 1 } else { -1 }))
         });
         ranks.collect()
     };

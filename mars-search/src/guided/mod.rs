@@ -1,10 +1,12 @@
 //! Policy `guided` (default, ours): a race inside the final run, on a budget for the whole search.
 //!
-//! Candidates are a wide pair about the safe default, the default and its neighbours at other ranks, as far as there are
-//! places, and, where the budget pays for calibration, before them the balanced tuples that pass the gates and the tuples
-//! that are most probably best by Law-P. They train side by side as
-//! the beginning of the final run. At each evaluation the paired evidence, and then the budget, decides who goes on;
-//! the last one trains to the end, and its adapter is the result: there is no final run beside it.
+//! Where the cap pays for two, as 1.39 fine-tunes do, these are the middle of the range and the ranks, all higher or all
+//! lower, that its own convergence speaks for (`duel.rs`). Where it pays for more, they are the default, a wide pair about it and
+//! its neighbours, and, where it pays for calibration, before them the balanced tuples that pass the gates and the tuples
+//! that are most probably best by Law-P. They train side by side as the beginning of the final run. At each evaluation
+//! from the first cut on the paired evidence, and then the budget, decides who goes on; the last one trains to the end, and
+//! its adapter is the result: there is no final run beside it.
+mod duel;
 mod field;
 mod reason;
 mod stages;
@@ -23,8 +25,8 @@ use stages::Played;
 pub struct GuidedOptions {
     /// What the whole search may cost, calibration, race, final run and evaluations together, in fine-tunes; 1 or
     /// more. Default 1.39, the price that the paper claims (1/11.5 of a 4x4 grid). The opening, up to the first cut, is
-    /// priced before anything is known, as if all ranks cost alike: where adapters are a large part of a tiny model, and
-    /// the cheaper choice wins, the search may cost more by the difference.
+    /// priced before anything is known, as if no choice were more than 1.15 times as dear
+    /// as the others.
     pub fine_tunes: f64,
     /// Probability that the paired evidence drops the candidate that is truly best on the validation
     /// distribution at that step, over the whole race; between 0 and 1, default 0.05. Drops for want of budget are
@@ -113,6 +115,9 @@ impl Guided {
             budget: &self.budget,
             options: &self.options,
             entries: &entries,
+            watched: &field.watched,
+            cut: field.cut,
+            start: &field.start,
         };
         let won = match race.play(records)? {
             Played::Ask(drafts) => return Ok(Step::Ask(drafts)),

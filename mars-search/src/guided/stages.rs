@@ -1,6 +1,6 @@
 //! The race: at each evaluation the paired evidence, and then the budget, decides who goes on.
 
-use super::{GuidedOptions, field::first_cut};
+use super::GuidedOptions;
 use crate::{
     Budget, Candidate, Confidence, Error, FailedTrial, Role, Space, TrialResult,
     contest::within,
@@ -10,11 +10,21 @@ use crate::{
 };
 use mars_laws::Ranks;
 
+/// What choices with more adapter parameters than the first must be ahead by at step 0, in nats; less in proportion to
+/// the steps that are done. At a third of the run it comes to 5 % of perplexity (chosen on docs/results/suite.md).
+const LEAD: f64 = 0.075;
+
 pub(super) struct Race<'a> {
     pub(super) space: &'a Space,
     pub(super) budget: &'a Budget,
     pub(super) options: &'a GuidedOptions,
     pub(super) entries: &'a [&'a Ranks],
+    /// From which step on each entry is evaluated: what a loser's evaluations cost is better spent on its training.
+    pub(super) watched: &'a [usize],
+    /// The first cut.
+    pub(super) cut: usize,
+    /// The choice beside which the others are dear or cheap.
+    pub(super) start: &'a Ranks,
 }
 
 /// How far the race is.
@@ -53,6 +63,8 @@ pub(super) struct Standing {
     /// Steps of that trial.
     steps: usize,
     pub(super) loss: Option<f64>,
+    /// The loss with the lead that is owed, by blocks and whole: what is compared.
+    rated: Option<f64>,
     blocks: Vec<f64>,
     /// What its training and its evaluations have cost.
     spent: Spent,
@@ -74,7 +86,7 @@ impl Race<'_> {
         let steps = self.budget.steps;
         let mut standings = vec![Standing::default(); self.entries.len()];
         let mut running: Vec<usize> = (0..self.entries.len()).collect();
-        let mut end = if running.len() == 1 { steps } else { first_cut(self.budget) };
+        let mut end = if running.len() == 1 { steps } else { self.cut };
         let (mut ahead, mut confidence) = (None, None);
         loop {
             if let Some(missing) = self.run(records, &mut standings, &running, end) {
@@ -115,9 +127,11 @@ impl Race<'_> {
         }
     }
 
-    /// Nobody is looked at before the first cut: what a loser's evaluations cost is better spent on its training.
-    fn evaluate_from(&self) -> usize {
-        if self.entries.len() == 1 { 0 } else { first_cut(self.budget) }
+    /// How far `entry` must be ahead at `step` to count as equal, in nats: high ranks lead early by their speed alone.
+    fn lead(&self, entry: usize, step: usize) -> f64 {
+        let dearer = self.space.parameters(self.entries[entry]) > self.space.parameters(self.start);
+        let left = 1.0 - step as f64 / self.budget.steps as f64;
+        if dearer { LEAD * left } else { 0.0 }
     }
 
     /// Takes the running entries' results up to `steps`, or says which runs are missing.
@@ -133,7 +147,7 @@ impl Race<'_> {
             .iter()
             .map(|&entry| Draft {
                 continues: standings[entry].trial,
-                evaluate_from: self.evaluate_from(),
+                evaluate_from: self.watched[entry],
                 ..Draft::full_data(role, self.entries[entry], self.budget, steps)
             })
             .collect();
@@ -150,7 +164,9 @@ impl Race<'_> {
             match result.last_loss() {
                 Some(loss) => {
                     (standing.trial, standing.steps) = (Some(result.trial.id), steps);
-                    (standing.loss, standing.blocks) = (Some(loss), result.blocks.clone());
+                    let lead = self.lead(entry, steps);
+                    (standing.loss, standing.rated) = (Some(loss), Some(loss + lead));
+                    standing.blocks = result.blocks.iter().map(|block| block + lead).collect();
                 }
                 None => standing.fault = result.fault().map(|why| (result.trial.id, why)),
             }
@@ -184,7 +200,6 @@ impl Race<'_> {
         end: usize,
     ) {
         let steps = self.budget.steps;
-        let evaluations = |at: usize| self.budget.evaluations(at, self.evaluate_from()) as f64;
         let next = (rungs::on_grid(end + 1, self.budget) - end) as f64;
         let counted = counts_flops(records);
         let calibration =
@@ -197,7 +212,9 @@ impl Race<'_> {
             .sum();
         // Whoever wins, the cap is in fine-tunes at its ranks; the next stretch is as dear as the dearest.
         let (mut left, mut stretch) = (f64::INFINITY, 0.0_f64);
-        for own in running.iter().map(|&entry| &standings[entry].spent) {
+        for &entry in running.iter() {
+            let own = &standings[entry].spent;
+            let evaluations = |at: usize| self.budget.evaluations(at, self.watched[entry]) as f64;
             let (step, evaluation) = (own.training / end as f64, own.evaluation / evaluations(end));
             let fine_tune = step * steps as f64 + evaluation * evaluations(steps);
             let to_come = fine_tune - own.training - own.evaluation;
@@ -232,7 +249,7 @@ impl Race<'_> {
             .copied()
             .filter(|&entry| {
                 let told = matches!(standings[entry].dropped, Some((_, Drop::Evidence(_))));
-                !told && within(standings[entry].loss, standings[leader].loss, self.options.tolerance)
+                !told && within(standings[entry].rated, standings[leader].rated, self.options.tolerance)
             })
             .min_by_key(|&entry| self.space.parameters(self.entries[entry]))
             .unwrap_or(leader);
@@ -270,9 +287,9 @@ impl Race<'_> {
         Error::AllFailed { failed: failed.collect() }
     }
 
-    /// By loss, equal losses by adapter parameters, then by ranks.
+    /// By rated loss, equal losses by adapter parameters, then by ranks.
     fn by_loss(&self, standings: &[Standing], a: usize, b: usize) -> std::cmp::Ordering {
-        let loss = |entry: usize| standings[entry].loss.unwrap_or(f64::INFINITY);
+        let loss = |entry: usize| standings[entry].rated.unwrap_or(f64::INFINITY);
         let (ranks_a, ranks_b) = (self.entries[a], self.entries[b]);
         loss(a)
             .total_cmp(&loss(b))

@@ -6,8 +6,8 @@ use crate::{
 };
 use mars_laws::Ranks;
 use mars_search::{
-    Budget, DecisionOutcome, Error, GuidedOptions, PolicySpec, Role, Space, TrialEnd, fine_tunes, run_cost,
-    total_cost,
+    Budget, DecisionOutcome, Error, GuidedOptions, PolicySpec, Role, Space, Trial, TrialEnd, fine_tunes,
+    run_cost, total_cost,
 };
 use std::collections::BTreeSet;
 
@@ -53,15 +53,54 @@ fn a_better_neighbour_of_the_default_wins_and_its_adapter_is_the_result() {
     }
 }
 
+/// Plays with the cap of 1.39, which has two places: the middle, (16, 16), and another.
+fn duel(speed: f64, task: Task) -> Played {
+    // Evaluated where the planted task is, every eighth of a run.
+    let budget = Budget { eval_every: 40, ..budget() };
+    let played = guided(1.39, &space(), &budget, &Task { speed, ..task.noisy(1e-4) }).unwrap();
+    assert_eq!(played.decision.candidates.len(), 2);
+    let first = played.results.iter().map(|result| result.trial.steps).min();
+    assert_eq!(first, Some(80), "nobody is dropped before the last evaluation of the first third");
+    assert!(cost(&played) <= 1.39);
+    played
+}
+
+/// Curves of four time constants in a run still fall at a quarter of it, curves of twelve do not.
 #[test]
-fn with_two_places_a_wide_pair_races() {
-    for (best, wins) in [(ve_llm(64, 64), ve_llm(32, 32)), (ve_llm(8, 8), ve_llm(8, 8))] {
-        let played = guided(1.39, &space(), &sixteenths(), &Task::new(bowl(best)).noisy(1e-4)).unwrap();
-        assert_eq!(played.decision.ranks, wins, "{}", played.decision.reason);
-        assert_eq!(played.decision.candidates.len(), 2);
-        let first = played.results.iter().map(|result| result.trial.steps).min();
-        assert_eq!(first, Some(80), "nobody is dropped in the first quarter");
+fn the_middle_says_on_which_side_its_opponent_is() {
+    for (speed, best, tried, wins) in [
+        (4.0, ve_llm(64, 64), ve_llm(32, 32), ve_llm(32, 32)),
+        (4.0, ve_llm(8, 8), ve_llm(32, 32), ve_llm(16, 16)),
+        (12.0, ve_llm(64, 64), ve_llm(8, 8), ve_llm(16, 16)),
+        (12.0, ve_llm(8, 8), ve_llm(8, 8), ve_llm(8, 8)),
+    ] {
+        let decision = duel(speed, Task::new(bowl(best))).decision;
+        assert_eq!((&decision.candidates[1].ranks, &decision.ranks), (&tried, &wins), "{}", decision.reason);
+        let word = if speed == 4.0 { "was still falling" } else { "had settled" };
+        assert!(decision.candidates[1].note.as_ref().unwrap().contains(word), "{decision:?}");
     }
+}
+
+#[test]
+fn higher_ranks_must_be_clearly_ahead_and_lower_ones_need_not() {
+    let ahead = |by: f64| move |ranks: &Ranks, _: usize| if ranks.get("llm") == 16 { 1.0 } else { 1.0 - by };
+    // At 80 of 320 steps 63 % of a difference between the floors are to be seen, and 0.056 nats are owed.
+    assert_eq!(duel(4.0, Task::new(ahead(0.04))).decision.ranks, ve_llm(16, 16));
+    assert_eq!(duel(4.0, Task::new(ahead(0.2))).decision.ranks, ve_llm(32, 32));
+    assert_eq!(duel(12.0, Task::new(ahead(0.02))).decision.ranks, ve_llm(8, 8));
+}
+
+#[test]
+fn when_the_middle_dies_lower_ranks_are_tried_and_when_all_die_each_is_named() {
+    let middle_dies =
+        |trial: &Trial| (trial.ranks == ve_llm(16, 16)).then_some(TrialEnd::Diverged { step: 3 });
+    let task = Task::new(|_, _| 1.0).dying(middle_dies);
+    let played = guided(1.39, &space(), &sixteenths(), &task).unwrap();
+    assert_eq!(played.decision.ranks, ve_llm(8, 8));
+    assert!(played.decision.reason.contains("1 choice diverged or failed"), "{}", played.decision.reason);
+    let task = Task::new(|_, _| 1.0).dying(|_| Some(TrialEnd::Diverged { step: 3 }));
+    let error = guided(1.39, &space(), &sixteenths(), &task).err().unwrap();
+    assert!(matches!(&error, Error::AllFailed { failed } if failed.len() == 2), "{error}");
 }
 
 #[test]
@@ -163,9 +202,12 @@ fn a_leader_that_dies_is_followed_by_the_best_of_those_dropped() {
 fn one_module_and_three_are_raced_alike() {
     for modules in [1, 3] {
         let space = wide_space(modules, &[4, 8, 16, 32]);
-        let best: Ranks = space.modules.iter().map(|module| (module.as_str(), 32)).collect();
-        let played = guided(1.39, &space, &sixteenths(), &Task::new(bowl(best.clone())).noisy(1e-4)).unwrap();
-        assert_eq!(played.decision.ranks, best);
+        let all =
+            |rank: usize| -> Ranks { space.modules.iter().map(|module| (module.as_str(), rank)).collect() };
+        let budget = Budget { eval_every: 40, ..budget() };
+        let played = guided(1.39, &space, &budget, &Task::new(bowl(all(32))).noisy(1e-4)).unwrap();
+        // One above the middle, nearer to the best.
+        assert_eq!(played.decision.ranks, all(16), "{}", played.decision.reason);
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Task {
     pub(crate) laws: BTreeMap<String, Planted>,
     /// Loss a choice of ranks would reach, by ranks and samples.
     pub(crate) floor: Floor,
+    /// Time constants of a curve in a whole run.
+    pub(crate) speed: f64,
     /// Standard deviation of the noise on losses and on log convergence times.
     pub(crate) noise: f64,
     /// How a trial dies, for those that do.
@@ -35,7 +37,7 @@ impl Task {
             ("ve".to_owned(), (9.0, -0.4, 0.6, 1.0)),
             ("llm".to_owned(), (6.0, -0.33, 0.68, 4.0)),
         ]);
-        Self { laws, floor: Box::new(floor), noise: 0.0, death: Box::new(|_| None) }
+        Self { laws, floor: Box::new(floor), speed: 4.0, noise: 0.0, death: Box::new(|_| None) }
     }
 
     pub(crate) fn noisy(mut self, noise: f64) -> Self {
@@ -51,7 +53,7 @@ impl Task {
     /// Loss after `step` steps: curves fall exponentially and never cross.
     pub(crate) fn loss(&self, trial: &Trial, step: usize) -> f64 {
         let floor = (self.floor)(&trial.ranks, trial.samples);
-        let left = (-4.0 * step as f64 / trial.horizon as f64).exp();
+        let left = (-self.speed * step as f64 / trial.horizon as f64).exp();
         floor + (5.0 - floor) * left + self.noise * normal(trial, step as u64)
     }
 
