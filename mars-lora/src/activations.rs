@@ -109,11 +109,17 @@ impl Activations {
         Ok(ranks)
     }
 
-    /// A fresh adapter whose factors A are the strongest directions, B zero.
+    /// Whether the layer of a site was reached: the model computes it, and for this data.
+    pub fn reached(&self, site: usize) -> bool {
+        self.sites.contains_key(&site)
+    }
+
+    /// A fresh adapter whose factors A are the strongest directions, B zero. Layers that were not reached begin as in
+    /// [`Adapter::fresh`]: nothing is known of them, and some are never computed (an encoder's behind the features that
+    /// are taken).
     ///
     /// # Errors
-    /// As [`Adapter::fresh`]; [`Error::Mismatch`] if a rank is above the number of directions that were kept, or a
-    /// linear layer was not reached.
+    /// As [`Adapter::fresh`]; [`Error::Mismatch`] if a rank is above the number of directions that were kept.
     pub fn adapter<M: Model>(&self, config: AdapterConfig, model: &M) -> Result<Adapter, Error> {
         let mut adapter = Adapter::fresh(config, model)?;
         for own in &mut adapter.factors {
@@ -121,7 +127,7 @@ impl Activations {
             if model.sites()[site].kind == SiteKind::Embedding {
                 continue;
             }
-            let known = self.sites.get(&site).map_or(&[][..], |spectrum| &spectrum.directions);
+            let Some(Spectrum { directions: known, .. }) = self.sites.get(&site) else { continue };
             let Some(directions) = known.get(..own.a.len()) else {
                 let why = format!(
                     "`{}` wants rank {}, {} directions of its inputs are known",

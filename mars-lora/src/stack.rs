@@ -121,6 +121,22 @@ impl AdapterStack {
         stack
     }
 
+    /// One adapter that does nothing in place of these, for what all of them would compute alike.
+    #[must_use]
+    pub fn idle(&self) -> Self {
+        Self {
+            configs: vec![AdapterConfig::new::<String>([], 0)],
+            ranks: vec![vec![0; self.sites.len()]],
+            layout: Arc::new(Layout { slots: Vec::new() }),
+            bands: Vec::new(),
+            flat: Tensor::zeros([1, 1], &self.flat.device()),
+            offset: None,
+            sites: vec![None; self.sites.len()],
+            draws: None,
+            probe: self.probe.clone(),
+        }
+    }
+
     /// This stack, showing the inputs of linear layers to `probe`.
     pub(crate) fn probed(mut self, probe: Probe) -> Self {
         self.probe = Some(probe);

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::tensor::Device;
-use mars_lora::{AdamWConfig, AdapterStack, Factors, LearningRates, Model, StackedAdamW};
+use mars_lora::{
+    Activations, AdamWConfig, AdapterConfig, AdapterStack, Factors, LearningRates, Model, SiteKind,
+    StackedAdamW,
+};
 use mars_vlm::chat::SpecialTokens;
 use mars_vlm::model::{AnyModel, Sequence, VlmBatch};
 use mars_vlm::processor::llava_onevision::LlavaOnevisionImages;
@@ -133,6 +136,17 @@ fn check(case: &str) {
             assert_close(&format!("{case} {name} stacked logits"), &found, &expected(name, "logits"));
         }
     }
+    // EVA begins every linear layer with what it reads, the encoder's, which are computed once for all adapters, too.
+    let batch = VlmBatch::new(&[own], token, &device).unwrap();
+    let activations = Activations::of(&model, [batch], 2, 0).unwrap();
+    let linear = |index: usize| model.sites()[index].kind == SiteKind::Linear;
+    let missed = (0..model.sites().len()).filter(|index| linear(*index) && !activations.reached(*index));
+    let missed: Vec<&str> = missed.map(|index| model.sites()[index].path.as_str()).collect();
+    // Features of an earlier layer leave the last one out.
+    let behind = |path: &&str| case.ends_with("mqa_layer") && path.contains("encoder.layers.2.");
+    assert!(missed.iter().all(behind), "{case}: {missed:?}");
+    let config = AdapterConfig::new([("ve", 2), ("projector", 2), ("llm", 2)], 0);
+    activations.adapter(config, &model).unwrap();
 }
 
 /// Logits, losses and gradients with the adapter that PEFT wrote, beside another one, healthy or diverged.

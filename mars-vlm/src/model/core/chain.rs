@@ -40,7 +40,7 @@ impl<'a, N: Network> BatchPass<'a, N> {
             ImagePass {
                 encoder: model.net.encoder(&model.config, &images.pieces(placement)),
                 placement,
-                shared: (!stacked).then(|| AdapterStack::base(1, model)),
+                shared: (!stacked).then(|| adapters.idle()),
             }
         });
         let shape = [batch.adapters * batch.samples, batch.positions];
