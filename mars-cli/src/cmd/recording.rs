@@ -12,7 +12,7 @@ use std::{
     path::Path,
 };
 
-/// Every run of the campaign of `session`, by `method` where it had one, with the test perplexities in `tested`.
+/// Every run of the campaign of `session` that was evaluated all along, by `method` where it had one, with the test perplexities in `tested`.
 pub(crate) fn of_campaign(
     session: &Session<'_>,
     seeds: u64,
@@ -47,6 +47,7 @@ pub(crate) fn of_campaign(
         .campaign
         .records()
         .values()
+        .filter(|record| record.spec.evaluate_from == 0 && !record.spec.until_settled)
         .filter(|record| !is_beginning(record, session.campaign.records()))
         .map(run)
         .collect();
