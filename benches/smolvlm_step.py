@@ -111,6 +111,7 @@ def main():
     parser.add_argument("--tiles", type=int, nargs="*", default=[1, 17])
     parser.add_argument("--binary", default=ROOT / "target/release/mars")
     parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument("--without", default="nothing", help="rows whose name contains this are left out")
     parser.add_argument("--work", help="where the models are kept; default a temporary directory")
     parser.add_argument("--torch", nargs=6, metavar=("FOLDER", "TILES", "TOKENS", "STEPS", "DTYPE", "CHECKPOINTING"))
     arguments = parser.parse_args()
@@ -145,7 +146,7 @@ def main():
                 step = lambda dtype=dtype, own=checkpointing: torch_row(
                     folder, tiles, tokens, arguments.steps, arguments.threads, dtype, own)
                 rows.append((name, step, checkpointing))
-        rows = [row for row in rows if (tiles == 1 or row[2]) and arguments.only in row[0]]
+        rows = [row for row in rows if (tiles == 1 or row[2]) and arguments.only in row[0] and arguments.without not in row[0]]
         found = {name: [] for name, *_ in rows}
         for _ in range(arguments.rounds):
             for name, step, _ in rows:

@@ -76,9 +76,9 @@ impl Duel {
                 let opening = records.all(&[opening])?[0];
                 let (mut candidate, why) = match self.recent(opening) {
                     Some((share, bar)) if share >= bar => {
-                        (higher, format!("was still falling ({})", percent(share)))
+                        (higher, format!("was still falling ({})", last_part(share)))
                     }
-                    Some((share, _)) => (lower, format!("had settled ({})", percent(share))),
+                    Some((share, _)) => (lower, format!("had settled ({})", last_part(share))),
                     None => (lower, "had won nothing".to_owned()),
                 };
                 candidate.add_note(format!(
@@ -102,16 +102,15 @@ impl Duel {
     }
 }
 
-fn percent(share: f64) -> String {
+fn last_part(share: f64) -> String {
     format!("{:.0} % of what it had won came last", 100.0 * share)
 }
 
 /// The candidate of each module in the middle of its range; of two, the lower.
 fn middle(space: &Space) -> Ranks {
     let rank = |module: &String| {
-        let mut ranks = space.ranks_of(module);
-        ranks.sort_unstable();
-        ranks[(ranks.len() - 1) / 2]
+        let ranks = space.ranks_of(module);
+        ranks.get(ranks.len().saturating_sub(1) / 2).copied().unwrap_or(space.default_rank)
     };
     space.modules.iter().map(|module| (module.as_str(), rank(module))).collect()
 }
