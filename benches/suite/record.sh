@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Records the comparison suite: makes the tasks, trains the full grid and the calibration of `paper`
-# on each with three seeds, and writes TASK.json.gz into this directory. About an hour and a half on two idle cores; it can be stopped
+# Records the comparison suite: makes the tasks, trains the full grid, the calibration of `paper` and the adaptive methods
+# on each with three seeds, and writes TASK.json.gz into this directory. About an hour on two idle cores; it can be stopped
 # and goes on where it was. Usage: benches/suite/record.sh WORK_DIRECTORY [TASK...]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,6 +12,6 @@ cargo run --release --manifest-path "$root/Cargo.toml" -p xtask --no-default-fea
 for task in "${@:-both fast small vision language large alpha turned}"; do
     for name in $task; do
         "$root/target/release/mars" compare --config "$work/tasks/$name/mars.toml" --out "$work/$name" --seeds 3 \
-            --policies grid,paper --record "$here/$name.json.gz"
+            --policies grid,paper,adalora,geolora,hydra-style,eva,diff-lr --record "$here/$name.json.gz"
     done
 done
