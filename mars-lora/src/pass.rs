@@ -101,8 +101,10 @@ impl Parts {
         stack: &AdapterStack,
         draws: Option<&[u64]>,
     ) -> Result<Pass, Error> {
+        // What cannot be shared out has all threads for its products, where it is called; its pool would have a part of them.
+        let pools = if batches.len() > 1 { &self.pools[..] } else { &[] };
         let mut queues: Vec<Vec<Part<M::Batch>>> = Vec::new();
-        queues.resize_with(self.pools.len().max(1), Vec::new);
+        queues.resize_with(pools.len().max(1), Vec::new);
         let mut known: Vec<Range<usize>> = Vec::new();
         for (index, (adapters, batch)) in batches.into_iter().enumerate() {
             let before = known.iter().filter(|earlier| **earlier == adapters).count() as u64;
@@ -119,12 +121,12 @@ impl Parts {
             (index, Sums::of(model, adapters, &batch, stack, own, self.recompute))
         };
         let work = |queue: Vec<_>| queue.into_iter().map(run).collect::<Vec<_>>();
-        let mut sums: Vec<(usize, Sums)> = if self.pools.is_empty() {
+        let mut sums: Vec<(usize, Sums)> = if pools.is_empty() {
             queues.into_iter().flat_map(work).collect()
         } else {
             let work = &work;
             std::thread::scope(|scope| {
-                let lanes = self.pools.iter().zip(queues);
+                let lanes = pools.iter().zip(queues);
                 let started: Vec<_> =
                     lanes.map(|(pool, queue)| scope.spawn(move || pool.install(|| work(queue)))).collect();
                 let done = started.into_iter().map(std::thread::ScopedJoinHandle::join);
