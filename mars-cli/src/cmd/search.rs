@@ -15,7 +15,7 @@ pub(crate) fn bare(context: &Context) -> Result<Exit> {
     let config = context.config(&Task::default(), &[])?;
     context.console.say(format!(
         "mars will now choose LoRA ranks for its embedded tiny vision-language model, on real handwritten digits:\n\
-         the default ranks and their neighbours race side by side inside one fine-tune, and the winner's adapter stays.\n\
+         the middle of the range and a rival race inside one fine-tune, and the winner's adapter stays.\n\
          Everything goes to {}/ and can be stopped (Ctrl-C) and continued. `mars --help` shows the rest.",
         config.out.dir.display()
     ));
