@@ -117,7 +117,14 @@ impl Field {
         extra: f64,
         records: &Records,
     ) -> Result<(), Vec<Draft>> {
-        let Some(duel) = Duel::afforded(space, budget, extra, first_cut(budget)) else { return Ok(()) };
+        let Some(duel) = Duel::afforded(space, budget, extra, first_cut(budget)) else {
+            self.notes.push(format!(
+                "a race needs two evaluations, at a quarter of the run or later and before that, which the cap pays for; there \
+                 is one every {} of {} steps",
+                budget.eval_every, budget.steps
+            ));
+            return Ok(());
+        };
         if let Some(Opponent { candidate, watched }) = duel.opponent(space, budget, records)? {
             self.cut = duel.cut;
             self.enter(Candidate::new(duel.middle.clone(), "middle"));
