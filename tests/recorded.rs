@@ -65,18 +65,41 @@ fn guided_keeps_its_budget() {
     }
 }
 
-/// With the runs' noise drawn again, `guided` is on average no worse than the default pair by more than the seeds' noise, the
-/// standard deviation of a run of that pair: the recorded luck is not what makes it good.
+/// Over the suite `guided` has no more regret than `halving`, at most 3 % on any task, and on no task more than the default
+/// pair by more than the standard error of a mean over the seeds.
+#[test]
+fn guided_is_as_good_as_halving_over_the_suite_and_as_the_default_pair_on_each_task() {
+    let (mut guided, mut halving) = (Vec::new(), Vec::new());
+    for recording in recordings() {
+        let own = summary(&recording, "guided").regret.unwrap();
+        let default = summary(&recording, "fixed:16x16");
+        let error = default.regret_sd.unwrap() / (recording.seeds as f64).sqrt();
+        assert!(own <= 0.03 && own <= default.regret.unwrap() + error, "{}: {own}", recording.task);
+        guided.push(own);
+        halving.push(summary(&recording, "halving").regret.unwrap());
+    }
+    let (own, other) = (guided.iter().sum::<f64>(), halving.iter().sum::<f64>());
+    assert!(guided.len() == 8 && own <= other, "{guided:?} {halving:?}");
+}
+
+/// Tasks on which the next test's law is known not to hold (docs/results/suite.md): 3.7 against 2.6 %, standard error 0.9.
+const MISSED: [&str; 1] = ["alpha"];
+
+/// With the runs' noise drawn again, `guided` is on average no worse than the default pair by more than the noise of
+/// a mean over the seeds: the recorded luck is not what makes it good.
 #[test]
 fn guided_is_not_worse_than_the_default_pair_when_the_noise_is_drawn_again() {
     let draws = 40;
+    let mut missed = Vec::new();
     for recording in recordings() {
         let fresh: Vec<Recording> = (0..draws).map(|draw| recording.perturbed(draw)).collect();
         let mean = |policy: &str| {
             fresh.iter().map(|fresh| summary(fresh, policy).regret.unwrap()).sum::<f64>() / draws as f64
         };
-        let noise = summary(&recording, "fixed:16x16").regret_sd.unwrap();
-        let (guided, default) = (mean("guided"), mean("fixed:16x16"));
-        assert!(guided <= default + noise, "{}: {guided} and {default}, noise {noise}", recording.task);
+        let noise = summary(&recording, "fixed:16x16").regret_sd.unwrap() / (recording.seeds as f64).sqrt();
+        if mean("guided") > mean("fixed:16x16") + noise {
+            missed.push(recording.task);
+        }
     }
+    assert_eq!(missed, MISSED);
 }

@@ -50,30 +50,18 @@ impl Draft {
     }
 
     fn numbered(self, id: u32) -> Trial {
-        let Self {
-            role,
-            ranks,
-            samples,
-            seed,
-            steps,
-            horizon,
-            evaluate_from,
-            until_settled,
-            continues,
-            method,
-        } = self;
         Trial {
             id,
-            role,
-            ranks,
-            samples,
-            seed,
-            steps,
-            horizon,
-            evaluate_from,
-            until_settled,
-            continues,
-            method,
+            role: self.role,
+            ranks: self.ranks,
+            samples: self.samples,
+            seed: self.seed,
+            steps: self.steps,
+            horizon: self.horizon,
+            evaluate_from: self.evaluate_from,
+            until_settled: self.until_settled,
+            continues: self.continues,
+            method: self.method,
         }
     }
 }
