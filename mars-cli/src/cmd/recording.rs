@@ -12,7 +12,8 @@ use std::{
     path::Path,
 };
 
-/// Every run of the campaign of `session` that was evaluated all along, by `method` where it had one, with the test perplexities in `tested`.
+/// Every run of the campaign of `session` that was evaluated all along, by `method` where it had one, with the test
+/// perplexities in `tested`.
 pub(crate) fn of_campaign(
     session: &Session<'_>,
     seeds: u64,
