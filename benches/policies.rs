@@ -5,7 +5,7 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use flate2::read::GzDecoder;
-use mars::search::{PolicySpec, Recording, regret_table, replay, replayed_score};
+use mars_search::{PolicySpec, Recording, regret_table, replay, replayed_score};
 use std::{fs, hint::black_box, io::Read, path::Path};
 
 const POLICIES: [&str; 8] =

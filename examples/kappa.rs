@@ -7,11 +7,11 @@
 #![allow(clippy::print_stdout)]
 
 use flate2::read::GzDecoder;
-use mars::laws::{
+use mars_laws::{
     BalanceOptions, BootstrapOptions, ConvergenceObservation, LawC, LawCOptions, Offset, Ranks, balance_laws,
     fit_law_c,
 };
-use mars::search::{RecordedRun, Recording};
+use mars_search::{RecordedRun, Recording};
 use std::{collections::BTreeMap, fs, path::Path};
 
 type Failure = Box<dyn std::error::Error>;

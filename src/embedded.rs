@@ -1,19 +1,16 @@
-//! The embedded example: a tiny pre-trained model and pictures of real handwritten digits, carried in the
-//! program and unpacked where they are needed.
+//! The embedded task: a tiny pre-trained model and pictures of real handwritten digits, carried in the library and unpacked
+//! where they are needed.
 
-use anyhow::{Context, Result};
+use crate::Error;
 use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
 };
 
-/// Settings that suit the embedded example.
-pub(crate) const PRESET: &str = include_str!("config/embedded.toml");
-
 macro_rules! assets {
     ($($path:literal),* $(,)?) => {
-        [$(($path, include_bytes!(concat!("../../assets/", $path)).as_slice())),*]
+        [$(($path, include_bytes!(concat!("../assets/", $path)).as_slice())),*]
     };
 }
 
@@ -34,21 +31,26 @@ const FILES: [(&str, &[u8]); 14] = assets![
     "digits/source/README.md",
 ];
 
-/// Where the example was unpacked.
+/// The files of the embedded task, unpacked.
 #[derive(Clone, Debug)]
-pub(crate) struct Unpacked {
-    pub(crate) model: PathBuf,
-    pub(crate) train: PathBuf,
-    pub(crate) val: PathBuf,
-    pub(crate) test: PathBuf,
-    pub(crate) images: PathBuf,
+pub struct Unpacked {
+    /// Hugging Face directory of the model.
+    pub model: PathBuf,
+    /// Training data.
+    pub train: PathBuf,
+    /// Validation data.
+    pub val: PathBuf,
+    /// Test data.
+    pub test: PathBuf,
+    /// Zip archive of the images.
+    pub images: PathBuf,
 }
 
-/// Unpacks the example under `out`; files that are there with the same content are left alone.
+/// Unpacks the task under `out`; files that are there with the same content are left alone.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub(crate) fn unpack(out: &Path) -> Result<Unpacked> {
+pub fn unpack(out: &Path) -> Result<Unpacked, Error> {
     let root = out.join("embedded");
     for (name, bytes) in FILES {
         let path = root.join(name);
@@ -63,7 +65,7 @@ pub(crate) fn unpack(out: &Path) -> Result<Unpacked> {
             file.persist(&path)?;
             Ok::<(), std::io::Error>(())
         })();
-        written.with_context(|| format!("cannot write {}", path.display()))?;
+        written.map_err(Error::io("write", &path))?;
     }
     let digits = root.join("digits");
     Ok(Unpacked {

@@ -1,37 +1,30 @@
-//! Ctrl-C: the first asks for a checkpoint and an end, the second ends at once.
+//! A token by which a search is stopped from outside.
 
-use crate::failure::Exit;
-use anyhow::{Context, Result};
-use std::{
-    io::Write,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-/// Whether the user wants to stop.
+/// A request to stop: clones share it, so a signal handler or another thread can hold one.
+///
+/// A search that finds it set writes its checkpoints and returns an error of kind
+/// [`Interrupted`](crate::ErrorKind::Interrupted); the same call continues later.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens to Ctrl-C (and to a polite request to terminate) from now on.
-    pub(crate) fn listen() -> Result<Self> {
-        let interrupt = Self::default();
-        let asked = interrupt.clone();
-        ctrlc::set_handler(move || {
-            if asked.0.swap(true, Ordering::SeqCst) {
-                std::process::exit(Exit::Interrupted as i32);
-            }
-            // Nobody is left to tell if this fails.
-            let _ = writeln!(std::io::stderr(), "\nstopping after a checkpoint; once more to stop at once");
-        })
-        .context("cannot listen to Ctrl-C")?;
-        Ok(interrupt)
+    /// A token that is not set.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Whether the user asked to stop.
-    pub(crate) fn requested(&self) -> bool {
+    /// Asks for the stop. Returns whether it had been asked for before.
+    pub fn request(&self) -> bool {
+        self.0.swap(true, Ordering::SeqCst)
+    }
+
+    /// Whether the stop was asked for.
+    pub fn requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use flate2::read::GzDecoder;
-use mars::search::{
+use mars_search::{
     PolicySpec, PolicySummary, Recording, fine_tunes, regret_table, replay, replayed_score, run_cost,
     total_cost,
 };

@@ -4,8 +4,8 @@ use burn::module::{Module, Param};
 use burn::nn::{RmsNorm, RmsNormConfig};
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
-use mars::lora::ops::{self, Swish};
-use mars::lora::{AdapterStack, Chain, Component, LoraLinear, Model, PassFlops, Site, TokenLosses};
+use mars_lora::ops::{self, Swish};
+use mars_lora::{AdapterStack, Chain, Component, LoraLinear, Model, PassFlops, Site, TokenLosses};
 
 pub(crate) const LAYERS: usize = 4;
 pub(crate) const WIDTH: usize = 576;
@@ -49,7 +49,7 @@ pub(crate) struct Context {
     mask: Tensor<4>,
     /// Whether layers that read one input share one product with their factors A.
     shared: bool,
-    /// Whether norms, softmax and activation are those of `mars::lora::ops`, or burn's.
+    /// Whether norms, softmax and activation are those of `mars_lora::ops`, or burn's.
     fused: bool,
 }
 

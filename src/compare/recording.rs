@@ -1,10 +1,13 @@
-//! Recordings of tasks as files: JSON, compressed where the name ends in `.gz`.
+//! Recordings of tasks: made of a campaign, written and read as JSON, compressed where the name ends in `.gz`.
 
-use crate::{cmd::session::Session, drive, failure::Failure};
-use anyhow::{Context as _, Result};
+use super::Measured;
+use crate::{
+    Error,
+    search::{Session, convergence_time, trial_end},
+};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use mars_calib::{Convergence, RunId, RunRecord};
-use mars_search::{Cost, Method, RecordedPoint, RecordedRun, Recording};
+use mars_calib::{RunId, RunRecord};
+use mars_search::{Cost, RecordedPoint, RecordedRun, Recording};
 use std::{
     collections::BTreeMap,
     fs,
@@ -12,60 +15,49 @@ use std::{
     path::Path,
 };
 
-/// Every run of the campaign of `session` that was evaluated all along, by `method` where it had one, with the test
-/// perplexities in `tested`.
-pub(crate) fn of_campaign(
-    session: &Session<'_>,
+/// Every run of the campaign that was evaluated at all its evaluation steps, with its test perplexity where it was measured.
+pub(super) fn of_campaign<M, E>(
+    session: &Session<'_, M, E>,
     seeds: u64,
-    methods: &BTreeMap<RunId, Method>,
-    tested: &BTreeMap<RunId, f64>,
+    measured: &Measured,
     base_perplexity: f64,
-) -> Result<Recording> {
-    let config = session.config;
-    let rule = session.config.rule()?;
+) -> Recording {
+    let config = &session.config;
+    let rule = config.rule();
     let run = |record: &RunRecord| {
         let alone = record.spec.ranks.len() < config.lora.modules.len();
-        let (convergence, censored) = match alone.then(|| rule.of(record)) {
-            Some(Convergence::Reached { step }) => (Some(rounded(step)), None),
-            Some(Convergence::Censored { why }) => (None, Some(why.to_string())),
-            None => (None, None),
-        };
+        let (convergence, censored) = if alone { convergence_time(&*rule, record) } else { (None, None) };
+        let tested = measured.tested.get(&record.id).copied();
         RecordedRun {
             ranks: record.spec.ranks.clone(),
             samples: record.spec.samples,
             seed: record.spec.seed,
             horizon: record.spec.horizon,
-            method: methods.get(&record.id).copied(),
+            method: measured.methods.get(&record.id).copied(),
             curve: curve(record),
-            convergence,
+            convergence: convergence.map(rounded),
             censored,
-            end: drive::end(&record.end),
+            end: trial_end(&record.end),
             cost: Cost { flops: record.flops, eval_flops: record.eval_flops, wall_s: rounded(record.wall_s) },
-            test_perplexity: tested.get(&record.id).copied().filter(|value| value.is_finite()).map(rounded),
+            test_perplexity: tested.filter(|value| value.is_finite()).map(rounded),
         }
     };
-    let mut runs: Vec<RecordedRun> = session
-        .campaign
-        .records()
-        .values()
-        .filter(|record| record.spec.evaluate_from == 0 && !record.spec.until_settled)
-        .filter(|record| !is_beginning(record, session.campaign.records()))
-        .map(run)
-        .collect();
+    let all = session.campaign.records();
+    let whole = |record: &&RunRecord| record.spec.evaluate_from == 0 && !record.spec.until_settled;
+    let mut runs: Vec<RecordedRun> =
+        all.values().filter(whole).filter(|record| !is_beginning(record, all)).map(run).collect();
     runs.sort_by(|a, b| {
         let key = |run: &RecordedRun| (run.seed, run.method, run.samples, run.horizon, run.ranks.clone());
         key(a).cmp(&key(b))
     });
-    let place =
-        config.out.dir.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    Ok(Recording {
-        task: place,
-        space: config.space(session.workshop.parameters_per_rank(config)?),
-        budget: config.budget(mars_lora::Examples::len(&session.workshop.train), config.train.seed),
+    Recording {
+        task: session.out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        space: session.space.clone(),
+        budget: session.budget.clone(),
         seeds,
         base_perplexity: rounded(base_perplexity),
         runs,
-    })
+    }
 }
 
 /// Whether another record carries this one on.
@@ -94,30 +86,28 @@ fn rounded(value: f64) -> f64 {
 }
 
 /// Writes a recording.
-pub(crate) fn write(path: &Path, recording: &Recording) -> Result<()> {
-    let failed = || format!("writing the recording {}", path.display());
-    let json = serde_json::to_vec(recording).with_context(failed)?;
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_recording(path: &Path, recording: &Recording) -> Result<(), Error> {
+    let json = serde_json::to_vec(recording).map_err(|error| {
+        Error::failed(format!("the recording {} cannot be written as JSON", path.display())).because(error)
+    })?;
     let bytes = if is_gzip(path) {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(&json).with_context(failed)?;
-        encoder.finish().with_context(failed)?
+        encoder.write_all(&json).and_then(|()| encoder.finish()).map_err(Error::io("compress", path))?
     } else {
         json
     };
-    fs::write(path, bytes).with_context(failed)
+    fs::write(path, bytes).map_err(Error::io("write", path))
 }
 
 /// Reads a recording.
 ///
 /// # Errors
-/// A failure of input that names the file, for one that is missing, not compressed as its name says, or no recording.
-pub(crate) fn read(path: &Path) -> Result<Recording> {
-    let wrong = |why: String| {
-        Failure::input(format!(
-            "{} is not a recording: {why}; `mars compare --record FILE.json.gz` writes one",
-            path.display()
-        ))
-    };
+/// An error of input that names the file, for one that is missing, not compressed as its name says, or no recording.
+pub fn read_recording(path: &Path) -> Result<Recording, Error> {
+    let wrong = |why: String| Error::input(format!("{} is not a recording: {why}", path.display()));
     let bytes = fs::read(path).map_err(|error| wrong(error.to_string()))?;
     let json = if is_gzip(path) {
         let mut json = Vec::new();
@@ -126,7 +116,7 @@ pub(crate) fn read(path: &Path) -> Result<Recording> {
     } else {
         bytes
     };
-    Ok(serde_json::from_slice(&json).map_err(|error| wrong(error.to_string()))?)
+    serde_json::from_slice(&json).map_err(|error| wrong(error.to_string()))
 }
 
 fn is_gzip(path: &Path) -> bool {

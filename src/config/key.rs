@@ -1,21 +1,33 @@
 //! Dotted keys of settings: which there are, of which type, and what an unknown one may have meant.
+//!
+//! The type of a setting is that of its default in the default configuration.
 
 use toml::{Table, Value};
 
-/// The type of the values of a table whose keys are names of modules, by example.
-fn by_module(table: &str) -> Option<Value> {
+/// Settings that were renamed, by their old keys, which files and campaigns may still have.
+pub(super) const RENAMED: [(&str, &str); 1] = [("search.fine_tunes", "search.budget")];
+
+/// The key of today for `key`.
+pub(super) fn current(key: &str) -> &str {
+    RENAMED.iter().find(|(old, _)| *old == key).map_or(key, |(_, new)| new)
+}
+
+/// The type of the values of a table with free keys, mostly names of modules, by example.
+fn by_name(table: &str) -> Option<Value> {
     match table {
         "train.learning_rates" => Some(Value::Float(0.0)),
         "search.candidates" => Some(Value::Array(vec![Value::Integer(0)])),
+        "trainer.parameters_per_rank" => Some(Value::Integer(0)),
+        "trainer.environment" => Some(Value::String(String::new())),
         _ => None,
     }
 }
 
-/// The default value of `key`, or one of the same type where keys are names of modules; `None` if there
+/// The default value of `key`, or one of the same type where keys are free; `None` if there
 /// is no such setting.
 pub(super) fn example(defaults: &Table, key: &str) -> Option<Value> {
     if let Some((table, name)) = key.rsplit_once('.')
-        && let Some(value) = by_module(table)
+        && let Some(value) = by_name(table)
     {
         return (!name.is_empty()).then_some(value);
     }
@@ -66,6 +78,12 @@ pub(super) fn nearest(defaults: &Table, key: &str) -> Option<String> {
         .min()
         .filter(|(distance, known)| *distance <= 2.max(known.len() / 4))
         .map(|(_, known)| known)
+}
+
+/// The sections, for messages.
+pub(super) fn sections(defaults: &Table) -> String {
+    let names: Vec<&str> = defaults.keys().map(String::as_str).collect();
+    format!("the sections {}", names.join(", "))
 }
 
 /// Levenshtein distance.

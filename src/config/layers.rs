@@ -1,97 +1,121 @@
-//! Layers of settings, each over the one before: default, preset, file, environment, `--set`, flags.
+//! Layers of settings, each overriding the one before: defaults, file, environment, assignments, flags.
 
-use super::{Config, key};
-use crate::failure::Failure;
-use anyhow::{Context, Result};
+use super::{SearchConfig, key};
+use crate::Error;
 use std::{fs, path::Path};
 use toml::{Table, Value};
 
-/// The defaults with whatever was put over them so far.
+/// What suits the embedded task.
+const EMBEDDED: &str = include_str!("embedded.toml");
+
+/// The defaults with whatever overrides them so far.
+///
+/// Where the layers name neither a model nor data, the settings of the embedded task lie between the defaults and
+/// the layers.
 #[derive(Clone, Debug)]
-pub(crate) struct Layers {
+pub struct Layers {
     defaults: Table,
     settings: Table,
-    /// Oddities to tell the user about.
-    pub(crate) warnings: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Default for Layers {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Layers {
     /// The defaults.
-    pub(crate) fn new() -> Self {
-        let defaults: Table =
-            include_str!("default.toml").parse().expect("default.toml is TOML: a test reads it");
-        Self { settings: defaults.clone(), defaults, warnings: Vec::new() }
+    pub fn new() -> Self {
+        let defaults = Table::try_from(SearchConfig::default())
+            .expect("a default configuration is numbers, texts, lists and tables: a test writes it");
+        Self { defaults, settings: Table::new(), warnings: Vec::new() }
     }
 
-    /// Puts a TOML text over what is there; `source` names it in messages.
+    /// Oddities that the user should know of.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Overrides settings by a TOML text; `source` names it in messages.
     ///
     /// # Errors
-    /// A usage failure for text that is not TOML, unknown keys and values of another type.
-    pub(crate) fn text(&mut self, text: &str, source: &str) -> Result<()> {
+    /// An error of usage for text that is not TOML, unknown keys and values of another type.
+    pub fn text(&mut self, text: &str, source: &str) -> Result<(), Error> {
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
-            Failure::usage(format!("{source}: {}", error.to_string().trim_end()))
+            Error::usage(format!("{source}: {}", error.to_string().trim_end()))
         })?;
         self.table(&table, source)
     }
 
-    /// Puts a table over what is there, as [`text`](Self::text).
-    pub(crate) fn table(&mut self, table: &Table, source: &str) -> Result<()> {
+    /// Overrides settings by a table, as [`text`](Self::text).
+    pub(super) fn table(&mut self, table: &Table, source: &str) -> Result<(), Error> {
         for (key, value) in key::leaves(table) {
             self.put(&key, value, source)?;
         }
         Ok(())
     }
 
-    /// Puts a file over what is there.
-    pub(crate) fn file(&mut self, path: &Path) -> Result<()> {
-        let text = fs::read_to_string(path)
-            .with_context(|| Failure::usage(format!("cannot read the configuration {}", path.display())))?;
+    /// Overrides settings by a file.
+    ///
+    /// # Errors
+    /// An error of usage when it cannot be read, and as for [`text`](Self::text).
+    pub fn file(&mut self, path: &Path) -> Result<(), Error> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            Error::usage(format!("cannot read the configuration {}", path.display())).because(error)
+        })?;
         self.text(&text, &path.display().to_string())
     }
 
-    /// Puts the variables `MARS_SECTION_KEY` over what is there. Other variables that begin with `MARS_`
-    /// are none of our business, but may be misspelt: they become warnings.
-    pub(crate) fn environment(
+    /// Overrides settings by the variables `MARS_SECTION_KEY` among `variables`. Others that begin with `MARS_` may
+    /// belong to other programs, or be misspelt: they become warnings.
+    ///
+    /// # Errors
+    /// An error of usage for a value of another type.
+    pub fn environment(
         &mut self,
         variables: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<()> {
+    ) -> Result<(), Error> {
         let known: Vec<String> = key::leaves(&self.defaults).into_iter().map(|(key, _)| key).collect();
+        let variable = |key: &str| key.to_uppercase().replace('.', "_");
         for (name, text) in variables {
             let Some(rest) = name.strip_prefix("MARS_") else { continue };
-            match known.iter().find(|key| key.to_uppercase().replace('.', "_") == rest) {
+            let old = key::RENAMED.iter().map(|(old, _)| *old);
+            match known.iter().map(String::as_str).chain(old).find(|key| variable(key) == rest) {
                 Some(key) => self.parse(key, &text, &format!("environment variable {name}"))?,
-                None => self
-                    .warnings
-                    .push(format!("environment variable {name} names no setting and is not used")),
+                None => {
+                    self.warnings.push(format!("environment variable {name} names no setting and is not used"))
+                }
             }
         }
         Ok(())
     }
 
-    /// Puts `key=value` over what is there.
-    pub(crate) fn assignment(&mut self, text: &str) -> Result<()> {
+    /// Overrides one setting by `key=value`.
+    ///
+    /// # Errors
+    /// An error of usage for another form, an unknown key, or a value of another type.
+    pub fn assignment(&mut self, text: &str) -> Result<(), Error> {
         let Some((key, value)) = text.split_once('=') else {
-            return Err(
-                Failure::usage(format!("--set {text}: give section.key=value, as in train.batch=4")).into()
-            );
+            return Err(Error::usage(format!(
+                "--set {text}: give section.key=value, as in train.batch=4"
+            )));
         };
         self.parse(key.trim(), value.trim(), &format!("--set {text}"))
     }
 
-    /// Puts a flag's value over what is there.
-    pub(crate) fn flag(&mut self, key: &str, value: impl Into<Value>) -> Result<()> {
+    /// Overrides one setting by the value of a flag.
+    ///
+    /// # Errors
+    /// An error of usage for an unknown key or a value of another type.
+    pub fn flag(&mut self, key: &str, value: impl Into<Value>) -> Result<(), Error> {
         self.put(key, value.into(), "a flag")
     }
 
-    /// The value of a string setting as it stands.
-    pub(crate) fn is_empty(&self, section: &str, key: &str) -> bool {
-        let value = self.settings.get(section).and_then(|section| section.get(key));
-        value.and_then(Value::as_str).is_none_or(str::is_empty)
-    }
-
-    /// Takes a value as text: as it is for settings that are text, else as TOML.
-    fn parse(&mut self, key: &str, text: &str, source: &str) -> Result<()> {
-        let is_text = matches!(key::example(&self.defaults, key), Some(Value::String(_)));
+    /// Takes a value as text: as it is for settings that are text, otherwise as TOML.
+    fn parse(&mut self, key: &str, text: &str, source: &str) -> Result<(), Error> {
+        let is_text = matches!(key::example(&self.defaults, key::current(key)), Some(Value::String(_)));
         let value = if is_text {
             let quoted = text.strip_prefix('"').and_then(|inner| inner.strip_suffix('"'));
             Value::String(quoted.unwrap_or(text).to_owned())
@@ -104,46 +128,60 @@ impl Layers {
         self.put(key, value, source)
     }
 
-    fn put(&mut self, key: &str, value: Value, source: &str) -> Result<()> {
+    fn put(&mut self, key: &str, value: Value, source: &str) -> Result<(), Error> {
+        let key = key::current(key);
         let Some(example) = key::example(&self.defaults, key) else {
             let hint = match key::nearest(&self.defaults, key) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "`mars config` lists all settings".to_owned(),
+                None => format!("there are {}", key::sections(&self.defaults)),
             };
-            return Err(Failure::usage(format!("{source}: there is no setting `{key}`; {hint}")).into());
+            return Err(Error::usage(format!("{source}: there is no setting `{key}`; {hint}")));
         };
         let value = match (&example, value) {
             (Value::Float(_), Value::Integer(whole)) => Value::Float(whole as f64),
             (_, value) => value,
         };
         if !same_type(&example, &value) {
-            let message = format!("{source}: {key} is {value}, but must be {}", describe(&example));
-            return Err(Failure::usage(message).into());
+            return Err(Error::usage(format!(
+                "{source}: {key} is {value}, but must be {}",
+                describe(&example)
+            )));
         }
         if let Value::Float(number) = value
             && !number.is_finite()
         {
-            return Err(Failure::usage(format!("{source}: {key} is {number}; it must be finite")).into());
+            return Err(Error::usage(format!("{source}: {key} is {number}; it must be finite")));
         }
         key::put(&mut self.settings, key, value);
         Ok(())
     }
 
-    /// The settings, typed.
+    /// The settings, typed and checked.
     ///
     /// # Errors
-    /// A usage failure for values that no type takes, such as a negative count or an unknown policy.
-    pub(crate) fn config(&self) -> Result<Config> {
-        let usage = |message: String| Failure::usage(message);
-        let mut config: Config = Value::Table(self.settings.clone())
-            .try_into()
-            .map_err(|error: toml::de::Error| usage(format!("settings: {}", error.to_string().trim_end())))?;
-        if config.train.optim.clip_norm == Some(0.0) {
-            config.train.optim.clip_norm = None;
+    /// An error of usage for values that no type takes, such as a negative count or an unknown policy.
+    pub fn config(&self) -> Result<SearchConfig, Error> {
+        let mut all = self.defaults.clone();
+        let named = |section: &str, key: &str| {
+            let value = self.settings.get(section).and_then(|section| section.get(key));
+            value.and_then(Value::as_str).is_some_and(|text| !text.is_empty())
+        };
+        if !named("data", "train") && !named("model", "dir") && !named("trainer", "command") {
+            let preset: Table = EMBEDDED.parse().expect("the embedded preset is TOML: a test reads it");
+            merge(&mut all, &preset);
         }
-        config.table = self.settings.clone();
+        merge(&mut all, &self.settings);
+        let config: SearchConfig = Value::Table(all).try_into().map_err(|error: toml::de::Error| {
+            Error::usage(format!("settings: {}", error.to_string().trim_end()))
+        })?;
         config.check()?;
         Ok(config)
+    }
+}
+
+fn merge(into: &mut Table, from: &Table) {
+    for (key, value) in key::leaves(from) {
+        key::put(into, &key, value);
     }
 }
 
@@ -176,18 +214,24 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn error(put: impl FnOnce(&mut Layers) -> Result<()>) -> String {
-        format!("{:#}", put(&mut Layers::new()).unwrap_err())
+    fn error(put: impl FnOnce(&mut Layers) -> Result<(), Error>) -> String {
+        put(&mut Layers::new()).unwrap_err().messages().join(": ")
     }
 
     #[test]
-    fn the_defaults_are_a_configuration() {
-        let config = Layers::new().config().unwrap();
+    fn the_defaults_and_the_embedded_preset_are_configurations() {
+        let mut layers = Layers::new();
+        assert_eq!(layers.config().unwrap().train.batch, 16);
+        layers.flag("data.train", "train.json").unwrap();
+        let config = layers.config().unwrap();
         assert_eq!((config.train.batch, config.search.policy.to_string().as_str()), (8, "guided"));
+        let mut plain = config;
+        plain.data.train = None;
+        assert_eq!(plain, SearchConfig::default());
     }
 
     #[test]
-    fn later_layers_go_before_earlier_ones() {
+    fn later_layers_override_earlier_ones() {
         let mut layers = Layers::new();
         layers.text("[train]\nbatch = 1\nsteps = 11\nseed = 1\nlearning_rate = 1", "file").unwrap();
         layers
@@ -199,10 +243,22 @@ mod tests {
         layers.flag("train.seed", 9).unwrap();
         let config = layers.config().unwrap();
         let train = &config.train;
-        assert_eq!((train.batch, train.steps, train.seed, train.learning_rate), (3, 22, 9, 1.0));
+        assert_eq!((train.batch, train.steps, train.seed, train.learning_rate), (3, Some(22), 9, 1.0));
         assert_eq!(config.search.policy.to_string(), "fixed:8x8");
         assert_eq!(config.learning_rates()["ve"], 1e-3);
         assert_eq!(config.learning_rates()["llm"], 1.0);
+    }
+
+    #[test]
+    fn old_keys_are_read() {
+        let mut layers = Layers::new();
+        layers.assignment("search.fine_tunes=1.6").unwrap();
+        assert_eq!(layers.config().unwrap().search.budget, 1.6);
+        layers.text("[search]\nfine_tunes = 2", "old.toml").unwrap();
+        assert_eq!(layers.config().unwrap().search.budget, 2.0);
+        layers.environment([("MARS_SEARCH_FINE_TUNES".into(), "3".into())]).unwrap();
+        assert_eq!(layers.config().unwrap().search.budget, 3.0);
+        assert_eq!(layers.warnings(), &[] as &[String]);
     }
 
     #[test]
@@ -226,7 +282,7 @@ mod tests {
     fn foreign_variables_are_only_warned_about() {
         let mut layers = Layers::new();
         layers.environment([("MARS_HOME".into(), "/x".into()), ("PATH".into(), "/bin".into())]).unwrap();
-        assert_eq!(layers.warnings.len(), 1);
+        assert_eq!(layers.warnings().len(), 1);
     }
 
     #[test]
@@ -243,13 +299,17 @@ mod tests {
             ("lora.scale.kind=sometimes", "sometimes"),
             ("calibration.rule=never", "never"),
             ("train.optim.beta1=1", "beta1"),
+            ("data.too_long=sometimes", "sometimes"),
+            ("trainer.kind=command", "trainer.command"),
+            ("trainer.command=train.sh", "trainer.kind"),
+            ("trainer.parameters_per_rank.audio=3", "audio"),
         ] {
             let mut layers = Layers::new();
             layers.assignment(assignment).unwrap();
             if assignment.contains("val_fraction") {
                 layers.assignment("data.test_fraction=0.5").unwrap();
             }
-            let message = format!("{:#}", layers.config().unwrap_err());
+            let message = layers.config().unwrap_err().messages().join(": ");
             assert!(message.contains(part), "{assignment}: {message}");
         }
     }

@@ -1,139 +1,67 @@
-//! The settings of a call: typed, resolved from default, file, environment and flags.
+//! The configuration of a search: typed, with defaults, in layers, and as TOML with its documentation.
+mod chosen;
 mod key;
 mod layers;
+mod print;
 mod resolve;
+mod section;
+mod stored;
 
-pub(crate) use layers::Layers;
+pub use layers::Layers;
+pub use section::{
+    CalibrationConfig, DataConfig, LoraConfig, ModelConfig, OutConfig, RunConfig, ScaleConfig, ScaleKind,
+    SearchSection, TooLong, TrainConfig, TrainerConfig, TrainerKind,
+};
+pub(crate) use stored::Facts;
 
-use crate::{drive::Recipe, failure::Failure};
-use anyhow::Result;
+use crate::{Error, search::RunTemplate};
 use mars_calib::{
-    AloneVal, ConvergenceRule, OptimSpec, ScaleConvention, Variant,
-    convergence::{Signal, TimeConstant, UpdateSize},
+    ConvergenceDefinition, ConvergenceRule,
+    convergence::Signal,
     native::{Loading, NativeOptions},
 };
-use mars_laws::{BalanceOptions, FitRequest};
-use mars_lora::{Targets, peft::PeftLayout};
-use mars_search::{Budget, CalibrationPlan, GuidedOptions, PolicySpec, RaceOptions, Space};
-use mars_vlm::{
-    checkpoint::Precision,
-    data::{Format, ReadOptions},
-    processor::Processor,
-};
-use serde::Deserialize;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
-use toml::Table;
+use mars_laws::FitRequest;
+use mars_search::{Budget, CalibrationPlan, PolicySpec, Space};
+use mars_vlm::processor::Processor;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::Path};
 
-/// All settings; see `default.toml` for what each means.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Config {
-    pub(crate) model: Model,
-    pub(crate) data: Data,
-    pub(crate) lora: Lora,
-    pub(crate) train: Train,
-    pub(crate) calibration: Calibration,
-    pub(crate) search: Search,
-    pub(crate) run: Run,
-    pub(crate) out: Out,
-    /// The same as a table, for the campaign.
-    #[serde(skip)]
-    pub(crate) table: Table,
+/// Everything that can be set about a search.
+///
+/// Fields that are `None` are left to mars, which fills them in once the size of the data is known
+/// ([`resolved`](Self::resolved)); in TOML they are written `0`, `""` or `[]`. [`to_toml`](Self::to_toml) prints a
+/// configuration with the documentation of every field, [`Layers`] reads one from files, variables and assignments.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchConfig {
+    /// The base model.
+    pub model: ModelConfig,
+    /// Training, validation and test data.
+    pub data: DataConfig,
+    /// What an adapter is.
+    pub lora: LoraConfig,
+    /// The final run, and what all runs share.
+    pub train: TrainConfig,
+    /// The calibration runs.
+    pub calibration: CalibrationConfig,
+    /// Which ranks are possible, and how they are chosen.
+    pub search: SearchSection,
+    /// How training uses the machine.
+    pub run: RunConfig,
+    /// Who trains.
+    pub trainer: TrainerConfig,
+    /// What is written.
+    pub out: OutConfig,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Model {
-    pub(crate) dir: String,
-    pub(crate) dtype: Precision,
-}
+impl SearchConfig {
+    /// The configuration of the embedded task: a search of less than a minute on two cores.
+    pub fn embedded() -> Self {
+        Layers::new().config().expect("the defaults and the embedded preset are valid: a test reads them")
+    }
 
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Data {
-    pub(crate) train: String,
-    pub(crate) val: String,
-    pub(crate) test: String,
-    pub(crate) images: String,
-    pub(crate) val_fraction: f64,
-    pub(crate) test_fraction: f64,
-    pub(crate) split_seed: u64,
-    pub(crate) format: String,
-    pub(crate) scienceqa: String,
-    pub(crate) max_tokens: usize,
-    pub(crate) too_long: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Lora {
-    pub(crate) targets: String,
-    pub(crate) modules: Vec<String>,
-    pub(crate) scale: ScaleConvention,
-    #[serde(flatten)]
-    pub(crate) variant: Variant,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Train {
-    pub(crate) steps: usize,
-    pub(crate) batch: usize,
-    pub(crate) seed: u64,
-    pub(crate) eval_every: usize,
-    pub(crate) learning_rate: f64,
-    pub(crate) learning_rates: BTreeMap<String, f64>,
-    pub(crate) optim: OptimSpec,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Calibration {
-    pub(crate) ranks: Vec<usize>,
-    pub(crate) sizes: Vec<usize>,
-    pub(crate) steps: usize,
-    pub(crate) seeds: Vec<u64>,
-    pub(crate) joint: usize,
-    pub(crate) eval_every: usize,
-    pub(crate) rule: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Search {
-    pub(crate) policy: PolicySpec,
-    pub(crate) reference: String,
-    pub(crate) ranks: Vec<usize>,
-    pub(crate) candidates: BTreeMap<String, Vec<usize>>,
-    pub(crate) default_rank: usize,
-    pub(crate) fine_tunes: f64,
-    pub(crate) error_rate: f64,
-    pub(crate) kappa: f64,
-    pub(crate) eta: usize,
-    pub(crate) tolerance: f64,
-    pub(crate) min_r2_log: f64,
-    pub(crate) max_octaves: f64,
-    pub(crate) level: f64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Run {
-    pub(crate) device: String,
-    pub(crate) stack: usize,
-    pub(crate) workers: usize,
-    pub(crate) parts: usize,
-    pub(crate) loaders: usize,
-    pub(crate) gradient_checkpointing: bool,
-    pub(crate) eval_batch: usize,
-    pub(crate) validation_samples: usize,
-    pub(crate) checkpoint_every: usize,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Out {
-    pub(crate) dir: PathBuf,
-    pub(crate) adapter_layout: PeftLayout,
-}
-
-impl Config {
-    /// The search space, with what each module's adapters cost per unit of rank.
-    pub(crate) fn space(&self, parameters_per_rank: BTreeMap<String, u64>) -> Space {
+    /// The search space, with the adapter parameters of each module per unit of rank.
+    pub fn space(&self, parameters_per_rank: BTreeMap<String, u64>) -> Space {
         let ranks =
             |module: &String| self.search.candidates.get(module).unwrap_or(&self.search.ranks).clone();
         Space {
@@ -145,156 +73,103 @@ impl Config {
         }
     }
 
-    /// The budget of a search on `samples` training samples.
-    pub(crate) fn budget(&self, samples: usize, seed: u64) -> Budget {
+    /// The budget of a search on `samples` training samples, of a resolved configuration.
+    pub fn budget(&self, samples: usize, seed: u64) -> Budget {
+        let calibration = &self.calibration;
         Budget {
-            steps: self.train.steps,
+            steps: self.train.steps.unwrap_or(0),
             samples,
             batch: self.train.batch,
-            eval_every: self.train.eval_every,
-            validation_samples: self.run.validation_samples,
+            eval_every: self.train.eval_every.unwrap_or(0),
+            validation_samples: self.run.validation_samples.unwrap_or(0),
             seed,
             calibration: CalibrationPlan {
-                ranks: self.calibration.ranks.clone(),
-                sizes: self.calibration.sizes.clone(),
-                steps: self.calibration.steps,
-                seeds: self.calibration.seeds.clone(),
-                joint: self.calibration.joint,
+                ranks: calibration.ranks.clone(),
+                sizes: calibration.sizes.clone().unwrap_or_default(),
+                steps: calibration.steps.unwrap_or(0),
+                seeds: calibration.seeds.clone(),
+                joint: calibration.joint,
             },
         }
     }
 
-    /// How ranks are balanced.
-    fn balance(&self) -> BalanceOptions {
-        let search = &self.search;
-        BalanceOptions {
-            kappa: search.kappa,
-            candidates: search.ranks.clone(),
-            default_rank: search.default_rank,
-            min_r2_log: search.min_r2_log,
-            max_octaves: search.max_octaves,
-            level: search.level,
-        }
-    }
-
-    /// `policy` with the settings of the race filled in.
-    pub(crate) fn policy(&self, policy: &PolicySpec) -> PolicySpec {
-        match policy {
-            PolicySpec::Guided(_) => PolicySpec::Guided(GuidedOptions {
-                fine_tunes: self.search.fine_tunes,
-                error_rate: self.search.error_rate,
-                tolerance: self.search.tolerance,
-                balance: self.balance(),
-            }),
-            PolicySpec::Race(_) => PolicySpec::Race(RaceOptions {
-                eta: self.search.eta,
-                tolerance: self.search.tolerance,
-                kappa: self.search.kappa,
-                min_r2_log: self.search.min_r2_log,
-                max_octaves: self.search.max_octaves,
-                level: self.search.level,
-            }),
-            other => other.clone(),
-        }
+    /// The policy, with the options that this configuration sets.
+    pub fn policy(&self) -> PolicySpec {
+        self.search.with_options(&self.search.policy)
     }
 
     /// How laws are fitted and ranks balanced on what was measured.
-    pub(crate) fn fit_request(&self) -> FitRequest {
+    pub fn fit_request(&self) -> FitRequest {
         FitRequest {
             reference: self.search.reference.clone(),
-            balance: self.balance(),
+            balance: self.search.balance(),
             ..FitRequest::default()
         }
     }
 
-    /// What all runs share.
-    pub(crate) fn recipe(&self) -> Recipe {
-        Recipe {
-            batch: self.train.batch,
-            eval_every: self.train.eval_every,
-            calibration_eval_every: self.calibration.eval_every,
-            settles: self.calibration.rule == "alone-val",
-            learning_rates: self.learning_rates(),
-            reference: self.search.reference.clone(),
-            scale: self.lora.scale,
-            optim: self.train.optim,
-            variant: self.lora.variant,
-        }
-    }
-
-    /// How data sets are read.
-    ///
-    /// # Errors
-    /// When `data.format` or `data.scienceqa` is unknown.
-    pub(crate) fn reading(&self) -> Result<ReadOptions> {
-        let format = &self.data.format;
-        let format = if format.is_empty() { None } else { Some(format.parse::<Format>()?) };
-        Ok(ReadOptions { format, science_qa: self.data.scienceqa.parse()?, ..ReadOptions::default() })
-    }
-
-    /// The processor of the model in `dir`, with the longest sequence of the settings.
-    pub(crate) fn processor(&self, dir: &Path) -> Result<Processor> {
-        let processor = Processor::from_dir(dir)?;
-        Ok(match self.data.max_tokens {
-            0 => processor,
-            most => {
-                let most = processor.max_len().map_or(most, |own| own.min(most));
-                processor.with_max_len(most)
-            }
-        })
-    }
-
-    /// How the trainer uses the machine.
-    ///
-    /// # Errors
-    /// When `lora.targets` is no regular expression.
-    pub(crate) fn native(&self) -> Result<NativeOptions> {
-        let run = &self.run;
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let all = |count: usize, otherwise: usize| if count == 0 { otherwise } else { count };
-        let workers = all(run.workers, threads.div_ceil(2)).min(threads);
-        let alone = workers == 1 && threads > 1 && run.device == "cpu";
-        Ok(NativeOptions {
-            stack: run.stack,
-            workers,
-            parts: all(run.parts, if alone { 2 } else { 1 }),
-            loading: Loading { workers: all(run.loaders, threads.div_ceil(4)) },
-            gradient_checkpointing: run.gradient_checkpointing,
-            eval_batch: run.eval_batch,
-            validation_samples: all(run.validation_samples, usize::MAX),
-            checkpoint_every: Some(all(run.checkpoint_every, self.train.steps.div_ceil(10))),
-            measure_updates: self.rule()?.signal() == Signal::Updates,
-            targets: self.targets()?,
-        })
-    }
-
-    /// The layers that are adapted.
-    pub(crate) fn targets(&self) -> Result<Targets> {
-        let pattern = &self.lora.targets;
-        Ok(if pattern.is_empty() { Targets::all_linear() } else { Targets::matching(pattern)? })
-    }
-
     /// The peak learning rate of every adapted module.
-    pub(crate) fn learning_rates(&self) -> BTreeMap<String, f64> {
+    pub fn learning_rates(&self) -> BTreeMap<String, f64> {
         let rate =
             |module: &String| *self.train.learning_rates.get(module).unwrap_or(&self.train.learning_rate);
         self.lora.modules.iter().map(|module| (module.clone(), rate(module))).collect()
     }
 
     /// The definition of convergence.
+    pub fn rule(&self) -> Box<dyn ConvergenceRule> {
+        self.calibration.rule.rule()
+    }
+
+    /// What all runs of a resolved configuration share.
+    pub fn run_template(&self) -> RunTemplate {
+        RunTemplate {
+            batch: self.train.batch,
+            eval_every: self.train.eval_every.unwrap_or(1),
+            calibration_eval_every: self.calibration.eval_every.unwrap_or(1),
+            stop_when_converged: self.calibration.rule == ConvergenceDefinition::AloneVal,
+            learning_rates: self.learning_rates(),
+            reference: self.search.reference.clone(),
+            scale: self.lora.scale.convention(),
+            optim: self.train.optim,
+            variant: self.lora.variant(),
+        }
+    }
+
+    /// The processor of the model in `dir`, with the longest sequence that is set.
     ///
     /// # Errors
-    /// A usage failure for an unknown name.
-    pub(crate) fn rule(&self) -> std::result::Result<Box<dyn ConvergenceRule>, Failure> {
-        Ok(match self.calibration.rule.as_str() {
-            "alone-val" => Box::new(AloneVal::default()),
-            "time-constant" => Box::new(TimeConstant::default()),
-            "update-size" => Box::new(UpdateSize::default()),
-            other => {
-                return Err(Failure::usage(format!(
-                    "calibration.rule is \"{other}\"; there are alone-val, time-constant and update-size"
-                )));
+    /// When the processor's files are missing or cannot be used.
+    pub fn processor(&self, dir: &Path) -> Result<Processor, Error> {
+        let processor = Processor::from_dir(dir)?;
+        Ok(match self.data.max_tokens {
+            None => processor,
+            Some(most) => {
+                let most = processor.max_len().map_or(most, |own| own.min(most));
+                processor.with_max_len(most)
             }
+        })
+    }
+
+    /// How the native trainer uses this machine.
+    ///
+    /// # Errors
+    /// When `lora.targets` is no regular expression.
+    pub fn native_options(&self) -> Result<NativeOptions, Error> {
+        let run = &self.run;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = run.workers.unwrap_or(threads.div_ceil(2)).min(threads);
+        let alone = workers == 1 && threads > 1 && run.device == "cpu";
+        let tenth = self.train.steps.unwrap_or(0).div_ceil(10);
+        Ok(NativeOptions {
+            stack: run.stack,
+            workers,
+            parts: run.parts.unwrap_or(if alone { 2 } else { 1 }),
+            loading: Loading { workers: run.loaders.unwrap_or(threads.div_ceil(4)) },
+            gradient_checkpointing: run.gradient_checkpointing,
+            eval_batch: run.eval_batch,
+            validation_samples: run.validation_samples.unwrap_or(usize::MAX),
+            checkpoint_every: Some(run.checkpoint_every.unwrap_or(tenth)),
+            measure_updates: self.rule().signal() == Signal::Updates,
+            targets: self.lora.targets()?,
         })
     }
 }

@@ -3,16 +3,9 @@
 //! What is in memory when model and data are open is read off the system; what training adds to it is counted from
 //! what its operations keep.
 
-use crate::{
-    allocator,
-    config::Config,
-    failure::{Exit, Failure},
-    quantity,
-    workshop::Workshop,
-};
-use anyhow::Result;
+use crate::{Error, ErrorKind, Task, config::SearchConfig, quantity};
 use mars_lora::{Examples, Model, SiteKind};
-use mars_vlm::model::{EncodedExamples, PassKind, Work};
+use mars_vlm::model::{AnyModel, EncodedExamples, PassKind, Work};
 use serde::Serialize;
 use std::fs;
 
@@ -23,110 +16,111 @@ const HELD_BACK: f64 = 35.0 * 1048576.0;
 
 /// Bytes by purpose.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Memory {
+pub struct Memory {
     /// Frozen weights, as they are kept.
-    pub(crate) weights: f64,
+    pub weights: f64,
     /// What else is in memory: program, tokenizer, data, free memory that the allocator keeps; 0 where the system does not
     /// say.
-    pub(crate) program: f64,
+    pub program: f64,
     /// Adapters with gradients and both moments.
-    pub(crate) adapters: f64,
+    pub adapters: f64,
     /// What the passes hold, for the longest samples: the most of training and of evaluation.
-    pub(crate) activations: f64,
+    pub activations: f64,
     /// All of it.
-    pub(crate) total: f64,
+    pub total: f64,
     /// What the system can give; `null` where it does not say.
-    pub(crate) available: Option<f64>,
+    pub available: Option<f64>,
 }
 
 impl Memory {
-    /// The estimate for the searches of `config`.
-    pub(crate) fn estimate(config: &Config, workshop: &Workshop) -> Result<Self> {
-        let native = config.native()?;
-        let space = config.space(workshop.parameters_per_rank(config)?);
-        let largest = |module: &str| {
-            let adapted = config.lora.modules.iter().any(|known| known == module);
-            let ranks = if adapted { space.ranks_of(module) } else { Vec::new() };
-            ranks.into_iter().max().unwrap_or(0)
-        };
-        let ranks = config.lora.modules.iter().map(|module| (module.as_str(), largest(module))).collect();
-        let trainable = space.parameters(&ranks) as f64;
-
-        // The layers of a block that are adapted, by their number in all blocks.
-        let sizes = workshop.model.sizes();
-        let targets = config.targets()?;
-        let in_block = |module: &str, layers: usize| {
-            let sites = workshop.model.sites().iter();
-            let own = sites.filter(|site| {
-                site.component == module && site.kind == SiteKind::Linear && targets.contain(site)
-            });
-            own.count().div_ceil(layers.max(1)) * largest(module)
-        };
-        let (vision_ranks, text_ranks) =
-            (in_block("ve", sizes.vision.layers), in_block("llm", sizes.text.layers));
-
-        let pass = |kind: PassKind, examples: &EncodedExamples, adapters: usize, batch: usize| {
-            let longest = (0..examples.len()).max_by_key(|index| {
-                (
-                    examples.images(*index).iter().map(|image| image.pieces).sum::<usize>(),
-                    examples.tokens(*index),
-                )
-            });
-            let (Some(most), sequences) = (longest, adapters * batch) else { return 0.0 };
-            let images = examples.images(most).repeat(if vision_ranks > 0 { sequences } else { batch });
-            let tokens = (0..examples.len()).map(|index| examples.tokens(index)).max().unwrap_or(0);
-            let answers = (0..examples.len()).map(|index| examples.answers(index)).max().unwrap_or(0);
-            workshop.model.pass_bytes(&Work {
-                kind,
-                sequences,
-                positions: tokens,
-                answers: sequences * answers,
-                images: &images,
-                vision_ranks,
-                text_ranks,
-            }) as f64
-        };
-        let (stack, workers) = (native.stack, native.workers);
-        let kind = if native.gradient_checkpointing { PassKind::Checkpointing } else { PassKind::Training };
-        let training = workers as f64 * pass(kind, &workshop.train, stack, config.train.batch);
-        let seen = config.run.eval_batch.min(workshop.val.len());
-        let evaluation = workers as f64 * pass(PassKind::Evaluation, &workshop.val, stack, seen);
-        let last = config.run.eval_batch.min(workshop.test.len());
-        let test = pass(PassKind::Evaluation, &workshop.test, 1, last);
-
-        // What loading took and freed is as large as the weights.
-        allocator::give_back();
-        let weights = sizes.bytes as f64;
-        let program = resident().map_or(0.0, |bytes| (bytes - weights).max(0.0) + HELD_BACK);
-        // Values before and after a step, gradients as they come and as rows, both moments.
-        let adapters = 6.0 * F32 * (stack * workers) as f64 * trainable;
-        let activations = training.max(evaluation).max(test);
-        let total = weights + program + adapters + activations;
-        Ok(Self { weights, program, adapters, activations, total, available: available() })
-    }
-
     /// Refuses what cannot fit.
     ///
     /// # Errors
-    /// A failure with [`Exit::Memory`] that says what to change.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// An error of kind [`Memory`](ErrorKind::Memory) that says which settings to change.
+    pub fn check(&self) -> Result<(), Error> {
         // What is resident already is not available any more.
         let more = self.adapters + self.activations;
         match self.available {
-            Some(available) if more > available => Err(Failure::new(
-                Exit::Memory,
+            Some(available) if more > available => Err(Error::new(
+                ErrorKind::Memory,
                 format!(
-                    "training needs about {} of memory more, but {} are available; set --gradient-checkpointing or \
+                    "training needs about {} of memory more, but {} are available; set run.gradient_checkpointing=true or \
                      model.dtype=bf16, lower train.batch, run.stack or run.eval_batch, or use smaller images",
                     quantity::bytes(more),
                     quantity::bytes(available)
                 ),
-            )
-            .into()),
+            )),
             _ => Ok(()),
         }
     }
 }
+
+/// The estimate for the searches of a resolved configuration.
+pub(crate) fn estimate(
+    task: &Task<AnyModel, EncodedExamples>,
+    config: &SearchConfig,
+) -> Result<Option<Memory>, Error> {
+    let native = config.native_options()?;
+    let space = config.space(task.parameters_per_rank(config)?);
+    let largest = |module: &str| {
+        let adapted = config.lora.modules.iter().any(|known| known == module);
+        let ranks = if adapted { space.ranks_of(module) } else { Vec::new() };
+        ranks.into_iter().max().unwrap_or(0)
+    };
+    let ranks = config.lora.modules.iter().map(|module| (module.as_str(), largest(module))).collect();
+    let trainable = space.parameters(&ranks) as f64;
+
+    // The layers of a block that are adapted, by their number in all blocks.
+    let sizes = task.model.sizes();
+    let targets = config.lora.targets()?;
+    let in_block = |module: &str, layers: usize| {
+        let sites = task.model.sites().iter();
+        let own = sites.filter(|site| {
+            site.component == module && site.kind == SiteKind::Linear && targets.contain(site)
+        });
+        own.count().div_ceil(layers.max(1)) * largest(module)
+    };
+    let (vision_ranks, text_ranks) =
+        (in_block("ve", sizes.vision.layers), in_block("llm", sizes.text.layers));
+
+    let pass = |kind: PassKind, examples: &EncodedExamples, adapters: usize, batch: usize| {
+        let longest = (0..examples.len()).max_by_key(|index| {
+            (
+                examples.images(*index).iter().map(|image| image.pieces).sum::<usize>(),
+                examples.tokens(*index),
+            )
+        });
+        let (Some(most), sequences) = (longest, adapters * batch) else { return 0.0 };
+        let images = examples.images(most).repeat(if vision_ranks > 0 { sequences } else { batch });
+        let tokens = (0..examples.len()).map(|index| examples.tokens(index)).max().unwrap_or(0);
+        let answers = (0..examples.len()).map(|index| examples.answers(index)).max().unwrap_or(0);
+        task.model.pass_bytes(&Work {
+            kind,
+            sequences,
+            positions: tokens,
+            answers: sequences * answers,
+            images: &images,
+            vision_ranks,
+            text_ranks,
+        }) as f64
+    };
+    let (stack, workers) = (native.stack, native.workers);
+    let kind = if native.gradient_checkpointing { PassKind::Checkpointing } else { PassKind::Training };
+    let training = workers as f64 * pass(kind, &task.train, stack, config.train.batch);
+    let seen = config.run.eval_batch.min(task.val.len());
+    let evaluation = workers as f64 * pass(PassKind::Evaluation, &task.val, stack, seen);
+    let last = config.run.eval_batch.min(task.test.len());
+    let test = pass(PassKind::Evaluation, &task.test, 1, last);
+
+    let weights = sizes.bytes as f64;
+    let program = resident().map_or(0.0, |bytes| (bytes - weights).max(0.0) + HELD_BACK);
+    // Values before and after a step, gradients as they come and as rows, both moments.
+    let adapters = 6.0 * F32 * (stack * workers) as f64 * trainable;
+    let activations = training.max(evaluation).max(test);
+    let total = weights + program + adapters + activations;
+    Ok(Some(Memory { weights, program, adapters, activations, total, available: available() }))
+}
+
 
 /// Memory of this process now, bytes.
 fn resident() -> Option<f64> {

@@ -6,84 +6,84 @@ use std::collections::BTreeMap;
 
 /// Everything that the report shows; costs, curves and laws are taken from the results and the decision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct ReportData {
+pub struct ReportData {
     /// Name of the policy, as on the command line.
-    pub(crate) policy: String,
+    pub policy: String,
     /// The space that was searched.
-    pub(crate) space: Space,
+    pub space: Space,
     /// What could be spent.
-    pub(crate) budget: Budget,
+    pub budget: Budget,
     /// Balance `t_module = kappa * t_reference`; 1 in the paper.
-    pub(crate) kappa: f64,
+    pub kappa: f64,
     /// The decision.
-    pub(crate) decision: Decision,
+    pub decision: Decision,
     /// Every trial of the search with its result.
-    pub(crate) results: Vec<TrialResult>,
+    pub results: Vec<TrialResult>,
     /// Training loss of the final run, (optimizer step, nats per answer token), by rising step.
-    pub(crate) final_train: Vec<(usize, f64)>,
+    pub final_train: Vec<(usize, f64)>,
     /// Ranks by layer, where they differ within a module.
     #[serde(default)]
-    pub(crate) ranks: Option<RankMap>,
+    pub ranks: Option<RankMap>,
     /// The base model on the test split.
-    pub(crate) base: Option<TestScore>,
+    pub base: Option<TestScore>,
     /// The base model with the adapter on the test split.
-    pub(crate) tuned: Option<TestScore>,
+    pub tuned: Option<TestScore>,
     /// Where everything comes from.
-    pub(crate) provenance: Provenance,
+    pub provenance: Provenance,
 }
 
 /// Ranks by layer of the adapter that is the result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct RankMap {
+pub struct RankMap {
     /// The layers in the model's order.
-    pub(crate) layers: Vec<LayerRank>,
+    pub layers: Vec<LayerRank>,
     /// Mean rank of each module over the run, (optimizer step, rank); empty where ranks did not change.
-    pub(crate) course: BTreeMap<String, Vec<(usize, f64)>>,
+    pub course: BTreeMap<String, Vec<(usize, f64)>>,
 }
 
 /// One layer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct LayerRank {
+pub struct LayerRank {
     /// Module path.
-    pub(crate) path: String,
+    pub path: String,
     /// The module with a rank of its own that it belongs to.
-    pub(crate) module: String,
+    pub module: String,
     /// Its rank; 0 where it is not adapted.
-    pub(crate) rank: usize,
+    pub rank: usize,
 }
 
 /// A model on the test split.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct TestScore {
+pub struct TestScore {
     /// exp(mean cross-entropy per answer token).
-    pub(crate) perplexity: f64,
+    pub perplexity: f64,
     /// Share of samples answered exactly, 0 to 1.
-    pub(crate) accuracy: Option<f64>,
+    pub accuracy: Option<f64>,
 }
 
 /// Where everything comes from.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Provenance {
+pub struct Provenance {
     /// The base model: its directory or name.
-    pub(crate) model: String,
+    pub model: String,
     /// The data set: its file or name.
-    pub(crate) data: String,
+    pub data: String,
     /// Where the adapter lies.
-    pub(crate) adapter: String,
+    pub adapter: String,
     /// Version of the program.
-    pub(crate) version: String,
+    pub version: String,
     /// Further facts, in order: fingerprints, device, scale convention, learning rates, ...
-    pub(crate) more: Vec<(String, String)>,
+    pub more: Vec<(String, String)>,
 }
 
 impl ReportData {
     /// Results of one role.
-    pub(crate) fn of_role(&self, role: Role) -> impl Iterator<Item = &TrialResult> {
+    pub fn of_role(&self, role: Role) -> impl Iterator<Item = &TrialResult> {
         self.results.iter().filter(move |result| result.trial.role == role)
     }
 
     /// The result of the trial that the decision rests on.
-    pub(crate) fn winner(&self) -> Option<&TrialResult> {
+    pub fn winner(&self) -> Option<&TrialResult> {
         self.results.iter().find(|result| result.trial.id == self.decision.trial)
     }
 }

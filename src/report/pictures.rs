@@ -3,10 +3,10 @@
 use super::{data::ReportData, page, style::STYLE};
 
 /// A chart: the name of its file without ending, and the file.
-pub(crate) type Picture = (String, String);
+pub type Picture = (String, String);
 
 /// Every chart of the page, in its order.
-pub(crate) fn pictures(data: &ReportData) -> Vec<Picture> {
+pub fn pictures(data: &ReportData) -> Vec<Picture> {
     let page = page::page(data);
     let charts = page.split("<figure>").skip(1).filter_map(|figure| {
         let from = figure.find("<svg ")?;

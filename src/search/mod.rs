@@ -1,147 +1,271 @@
-//! What search, tune, calibrate and compare have in common: an open task with its campaign.
+//! A rank search as one call: [`Search`].
+mod adapter;
+mod calibrate;
+mod choose;
+mod observations;
+mod outcome;
+mod result;
+mod runner;
+mod session;
+mod template;
+
+pub use calibrate::CalibratedRun;
+pub use choose::{Choice, choose};
+pub use observations::observations;
+pub use outcome::{SearchCost, SearchOutcome, Summary};
+pub(crate) use result::{convergence_time, trial_end};
+pub(crate) use session::{Engine, Searched, Session};
+pub use template::RunTemplate;
 
 use crate::{
-    args::Place,
-    cmd::Context,
-    config::Config,
-    drive::{Driven, Driver, Recipe},
-    failure::{Exit, Failure},
-    interrupt::Interrupt,
-    memory::Memory,
-    observed,
-    watch::Watch,
-    workshop::Workshop,
+    Error, Interrupt, Task,
+    compare::Comparison,
+    config::{Facts, SearchConfig, TrainerKind},
+    event::{Observer, Silent},
+    plan::Plan,
 };
-use anyhow::Result;
-use mars_calib::{
-    Campaign, ConvergenceRule, OnChange, RunRecord, RunSpec, Settings, Trainer,
-    native::{NativeTrainer, evaluate},
-};
-use mars_lora::{Adapter, AdapterStack, Examples};
-use mars_search::{Budget, Policy, PolicySpec, Trial};
+use mars_calib::{Campaign, CommandTrainer, OnChange, Trainer};
+use mars_lora::{Examples, Model};
+use mars_search::{Budget, PolicySpec, Space};
 use mars_vlm::model::{AnyModel, EncodedExamples};
-use serde::Serialize;
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, path::Path};
 
-/// The trainer of this program.
-pub(crate) type Native<'a> = NativeTrainer<'a, AnyModel, EncodedExamples>;
-
-/// An open task with its campaign.
-pub(crate) struct Session<'a> {
-    pub(crate) context: &'a Context,
-    pub(crate) config: &'a Config,
-    pub(crate) workshop: &'a Workshop,
-    pub(crate) campaign: Campaign,
-    pub(crate) trainer: Native<'a>,
-    pub(crate) interrupt: Interrupt,
-    pub(crate) started: Instant,
+/// A search for LoRA ranks: a configuration, who watches, and what can stop it.
+///
+/// ```no_run
+/// # fn main() -> Result<(), mars::Error> {
+/// use mars::{Search, SearchConfig, Task, event::Event};
+///
+/// let mut config = SearchConfig::default();
+/// config.search.ranks = vec![8, 16, 32, 64];
+/// let task = Task::open("SmolVLM-256M-Instruct", "train.json")?;
+/// let mut log = |event: &Event<'_>| {
+///     if let Event::Dropped(ranks) = event {
+///         eprintln!("dropped: {ranks:?}");
+///     }
+/// };
+/// let outcome = Search::new(config).observe(&mut log).run(&task, "run")?;
+/// println!("{}", outcome.report.display());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Search<'a> {
+    config: SearchConfig,
+    observer: Option<&'a mut dyn Observer>,
+    interrupt: Interrupt,
+    on_change: OnChange,
 }
 
-/// How a model does on a split.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Score {
-    pub(crate) loss: f64,
-    pub(crate) perplexity: f64,
-    pub(crate) accuracy: f64,
+impl Search<'static> {
+    /// A search that nothing watches, stops by nothing but an error, and refuses a campaign with other settings.
+    pub fn new(config: SearchConfig) -> Self {
+        Self { config, observer: None, interrupt: Interrupt::new(), on_change: OnChange::Refuse }
+    }
 }
 
-impl<'a> Session<'a> {
-    /// Opens the campaign of `config` for `workshop`.
-    pub(crate) fn open(
-        context: &'a Context,
-        config: &'a Config,
-        workshop: &'a Workshop,
-        place: &Place,
-    ) -> Result<Self> {
-        Memory::estimate(config, workshop)?.check()?;
-        let interrupt = Interrupt::listen()?;
-        let facts = observed::Facts {
-            samples: workshop.train.len(),
-            parameters_per_rank: workshop.parameters_per_rank(config)?,
-        };
-        let (shared, plan) = observed::divide(config, &facts)?;
-        let settings = Settings { config: shared, plan, fingerprints: workshop.fingerprints.clone() };
-        let on_change = if place.accept_changes { OnChange::Accept } else { OnChange::Refuse };
-        let campaign = Campaign::open(&config.out.dir, settings, on_change)?;
-        for warning in campaign.warnings() {
-            context.console.warn(warning.to_string());
-        }
-        let trainer = NativeTrainer::new(&workshop.model, &workshop.train, &workshop.val, config.native()?)
-            .with_store(campaign.checkpoints());
-        Ok(Self { context, config, workshop, campaign, trainer, interrupt, started: Instant::now() })
+impl<'a> Search<'a> {
+    /// The same search with `observer` told of everything that happens.
+    #[must_use]
+    pub fn observe<'b>(self, observer: &'b mut dyn Observer) -> Search<'b> {
+        let Self { config, interrupt, on_change, .. } = self;
+        Search { config, observer: Some(observer), interrupt, on_change }
     }
 
-    /// Starts a policy.
-    pub(crate) fn policy(&self, policy: &PolicySpec, budget: &Budget) -> Result<Box<dyn Policy>> {
-        let space = self.config.space(self.workshop.parameters_per_rank(self.config)?);
-        Ok(self.config.policy(policy).build(&space, budget)?)
+    /// The same search, stopped when `interrupt` is requested.
+    #[must_use]
+    pub fn interrupt(self, interrupt: Interrupt) -> Self {
+        Self { interrupt, ..self }
     }
 
-    /// Runs a search by `policy` to its decision.
-    pub(crate) fn search(&mut self, policy: &PolicySpec, budget: &Budget) -> Result<Driven> {
-        let mut policy = self.policy(policy, budget)?;
-        let (recipe, rule) = (self.config.recipe(), self.config.rule()?);
-        self.driver(&recipe, &*rule).drive(&mut *policy)
+    /// The same search, which goes on in a directory whose campaign has other settings: what fits is used again.
+    #[must_use]
+    pub fn accept_changes(self, accept: bool) -> Self {
+        Self { on_change: if accept { OnChange::Accept } else { OnChange::Refuse }, ..self }
     }
 
-    /// Does `trials`, which continue nothing.
-    pub(crate) fn runs(&mut self, trials: &[Trial]) -> Result<Vec<RunRecord>> {
-        let (recipe, rule) = (self.config.recipe(), self.config.rule()?);
-        self.driver(&recipe, &*rule).round(trials, &BTreeMap::new())
+    /// Searches ranks for `task` to the end: trials, decision, adapter, report, all in the directory `out`. What is
+    /// recorded there is not trained again, so that an interrupted search continues.
+    ///
+    /// # Errors
+    /// Wrong settings, a campaign that is locked or has other settings, too little memory, a full disk, a search in which
+    /// every candidate failed, an interruption; see [`Error::kind`].
+    pub fn run<M, E>(self, task: &Task<M, E>, out: impl AsRef<Path>) -> Result<SearchOutcome, Error>
+    where
+        M: Model,
+        E: Examples<Batch = M::Batch>,
+    {
+        let mut silent = Silent;
+        let (mut session, policy) = self.open(task, out.as_ref(), &mut silent)?;
+        let budget = session.budget.clone();
+        let searched = session.search(&policy, &budget)?;
+        outcome::deliver(&mut session, &policy, &searched)
     }
 
-    fn driver<'s>(&'s mut self, recipe: &'s Recipe, rule: &'s dyn ConvergenceRule) -> Driver<'s> {
-        Driver {
-            campaign: &mut self.campaign,
-            trainer: &mut self.trainer,
-            recipe,
-            rule,
-            console: self.context.console,
+    /// Searches ranks with a trainer of one's own: every run goes through `trainer`, and the result is the decision with
+    /// the report; the adapter is where the trainer left it.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    pub fn run_with(
+        self,
+        trainer: &mut dyn Trainer,
+        space: &Space,
+        budget: &Budget,
+        out: impl AsRef<Path>,
+    ) -> Result<SearchOutcome, Error> {
+        self.config.check()?;
+        let out = out.as_ref();
+        let config = self.config.resolved_for(budget);
+        let policy = config.policy();
+        let facts =
+            Facts { samples: budget.samples, parameters_per_rank: space.parameters_per_rank.clone() };
+        let settings = config.settings(&facts, config.trainer_fingerprints())?;
+        let mut silent = Silent;
+        let observer = self.observer.unwrap_or(&mut silent);
+        let mut campaign = Campaign::open(out, settings, self.on_change)?;
+        session::warn(&campaign, observer);
+        let mut engine = Engine {
+            campaign: &mut campaign,
+            trainer,
+            config: &config,
+            observer,
             interrupt: &self.interrupt,
-        }
+            space,
+        };
+        let searched = engine.search(&policy, budget)?;
+        outcome::deliver_external(engine, &policy, budget, &searched, out)
     }
 
-    /// The adapter at the end of a run; trained again if its checkpoint is gone.
-    pub(crate) fn adapter(&mut self, spec: &RunSpec) -> Result<Adapter> {
-        if let Some(adapter) = self.trainer.adapter(spec)? {
-            return Ok(adapter);
+    /// Searches ranks with the command of `[trainer]`, on `samples` training samples.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run); an error of usage when `trainer.kind` is not `command`, or when `train.steps` is not set
+    /// and the number of samples is 0.
+    pub fn run_command(self, samples: usize, out: impl AsRef<Path>) -> Result<SearchOutcome, Error> {
+        if self.config.trainer.kind != TrainerKind::Command {
+            return Err(Error::usage("trainer.kind is \"native\"; a command is needed in trainer.command"));
         }
-        self.context.console.say(format!("the checkpoint of run {} is gone: training it again", spec.id()));
-        let runs = vec![(spec.id(), 0, spec.steps)];
-        let mut watch = Watch::new(self.context.console, "training again", runs, &self.interrupt);
-        self.trainer.train(std::slice::from_ref(spec), &mut watch);
-        watch.finish();
-        if self.interrupt.requested() {
-            return Err(
-                Failure::new(Exit::Interrupted, "interrupted; the same call goes on from here").into()
-            );
+        if samples == 0 {
+            return Err(Error::usage(
+                "the number of training samples is not known; set trainer.samples or data.train",
+            ));
         }
-        let lost = || Failure::new(Exit::Failed, format!("run {} left no adapter", spec.id()));
-        Ok(self.trainer.adapter(spec)?.ok_or_else(lost)?)
+        self.config.check()?;
+        let mut trainer = self.config.command_trainer(out.as_ref())?;
+        let (space, budget) = self.config.command_task(samples);
+        self.run_with(&mut trainer, &space, &budget, out)
     }
 
-    /// The base model, with an adapter or without, on the test split.
-    pub(crate) fn test(&self, adapter: Option<&Adapter>) -> Result<Score> {
-        score(self.workshop, &self.workshop.test, adapter, self.config.run.eval_batch)
+    /// Does the calibration runs that the policy asks for first and that are not recorded yet; of all of them, or of the
+    /// one with number `index`, counted from 0.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run); an error of usage when the policy asks for no calibration within its budget, or `index`
+    /// is beyond its runs.
+    pub fn calibrate<M, E>(
+        self,
+        task: &Task<M, E>,
+        out: impl AsRef<Path>,
+        index: Option<usize>,
+    ) -> Result<Vec<CalibratedRun>, Error>
+    where
+        M: Model,
+        E: Examples<Batch = M::Batch>,
+    {
+        let mut silent = Silent;
+        let (mut session, policy) = self.open(task, out.as_ref(), &mut silent)?;
+        calibrate::calibrate(&mut session, &policy, index)
+    }
+
+    /// Lets every one of `policies` search with each of `seeds` seeds in one campaign, with the same accounting for all.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run); a search in which every candidate failed is a row without a perplexity.
+    pub fn compare<M, E>(
+        self,
+        task: &Task<M, E>,
+        out: impl AsRef<Path>,
+        policies: &[PolicySpec],
+        seeds: u64,
+    ) -> Result<Comparison, Error>
+    where
+        M: Model,
+        E: Examples<Batch = M::Batch>,
+    {
+        let mut silent = Silent;
+        let (mut session, _) = self.open(task, out.as_ref(), &mut silent)?;
+        crate::compare::compare(&mut session, policies, seeds)
+    }
+
+    /// What a search would train, cost and hold in memory, without training.
+    ///
+    /// # Errors
+    /// Wrong settings, or a task that cannot be read.
+    pub fn plan(&self, task: &Task<AnyModel, EncodedExamples>) -> Result<Plan, Error> {
+        crate::plan::plan(&self.config, task)
+    }
+
+    fn open<'s, M, E>(
+        self,
+        task: &'s Task<M, E>,
+        out: &Path,
+        silent: &'s mut Silent,
+    ) -> Result<(Session<'s, M, E>, PolicySpec), Error>
+    where
+        'a: 's,
+        M: Model,
+        E: Examples<Batch = M::Batch>,
+    {
+        self.config.check()?;
+        let policy = self.config.policy();
+        let observer: &'s mut dyn Observer = match self.observer {
+            Some(observer) => observer,
+            None => silent,
+        };
+        let session = Session::open(self.config, task, out, self.on_change, observer, self.interrupt)?;
+        Ok((session, policy))
     }
 }
 
-/// The base model of `workshop`, with an adapter or without, on `examples`.
-pub(crate) fn score(
-    workshop: &Workshop,
-    examples: &EncodedExamples,
-    adapter: Option<&Adapter>,
-    batch: usize,
-) -> Result<Score> {
-    let stack = match adapter {
-        Some(adapter) => AdapterStack::new(std::slice::from_ref(adapter), &workshop.model)?,
-        None => AdapterStack::base(1, &workshop.model),
-    };
-    let rows: Vec<usize> = (0..examples.len()).collect();
-    let all = evaluate(&workshop.model, examples, &rows, batch, &stack)?;
-    Ok(all.first().map_or(Score { loss: f64::NAN, perplexity: f64::NAN, accuracy: f64::NAN }, |one| Score {
-        loss: one.loss(),
-        perplexity: one.perplexity(),
-        accuracy: one.accuracy(),
-    }))
+impl SearchConfig {
+    /// The command of `[trainer]`, with the outputs of its runs under `out`.
+    fn command_trainer(&self, out: &Path) -> Result<CommandTrainer, Error> {
+        let trainer = &self.trainer;
+        let command = trainer.command.as_deref().unwrap_or_default();
+        Ok(CommandTrainer::new(command, out.join("external"))?)
+    }
+
+    /// Space and budget of a search with an external trainer on `samples` training samples.
+    fn command_task(&self, samples: usize) -> (Space, Budget) {
+        // Nothing is known of its validation split: evaluations count as free.
+        let resolved = self.resolved(samples, 0);
+        (resolved.space(self.trainer.parameters_per_rank.clone()), resolved.budget(samples, self.train.seed))
+    }
+
+    /// The configuration that says the same as `budget`, for the campaign's settings.
+    fn resolved_for(&self, budget: &Budget) -> Self {
+        let mut config = self.resolved(budget.samples, budget.validation_samples);
+        config.train.steps = Some(budget.steps);
+        config.train.batch = budget.batch;
+        config.train.eval_every = Some(budget.eval_every);
+        config.train.seed = budget.seed;
+        config.calibration.steps = Some(budget.calibration.steps);
+        config.calibration.sizes = Some(budget.calibration.sizes.clone());
+        config.calibration.ranks.clone_from(&budget.calibration.ranks);
+        config.calibration.seeds.clone_from(&budget.calibration.seeds);
+        config.calibration.joint = budget.calibration.joint;
+        config
+    }
+
+    /// What tells the runs of one external trainer from those of another.
+    fn trainer_fingerprints(&self) -> BTreeMap<String, String> {
+        let command = self.trainer.command.clone().unwrap_or_default();
+        let environment = self.trainer.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let environment = environment.collect::<Vec<_>>().join(" ");
+        [("trainer", command), ("environment", environment)]
+            .into_iter()
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(of, text)| (of.to_owned(), text))
+            .collect()
+    }
 }

@@ -1,83 +1,47 @@
 //! What a campaign has measured, as observations for the laws.
 
-use crate::{
-    config::{Config, Layers},
-    failure::Failure,
-};
-use anyhow::Result;
+use crate::{Error, config::SearchConfig};
 use mars_calib::{Campaign, ConvergenceRule, RunEnd, RunRecord, Settings};
 use mars_laws::{ConvergenceObservation, Observations, PerformanceObservation};
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::Path};
-use toml::{Table, Value};
+use std::path::Path;
 
-/// Facts of a campaign's task that commands need which open neither model nor data.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Facts {
-    /// Training samples.
-    pub(crate) samples: usize,
-    /// Adapter parameters per unit of rank, by module.
-    pub(crate) parameters_per_rank: BTreeMap<String, u64>,
-}
-
-/// The name of their section in the plan.
-const FACTS: &str = "facts";
-
-/// The observations of the campaign in `directory`, and its settings.
+/// The observations of the campaign in `directory`, and the configuration that it was started with. Whether or not
+/// another process works on it. Without finished calibration runs the observations are empty.
 ///
 /// # Errors
-/// When there is no campaign, or it holds no finished calibration run.
-pub(crate) fn of_campaign(directory: &Path) -> Result<(Observations, Config)> {
+/// When there is no campaign, or its settings cannot be read.
+pub fn observations(directory: &Path) -> Result<(Observations, SearchConfig), Error> {
     let snapshot = Campaign::read(directory)?;
-    let (config, _) = settings(&snapshot.settings)?;
-    let convention = config.recipe().convention(&snapshot.settings.fingerprint());
-    let records = snapshot.records.values().filter(|record| record.spec.convention() == convention);
-    let observations = observations(records, &config, &*config.rule()?);
-    if observations.convergence.is_empty() && observations.performance.is_empty() {
-        let remedy = "`mars calibrate --campaign DIR` measures";
-        return Err(
-            Failure::input(format!("{} holds no calibration run; {remedy}", directory.display())).into()
-        );
-    }
+    let (config, _) = SearchConfig::of_campaign(&snapshot.settings)?;
+    let observations = of_records(snapshot.records.values(), &snapshot.settings, &config);
     Ok((observations, config))
 }
 
-/// The configuration and the facts that a campaign was started with.
-pub(crate) fn settings(settings: &Settings) -> Result<(Config, Facts)> {
-    let mut layers = Layers::new();
-    layers.table(&stored(settings), "campaign.toml")?;
-    let facts = settings.plan.get(FACTS).cloned().and_then(|facts| facts.try_into().ok()).unwrap_or_default();
-    Ok((layers.config()?, facts))
-}
-
-/// The configuration that a campaign was started with, as a layer.
-pub(crate) fn stored(settings: &Settings) -> Table {
-    let all = settings.plan.iter().filter(|(section, _)| *section != FACTS).chain(&settings.config);
-    all.map(|(section, values)| (section.clone(), values.clone())).collect()
-}
-
-/// The settings of a campaign: what all its runs share, and what may change. Paths may: models and data
-/// are known by their fingerprints.
-pub(crate) fn divide(config: &Config, facts: &Facts) -> Result<(Table, Table)> {
-    let shared = |section: &str| matches!(section, "lora" | "train");
-    let (shared, mut plan): (Table, Table) =
-        config.table.clone().into_iter().partition(|(section, _)| shared(section));
-    plan.insert(FACTS.to_owned(), Value::try_from(facts)?);
-    Ok((shared, plan))
-}
-
-/// Calibration runs as observations: runs of one module for Law-C, runs of all modules for Law-P.
-/// Races and final runs, which have other lengths, are not among them.
-pub(crate) fn observations<'a>(
+/// The observations among all records of a campaign.
+pub(crate) fn of_records<'a>(
     records: impl Iterator<Item = &'a RunRecord>,
-    config: &Config,
+    settings: &Settings,
+    config: &SearchConfig,
+) -> Observations {
+    let convention = config.run_template().convention(&settings.fingerprint());
+    let same = records.filter(|record| record.spec.convention() == convention);
+    of_runs(same, config, &*config.rule())
+}
+
+/// Calibration runs as observations: runs of one module for Law-C, runs of all modules for Law-P. Races and final runs,
+/// which have other lengths, are not among them.
+fn of_runs<'a>(
+    records: impl Iterator<Item = &'a RunRecord>,
+    config: &SearchConfig,
     rule: &dyn ConvergenceRule,
 ) -> Observations {
+    let planned = config.calibration.steps.unwrap_or(0);
     let mut all = Observations::default();
     for record in records {
         let spec = &record.spec;
-        let planned = spec.steps == config.calibration.steps && spec.horizon == config.calibration.steps;
-        if !planned || !matches!(record.end, RunEnd::Finished | RunEnd::Converged) {
+        if (spec.steps, spec.horizon) != (planned, planned)
+            || !matches!(record.end, RunEnd::Finished | RunEnd::Converged)
+        {
             continue;
         }
         let mut ranks = spec.ranks.iter();

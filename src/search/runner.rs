@@ -1,251 +1,161 @@
-//! The loop between a policy, which asks for trials, and a campaign, which does and remembers them.
+//! Does the trials of a policy as runs of a campaign: looks up what is recorded, trains the rest.
 
+use super::{RunTemplate, result::trial_result};
 use crate::{
-    console::Console,
-    failure::{Exit, Failure},
-    interrupt::Interrupt,
-    watch::Watch,
+    Error, Interrupt,
+    event::{self, Event, Observer},
 };
-use anyhow::Result;
-use mars_calib::variant::Init;
 use mars_calib::{
-    Campaign, Convergence, ConvergenceRule, MethodSpec, OptimSpec, RunEnd, RunRecord, RunSpec,
-    ScaleConvention, Trainer, Variant,
+    Campaign, ConvergenceRule, Flow, Observer as RunObserver, Progress, RunEnd, RunId, RunRecord, RunSpec,
+    Stage, Trainer,
 };
 use mars_laws::Ranks;
-use mars_search::{Cost, Decision, Method, Policy, Role, Trial, TrialEnd, TrialResult};
+use mars_search::{Answer, Role, Runner, Trial};
 use std::collections::BTreeMap;
 
-/// What all runs of a campaign share: how a trial becomes a run.
-#[derive(Clone, Debug)]
-pub(crate) struct Recipe {
-    pub(crate) batch: usize,
-    /// Steps between evaluations of runs at full length.
-    pub(crate) eval_every: usize,
-    /// Steps between evaluations of calibration runs.
-    pub(crate) calibration_eval_every: usize,
-    /// Whether runs may end once their convergence time is certain: certain by the default definition only.
-    pub(crate) settles: bool,
-    pub(crate) learning_rates: BTreeMap<String, f64>,
-    /// The module whose rate is the same in all methods.
-    pub(crate) reference: String,
-    pub(crate) scale: ScaleConvention,
-    pub(crate) optim: OptimSpec,
-    pub(crate) variant: Variant,
-}
-
-impl Recipe {
-    /// The run that does `trial` in a campaign with this fingerprint.
-    pub(crate) fn spec(
-        &self,
-        trial: &Trial,
-        earlier: &BTreeMap<u32, RunRecord>,
-        fingerprint: &str,
-    ) -> RunSpec {
-        let eval_every = match trial.role {
-            Role::Alone | Role::Joint => self.calibration_eval_every,
-            Role::Race | Role::Final => self.eval_every,
-        };
-        // A method that moves ranks is compared as it is, whatever the variant of the others.
-        let method = trial.method.and_then(|method| settings(method, trial.horizon));
-        RunSpec {
-            ranks: trial.ranks.clone(),
-            samples: trial.samples,
-            seed: trial.seed,
-            batch: self.batch,
-            steps: trial.steps,
-            horizon: trial.horizon,
-            eval_every,
-            evaluate_from: trial.evaluate_from,
-            until_settled: trial.until_settled && self.settles,
-            learning_rates: self.rates(trial.method),
-            scale: self.scale,
-            optim: self.optim,
-            variant: match trial.method {
-                Some(Method::Eva) => Variant { init: Init::Eva, ..self.variant },
-                _ if method.is_some() => Variant::default(),
-                _ => self.variant,
-            },
-            method,
-            fingerprint: fingerprint.to_owned(),
-            continues: trial.continues.and_then(|id| earlier.get(&id)).map(|record| record.id.clone()),
-        }
-    }
-}
-
-impl Recipe {
-    /// Learning rates under a method.
-    fn rates(&self, method: Option<Method>) -> BTreeMap<String, f64> {
-        let Some(Method::DiffLr(ratio)) = method else { return self.learning_rates.clone() };
-        let divided = |(module, rate): (&String, &f64)| {
-            let rate = if *module == self.reference { *rate } else { rate / f64::from(ratio) };
-            (module.clone(), rate)
-        };
-        self.learning_rates.iter().map(divided).collect()
-    }
-
-    /// The convention of all runs by this recipe in a campaign with this fingerprint.
-    pub(crate) fn convention(&self, fingerprint: &str) -> String {
-        let any = Trial {
-            id: 0,
-            role: Role::Final,
-            ranks: Ranks::new(),
-            samples: 1,
-            seed: 0,
-            steps: 1,
-            horizon: 1,
-            evaluate_from: 0,
-            until_settled: false,
-            continues: None,
-            method: None,
-        };
-        self.spec(&any, &BTreeMap::new(), fingerprint).convention()
-    }
-}
-
-/// The settings of a method for a run of `steps` steps; `None` for what is plain LoRA.
-fn settings(method: Method, steps: usize) -> Option<MethodSpec> {
-    match method {
-        Method::AdaLora => Some(MethodSpec::adalora(steps)),
-        Method::GeoLora => Some(MethodSpec::geolora(steps)),
-        Method::HydraStyle => Some(MethodSpec::hydra_style(steps)),
-        _ => None,
-    }
-}
-
-/// A search from its first question to its decision.
-#[derive(Debug)]
-pub(crate) struct Driven {
-    pub(crate) decision: Decision,
-    /// Every trial of the search with its result.
-    pub(crate) results: Vec<TrialResult>,
-    /// The record behind each trial.
-    pub(crate) records: BTreeMap<u32, RunRecord>,
-}
-
-/// What a search is driven with.
-pub(crate) struct Driver<'a> {
+/// A [`Runner`] that trains.
+pub(crate) struct CampaignRunner<'a> {
     pub(crate) campaign: &'a mut Campaign,
     pub(crate) trainer: &'a mut dyn Trainer,
-    pub(crate) recipe: &'a Recipe,
+    pub(crate) template: &'a RunTemplate,
     pub(crate) rule: &'a dyn ConvergenceRule,
-    pub(crate) console: Console,
+    pub(crate) observer: &'a mut dyn Observer,
     pub(crate) interrupt: &'a Interrupt,
+    /// The record of each trial so far.
+    pub(crate) records: BTreeMap<u32, RunRecord>,
+    /// Optimizer steps of the whole search: expected in all, and done or looked up so far.
+    pub(crate) expected: u64,
+    pub(crate) done: u64,
+    /// Ranks in the last round of a race.
+    pub(crate) racing: Vec<Ranks>,
 }
 
-impl Driver<'_> {
-    /// Does what `policy` asks for until it decides.
-    ///
-    /// # Errors
-    /// A failure with [`Exit::Interrupted`] when the user stopped it; errors of the policy and the campaign.
-    pub(crate) fn drive(&mut self, policy: &mut dyn Policy) -> Result<Driven> {
-        let mut records = BTreeMap::new();
-        loop {
-            let trials = policy.ask();
-            if trials.is_empty() {
-                break;
-            }
-            let done = self.round(&trials, &records)?;
-            let results: Vec<TrialResult> = trials
-                .iter()
-                .zip(&done)
-                .map(|(trial, record)| result(self.rule, trial, record, &records))
-                .collect();
-            records.extend(trials.iter().map(|trial| trial.id).zip(done));
-            policy.tell(&results)?;
-        }
-        let decision = policy.decision().ok_or_else(|| {
-            Failure::new(Exit::Failed, format!("the policy {} ended without a decision", policy.name()))
-        })?;
-        Ok(Driven { decision, results: policy.results(), records })
-    }
-
-    /// One round of trials, done or looked up.
-    pub(crate) fn round(
-        &mut self,
-        trials: &[Trial],
-        earlier: &BTreeMap<u32, RunRecord>,
-    ) -> Result<Vec<RunRecord>> {
+impl CampaignRunner<'_> {
+    /// Does `trials`, and returns their records.
+    pub(crate) fn round(&mut self, trials: &[Trial]) -> Result<Vec<RunRecord>, Error> {
         let fingerprint = self.campaign.settings().fingerprint();
         let specs: Vec<RunSpec> =
-            trials.iter().map(|trial| self.recipe.spec(trial, earlier, &fingerprint)).collect();
-        let missing: Vec<&RunSpec> =
-            specs.iter().filter(|spec| !self.campaign.records().contains_key(&spec.id())).collect();
-        let label = label(trials);
-        if missing.len() < specs.len() {
-            let known = specs.len() - missing.len();
-            self.console.say(format!("{label}: {known} of {} runs are done already", specs.len()));
-        }
-        let started = |spec: &RunSpec| {
-            let before = spec.continues.as_ref().and_then(|id| self.campaign.records().get(id));
-            before.map_or(0, |record| record.spec.steps)
+            trials.iter().map(|trial| self.template.spec(trial, &self.records, &fingerprint)).collect();
+        let known = self.campaign.records();
+        let missing: Vec<&RunSpec> = specs.iter().filter(|spec| !known.contains_key(&spec.id())).collect();
+        let start = |spec: &RunSpec| {
+            let before = spec.continues.as_ref().and_then(|id| known.get(id));
+            before.map_or(0, |record| record.spec.steps).min(spec.steps)
         };
-        let starts = missing.iter().map(|spec| (spec.id(), started(spec), spec.steps)).collect();
-        let mut watch = Watch::new(self.console, &label, starts, self.interrupt);
+        let reached: BTreeMap<RunId, Reached> = missing
+            .iter()
+            .map(|spec| (spec.id(), Reached { start: start(spec), step: start(spec), end: spec.steps }))
+            .collect();
+        let total = reached.values().map(Reached::length).sum();
+        let all: u64 = specs.iter().map(|spec| (spec.steps - start(spec)) as u64).sum();
+        let recorded = specs.len() - missing.len();
+        self.drop_losers(trials);
+        self.observer.event(&Event::Round(event::Round { trials, recorded, steps: total }));
+        // What is recorded costs nothing in this call.
+        self.expected = self.expected.saturating_sub(all - total);
+        let mut watch = Watch {
+            observer: &mut *self.observer,
+            interrupt: self.interrupt,
+            reached,
+            total,
+            before: self.done,
+            expected: self.expected,
+            loss: None,
+        };
         let records = self.campaign.run(self.trainer, &specs, &mut watch);
-        watch.finish();
+        self.observer.event(&Event::RoundDone);
+        self.done += total;
         let records = records?;
         if records.iter().any(|record| record.end == RunEnd::Interrupted) {
-            return Err(
-                Failure::new(Exit::Interrupted, "interrupted; the same call goes on from here").into()
-            );
+            return Err(Error::interrupted());
         }
         Ok(records)
     }
-}
 
-/// What the record of a trial means to a policy; `earlier` holds what it may have continued.
-pub(crate) fn result(
-    rule: &dyn ConvergenceRule,
-    trial: &Trial,
-    record: &RunRecord,
-    earlier: &BTreeMap<u32, RunRecord>,
-) -> TrialResult {
-    let before = trial.continues.and_then(|id| earlier.get(&id));
-    let timed = (trial.role == Role::Alone).then(|| rule.of(record));
-    let (convergence, censored) = match timed {
-        Some(Convergence::Reached { step }) => (Some(step), None),
-        Some(Convergence::Censored { why }) => (None, Some(why.to_string())),
-        None => (None, None),
-    };
-    let extra = |of: fn(&RunRecord) -> f64| (of(record) - before.map_or(0.0, of)).max(0.0);
-    TrialResult {
-        trial: trial.clone(),
-        val_curve: record.val.iter().map(|point| (point.step, point.loss)).collect(),
-        blocks: record
-            .val_blocks
-            .last()
-            .filter(|last| last.step == trial.steps)
-            .map_or_else(Vec::new, |last| last.losses.iter().map(|loss| f64::from(*loss)).collect()),
-        convergence,
-        censored,
-        end: end(&record.end),
-        cost: Cost {
-            flops: extra(|record| record.flops),
-            eval_flops: extra(|record| record.eval_flops),
-            wall_s: extra(|record| record.wall_s),
-        },
+    /// Reports ranks that took part in the last round of a race and do not in this one.
+    fn drop_losers(&mut self, trials: &[Trial]) {
+        let competing = |trial: &&Trial| matches!(trial.role, Role::Race | Role::Final);
+        let now: Vec<Ranks> = trials.iter().filter(competing).map(|trial| trial.ranks.clone()).collect();
+        if now.is_empty() {
+            return;
+        }
+        let dropped: Vec<Ranks> = self.racing.drain(..).filter(|ranks| !now.contains(ranks)).collect();
+        if !dropped.is_empty() {
+            self.observer.event(&Event::Dropped(&dropped));
+        }
+        self.racing = now;
     }
 }
 
-/// The end of a run as a policy is told it.
-pub(crate) fn end(end: &RunEnd) -> TrialEnd {
-    match end {
-        RunEnd::Finished | RunEnd::Converged => TrialEnd::Finished,
-        RunEnd::Diverged { step } => TrialEnd::Diverged { step: *step },
-        RunEnd::Failed { why } => TrialEnd::Failed { why: why.clone() },
-        RunEnd::Interrupted => TrialEnd::Failed { why: "interrupted".into() },
+impl Runner for CampaignRunner<'_> {
+    type Error = Error;
+
+    fn run(&mut self, trials: &[Trial]) -> Result<Answer, Error> {
+        let done = self.round(trials)?;
+        let results = trials
+            .iter()
+            .zip(&done)
+            .map(|(trial, record)| trial_result(self.rule, trial, record, &self.records))
+            .collect();
+        self.records.extend(trials.iter().map(|trial| trial.id).zip(done));
+        Ok(Answer::Results(results))
     }
 }
 
-fn label(trials: &[Trial]) -> String {
-    let any = |role| trials.iter().any(|trial| trial.role == role);
-    let (name, count) = match trials {
-        [] => return "nothing".into(),
-        _ if any(Role::Final) => return "fine-tuning".into(),
-        [only] => return format!("training {}", only.ranks),
-        _ if any(Role::Race) => ("racing", trials.len()),
-        _ => ("calibrating", trials.len()),
-    };
-    format!("{name} ({count} runs)")
+/// How far a run is, in optimizer steps.
+struct Reached {
+    start: usize,
+    step: usize,
+    end: usize,
+}
+
+impl Reached {
+    fn length(&self) -> u64 {
+        (self.end - self.start) as u64
+    }
+}
+
+/// Turns what a trainer reports into events, and stops it on request.
+struct Watch<'a> {
+    observer: &'a mut dyn Observer,
+    interrupt: &'a Interrupt,
+    reached: BTreeMap<RunId, Reached>,
+    total: u64,
+    /// Steps of the search done before this round.
+    before: u64,
+    expected: u64,
+    loss: Option<f64>,
+}
+
+impl Watch<'_> {
+    fn flow(&self) -> Flow {
+        if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }
+    }
+}
+
+impl RunObserver for Watch<'_> {
+    fn progress(&mut self, event: &Progress) -> Flow {
+        if let Some(reached) = self.reached.get_mut(&event.run) {
+            reached.step = event.step.clamp(reached.start, reached.end);
+        }
+        if event.stage == Stage::Evaluate {
+            self.loss = event.loss;
+        }
+        let done = self.reached.values().map(|reached| (reached.step - reached.start) as u64).sum();
+        let search_done = self.before + done;
+        let progress = event::Progress {
+            done,
+            total: self.total,
+            search_done,
+            search_expected: self.expected.max(self.before + self.total),
+            loss: self.loss,
+        };
+        self.observer.event(&Event::Progress(progress));
+        self.flow()
+    }
+
+    fn finished(&mut self, record: &RunRecord) -> Flow {
+        self.observer.event(&Event::Run(record));
+        self.flow()
+    }
 }

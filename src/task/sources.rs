@@ -1,7 +1,11 @@
 //! Where training, validation and test samples come from, and how they are read.
 
-use crate::{config::Config, console::Console, workshop::Files};
-use anyhow::Result;
+use super::TaskFiles;
+use crate::{
+    Error,
+    config::{SearchConfig, TooLong},
+    event::{Event, Observer},
+};
 use mars_vlm::{
     data::{Dataset, Fractions, ImageStore, ReadOptions, Sample, Split, fitting, split},
     processor::Processor,
@@ -12,7 +16,7 @@ use std::{
 };
 
 /// The data of a task; what is missing is split off from the training data.
-pub(crate) struct Sources {
+pub(super) struct Sources {
     train: Source,
     val: Option<Source>,
     test: Option<Source>,
@@ -25,22 +29,22 @@ struct Source {
 }
 
 /// Samples with the place of their images.
-pub(crate) struct Part {
-    pub(crate) samples: Vec<Sample>,
-    pub(crate) store: Arc<ImageStore>,
+pub(super) struct Part {
+    pub(super) samples: Vec<Sample>,
+    pub(super) store: Arc<ImageStore>,
 }
 
 /// The samples of a task.
-pub(crate) struct Parts {
-    pub(crate) train: Part,
-    pub(crate) val: Part,
-    pub(crate) test: Part,
+pub(super) struct Parts {
+    pub(super) train: Part,
+    pub(super) val: Part,
+    pub(super) test: Part,
 }
 
 impl Sources {
     /// The files that are given; where the training data have parts of the usual names, those.
-    pub(crate) fn of(config: &Config, files: &Files) -> Result<Self> {
-        let parts = Dataset::parts(&files.train, &config.reading()?)?;
+    pub(super) fn of(config: &SearchConfig, files: &TaskFiles) -> Result<Self, Error> {
+        let parts = Dataset::parts(&files.train, &config.data.read_options())?;
         let part = |names: &[&str]| {
             let found = names.iter().find(|name| parts.iter().any(|part| part == **name))?;
             Some(Source { path: files.train.clone(), part: Some((*found).to_owned()) })
@@ -61,14 +65,15 @@ impl Sources {
     ///
     /// # Errors
     /// The first defect, by file and line.
-    pub(crate) fn read(
+    pub(super) fn read(
         &self,
-        config: &Config,
-        files: &Files,
+        config: &SearchConfig,
+        files: &TaskFiles,
         processor: &Processor,
-        console: Console,
-    ) -> Result<Parts> {
-        let read = |source: &Source| source.read(config, files.images.as_deref(), processor, console);
+        observer: &mut dyn Observer,
+    ) -> Result<Parts, Error> {
+        let mut read =
+            |source: &Source| source.read(config, files.images.as_deref(), processor, &mut *observer);
         let Part { samples, store } = read(&self.train)?;
         let share = |given: &Option<Source>, fraction: f64| if given.is_some() { 0.0 } else { fraction };
         let data = &config.data;
@@ -85,7 +90,7 @@ impl Sources {
             samples: indices.iter().map(|index| samples[*index].clone()).collect(),
             store: store.clone(),
         };
-        let rest = |given: &Option<Source>, indices: &[usize]| match given {
+        let mut rest = |given: &Option<Source>, indices: &[usize]| match given {
             Some(source) => read(source),
             None => Ok(some(indices)),
         };
@@ -100,26 +105,27 @@ impl Sources {
 impl Source {
     fn read(
         &self,
-        config: &Config,
+        config: &SearchConfig,
         images: Option<&Path>,
         processor: &Processor,
-        console: Console,
-    ) -> Result<Part> {
-        let options = ReadOptions { part: self.part.clone(), ..config.reading()? };
+        observer: &mut dyn Observer,
+    ) -> Result<Part, Error> {
+        let options = ReadOptions { part: self.part.clone(), ..config.data.read_options() };
         let samples = Dataset::read_with(&self.path, &options)?.samples;
         let store = Arc::new(ImageStore::for_data(&self.path, images)?);
-        if config.data.too_long != "drop" {
+        if config.data.too_long == TooLong::Error {
             return Ok(Part { samples, store });
         }
         let all = samples.len();
         let (samples, long) = fitting(samples, &store, processor);
         if let Some(first) = long.first() {
             let path = self.path.display();
-            console.warn(format!("{path}: {} of {all} samples are left out, the first: {first}", long.len()));
+            let warning = format!("{path}: {} of {all} samples are left out, the first: {first}", long.len());
+            observer.event(&Event::Warning(&warning));
         }
         if samples.is_empty() {
             let message = format!("{}: every sample is too long", self.path.display());
-            return Err(crate::failure::Failure::input(message).into());
+            return Err(Error::input(message));
         }
         Ok(Part { samples, store })
     }
