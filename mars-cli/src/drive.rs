@@ -13,7 +13,9 @@ use mars_calib::{
     ScaleConvention, Trainer, Variant,
 };
 use mars_laws::Ranks;
-use mars_search::{Cost, Decision, Method, Policy, Role, Trial, TrialEnd, TrialResult};
+use mars_search::{
+    Answer, Cost, Decision, Method, Policy, Role, Runner, Trial, TrialEnd, TrialResult, search,
+};
 use std::collections::BTreeMap;
 
 /// What all runs of a campaign share: how a trial becomes a run.
@@ -139,25 +141,9 @@ impl Driver<'_> {
     /// # Errors
     /// A failure with [`Exit::Interrupted`] when the user stopped it; errors of the policy and the campaign.
     pub(crate) fn drive(&mut self, policy: &mut dyn Policy) -> Result<Driven> {
-        let mut records = BTreeMap::new();
-        loop {
-            let trials = policy.ask();
-            if trials.is_empty() {
-                break;
-            }
-            let done = self.round(&trials, &records)?;
-            let results: Vec<TrialResult> = trials
-                .iter()
-                .zip(&done)
-                .map(|(trial, record)| result(self.rule, trial, record, &records))
-                .collect();
-            records.extend(trials.iter().map(|trial| trial.id).zip(done));
-            policy.tell(&results)?;
-        }
-        let decision = policy.decision().ok_or_else(|| {
-            Failure::new(Exit::Failed, format!("the policy {} ended without a decision", policy.name()))
-        })?;
-        Ok(Driven { decision, results: policy.results(), records })
+        let mut runner = CampaignRunner { driver: self, records: BTreeMap::new() };
+        let (decision, results) = search(policy, &mut runner)?.decided()?;
+        Ok(Driven { decision, results, records: runner.records })
     }
 
     /// One round of trials, done or looked up.
@@ -194,6 +180,34 @@ impl Driver<'_> {
     }
 }
 
+/// Answers a policy with the runs of a campaign, which trains those that it has no record of.
+struct CampaignRunner<'d, 'a> {
+    driver: &'d mut Driver<'a>,
+    /// The record behind each trial so far.
+    records: BTreeMap<u32, RunRecord>,
+}
+
+impl Runner for CampaignRunner<'_, '_> {
+    type Error = anyhow::Error;
+
+    fn run(&mut self, trials: &[Trial]) -> Result<Answer> {
+        let done = self.driver.round(trials, &self.records)?;
+        let results = results(self.driver.rule, trials, &done, &self.records);
+        self.records.extend(trials.iter().map(|trial| trial.id).zip(done));
+        Ok(Answer::Results(results))
+    }
+}
+
+/// What the records of `trials`, in their order, mean to a policy.
+pub(crate) fn results(
+    rule: &dyn ConvergenceRule,
+    trials: &[Trial],
+    done: &[RunRecord],
+    earlier: &BTreeMap<u32, RunRecord>,
+) -> Vec<TrialResult> {
+    trials.iter().zip(done).map(|(trial, record)| result(rule, trial, record, earlier)).collect()
+}
+
 /// What the record of a trial means to a policy; `earlier` holds what it may have continued.
 pub(crate) fn result(
     rule: &dyn ConvergenceRule,
@@ -202,29 +216,22 @@ pub(crate) fn result(
     earlier: &BTreeMap<u32, RunRecord>,
 ) -> TrialResult {
     let before = trial.continues.and_then(|id| earlier.get(&id));
-    let timed = (trial.role == Role::Alone).then(|| rule.of(record));
-    let (convergence, censored) = match timed {
-        Some(Convergence::Reached { step }) => (Some(step), None),
-        Some(Convergence::Censored { why }) => (None, Some(why.to_string())),
-        None => (None, None),
-    };
     let extra = |of: fn(&RunRecord) -> f64| (of(record) - before.map_or(0.0, of)).max(0.0);
-    TrialResult {
-        trial: trial.clone(),
-        val_curve: record.val.iter().map(|point| (point.step, point.loss)).collect(),
-        blocks: record
-            .val_blocks
-            .last()
-            .filter(|last| last.step == trial.steps)
-            .map_or_else(Vec::new, |last| last.losses.iter().map(|loss| f64::from(*loss)).collect()),
-        convergence,
-        censored,
-        end: end(&record.end),
-        cost: Cost {
-            flops: extra(|record| record.flops),
-            eval_flops: extra(|record| record.eval_flops),
-            wall_s: extra(|record| record.wall_s),
-        },
+    let cost = Cost {
+        flops: extra(|record| record.flops),
+        eval_flops: extra(|record| record.eval_flops),
+        wall_s: extra(|record| record.wall_s),
+    };
+    let curve = record.val.iter().map(|point| (point.step, point.loss)).collect();
+    let blocks = record.val_blocks.last().filter(|last| last.step == trial.steps);
+    let blocks = blocks.map(|last| last.losses.iter().map(|loss| f64::from(*loss)).collect());
+    let result = TrialResult::finished(trial, curve, cost)
+        .with_blocks(blocks.unwrap_or_default())
+        .with_end(end(&record.end));
+    match (trial.role == Role::Alone).then(|| rule.of(record)) {
+        Some(Convergence::Reached { step }) => result.with_convergence(step),
+        Some(Convergence::Censored { why }) => result.with_censored(why.to_string()),
+        None => result,
     }
 }
 

@@ -6,19 +6,14 @@
 //! result. Everything here is numbers; no tensor, no file and no clock is touched.
 //!
 //! ```
-//! # use mars_search::*;
-//! # fn search(space: Space, budget: Budget, train: fn(&Trial) -> TrialResult) -> Result<(), Error> {
-//! let mut policy = "halving".parse::<PolicySpec>()?.build(&space, &budget)?;
-//! loop {
-//!     let trials = policy.ask();
-//!     if trials.is_empty() {
-//!         break;
-//!     }
-//!     policy.tell(&trials.iter().map(train).collect::<Vec<_>>())?;
+//! use mars_search::{Budget, Error, FnRunner, PolicySpec, Space, Trial, TrialResult, search};
+//!
+//! fn ranks(space: &Space, budget: &Budget, train: fn(&Trial) -> TrialResult) -> Result<(), Error> {
+//!     let mut policy = "halving".parse::<PolicySpec>()?.build(space, budget)?;
+//!     let (decision, _) = search(&mut *policy, &mut FnRunner::new(train))?.decided()?;
+//!     println!("{} because {}", decision.ranks, decision.reason);
+//!     Ok(())
 //! }
-//! println!("{:?}", policy.decision());
-//! # Ok(())
-//! # }
 //! ```
 mod asha;
 mod budget;
@@ -48,6 +43,8 @@ mod records;
 mod regret;
 mod replay;
 mod rungs;
+mod runner;
+mod search;
 mod single;
 mod space;
 mod spec;
@@ -66,9 +63,11 @@ pub use halving::halving_steps;
 pub use method::Method;
 pub use policy::Policy;
 pub use race::RaceOptions;
-pub use recording::{RecordedPoint, RecordedRun, Recording};
+pub use recording::{RecordedPoint, RecordedRun, RecordedRunner, Recording};
 pub use regret::{BestCell, GridCell, PolicySummary, RegretRow, RegretTable, Score, regret_table};
 pub use replay::{Replayed, replay, replayed_score};
+pub use runner::{Answer, FnRunner, NoResults, Runner};
+pub use search::{Outcome, Searched, search};
 pub use space::Space;
 pub use spec::PolicySpec;
 pub use trial::{Role, Trial};

@@ -12,7 +12,7 @@ use anyhow::Result;
 use mars_calib::RunEnd;
 use mars_laws::Ranks;
 use mars_lora::Examples;
-use mars_search::{Role, Trial};
+use mars_search::{NoResults, Outcome, Role, Trial, search};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -42,12 +42,13 @@ pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit> {
     let workshop = Workshop::open(&mut config, context.console)?;
     let mut session = Session::open(context, &config, &workshop, &args.place)?;
     let budget = config.budget(workshop.train.len(), config.train.seed);
-    let planned: Vec<Trial> = session
-        .policy(&config.search.policy, &budget)?
-        .ask()
-        .into_iter()
-        .filter(|trial| matches!(trial.role, Role::Alone | Role::Joint))
-        .collect();
+    let mut policy = session.policy(&config.search.policy, &budget)?;
+    let first = match search(&mut *policy, &mut NoResults)?.outcome {
+        Outcome::Missing { asked, .. } => asked,
+        Outcome::Decided(_) => Vec::new(),
+    };
+    let planned: Vec<Trial> =
+        first.into_iter().filter(|trial| matches!(trial.role, Role::Alone | Role::Joint)).collect();
     if planned.is_empty() {
         let message = format!(
             "the policy {} asks for no calibration within search.fine_tunes = {}; raise that, or try race or paper",

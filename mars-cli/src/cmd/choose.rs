@@ -3,14 +3,14 @@
 use crate::{
     args,
     cmd::Context,
-    drive,
+    drive::{self, Recipe},
     failure::{Exit, Failure},
     observed, output,
 };
 use anyhow::Result;
-use mars_calib::Campaign;
+use mars_calib::{Campaign, ConvergenceRule, RunId, RunRecord};
 use mars_laws::Ranks;
-use mars_search::{Decision, Role, Trial, TrialResult};
+use mars_search::{Answer, Decision, Outcome, Role, Runner, Trial, search};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -38,31 +38,16 @@ pub(crate) fn run(context: &Context, args: &args::Choose) -> Result<Exit> {
     };
     let space = config.space(facts.parameters_per_rank);
     let mut policy = config.policy(&named).build(&space, &config.budget(facts.samples, config.train.seed))?;
-    let (recipe, rule, fingerprint) = (config.recipe(), config.rule()?, snapshot.settings.fingerprint());
-    let mut records = BTreeMap::new();
-    let choice = loop {
-        let trials = policy.ask();
-        if trials.is_empty() {
-            let undecided =
-                || Failure::new(Exit::Failed, format!("the policy {named} ended without a decision"));
-            break decided(policy.name(), policy.decision().ok_or_else(undecided)?);
-        }
-        let found: Vec<_> = trials
-            .iter()
-            .filter_map(|trial| {
-                snapshot.records.get(&recipe.spec(trial, &records, &fingerprint).id()).cloned()
-            })
-            .collect();
-        if found.len() < trials.len() {
-            break pending(policy.name(), &trials, trials.len() - found.len(), args)?;
-        }
-        let results: Vec<TrialResult> = trials
-            .iter()
-            .zip(&found)
-            .map(|(trial, record)| drive::result(&*rule, trial, record, &records))
-            .collect();
-        records.extend(trials.iter().map(|trial| trial.id).zip(found));
-        policy.tell(&results)?;
+    let mut runner = SnapshotRunner {
+        records: &snapshot.records,
+        recipe: config.recipe(),
+        rule: config.rule()?,
+        fingerprint: snapshot.settings.fingerprint(),
+        found: BTreeMap::new(),
+    };
+    let choice = match search(&mut *policy, &mut runner)?.outcome {
+        Outcome::Decided(decision) => decided(policy.name(), *decision),
+        Outcome::Missing { asked, missing } => pending(policy.name(), &asked, missing.len(), args)?,
     };
     if context.common.json {
         output::json(&choice)?;
@@ -74,6 +59,39 @@ pub(crate) fn run(context: &Context, args: &args::Choose) -> Result<Exit> {
         output::text(format!("ranks  {ranks}\nwhy    {}", choice.reason))?;
     }
     Ok(Exit::Done)
+}
+
+/// Answers a policy with what a campaign has recorded.
+struct SnapshotRunner<'a> {
+    records: &'a BTreeMap<RunId, RunRecord>,
+    recipe: Recipe,
+    rule: Box<dyn ConvergenceRule>,
+    fingerprint: String,
+    /// The record behind each trial so far.
+    found: BTreeMap<u32, RunRecord>,
+}
+
+impl Runner for SnapshotRunner<'_> {
+    type Error = anyhow::Error;
+
+    fn run(&mut self, trials: &[Trial]) -> Result<Answer> {
+        let id = |trial: &Trial| self.recipe.spec(trial, &self.found, &self.fingerprint).id();
+        let found: Vec<Option<RunRecord>> =
+            trials.iter().map(|trial| self.records.get(&id(trial)).cloned()).collect();
+        let missing: Vec<Trial> = trials
+            .iter()
+            .zip(&found)
+            .filter(|(_, record)| record.is_none())
+            .map(|(trial, _)| trial.clone())
+            .collect();
+        if !missing.is_empty() {
+            return Ok(Answer::Missing(missing));
+        }
+        let found: Vec<RunRecord> = found.into_iter().flatten().collect();
+        let results = drive::results(&*self.rule, trials, &found, &self.found);
+        self.found.extend(trials.iter().map(|trial| trial.id).zip(found));
+        Ok(Answer::Results(results))
+    }
 }
 
 fn decided(policy: String, decision: Decision) -> Choice {

@@ -7,7 +7,7 @@ use crate::{
 use anyhow::Result;
 use mars_laws::Ranks;
 use mars_lora::{AdapterConfig, AdapterStack, Examples, Model};
-use mars_search::{Cost, Policy, Role, Trial, TrialEnd, TrialResult};
+use mars_search::{Answer, Cost, Role, Runner, Trial, TrialResult, search};
 use mars_vlm::{data::Lengths, model::VlmBatch};
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Instant};
@@ -55,7 +55,9 @@ pub(crate) fn run(context: &Context, args: &args::Plan) -> Result<Exit> {
     let budget = config.budget(workshop.train.len(), config.train.seed);
     let mut policy = config.policy(&config.search.policy).build(&space, &budget)?;
     let pricing = Pricing::measure(&config, &workshop)?;
-    let runs = rehearse(&mut *policy, &pricing)?;
+    let mut rehearsal = Rehearsal { pricing: &pricing, runs: Vec::new(), reached: BTreeMap::new() };
+    search(&mut *policy, &mut rehearsal)?;
+    let runs = rehearsal.runs;
     let fine_tune_flops =
         pricing.flops(&space.default_ranks(), 0, budget.steps, 1 + budget.steps / budget.eval_every)?;
     let total_flops = runs.iter().map(|run| run.flops).sum::<f64>();
@@ -145,31 +147,34 @@ impl<'a> Pricing<'a> {
     }
 }
 
-/// Lets the policy play against results as the usual laws would give them, and notes what it asks for.
-fn rehearse(policy: &mut dyn Policy, pricing: &Pricing<'_>) -> Result<Vec<Planned>> {
-    let mut runs: Vec<Planned> = Vec::new();
-    let mut reached: BTreeMap<u32, usize> = BTreeMap::new();
-    loop {
-        let trials = policy.ask();
-        if trials.is_empty() {
-            return Ok(runs);
-        }
+/// Answers a policy with results as the usual laws would give them, and notes what it asks for.
+struct Rehearsal<'a> {
+    pricing: &'a Pricing<'a>,
+    runs: Vec<Planned>,
+    /// Steps of each trial, by id.
+    reached: BTreeMap<u32, usize>,
+}
+
+impl Runner for Rehearsal<'_> {
+    type Error = anyhow::Error;
+
+    fn run(&mut self, trials: &[Trial]) -> Result<Answer> {
         let mut results = Vec::with_capacity(trials.len());
         for trial in trials {
             let eval_every = match trial.role {
-                Role::Alone | Role::Joint => pricing.config.calibration.eval_every,
-                Role::Race | Role::Final => pricing.config.train.eval_every,
+                Role::Alone | Role::Joint => self.pricing.config.calibration.eval_every,
+                Role::Race | Role::Final => self.pricing.config.train.eval_every,
             };
-            let from = trial.continues.and_then(|id| reached.get(&id).copied()).unwrap_or(0);
+            let from = trial.continues.and_then(|id| self.reached.get(&id).copied()).unwrap_or(0);
             let seen = |step: &usize| *step == 0 || *step >= trial.evaluate_from;
             let steps = (from..=trial.steps).skip(usize::from(from > 0));
             let evaluations = steps.filter(|step| step.is_multiple_of(eval_every)).filter(seen).count();
-            let flops = pricing.flops(&trial.ranks, from, trial.steps, evaluations)?;
-            reached.insert(trial.id, trial.steps);
-            results.push(usual(&trial));
-            runs.push(Planned { trial, flops });
+            let flops = self.pricing.flops(&trial.ranks, from, trial.steps, evaluations)?;
+            self.reached.insert(trial.id, trial.steps);
+            results.push(usual(trial));
+            self.runs.push(Planned { trial: trial.clone(), flops });
         }
-        policy.tell(&results)?;
+        Ok(Answer::Results(results))
     }
 }
 
@@ -181,14 +186,10 @@ fn usual(trial: &Trial) -> TrialResult {
     };
     let ranks: f64 = trial.ranks.iter().map(|(_, rank)| (rank as f64).powf(-0.1)).sum();
     let loss = 1.0 + ranks / (1.0 + trial.steps as f64);
-    TrialResult {
-        trial: trial.clone(),
-        val_curve: vec![(0, 3.0), (trial.steps, loss)],
-        blocks: Vec::new(),
-        convergence: (trial.role == Role::Alone).then(|| trial.ranks.iter().map(time).sum()),
-        censored: None,
-        end: TrialEnd::Finished,
-        cost: Cost::default(),
+    let result = TrialResult::finished(trial, vec![(0, 3.0), (trial.steps, loss)], Cost::default());
+    match trial.role {
+        Role::Alone => result.with_convergence(trial.ranks.iter().map(time).sum()),
+        _ => result,
     }
 }
 
