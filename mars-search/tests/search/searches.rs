@@ -69,13 +69,9 @@ fn a_search_stops_at_what_its_runner_cannot_do() {
     ));
     // The policy can be taken on from there.
     assert_eq!(policy.ask().len(), count);
-    assert!(search(&mut *policy, &mut portions_after(&*policy)).unwrap().decision().is_some());
-}
-
-/// A runner that knows how far the trials of `policy` have come.
-fn portions_after(policy: &dyn mars_search::Policy) -> Portions {
     let reached = policy.results().iter().map(|result| (result.trial.id, result.trial.steps)).collect();
-    Portions { reached, ..portions(99, 320) }
+    let mut runner = Portions { reached, ..portions(99, 320) };
+    assert!(search(&mut *policy, &mut runner).unwrap().decision().is_some());
 }
 
 #[test]

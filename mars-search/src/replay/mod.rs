@@ -1,6 +1,13 @@
 //! A policy played on recorded runs.
 
-use crate::{Cost, Decision, Error, PolicySpec, Recording, Score, TrialResult, run_cost, search, total_cost};
+mod perturb;
+mod recording;
+mod regret;
+
+pub use recording::{RecordedPoint, RecordedRun, RecordedRunner, Recording};
+pub use regret::{BestCell, GridCell, PolicySummary, RegretRow, RegretTable, Score, regret_table};
+
+use crate::{Cost, Decision, Error, PolicySpec, TrialResult, run_cost, search, total_cost};
 use mars_laws::Ranks;
 
 /// A search that was replayed.
