@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{Provenance, ReportData, TestScore};
-use mars_search::{Budget, CalibrationPlan, Cost, PolicySpec, Role, Space, Trial, TrialEnd, TrialResult};
+use mars_search::{Budget, CalibrationPlan, Cost, FnRunner, PolicySpec, Role, Space, Trial, TrialResult};
 
 /// A search by `policy` over `ve` and `llm`; `scatter` is the relative scatter of times and losses.
 pub(crate) fn search(policy: &str, scatter: f64) -> ReportData {
@@ -26,16 +26,9 @@ pub(crate) fn search(policy: &str, scatter: f64) -> ReportData {
         calibration,
     };
     let mut policy = policy.parse::<PolicySpec>().unwrap().build(&space, &budget).unwrap();
-    loop {
-        let trials = policy.ask();
-        if trials.is_empty() {
-            break;
-        }
-        let results: Vec<_> = trials.iter().map(|trial| train(trial, scatter)).collect();
-        policy.tell(&results).unwrap();
-    }
-    let decision = policy.decision().unwrap();
-    let winner = policy.results().into_iter().find(|result| result.trial.id == decision.trial).unwrap();
+    let mut runner = FnRunner::new(|trial| train(trial, scatter));
+    let (decision, results) = mars_search::search(&mut *policy, &mut runner).unwrap().decided().unwrap();
+    let winner = results.iter().find(|result| result.trial.id == decision.trial).unwrap();
     let final_train = (1..=320)
         .map(|step| (step, loss(&winner.trial, step as f64) - 0.05 + 0.25 * wave(step as u64, 11)))
         .collect();
@@ -44,7 +37,7 @@ pub(crate) fn search(policy: &str, scatter: f64) -> ReportData {
         space,
         budget,
         kappa: 1.0,
-        results: policy.results(),
+        results,
         decision,
         final_train,
         ranks: None,
@@ -82,37 +75,28 @@ fn train(trial: &Trial, scatter: f64) -> TrialResult {
         let ranks = trial.ranks.get("ve") as u64 * 1000 + trial.ranks.get("llm") as u64;
         wave(ranks + trial.samples as u64 * 77, salt + trial.seed * 131)
     };
-    let mut val_curve = Vec::new();
-    let (mut convergence, mut censored) = (None, None);
+    let part = (trial.steps - trial.continues.map_or(0, |_| trial.steps / 2)) as f64;
+    let flops = 16.0 * part * 3.1e8;
+    let cost = Cost { flops, eval_flops: 0.2 * flops, wall_s: flops / 6.4e10 };
     let steps: Vec<usize> = (0..=trial.steps).step_by(16).collect();
     if let (Role::Alone, Some((module, rank))) = (trial.role, trial.ranks.iter().next()) {
         let (k, gamma, delta) = if module == "ve" { (7.0, -0.42, 0.52) } else { (9.5, -0.36, 0.5) };
         let t = k * (rank as f64).powf(gamma) * (trial.samples as f64).powf(delta);
         let t = t * (1.5 * scatter * key(3)).exp();
-        if trial.samples == 512 && rank == 4 && trial.seed == 2 {
-            censored = Some("the loss improved by less than 2 %".to_owned());
-        } else {
-            convergence = Some(t);
-        }
         let floor = 0.9 + 0.4 / (rank as f64).sqrt() + 20.0 / trial.samples as f64;
-        val_curve.extend(steps.iter().map(|&step| {
+        let val_curve = steps.iter().map(|&step| {
             let left = (-2.3 * step as f64 / t).exp();
             (step, floor + (2.9 - floor) * left + 0.3 * scatter * key(step as u64))
-        }));
+        });
+        let result = TrialResult::finished(trial, val_curve.collect(), cost);
+        if trial.samples == 512 && rank == 4 && trial.seed == 2 {
+            result.with_censored("the loss improved by less than 2 %")
+        } else {
+            result.with_convergence(t)
+        }
     } else {
-        val_curve.extend(
-            steps.iter().map(|&step| (step, loss(trial, step as f64) + 0.1 * scatter * key(step as u64))),
-        );
-    }
-    let part = (trial.steps - trial.continues.map_or(0, |_| trial.steps / 2)) as f64;
-    let flops = 16.0 * part * 3.1e8;
-    TrialResult {
-        trial: trial.clone(),
-        val_curve,
-        blocks: Vec::new(),
-        convergence,
-        censored,
-        end: TrialEnd::Finished,
-        cost: Cost { flops, eval_flops: 0.2 * flops, wall_s: flops / 6.4e10 },
+        let val_curve =
+            steps.iter().map(|&step| (step, loss(trial, step as f64) + 0.1 * scatter * key(step as u64)));
+        TrialResult::finished(trial, val_curve.collect(), cost)
     }
 }

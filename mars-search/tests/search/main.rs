@@ -13,3 +13,4 @@ mod planted;
 mod race;
 mod regret;
 mod replay;
+mod searches;

@@ -1,9 +1,11 @@
 //! Recorded runs of one task: what policies are compared on in seconds instead of hours.
 
-use crate::{Budget, Cost, Error, GridCell, Method, Role, Space, Trial, TrialEnd, TrialResult};
+use crate::{
+    Answer, Budget, Cost, Error, GridCell, Method, Role, Runner, Space, Trial, TrialEnd, TrialResult,
+};
 use mars_laws::Ranks;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The runs of one task, with what a search needs to know about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -151,16 +153,19 @@ impl Recording {
             cost.eval_flops -= earlier.eval_flops;
             cost.wall_s -= earlier.wall_s;
         }
-        let alone = trial.role == Role::Alone;
-        Ok(TrialResult {
-            trial: trial.clone(),
-            val_curve: points.iter().map(|point| (point.step, point.loss())).collect(),
-            blocks: points.last().map(|point| point.blocks.clone()).unwrap_or_default(),
-            convergence: run.convergence.filter(|_| alone),
-            censored: run.censored.clone().filter(|_| alone),
-            end: if dead_later { TrialEnd::Finished } else { run.end.clone() },
-            cost,
-        })
+        let curve = points.iter().map(|point| (point.step, point.loss())).collect();
+        let mut result = TrialResult::finished(trial, curve, cost)
+            .with_blocks(points.last().map(|point| point.blocks.clone()).unwrap_or_default())
+            .with_end(if dead_later { TrialEnd::Finished } else { run.end.clone() });
+        if trial.role == Role::Alone {
+            (result.convergence, result.censored) = (run.convergence, run.censored.clone());
+        }
+        Ok(result)
+    }
+
+    /// A runner that answers with the recorded results.
+    pub fn runner(&self) -> RecordedRunner<'_> {
+        RecordedRunner { recording: self, asked: BTreeMap::new() }
     }
 
     /// Every plain full run as a cell of the grid.
@@ -183,5 +188,25 @@ impl Recording {
     pub fn test_perplexity(&self, trial: &Trial) -> f64 {
         let run = self.runs.iter().find(|run| run.holds(trial) && run.steps() == trial.steps);
         run.and_then(|run| run.test_perplexity).unwrap_or(f64::NAN)
+    }
+}
+
+/// Answers a policy with the runs of a [`Recording`]; made by [`Recording::runner`].
+#[derive(Clone, Debug)]
+pub struct RecordedRunner<'a> {
+    recording: &'a Recording,
+    /// Trials by id: a trial is charged what it costs beyond the one that it continues.
+    asked: BTreeMap<u32, Trial>,
+}
+
+impl Runner for RecordedRunner<'_> {
+    type Error = Error;
+
+    fn run(&mut self, trials: &[Trial]) -> Result<Answer, Error> {
+        let before = |trial: &Trial| trial.continues.and_then(|id| self.asked.get(&id));
+        let results: Result<Vec<_>, _> =
+            trials.iter().map(|trial| self.recording.result(trial, before(trial))).collect();
+        self.asked.extend(trials.iter().map(|trial| (trial.id, trial.clone())));
+        Ok(Answer::Results(results?))
     }
 }

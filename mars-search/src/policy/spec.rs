@@ -2,13 +2,12 @@
 
 use crate::{
     Budget, Error, Method, Policy, Space, asha,
+    balanced_race::{self as race, RaceOptions},
     fixed::{self, FixedRanks},
     grid,
     guided::{self, GuidedOptions},
     halving::{self, ETA},
-    paper,
-    race::{self, RaceOptions},
-    random, single, surface,
+    paper, random, single, surface,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};

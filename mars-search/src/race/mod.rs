@@ -1,5 +1,9 @@
 //! A contest of rank choices over rungs: who trains on, who is dropped, who takes a dead one's place.
 
+pub(crate) mod paired;
+pub(crate) mod rungs;
+pub(crate) mod stages;
+
 use crate::{
     Budget, Candidate, Error, FailedTrial, Role, Space,
     records::{Draft, Records},

@@ -1,8 +1,14 @@
 //! A policy played on recorded runs.
 
-use crate::{Cost, Decision, Error, PolicySpec, Recording, Score, Trial, TrialResult, run_cost, total_cost};
+mod perturb;
+mod recording;
+mod regret;
+
+pub use recording::{RecordedPoint, RecordedRun, RecordedRunner, Recording};
+pub use regret::{BestCell, GridCell, PolicySummary, RegretRow, RegretTable, Score, regret_table};
+
+use crate::{Cost, Decision, Error, PolicySpec, TrialResult, run_cost, search, total_cost};
 use mars_laws::Ranks;
-use std::collections::BTreeMap;
 
 /// A search that was replayed.
 #[derive(Clone, Debug)]
@@ -19,21 +25,8 @@ pub struct Replayed {
 /// [`Error::NotRecorded`] when the policy asks for a run that the recording does not hold; the policy's own errors.
 pub fn replay(recording: &Recording, policy: &PolicySpec, seed: u64) -> Result<Replayed, Error> {
     let mut policy = policy.build(&recording.space, &recording.budget_of(seed))?;
-    let mut asked: BTreeMap<u32, Trial> = BTreeMap::new();
-    loop {
-        let trials = policy.ask();
-        if trials.is_empty() {
-            break;
-        }
-        let results = trials
-            .iter()
-            .map(|trial| recording.result(trial, trial.continues.and_then(|id| asked.get(&id))))
-            .collect::<Result<Vec<_>, _>>()?;
-        asked.extend(trials.into_iter().map(|trial| (trial.id, trial)));
-        policy.tell(&results)?;
-    }
-    let decision = policy.decision().ok_or_else(|| Error::Undecided { policy: policy.name() })?;
-    Ok(Replayed { decision, results: policy.results() })
+    let (decision, results) = search(&mut *policy, &mut recording.runner())?.decided()?;
+    Ok(Replayed { decision, results })
 }
 
 /// How `policy` fares on a recording with `seed`: the row of a comparison. A search in which every candidate

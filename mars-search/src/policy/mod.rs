@@ -1,5 +1,26 @@
 //! The ask/tell interface of every policy.
 
+pub(crate) mod asha;
+pub(crate) mod balanced_race;
+pub(crate) mod fixed;
+pub(crate) mod grid;
+pub(crate) mod guided;
+pub(crate) mod halving;
+pub(crate) mod in_order;
+pub(crate) mod machine;
+pub(crate) mod measured;
+pub(crate) mod paper;
+pub(crate) mod random;
+pub(crate) mod single;
+mod spec;
+pub(crate) mod surface;
+
+pub use balanced_race::RaceOptions;
+pub use fixed::FixedRanks;
+pub use guided::GuidedOptions;
+pub use halving::halving_steps;
+pub use spec::PolicySpec;
+
 use crate::{Decision, Error, Trial, TrialResult};
 
 /// A rank-selection policy: it asks for trials, is told their results, and ends with a decision.

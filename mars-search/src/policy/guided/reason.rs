@@ -1,11 +1,10 @@
 //! The decision in words.
 
-use super::{
-    GuidedOptions,
-    field::Field,
-    stages::{Drop, Won},
+use super::{GuidedOptions, field::Field};
+use crate::{
+    Candidate,
+    race::stages::{Drop, Won},
 };
-use crate::Candidate;
 
 pub(super) fn of(options: &GuidedOptions, field: &Field, won: &Won, candidates: &[Candidate]) -> String {
     let chosen = &candidates[field.racing[won.winner]];

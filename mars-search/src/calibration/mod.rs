@@ -1,5 +1,9 @@
 //! Calibration runs: each module alone for Law-C, all modules jointly for Law-P.
 
+pub(crate) mod balanced;
+pub(crate) mod fitting;
+pub(crate) mod tuple;
+
 use crate::{Budget, Role, Space, records::Draft};
 use mars_laws::Ranks;
 

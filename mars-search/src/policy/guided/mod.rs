@@ -9,16 +9,15 @@
 mod duel;
 mod field;
 mod reason;
-mod stages;
 
 use crate::{
     Budget, Decision, DecisionOutcome, Error, Space,
     machine::{Machine, Step, Strategy},
+    race::stages::{self, Played},
     records::Records,
 };
 use field::Field;
 use mars_laws::BalanceOptions;
-use stages::Played;
 
 /// Settings of `guided`.
 #[derive(Clone, Debug, PartialEq)]

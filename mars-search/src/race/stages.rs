@@ -1,8 +1,7 @@
 //! The race: at each evaluation the paired evidence, and then the budget, decides who goes on.
 
-use super::GuidedOptions;
 use crate::{
-    Budget, Candidate, Confidence, Error, FailedTrial, Role, Space, TrialResult,
+    Budget, Candidate, Confidence, Error, FailedTrial, GuidedOptions, Role, Space, TrialResult,
     contest::within,
     paired::{self, Paired},
     records::{Draft, Records},
@@ -14,41 +13,41 @@ use mars_laws::Ranks;
 /// the steps that are done. At a third of the run it comes to 5 % of perplexity (chosen on docs/results/suite.md).
 const LEAD: f64 = 0.075;
 
-pub(super) struct Race<'a> {
-    pub(super) space: &'a Space,
-    pub(super) budget: &'a Budget,
-    pub(super) options: &'a GuidedOptions,
-    pub(super) entries: &'a [&'a Ranks],
+pub(crate) struct Race<'a> {
+    pub(crate) space: &'a Space,
+    pub(crate) budget: &'a Budget,
+    pub(crate) options: &'a GuidedOptions,
+    pub(crate) entries: &'a [&'a Ranks],
     /// From which step on each entry is evaluated: what a loser's evaluations cost is better spent on its training.
-    pub(super) watched: &'a [usize],
+    pub(crate) watched: &'a [usize],
     /// The first cut.
-    pub(super) cut: usize,
+    pub(crate) cut: usize,
     /// The choice beside which the others are dear or cheap.
-    pub(super) start: &'a Ranks,
+    pub(crate) start: &'a Ranks,
 }
 
 /// How far the race is.
-pub(super) enum Played {
+pub(crate) enum Played {
     /// These runs are missing.
     Ask(Vec<Draft>),
     /// Over.
     Won(Won),
 }
 
-pub(super) struct Won {
+pub(crate) struct Won {
     /// The entry that won.
-    pub(super) winner: usize,
+    pub(crate) winner: usize,
     /// Its last trial.
-    pub(super) trial: u32,
+    pub(crate) trial: u32,
     /// The entry with the lowest loss at the cut that left one, where that is not the winner.
-    pub(super) ahead: Option<usize>,
-    pub(super) confidence: Option<Confidence>,
-    pub(super) standings: Vec<Standing>,
+    pub(crate) ahead: Option<usize>,
+    pub(crate) confidence: Option<Confidence>,
+    pub(crate) standings: Vec<Standing>,
 }
 
 /// Why an entry does not go on.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Drop {
+pub(crate) enum Drop {
     /// The paired evidence is against it: p-value.
     Evidence(f64),
     /// There was no budget for it; p-value of the evidence, where there is one.
@@ -57,20 +56,20 @@ pub(super) enum Drop {
 
 /// Where an entry stands.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Standing {
+pub(crate) struct Standing {
     /// Its furthest trial with a usable loss.
     trial: Option<u32>,
     /// Steps of that trial.
     steps: usize,
-    pub(super) loss: Option<f64>,
+    pub(crate) loss: Option<f64>,
     /// The loss with the lead that is owed, by blocks and whole: what is compared.
     rated: Option<f64>,
     blocks: Vec<f64>,
     /// What its training and its evaluations have cost.
     spent: Spent,
-    pub(super) dropped: Option<(usize, Drop)>,
+    pub(crate) dropped: Option<(usize, Drop)>,
     /// The trial it died in, and why.
-    pub(super) fault: Option<(u32, String)>,
+    pub(crate) fault: Option<(u32, String)>,
 }
 
 /// Cost in FLOPs; in steps where a trainer counts no FLOPs.
@@ -82,7 +81,7 @@ struct Spent {
 
 impl Race<'_> {
     /// Replays the race as far as the records reach.
-    pub(super) fn play(&self, records: &Records) -> Result<Played, Error> {
+    pub(crate) fn play(&self, records: &Records) -> Result<Played, Error> {
         let steps = self.budget.steps;
         let mut standings = vec![Standing::default(); self.entries.len()];
         let mut running: Vec<usize> = (0..self.entries.len()).collect();
@@ -314,7 +313,7 @@ fn price(result: &TrialResult, from: usize, counted: bool) -> Spent {
 
 impl Standing {
     /// Writes the standing into the candidate that raced.
-    pub(super) fn write(&self, candidate: &mut Candidate) {
+    pub(crate) fn write(&self, candidate: &mut Candidate) {
         candidate.trial = self.trial.or(self.fault.as_ref().map(|(trial, _)| *trial));
         candidate.last_loss = self.loss;
         candidate.dropped_at = self.dropped.map(|(step, _)| step);
