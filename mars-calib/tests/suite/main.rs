@@ -7,6 +7,7 @@ mod command;
 mod fake;
 mod kill;
 mod spec;
+mod stored;
 
 use mars_calib::{OptimSpec, RunSpec, ScaleConvention, Variant};
 use mars_laws::Ranks;
