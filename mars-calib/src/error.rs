@@ -52,7 +52,6 @@ pub enum Error {
         why: String,
     },
     /// The model, an adapter or a batch.
-    #[cfg(feature = "native")]
     #[error(transparent)]
     Lora(#[from] mars_lora::Error),
     /// The operating system refused a file operation.
@@ -72,6 +71,16 @@ impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// An [`Error::Spec`] from what `mars-lora` says of a part of the specification.
+    pub(crate) fn of_spec(error: mars_lora::Error) -> Self {
+        match error {
+            mars_lora::Error::BadValue { name, value, expected } => {
+                Self::spec(name, value, format!("it must be {expected}"))
+            }
+            other => Self::Lora(other),
+        }
     }
 
     /// An [`Error::Spec`].

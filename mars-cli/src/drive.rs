@@ -7,9 +7,8 @@ use crate::{
     watch::Watch,
 };
 use anyhow::Result;
-use mars_calib::variant::Init;
 use mars_calib::{
-    Campaign, Convergence, ConvergenceRule, MethodSpec, OptimSpec, RunEnd, RunRecord, RunSpec,
+    Campaign, Convergence, ConvergenceRule, Init, MethodSpec, OptimSpec, RunEnd, RunRecord, RunSpec,
     ScaleConvention, Trainer, Variant,
 };
 use mars_laws::Ranks;
@@ -57,7 +56,7 @@ impl Recipe {
             horizon: trial.horizon,
             eval_every,
             evaluate_from: trial.evaluate_from,
-            until_settled: trial.until_settled && self.settles,
+            stop_when_converged: trial.until_settled && self.settles,
             learning_rates: self.rates(trial.method),
             scale: self.scale,
             optim: self.optim,
@@ -95,7 +94,7 @@ impl Recipe {
             steps: 1,
             horizon: 1,
             evaluate_from: 0,
-            until_settled: false,
+            stop_when_converged: false,
             continues: None,
             method: None,
         };

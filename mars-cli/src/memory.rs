@@ -58,7 +58,7 @@ impl Memory {
         let in_block = |module: &str, layers: usize| {
             let sites = workshop.model.sites().iter();
             let own = sites.filter(|site| {
-                site.component == module && site.kind == SiteKind::Linear && targets.contain(site)
+                site.module == module && site.kind == SiteKind::Linear && targets.contain(site)
             });
             own.count().div_ceil(layers.max(1)) * largest(module)
         };

@@ -154,7 +154,7 @@ impl Workshop {
         let targets = config.targets()?;
         let mut all = BTreeMap::new();
         for site in self.model.sites().iter().filter(|site| targets.contain(site)) {
-            *all.entry(site.component.clone()).or_insert(0) += site.parameters_per_rank() as u64;
+            *all.entry(site.module.clone()).or_insert(0) += site.parameters_per_rank() as u64;
         }
         Ok(all)
     }
@@ -175,6 +175,6 @@ fn check_ranks(config: &Config, model: &AnyModel) -> Result<()> {
         (module.clone(), largest.into_iter().flatten().max().unwrap_or(0))
     });
     let largest = AdapterConfig { targets: config.targets()?, ..AdapterConfig::new(adapted, 0) };
-    largest.useful_ranks(model.components(), model.sites())?;
+    largest.useful_ranks(model.modules(), model.sites())?;
     Ok(())
 }

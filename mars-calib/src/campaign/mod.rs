@@ -7,7 +7,6 @@
 //! checkpoints/           states to continue from, see `checkpoint`
 //! mars.lock              operating-system lock; names its holder
 //! ```
-pub(crate) mod files;
 mod lock;
 mod results;
 mod settings;
@@ -16,7 +15,7 @@ pub use results::Warning;
 pub use settings::Settings;
 
 use crate::{
-    DirectoryCheckpoints, Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Trainer,
+    DirectoryCheckpoints, Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Trainer, files,
 };
 use lock::Lock;
 use std::{

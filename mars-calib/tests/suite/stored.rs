@@ -2,13 +2,11 @@
 
 use crate::spec;
 use mars_calib::{
-    Campaign, FakeTrainer, MethodSpec, Observer, OnChange, OptimSpec, RunEnd, RunId, RunRecord, RunSpec,
-    ScaleConvention, Settings, Silent, Trainer, Variant,
-    fake::Fault,
-    method::{AdaLoraSpec, HydraSpec},
-    variant::Init,
+    Campaign, FakeTrainer, Init, MethodSpec, Observer, OnChange, OptimSpec, RunEnd, RunId, RunRecord,
+    RunSpec, ScaleConvention, Settings, Silent, Trainer, Variant, fake::Fault,
 };
 use mars_laws::Ranks;
+use mars_lora::methods::{AdaLoraConfig, HydraConfig};
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// One line for each spec: name, id, lineage, convention, and the spec as JSON, separated by tabs.
@@ -22,11 +20,11 @@ fn specs() -> Vec<(&'static str, RunSpec)> {
     let method = |method| RunSpec { method: Some(method), ..base.clone() };
     let plain = Variant::default();
     let mut adalora = MethodSpec::adalora(50);
-    if let MethodSpec::AdaLora(AdaLoraSpec { alpha, paper_form, .. }) = &mut adalora {
+    if let MethodSpec::AdaLora(AdaLoraConfig { alpha, paper_form, .. }) = &mut adalora {
         (*alpha, *paper_form) = (Some(32.0), true);
     }
     let mut hydra = MethodSpec::hydra_style(50);
-    if let MethodSpec::HydraStyle(HydraSpec { candidates, spread, .. }) = &mut hydra {
+    if let MethodSpec::HydraStyle(HydraConfig { candidates, spread, .. }) = &mut hydra {
         (*candidates, *spread) = (7, 0.25);
     }
     let optim = OptimSpec { warmup: 3, weight_decay: 0.01, clip_norm: None, ..base.optim };
@@ -48,7 +46,7 @@ fn specs() -> Vec<(&'static str, RunSpec)> {
         ("hydra-style", method(MethodSpec::hydra_style(50))),
         ("hydra-style with settings", method(hydra)),
         ("evaluated late", RunSpec { evaluate_from: 21, ..base.clone() }),
-        ("until settled", RunSpec { until_settled: true, ..base.clone() }),
+        ("until settled", RunSpec { stop_when_converged: true, ..base.clone() }),
         ("other optimizer", RunSpec { optim, ..base.clone() }),
         ("continued", RunSpec { continues: Some(base.id()), steps: 70, ..base.clone() }),
         (

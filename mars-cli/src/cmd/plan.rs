@@ -85,10 +85,10 @@ pub(crate) fn run(context: &Context, args: &args::Plan) -> Result<Exit> {
 fn modules(config: &Config, workshop: &Workshop) -> Result<Vec<Module>> {
     let targets = config.targets()?;
     let mut all = Vec::new();
-    for component in workshop.model.components() {
+    for component in workshop.model.modules() {
         let own = || {
             let sites = workshop.model.sites().iter();
-            sites.filter(|site| site.component == component.name && targets.contain(site))
+            sites.filter(|site| site.module == component.name && targets.contain(site))
         };
         all.push(Module {
             module: component.name.clone(),
@@ -134,7 +134,7 @@ impl<'a> Pricing<'a> {
         let model = &self.workshop.model;
         let adapter =
             AdapterConfig { targets: self.config.targets()?, ..AdapterConfig::new(ranks.iter(), 0) };
-        let sites = adapter.site_ranks(model.components(), model.sites())?;
+        let sites = adapter.site_ranks(model.modules(), model.sites())?;
         let pass = model.flops(&self.batch, &[sites]).first().copied().unwrap_or_default();
         let validation = match self.config.run.validation_samples {
             0 => self.workshop.val.len(),

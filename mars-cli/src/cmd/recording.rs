@@ -48,7 +48,7 @@ pub(crate) fn of_campaign(
         .campaign
         .records()
         .values()
-        .filter(|record| record.spec.evaluate_from == 0 && !record.spec.until_settled)
+        .filter(|record| record.spec.evaluate_from == 0 && !record.spec.stop_when_converged)
         .filter(|record| !is_beginning(record, session.campaign.records()))
         .map(run)
         .collect();

@@ -102,14 +102,14 @@ pub(crate) fn deliver(session: &mut Session<'_>, policy: &PolicySpec, driven: &D
 /// Ranks by layer, where they differ within a module or have changed.
 fn rank_map(session: &Session<'_>, adapter: &Adapter, record: &RunRecord) -> Result<Option<RankMap>> {
     let model = &session.workshop.model;
-    let ranks = adapter.config.site_ranks(model.components(), model.sites())?;
+    let ranks = adapter.config.site_ranks(model.modules(), model.sites())?;
     let modules = &session.config.lora.modules;
     let layers: Vec<LayerRank> = model
         .sites()
         .iter()
         .zip(ranks)
-        .filter(|(site, _)| modules.contains(&site.component) && adapter.config.targets.contain(site))
-        .map(|(site, rank)| LayerRank { path: site.path.clone(), module: site.component.clone(), rank })
+        .filter(|(site, _)| modules.contains(&site.module) && adapter.config.targets.contain(site))
+        .map(|(site, rank)| LayerRank { path: site.path.clone(), module: site.module.clone(), rank })
         .collect();
     let differ = |module: &String| {
         let mut own = layers.iter().filter(|layer| layer.module == *module).map(|layer| layer.rank);
@@ -120,7 +120,7 @@ fn rank_map(session: &Session<'_>, adapter: &Adapter, record: &RunRecord) -> Res
     }
     let course = modules.iter().map(|module| {
         let mean = |point: &RankPoint| {
-            let own = model.sites().iter().filter(|site| site.component == *module);
+            let own = model.sites().iter().filter(|site| site.module == *module);
             let ranks: Vec<usize> = own.filter_map(|site| point.ranks.get(&site.path).copied()).collect();
             let sum: usize = ranks.iter().sum();
             (!ranks.is_empty()).then(|| (point.step, sum as f64 / ranks.len() as f64))

@@ -187,11 +187,11 @@ fn compare(
 
 fn describe(verified: &Verified) -> String {
     let Inspection { modules, tensors, dora, .. } = &verified.inspection;
-    let components: BTreeSet<&str> = modules.iter().map(|module| module.component.as_str()).collect();
+    let components: BTreeSet<&str> = modules.iter().map(|module| module.module.as_str()).collect();
     let head = ["module", "layers", "parameters", "ranks", "scales"].map(str::to_owned).to_vec();
     let mut table = vec![head];
     for component in components {
-        let own = || modules.iter().filter(|module| module.component == component);
+        let own = || modules.iter().filter(|module| module.module == component);
         let ranks: BTreeSet<usize> = own().map(|module| module.rank).collect();
         let mut scales: Vec<f64> = own().map(|module| module.scale).collect();
         scales.sort_by(f64::total_cmp);
