@@ -51,6 +51,26 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A setting of an external trainer that is not usable.
+    #[error("trainer: {field} is {value}, but {rule}")]
+    Trainer {
+        /// Name of the setting.
+        field: &'static str,
+        /// Its value, as text.
+        value: String,
+        /// What it must be.
+        rule: String,
+    },
+    /// A name that is not one of a closed set.
+    #[error("there is no {what} `{name}`; there are {known}")]
+    Unknown {
+        /// What was asked for.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
     /// The model, an adapter or a batch.
     #[error(transparent)]
     Lora(#[from] mars_lora::Error),

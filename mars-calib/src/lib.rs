@@ -25,7 +25,7 @@ pub mod trainer;
 
 pub use campaign::{Campaign, OnChange, Settings};
 pub use checkpoint::{Checkpoint, CheckpointStore, DirectoryCheckpoints, MemoryCheckpoints};
-pub use convergence::{AloneVal, Convergence, ConvergenceRule};
+pub use convergence::{AloneVal, Convergence, ConvergenceDefinition, ConvergenceRule};
 pub use error::Error;
 pub use mars_lora::{Init, ScaleConvention, Variant, methods::MethodSpec};
 pub use run::optim::OptimSpec;
@@ -36,6 +36,6 @@ pub use run::spec::{RunId, RunSpec};
 pub use trainer::native;
 pub use trainer::{Flow, Observer, Progress, Silent, Stage, Trainer};
 pub use trainer::{
-    command::{self, CommandTrainer},
+    command::{self, CommandOptions, CommandTrainer},
     fake::{self, FakeTrainer},
 };

@@ -94,7 +94,7 @@ impl Recipe {
             steps: 1,
             horizon: 1,
             evaluate_from: 0,
-            stop_when_converged: false,
+            until_settled: false,
             continues: None,
             method: None,
         };

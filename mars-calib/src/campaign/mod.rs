@@ -226,6 +226,6 @@ impl Observer for Recorder<'_> {
 fn existing(directory: &Path) -> Result<Settings, Error> {
     Settings::read(directory)?.ok_or_else(|| Error::Corrupt {
         path: directory.join("campaign.toml"),
-        why: "there is no campaign here; `mars search --out DIR` starts one".into(),
+        why: "there is no campaign here".into(),
     })
 }

@@ -1,5 +1,6 @@
 //! Loss curves as other tools leave them: `trainer_state.json` of the Hugging Face Trainer, or a CSV.
 
+use super::CurveFormat;
 use crate::{CurvePoint, Error};
 use serde::Deserialize;
 use std::{
@@ -21,22 +22,44 @@ pub struct Curves {
 }
 
 impl Curves {
-    /// Reads what is in `out`: `trainer_state.json`, else that of the latest `checkpoint-<n>/`, else
-    /// `curve.csv`. `None` if there is none of them.
+    /// Reads the curves in the file `path`, or in the directory `path` under their usual names: `trainer_state.json`,
+    /// else that of the latest `checkpoint-<n>/`, else `curve.csv`, as far as `format` allows. `None` if there are none.
     ///
     /// # Errors
     /// [`Error::Corrupt`] with file and place when the content cannot be understood, [`Error::Io`].
-    pub fn find(out: &Path) -> Result<Option<Self>, Error> {
-        let state = out.join("trainer_state.json");
-        let csv = out.join("curve.csv");
-        let read = |path: &Path| fs::read_to_string(path).map_err(Error::io("read", path));
-        if let Some(path) = Some(state).filter(|path| path.is_file()).or_else(|| latest_checkpoint(out)) {
-            return trainer_state(&read(&path)?, &path).map(Some);
+    pub fn read(path: &Path, format: CurveFormat) -> Result<Option<Self>, Error> {
+        let text = |path: &Path| fs::read_to_string(path).map_err(Error::io("read", path));
+        let file = |path: PathBuf| Some(path).filter(|path| path.is_file());
+        let (state, csv) = if path.is_dir() {
+            let state = file(path.join("trainer_state.json")).or_else(|| latest_checkpoint(path));
+            (state, file(path.join("curve.csv")))
+        } else {
+            let is_state = match format {
+                CurveFormat::Auto => path.extension().is_some_and(|ending| ending == "json"),
+                CurveFormat::TrainerState => true,
+                CurveFormat::Csv => false,
+            };
+            let found = file(path.to_path_buf());
+            if is_state { (found, None) } else { (None, found) }
+        };
+        if let Some(path) = state.filter(|_| format != CurveFormat::Csv) {
+            return trainer_state(&text(&path)?, &path).map(Some);
         }
-        if csv.is_file() {
-            return curve_csv(&read(&csv)?, &csv).map(Some);
+        if let Some(path) = csv.filter(|_| format != CurveFormat::TrainerState) {
+            return curve_csv(&text(&path)?, &path).map(Some);
         }
         Ok(None)
+    }
+
+    /// What is missing where [`read`](Self::read) finds nothing, as a clause of a message.
+    pub(super) fn expected(path: &Path, format: CurveFormat) -> String {
+        let names = match format {
+            _ if !path.is_dir() => return format!("no {}", path.display()),
+            CurveFormat::Auto => "neither trainer_state.json nor curve.csv",
+            CurveFormat::TrainerState => "no trainer_state.json",
+            CurveFormat::Csv => "no curve.csv",
+        };
+        format!("{names} in {}", path.display())
     }
 
     /// The last step that any curve knows of.

@@ -1,22 +1,29 @@
 //! A trainer that runs any external command, once for each run, and reads the curves it leaves.
 //!
-//! The command is a [`Template`], for example
+//! The command is described by [`CommandOptions`], for example with the template
 //! `train.sh --vision-rank {r.ve} --llm-rank {r.llm} --samples {samples} --seed {seed} --max-steps {steps} --out {out}`.
-//! It must write into `{out}` a `trainer_state.json` as the Hugging Face Trainer does (with evaluation
-//! switched on) or a `curve.csv` with the columns `step,loss[,split]`. A run may be started again in the
-//! same `{out}` after a kill: continuing from its own checkpoints is up to the command.
+//! It must leave the loss curve of the run where [`CurveSource`] says: by default in `{out}`, as a `trainer_state.json`
+//! of the Hugging Face Trainer (with evaluation switched on) or as a `curve.csv` with the columns `step,loss[,split]`.
+//!
+//! What a run costs is its wall time, and model FLOPs and tokens where a trainer state reports them. A run may be
+//! started again in the same `{out}` after a kill: continuing from its own checkpoints is up to the command. A command
+//! trains every run to its last step, whatever [`RunSpec::stop_when_converged`] says.
 mod curves;
+mod options;
+mod process;
 mod template;
 
 pub use curves::Curves;
+pub use options::{CommandLine, CommandOptions, CurveFormat, CurveSource};
 pub use template::Template;
 
 use crate::{Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Stage, Trainer};
+use options::Prepared;
+use process::{POLL, Process, last_words};
 use std::{
-    fs::{self, File},
-    io::{Read, Seek, SeekFrom},
+    fs,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::ExitStatus,
     thread,
     time::{Duration, Instant},
 };
@@ -24,35 +31,29 @@ use std::{
 /// The trainer.
 #[derive(Clone, Debug)]
 pub struct CommandTrainer {
-    /// What to run.
-    pub template: Template,
+    options: CommandOptions,
+    prepared: Prepared,
     /// Each run gets the directory `<out>/<run id>`.
-    pub out: PathBuf,
-    /// A run that takes longer has failed. Default: none.
-    pub deadline: Option<Duration>,
-    /// How long the command may take to end by itself when the user stops. Default: 10 s.
-    pub grace: Duration,
+    out: PathBuf,
 }
 
-/// Between two looks at a running command.
-const POLL: Duration = Duration::from_millis(50);
-/// Between two looks at its curves, which may be long.
+/// Between two looks at the curves of a running command, which may be long.
 const LOOK: Duration = Duration::from_secs(2);
-/// How much of a failed command's stderr is kept, bytes.
-const TAIL: u64 = 2000;
 
 impl CommandTrainer {
-    /// A trainer that runs `template` with outputs under `out`.
+    /// A trainer as `options` describe it; a text is a command with defaults for all else. Each run gets the directory
+    /// `<out>/<run id>`.
     ///
     /// # Errors
-    /// [`Error::Template`] when the template cannot be understood.
-    pub fn new(template: &str, out: impl Into<PathBuf>) -> Result<Self, Error> {
-        Ok(Self {
-            template: Template::parse(template)?,
-            out: out.into(),
-            deadline: None,
-            grace: Duration::from_secs(10),
-        })
+    /// As [`CommandOptions::validate`].
+    pub fn new(options: impl Into<CommandOptions>, out: impl Into<PathBuf>) -> Result<Self, Error> {
+        let options = options.into();
+        Ok(Self { prepared: Prepared::of(&options)?, options, out: out.into() })
+    }
+
+    /// The options that it was made with.
+    pub fn options(&self) -> &CommandOptions {
+        &self.options
     }
 
     fn one(&self, spec: &RunSpec, observe: &mut dyn Observer) -> Result<RunRecord, Error> {
@@ -61,9 +62,12 @@ impl CommandTrainer {
             return Err(Error::spec("method", method.name(), rule));
         }
         let out = self.out.join(spec.id().as_str());
+        fs::create_dir_all(&out).map_err(Error::io("create the directory", &out))?;
+        let curve = PathBuf::from(self.prepared.curve.arguments(spec, &out).concat());
+        remove_old(&curve)?;
         let started = Instant::now();
-        let mut child = self.start(spec, &out)?;
-        let outcome = self.watch(&mut child, spec, &out, observe);
+        let mut process = Process::start(&self.prepared, spec, &out)?;
+        let outcome = self.watch(&mut process, spec, &out, &curve, observe);
         let record = RunRecord {
             wall_s: started.elapsed().as_secs_f64(),
             ..RunRecord::empty(spec.clone(), RunEnd::Finished)
@@ -71,8 +75,7 @@ impl CommandTrainer {
         let failed = |why: String| RunRecord { end: RunEnd::Failed { why }, ..record.clone() };
         match outcome? {
             Outcome::Stopped => return Ok(RunRecord { end: RunEnd::Interrupted, ..record }),
-            Outcome::TimedOut => {
-                let limit = self.deadline.unwrap_or_default().as_secs();
+            Outcome::TimedOut(limit) => {
                 return Ok(failed(format!("the command ran longer than {limit} s and was ended")));
             }
             Outcome::Exited(status) if !status.success() => {
@@ -80,14 +83,14 @@ impl CommandTrainer {
             }
             Outcome::Exited(_) => {}
         }
-        let Some(curves) = Curves::find(&out)? else {
-            let expected = "neither trainer_state.json nor curve.csv";
-            return Ok(failed(format!("the command left {expected} in {}", out.display())));
+        let Some(curves) = Curves::read(&curve, self.options.curve.format)? else {
+            let expected = Curves::expected(&curve, self.options.curve.format);
+            return Ok(failed(format!("the command left {expected}")));
         };
         let diverged = curves.first_bad_step();
         if curves.val.is_empty() && diverged.is_none() {
             let remedy = "switch evaluation on (eval_strategy steps), or write rows with split val";
-            return Ok(failed(format!("no validation loss in {}; {remedy}", out.display())));
+            return Ok(failed(format!("no validation loss in {}; {remedy}", curve.display())));
         }
         let end = diverged.map_or(RunEnd::Finished, |step| RunEnd::Diverged { step });
         Ok(RunRecord {
@@ -101,61 +104,37 @@ impl CommandTrainer {
         })
     }
 
-    fn start(&self, spec: &RunSpec, out: &Path) -> Result<Child, Error> {
-        fs::create_dir_all(out).map_err(Error::io("create the directory", out))?;
-        // A command that leaves no curves must not be credited with those of an earlier try.
-        for stale in ["trainer_state.json", "curve.csv"].map(|name| out.join(name)) {
-            if stale.is_file() {
-                fs::remove_file(&stale).map_err(Error::io("remove", &stale))?;
-            }
-        }
-        let log = |name: &str| {
-            let path = out.join(name);
-            File::create(&path).map(Stdio::from).map_err(Error::io("create", &path))
-        };
-        let arguments = self.template.arguments(spec, out);
-        let program = Path::new(&arguments[0]);
-        Command::new(program)
-            .args(&arguments[1..])
-            .stdin(Stdio::null())
-            .stdout(log("stdout.log")?)
-            .stderr(log("stderr.log")?)
-            .spawn()
-            .map_err(Error::io("run", program))
-    }
-
     /// Waits for the command, reporting the steps it logs.
     fn watch(
         &self,
-        child: &mut Child,
+        process: &mut Process,
         spec: &RunSpec,
         out: &Path,
+        curve: &Path,
         observe: &mut dyn Observer,
     ) -> Result<Outcome, Error> {
         let (id, started) = (spec.id(), Instant::now());
         let (mut looked, mut reported) = (Instant::now(), 0);
-        let ended = |child: &mut Child| child.try_wait().map_err(Error::io("wait for the command of", out));
+        let grace = Duration::from_secs_f64(self.options.grace_s);
         loop {
-            if let Some(status) = ended(child)? {
+            if let Some(status) = process.ended(out)? {
                 return Ok(Outcome::Exited(status));
             }
-            if self.deadline.is_some_and(|limit| started.elapsed() > limit) {
-                end(child);
-                return Ok(Outcome::TimedOut);
+            if let Some(limit) =
+                self.options.timeout_s.filter(|limit| started.elapsed().as_secs_f64() > *limit)
+            {
+                process.end(grace);
+                return Ok(Outcome::TimedOut(limit));
             }
             if looked.elapsed() > LOOK {
                 looked = Instant::now();
                 // Half-written files are looked at again next time.
-                if let Ok(Some(curves)) = Curves::find(out) {
+                if let Ok(Some(curves)) = Curves::read(curve, self.options.curve.format) {
                     reported = reported.max(curves.last_step());
                 }
             }
             if observe.progress(&progress(&id, spec, reported)) == Flow::Stop {
-                let asked = Instant::now();
-                while asked.elapsed() < self.grace && ended(child)?.is_none() {
-                    thread::sleep(POLL);
-                }
-                end(child);
+                process.end(grace);
                 return Ok(Outcome::Stopped);
             }
             thread::sleep(POLL);
@@ -186,32 +165,20 @@ impl Trainer for CommandTrainer {
 
 enum Outcome {
     Exited(ExitStatus),
-    TimedOut,
+    /// After this many seconds.
+    TimedOut(f64),
     Stopped,
 }
 
-fn end(child: &mut Child) {
-    // Both fail only for a process that is gone already.
-    let _ = child.kill();
-    let _ = child.wait();
+/// Removes the curves of an earlier try: a command that leaves none must not be credited with those.
+fn remove_old(curve: &Path) -> Result<(), Error> {
+    let inside = ["trainer_state.json", "curve.csv"].map(|name| curve.join(name));
+    for old in inside.iter().map(PathBuf::as_path).chain([curve]).filter(|path| path.is_file()) {
+        fs::remove_file(old).map_err(Error::io("remove", old))?;
+    }
+    Ok(())
 }
 
 fn progress(id: &RunId, spec: &RunSpec, step: usize) -> Progress {
     Progress { run: id.clone(), stage: Stage::Train, step, steps: spec.steps, loss: None }
-}
-
-/// The end of the command's stderr, as a clause of the message.
-fn last_words(out: &Path) -> String {
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(out.join("stderr.log"))?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
-    };
-    match read() {
-        Ok(text) if !text.is_empty() => format!("; the end of its stderr:\n{text}"),
-        _ => " and wrote nothing to stderr".into(),
-    }
 }

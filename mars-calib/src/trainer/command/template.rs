@@ -39,11 +39,24 @@ impl Template {
     /// # Errors
     /// [`Error::Template`] for an open quote or brace, an unknown placeholder, or an empty command.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let arguments = split(text)?;
+        Self::of_arguments(&split(text)?)
+    }
+
+    /// A template whose arguments are split already.
+    ///
+    /// # Errors
+    /// [`Error::Template`] for an open brace, an unknown placeholder, or no arguments.
+    pub fn of_arguments(arguments: &[String]) -> Result<Self, Error> {
         if arguments.is_empty() {
             return Err(template("it is empty; it must name a command"));
         }
         arguments.iter().map(|argument| pieces(argument)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether the text differs from run to run: it holds the output directory or the id.
+    pub(super) fn names_the_run(&self) -> bool {
+        let own = |piece: &Piece| matches!(piece, Piece::Value(Placeholder::Out | Placeholder::Id));
+        self.0.iter().flatten().any(own)
     }
 
     /// The arguments for one run, the program first.
@@ -147,8 +160,8 @@ fn pieces(argument: &str) -> Result<Vec<Piece>, Error> {
                 open.split_once('}').ok_or_else(|| template(format!("`{{{open}` has no closing brace")))?;
             let placeholder = Placeholder::parse(name).ok_or_else(|| {
                 template(format!(
-                    "`{{{name}}}` is no placeholder; there are r.MODULE, alpha.MODULE, lr.MODULE, samples, seed, \
-                     batch, steps, horizon, eval_every, id and out"
+                    "`{{{name}}}` is no placeholder; there are {{r.MODULE}}, {{alpha.MODULE}}, {{lr.MODULE}}, \
+                     {{samples}}, {{seed}}, {{batch}}, {{steps}}, {{horizon}}, {{eval_every}}, {{id}} and {{out}}"
                 ))
             })?;
             if !text.is_empty() {
