@@ -80,7 +80,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         horizon: steps,
         eval_every: steps,
         evaluate_from: 0,
-        until_settled: false,
+        stop_when_converged: false,
         learning_rates: [("ve".to_string(), 1e-3), ("llm".to_string(), 1e-3)].into(),
         scale: ScaleConvention::Constant { scale: 2.0 },
         optim: OptimSpec::default(),

@@ -5,7 +5,7 @@ use burn::nn::{RmsNorm, RmsNormConfig};
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use mars_lora::ops::{self, Swish};
-use mars_lora::{AdapterStack, Chain, Component, LoraLinear, Model, PassFlops, Site, TokenLosses};
+use mars_lora::{AdapterStack, Chain, AdaptedModule, LoraLinear, Model, PassFlops, Site, TokenLosses};
 
 pub(crate) const LAYERS: usize = 4;
 pub(crate) const WIDTH: usize = 576;
@@ -168,7 +168,7 @@ impl Decoder {
 pub(crate) struct Task {
     decoder: Decoder,
     context: Context,
-    components: Vec<Component>,
+    modules: Vec<AdaptedModule>,
     sites: Vec<Site>,
     device: Device,
 }
@@ -182,7 +182,7 @@ impl Task {
         Self {
             decoder: Decoder::new(&device),
             context: Context::new(positions, shared, fused, &device),
-            components: vec![Component { name: "llm".into(), pattern: r"layers\..*".into() }],
+            modules: vec![AdaptedModule { name: "llm".into(), pattern: r"layers\..*".into() }],
             sites: (0..LAYERS).flat_map(|block| LINEARS.map(|linear| site(block, linear))).collect(),
             device,
         }
@@ -225,8 +225,8 @@ impl Batch {
 impl Model for Task {
     type Batch = Batch;
 
-    fn components(&self) -> &[Component] {
-        &self.components
+    fn modules(&self) -> &[AdaptedModule] {
+        &self.modules
     }
 
     fn sites(&self) -> &[Site] {

@@ -17,31 +17,25 @@
 //! | [`fake`] | a trainer without a model, for tests |
 pub mod campaign;
 pub mod checkpoint;
-pub mod command;
 pub mod convergence;
 mod error;
-pub mod fake;
-pub mod method;
-#[cfg(feature = "native")]
-pub mod native;
-pub mod optim;
-pub mod order;
-pub mod record;
-pub mod scale;
-pub mod spec;
+mod files;
+pub mod run;
 pub mod trainer;
-pub mod variant;
 
 pub use campaign::{Campaign, OnChange, Settings};
 pub use checkpoint::{Checkpoint, CheckpointStore, DirectoryCheckpoints, MemoryCheckpoints};
-pub use command::CommandTrainer;
-pub use convergence::{AloneVal, Convergence, ConvergenceRule};
+pub use convergence::{AloneVal, Convergence, ConvergenceDefinition, ConvergenceRule};
 pub use error::Error;
-pub use fake::FakeTrainer;
-pub use method::MethodSpec;
-pub use optim::OptimSpec;
-pub use record::{BlockPoint, CurvePoint, RankPoint, RunEnd, RunRecord};
-pub use scale::ScaleConvention;
-pub use spec::{RunId, RunSpec};
+pub use mars_lora::{Init, ScaleConvention, Variant, methods::MethodSpec};
+pub use run::optim::OptimSpec;
+pub use run::order;
+pub use run::record::{BlockPoint, CurvePoint, RankPoint, RunEnd, RunRecord};
+pub use run::spec::{RunId, RunSpec};
+#[cfg(feature = "native")]
+pub use trainer::native;
 pub use trainer::{Flow, Observer, Progress, Silent, Stage, Trainer};
-pub use variant::Variant;
+pub use trainer::{
+    command::{self, CommandOptions, CommandTrainer},
+    fake::{self, FakeTrainer},
+};

@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use mars::mars_lora::merge::Float;
+use mars::{mars_lora::merge::Float, mars_search::PolicySpec};
 use std::path::PathBuf;
 
 /// Chooses LoRA ranks for a multimodal language model by measurement, within the cost of little more than one fine-tune:
@@ -352,6 +352,12 @@ pub(crate) struct Report {
     /// Also write every chart as an SVG file into this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) svg: Option<PathBuf>,
+}
+
+/// Every policy with what it does.
+fn policy_help() -> String {
+    let forms = PolicySpec::FORMS.iter().map(|(form, meaning)| format!("  {form:22}{meaning}"));
+    format!("How to choose ranks:\n{}", forms.collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]

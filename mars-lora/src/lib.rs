@@ -14,51 +14,28 @@
 //! * [`ops`]: operations of transformers with gradients of their own, which keep less
 //! * [`methods`]: AdaLoRA, GeoLoRA and a scheduler after HyDRA, which move rank between layers
 //! * [`Model`], [`Examples`]: what a model must offer to be trained by `mars-calib`
-mod activations;
 mod adapter;
-mod band;
-mod chain;
-mod config;
-mod embedding;
 mod error;
-mod forward;
-mod gradients;
-mod init;
-mod layout;
-mod linear;
 pub mod merge;
 pub mod methods;
-mod model;
+#[cfg(feature = "burn")]
 pub mod ops;
-mod optimizer;
-mod pass;
 pub mod peft;
-mod products;
-mod resize;
-mod scale;
-mod site;
+#[cfg(feature = "burn")]
 mod stack;
 pub mod stored;
-mod svd;
-mod target;
-mod weights;
+mod train;
 
-pub use activations::Activations;
-pub use adapter::{Adapter, Factors};
-pub use chain::Chain;
-pub use config::AdapterConfig;
-pub use embedding::LoraEmbedding;
+pub use adapter::{
+    AdaptedModule, Adapter, AdapterConfig, Factors, Init, ScaleConvention, Site, SiteKind, Targets, Variant,
+};
 pub use error::Error;
-pub use init::Init;
-pub use linear::LoraLinear;
-pub use model::{Examples, Model, PassFlops, TokenLosses};
-pub use optimizer::{AdamWConfig, LearningRates, Moments, StackedAdamW};
-pub use pass::{Parts, Pass, Share};
-pub use scale::ScaleConvention;
-pub use site::{Component, Site, SiteKind};
-pub use stack::AdapterStack;
-pub use target::Targets;
+#[cfg(feature = "burn")]
+pub use stack::{Activations, AdapterStack, LoraEmbedding, LoraLinear};
+pub use train::{AdamWConfig, LearningRates};
+#[cfg(feature = "burn")]
+pub use train::{Chain, Examples, Model, Moments, Parts, Pass, PassFlops, Share, StackedAdamW, TokenLosses};
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "cpu"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -58,7 +58,7 @@ struct Case {
 }
 
 fn linear(site: &Site, ve: usize, projector: usize, llm: usize) -> usize {
-    match (site.kind, site.component.as_str()) {
+    match (site.kind, site.module.as_str()) {
         (SiteKind::Linear, "ve") => ve,
         (SiteKind::Linear, "projector") => projector,
         (SiteKind::Linear, "llm") => llm,
@@ -158,7 +158,7 @@ fn main() -> Result<()> {
     let text = std::fs::read_to_string(listed).with_context(|| listed.display().to_string())?;
     let Listed { sites, others } = serde_json::from_str(&text)?;
     let sites: Vec<Site> = sites.iter().map(ListedSite::site).collect();
-    let ModelNames { components, namings } = names_of_dir(base_dir)?;
+    let ModelNames { modules: components, namings } = names_of_dir(base_dir)?;
     let base = Base::new(&components, &sites).with_namings(&namings).with_others(&others);
     std::fs::create_dir_all(out)?;
     for case in cases() {

@@ -100,11 +100,11 @@ fn check(case: &str) {
     let of = |name: &str| sequence(&file, name, images.as_ref(), token);
     let expected = |name: &str, what: &str| floats(&file, &format!("{name}.{what}")).unwrap();
     assert_eq!(
-        model.components().iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),
+        model.modules().iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),
         ["ve", "projector", "llm"]
     );
     for (index, site) in model.sites().iter().enumerate() {
-        let of = model.components().iter().find(|component| component.name == site.component).unwrap();
+        let of = model.modules().iter().find(|component| component.name == site.module).unwrap();
         let pattern = regex::Regex::new(&format!(r"^(.*\.)?({})$", of.pattern)).unwrap();
         assert!(pattern.is_match(&site.path), "{} is not of {}", site.path, of.pattern);
         let dims = model.weight(index).map(|weight| weight.dims());
@@ -192,7 +192,7 @@ fn check_beside(case: &str, ranks: [(&str, usize); 3], spoilt: f32) {
     let mut gradients = model.forward(&batch, &tracked, false).mean().sum().backward();
     let gradients = tracked.gradients(&mut gradients);
     let config = AdamWConfig { clip_norm: None, ..AdamWConfig::default() };
-    let rates = LearningRates { by_component: [].into(), otherwise: 1e-3, b_ratio: 1.0 };
+    let rates = LearningRates { by_module: [].into(), default: 1e-3, b_ratio: 1.0 };
     let mut stack = stack;
     let mut optimizer = StackedAdamW::new(config.clone(), &stack, &[rates.clone(), rates]).unwrap();
     optimizer.step(&mut stack, gradients, &[1.0, 1.0]);

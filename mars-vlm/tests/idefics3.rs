@@ -64,7 +64,7 @@ fn an_adapter_of_peft() {
     let mut gradients = model.forward(&batch, &tracked, false).mean().sum().backward();
     let gradients = tracked.gradients(&mut gradients);
     let adam = AdamWConfig { clip_norm: None, ..AdamWConfig::default() };
-    let rates = LearningRates { by_component: [].into(), otherwise: 1e-3, b_ratio: 1.0 };
+    let rates = LearningRates { by_module: [].into(), default: 1e-3, b_ratio: 1.0 };
     let mut stack = stack;
     let mut optimizer = StackedAdamW::new(adam.clone(), &stack, &[rates]).unwrap();
     optimizer.step(&mut stack, gradients, &[1.0]);

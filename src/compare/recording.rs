@@ -43,7 +43,7 @@ pub(super) fn of_campaign<M, E>(
         }
     };
     let all = session.campaign.records();
-    let whole = |record: &&RunRecord| record.spec.evaluate_from == 0 && !record.spec.until_settled;
+    let whole = |record: &&RunRecord| record.spec.evaluate_from == 0 && !record.spec.stop_when_converged;
     let mut runs: Vec<RecordedRun> =
         all.values().filter(whole).filter(|record| !is_beginning(record, all)).map(run).collect();
     runs.sort_by(|a, b| {

@@ -76,7 +76,7 @@ pub(crate) fn estimate(
     let in_block = |module: &str, layers: usize| {
         let sites = task.model.sites().iter();
         let own = sites.filter(|site| {
-            site.component == module && site.kind == SiteKind::Linear && targets.contain(site)
+            site.module == module && site.kind == SiteKind::Linear && targets.contain(site)
         });
         own.count().div_ceil(layers.max(1)) * largest(module)
     };

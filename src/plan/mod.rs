@@ -139,10 +139,10 @@ pub(crate) fn plan(
 fn modules(config: &SearchConfig, model: &AnyModel) -> Result<Vec<PlannedModule>, Error> {
     let targets = config.lora.targets()?;
     let mut all = Vec::new();
-    for module in model.components() {
+    for module in model.modules() {
         let own = || {
             let sites = model.sites().iter();
-            sites.filter(|site| site.component == module.name && targets.contain(site))
+            sites.filter(|site| site.module == module.name && targets.contain(site))
         };
         all.push(PlannedModule {
             module: module.name.clone(),

@@ -61,7 +61,7 @@ impl<'a> Pricing<'a> {
         let model = &self.task.model;
         let targets = self.config.lora.targets()?;
         let adapter = AdapterConfig { targets, ..AdapterConfig::new(ranks.iter(), 0) };
-        let sites = adapter.site_ranks(model.components(), model.sites())?;
+        let sites = adapter.site_ranks(model.modules(), model.sites())?;
         let pass = model.flops(&self.batch, &[sites]).first().copied().unwrap_or_default();
         let validation = self.config.run.validation_samples.unwrap_or(usize::MAX).min(self.task.val.len());
         let evaluation = pass.forward * validation as f64 / self.config.train.batch as f64;

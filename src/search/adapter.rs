@@ -57,14 +57,14 @@ where
     E: Examples<Batch = M::Batch>,
 {
     let model = &session.task.model;
-    let ranks = adapter.config.site_ranks(model.components(), model.sites())?;
+    let ranks = adapter.config.site_ranks(model.modules(), model.sites())?;
     let modules = &session.config.lora.modules;
     let layers: Vec<LayerRank> = model
         .sites()
         .iter()
         .zip(ranks)
-        .filter(|(site, _)| modules.contains(&site.component) && adapter.config.targets.contain(site))
-        .map(|(site, rank)| LayerRank { path: site.path.clone(), module: site.component.clone(), rank })
+        .filter(|(site, _)| modules.contains(&site.module) && adapter.config.targets.contain(site))
+        .map(|(site, rank)| LayerRank { path: site.path.clone(), module: site.module.clone(), rank })
         .collect();
     let differ = |module: &String| {
         let mut own = layers.iter().filter(|layer| layer.module == *module).map(|layer| layer.rank);
@@ -75,7 +75,7 @@ where
     }
     let course = modules.iter().map(|module| {
         let mean = |point: &RankPoint| {
-            let own = model.sites().iter().filter(|site| site.component == *module);
+            let own = model.sites().iter().filter(|site| site.module == *module);
             let ranks: Vec<usize> = own.filter_map(|site| point.ranks.get(&site.path).copied()).collect();
             let sum: usize = ranks.iter().sum();
             (!ranks.is_empty()).then(|| (point.step, sum as f64 / ranks.len() as f64))

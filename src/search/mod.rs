@@ -20,7 +20,7 @@ pub use template::RunTemplate;
 use crate::{
     Error, Interrupt, Task,
     compare::Comparison,
-    config::{Facts, SearchConfig, TrainerKind},
+    config::{Facts, SearchConfig},
     event::{Observer, Silent},
     plan::Plan,
 };
@@ -142,16 +142,16 @@ impl<'a> Search<'a> {
     /// As for [`run`](Self::run); an error of usage when `trainer.kind` is not `command`, or when `train.steps` is not set
     /// and the number of samples is 0.
     pub fn run_command(self, samples: usize, out: impl AsRef<Path>) -> Result<SearchOutcome, Error> {
-        if self.config.trainer.kind != TrainerKind::Command {
+        let Some(options) = self.config.trainer.command_options() else {
             return Err(Error::usage("trainer.kind is \"native\"; a command is needed in trainer.command"));
-        }
+        };
         if samples == 0 {
             return Err(Error::usage(
                 "the number of training samples is not known; set trainer.samples or data.train",
             ));
         }
         self.config.check()?;
-        let mut trainer = self.config.command_trainer(out.as_ref())?;
+        let mut trainer = CommandTrainer::new(options, out.as_ref().join(outcome::EXTERNAL))?;
         let (space, budget) = self.config.command_task(samples);
         self.run_with(&mut trainer, &space, &budget, out)
     }
@@ -228,13 +228,6 @@ impl<'a> Search<'a> {
 }
 
 impl SearchConfig {
-    /// The command of `[trainer]`, with the outputs of its runs under `out`.
-    fn command_trainer(&self, out: &Path) -> Result<CommandTrainer, Error> {
-        let trainer = &self.trainer;
-        let command = trainer.command.as_deref().unwrap_or_default();
-        Ok(CommandTrainer::new(command, out.join("external"))?)
-    }
-
     /// Space and budget of a search with an external trainer on `samples` training samples.
     fn command_task(&self, samples: usize) -> (Space, Budget) {
         // Nothing is known of its validation split: evaluations count as free.

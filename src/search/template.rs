@@ -1,6 +1,6 @@
 //! How a trial of a policy becomes a run of a trainer.
 
-use mars_calib::{MethodSpec, OptimSpec, RunRecord, RunSpec, ScaleConvention, Variant, variant::Init};
+use mars_calib::{MethodSpec, OptimSpec, RunRecord, RunSpec, ScaleConvention, Variant, Init};
 use mars_laws::Ranks;
 use mars_search::{Method, Role, Trial};
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ impl RunTemplate {
             horizon: trial.horizon,
             eval_every,
             evaluate_from: trial.evaluate_from,
-            until_settled: trial.until_settled && self.stop_when_converged,
+            stop_when_converged: trial.until_settled && self.stop_when_converged,
             learning_rates: self.rates(trial.method),
             scale: self.scale,
             optim: self.optim,

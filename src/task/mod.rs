@@ -220,7 +220,7 @@ where
         let targets = config.lora.targets()?;
         let mut all = BTreeMap::new();
         for site in self.model.sites().iter().filter(|site| targets.contain(site)) {
-            *all.entry(site.component.clone()).or_insert(0) += site.parameters_per_rank() as u64;
+            *all.entry(site.module.clone()).or_insert(0) += site.parameters_per_rank() as u64;
         }
         Ok(all)
     }
@@ -286,6 +286,6 @@ fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
         (module.clone(), largest.into_iter().flatten().max().unwrap_or(0))
     });
     let largest = AdapterConfig { targets: config.lora.targets()?, ..AdapterConfig::new(adapted, 0) };
-    largest.useful_ranks(model.components(), model.sites())?;
+    largest.useful_ranks(model.modules(), model.sites())?;
     Ok(())
 }

@@ -6,7 +6,9 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use mars_calib::native::{NativeOptions, NativeTrainer};
 use mars_calib::{Flow, Observer, OptimSpec, Progress, RunRecord, RunSpec, ScaleConvention, Variant};
 use mars_laws::Ranks;
-use mars_lora::{AdapterStack, Component, Error, Examples, LoraLinear, Model, PassFlops, Site, TokenLosses};
+use mars_lora::{
+    AdaptedModule, AdapterStack, Error, Examples, LoraLinear, Model, PassFlops, Site, TokenLosses,
+};
 use rand::Rng;
 
 pub(crate) const WIDTH: usize = 12;
@@ -15,7 +17,7 @@ pub(crate) const CLASSES: usize = 6;
 /// Two adapted layers, `ve` below `llm`.
 pub(crate) struct Toy {
     layers: [LoraLinear; 2],
-    components: Vec<Component>,
+    modules: Vec<AdaptedModule>,
     sites: Vec<Site>,
 }
 
@@ -45,13 +47,11 @@ impl Toy {
             let weight = Tensor::from_data(TensorData::new(values, [WIDTH, outputs]), &Device::flex());
             LoraLinear { weight: Param::from_tensor(weight), bias: None, site }
         };
-        let site = |component: &str, outputs| {
-            Site::linear(format!("model.{component}.fc"), component, WIDTH, outputs)
-        };
-        let component = |name: &str| Component { name: name.into(), pattern: format!(r"{name}\..*") };
+        let site = |module: &str, outputs| Site::linear(format!("model.{module}.fc"), module, WIDTH, outputs);
+        let module = |name: &str| AdaptedModule { name: name.into(), pattern: format!(r"{name}\..*") };
         Self {
             layers: [layer(0, WIDTH), layer(1, CLASSES)],
-            components: vec![component("ve"), component("llm")],
+            modules: vec![module("ve"), module("llm")],
             sites: vec![site("ve", WIDTH), site("llm", CLASSES)],
         }
     }
@@ -60,8 +60,8 @@ impl Toy {
 impl Model for Toy {
     type Batch = Batch;
 
-    fn components(&self) -> &[Component] {
-        &self.components
+    fn modules(&self) -> &[AdaptedModule] {
+        &self.modules
     }
 
     fn sites(&self) -> &[Site] {
@@ -130,7 +130,7 @@ pub(crate) fn spec(ve: usize, llm: usize, seed: u64, steps: usize) -> RunSpec {
         horizon: 40,
         eval_every: 10,
         evaluate_from: 0,
-        until_settled: false,
+        stop_when_converged: false,
         learning_rates: [("ve".to_string(), 0.02), ("llm".to_string(), 0.02)].into(),
         scale: ScaleConvention::Constant { scale: 2.0 },
         optim: OptimSpec::default(),

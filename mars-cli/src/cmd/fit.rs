@@ -4,7 +4,7 @@ use crate::{args, exit::Exit, output};
 use mars::{
     Error,
     mars_laws::{FitOutput, FitRequest, Form, Interval, Loss, Observations, analyse},
-    number,
+    quantity::number,
     search::observations,
 };
 use std::{fs, path::Path};

@@ -83,9 +83,9 @@ fn refuse(context: &Context, partial: &Partial) -> Result<Exit, Error> {
 
 fn describe(verification: &Verification) -> String {
     let Inspection { modules: layers, tensors, dora, .. } = &verification.inspection;
-    let modules: BTreeSet<&str> = layers.iter().map(|layer| layer.component.as_str()).collect();
+    let modules: BTreeSet<&str> = layers.iter().map(|layer| layer.module.as_str()).collect();
     let rows = modules.into_iter().map(|module| {
-        let own = || layers.iter().filter(|layer| layer.component == module);
+        let own = || layers.iter().filter(|layer| layer.module == module);
         let ranks: BTreeSet<usize> = own().map(|layer| layer.rank).collect();
         let mut scales: Vec<f64> = own().map(|layer| layer.scale).collect();
         scales.sort_by(f64::total_cmp);

@@ -10,8 +10,9 @@ use std::path::Path;
 /// One module of an adapter and its tensor in the base.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Inspected {
-    /// The part of the model.
-    pub component: String,
+    /// The adapted module, `other` where no pattern of [`ModelNames`] matches; `component` when serialised.
+    #[serde(rename = "component")]
+    pub module: String,
     /// Module path as `transformers` 4.57 names it.
     pub path: String,
     /// Tensor of the base.
@@ -50,7 +51,7 @@ pub fn inspect(adapter: &Path, base: &Path, names: &ModelNames) -> Result<Inspec
         .bound
         .iter()
         .map(|(bound, place)| Inspected {
-            component: place.site.component.clone(),
+            module: place.site.module.clone(),
             path: place.site.path.clone(),
             tensor: pairing.base.tensor(place).name.clone(),
             kind: match place.site.kind {

@@ -17,14 +17,14 @@ pub use checkpoint::Checkpoint;
 pub use inspect::{Inspected, Inspection, inspect};
 pub use write::{Direction, MergeOptions, Merged, merge};
 
-use crate::Component;
+use crate::AdaptedModule;
 use crate::peft::Naming;
 
 /// What is known of a family of models: its parts, and the names of its modules elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelNames {
     /// Parts by the patterns of their paths; a module that none matches belongs to `other`.
-    pub components: Vec<Component>,
+    pub modules: Vec<AdaptedModule>,
     /// Namings of other versions and of the files.
     pub namings: Vec<Naming>,
 }

@@ -4,7 +4,7 @@ use burn::backend::{Backend, FloatDType, TensorMetadata, backend_extension, tens
 
 /// What the operations need of a backend. The methods named `..._slope` turn the gradient of a result into that of
 /// the input.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex: cfg(feature = "cpu"), Autodiff)]
 pub trait RowOps: Backend {
     /// `x W`, the weight in the type of `x`.
     fn product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {

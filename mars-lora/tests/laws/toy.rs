@@ -4,7 +4,8 @@ use burn::module::Param;
 use burn::tensor::activation::{gelu, log_softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use mars_lora::{
-    AdapterStack, Chain, Component, LoraEmbedding, LoraLinear, Model, PassFlops, Site, SiteKind, TokenLosses,
+    AdaptedModule, AdapterStack, Chain, LoraEmbedding, LoraLinear, Model, PassFlops, Site, SiteKind,
+    TokenLosses,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +17,7 @@ pub(crate) const CLASSES: usize = 64;
 pub(crate) struct Toy {
     pub(crate) layers: [LoraLinear; 2],
     pub(crate) table: Option<LoraEmbedding>,
-    components: Vec<Component>,
+    modules: Vec<AdaptedModule>,
     sites: Vec<Site>,
     device: Device,
 }
@@ -45,11 +46,11 @@ impl Toy {
                 site,
             }
         };
-        let component = |name: &str, pattern: &str| Component { name: name.into(), pattern: pattern.into() };
+        let module = |name: &str, pattern: &str| AdaptedModule { name: name.into(), pattern: pattern.into() };
         Self {
             layers: [layer(0, INPUTS, HIDDEN), layer(1, HIDDEN, CLASSES)],
             table: None,
-            components: vec![component("ve", r"vision\..*"), component("llm", r"text\..*")],
+            modules: vec![module("ve", r"vision\..*"), module("llm", r"text\..*")],
             sites: vec![
                 Site::linear("model.vision.fc1", "ve", INPUTS, HIDDEN),
                 Site::linear("model.text.q_proj", "llm", HIDDEN, CLASSES),
@@ -105,8 +106,8 @@ impl Toy {
 impl Model for Toy {
     type Batch = Batch;
 
-    fn components(&self) -> &[Component] {
-        &self.components
+    fn modules(&self) -> &[AdaptedModule] {
+        &self.modules
     }
 
     fn sites(&self) -> &[Site] {

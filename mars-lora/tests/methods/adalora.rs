@@ -1,8 +1,8 @@
 //! AdaLoRA beside PEFT 0.18.1: `tests/oracle/adalora.py` writes what PEFT did in 200 steps.
 
 use crate::net::{Batch, Net, tensor};
-use mars_lora::methods::{AdaLora, AdaLoraConfig, RankMethod, Triplets};
-use mars_lora::{AdamWConfig, AdapterConfig, Error, LearningRates, Model};
+use mars_lora::methods::{AdaLora, AdaLoraConfig, MethodTraining, RankMethod, Triplets};
+use mars_lora::{AdamWConfig, AdapterConfig, Error, Model};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ impl Peft<'_> {
     fn triplets(&self, moment: &str) -> Vec<Triplets> {
         let of = |(i, name): (usize, &&str)| Triplets {
             path: (*name).into(),
-            component: "llm".into(),
+            module: "llm".into(),
             inputs: WIDTHS[i],
             outputs: WIDTHS[i + 1],
             a: self.floats(&format!("{moment}.{name}.A")),
@@ -55,20 +55,25 @@ impl Peft<'_> {
     }
 }
 
+/// Half of the initial rank is left at the end.
 fn config() -> AdaLoraConfig {
     AdaLoraConfig {
+        init_ratio: 2.0,
         alpha: Some(12.0),
         warmup: 20,
         tail: 40,
         interval: 5,
-        optimizer: AdamWConfig { weight_decay: 0.01, ..AdamWConfig::default() },
-        rates: LearningRates::same(1e-2),
-        ..AdaLoraConfig::new([("llm".to_string(), 3)].into(), STEPS, 1e-2)
+        ..AdaLoraConfig::new(STEPS)
     }
 }
 
+fn training() -> MethodTraining {
+    let optimizer = AdamWConfig { weight_decay: 0.01, ..AdamWConfig::default() };
+    MethodTraining { optimizer, ..MethodTraining::new(STEPS, 1e-2) }
+}
+
 fn adapter() -> AdapterConfig {
-    AdapterConfig::new([("llm", RANK)], 0)
+    AdapterConfig::new([("llm", RANK / 2)], 0)
 }
 
 /// Largest difference of entries.
@@ -93,7 +98,8 @@ fn two_hundred_steps_as_peft_does_them() {
     let file = include_bytes!("../fixtures/adalora/peft.safetensors");
     let peft = Peft(SafeTensors::deserialize(file).unwrap());
     let (net, batches) = (peft.net(), peft.batches());
-    let mut method = AdaLora::from_triplets(config(), adapter(), peft.triplets("initial")).unwrap();
+    let mut method =
+        AdaLora::from_triplets(config(), training(), adapter(), peft.triplets("initial")).unwrap();
     let budgets = peft.bytes("budgets");
     let budgets: Vec<i32> =
         budgets.chunks_exact(4).map(|b| i32::from_le_bytes(b.try_into().unwrap())).collect();
@@ -130,7 +136,7 @@ fn the_scale_is_matched_unless_alpha_is_given() {
     let net =
         Peft(SafeTensors::deserialize(include_bytes!("../fixtures/adalora/peft.safetensors")).unwrap()).net();
     let scale = |config: AdaLoraConfig| {
-        let method = AdaLora::new(config, adapter(), net.components(), net.sites()).unwrap();
+        let method = AdaLora::new(config, training(), adapter(), net.modules(), net.sites()).unwrap();
         method.adapter().config.site_scale("fc1", RANK)
     };
     assert_eq!(scale(config()), 12.0 / (6.0 + 1e-5));
@@ -143,8 +149,9 @@ fn nothing_is_pruned_when_target_and_initial_rank_are_the_same() {
     let file = include_bytes!("../fixtures/adalora/peft.safetensors");
     let peft = Peft(SafeTensors::deserialize(file).unwrap());
     let (net, batches) = (peft.net(), peft.batches());
-    let same = AdaLoraConfig { target: [("llm".to_string(), RANK)].into(), ..config() };
-    let mut method = AdaLora::new(same, adapter(), net.components(), net.sites()).unwrap();
+    let same = AdaLoraConfig { init_ratio: 1.0, ..config() };
+    let full = AdapterConfig::new([("llm", RANK)], 0);
+    let mut method = AdaLora::new(same, training(), full, net.modules(), net.sites()).unwrap();
     for step in 1..=STEPS {
         net.step(&mut method, &batches[step % batches.len()], step, 1.0);
         assert!(method.rank_map().values().all(|rank| *rank == RANK));
@@ -156,7 +163,8 @@ fn nothing_is_pruned_when_target_and_initial_rank_are_the_same() {
 fn settings_that_leave_nothing_to_do_are_refused() {
     let net =
         Peft(SafeTensors::deserialize(include_bytes!("../fixtures/adalora/peft.safetensors")).unwrap()).net();
-    let start = |config: AdaLoraConfig| AdaLora::new(config, adapter(), net.components(), net.sites());
+    let start =
+        |config: AdaLoraConfig| AdaLora::new(config, training(), adapter(), net.modules(), net.sites());
     for bad in [
         AdaLoraConfig { warmup: 160, ..config() },
         AdaLoraConfig { tail: 199, warmup: 0, ..config() },
@@ -165,12 +173,19 @@ fn settings_that_leave_nothing_to_do_are_refused() {
         AdaLoraConfig { beta1: 1.0, ..config() },
         AdaLoraConfig { gamma: -1.0, ..config() },
         AdaLoraConfig { alpha: Some(0.0), ..config() },
-        AdaLoraConfig { target: [("llm".to_string(), RANK + 1)].into(), ..config() },
-        AdaLoraConfig { target: [("llm".to_string(), 0)].into(), ..config() },
+        // A target rank above the initial one.
+        AdaLoraConfig { init_ratio: 0.7, ..config() },
+        AdaLoraConfig { init_ratio: f64::NAN, ..config() },
     ] {
-        assert!(matches!(start(bad.clone()), Err(Error::BadValue { .. })), "{bad:?}");
+        assert!(matches!(start(bad), Err(Error::BadValue { .. })), "{bad:?}");
     }
+    let nothing = AdapterConfig::new([("llm", 0)], 0);
+    let refused = AdaLora::new(config(), training(), nothing.clone(), net.modules(), net.sites());
+    assert!(matches!(refused, Err(Error::NothingAdapted { .. })));
+    let triplets = net.sites().iter().map(|site| Triplets::fresh(site, RANK, 0)).collect();
+    let refused = AdaLora::from_triplets(config(), training(), nothing, triplets);
+    assert!(matches!(refused, Err(Error::BadValue { .. })));
     let dora = AdapterConfig { dora: true, ..adapter() };
-    let refused = AdaLora::new(config(), dora, net.components(), net.sites());
+    let refused = AdaLora::new(config(), training(), dora, net.modules(), net.sites());
     assert!(matches!(refused, Err(Error::Variant { .. })));
 }

@@ -4,7 +4,8 @@ use crate::net::{Batch, Net, tensor};
 use crate::planted::numbers;
 use burn::tensor::Tensor;
 use mars_lora::methods::{
-    AdaLora, AdaLoraConfig, GeoLora, GeoLoraConfig, HydraConfig, HydraStyle, RankMethod,
+    AdaLora, AdaLoraConfig, GeoLora, GeoLoraConfig, HydraConfig, HydraStyle, MethodTraining, RankLimits,
+    RankMethod,
 };
 use mars_lora::{Adapter, AdapterConfig, AdapterStack, Error, Model};
 
@@ -29,15 +30,17 @@ fn batch(seed: u64) -> Batch {
 
 fn methods(net: &Net) -> Vec<Box<dyn RankMethod>> {
     let adapter = || AdapterConfig::new([("llm", 4)], 1);
-    let (components, sites) = (net.components(), net.sites());
-    let target = [("llm".to_string(), 2)].into();
-    let ada = AdaLoraConfig { warmup: 10, tail: 10, ..AdaLoraConfig::new(target, 60, 2e-2) };
-    let geo = GeoLoraConfig { coefficient_steps: 5, ..GeoLoraConfig::new(60, 2e-2) };
-    let hydra = HydraConfig { warmup: 10, interval: 5, min_rank: 1, ..HydraConfig::new(60, 2e-2) };
+    let (modules, sites) = (net.modules(), net.sites());
+    let training = || MethodTraining::new(60, 2e-2);
+    let ada = AdaLoraConfig { init_ratio: 2.0, warmup: 10, tail: 10, ..AdaLoraConfig::new(60) };
+    let half = AdapterConfig::new([("llm", 2)], 1);
+    let geo = GeoLoraConfig { coefficient_steps: 5, ..GeoLoraConfig::new(60) };
+    let limits = RankLimits { max_rank: 32, total: None };
+    let hydra = HydraConfig { warmup: 10, interval: 5, min_rank: 1, ..HydraConfig::new(60) };
     vec![
-        Box::new(AdaLora::new(ada, adapter(), components, sites).unwrap()),
-        Box::new(GeoLora::new(geo, adapter(), components, sites).unwrap()),
-        Box::new(HydraStyle::new(hydra, adapter(), components, sites).unwrap()),
+        Box::new(AdaLora::new(ada, training(), half, modules, sites).unwrap()),
+        Box::new(GeoLora::with_limits(geo, limits, training(), adapter(), modules, sites).unwrap()),
+        Box::new(HydraStyle::new(hydra, training(), adapter(), modules, sites).unwrap()),
     ]
 }
 
@@ -75,9 +78,10 @@ fn the_result_computes_what_was_trained() {
 fn a_plain_adapter_grows_and_shrinks_without_changing_its_function() {
     let net = net();
     let mut trained = HydraStyle::new(
-        HydraConfig { warmup: 99, ..HydraConfig::new(99, 2e-2) },
+        HydraConfig { warmup: 99, ..HydraConfig::new(99) },
+        MethodTraining::new(99, 2e-2),
         AdapterConfig::new([("llm", 3)], 1),
-        net.components(),
+        net.modules(),
         net.sites(),
     )
     .unwrap();

@@ -1,11 +1,11 @@
 //! The hydra-style scheduler: budget at every step, ranks that follow the gradients.
 
-use mars_lora::methods::{Feedback, HydraConfig, HydraStyle, RankMethod};
-use mars_lora::{AdapterConfig, Component, Factors, Site};
+use mars_lora::methods::{Feedback, HydraConfig, HydraStyle, MethodTraining, RankMethod};
+use mars_lora::{AdaptedModule, AdapterConfig, Factors, Site};
 
 /// Two towers of six blocks with four matrices each.
-fn sites() -> (Vec<Component>, Vec<Site>) {
-    let component = |name: &str| Component { name: name.into(), pattern: format!(r"{name}\..*") };
+fn sites() -> (Vec<AdaptedModule>, Vec<Site>) {
+    let module = |name: &str| AdaptedModule { name: name.into(), pattern: format!(r"{name}\..*") };
     let mut sites = Vec::new();
     for (tower, width) in [("ve", 24), ("llm", 40)] {
         for block in 0..6 {
@@ -19,13 +19,15 @@ fn sites() -> (Vec<Component>, Vec<Site>) {
             }
         }
     }
-    (vec![component("ve"), component("llm")], sites)
+    (vec![module("ve"), module("llm")], sites)
 }
 
 fn start() -> HydraStyle {
-    let (components, sites) = sites();
-    let config = HydraConfig { warmup: 10, interval: 6, ..HydraConfig::new(200, 1e-2) };
-    HydraStyle::new(config, AdapterConfig::new([("ve", 8), ("llm", 12)], 4), &components, &sites).unwrap()
+    let (modules, sites) = sites();
+    let config = HydraConfig { warmup: 10, interval: 6, ..HydraConfig::new(200) };
+    let training = MethodTraining::new(200, 1e-2);
+    HydraStyle::new(config, training, AdapterConfig::new([("ve", 8), ("llm", 12)], 4), &modules, &sites)
+        .unwrap()
 }
 
 /// Gradients whose size is that of their block and matrix: `llm` blocks grow, `up` is strongest.

@@ -3,11 +3,11 @@
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use mars_lora::methods::{Feedback, RankMethod};
-use mars_lora::{AdapterStack, Component, LoraLinear, Model, PassFlops, Site, TokenLosses};
+use mars_lora::{AdaptedModule, AdapterStack, LoraLinear, Model, PassFlops, Site, TokenLosses};
 
 pub(crate) struct Net {
     layers: Vec<LoraLinear>,
-    components: Vec<Component>,
+    modules: Vec<AdaptedModule>,
     sites: Vec<Site>,
 }
 
@@ -37,7 +37,7 @@ impl Net {
         };
         Self {
             layers: layers.iter().enumerate().map(layer).collect(),
-            components: vec![Component { name: "llm".into(), pattern: ".*".into() }],
+            modules: vec![AdaptedModule { name: "llm".into(), pattern: ".*".into() }],
             sites: layers.iter().map(|(path, i, o, _, _)| Site::linear(*path, "llm", *i, *o)).collect(),
         }
     }
@@ -66,8 +66,8 @@ impl Net {
 impl Model for Net {
     type Batch = Batch;
 
-    fn components(&self) -> &[Component] {
-        &self.components
+    fn modules(&self) -> &[AdaptedModule] {
+        &self.modules
     }
 
     fn sites(&self) -> &[Site] {

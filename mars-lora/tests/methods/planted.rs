@@ -1,7 +1,7 @@
 //! GeoLoRA on a planted update of one linear layer, through the trait and the model's own gradients.
 
 use crate::net::{Batch, Net, tensor};
-use mars_lora::methods::{GeoLora, GeoLoraConfig, RankMethod};
+use mars_lora::methods::{GeoLora, GeoLoraConfig, MethodTraining, RankLimits, RankMethod};
 use mars_lora::{AdamWConfig, AdapterConfig, Model, ScaleConvention};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -38,10 +38,16 @@ fn task() -> (Net, Batch, Vec<f32>) {
     (net, batch, target)
 }
 
-fn method(net: &Net, start: usize, config: GeoLoraConfig) -> GeoLora {
+fn method(
+    net: &Net,
+    start: usize,
+    config: GeoLoraConfig,
+    limits: RankLimits,
+    training: MethodTraining,
+) -> GeoLora {
     let scale = ScaleConvention::Constant { scale: 2.0 };
     let adapter = AdapterConfig { scale, ..AdapterConfig::new([("llm", start)], 3) };
-    GeoLora::new(config, adapter, net.components(), net.sites()).unwrap()
+    GeoLora::with_limits(config, limits, training, adapter, net.modules(), net.sites()).unwrap()
 }
 
 /// Relative error of the adapter's update.
@@ -62,13 +68,14 @@ fn the_planted_rank_is_found_from_below_and_from_above() {
         // The loss is a mean over 24 x 18 entries, its gradient in the product 2 s / 432 of the gap.
         let config = GeoLoraConfig {
             tau: 0.01,
-            max_rank: 16,
             coefficient_steps: 0,
             last_augmentation: usize::MAX - 1,
-            optimizer: AdamWConfig { clip_norm: None, ..AdamWConfig::default() },
-            ..GeoLoraConfig::new(200, 0.2 * 432.0 / 8.0)
+            ..GeoLoraConfig::new(200)
         };
-        let mut method = method(&net, start, config);
+        let limits = RankLimits { max_rank: 16, total: None };
+        let optimizer = AdamWConfig { clip_norm: None, ..AdamWConfig::default() };
+        let training = MethodTraining { optimizer, ..MethodTraining::new(200, 0.2 * 432.0 / 8.0) };
+        let mut method = method(&net, start, config, limits, training);
         for step in 1..=150 {
             net.step(&mut method, &batch, step, 1.0);
         }
@@ -82,8 +89,9 @@ fn the_planted_rank_is_found_from_below_and_from_above() {
 fn rounds_of_coefficient_steps_reach_it_too() {
     let (net, batch, target) = task();
     for start in [2, 8] {
-        let config = GeoLoraConfig { tau: 0.02, coefficient_steps: 4, ..GeoLoraConfig::new(600, 0.05) };
-        let mut method = method(&net, start, config);
+        let config = GeoLoraConfig { tau: 0.02, coefficient_steps: 4, ..GeoLoraConfig::new(600) };
+        let limits = RankLimits { max_rank: 32, total: None };
+        let mut method = method(&net, start, config, limits, MethodTraining::new(600, 0.05));
         for step in 1..=600 {
             let schedule = 1.0 - (step as f64 - 1.0) / 600.0;
             net.step(&mut method, &batch, step, schedule);
@@ -97,9 +105,9 @@ fn rounds_of_coefficient_steps_reach_it_too() {
 #[test]
 fn a_common_budget_is_kept() {
     let (net, batch, _) = task();
-    let config =
-        GeoLoraConfig { tau: 0.0, total: Some(3), coefficient_steps: 4, ..GeoLoraConfig::new(50, 0.05) };
-    let mut method = method(&net, 8, config);
+    let config = GeoLoraConfig { tau: 0.0, coefficient_steps: 4, ..GeoLoraConfig::new(50) };
+    let limits = RankLimits { max_rank: 32, total: Some(3) };
+    let mut method = method(&net, 8, config, limits, MethodTraining::new(50, 0.05));
     for step in 1..=50 {
         net.step(&mut method, &batch, step, 1.0);
         assert!(step % 5 != 0 || method.rank_map()["fc"] <= 3, "step {step}");

@@ -5,7 +5,7 @@
 
 use crate::Error;
 use crate::processor::files;
-use mars_lora::{Component, merge::ModelNames, peft::Naming};
+use mars_lora::{AdaptedModule, merge::ModelNames, peft::Naming};
 use std::path::Path;
 
 const OLD: &str = "transformers 4.51 and older";
@@ -28,9 +28,9 @@ pub fn names_of_dir(dir: &Path) -> Result<ModelNames, Error> {
 /// The names of the family that `config.json` calls `model_type`, if it is known.
 pub fn names_of_type(model_type: &str) -> Option<ModelNames> {
     let component =
-        |(name, pattern): (&str, &str)| Component { name: name.to_string(), pattern: pattern.to_string() };
+        |(name, pattern): (&str, &str)| AdaptedModule { name: name.to_string(), pattern: pattern.to_string() };
     let of = |components: [(&str, &str); 3], namings: Vec<Naming>| {
-        Some(ModelNames { components: components.map(component).to_vec(), namings })
+        Some(ModelNames { modules: components.map(component).to_vec(), namings })
     };
     match model_type {
         "idefics3" | "smolvlm" => of(
@@ -78,7 +78,7 @@ pub fn names_of_type(model_type: &str) -> Option<ModelNames> {
             Vec::new(),
         ),
         "llama" | "qwen2" | "qwen3" | "mistral" | "gemma2" | "gemma3_text" => Some(ModelNames {
-            components: vec![component(("llm", r"model\.layers\..*"))],
+            modules: vec![component(("llm", r"model\.layers\..*"))],
             namings: Vec::new(),
         }),
         _ => None,

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::checkpoint::Precision;
 use crate::processor::ImageShape;
 use burn::tensor::{Device, Tensor};
-use mars_lora::{AdapterStack, Chain, Component, Model, PassFlops, Site, TokenLosses};
+use mars_lora::{AdaptedModule, AdapterStack, Chain, Model, PassFlops, Site, TokenLosses};
 use std::fmt;
 use std::path::Path;
 
@@ -96,8 +96,8 @@ impl AnyModel {
 impl Model for AnyModel {
     type Batch = VlmBatch;
 
-    fn components(&self) -> &[Component] {
-        self.0.components()
+    fn modules(&self) -> &[AdaptedModule] {
+        self.0.modules()
     }
 
     fn sites(&self) -> &[Site] {

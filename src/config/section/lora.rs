@@ -2,8 +2,7 @@
 
 use crate::{Error, config::chosen};
 use documented::DocumentedFields;
-use mars_calib::{ScaleConvention, Variant, variant::Init};
-use mars_lora::Targets;
+use mars_lora::{Init, ScaleConvention, Targets, Variant};
 use serde::{Deserialize, Serialize};
 
 /// What an adapter is.

@@ -2,6 +2,7 @@
 
 use crate::{Error, config::chosen};
 use documented::DocumentedFields;
+use mars_calib::command::{CommandLine, CommandOptions, CurveSource};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -22,8 +23,9 @@ pub struct TrainerConfig {
     /// A run that takes longer, in seconds, is ended and counts as failed. 0: no limit.
     #[serde(with = "chosen::number")]
     pub timeout: Option<f64>,
-    /// File in {out} with the losses: trainer_state.json as the Hugging Face Trainer writes it, or a CSV file with the
-    /// columns step,loss[,split]. "": trainer_state.json, also in the newest checkpoint-N, else curve.csv.
+    /// File with the losses, as in "{out}/losses.csv": JSON as the trainer_state.json of the Hugging Face Trainer, or CSV
+    /// with the columns step,loss[,split], where split is val or train. "": in {out} trainer_state.json, also that of the
+    /// newest checkpoint-N, else curve.csv.
     #[serde(with = "chosen::text")]
     pub curve: Option<String>,
     /// Training samples that the command has. 0: those of data.train, which is opened to count them.
@@ -46,6 +48,19 @@ pub enum TrainerKind {
 }
 
 impl TrainerConfig {
+    /// The external trainer; `None` for the native one.
+    pub fn command_options(&self) -> Option<CommandOptions> {
+        let command = self.command.clone().filter(|_| self.kind == TrainerKind::Command)?;
+        let curve = self.curve.clone().map(|path| CurveSource { path, ..CurveSource::default() });
+        Some(CommandOptions {
+            template: CommandLine::Text(command.clone()),
+            environment: self.environment.clone(),
+            timeout_s: self.timeout,
+            curve: curve.unwrap_or_default(),
+            ..CommandOptions::new(command)
+        })
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
         match (self.kind, &self.command) {
             (TrainerKind::Command, None) => Err(Error::usage(
@@ -54,7 +69,7 @@ impl TrainerConfig {
             (TrainerKind::Native, Some(_)) => Err(Error::usage(
                 "trainer.command is given, but trainer.kind is \"native\"; set trainer.kind=command",
             )),
-            _ => Ok(()),
+            _ => Ok(self.command_options().map_or(Ok(()), |options| options.validate())?),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The hydra-style scheduler in training: warm-up, first allocation, reallocations.
 
+use super::super::HydraConfig;
 use super::super::adamw::{Memory, clip};
 use super::super::host::{normals, stream};
 use super::super::method::{Feedback, RankMap, RankMethod, adapted, by_layer, gradient};
-use super::{HydraConfig, allocate::Limits, groups::groups, performance::Performance};
-use crate::{Adapter, AdapterConfig, Component, Error, Factors, Site, init};
+use super::super::start::MethodTraining;
+use super::{allocate::Limits, groups::groups, performance::Performance};
+use crate::stack::first_values;
+use crate::{AdaptedModule, Adapter, AdapterConfig, Error, Factors, Site};
 use std::collections::BTreeMap;
 
 /// Number of groups of layers; the middle one keeps its ranks.
@@ -27,6 +30,7 @@ struct Place {
 #[derive(Clone, Debug)]
 pub struct HydraStyle {
     config: HydraConfig,
+    training: MethodTraining,
     adapter: AdapterConfig,
     limits: Limits,
     places: Vec<Place>,
@@ -41,25 +45,25 @@ impl HydraStyle {
     /// targets and seed.
     ///
     /// # Errors
-    /// As [`AdapterConfig::useful_ranks`] and [`HydraConfig::check`]; [`Error::Variant`] for a configuration with
+    /// As [`AdapterConfig::useful_ranks`] and [`HydraConfig::validate`]; [`Error::Variant`] for a configuration with
     /// DoRA, dropout or an init of its own.
     pub fn new(
         config: HydraConfig,
+        training: MethodTraining,
         adapter: AdapterConfig,
-        components: &[Component],
+        modules: &[AdaptedModule],
         sites: &[Site],
     ) -> Result<Self, Error> {
-        config.check()?;
-        let adapted = adapted(&adapter, components, sites)?;
+        config.validate()?;
+        let adapted = adapted(&adapter, modules, sites)?;
         let mut layers: BTreeMap<&str, usize> = BTreeMap::new();
         let mut places = Vec::with_capacity(adapted.len());
         for (site, uniform) in &adapted {
-            let factors = init::factors(adapter.init, adapter.seed, site, *uniform);
+            let factors = first_values::factors(adapter.init, adapter.seed, site, *uniform);
             let count = layers.len();
-            let rates = &config.rates;
             places.push(Place {
                 scale: adapter.scale.scale(*uniform),
-                rate: rates.by_component.get(&site.component).copied().unwrap_or(rates.otherwise),
+                rate: training.rates.at(&site.module),
                 uniform: *uniform,
                 layer: *layers.entry(layer_of(&site.path)).or_insert(count),
                 memory: [Memory::new(factors.a.len()), Memory::new(factors.b.len())],
@@ -78,7 +82,7 @@ impl HydraStyle {
             costs,
         };
         let (performance, window) = (Performance::default(), Vec::new());
-        Ok(Self { config, adapter, limits, places, performance, window, before: None })
+        Ok(Self { config, training, adapter, limits, places, performance, window, before: None })
     }
 
     /// Adapter parameters now, and the budget that they are held at.
@@ -106,12 +110,12 @@ impl HydraStyle {
             }
             gradients.push([own.a.clone(), own.b.clone()]);
         }
-        clip(&self.config.optimizer, gradients.iter_mut().flatten());
+        clip(&self.training.optimizer, gradients.iter_mut().flatten());
         for (place, [a, b]) in self.places.iter_mut().zip(&gradients) {
             let rate = place.rate * feedback.schedule;
-            let ratio = self.config.rates.b_ratio;
-            place.memory[0].step(&self.config.optimizer, rate, &mut place.factors.a, a);
-            place.memory[1].step(&self.config.optimizer, rate * ratio, &mut place.factors.b, b);
+            let ratio = self.training.rates.b_ratio;
+            place.memory[0].step(&self.training.optimizer, rate, &mut place.factors.a, a);
+            place.memory[1].step(&self.training.optimizer, rate * ratio, &mut place.factors.b, b);
         }
         Ok(())
     }
@@ -170,7 +174,7 @@ impl HydraStyle {
             let (old, inputs) = (place.factors.rank, place.factors.inputs);
             if *rank > old {
                 let site = Site::linear(&place.factors.path, "", inputs, place.factors.outputs);
-                let fresh = init::factors(self.adapter.init, self.adapter.seed, &site, *rank);
+                let fresh = first_values::factors(self.adapter.init, self.adapter.seed, &site, *rank);
                 place.factors = place.factors.grown(&fresh.a, *rank);
                 let (a, b) = (place.factors.a.len(), place.factors.b.len());
                 let of_b = |i: usize| (i % rank < old).then(|| i / rank * old + i % rank);

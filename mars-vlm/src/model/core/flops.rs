@@ -78,7 +78,7 @@ pub(crate) fn pass(
     vision: &VisionLoad,
     ranks: &[usize],
 ) -> PassFlops {
-    let adapted_below = sites.iter().zip(ranks).any(|(site, rank)| *rank > 0 && site.component != TEXT);
+    let adapted_below = sites.iter().zip(ranks).any(|(site, rank)| *rank > 0 && site.module != TEXT);
     let adapted = ranks.iter().any(|rank| *rank > 0);
 
     let mut total = PassFlops::default();
@@ -88,11 +88,11 @@ pub(crate) fn pass(
             total.backward += backward as f64;
         }
     };
-    let in_block = |site: &&Site| site.component == VISION && site.kind == SiteKind::Linear;
+    let in_block = |site: &&Site| site.module == VISION && site.kind == SiteKind::Linear;
     let run = sites.iter().filter(in_block).count() / sizes.vision.layers.max(1) * vision.blocks;
     let mut met = 0;
     for (site, rank) in sites.iter().zip(ranks) {
-        let rows = match site.component.as_str() {
+        let rows = match site.module.as_str() {
             // The layers of the encoder come block by block.
             VISION if in_block(&site) && met >= run => 0,
             VISION => vision.patches,
@@ -105,16 +105,16 @@ pub(crate) fn pass(
             SiteKind::Linear => {
                 let frozen = 2 * rows * site.inputs * site.outputs;
                 let factors = rows_and_rank * site.parameters_per_rank();
-                add(&site.component, frozen + factors, frozen + 2 * factors);
+                add(&site.module, frozen + factors, frozen + 2 * factors);
             }
             // The frozen part is counted below; there is nothing under it that wants a gradient.
             SiteKind::Convolution { .. } => {
                 let backward = rows_and_rank * (site.inputs + 2 * site.outputs);
-                add(&site.component, rows_and_rank * site.parameters_per_rank(), backward);
+                add(&site.module, rows_and_rank * site.parameters_per_rank(), backward);
             }
             // Rows are looked up, not multiplied.
             SiteKind::Embedding => {
-                add(&site.component, rows_and_rank * site.outputs, 2 * rows_and_rank * site.outputs);
+                add(&site.module, rows_and_rank * site.outputs, 2 * rows_and_rank * site.outputs);
             }
         }
     }

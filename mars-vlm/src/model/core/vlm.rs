@@ -11,16 +11,16 @@ use crate::model::batch::{Pieces, VlmBatch};
 use crate::processor::ImageShape;
 use burn::module::{Module, ParamId};
 use burn::tensor::{Device, Tensor};
-use mars_lora::{AdapterStack, Chain, Component, Model, PassFlops, Site, SiteKind, TokenLosses};
+use mars_lora::{AdaptedModule, AdapterStack, Chain, Model, PassFlops, Site, SiteKind, TokenLosses};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-/// Component name of the vision encoder.
+/// Module name of the vision encoder.
 pub(crate) const VISION: &str = "ve";
-/// Component name of what stands between encoder and language model.
+/// Module name of what stands between encoder and language model.
 pub(crate) const PROJECTOR: &str = "projector";
-/// Component name of the language model.
+/// Module name of the language model.
 pub(crate) const TEXT: &str = "llm";
 
 /// The parameters of an architecture: what a new one implements, in a folder of its own.
@@ -77,7 +77,7 @@ pub struct Vlm<N: Network> {
     pub config: N::Config,
     /// Names of the parameters on disk.
     pub stored: Vec<Stored>,
-    components: Vec<Component>,
+    modules: Vec<AdaptedModule>,
     sites: Vec<Site>,
     /// Weight of each site.
     weights: Vec<ParamId>,
@@ -130,7 +130,7 @@ impl<N: Network> Vlm<N> {
         let mut loader = Loader::new(source, device).with_aliases(N::ALIASES).with_precision(precision);
         let net = N::load(&config, &mut loader)?;
         let Loader { sites, weights, stored, .. } = loader;
-        let below = sites.iter().take_while(|site| site.component != TEXT).count();
+        let below = sites.iter().take_while(|site| site.module != TEXT).count();
         let parameters = stored.iter().map(Stored::parameters).sum();
         let matrices: usize = sites.iter().map(|site| site.inputs * site.outputs).sum();
         let heads = stored.iter().filter(|s| s.name.ends_with("lm_head.weight")).map(Stored::parameters);
@@ -139,7 +139,7 @@ impl<N: Network> Vlm<N> {
         let multiplied = sites.iter().filter(|site| site.kind != SiteKind::Embedding);
         let largest = multiplied.map(|site| site.inputs * site.outputs).max().unwrap_or(0);
         Ok(Self {
-            components: names_of_type(N::FAMILY).unwrap_or_default().components,
+            modules: names_of_type(N::FAMILY).unwrap_or_default().modules,
             sizes: ModelSizes { parameters, bytes, largest, ..N::sizes(&config) },
             image_sites: 0..below,
             net,
@@ -183,8 +183,8 @@ impl<N: Network> Vlm<N> {
 impl<N: Network> Model for Vlm<N> {
     type Batch = VlmBatch;
 
-    fn components(&self) -> &[Component] {
-        &self.components
+    fn modules(&self) -> &[AdaptedModule] {
+        &self.modules
     }
 
     fn sites(&self) -> &[Site] {
