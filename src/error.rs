@@ -104,9 +104,7 @@ impl Error {
     #[must_use]
     pub fn because(self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         match self {
-            Self::Stated { kind, message, .. } => {
-                Self::Stated { kind, message, cause: Some(cause.into()) }
-            }
+            Self::Stated { kind, message, .. } => Self::Stated { kind, message, cause: Some(cause.into()) },
             other => other,
         }
     }

@@ -15,7 +15,5 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Erro
 /// Writes a file by one rename.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
-    fs::write(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(Error::io("write", path))
+    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(Error::io("write", path))
 }

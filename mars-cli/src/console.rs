@@ -77,9 +77,8 @@ impl Console {
             if self.terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
         );
         let color = if std::env::var_os("NO_COLOR").is_some() { "" } else { ".cyan" };
-        let template = format!(
-            "{{prefix:24}} {{bar:24{color}}} {{pos}}/{{len}} {unit}, {{per_sec}}{{left}}  {{msg}}"
-        );
+        let template =
+            format!("{{prefix:24}} {{bar:24{color}}} {{pos}}/{{len}} {unit}, {{per_sec}}{{left}}  {{msg}}");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style.with_key("left", time_left).progress_chars("=> "));
         }

@@ -92,8 +92,7 @@ impl Observer for Reporter {
             }
             Event::Evaluating { label, done, total } => {
                 let console = self.console;
-                let stage =
-                    self.stage.get_or_insert_with(|| console.stage(label, "samples", *total as u64));
+                let stage = self.stage.get_or_insert_with(|| console.stage(label, "samples", *total as u64));
                 stage.at(*done as u64, "");
                 if done == total {
                     self.finish();

@@ -84,9 +84,9 @@ impl Layers {
             let old = key::RENAMED.iter().map(|(old, _)| *old);
             match known.iter().map(String::as_str).chain(old).find(|key| variable(key) == rest) {
                 Some(key) => self.parse(key, &text, &format!("environment variable {name}"))?,
-                None => {
-                    self.warnings.push(format!("environment variable {name} names no setting and is not used"))
-                }
+                None => self
+                    .warnings
+                    .push(format!("environment variable {name} names no setting and is not used")),
             }
         }
         Ok(())
@@ -98,9 +98,7 @@ impl Layers {
     /// An error of usage for another form, an unknown key, or a value of another type.
     pub fn assignment(&mut self, text: &str) -> Result<(), Error> {
         let Some((key, value)) = text.split_once('=') else {
-            return Err(Error::usage(format!(
-                "--set {text}: give section.key=value, as in train.batch=4"
-            )));
+            return Err(Error::usage(format!("--set {text}: give section.key=value, as in train.batch=4")));
         };
         self.parse(key.trim(), value.trim(), &format!("--set {text}"))
     }

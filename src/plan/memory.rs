@@ -75,9 +75,8 @@ pub(crate) fn estimate(
     let targets = config.lora.targets()?;
     let in_block = |module: &str, layers: usize| {
         let sites = task.model.sites().iter();
-        let own = sites.filter(|site| {
-            site.module == module && site.kind == SiteKind::Linear && targets.contain(site)
-        });
+        let own = sites
+            .filter(|site| site.module == module && site.kind == SiteKind::Linear && targets.contain(site));
         own.count().div_ceil(layers.max(1)) * largest(module)
     };
     let (vision_ranks, text_ranks) =
@@ -85,10 +84,7 @@ pub(crate) fn estimate(
 
     let pass = |kind: PassKind, examples: &EncodedExamples, adapters: usize, batch: usize| {
         let longest = (0..examples.len()).max_by_key(|index| {
-            (
-                examples.images(*index).iter().map(|image| image.pieces).sum::<usize>(),
-                examples.tokens(*index),
-            )
+            (examples.images(*index).iter().map(|image| image.pieces).sum::<usize>(), examples.tokens(*index))
         });
         let (Some(most), sequences) = (longest, adapters * batch) else { return 0.0 };
         let images = examples.images(most).repeat(if vision_ranks > 0 { sequences } else { batch });
@@ -120,7 +116,6 @@ pub(crate) fn estimate(
     let total = weights + program + adapters + activations;
     Ok(Some(Memory { weights, program, adapters, activations, total, available: available() }))
 }
-
 
 /// Memory of this process now, bytes.
 fn resident() -> Option<f64> {

@@ -95,10 +95,7 @@ pub struct PlannedRun {
     pub flops: f64,
 }
 
-pub(crate) fn plan(
-    config: &SearchConfig,
-    task: &Task<AnyModel, EncodedExamples>,
-) -> Result<Plan, Error> {
+pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>) -> Result<Plan, Error> {
     config.check()?;
     let config = config.resolved(task.train.len(), task.val.len());
     let space = config.space(task.parameters_per_rank(&config)?);

@@ -18,11 +18,7 @@ pub struct RehearsedTrial {
 ///
 /// # Errors
 /// When the policy cannot be built on `space` and `budget`, or cannot decide.
-pub fn rehearse(
-    policy: &PolicySpec,
-    space: &Space,
-    budget: &Budget,
-) -> Result<Vec<RehearsedTrial>, Error> {
+pub fn rehearse(policy: &PolicySpec, space: &Space, budget: &Budget) -> Result<Vec<RehearsedTrial>, Error> {
     let mut started = policy.build(space, budget)?;
     let mut all = Vec::new();
     let mut reached: BTreeMap<u32, usize> = BTreeMap::new();

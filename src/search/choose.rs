@@ -28,10 +28,7 @@ pub enum Choice {
 ///
 /// # Errors
 /// When there is no campaign, or the policy cannot be built on its settings.
-pub fn choose(
-    directory: &Path,
-    policy: Option<&PolicySpec>,
-) -> Result<(String, Choice, Vec<String>), Error> {
+pub fn choose(directory: &Path, policy: Option<&PolicySpec>) -> Result<(String, Choice, Vec<String>), Error> {
     let snapshot = Campaign::read(directory)?;
     let (config, facts) = SearchConfig::of_campaign(&snapshot.settings)?;
     let policy = config.search.with_options(policy.unwrap_or(&config.search.policy));

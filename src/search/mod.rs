@@ -117,8 +117,7 @@ impl<'a> Search<'a> {
         let out = out.as_ref();
         let config = self.config.resolved_for(budget);
         let policy = config.policy();
-        let facts =
-            Facts { samples: budget.samples, parameters_per_rank: space.parameters_per_rank.clone() };
+        let facts = Facts { samples: budget.samples, parameters_per_rank: space.parameters_per_rank.clone() };
         let settings = config.settings(&facts, config.trainer_fingerprints())?;
         let mut silent = Silent;
         let observer = self.observer.unwrap_or(&mut silent);

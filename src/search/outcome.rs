@@ -1,10 +1,6 @@
 //! What a finished search leaves: adapter, decision, fits, report.
 
-use super::{
-    Engine, Session, adapter,
-    observations::of_records,
-    session::Searched,
-};
+use super::{Engine, Session, adapter, observations::of_records, session::Searched};
 use crate::{
     Error, Score,
     config::SearchConfig,

@@ -7,9 +7,7 @@ use crate::{
     event::{Event, Observer},
     plan::rehearsed_steps,
 };
-use mars_calib::{
-    Campaign, Flow, OnChange, Progress, RunRecord, RunSpec, Trainer, native::NativeTrainer,
-};
+use mars_calib::{Campaign, Flow, OnChange, Progress, RunRecord, RunSpec, Trainer, native::NativeTrainer};
 use mars_lora::{Adapter, Examples, Model};
 use mars_search::{Budget, Decision, PolicySpec, Space, Trial, TrialResult};
 use std::{

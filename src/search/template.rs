@@ -1,6 +1,6 @@
 //! How a trial of a policy becomes a run of a trainer.
 
-use mars_calib::{MethodSpec, OptimSpec, RunRecord, RunSpec, ScaleConvention, Variant, Init};
+use mars_calib::{Init, MethodSpec, OptimSpec, RunRecord, RunSpec, ScaleConvention, Variant};
 use mars_laws::Ranks;
 use mars_search::{Method, Role, Trial};
 use std::collections::BTreeMap;

@@ -2,8 +2,8 @@
 
 use crate::Error;
 use blake3::Hasher;
-use mars_vlm::data::{ImageRef, ImageStore, Sample};
 use mars_vlm::checkpoint::Precision;
+use mars_vlm::data::{ImageRef, ImageStore, Sample};
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// The files of a model directory that determine what it computes.
@@ -49,7 +49,11 @@ pub(super) fn samples(samples: &[Sample], store: &ImageStore) -> Result<String, 
     Ok(short(&all))
 }
 
-fn print(image: &ImageRef, store: &ImageStore, known: &mut BTreeMap<String, [u8; 32]>) -> Result<[u8; 32], Error> {
+fn print(
+    image: &ImageRef,
+    store: &ImageStore,
+    known: &mut BTreeMap<String, [u8; 32]>,
+) -> Result<[u8; 32], Error> {
     let ImageRef::Path(name) = image else { return Ok(store.fingerprint(image)?) };
     if let Some(print) = known.get(name) {
         return Ok(*print);

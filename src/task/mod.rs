@@ -114,7 +114,8 @@ impl Task {
         let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
         check_ranks(config, &model)?;
 
-        let Parts { train, val, test } = Sources::of(config, files)?.read(config, files, &processor, observer)?;
+        let Parts { train, val, test } =
+            Sources::of(config, files)?.read(config, files, &processor, observer)?;
         let images = Images { processor: processor.clone(), store: train.store.clone() };
         observer.event(&Event::Samples {
             train: train.samples.len(),
@@ -271,10 +272,7 @@ pub fn device(name: &str) -> Result<Device, Error> {
     if DEVICES.contains(&name) {
         return Ok(Device::flex());
     }
-    Err(Error::usage(format!(
-        "there is no device `{name}`; this build can use {}",
-        DEVICES.join(", ")
-    )))
+    Err(Error::usage(format!("there is no device `{name}`; this build can use {}", DEVICES.join(", "))))
 }
 
 /// Finds ranks that do not fit the model before anything is trained.

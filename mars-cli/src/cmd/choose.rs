@@ -42,7 +42,8 @@ pub(crate) fn run(context: &Context, args: &args::Choose) -> Result<Exit, Error>
         Choice::Racing(candidates) => {
             let (ranks, reason) = match candidates.as_slice() {
                 [one] => {
-                    let reason = format!("{policy} continues with {one}; the fine-tune itself is still missing");
+                    let reason =
+                        format!("{policy} continues with {one}; the fine-tune itself is still missing");
                     (Some(one.clone()), reason)
                 }
                 _ => (None, format!("{policy} lets {} rank choices compete in training", candidates.len())),

@@ -47,7 +47,11 @@ pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit, Error> 
         return Ok(Exit::Done);
     }
     let count = report.problem_count;
-    Err(Error::input(format!("{}: {count} of {} samples cannot be used", report.file.display(), report.samples)))
+    Err(Error::input(format!(
+        "{}: {count} of {} samples cannot be used",
+        report.file.display(),
+        report.samples
+    )))
 }
 
 fn describe(report: &Report) -> String {

@@ -57,9 +57,7 @@ fn tables(args: &args::Fit) -> Result<Observations, Error> {
 fn form(text: &str) -> Result<Option<Form>, Error> {
     match Form::ALL.into_iter().find(|form| form.as_str() == text) {
         None if text == "auto" => Ok(None),
-        None => {
-            Err(Error::usage(format!("--form {text}: there are published, overfit, surface and auto")))
-        }
+        None => Err(Error::usage(format!("--form {text}: there are published, overfit, surface and auto"))),
         known => Ok(known),
     }
 }
@@ -83,8 +81,7 @@ fn loss(text: &str) -> Result<Loss, Error> {
 fn describe(fit: &FitOutput) -> String {
     let mut parts = Vec::new();
     if !fit.law_c.is_empty() {
-        let header =
-            ["module", "k", "gamma", "delta", "offset", "R2 (log)", "points", "fit"];
+        let header = ["module", "k", "gamma", "delta", "offset", "R2 (log)", "points", "fit"];
         let rows = fit.law_c.iter().map(|(module, law)| {
             let with = |name: &str, value: f64| format!("{value:.4}{}", interval(law.interval.get(name)));
             vec![
@@ -112,8 +109,7 @@ fn describe(fit: &FitOutput) -> String {
             law.form, law.rms, law.points, law.reason
         ));
         parts.push(format!("  {}", params.join("\n  ")));
-        let header =
-            ["form", "rms", "rms larger sizes", "best rank right", "rolling rms", "AICc"];
+        let header = ["form", "rms", "rms larger sizes", "best rank right", "rolling rms", "AICc"];
         let rows = law.scores.iter().map(|score| {
             vec![
                 score.form.to_string(),

@@ -137,8 +137,7 @@ pub(crate) fn set(layers: &mut Layers, key: &str, value: &Option<String>) -> Res
 /// Overrides a setting by a path, if it is given.
 pub(crate) fn set_path(layers: &mut Layers, key: &str, path: &Option<PathBuf>) -> Result<(), Error> {
     path.iter().try_for_each(|path| {
-        let refused =
-            || Error::usage(format!("the path {} is not UTF-8; settings are text", path.display()));
+        let refused = || Error::usage(format!("the path {} is not UTF-8; settings are text", path.display()));
         layers.flag(key, path.to_str().ok_or_else(refused)?)
     })
 }

@@ -62,7 +62,8 @@ fn describe(plan: &Plan) -> String {
         train.validation_samples
     ));
     if let Some(memory) = &plan.memory {
-        let available = memory.available.map_or_else(String::new, |all| format!("; available {}", bytes(all)));
+        let available =
+            memory.available.map_or_else(String::new, |all| format!("; available {}", bytes(all)));
         parts.push(format!(
             "memory, estimated: {} (weights {}, program and data {}, adapters {}, activations {}){available}",
             bytes(memory.total),
