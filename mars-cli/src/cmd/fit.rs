@@ -6,7 +6,7 @@ use crate::{
     observed, output, quantity,
 };
 use anyhow::{Context, Result};
-use mars_laws::{FitOutput, FitRequest, Form, Interval, Loss, Observations, analyse};
+use mars_laws::{FitOutput, FitRequest, Form, Interval, LawCSummary, Loss, Observations, analyse};
 use std::fs;
 
 pub(crate) fn run(args: &args::Fit, json: bool) -> Result<Exit> {
@@ -74,17 +74,18 @@ pub(crate) fn describe(fit: &FitOutput) -> String {
     if !fit.law_c.is_empty() {
         let header =
             ["module", "k", "gamma", "delta", "offset", "R2 (log)", "points", "fit"].map(String::from);
-        let rows = fit.law_c.iter().map(|(module, law)| {
-            let with = |name: &str, value: f64| format!("{value:.4}{}", interval(law.interval.get(name)));
+        let rows = fit.law_c.iter().map(|(module, output)| {
+            let LawCSummary { law, r2_log, interval: intervals, reason } = &output.summary;
+            let with = |name: &str, value: f64| format!("{value:.4}{}", interval(intervals.get(name)));
             vec![
                 module.clone(),
                 with("k", law.k),
                 with("gamma", law.gamma),
                 with("delta", law.delta),
                 with("offset", law.offset),
-                format!("{:.4}", law.r2_log),
-                law.points.to_string(),
-                law.reason.to_string(),
+                format!("{:.4}", r2_log),
+                output.points.to_string(),
+                reason.to_string(),
             ]
         });
         parts.push("Convergence: steps = k * rank^gamma * samples^delta + offset".to_owned());
@@ -124,7 +125,7 @@ pub(crate) fn describe(fit: &FitOutput) -> String {
             vec![
                 ranks.join(","),
                 balanced.samples.to_string(),
-                balanced.outcome.clone(),
+                balanced.outcome.to_string(),
                 quantity::number(balanced.raw),
                 interval(balanced.interval.as_ref()).trim().to_owned(),
             ]

@@ -1,0 +1,212 @@
+//! Balanced ranks: the rank at which one module converges in kappa times the steps of another.
+//!
+//! ```text
+//! bracket = (kappa t_ref(r_ref, D) - E) / (k D^delta),    rank = bracket^(1/gamma)
+//! ```
+//!
+//! A solution is clamped only if it lies more than half a step, in log2, beyond the end of the candidates: nearer
+//! ones would be rounded to that end even if the candidates went on.
+//!
+//! Derived from Law-C and equal times (MARS, arXiv 2603.00720; kappa = 1 there, and a bracket <= 0 falls
+//! back to the default rank). Ours: kappa, clamping as an outcome, and refusal of ill-conditioned cases.
+
+use super::{FallbackReason, Outcome};
+use crate::{
+    law::{LawC, LawCFit},
+    uncertainty::Interval,
+};
+use serde::{Deserialize, Serialize};
+
+/// How ranks are balanced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BalanceOptions {
+    /// Wanted ratio of this module's convergence time to the reference's, > 0; 1 by default (the paper).
+    pub kappa: f64,
+    /// Ranks to choose from; {8, 16, 32, 64} by default (the paper). Empty: any whole rank >= 1.
+    pub candidates: Vec<usize>,
+    /// Rank of a fallback, >= 1; 16 by default (ours).
+    pub default_rank: usize,
+    /// R^2 of the logarithms below which a fit is refused; 0.8 by default (ours).
+    pub min_r2_log: f64,
+    /// Width of the rank's interval, in octaves, above which it is refused; 2 by default (ours).
+    pub max_octaves: f64,
+    /// Level of the intervals used by the gates; 0.9 by default (ours).
+    pub level: f64,
+}
+
+impl Default for BalanceOptions {
+    fn default() -> Self {
+        Self {
+            kappa: 1.0,
+            candidates: vec![8, 16, 32, 64],
+            default_rank: 16,
+            min_r2_log: 0.8,
+            max_octaves: 2.0,
+            level: 0.9,
+        }
+    }
+}
+
+/// The rank that balances a module against the reference, and how it came about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BalancedRank {
+    /// The rank to use, >= 1.
+    pub rank: usize,
+    /// The solution before rounding, clamping and gates; absent when there is none.
+    pub raw: Option<f64>,
+    /// Whether it was solved, clamped, or refused and why.
+    pub outcome: Outcome,
+    /// Bootstrap interval of `raw`; absent for laws given without a fit.
+    pub interval: Option<Interval>,
+}
+
+/// The rank at which `other` converges in `kappa` times the steps of `reference`, before rounding.
+///
+/// # Errors
+/// No positive bracket (the paper's "complex solution"), or anything not finite on the way.
+pub fn solve_rank(
+    reference: &LawC,
+    reference_rank: f64,
+    other: &LawC,
+    samples: f64,
+    kappa: f64,
+) -> Result<f64, FallbackReason> {
+    let target = kappa * reference.predict(reference_rank, samples);
+    let bracket = (target - other.offset) / (other.k * samples.powf(other.delta));
+    let exponent = 1.0 / other.gamma;
+    if !bracket.is_finite() || !exponent.is_finite() {
+        return Err(FallbackReason::NotFinite);
+    }
+    if bracket <= 0.0 {
+        return Err(FallbackReason::NonPositiveBracket);
+    }
+    let rank = bracket.powf(exponent);
+    if rank.is_finite() { Ok(rank) } else { Err(FallbackReason::NotFinite) }
+}
+
+/// Balances `other` against `reference` for laws taken as exact: no interval, no gate on the fits.
+///
+/// Never NaN and never a panic, whatever the input.
+pub fn balance_laws(
+    reference: &LawC,
+    reference_rank: usize,
+    other: &LawC,
+    samples: usize,
+    options: &BalanceOptions,
+) -> BalancedRank {
+    let solved = solve_rank(reference, reference_rank as f64, other, samples as f64, options.kappa);
+    settle(solved, options, None)
+}
+
+/// Balances `other` against `reference`, and refuses when the fits cannot carry a rank.
+///
+/// Refused as ill-conditioned: a fit that did not converge; an interval of `other`'s gamma that contains 0;
+/// R^2 of the logarithms below the limit; an interval of the rank wider than the limit.
+pub fn balance(
+    reference: &LawCFit,
+    reference_rank: usize,
+    other: &LawCFit,
+    samples: usize,
+    options: &BalanceOptions,
+) -> BalancedRank {
+    let (rank, size) = (reference_rank as f64, samples as f64);
+    let solved = solve_rank(&reference.law, rank, &other.law, size, options.kappa);
+    let interval = rank_interval(reference, rank, other, size, options);
+    let fits = [reference, other];
+    let sound = fits.iter().all(|f| f.reason.is_ok() && f.r2_log >= options.min_r2_log)
+        && !other.interval_of(options.level, |law| law.gamma).contains(0.0)
+        && interval.octaves() <= options.max_octaves;
+    match solved {
+        Ok(raw) if !sound => BalancedRank {
+            rank: options.fallback_rank(),
+            raw: Some(raw),
+            outcome: Outcome::Fallback(FallbackReason::IllConditioned),
+            interval: Some(interval),
+        },
+        solved => settle(solved, options, Some(interval)),
+    }
+}
+
+/// Interval of the solved rank, the two fits redrawn independently.
+fn rank_interval(
+    reference: &LawCFit,
+    reference_rank: f64,
+    other: &LawCFit,
+    samples: f64,
+    options: &BalanceOptions,
+) -> Interval {
+    let solve = |a: &LawC, b: &LawC| match solve_rank(a, reference_rank, b, samples, options.kappa) {
+        Ok(rank) => rank,
+        // The time asked for is below the offset: no rank is high enough (or, for gamma > 0, low enough).
+        Err(FallbackReason::NonPositiveBracket) if b.gamma < 0.0 => f64::INFINITY,
+        Err(FallbackReason::NonPositiveBracket) => 0.0,
+        Err(_) => f64::NAN,
+    };
+    let (Some(own), Some(refits)) = (&reference.bootstrap, &other.bootstrap) else {
+        return Interval::UNBOUNDED;
+    };
+    let centre = solve(&LawC::from_parameters(&own.estimate), &LawC::from_parameters(&refits.estimate));
+    let draws: Vec<f64> = reference.draws().zip(other.draws()).map(|(a, b)| solve(&a, &b)).collect();
+    let (all, kept) = (draws.len(), draws.into_iter().filter(|r| !r.is_nan()).collect::<Vec<_>>());
+    if kept.len() < all {
+        return Interval::UNBOUNDED;
+    }
+    refits.interval_of(options.level, centre, kept, &[])
+}
+
+/// Rounds to the nearest candidate in log2, or clamps, or falls back.
+fn settle(
+    solved: Result<f64, FallbackReason>,
+    options: &BalanceOptions,
+    interval: Option<Interval>,
+) -> BalancedRank {
+    let raw = match solved {
+        Ok(raw) => raw,
+        Err(reason) => {
+            let rank = options.fallback_rank();
+            return BalancedRank { rank, raw: None, outcome: Outcome::Fallback(reason), interval };
+        }
+    };
+    let rank = options.nearest(raw);
+    let reach = options.reach();
+    let outcome = if reach.contains(raw) { Outcome::Solved } else { Outcome::Clamped { raw, to: rank } };
+    BalancedRank { rank, raw: Some(raw), outcome, interval }
+}
+
+impl BalanceOptions {
+    fn usable(&self) -> impl Iterator<Item = usize> + '_ {
+        self.candidates.iter().copied().filter(|rank| *rank >= 1)
+    }
+
+    fn fallback_rank(&self) -> usize {
+        self.default_rank.max(1)
+    }
+
+    fn range(&self) -> (f64, f64) {
+        let lowest = self.usable().min().unwrap_or(1);
+        let highest = self.usable().max().unwrap_or(u32::MAX as usize);
+        (lowest as f64, highest as f64)
+    }
+
+    /// The solutions that round to a candidate, if the candidates go on beyond each end by the step before it
+    /// (a lone candidate: by octaves).
+    fn reach(&self) -> Interval {
+        let (lowest, highest) = self.range();
+        let above = self.usable().map(|r| r as f64).filter(|r| *r > lowest).min_by(f64::total_cmp);
+        let below = self.usable().map(|r| r as f64).filter(|r| *r < highest).max_by(f64::total_cmp);
+        let up = above.unwrap_or(2.0 * lowest) / lowest;
+        let down = below.unwrap_or(highest / 2.0) / highest;
+        Interval { lo: lowest / up.sqrt(), hi: highest / down.sqrt() }
+    }
+
+    /// The candidate nearest to a finite rank in log2, the lower of two equally near.
+    fn nearest(&self, raw: f64) -> usize {
+        let (lowest, highest) = self.range();
+        let wanted = raw.clamp(lowest, highest);
+        let distance = |rank: &usize| ((*rank as f64).log2() - wanted.log2()).abs();
+        self.usable()
+            .min_by(|a, b| distance(a).total_cmp(&distance(b)).then(a.cmp(b)))
+            .unwrap_or(wanted.round() as usize)
+    }
+}

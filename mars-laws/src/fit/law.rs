@@ -1,0 +1,89 @@
+//! What a scaling law is: named parameters with units and bounds, a prediction and its gradient.
+//!
+//! Implement [`Law`] to fit a form of your own with everything in this crate.
+
+use super::Domain;
+use serde::{Deserialize, Serialize};
+
+/// One parameter of a law.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Its symbol, as in the formula.
+    pub name: String,
+    /// Its unit (`steps`, `1`, ...).
+    pub unit: String,
+    /// Its bounds.
+    pub domain: Domain,
+}
+
+impl Parameter {
+    /// A parameter by name, unit and bounds.
+    pub fn new(name: impl Into<String>, unit: impl Into<String>, domain: Domain) -> Self {
+        Self { name: name.into(), unit: unit.into(), domain }
+    }
+}
+
+/// One measured value at known inputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// The inputs of the law, in its order ([`Law::inputs`]).
+    pub input: Vec<f64>,
+    /// The measured value, in the unit of the law.
+    pub value: f64,
+    /// How many measurements this counts for, > 0.
+    pub weight: f64,
+}
+
+impl Point {
+    /// A point of weight 1.
+    pub fn new(input: Vec<f64>, value: f64) -> Self {
+        Self { input, value, weight: 1.0 }
+    }
+
+    /// The same point with another weight.
+    #[must_use]
+    pub fn weighted(self, weight: f64) -> Self {
+        Self { weight, ..self }
+    }
+}
+
+/// A function of known inputs with unknown parameters.
+pub trait Law: Sync {
+    /// Its name, used in reports and errors.
+    fn name(&self) -> String;
+
+    /// Names of the inputs, in the order of [`Point::input`].
+    fn inputs(&self) -> Vec<String>;
+
+    /// The parameters, in the order in which every other method takes them.
+    fn parameters(&self) -> Vec<Parameter>;
+
+    /// The value at an input.
+    fn predict(&self, parameters: &[f64], input: &[f64]) -> f64;
+
+    /// d predict / d parameter, one entry for each parameter.
+    ///
+    /// The default takes central differences, good to about 9 digits.
+    fn gradient(&self, parameters: &[f64], input: &[f64], gradient: &mut [f64]) {
+        let mut at = parameters.to_vec();
+        for i in 0..at.len() {
+            let step = 6e-6 * parameters[i].abs().max(1e-8);
+            at[i] = parameters[i] + step;
+            let above = self.predict(&at, input);
+            at[i] = parameters[i] - step;
+            let below = self.predict(&at, input);
+            at[i] = parameters[i];
+            gradient[i] = (above - below) / (2.0 * step);
+        }
+    }
+
+    /// If ln(predict) is linear in the parameters, a positive one entering by its logarithm: its coefficients.
+    ///
+    /// A law that returns them is solved in closed form when fitted to logarithms with the plain loss.
+    fn log_linear(&self, _input: &[f64]) -> Option<Vec<f64>> {
+        None
+    }
+
+    /// Parameters from which to search; several, spread over what is plausible for these points.
+    fn starts(&self, points: &[Point]) -> Vec<Vec<f64>>;
+}
