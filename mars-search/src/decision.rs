@@ -119,7 +119,7 @@ pub struct FittedLaws {
 /// Law-C of one module and its points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModuleLaw {
-    /// The law, its intervals and why the fit ended; in JSON its fields stand beside `points`.
+    /// The law, its intervals and why the fit ended; in JSON its fields are on the same level as `points`.
     #[serde(flatten)]
     pub summary: LawCSummary,
     /// The points, censored ones included.

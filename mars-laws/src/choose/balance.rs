@@ -4,11 +4,12 @@
 //! bracket = (kappa t_ref(r_ref, D) - E) / (k D^delta),    rank = bracket^(1/gamma)
 //! ```
 //!
-//! A solution is clamped only if it lies more than half a step, in log2, beyond the end of the candidates: nearer
-//! ones would be rounded to that end even if the candidates went on.
+//! Derived from Law-C and equal convergence times, kappa = 1 (MARS, arXiv 2603.00720). Published: a bracket <= 0, a
+//! "complex solution", takes the default rank. Ours: kappa; rounding in log2; clamping as an outcome of its own;
+//! refusal of ill-conditioned cases.
 //!
-//! Derived from Law-C and equal times (MARS, arXiv 2603.00720; kappa = 1 there, and a bracket <= 0 falls
-//! back to the default rank). Ours: kappa, clamping as an outcome, and refusal of ill-conditioned cases.
+//! A solution counts as clamped only if it lies more than half a step, in log2, outside the candidates: a nearer one
+//! would be rounded to the end candidate even if the candidates continued.
 
 use super::{FallbackReason, Outcome};
 use crate::{
@@ -21,17 +22,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BalanceOptions {
-    /// Wanted ratio of this module's convergence time to the reference's, > 0; 1 by default (the paper).
+    /// Wanted ratio of the balanced module's convergence time to the reference's, > 0; 1 by default (published).
     pub kappa: f64,
-    /// Ranks to choose from; {8, 16, 32, 64} by default (the paper). Empty: any whole rank >= 1.
+    /// Ranks to choose from; {8, 16, 32, 64} by default (published). Empty: any whole rank >= 1.
     pub candidates: Vec<usize>,
-    /// Rank of a fallback, >= 1; 16 by default (ours).
+    /// The rank taken in a fallback, >= 1; 16 by default (ours).
     pub default_rank: usize,
-    /// R^2 of the logarithms below which a fit is refused; 0.8 by default (ours).
+    /// R^2 of ln(steps) below which a fit is refused, at most 1; 0.8 by default (ours).
     pub min_r2_log: f64,
-    /// Width of the rank's interval, in octaves, above which it is refused; 2 by default (ours).
+    /// Width of the rank's interval, in octaves (log2 of upper / lower end), above which it is refused; 2 by default
+    /// (ours).
     pub max_octaves: f64,
-    /// Level of the intervals used by the gates; 0.9 by default (ours).
+    /// Level of the intervals of gamma and of the rank that these tests use, between 0 and 1; 0.9 by default (ours).
     pub level: f64,
 }
 
@@ -48,23 +50,23 @@ impl Default for BalanceOptions {
     }
 }
 
-/// The rank that balances a module against the reference, and how it came about.
+/// The rank that balances a module against the reference, and how it was obtained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BalancedRank {
     /// The rank to use, >= 1.
     pub rank: usize,
-    /// The solution before rounding, clamping and gates; absent when there is none.
+    /// The solution before rounding, clamping and refusal; absent when there is none.
     pub raw: Option<f64>,
     /// Whether it was solved, clamped, or refused and why.
     pub outcome: Outcome,
-    /// Bootstrap interval of `raw`; absent for laws given without a fit.
+    /// Bootstrap interval of `raw` at [`BalanceOptions::level`]; absent for laws given without a fit.
     pub interval: Option<Interval>,
 }
 
 /// The rank at which `other` converges in `kappa` times the steps of `reference`, before rounding.
 ///
 /// # Errors
-/// No positive bracket (the paper's "complex solution"), or anything not finite on the way.
+/// [`FallbackReason::NonPositiveBracket`] (the paper's "complex solution") or [`FallbackReason::NotFinite`].
 pub fn solve_rank(
     reference: &LawC,
     reference_rank: f64,
@@ -85,9 +87,9 @@ pub fn solve_rank(
     if rank.is_finite() { Ok(rank) } else { Err(FallbackReason::NotFinite) }
 }
 
-/// Balances `other` against `reference` for laws taken as exact: no interval, no gate on the fits.
+/// Balances `other` against `reference` for laws taken as exact: no interval, no test of the fits.
 ///
-/// Never NaN and never a panic, whatever the input.
+/// The rank is never NaN, and no input panics.
 pub fn balance_laws(
     reference: &LawC,
     reference_rank: usize,
@@ -96,13 +98,13 @@ pub fn balance_laws(
     options: &BalanceOptions,
 ) -> BalancedRank {
     let solved = solve_rank(reference, reference_rank as f64, other, samples as f64, options.kappa);
-    settle(solved, options, None)
+    rounded(solved, options, None)
 }
 
-/// Balances `other` against `reference`, and refuses when the fits cannot carry a rank.
+/// Balances `other` against `reference`, and falls back to the default rank where the fits do not determine one.
 ///
-/// Refused as ill-conditioned: a fit that did not converge; an interval of `other`'s gamma that contains 0;
-/// R^2 of the logarithms below the limit; an interval of the rank wider than the limit.
+/// Refused as [`FallbackReason::IllConditioned`] (ours): a fit that did not converge; an interval of `other`'s gamma
+/// that contains 0; R^2 of ln(steps) below the limit; an interval of the rank wider than the limit.
 pub fn balance(
     reference: &LawCFit,
     reference_rank: usize,
@@ -114,21 +116,21 @@ pub fn balance(
     let solved = solve_rank(&reference.law, rank, &other.law, size, options.kappa);
     let interval = rank_interval(reference, rank, other, size, options);
     let fits = [reference, other];
-    let sound = fits.iter().all(|f| f.reason.is_ok() && f.r2_log >= options.min_r2_log)
+    let determined = fits.iter().all(|f| f.reason.is_ok() && f.r2_log >= options.min_r2_log)
         && !other.interval_of(options.level, |law| law.gamma).contains(0.0)
         && interval.octaves() <= options.max_octaves;
     match solved {
-        Ok(raw) if !sound => BalancedRank {
+        Ok(raw) if !determined => BalancedRank {
             rank: options.fallback_rank(),
             raw: Some(raw),
             outcome: Outcome::Fallback(FallbackReason::IllConditioned),
             interval: Some(interval),
         },
-        solved => settle(solved, options, Some(interval)),
+        solved => rounded(solved, options, Some(interval)),
     }
 }
 
-/// Interval of the solved rank, the two fits redrawn independently.
+/// Interval of the solved rank: the i-th refit of one module is paired with the i-th of the other.
 fn rank_interval(
     reference: &LawCFit,
     reference_rank: f64,
@@ -156,7 +158,7 @@ fn rank_interval(
 }
 
 /// Rounds to the nearest candidate in log2, or clamps, or falls back.
-fn settle(
+fn rounded(
     solved: Result<f64, FallbackReason>,
     options: &BalanceOptions,
     interval: Option<Interval>,
@@ -169,8 +171,9 @@ fn settle(
         }
     };
     let rank = options.nearest(raw);
-    let reach = options.reach();
-    let outcome = if reach.contains(raw) { Outcome::Solved } else { Outcome::Clamped { raw, to: rank } };
+    let solved_range = options.solved_range();
+    let outcome =
+        if solved_range.contains(raw) { Outcome::Solved } else { Outcome::Clamped { raw, to: rank } };
     BalancedRank { rank, raw: Some(raw), outcome, interval }
 }
 
@@ -189,9 +192,9 @@ impl BalanceOptions {
         (lowest as f64, highest as f64)
     }
 
-    /// The solutions that round to a candidate, if the candidates go on beyond each end by the step before it
-    /// (a lone candidate: by octaves).
-    fn reach(&self) -> Interval {
+    /// The solutions that round to a candidate if each end of the candidates is extended by the step next to it (by an
+    /// octave where there is only one candidate).
+    fn solved_range(&self) -> Interval {
         let (lowest, highest) = self.range();
         let above = self.usable().map(|r| r as f64).filter(|r| *r > lowest).min_by(f64::total_cmp);
         let below = self.usable().map(|r| r as f64).filter(|r| *r < highest).max_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! How probably each of a few rank choices is the best, and what choosing it would cost.
+//! A few rank choices compared: the probability that each is the best, and the expected regret of choosing it.
 
 use crate::{
     Error, fit::Law, law::LawPFit, observation::Ranks, uncertainty::Interval, uncertainty::check_level,
@@ -6,7 +6,7 @@ use crate::{
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// A rank choice beside its rivals.
+/// One of the rank choices compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contender {
     /// The ranks.
@@ -15,16 +15,16 @@ pub struct Contender {
     pub perplexity: f64,
     /// Bootstrap interval of that prediction.
     pub interval: Interval,
-    /// Share of the refits under which it is the best of the contenders, 0 to 1.
+    /// Share of the refits in which it has the lowest perplexity of the choices compared, 0 to 1.
     pub probability: f64,
-    /// Mean over the refits of (its perplexity / the least of the contenders') - 1.
+    /// Expected regret, >= 0: mean over the refits of (its perplexity / the lowest of those compared) - 1.
     pub regret: f64,
 }
 
-/// Compares `candidates` at `samples` under every refit of the law, in the order given.
+/// Compares `candidates` at `samples` under every refit of the law; the result is in the order given.
 ///
-/// A refit that cannot tell two apart counts for the earlier. Without refits the prediction alone decides.
-/// The probabilities are those of the law being right: they do not know what its form misses.
+/// A tie counts for the earlier candidate. Without refits the prediction alone decides. The probabilities hold only
+/// as far as the form of the law is right; they do not include its error. `level` is that of the intervals.
 ///
 /// # Errors
 /// A candidate without a rank for a module of the law, or a level outside (0, 1).

@@ -1,9 +1,9 @@
-//! Choice of the form of Law-P: by the error on sizes held out, then by AICc (ours).
+//! Choice of the form of Law-P: by the error on held-out larger sizes, then by AICc (ours).
 //!
-//! Rolling sizes: fit up to D_i, score at D_(i+1), for every D_i up to which there are at least twice as many
-//! observations as parameters. A form that no step can test is not chosen over one that some step can; the
-//! testable ones are compared on their common steps. Forms within 5 % of the least error are tied, and the
-//! least AICc of the tied wins. Without any step AICc decides alone.
+//! Rolling validation: fit up to D_i, score at D_(i+1), for every D_i up to which there are at least twice as many
+//! observations as parameters. Forms that can be tested at all come before forms that cannot, and are compared on the
+//! steps they have in common. Forms within 5 % of the least error are tied; the tied form of least AICc is chosen.
+//! Without any step AICc decides alone.
 
 use crate::{
     Error,
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 /// Forms whose held-out errors differ by less than this share are tied.
 const TIE: f64 = 0.05;
-/// Least number of observations of a step for each parameter.
+/// Observations that a step needs for each parameter of the form.
 const POINTS_PER_PARAMETER: usize = 2;
 
 /// One step of the rolling validation.
@@ -26,11 +26,11 @@ pub struct RollingStep {
     pub fitted_up_to: usize,
     /// Number of samples scored, the next larger one.
     pub scored_at: usize,
-    /// Root mean square error there, in perplexity.
+    /// Weighted root mean square error at that size, in perplexity.
     pub rms: f64,
 }
 
-/// How one form does.
+/// How well one form predicts and fits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FormScore {
     /// The form.
@@ -45,7 +45,7 @@ pub struct FormScore {
     pub rms: Option<f64>,
     /// Why the fit on all observations ended; absent if it could not be made.
     pub reason: Option<Reason>,
-    /// Why it could not be made.
+    /// Why it could not be made; absent if it could.
     pub error: Option<String>,
 }
 
@@ -54,7 +54,7 @@ pub struct FormScore {
 pub struct FormChoice {
     /// The form to use.
     pub form: Form,
-    /// What decided.
+    /// What decided between the forms.
     pub decided_by: DecidedBy,
     /// Scores in the order the forms were given.
     pub scores: Vec<FormScore>,
@@ -66,15 +66,15 @@ pub struct FormChoice {
 pub enum DecidedBy {
     /// Error on held-out larger sizes.
     Rolling,
-    /// AICc, the held-out errors being tied or absent.
+    /// AICc, because the held-out errors are tied or absent.
     Aicc,
-    /// Only one form could be fitted.
+    /// Nothing: only one form could be fitted.
     OnlyForm,
-    /// The caller.
+    /// The caller asked for it.
     Request,
 }
 
-/// Scores `forms` and chooses one; bootstrap options are not used.
+/// Scores `forms` and chooses one, without refits: `options.bootstrap` is not used.
 ///
 /// # Errors
 /// Bad observations or options; no form that can be fitted (the error of the first).
@@ -164,21 +164,21 @@ fn step(
 }
 
 fn decide(scores: &[FormScore]) -> Option<(Form, DecidedBy)> {
-    let sound = |s: &&FormScore| s.reason.is_some_and(Reason::is_ok);
-    let mut able: Vec<&FormScore> = scores.iter().filter(sound).collect();
-    if able.is_empty() {
-        able = scores.iter().filter(|s| s.reason.is_some()).collect();
+    let converged = |s: &&FormScore| s.reason.is_some_and(Reason::is_ok);
+    let mut usable: Vec<&FormScore> = scores.iter().filter(converged).collect();
+    if usable.is_empty() {
+        usable = scores.iter().filter(|s| s.reason.is_some()).collect();
     }
-    let first = able.first()?.form;
-    if able.len() == 1 {
+    let first = usable.first()?.form;
+    if usable.len() == 1 {
         return Some((first, DecidedBy::OnlyForm));
     }
-    if able.iter().any(|s| s.rolling_rms.is_some()) {
-        able.retain(|s| s.rolling_rms.is_some());
+    if usable.iter().any(|s| s.rolling_rms.is_some()) {
+        usable.retain(|s| s.rolling_rms.is_some());
     }
-    let least = able.iter().filter_map(|s| s.rolling_rms).fold(f64::INFINITY, f64::min);
+    let least = usable.iter().filter_map(|s| s.rolling_rms).fold(f64::INFINITY, f64::min);
     let near = |s: &&&FormScore| s.rolling_rms.is_none_or(|r| r <= least * (1.0 + TIE));
-    let tied: Vec<&&FormScore> = able.iter().filter(near).collect();
+    let tied: Vec<&&FormScore> = usable.iter().filter(near).collect();
     if let [winner] = tied[..] {
         return Some((winner.form, DecidedBy::Rolling));
     }

@@ -1,23 +1,23 @@
-//! How a balanced rank came about.
+//! How a balanced rank was obtained: solved, clamped, or the default.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How a balanced rank came about.
+/// How a balanced rank was obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The closed form gave a rank within the candidates' range, or at most half a step beyond its ends (in log2);
-    /// it was rounded to the nearest.
+    /// The closed form gave a rank within the candidates' range, or at most half a step (in log2) outside it; it was
+    /// rounded to the nearest candidate.
     Solved,
-    /// The closed form gave a finite rank further out.
+    /// The closed form gave a finite rank further outside (ours).
     Clamped {
         /// The rank it gave.
         raw: f64,
         /// The end of the range taken instead.
         to: usize,
     },
-    /// The closed form was not used; the default rank was.
+    /// The default rank is used instead of the closed form.
     Fallback(FallbackReason),
 }
 
@@ -33,15 +33,16 @@ pub enum OutcomeKind {
     Fallback,
 }
 
-/// Why a closed form was not used.
+/// Why the default rank is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FallbackReason {
-    /// The bracket is 0 or negative, so that its root is 0 or complex: the time asked for is below the offset.
+    /// The bracket is 0 or negative, so that its power is 0 or complex: the time wanted is below the module's offset
+    /// (published, as "complex solution").
     NonPositiveBracket,
     /// A parameter, a rank, a size or the solution is not a finite number.
     NotFinite,
-    /// The fits leave the rank open: it is a number without meaning.
+    /// The fits do not determine the rank: the closed form gives a number without meaning (ours).
     IllConditioned,
 }
 

@@ -1,7 +1,7 @@
-//! Search over every combination of candidate ranks: the least predicted perplexities of millions of tuples.
+//! Exhaustive search over all combinations of candidate ranks for the lowest perplexities that Law-P predicts.
 //!
-//! For given ranks of all modules but the last, every form of Law-P is u f(r) + v g(r) + w in the rank r of
-//! the last (for the surface: its logarithm is), so a tuple costs two multiplications.
+//! With the ranks of all modules but the last fixed, every form of Law-P (the surface: its logarithm) is
+//! u f(r) + v g(r) + w in the rank r of the last module, so a combination costs two multiplications.
 
 use crate::{
     Error,
@@ -21,7 +21,7 @@ pub struct ScoredRanks {
     pub perplexity: f64,
 }
 
-/// The `keep` combinations of least predicted perplexity at `samples`, best first, lower ranks first of equals.
+/// The `keep` combinations of lowest predicted perplexity at `samples`, best first; of equals, lower ranks first.
 ///
 /// `candidates` maps each module of the law to the ranks to try. Runs in parallel; the result does not
 /// depend on the number of threads.
@@ -85,16 +85,16 @@ fn axes(modules: &[String], candidates: &BTreeMap<String, Vec<usize>>) -> Result
     Ok(axes)
 }
 
-/// A law cut along the rank of its last module.
+/// A law as a function of the rank of its last module.
 struct Slices {
     form: Form,
-    /// Of each module before the last: its contributions at each candidate.
+    /// For each module before the last, its contributions at each candidate.
     outer: Vec<Vec<[f64; 2]>>,
     /// f and g at each candidate of the last module.
     inner: Vec<(f64, f64)>,
     /// The surface's coefficients, terms as in [`LawPForm`].
     surface: Vec<f64>,
-    /// Factors and constant that no rank changes.
+    /// The factors and the constant that do not depend on ranks.
     base: [f64; 3],
 }
 
@@ -159,7 +159,7 @@ impl Slices {
     }
 }
 
-/// The least scores seen, ascending; the earlier of equals first. NaN is never kept.
+/// The lowest scores seen, ascending; of equals, the earlier first. NaN is never kept.
 struct Best {
     keep: usize,
     limit: f64,

@@ -2,18 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Bounds of a parameter; the solver works on a transform that cannot leave them.
+/// Bounds of a parameter.
+///
+/// The solver works on an unbounded coordinate of the value, so that no step can leave the bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Domain {
-    /// Any finite number.
+    /// Any finite number; the coordinate is the value itself.
     Free,
-    /// Above 0; solved for its logarithm, so 0 itself is approached but never reached.
+    /// Above 0; the coordinate is ln(value), so 0 itself is approached but never reached.
     Positive,
-    /// 0 or above: an offset that may not be there. Solved like [`Domain::Positive`], except in the refits of a
-    /// [`crate::bootstrap`], which may take it below 0.
+    /// 0 or above: an offset that may be absent. Solved like [`Domain::Positive`], except in the refits of a
+    /// [`bootstrap`](crate::bootstrap), where it is unbounded and may fall below 0.
     NonNegative,
-    /// Between two numbers, solved for its logit.
+    /// Between two numbers; the coordinate is the logit of (value - low) / (high - low).
     Between(f64, f64),
 }
 

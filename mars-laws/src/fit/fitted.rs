@@ -3,22 +3,22 @@
 use super::{Goodness, Parameter};
 use serde::{Deserialize, Serialize};
 
-/// Why a fit ended, and whether its parameters mean anything.
+/// Why a fit ended, and so whether its parameters may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// At a minimum, every parameter determined by the data.
     Converged,
-    /// Out of evaluations before a criterion of convergence held.
+    /// The evaluations allowed ran out before a criterion of convergence held.
     Budget,
-    /// The values are all equal, or there are fewer different inputs than parameters.
+    /// The values are all equal, or there are fewer distinct inputs than parameters.
     Degenerate,
-    /// At a minimum, but some combination of parameters does not change the predictions.
+    /// At a minimum, but some combination of parameters leaves the predictions unchanged.
     RankDeficient,
 }
 
 impl Reason {
-    /// Whether the parameters may be used.
+    /// Whether the parameters may be used: only after [`Reason::Converged`].
     pub fn is_ok(self) -> bool {
         self == Self::Converged
     }
@@ -47,18 +47,18 @@ pub struct Fit {
     pub law: String,
     /// Names, units and bounds of the parameters.
     pub names: Vec<Parameter>,
-    /// The parameters, in that order.
+    /// The parameters, in that order and in their units.
     pub parameters: Vec<f64>,
     /// Why the search ended.
     pub reason: Reason,
     /// Residuals, R^2, AICc and covariance.
     #[serde(flatten)]
     pub goodness: Goodness,
-    /// Sum of weight * 2 rho(residual): the weighted sum of squares for the plain loss.
+    /// Sum of weight * 2 rho(residual), rho as in [`Loss`](crate::Loss): the weighted sum of squares for the plain loss.
     pub cost: f64,
-    /// Evaluations of all searches together.
+    /// Evaluations of the law over all points, all searches together.
     pub evaluations: usize,
-    /// Searches made.
+    /// Searches that ended at finite parameters.
     pub starts: usize,
     /// Searches that ended at the same cost as the best (to 1e-6 relative).
     pub agreeing: usize,

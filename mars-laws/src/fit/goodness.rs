@@ -1,14 +1,22 @@
-//! How well a law fits: residuals, R^2 in both spaces, AICc, covariance or an honest "not identifiable".
+//! How well a law fits: residuals, R^2 in both spaces, AICc, covariance, leverage.
 //!
-//! Weights count measurements: n = sum of weights. Variance s^2 = RSS / (n - p), covariance
-//! s^2 (J^T W J)^-1. AICc = n ln(RSS/n) + 2K + 2K(K+1)/(n-K-1), K = p + 1 (Hurvich and Tsai 1989), plus
-//! 2 sum w ln(value) when residuals are logarithms, so that fits in both spaces compare.
+//! With n the sum of the weights (they count measurements), p parameters, residual sum of squares RSS and Jacobian J:
+//!
+//! ```text
+//! s^2        = RSS / (n - p)
+//! covariance = s^2 (J^T W J)^-1
+//! AICc       = n ln(RSS / n) + 2K + 2K (K + 1) / (n - K - 1),   K = p + 1      (Hurvich and Tsai 1989)
+//! ```
+//!
+//! AICc of logarithmic residuals has 2 sum w ln(value) added, the Jacobian of the logarithm, so that it compares with
+//! AICc of linear residuals.
 
 use super::{Domain, Law, Parameter, Point, Residuals};
 use nalgebra::{DMatrix, SVD};
 use serde::{Deserialize, Serialize};
 
-/// Ratio of singular values below which a combination of parameters counts as undetermined.
+/// Ratio of a singular value of the Jacobian to the largest below which a combination of parameters counts as
+/// undetermined.
 const SINGULAR: f64 = 1e-7;
 /// Relative change of the predictions, for a doubled parameter, below which it counts as undetermined.
 const INERT: f64 = 1e-10;
@@ -18,7 +26,7 @@ const INERT: f64 = 1e-10;
 pub struct Goodness {
     /// Number of points.
     pub points: usize,
-    /// Sum of weights minus number of parameters.
+    /// Degrees of freedom: sum of weights minus number of parameters.
     pub freedom: f64,
     /// Prediction at each point, in the unit of the values.
     pub predictions: Vec<f64>,
@@ -28,20 +36,21 @@ pub struct Goodness {
     pub rms: f64,
     /// The same of ln(value) - ln(prediction); absent where a logarithm does not exist.
     pub rms_log: Option<f64>,
-    /// 1 - RSS/TSS of the values; absent when they are all equal.
+    /// R^2 = 1 - RSS/TSS of the values, at most 1; absent when they are all equal.
     pub r2: Option<f64>,
-    /// 1 - RSS/TSS of their logarithms; absent when they are all equal or a logarithm does not exist.
+    /// R^2 of their logarithms; absent when they are all equal or a logarithm does not exist.
     pub r2_log: Option<f64>,
-    /// Corrected Akaike criterion, lower is better; absent with too few points for the correction.
+    /// Akaike's criterion corrected for few points, lower is better; absent when n <= K + 1.
     pub aicc: Option<f64>,
-    /// Covariance of the parameters; absent when they are not identifiable or no freedom is left.
+    /// Covariance of the parameters, row by row in their order and their units; absent when the data do not
+    /// determine them all or no degree of freedom is left.
     pub covariance: Option<Vec<Vec<f64>>>,
     /// Leverage of each point, 0 to 1: how much its value moves its own prediction.
     pub leverage: Vec<f64>,
 }
 
 impl Goodness {
-    /// The figures, and whether the parameters are not all determined.
+    /// The figures, and whether some combination of parameters is undetermined.
     pub(crate) fn of<L: Law + ?Sized>(
         law: &L,
         points: &[Point],
@@ -77,7 +86,7 @@ impl Goodness {
     }
 }
 
-/// Weighted residual and total sums of squares after mapping values.
+/// Weighted residual and total sums of squares of the mapped values.
 fn squares(points: &[Point], predictions: &[f64], map: impl Fn(f64) -> f64) -> (f64, f64) {
     let total: f64 = points.iter().map(|p| p.weight).sum();
     let mean = points.iter().map(|p| p.weight * map(p.value)).sum::<f64>() / total;
@@ -89,8 +98,8 @@ fn squares(points: &[Point], predictions: &[f64], map: impl Fn(f64) -> f64) -> (
 
 fn aicc(points: &[Point], rss: f64, total: f64, parameters: usize, space: Residuals) -> Option<f64> {
     let free = parameters as f64 + 1.0;
-    let spare = total - free - 1.0;
-    if spare <= 0.0 || !rss.is_finite() {
+    let rest = total - free - 1.0;
+    if rest <= 0.0 || !rss.is_finite() {
         return None;
     }
     let jacobian: f64 = match space {
@@ -98,9 +107,10 @@ fn aicc(points: &[Point], rss: f64, total: f64, parameters: usize, space: Residu
         Residuals::Log => points.iter().map(|p| 2.0 * p.weight * p.value.ln()).sum(),
     };
     let likelihood = total * (rss / total).max(f64::MIN_POSITIVE).ln() + jacobian;
-    Some(likelihood + 2.0 * free + 2.0 * free * (free + 1.0) / spare)
+    Some(likelihood + 2.0 * free + 2.0 * free * (free + 1.0) / rest)
 }
 
+/// The weighted Jacobian at the fitted parameters: what the data determine.
 struct Sensitivity {
     svd: SVD<f64, nalgebra::Dyn, nalgebra::Dyn>,
     /// Norms by which the columns were divided.
@@ -128,7 +138,7 @@ impl Sensitivity {
                 jacobian[(i, j)] = if entry.is_finite() { entry } else { 0.0 };
             }
         }
-        let reach = points
+        let scale_of_all = points
             .iter()
             .zip(predictions)
             .map(|(p, y)| p.weight * (y * space.slope(*y)).powi(2))
@@ -139,8 +149,8 @@ impl Sensitivity {
         for (j, mut column) in jacobian.column_iter_mut().enumerate() {
             let norm = column.norm();
             let moved = norm * parameters[j].abs().max(1e-6);
-            let inert =
-                !matches!(names[j].domain, Domain::Positive | Domain::NonNegative) && moved < INERT * reach;
+            let inert = !matches!(names[j].domain, Domain::Positive | Domain::NonNegative)
+                && moved < INERT * scale_of_all;
             deficient |= inert || norm == 0.0;
             if norm > 0.0 {
                 column /= norm;
@@ -149,13 +159,14 @@ impl Sensitivity {
         }
         let svd = jacobian.svd(true, true);
         let largest = svd.singular_values.max();
-        let sound: Vec<bool> = svd.singular_values.iter().map(|s| *s > SINGULAR * largest).collect();
-        deficient |= sound.iter().any(|s| !s);
+        let determined: Vec<bool> = svd.singular_values.iter().map(|s| *s > SINGULAR * largest).collect();
+        deficient |= determined.iter().any(|s| !s);
         let leverage = match &svd.u {
             None => vec![0.0; points.len()],
             Some(u) => (0..points.len())
                 .map(|i| {
-                    let share = sound.iter().enumerate().filter(|(_, s)| **s).map(|(j, _)| u[(i, j)].powi(2));
+                    let share =
+                        determined.iter().enumerate().filter(|(_, s)| **s).map(|(j, _)| u[(i, j)].powi(2));
                     share.sum::<f64>().min(1.0)
                 })
                 .collect(),

@@ -1,6 +1,4 @@
-//! What a scaling law is: named parameters with units and bounds, a prediction and its gradient.
-//!
-//! Implement [`Law`] to fit a form of your own with everything in this crate.
+//! What can be fitted: a function of known inputs with named parameters, its prediction and its gradient.
 
 use super::Domain;
 use serde::{Deserialize, Serialize};
@@ -30,7 +28,7 @@ pub struct Point {
     pub input: Vec<f64>,
     /// The measured value, in the unit of the law.
     pub value: f64,
-    /// How many measurements this counts for, > 0.
+    /// Frequency weight, > 0: a point of weight 2 counts as two equal points.
     pub weight: f64,
 }
 
@@ -48,6 +46,9 @@ impl Point {
 }
 
 /// A function of known inputs with unknown parameters.
+///
+/// Implement it to fit a form of your own with [`fit`](crate::fit) and to get its intervals from
+/// [`bootstrap`](crate::bootstrap). `predict`, `parameters`, `inputs`, `name` and `starts` are required.
 pub trait Law: Sync {
     /// Its name, used in reports and errors.
     fn name(&self) -> String;
@@ -61,9 +62,9 @@ pub trait Law: Sync {
     /// The value at an input.
     fn predict(&self, parameters: &[f64], input: &[f64]) -> f64;
 
-    /// d predict / d parameter, one entry for each parameter.
+    /// Writes d predict / d parameter into `gradient`, one entry for each parameter.
     ///
-    /// The default takes central differences, good to about 9 digits.
+    /// The default takes central differences with a relative step of 6e-6, accurate to about 9 digits.
     fn gradient(&self, parameters: &[f64], input: &[f64], gradient: &mut [f64]) {
         let mut at = parameters.to_vec();
         for i in 0..at.len() {
@@ -77,13 +78,14 @@ pub trait Law: Sync {
         }
     }
 
-    /// If ln(predict) is linear in the parameters, a positive one entering by its logarithm: its coefficients.
+    /// The coefficients of the parameters in ln(predict) at an input, if ln(predict) is linear in them; a
+    /// [`Domain::Positive`] parameter enters by its logarithm. `None` by default: not linear.
     ///
     /// A law that returns them is solved in closed form when fitted to logarithms with the plain loss.
     fn log_linear(&self, _input: &[f64]) -> Option<Vec<f64>> {
         None
     }
 
-    /// Parameters from which to search; several, spread over what is plausible for these points.
+    /// Parameter vectors from which to search: several, spread over what is plausible for these points.
     fn starts(&self, points: &[Point]) -> Vec<Vec<f64>>;
 }

@@ -6,7 +6,8 @@ use super::{
 };
 use nalgebra::DMatrix;
 
-/// Weighted linear least squares on logarithms, for laws that allow it; least norm if the data leave freedom.
+/// Weighted linear least squares on logarithms, for laws that are linear there; the solution of least norm if the
+/// data do not determine all parameters.
 ///
 /// Prepared once for given inputs and weights, then applied to any number of redrawn values.
 pub(crate) struct ClosedForm {
@@ -15,6 +16,7 @@ pub(crate) struct ClosedForm {
 }
 
 impl ClosedForm {
+    /// `None` if the law is not linear in logarithms at some input.
     pub(crate) fn new<L: Law + ?Sized>(law: &L, data: &Data<'_>) -> Option<Self> {
         let rows: Vec<Vec<f64>> =
             data.points.iter().map(|p| law.log_linear(&p.input)).collect::<Option<_>>()?;
@@ -44,13 +46,15 @@ pub(crate) fn least_squares(rows: &[Vec<f64>], targets: &[f64], roots: &[f64]) -
     Some(apply(&pseudo_inverse(rows, roots)?, targets, roots))
 }
 
+/// The pseudo-inverse times the weighted targets.
 fn apply(inverse: &DMatrix<f64>, targets: &[f64], roots: &[f64]) -> Vec<f64> {
     let sum =
         |j: usize| targets.iter().zip(roots).enumerate().map(|(i, (t, r))| inverse[(j, i)] * t * r).sum();
     (0..inverse.nrows()).map(sum).collect()
 }
 
-/// Pseudo-inverse of the rows times their roots, columns scaled to norm 1 while it is formed.
+/// Pseudo-inverse of the rows times their roots; columns are scaled to norm 1 while it is formed, and singular
+/// values below 1e-12 count as 0.
 fn pseudo_inverse(rows: &[Vec<f64>], roots: &[f64]) -> Option<DMatrix<f64>> {
     let width = rows.first()?.len();
     let mut matrix = DMatrix::from_fn(rows.len(), width, |i, j| rows[i][j] * roots[i]);

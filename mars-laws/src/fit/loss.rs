@@ -1,8 +1,13 @@
-//! How residuals are measured and how much a large one counts.
+//! The space of the residuals and the loss rho(r) on each of them.
 //!
-//! A robust loss is solved as plain least squares of the pseudo-residual sign(r) * sqrt(2 rho(r)), whose
-//! square is the loss itself. Huber: rho = r^2/2 up to d, then d |r| - d^2/2 (Huber 1964).
-//! Cauchy: rho = d^2/2 ln(1 + (r/d)^2).
+//! | loss | rho(r) |
+//! |---|---|
+//! | plain | r^2 / 2 |
+//! | Huber (Huber 1964) | r^2 / 2 up to abs(r) = d, then d abs(r) - d^2 / 2 |
+//! | Cauchy | d^2 / 2 ln(1 + (r / d)^2) |
+//!
+//! A robust loss is solved as plain least squares of the pseudo-residual sign(r) sqrt(2 rho(r)), half of whose
+//! square is rho(r).
 
 use crate::Error;
 use serde::{Deserialize, Serialize};
@@ -15,12 +20,12 @@ pub enum Residuals {
     /// value - prediction, in the unit of the value.
     #[default]
     Linear,
-    /// ln(value) - ln(prediction): relative errors count alike at every size.
+    /// ln(value) - ln(prediction), without unit: equal relative errors count equally.
     Log,
 }
 
 impl Residuals {
-    /// A value in this space.
+    /// The coordinate of a value in this space.
     pub(crate) fn of(self, value: f64) -> f64 {
         match self {
             Self::Linear => value,
@@ -37,21 +42,21 @@ impl Residuals {
     }
 }
 
-/// How much a residual counts.
+/// How much a residual r counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
-    /// Its square.
+    /// r^2 / 2: least squares.
     #[default]
     Plain,
-    /// Its square up to this size, its size beyond. Same unit as the residual, > 0.
+    /// Quadratic up to this size, linear beyond. Same unit as the residual, > 0.
     Huber(f64),
-    /// The logarithm of its square beyond about this size. Same unit as the residual, > 0.
+    /// Quadratic well below this size, logarithmic well above. Same unit as the residual, > 0.
     Cauchy(f64),
 }
 
 impl Loss {
-    /// The pseudo-residual and its derivative by the residual.
+    /// The pseudo-residual and its derivative with respect to the residual.
     pub(crate) fn pseudo(self, residual: f64) -> (f64, f64) {
         match self {
             Self::Huber(d) if residual.abs() > d => {

@@ -1,4 +1,4 @@
-//! Fits any law to points: best of many starts, with a report that says how far it can be trusted.
+//! Fits any law to points: the best of many starts.
 
 use super::{
     ClosedForm, Data, Domain, Fit, FitOptions, Goodness, Law, Parameter, Point, Reason, Residuals, search,
@@ -7,34 +7,37 @@ use super::{
 use crate::Error;
 use rayon::prelude::*;
 
-/// Relative difference of cost below which two ends are the same minimum.
+/// Relative difference of cost below which two searches ended at the same minimum.
 const EQUAL: f64 = 1e-9;
 
-/// Fits `law` to `points`: every start is searched, in parallel, and the least cost wins (the earliest of equals).
+/// Fits `law` to `points`: searches from every start, in parallel, and keeps the least cost (the earliest of equals).
+///
+/// The result does not depend on the number of threads. Check [`Fit::reason`] before using the parameters.
 ///
 /// # Errors
-/// Fewer points than parameters, a value or input that is not finite (or not positive when residuals
-/// are logarithms), a bad option, starts of the wrong length, or no start that leads anywhere finite.
+/// Fewer points than parameters; a value, input or weight that is not finite, or not positive where it must be
+/// (weights; values when residuals are logarithms); an option out of range; starts of the wrong length; no start
+/// that leads to finite parameters.
 pub fn fit<L: Law + ?Sized>(law: &L, points: &[Point], options: &FitOptions) -> Result<Fit, Error> {
     let names = law.parameters();
     check(law, &names, points, options)?;
     let domains: Vec<Domain> = names.iter().map(|p| p.domain).collect();
     let data = Data::new(points, options.residuals);
-    let no_fit = |starts| Error::NoFit { law: law.name(), starts };
-    let solutions: Vec<Solution> = if options.solves_directly(law, points) {
-        ClosedForm::new(law, &data).and_then(|form| form.solve(&domains, &data)).into_iter().collect()
+    let (tried, solutions): (usize, Vec<Solution>) = if options.solves_directly(law, points) {
+        let solution = ClosedForm::new(law, &data).and_then(|form| form.solve(&domains, &data));
+        (1, solution.into_iter().collect())
     } else {
         let given = if options.starts.is_empty() { &law.starts(points) } else { &options.starts };
         let how = options.search();
         let found: Vec<Option<Solution>> =
             given.par_iter().map(|start| search(law, &domains, &data, how, start)).collect();
-        found.into_iter().flatten().collect()
+        (given.len(), found.into_iter().flatten().collect())
     };
     let starts = solutions.len();
     let evaluations = solutions.iter().map(|s| s.evaluations).sum();
     let least = solutions.iter().map(|s| s.cost).fold(f64::INFINITY, f64::min);
     let best = solutions.iter().find(|s| s.cost <= least * (1.0 + EQUAL));
-    let best = best.ok_or_else(|| no_fit(options.starts.len()))?;
+    let best = best.ok_or_else(|| Error::NoFit { law: law.name(), starts: tried })?;
     let same = |s: &&Solution| s.cost <= best.cost * (1.0 + 1e-6) + f64::MIN_POSITIVE;
     let agreeing = solutions.iter().filter(same).count();
     let (goodness, deficient) = Goodness::of(law, points, &best.parameters, &names, options.residuals);

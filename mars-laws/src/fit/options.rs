@@ -9,11 +9,12 @@ pub struct FitOptions {
     pub residuals: Residuals,
     /// Loss on a residual; plain by default.
     pub loss: Loss,
-    /// Parameters to search from; empty (the default) takes those of the law.
+    /// Parameter vectors to search from; empty (the default) takes [`Law::starts`].
     pub starts: Vec<Vec<f64>>,
     /// Evaluations allowed to one search, as a multiple of (parameters + 1); 1000 by default, > 0.
     pub patience: usize,
-    /// Whether a law that is linear in logarithms is solved in closed form; true by default.
+    /// Whether a law that is linear in logarithms ([`Law::log_linear`]) is solved in closed form when residuals are
+    /// logarithms and the loss is plain; true by default.
     pub closed_form: bool,
 }
 

@@ -1,13 +1,13 @@
-//! One least-squares search: Levenberg-Marquardt from one start, or the closed form.
+//! One least-squares search: Levenberg-Marquardt from one start.
 
 use super::{Domain, Law, Loss, Point, Residuals};
 use levenberg_marquardt::{LeastSquaresProblem, LevenbergMarquardt, TerminationReason};
 use nalgebra::{DMatrix, DVector, Dyn, storage::Owned};
 
-/// A residual that no real fit reaches: a step to where the law is not finite is refused, not fatal.
+/// The residual of a prediction that is not finite: so large that the solver rejects the step that led there.
 const REFUSED: f64 = 1e100;
 
-/// What is fitted: the inputs stay, values and weights may be redrawn.
+/// The data of one fit: the inputs are fixed, values and weights may be redrawn.
 pub(crate) struct Data<'a> {
     pub(crate) points: &'a [Point],
     /// Values in the space of the residuals.
@@ -32,17 +32,18 @@ pub(crate) struct Solution {
     /// Sum of weight * 2 rho(residual); the weighted sum of squares for the plain loss.
     pub(crate) cost: f64,
     pub(crate) evaluations: usize,
-    /// Whether it ended by a criterion of convergence, not by its budget.
+    /// Whether it ended by a criterion of convergence, not by running out of evaluations.
     pub(crate) converged: bool,
 }
 
-/// What a search is told.
+/// Settings of a search.
 #[derive(Clone, Copy)]
 pub(crate) struct Search {
     pub(crate) residuals: Residuals,
     pub(crate) loss: Loss,
+    /// Evaluations allowed, as a multiple of (parameters + 1).
     pub(crate) patience: usize,
-    /// Relative tolerance of cost and parameters; `None` searches down to rounding.
+    /// Relative tolerance of cost and parameters; `None` searches down to rounding errors.
     pub(crate) tolerance: Option<f64>,
 }
 
@@ -106,7 +107,8 @@ impl<L: Law + ?Sized> LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_, L> {
     }
 }
 
-/// Levenberg-Marquardt from `start` (in the law's own parameters); `None` if it leads nowhere finite.
+/// Levenberg-Marquardt from `start`, given in the law's own parameters; `None` if it ends at parameters or a cost
+/// that are not finite.
 pub(crate) fn search<L: Law + ?Sized>(
     law: &L,
     domains: &[Domain],

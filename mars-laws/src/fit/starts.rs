@@ -4,9 +4,10 @@ use super::{Point, least_squares};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// `start` and `count` seeded variations of it, each parameter times exp(u), u uniform in ±`spread`; signs stay.
+/// `start` followed by `count` random variations of it, for [`FitOptions::starts`](crate::FitOptions::starts).
 ///
-/// A `spread` of 2.3 is a factor of 10 each way. A parameter of exactly 0 varies by u itself.
+/// Each parameter is multiplied by exp(u), u uniform in [-`spread`, `spread`], so signs are kept; a `spread` of 2.3
+/// is a factor of 10 each way. A parameter of exactly 0 becomes u itself. Equal seeds give equal starts.
 pub fn starts_around(start: &[f64], count: usize, spread: f64, seed: u64) -> Vec<Vec<f64>> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut vary = |value: &f64| {
@@ -17,11 +18,11 @@ pub fn starts_around(start: &[f64], count: usize, spread: f64, seed: u64) -> Vec
     [vec![start.to_vec()], varied].concat()
 }
 
-/// Factors (one for each term, then the constant) that minimise the weighted squares, each at least tiny,
-/// after the squares they leave.
+/// Non-negative factors that minimise the weighted squares of `sum_j factor_j prod_i x_i^e_ji + constant - value`:
+/// the squares that remain, and the factors of the terms followed by the constant.
 ///
-/// A term is a list of exponents, one for each input: prod x_i^e_i. With two or three factors every
-/// set of factors held at zero is tried, which is exact.
+/// A term is a list of exponents e_j, one for each input. Every set of factors held at zero is tried, which is exact
+/// and cheap for two or three factors. Factors of 0 are then raised to a small positive value.
 pub(crate) fn best_factors(points: &[Point], terms: &[&Vec<f64>]) -> Option<(f64, Vec<f64>)> {
     let width = terms.len() + 1;
     let term = |exponents: &[f64], input: &[f64]| -> f64 {

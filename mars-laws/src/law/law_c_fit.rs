@@ -18,7 +18,7 @@ pub enum Offset {
     Never,
     /// E fitted, >= 0 (the published form).
     Always,
-    /// E fitted if AICc is the lower for it, else 0. The default (ours): few points cannot carry it.
+    /// E fitted if that lowers AICc, else 0. The default (ours): few points do not determine E.
     #[default]
     Auto,
 }
@@ -27,13 +27,13 @@ pub enum Offset {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LawCOptions {
-    /// Whether E is fitted.
+    /// Whether E is fitted; [`Offset::Auto`] by default.
     pub offset: Offset,
-    /// Space of the residuals; logarithms by default, since times scatter by a share of their size.
+    /// Space of the residuals; logarithms by default (ours), since times scatter in proportion to their size.
     pub residuals: Residuals,
     /// Loss on a residual; plain by default.
     pub loss: Loss,
-    /// Refits behind the intervals, and their level.
+    /// Bootstrap of the intervals, and their level.
     pub bootstrap: BootstrapOptions,
 }
 
@@ -48,14 +48,14 @@ impl Default for LawCOptions {
     }
 }
 
-/// Law-C of one module, fitted.
+/// The fit of Law-C to one module, with residuals and refits; [`LawCSummary`](crate::LawCSummary) is its short form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LawCFit {
     /// Name of the module.
     pub module: String,
     /// The law.
     pub law: LawC,
-    /// R^2 of the logarithms; 0 when all times are equal.
+    /// R^2 of ln(steps), at most 1; 0 when all times are equal.
     pub r2_log: f64,
     /// Bootstrap intervals of `k`, `gamma`, `delta` and, if fitted, `offset`, at the level asked for.
     pub interval: BTreeMap<String, Interval>,
@@ -65,15 +65,15 @@ pub struct LawCFit {
     pub with_offset: bool,
     /// Everything else about the fit.
     pub fit: Fit,
-    /// The refits behind the intervals and the gates of balanced ranks.
+    /// The refits from which the intervals are taken, also that of a balanced rank.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Bootstrap>,
 }
 
 impl LawCFit {
-    /// The `level` interval of any number computed from the law; unbounded if the refits were dropped.
+    /// The `level` interval of any number computed from the law; unbounded without refits.
     ///
-    /// The refits' offsets may be below 0 ([`bootstrap`]), so a number that cannot be needs its own bound.
+    /// The refits' offsets may be below 0 ([`bootstrap`]): cut the interval where the number has a bound of its own.
     pub fn interval_of(&self, level: f64, statistic: impl Fn(&LawC) -> f64) -> Interval {
         match &self.bootstrap {
             None => Interval::UNBOUNDED,
@@ -81,7 +81,8 @@ impl LawCFit {
         }
     }
 
-    /// The same fit without its refits: short when serialised, but balanced ranks refuse it.
+    /// The same fit without its refits: short when serialised, but [`balance`](crate::balance) refuses it as
+    /// ill-conditioned.
     #[must_use]
     pub fn without_bootstrap(self) -> Self {
         Self { bootstrap: None, ..self }
@@ -93,7 +94,7 @@ impl LawCFit {
     }
 }
 
-/// Fits Law-C to the observations of one module.
+/// Fits Law-C to the observations of one module; at least 3 of them, 4 with an offset.
 ///
 /// # Errors
 /// Too few observations, values that are not finite and positive, mixed modules or conventions, bad options.
@@ -129,7 +130,7 @@ pub fn fit_law_c(observations: &[ConvergenceObservation], options: &LawCOptions)
     })
 }
 
-/// Fits Law-C to each module of the observations by itself.
+/// Fits Law-C to each module of the observations separately, by module name.
 ///
 /// # Errors
 /// As [`fit_law_c`], for the first module that fails.
@@ -141,9 +142,9 @@ pub fn fit_law_c_all(
     for (index, observation) in observations.iter().enumerate() {
         modules.entry(&observation.module).or_default().push(index);
     }
-    let fit_one = |(module, places): (&str, Vec<usize>)| {
-        let own: Vec<_> = places.iter().map(|place| observations[*place].clone()).collect();
-        let fit = fit_law_c(&own, options).map_err(|error| error.among(module, &places))?;
+    let fit_one = |(module, positions): (&str, Vec<usize>)| {
+        let own: Vec<_> = positions.iter().map(|position| observations[*position].clone()).collect();
+        let fit = fit_law_c(&own, options).map_err(|error| error.among(module, &positions))?;
         Ok((module.to_string(), fit))
     };
     modules.into_iter().map(fit_one).collect()

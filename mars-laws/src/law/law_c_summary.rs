@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Serialises to `k`, `gamma`, `delta`, `offset`, `r2_log`, `interval`, `reason`, in that order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LawCSummary {
-    /// The law; in JSON its parameters stand beside the fields below.
+    /// The law; in JSON its parameters are on the same level as the fields below.
     #[serde(flatten)]
     pub law: LawC,
     /// R^2 of ln(steps), at most 1; 0 when all times are equal.

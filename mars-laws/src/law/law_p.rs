@@ -1,10 +1,10 @@
-//! Law-P, the perplexity of a joint run: three forms over the ranks of any number of modules.
+//! Law-P, the perplexity of a joint run: three forms over the ranks r_m of any number of modules and D samples.
 //!
 //! | form | p(r_1 .. r_N, D) | from |
 //! |---|---|---|
 //! | `published` | A / (prod r_m^alpha_m D^beta) + E | MARS, arXiv 2603.00720; Zhang et al., arXiv 2402.17193 |
-//! | `overfit` | the same + C prod r_m^a_m D^b | ours: lets the best rank fall as D grows |
-//! | `surface` | exp(quadratic in log2 r_m + d log2 D) | ours: local, can hold a best rank inside the range |
+//! | `overfit` | the same + C prod r_m^a_m D^b, C >= 0 | ours: the best rank can fall as D grows |
+//! | `surface` | exp(quadratic in log2 r_m + d log2 D) | ours: local, can have its minimum inside the range |
 
 use crate::{
     Error,
@@ -13,9 +13,11 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// Exponents of D, of the ranks, and of both in the over-fitting term, from which searches may start.
+/// Exponents beta of D from which searches may start.
 const BETAS: [f64; 4] = [0.1, 0.4, 0.8, 1.3];
+/// Exponents alpha of the ranks from which searches may start.
 const ALPHAS: [f64; 3] = [0.02, 0.2, 0.6];
+/// Exponents (a, b) of the ranks and of D in the over-fitting term from which searches may start.
 const RISING: [Option<(f64, f64)>; 6] = [
     Some((0.1, 0.1)),
     Some((0.1, 0.5)),
@@ -31,11 +33,11 @@ const STARTS: usize = 18;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
-    /// The published law: monotone in every rank.
+    /// The published law. Monotone in every rank, so its best rank is always an end of the range.
     Published,
-    /// With the over-fitting term (ours).
+    /// With the over-fitting term (ours). 2 N + 5 parameters for N modules.
     Overfit,
-    /// A quadratic surface in log ranks (ours).
+    /// A quadratic surface in the logarithms of the ranks (ours), solved in closed form.
     Surface,
 }
 
@@ -76,9 +78,9 @@ impl FromStr for Form {
 pub struct LawPForm {
     /// The shape.
     pub form: Form,
-    /// Names of the modules.
+    /// Names of the modules, in the order of the inputs.
     pub modules: Vec<String>,
-    /// Whether the surface has its D-term; it must not when every observation has the same size.
+    /// Whether the surface has its term in D; set it only if the observations have different sizes.
     pub sized: bool,
 }
 
@@ -136,7 +138,7 @@ impl Law for LawPForm {
         parameters.push(positive("A"));
         parameters.extend(self.modules.iter().map(|m| free(format!("alpha_{m}"))));
         parameters.push(free("beta".into()));
-        // Beside C prod r_m^a_m D^b, whose exponents may near 0, an E that may fall below 0 falls without end.
+        // C prod r_m^a_m D^b is a constant where its exponents approach 0: an unbounded E would diverge against it.
         let floor = if self.form == Form::Overfit { Domain::Positive } else { Domain::NonNegative };
         parameters.push(Parameter::new("E", "1", floor));
         if self.form == Form::Overfit {

@@ -14,26 +14,26 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LawPOptions {
-    /// Space of the residuals of the published and the over-fitting form; linear by default. The surface,
-    /// whose logarithm is what is linear, always takes logarithms.
+    /// Space of the residuals of the published and the over-fitting form; linear by default. The surface always
+    /// takes logarithms, in which it is linear.
     pub residuals: Residuals,
     /// Loss on a residual; plain by default.
     pub loss: Loss,
-    /// Refits behind the intervals, and their level.
+    /// Bootstrap of the intervals, and their level.
     pub bootstrap: BootstrapOptions,
 }
 
 impl LawPOptions {
-    /// The same without refits.
+    /// The same options without refits.
     pub(crate) fn without_draws(&self) -> Self {
         Self { bootstrap: BootstrapOptions { draws: 0, ..self.bootstrap.clone() }, ..self.clone() }
     }
 }
 
-/// Law-P, fitted.
+/// The fit of one form of Law-P, with residuals and refits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LawPFit {
-    /// The shape and the modules.
+    /// The form and the modules.
     pub law: LawPForm,
     /// The parameters by symbol.
     pub parameters: BTreeMap<String, f64>,
@@ -45,7 +45,7 @@ pub struct LawPFit {
     pub rms: f64,
     /// Everything else about the fit.
     pub fit: Fit,
-    /// The refits behind the intervals.
+    /// The refits from which the intervals are taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Bootstrap>,
 }
@@ -84,7 +84,7 @@ impl LawPFit {
     }
 }
 
-/// Fits Law-P of one form.
+/// Fits one form of Law-P to joint runs; needs at least as many as the form has parameters.
 ///
 /// # Errors
 /// Too few observations, values that are not finite and positive, a module without a rank in some

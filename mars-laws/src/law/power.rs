@@ -1,4 +1,4 @@
-//! The power law of one variable: p(D) = A / D^beta + E, as the paper fits each rank by itself.
+//! The power law of one variable, p(D) = A / D^beta + E: published, as the paper fits each rank separately.
 
 use crate::fit::{Domain, Law, Parameter, Point, best_factors};
 

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt};
 
 /// LoRA rank of each module, keyed by module name (`ve`, `llm`, ...).
 ///
-/// A module that is absent, or has rank 0, is not adapted. Ordered by name, so that
-/// equal rank choices compare, print and serialise equally.
+/// A module that is absent, or has rank 0, is not adapted. Ordered by name, so that equal choices of ranks compare,
+/// print and serialise equally.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<String, usize>")]
 pub struct Ranks(BTreeMap<String, usize>);

@@ -1,8 +1,11 @@
-//! Reads observations from CSV text.
+//! Reads observations from CSV text with a header line.
 //!
-//! Law-C: `rank,dataset_size,steps` with optional `module` (default `llm`). Law-P: `<module>_rank` columns
-//! (or one `rank`, of `llm`), `dataset_size`, `perplexity`. Both: optional `weight` and `convention`.
-//! Lines that begin with `#` are comments.
+//! | law | required columns | optional columns |
+//! |---|---|---|
+//! | Law-C | `rank`, `dataset_size`, `steps` | `module` (default `llm`), `weight` (1), `convention` (empty) |
+//! | Law-P | `<module>_rank` for each module, or `rank` of `llm`; `dataset_size`, `perplexity` | `weight`, `convention` |
+//!
+//! Columns may be in any order. Lines that begin with `#` are comments.
 
 use super::{ConvergenceObservation, PerformanceObservation, Ranks};
 use crate::Error;
@@ -12,7 +15,7 @@ use std::str::FromStr;
 /// The module of a table that names none.
 const MODULE: &str = "llm";
 
-/// What was measured, for both laws.
+/// Observations for both laws.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observations {
     /// Convergence times, of any number of modules.
@@ -22,11 +25,15 @@ pub struct Observations {
 }
 
 impl Observations {
-    /// Reads one table; its columns tell which law it is for.
+    /// Reads one table of observations; a column `steps` makes it one of Law-C, `perplexity` one of Law-P.
+    ///
+    /// The columns are `rank`, `dataset_size`, `steps` and optionally `module` (default `llm`), or a `<module>_rank` for
+    /// each module (or one `rank`, of `llm`), `dataset_size`, `perplexity`; both with optional `weight` (default 1) and
+    /// `convention` (default empty). Lines that begin with `#` are comments.
     ///
     /// # Errors
-    /// [`Error::Csv`] with line and column: a missing or unknown column, a cell that is no number or out of
-    /// range, a line of the wrong length, no line at all.
+    /// [`Error::Csv`] with line and column: a missing, repeated or unknown column, a cell that is not a number or out
+    /// of range, a line of the wrong length, no observation at all.
     pub fn from_csv(text: &str) -> Result<Self, Error> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut reader =
@@ -40,7 +47,11 @@ impl Observations {
             columns.read(&row, &mut observations)?;
         }
         if observations.convergence.is_empty() && observations.performance.is_empty() {
-            return Err(fault(2, 1, "no observation follows the header".into()));
+            return Err(fault(
+                2,
+                1,
+                "no observation follows the header; add one line for each measurement".into(),
+            ));
         }
         Ok(observations)
     }
@@ -68,7 +79,7 @@ fn csv_fault(text: &str, error: &csv::Error) -> Error {
     }
 }
 
-/// Line of a record, from 1; the reader's own position is before the comments and empty lines it skipped.
+/// Line of a record, from 1; the reader's own position is before the comments and empty lines that it skipped.
 fn line_of(text: &str, position: Option<&csv::Position>) -> u64 {
     let start = position.map_or(0, |p| p.byte() as usize).min(text.len());
     let (before, rest) = text.as_bytes().split_at(start);
@@ -158,11 +169,17 @@ impl Columns {
         let weight = self.weight.map_or(Ok(1.0), |at| row.positive(at))?;
         let convention = self.convention.map(|at| row.text(at).to_string()).unwrap_or_default();
         if let Some(at) = self.steps {
-            let module = match self.module.map(|at| (at, row.text(at))) {
-                Some((at, "")) => return Err(fault(row.line, at + 1, "the module has no name".into())),
-                Some((_, name)) => name.to_string(),
-                None => MODULE.to_string(),
-            };
+            let module =
+                match self.module.map(|at| (at, row.text(at))) {
+                    Some((at, "")) => return Err(fault(
+                        row.line,
+                        at + 1,
+                        "the module has no name; write one, such as `llm`, or leave out the column `module`"
+                            .into(),
+                    )),
+                    Some((_, name)) => name.to_string(),
+                    None => MODULE.to_string(),
+                };
             let (rank, steps) = (row.count(self.ranks[0].1)?, row.positive(at)?);
             into.convergence.push(ConvergenceObservation {
                 module,
@@ -182,7 +199,7 @@ impl Columns {
     }
 }
 
-/// One line, for reading cells with errors that say where.
+/// One line; cells are read with errors that name line and column.
 struct Row<'a> {
     record: &'a StringRecord,
     line: u64,

@@ -1,4 +1,4 @@
-//! From observations to everything `mars fit` reports, in one call.
+//! From observations to a full report in one call.
 
 use super::{
     FitRequest,
@@ -13,7 +13,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Reads one table of observations and reports on it: what `mars fit --runs FILE.csv` prints.
+/// Reads one CSV table of observations and reports on it.
 ///
 /// # Errors
 /// As [`Observations::from_csv`] and [`analyse`].
@@ -22,6 +22,9 @@ pub fn analyse_csv(text: &str, request: &FitRequest) -> Result<FitOutput, Error>
 }
 
 /// Fits the laws that the observations allow, balances ranks, and compares predicted with measured best ranks.
+///
+/// Convergence times give Law-C and balanced ranks, perplexities give Law-P and best ranks by size; a law without
+/// observations is absent from the report.
 ///
 /// # Errors
 /// Too few observations of a module or of the joint runs (also after `fit_up_to`), bad values, mixed

@@ -1,4 +1,4 @@
-//! Everything `mars fit` reports, as plain data: the JSON it prints, field for field.
+//! A full report as plain data; serde gives its JSON form, field for field.
 
 use crate::{
     choose::{Contender, DecidedBy, FallbackReason, OutcomeKind, RollingStep},
@@ -15,13 +15,13 @@ use std::collections::BTreeMap;
 pub struct FitOutput {
     /// Law-C of each module; empty without convergence times.
     pub law_c: BTreeMap<String, LawCOutput>,
-    /// Law-P; `null` without perplexities.
+    /// Law-P; absent (`null`) without perplexities.
     pub law_p: Option<LawPOutput>,
     /// For each candidate rank of the reference module, the rank that balances each other module.
     pub balanced: Vec<BalancedOutput>,
     /// For each measured size, the best of the ranks measured there and the best predicted.
     pub best_rank_by_size: Vec<BestRankOutput>,
-    /// Predictions at the sizes asked for; left out if none was.
+    /// Predictions at the sizes asked for; left out of the JSON if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub predictions: Vec<PredictionOutput>,
 }
@@ -29,7 +29,7 @@ pub struct FitOutput {
 /// Law-C of one module and how well it fits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LawCOutput {
-    /// The law, its intervals and why the fit ended; in JSON its fields stand beside those below.
+    /// The law, its intervals and why the fit ended; in JSON its fields are on the same level as those below.
     #[serde(flatten)]
     pub summary: LawCSummary,
     /// Number of observations.
@@ -47,12 +47,12 @@ impl From<&LawCFit> for LawCOutput {
     }
 }
 
-/// Law-P, and how every form does.
+/// Law-P, and how well every form predicts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LawPOutput {
     /// The form used.
     pub form: Form,
-    /// Its parameters.
+    /// Its parameters by symbol.
     pub params: BTreeMap<String, f64>,
     /// Root mean square residual on the fitted observations, in perplexity.
     pub rms: f64,
@@ -60,7 +60,7 @@ pub struct LawPOutput {
     pub scores: Vec<ScoreOutput>,
     /// What decided on the form.
     pub decided_by: DecidedBy,
-    /// Intervals of the parameters.
+    /// Bootstrap intervals of the parameters by symbol.
     pub interval: BTreeMap<String, Interval>,
     /// Why the fit ended.
     pub reason: Reason,
@@ -68,7 +68,7 @@ pub struct LawPOutput {
     pub points: usize,
 }
 
-/// How one form of Law-P does on the fitted and on the larger sizes.
+/// How well one form of Law-P predicts the fitted and the larger sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScoreOutput {
     /// The form.
@@ -77,15 +77,15 @@ pub struct ScoreOutput {
     pub rms: Option<f64>,
     /// Root mean square error on the observations of larger sizes, in perplexity; absent without any.
     pub rms_larger: Option<f64>,
-    /// Sizes at which the best measured rank is the best predicted.
+    /// Number of sizes at which the best measured ranks are the best predicted.
     pub best_right: usize,
-    /// Sizes at which more than one rank was measured.
+    /// Number of sizes at which more than one choice of ranks was measured.
     pub best_of: usize,
-    /// Error of rolling validation, in perplexity.
+    /// Root mean square error of rolling validation, in perplexity; absent without a step.
     pub rolling_rms: Option<f64>,
-    /// Its steps.
+    /// The steps of rolling validation.
     pub rolling: Vec<RollingStep>,
-    /// Corrected Akaike criterion.
+    /// Corrected Akaike criterion, lower is better.
     pub aicc: Option<f64>,
     /// Why the fit ended; absent if it could not be made.
     pub reason: Option<Reason>,
@@ -94,23 +94,23 @@ pub struct ScoreOutput {
     pub error: Option<String>,
 }
 
-/// One balanced rank; the ranks stand under the modules' names.
+/// One balanced rank; in JSON each rank is under the name of its module.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BalancedOutput {
     /// Rank of the reference module and of the balanced one.
     #[serde(flatten)]
     pub ranks: BTreeMap<String, usize>,
-    /// Whether it was solved, clamped, or refused for the default rank.
+    /// Whether the rank was solved, clamped or replaced by the default.
     pub outcome: OutcomeKind,
-    /// Interval of the solution before rounding.
+    /// Bootstrap interval of the solution before rounding.
     pub interval: Option<Interval>,
-    /// Number of samples it holds for.
+    /// Number of samples for which it was computed.
     pub samples: usize,
     /// The module that was balanced.
     pub module: String,
     /// The solution before rounding; absent when there is none.
     pub raw: Option<f64>,
-    /// Why the default rank was taken; only with `fallback`.
+    /// Why the default rank was taken; only in a fallback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<FallbackReason>,
 }
@@ -120,17 +120,17 @@ pub struct BalancedOutput {
 pub struct BestRankOutput {
     /// Number of samples.
     pub samples: usize,
-    /// Whether the fit saw this size.
+    /// Whether this size was among those fitted.
     pub fitted: bool,
     /// Best measured ranks.
     pub measured: Ranks,
-    /// Their perplexity.
+    /// Their measured perplexity, the weighted mean of repeats.
     pub perplexity: f64,
-    /// The ranks of least predicted perplexity, among those measured at this size.
+    /// The ranks of lowest predicted perplexity, among those measured at this size.
     pub predicted: Ranks,
     /// The perplexity predicted for them.
     pub predicted_perplexity: f64,
-    /// Share of the refits under which they are the best.
+    /// Share of the refits in which they are the best, 0 to 1.
     pub probability: f64,
     /// Whether the two agree.
     pub right: bool,
@@ -154,8 +154,8 @@ pub struct StepsOutput {
     pub module: String,
     /// Its rank.
     pub rank: usize,
-    /// Steps.
+    /// Predicted convergence time in optimizer steps.
     pub steps: f64,
-    /// Bootstrap interval of the steps.
+    /// Bootstrap interval of it.
     pub interval: Interval,
 }

@@ -11,19 +11,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FitRequest {
-    /// Form of Law-P; `None` (the default) chooses by held-out sizes and AICc.
+    /// Form of Law-P; `None` (the default) chooses as [`choose_form`](crate::choose_form) does.
     pub form: Option<Form>,
     /// How to fit Law-C.
     pub law_c: LawCOptions,
     /// How to fit Law-P.
     pub law_p: LawPOptions,
-    /// How ranks are balanced; its candidates are also the ranks of the reference module.
+    /// How ranks are balanced; its candidates are also the ranks at which the reference module is taken.
     pub balance: BalanceOptions,
     /// The module against which the others are balanced; `llm` by default.
     pub reference: String,
-    /// Largest number of samples that is fitted; `None` fits all, larger ones only score.
+    /// Largest number of samples that is fitted; larger ones are only predicted and scored. `None` (the default) fits
+    /// all.
     pub fit_up_to: Option<usize>,
-    /// Numbers of samples to predict and to balance at; empty balances at the largest measured.
+    /// Numbers of samples at which to predict and to balance ranks. Empty (the default): no predictions, and ranks
+    /// balanced at the largest number of samples fitted.
     pub predict: Vec<usize>,
 }
 
@@ -42,7 +44,8 @@ impl Default for FitRequest {
 }
 
 impl FitRequest {
-    /// The same with one loss for both laws; its size is in ln(steps) for Law-C and in perplexity for Law-P.
+    /// The same with one loss for both laws. By the default residuals its size is in ln(steps) for Law-C and in
+    /// perplexity for Law-P.
     #[must_use]
     pub fn with_loss(mut self, loss: Loss) -> Self {
         self.law_c.loss = loss;

@@ -1,4 +1,4 @@
-//! The report as a table for people; what `mars fit` prints without `--json`.
+//! The report as text tables.
 
 use super::output::*;
 use crate::{law::LawCSummary, uncertainty::Number};
@@ -48,7 +48,7 @@ impl Display for FitOutput {
             writeln!(f, "  {}", if best.right { "yes" } else { "no" })?;
         }
         if self.best_rank_by_size.iter().any(|best| !best.fitted) {
-            writeln!(f, "  * not seen by the fit")?;
+            writeln!(f, "  * not fitted")?;
         }
         self.predictions.iter().try_for_each(|prediction| predicted(f, prediction))
     }

@@ -1,14 +1,14 @@
 //! How much a fit would vary: refits to redrawn data, in parallel, equal for equal seeds on any number of threads.
 //!
-//! A parameter pressed against a bound makes any bootstrap inconsistent (Andrews, "Inconsistency of the Bootstrap
-//! when a Parameter is on the Boundary of the Parameter Space", Econometrica 68, 2000): the refits are pressed too,
-//! and everything correlated with it gets too narrow an interval. So a [`Domain::NonNegative`] parameter loses its
-//! bound here: data are redrawn about the fit without it, and each refit, started there, is free of it as well.
-//! Where the bound does not press, both fits are the same one.
+//! A parameter whose estimate lies on a bound makes any bootstrap inconsistent (Andrews, "Inconsistency of the
+//! Bootstrap when a Parameter is on the Boundary of the Parameter Space", Econometrica 68, 2000): many refits end on
+//! the bound too, and the intervals of everything correlated with the parameter are too narrow. Ours: a
+//! [`Domain::NonNegative`] parameter has no bound here. Data are redrawn about the fit without the bound, and each
+//! refit starts there and is unbounded as well. Where the bound is not active, both fits are the same.
 
 use super::{
     Interval, IntervalKind, Resampling,
-    resampling::Source,
+    resampling::Resampler,
     tails::{Tails, quantile},
 };
 use crate::{
@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Relative tolerance of a refit's cost and parameters: far below the spread of the draws.
+/// Relative tolerance of a refit's cost and parameters: far below the spread between refits.
 const TOLERANCE: f64 = 1e-8;
 /// Evaluations allowed to a refit, as a multiple of (parameters + 1).
 const PATIENCE: usize = 100;
@@ -34,9 +34,9 @@ pub struct BootstrapOptions {
     pub seed: u64,
     /// What is drawn again; residuals by default.
     pub resampling: Resampling,
-    /// How draws become intervals; widened percentiles by default.
+    /// How draws become intervals; expanded percentiles by default.
     pub kind: IntervalKind,
-    /// Coverage aimed at, between 0 and 1 (both excluded); 0.95 by default.
+    /// Nominal coverage of the intervals, between 0 and 1 (both excluded); 0.95 by default.
     pub level: f64,
 }
 
@@ -58,6 +58,7 @@ impl BootstrapOptions {
     }
 }
 
+/// A level is between 0 and 1, both excluded.
 pub(crate) fn check_level(level: f64) -> Result<(), Error> {
     if level > 0.0 && level < 1.0 {
         return Ok(());
@@ -69,16 +70,18 @@ pub(crate) fn check_level(level: f64) -> Result<(), Error> {
 /// Refits of one law to redrawn data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bootstrap {
-    /// Parameters about which data were redrawn: the fit's, or, where a [`Domain::NonNegative`] one is pressed
-    /// against 0, those of the fit without that bound.
+    /// Parameters about which data were redrawn: the fit's, or, where a [`Domain::NonNegative`] one is held at 0 by
+    /// its bound, those of the fit without that bound.
     pub estimate: Vec<f64>,
-    /// Parameters of each refit that ended at finite parameters, in the order drawn; free of that bound too.
+    /// Parameters of each refit that ended at finite ones, in the order drawn; without that bound too.
     pub draws: Vec<Vec<f64>>,
-    /// Refits that did not.
+    /// Number of refits that did not.
     pub failed: usize,
     /// Parameters with each point left out in turn; only for BCa intervals.
     pub jackknife: Vec<Vec<f64>>,
+    /// Degrees of freedom of the fit.
     freedom: f64,
+    /// Ratio by which the draws' spread falls short of the estimate's; 1 for resampled residuals.
     stretch: f64,
     kind: IntervalKind,
 }
@@ -86,7 +89,7 @@ pub struct Bootstrap {
 impl Bootstrap {
     /// The `level` interval of any number computed from the parameters: one of them, a prediction, a rank.
     ///
-    /// Draws for which it is NaN are left out; unbounded without draws.
+    /// `level` is between 0 and 1. Draws for which the number is NaN are left out; unbounded without draws.
     pub fn interval(&self, level: f64, statistic: impl Fn(&[f64]) -> f64) -> Interval {
         let values = |draws: &[Vec<f64>]| -> Vec<f64> {
             draws.iter().map(|p| statistic(p)).filter(|v| !v.is_nan()).collect()
@@ -94,7 +97,7 @@ impl Bootstrap {
         self.interval_of(level, statistic(&self.estimate), values(&self.draws), &values(&self.jackknife))
     }
 
-    /// The `level` intervals of the parameters by symbol, none below the parameter's least value.
+    /// The `level` intervals of the parameters by symbol, cut at each parameter's least allowed value.
     pub(crate) fn parameter_intervals(&self, names: &[Parameter], level: f64) -> BTreeMap<String, Interval> {
         let within = |(i, parameter): (usize, &Parameter)| {
             let interval = self.interval(level, |p| p[i]);
@@ -103,6 +106,7 @@ impl Bootstrap {
         names.iter().enumerate().map(within).collect()
     }
 
+    /// The `level` interval of draws computed elsewhere; `estimate` and `jackknife` matter to BCa only.
     pub(crate) fn interval_of(
         &self,
         level: f64,
@@ -123,7 +127,8 @@ impl Bootstrap {
     }
 }
 
-/// Refits `law` to `how.draws` redrawn copies of the data that gave `fit`.
+/// Refits `law` to `how.draws` redrawn copies of the data that gave `fit`, which must have been fitted to `points`
+/// with `options`.
 ///
 /// # Errors
 /// A level outside (0, 1).
@@ -162,7 +167,7 @@ pub fn bootstrap<L: Law + ?Sized>(
         };
         solution.map(|s| s.parameters)
     };
-    let source = Source::new(points, goodness, options.residuals, how.resampling);
+    let source = Resampler::new(points, goodness, options.residuals, how.resampling);
     let found: Vec<Option<Vec<f64>>> =
         (0..how.draws as u64).into_par_iter().map(|draw| refit(&source.draw(how.seed, draw))).collect();
     let draws: Vec<Vec<f64>> = found.into_iter().flatten().collect();

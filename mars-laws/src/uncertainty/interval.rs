@@ -14,7 +14,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// The whole line: nothing is known.
+    /// The whole real line: nothing is known.
     pub const UNBOUNDED: Self = Self { lo: f64::NEG_INFINITY, hi: f64::INFINITY };
 
     /// Whether `value` lies within, ends included.
@@ -22,7 +22,7 @@ impl Interval {
         self.lo <= value && value <= self.hi
     }
 
-    /// The same range without what lies below `bound`.
+    /// The same range with both ends raised to `bound` where they lie below.
     pub(crate) fn at_least(self, bound: f64) -> Self {
         Self { lo: self.lo.max(bound), hi: self.hi.max(bound) }
     }
@@ -50,12 +50,12 @@ impl From<Interval> for [Option<f64>; 2] {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IntervalKind {
-    /// Percentiles widened for the few degrees of freedom left; the default.
+    /// Percentiles whose tails are widened as Student's t widens the normal's (Hesterberg 2015); the default.
     #[default]
     Expanded,
-    /// Plain percentiles; too narrow with few points.
+    /// Plain percentiles (Efron 1987); too narrow with few points.
     Percentile,
-    /// Bias-corrected and accelerated; costs one more fit for each point.
+    /// Bias-corrected and accelerated (Efron 1987); costs one more fit for each point.
     Bca,
 }
 

@@ -1,8 +1,8 @@
-//! Data redrawn for a bootstrap: residuals put back on the predictions, or whole observations.
+//! Data redrawn for a bootstrap: residuals added to the predictions, or whole observations (Davison and Hinkley,
+//! "Bootstrap Methods and their Application", 1997, sections 6.2-6.3).
 //!
-//! Residual resampling (the default, for designed experiments: ranks and sizes are chosen, not drawn) takes
-//! residuals divided by sqrt(1 - leverage) and centred; case resampling draws whole observations (Davison and
-//! Hinkley 1997, sections 6.2-6.3).
+//! Residual resampling is the default because ranks and sizes are a designed experiment: they are chosen, not drawn.
+//! It draws from the residuals divided by sqrt(1 - leverage), which makes their variances equal, minus their mean.
 
 use crate::fit::{Data, Goodness, Point, Residuals};
 use rand::{Rng, SeedableRng};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resampling {
-    /// Residuals, the design kept; the default.
+    /// Residuals, the ranks and sizes kept; the default.
     #[default]
     Residual,
     /// Whole observations.
@@ -21,7 +21,7 @@ pub enum Resampling {
 }
 
 /// The data from which draws are taken.
-pub(crate) struct Source<'a> {
+pub(crate) struct Resampler<'a> {
     points: &'a [Point],
     residuals: Residuals,
     resampling: Resampling,
@@ -29,11 +29,11 @@ pub(crate) struct Source<'a> {
     centres: Vec<f64>,
     /// Residuals in that space, of equal variance and mean 0.
     errors: Vec<f64>,
-    /// Running sums of the weights.
-    reach: Vec<f64>,
+    /// Cumulative sums of the weights.
+    cumulative: Vec<f64>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> Resampler<'a> {
     pub(crate) fn new(
         points: &'a [Point],
         goodness: &Goodness,
@@ -46,23 +46,27 @@ impl<'a> Source<'a> {
             .zip(&centres)
             .zip(&goodness.leverage)
             .map(|((point, centre), leverage)| {
-                let spare = 1.0 - leverage;
-                if spare > 1e-9 { (residuals.of(point.value) - centre) / spare.sqrt() } else { 0.0 }
+                let unexplained = 1.0 - leverage;
+                if unexplained > 1e-9 {
+                    (residuals.of(point.value) - centre) / unexplained.sqrt()
+                } else {
+                    0.0
+                }
             })
             .collect();
         let total: f64 = points.iter().map(|p| p.weight).sum();
         let mean = points.iter().zip(&errors).map(|(p, e)| p.weight * e).sum::<f64>() / total;
         errors.iter_mut().for_each(|e| *e -= mean);
-        let mut reach = Vec::with_capacity(points.len());
+        let mut cumulative = Vec::with_capacity(points.len());
         let mut sum = 0.0;
         for point in points {
             sum += point.weight;
-            reach.push(sum);
+            cumulative.push(sum);
         }
-        Self { points, residuals, resampling, centres, errors, reach }
+        Self { points, residuals, resampling, centres, errors, cumulative }
     }
 
-    /// The `draw`-th redrawn data: a stream of its own for each draw, whichever thread makes it.
+    /// The data of the `draw`-th draw, from a random stream of its own, so that threads do not matter.
     pub(crate) fn draw(&self, seed: u64, draw: u64) -> Data<'a> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(draw);
@@ -70,10 +74,10 @@ impl<'a> Source<'a> {
         let count = self.points.len();
         match self.resampling {
             Resampling::Residual => {
-                let total = self.reach.last().copied().unwrap_or(0.0);
+                let total = self.cumulative.last().copied().unwrap_or(0.0);
                 for (target, centre) in data.targets.iter_mut().zip(&self.centres) {
                     let at = rng.random::<f64>() * total;
-                    let picked = self.reach.partition_point(|reach| *reach <= at).min(count - 1);
+                    let picked = self.cumulative.partition_point(|sum| *sum <= at).min(count - 1);
                     *target = centre + self.errors[picked];
                 }
             }
@@ -88,6 +92,7 @@ impl<'a> Source<'a> {
         data
     }
 
+    /// The data without one point, for the jackknife.
     pub(crate) fn without(&self, left_out: usize) -> Data<'a> {
         let mut data = Data::new(self.points, self.residuals);
         data.roots[left_out] = 0.0;

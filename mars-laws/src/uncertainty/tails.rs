@@ -6,23 +6,27 @@
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-/// The shares of the draws below the two ends of a `level` interval.
+/// The shares of the draws below the two ends of an interval.
 pub(crate) struct Tails {
     pub(crate) low: f64,
     pub(crate) high: f64,
 }
 
 impl Tails {
+    /// (1 - level) / 2 on each side.
     pub(crate) fn percentile(level: f64) -> Self {
         Self { low: (1.0 - level) / 2.0, high: (1.0 + level) / 2.0 }
     }
 
-    /// `stretch` makes up for draws that vary less than the estimate does.
+    /// Phi(-+ stretch t), t the Student quantile with `freedom` degrees of freedom; `stretch` >= 1 compensates for draws
+    /// that vary less than the estimate does.
     pub(crate) fn expanded(level: f64, freedom: f64, stretch: f64) -> Self {
         let z = stretch * student_quantile((1.0 + level) / 2.0, freedom);
         Self { low: normal_cdf(-z), high: normal_cdf(z) }
     }
 
+    /// Bias correction from the share of ascending draws below the estimate, acceleration from the skewness of the
+    /// `jackknife` values.
     pub(crate) fn bca(level: f64, ascending: &[f64], estimate: f64, jackknife: &[f64]) -> Self {
         let below = ascending.partition_point(|v| *v < estimate);
         let ties = ascending[below..].partition_point(|v| *v <= estimate);
