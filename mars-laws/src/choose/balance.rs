@@ -67,6 +67,18 @@ pub struct BalancedRank {
 ///
 /// # Errors
 /// [`FallbackReason::NonPositiveBracket`] (the paper's "complex solution") or [`FallbackReason::NotFinite`].
+///
+/// ```
+/// use mars_laws::{FallbackReason, LawC, solve_rank};
+///
+/// let llm = LawC { k: 4.0, gamma: -0.5, delta: 0.7, offset: 0.0 };
+/// let ve = LawC { k: 8.0, ..llm };
+/// // Equal exponents: the ratio of the ranks is (k_llm / k_ve)^(1 / gamma) = 4 at every size.
+/// assert!((solve_rank(&llm, 16.0, &ve, 1024.0, 1.0).unwrap() - 64.0).abs() < 1e-9);
+/// // The time wanted is below the offset of the vision encoder: no rank reaches it.
+/// let late = LawC { offset: 1e6, ..ve };
+/// assert_eq!(solve_rank(&llm, 16.0, &late, 1024.0, 1.0), Err(FallbackReason::NonPositiveBracket));
+/// ```
 pub fn solve_rank(
     reference: &LawC,
     reference_rank: f64,
@@ -140,7 +152,7 @@ fn rank_interval(
 ) -> Interval {
     let solve = |a: &LawC, b: &LawC| match solve_rank(a, reference_rank, b, samples, options.kappa) {
         Ok(rank) => rank,
-        // The time asked for is below the offset: no rank is high enough (or, for gamma > 0, low enough).
+        // The time wanted is below the offset: no rank is high enough (or, for gamma > 0, low enough).
         Err(FallbackReason::NonPositiveBracket) if b.gamma < 0.0 => f64::INFINITY,
         Err(FallbackReason::NonPositiveBracket) => 0.0,
         Err(_) => f64::NAN,

@@ -70,7 +70,7 @@ pub enum DecidedBy {
     Aicc,
     /// Nothing: only one form could be fitted.
     OnlyForm,
-    /// The caller asked for it.
+    /// The form was given in the request.
     Request,
 }
 

@@ -28,6 +28,28 @@ pub struct ScoredRanks {
 ///
 /// # Errors
 /// A module of the law without candidates, a candidate 0, or more than 2^40 combinations.
+///
+/// ```
+/// use mars_laws::{Form, LawPOptions, PerformanceObservation, Ranks, best_ranks, fit_law_p};
+///
+/// # fn main() -> Result<(), mars_laws::Error> {
+/// // Perplexities with their minimum at ve = 16, llm = 32.
+/// let mut runs = Vec::new();
+/// for ve in [4, 8, 16, 32, 64] {
+///     for llm in [4, 8, 16, 32, 64] {
+///         let (x, y) = ((ve as f64).log2() - 4.0, (llm as f64).log2() - 5.0);
+///         let ranks = Ranks::new().with("ve", ve).with("llm", llm);
+///         runs.push(PerformanceObservation::new(ranks, 1024, 3.0 * (0.02 * x * x + 0.01 * y * y).exp()));
+///     }
+/// }
+/// let fit = fit_law_p(&runs, Form::Surface, &LawPOptions::default())?;
+/// let candidates = ["ve", "llm"].map(|module| (module.to_string(), (1..=64).collect())).into();
+/// let best = best_ranks(&fit, &candidates, 1024, 3)?;
+/// assert_eq!(best[0].ranks.to_string(), "llm=32,ve=16");
+/// assert!(best[0].perplexity <= best[1].perplexity);
+/// # Ok(())
+/// # }
+/// ```
 pub fn best_ranks(
     fit: &LawPFit,
     candidates: &BTreeMap<String, Vec<usize>>,

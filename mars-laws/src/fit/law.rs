@@ -49,6 +49,40 @@ impl Point {
 ///
 /// Implement it to fit a form of your own with [`fit`](crate::fit) and to get its intervals from
 /// [`bootstrap`](crate::bootstrap). `predict`, `parameters`, `inputs`, `name` and `starts` are required.
+///
+/// ```
+/// use mars_laws::{Domain, FitOptions, Law, Parameter, Point, fit};
+///
+/// /// Loss that decays over the steps: a exp(-steps / tau).
+/// struct Decay;
+///
+/// impl Law for Decay {
+///     fn name(&self) -> String {
+///         "decay".into()
+///     }
+///     fn inputs(&self) -> Vec<String> {
+///         vec!["steps".into()]
+///     }
+///     fn parameters(&self) -> Vec<Parameter> {
+///         vec![Parameter::new("a", "nats", Domain::Positive), Parameter::new("tau", "steps", Domain::Positive)]
+///     }
+///     fn predict(&self, parameters: &[f64], input: &[f64]) -> f64 {
+///         parameters[0] * (-input[0] / parameters[1]).exp()
+///     }
+///     fn starts(&self, points: &[Point]) -> Vec<Vec<f64>> {
+///         vec![vec![points[0].value, 10.0], vec![points[0].value, 100.0]]
+///     }
+/// }
+///
+/// # fn main() -> Result<(), mars_laws::Error> {
+/// let points: Vec<Point> =
+///     [0.0, 10.0, 20.0, 40.0].map(|steps| Point::new(vec![steps], 3.0 * (-steps / 25.0_f64).exp())).into();
+/// let fitted = fit(&Decay, &points, &FitOptions::default())?;
+/// assert!(fitted.reason.is_ok());
+/// assert!((fitted.parameters[1] - 25.0).abs() < 1e-6);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Law: Sync {
     /// Its name, used in reports and errors.
     fn name(&self) -> String;

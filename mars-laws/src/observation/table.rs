@@ -147,7 +147,7 @@ impl Columns {
             }
         }
         if let Some(at) = find("rank").filter(|_| ranks.len() > 1) {
-            let message = "`rank` beside a `<module>_rank`; name the module of each";
+            let message = "both `rank` and a `<module>_rank`; name the module of each rank column";
             return Err(fault(line, at + 1, message.into()));
         }
         if ranks.is_empty() {

@@ -17,6 +17,19 @@ use std::collections::BTreeMap;
 ///
 /// # Errors
 /// As [`Observations::from_csv`] and [`analyse`].
+///
+/// ```
+/// use mars_laws::{FitRequest, analyse_csv};
+///
+/// # fn main() -> Result<(), mars_laws::Error> {
+/// let table = "rank,dataset_size,steps\n8,64,50\n8,256,125\n16,64,45\n16,256,95\n32,64,35\n32,256,75\n";
+/// let report = analyse_csv(table, &FitRequest { predict: vec![1024], ..FitRequest::default() })?;
+/// let law = &report.law_c["llm"].summary;
+/// assert!(law.reason.is_ok() && law.law.gamma < 0.0);
+/// println!("{report}");
+/// # Ok(())
+/// # }
+/// ```
 pub fn analyse_csv(text: &str, request: &FitRequest) -> Result<FitOutput, Error> {
     analyse(&Observations::from_csv(text)?, request)
 }

@@ -81,7 +81,7 @@ pub struct Bootstrap {
     pub jackknife: Vec<Vec<f64>>,
     /// Degrees of freedom of the fit.
     freedom: f64,
-    /// Ratio by which the draws' spread falls short of the estimate's; 1 for resampled residuals.
+    /// Ratio of the estimate's spread to that of the draws, >= 1; 1 for resampled residuals.
     stretch: f64,
     kind: IntervalKind,
 }
