@@ -12,7 +12,7 @@ use mars_search::ModuleLaw;
 
 /// The law without its points.
 pub(crate) fn law_c(law: &ModuleLaw) -> LawC {
-    LawC { k: law.k, gamma: law.gamma, delta: law.delta, offset: law.offset }
+    law.summary.law
 }
 
 /// One chart for each module.
@@ -101,29 +101,31 @@ fn figure(id: &str, title: &str, law: &ModuleLaw, samples: usize) -> String {
         "Convergence time over dataset size on logarithmic axes: {} measured points of ranks {ranks:?} and the fitted law \
          k = {}, gamma = {}, delta = {}, offset = {}.",
         measured.len(),
-        plain(law.k),
-        fixed(law.gamma, 3),
-        fixed(law.delta, 3),
-        plain(law.offset),
+        plain(formula.k),
+        fixed(formula.gamma, 3),
+        fixed(formula.delta, 3),
+        plain(formula.offset),
     );
     chart.figure(title, &description, &legend, &caption(law, measured.len(), samples > most))
 }
 
 fn caption(law: &ModuleLaw, measured: usize, extrapolated: bool) -> String {
+    let formula = law_c(law);
     // An offset pressed on its bound is none.
-    let offset = if law.offset < 1e-3 { String::new() } else { format!(" + {}", plain(law.offset)) };
-    let gamma = law.interval.get("gamma").filter(|gamma| gamma.lo.is_finite() && gamma.hi.is_finite());
+    let offset = if formula.offset < 1e-3 { String::new() } else { format!(" + {}", plain(formula.offset)) };
+    let gamma =
+        law.summary.interval.get("gamma").filter(|gamma| gamma.lo.is_finite() && gamma.hi.is_finite());
     let gamma = gamma.map(|gamma| format!("; 95 % interval of γ [{:.3}, {:.3}]", gamma.lo, gamma.hi));
     format!(
         "<span class=\"equation\">t = {} · r<sup>{}</sup> · D<sup>{}</sup>{offset} steps</span><br>\
          log R² {}{}; {measured} points, {} censored; fit {}.{}",
-        plain(law.k),
-        fixed(law.gamma, 3),
-        fixed(law.delta, 3),
-        fixed(law.r2_log, 3),
+        plain(formula.k),
+        fixed(formula.gamma, 3),
+        fixed(formula.delta, 3),
+        fixed(law.summary.r2_log, 3),
         gamma.unwrap_or_default(),
         law.points.len() - measured,
-        escape(law.reason.as_str()),
+        escape(law.summary.reason.as_str()),
         if extrapolated { " Shaded: extrapolated to the size of the final run." } else { "" },
     )
 }

@@ -101,7 +101,7 @@ fn a_race_is_drawn_with_its_laws_and_every_run() {
     assert_eq!(count(laws, "<title>rank "), 46);
     assert_eq!(count(laws, "23 points, 1 censored"), 2);
     for law in data.decision.laws.as_ref().unwrap().law_c.values() {
-        assert!(laws.contains(&format!("r<sup>{:.3}</sup>", law.gamma)));
+        assert!(laws.contains(&format!("r<sup>{:.3}</sup>", law.summary.law.gamma)));
     }
 }
 
@@ -164,7 +164,8 @@ fn broken_numbers_leave_gaps_and_dashes() {
         result.cost.wall_s = bad;
     }
     for law in data.decision.laws.as_mut().unwrap().law_c.values_mut() {
-        (law.k, law.gamma, law.r2_log) = (f64::NAN, f64::INFINITY, f64::NAN);
+        let summary = &mut law.summary;
+        (summary.law.k, summary.law.gamma, summary.r2_log) = (f64::NAN, f64::INFINITY, f64::NAN);
         law.points.iter_mut().for_each(|point| point.steps = Some(f64::NAN));
     }
     for candidate in &mut data.decision.candidates {

@@ -38,7 +38,7 @@ pub(crate) fn law_c(space: &Space, budget: &Budget, alone: &[&TrialResult], rule
         let seed = budget.seed.wrapping_add(stream.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         match fit_module(&observations, rule, seed) {
             Ok(fit) => {
-                calibrated.laws.law_c.insert(module.clone(), module_law(&fit, points));
+                calibrated.laws.law_c.insert(module.clone(), ModuleLaw { summary: (&fit).into(), points });
                 calibrated.fits.insert(module.clone(), fit);
             }
             Err(why) => {
@@ -99,19 +99,6 @@ fn points(module: &str, alone: &[&TrialResult]) -> Vec<LawPoint> {
             }
         })
         .collect()
-}
-
-fn module_law(fit: &LawCFit, points: Vec<LawPoint>) -> ModuleLaw {
-    ModuleLaw {
-        k: fit.law.k,
-        gamma: fit.law.gamma,
-        delta: fit.law.delta,
-        offset: fit.law.offset,
-        r2_log: fit.r2_log,
-        interval: fit.interval.clone(),
-        reason: fit.reason,
-        points,
-    }
 }
 
 /// Fits a form of Law-P to joint runs; each run's perplexity is the one it ended with.
