@@ -59,7 +59,7 @@ impl Recipe {
             horizon: trial.horizon,
             eval_every,
             evaluate_from: trial.evaluate_from,
-            until_settled: trial.until_settled && self.settles,
+            until_settled: trial.stop_when_converged && self.settles,
             learning_rates: self.rates(trial.method),
             scale: self.scale,
             optim: self.optim,
@@ -97,7 +97,7 @@ impl Recipe {
             steps: 1,
             horizon: 1,
             evaluate_from: 0,
-            until_settled: false,
+            stop_when_converged: false,
             continues: None,
             method: None,
         };
