@@ -31,14 +31,6 @@ mod space;
 mod trial;
 mod trial_result;
 
-use calibration::{balanced as lineup, fitting, tuple};
-use policy::{
-    asha, balanced_race, fixed, grid, guided, halving, in_order, machine, measured, paper, random, single,
-    surface,
-};
-use race as contest;
-use race::{paired, rungs};
-
 pub use budget::{Budget, CalibrationPlan};
 pub use cost::{Cost, fine_tunes, run_cost, total_cost};
 pub use decision::{Candidate, Confidence, Decision, DecisionOutcome, FittedLaws, LawPoint, ModuleLaw};

@@ -1,6 +1,7 @@
 //! Balanced tuples from alone runs, as candidates for a race.
 
-use crate::{Budget, Candidate, DecisionOutcome, FittedLaws, Space, TrialResult, fitting, tuple};
+use super::{fitting, tuple};
+use crate::{Budget, Candidate, DecisionOutcome, FittedLaws, Space, TrialResult};
 use mars_laws::BalanceOptions;
 
 /// What Law-C and the balance came to.
@@ -15,7 +16,7 @@ pub(crate) struct LineUp {
 }
 
 /// One balanced tuple for each rank of the reference module, through the gates.
-pub(crate) fn balanced(
+pub(crate) fn line_up(
     space: &Space,
     budget: &Budget,
     alone: &[&TrialResult],

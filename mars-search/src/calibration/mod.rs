@@ -45,7 +45,7 @@ fn draft(role: Role, ranks: &Ranks, samples: usize, seed: u64, budget: &Budget) 
         steps,
         horizon: steps,
         evaluate_from: 0,
-        until_settled: false,
+        stop_when_converged: false,
         continues: None,
         method: None,
     }

@@ -1,6 +1,7 @@
 //! Balanced rank tuples: for each rank of the reference module, the ranks of all others.
 
-use crate::{Candidate, DecisionOutcome, Space, fitting::Calibrated};
+use super::fitting::Calibrated;
+use crate::{Candidate, DecisionOutcome, Space};
 use mars_laws::{
     BalanceOptions, BalancedRank, FallbackReason, LawCFit, Outcome, Ranks, balance, balance_laws,
 };

@@ -5,11 +5,11 @@
 //! worker ever waits for a rung to fill. Ours: the tuples come in a random order of the whole grid, the last rung is
 //! the final run, and when nothing is left to begin the best run that is furthest trains to the end.
 
+use super::machine::{Machine, Step, Strategy};
 use crate::{
     Budget, Candidate, Decision, DecisionOutcome, Error, FailedTrial, Role, Space, TrialResult,
-    machine::{Machine, Step, Strategy},
-    records::{Draft, Records},
-    rungs,
+    race::rungs,
+    records::{Draft, Progress, Records},
 };
 use mars_laws::Ranks;
 use rand::{SeedableRng, seq::SliceRandom};
@@ -84,7 +84,7 @@ impl Strategy for Asha {
             begun[entry] += 1;
         }
         if !drafts.is_empty() || open > 0 {
-            return Ok(Step::Ask(drafts));
+            return Ok(Progress::Missing(drafts));
         }
         let Some(best) = self.best(&courses) else {
             let dead = self.entries.iter().zip(&courses).filter_map(|(ranks, course)| {
@@ -94,9 +94,9 @@ impl Strategy for Asha {
         };
         let rung = courses[best].results.len();
         if rung < self.rungs.len() {
-            return Ok(Step::Ask(vec![self.draft(best, rung, &courses)]));
+            return Ok(Progress::Missing(vec![self.draft(best, rung, &courses)]));
         }
-        Ok(Step::Done(Box::new(self.decide(best, &courses))))
+        Ok(Progress::Done(Box::new(self.decide(best, &courses))))
     }
 }
 
@@ -104,7 +104,7 @@ impl Asha {
     fn course<'a>(&self, ranks: &Ranks, records: &'a Records) -> Course<'a> {
         let at = |steps: &usize| {
             let draft = Draft::full_data(Role::Race, ranks, &self.budget, *steps);
-            records.id_of(&draft).map(|id| (id, records.all(&[draft]).ok().map(|found| found[0])))
+            records.id_of(&draft).map(|id| (id, records.result_of(&draft)))
         };
         let (mut ids, mut results) = (Vec::new(), Vec::new());
         for (id, result) in self.rungs.iter().map_while(at) {

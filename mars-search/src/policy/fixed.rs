@@ -1,6 +1,6 @@
-//! Policy `fixed`: one fine-tune at given ranks.
+//! Ranks as they are given to the policy `fixed`.
 
-use crate::{Budget, Error, Space, machine::Machine, measured::Measured, rungs};
+use crate::{Error, Space};
 use mars_laws::Ranks;
 
 /// Given ranks, as written: by position or by module name.
@@ -45,22 +45,4 @@ impl FixedRanks {
         }
         Ok(ranks)
     }
-}
-
-pub(crate) fn start(
-    name: String,
-    space: &Space,
-    budget: &Budget,
-    fixed: &FixedRanks,
-) -> Result<Machine<Measured>, Error> {
-    let ranks = fixed.resolve(space)?;
-    Machine::start(Measured {
-        name,
-        source: "fixed",
-        done: format!("Ranks {ranks} were given"),
-        space: space.clone(),
-        budget: budget.clone(),
-        entries: vec![ranks],
-        rungs: rungs::straight(1, budget.steps),
-    })
 }

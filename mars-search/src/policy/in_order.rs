@@ -2,15 +2,17 @@
 
 use crate::{
     Budget, Candidate, Error, FailedTrial, Role,
-    records::{Draft, Records},
+    records::{Draft, Progress, Records},
 };
 
-/// How far it is.
-pub(crate) enum Tried {
-    /// These runs are missing.
-    Ask(Vec<Draft>),
-    /// The choice that lives, its trial, and those before it, which do not.
-    Lives { at: usize, trial: u32, failed: Vec<FailedTrial> },
+/// The choice that lives.
+pub(crate) struct Survivor {
+    /// Its place among the candidates.
+    pub(crate) at: usize,
+    /// Its trial.
+    pub(crate) trial: u32,
+    /// Those before it, which could not be trained.
+    pub(crate) failed: Vec<FailedTrial>,
 }
 
 /// Trains `candidates` in full, one after the other, until one lives; one whose trial so far is a beginning of its
@@ -22,7 +24,7 @@ pub(crate) fn in_order(
     candidates: &mut [Candidate],
     budget: &Budget,
     records: &Records,
-) -> Result<Tried, Error> {
+) -> Result<Progress<Survivor>, Error> {
     let mut failed = Vec::new();
     for (at, choice) in candidates.iter_mut().enumerate() {
         if let (Some(trial), None) = (choice.trial, choice.last_loss) {
@@ -41,13 +43,13 @@ pub(crate) fn in_order(
             )
         };
         let result = match records.all(&[draft]) {
-            Ok(results) => results[0],
-            Err(missing) => return Ok(Tried::Ask(missing)),
+            Progress::Done(results) => results[0],
+            Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
         };
         (choice.trial, choice.last_loss) = (Some(result.trial.id), result.last_loss());
         let Some(why) = result.fault() else {
             choice.dropped_at = None;
-            return Ok(Tried::Lives { at, trial: result.trial.id, failed });
+            return Ok(Progress::Done(Survivor { at, trial: result.trial.id, failed }));
         };
         choice.dropped_at = Some(result.trial.steps);
         choice.add_note(why.clone());

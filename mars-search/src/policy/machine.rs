@@ -2,16 +2,11 @@
 
 use crate::{
     Decision, Error, Policy, Trial, TrialResult,
-    records::{Draft, Records},
+    records::{Progress, Records},
 };
 
-/// What a strategy wants next.
-pub(crate) enum Step {
-    /// Results of these runs.
-    Ask(Vec<Draft>),
-    /// Nothing more.
-    Done(Box<Decision>),
-}
+/// The decision, or the runs wanted next.
+pub(crate) type Step = Progress<Box<Decision>>;
 
 /// A policy as a function of what is known so far. It may keep what it has computed, but the answer
 /// depends on the records only.
@@ -46,8 +41,8 @@ impl<S: Strategy> Machine<S> {
 
     fn advance(&mut self) -> Result<(), Error> {
         match self.strategy.step(&self.records)? {
-            Step::Ask(drafts) => self.records.post(drafts),
-            Step::Done(decision) => self.decision = Some(*decision),
+            Progress::Missing(drafts) => self.records.post(drafts),
+            Progress::Done(decision) => self.decision = Some(*decision),
         }
         Ok(())
     }

@@ -1,24 +1,21 @@
 //! The ask/tell interface of every policy.
 
-pub(crate) mod asha;
-pub(crate) mod balanced_race;
-pub(crate) mod fixed;
-pub(crate) mod grid;
-pub(crate) mod guided;
-pub(crate) mod halving;
-pub(crate) mod in_order;
-pub(crate) mod machine;
-pub(crate) mod measured;
-pub(crate) mod paper;
-pub(crate) mod random;
-pub(crate) mod single;
+mod asha;
+mod fixed;
+mod guided;
+mod in_order;
+mod machine;
+mod measured;
+mod paper;
+mod race;
+mod single;
 mod spec;
-pub(crate) mod surface;
+mod surface;
 
-pub use balanced_race::RaceOptions;
 pub use fixed::FixedRanks;
 pub use guided::GuidedOptions;
-pub use halving::halving_steps;
+pub use measured::halving_steps;
+pub use race::RaceOptions;
 pub use spec::PolicySpec;
 
 use crate::{Decision, Error, Trial, TrialResult};

@@ -7,13 +7,18 @@
 //! range; one final run. Ours, where the paper is silent: a module without a usable fit falls back like
 //! a complex solution, and when the final run dies, the next choice is trained.
 
-use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, FailedTrial, FittedLaws, Space, calibration,
-    fitting::{self, Rule},
-    in_order::{Tried, in_order},
+use super::{
+    in_order::{Survivor, in_order},
     machine::{Machine, Step, Strategy},
-    records::{Draft, Records},
-    tuple::{Gates, tuples},
+};
+use crate::{
+    Budget, Candidate, Decision, DecisionOutcome, Error, FailedTrial, FittedLaws, Space,
+    calibration::{
+        self,
+        fitting::{self, Rule},
+        tuple::{Gates, tuples},
+    },
+    records::{Progress, Records},
 };
 use mars_laws::{BalanceOptions, Form};
 
@@ -52,8 +57,8 @@ impl Strategy for Paper {
         let ranking = match self.ranking.take() {
             Some(ranking) => ranking,
             None => match self.rank(records) {
-                Ok(ranking) => ranking,
-                Err(missing) => return Ok(Step::Ask(missing)),
+                Progress::Done(ranking) => ranking,
+                Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
             },
         };
         let step = self.try_in_order(&ranking, records);
@@ -63,12 +68,15 @@ impl Strategy for Paper {
 }
 
 impl Paper {
-    fn rank(&self, records: &Records) -> Result<Ranking, Vec<Draft>> {
+    fn rank(&self, records: &Records) -> Progress<Ranking> {
         let (space, budget) = (&self.space, &self.budget);
         let mut drafts = calibration::alone(space, budget);
         let alone = drafts.len();
         drafts.extend(calibration::joint(space, budget));
-        let results = records.all(&drafts)?;
+        let results = match records.all(&drafts) {
+            Progress::Done(results) => results,
+            Progress::Missing(missing) => return Progress::Missing(missing),
+        };
         let (alone, joint) = results.split_at(alone);
 
         let calibrated = fitting::law_c(space, budget, alone, Rule::Published);
@@ -105,18 +113,18 @@ impl Paper {
         }
         let mut laws = calibrated.laws;
         let unranked = law_p.map(|law| laws.law_p = Some(law)).err();
-        Ok(Ranking { choices, laws, unranked })
+        Progress::Done(Ranking { choices, laws, unranked })
     }
 
     fn try_in_order(&self, ranking: &Ranking, records: &Records) -> Result<Step, Error> {
         let mut candidates = ranking.choices.clone();
         let (at, trial, failed) = match in_order(&mut candidates, &self.budget, records)? {
-            Tried::Ask(missing) => return Ok(Step::Ask(missing)),
-            Tried::Lives { at, trial, failed } => (at, trial, failed),
+            Progress::Done(Survivor { at, trial, failed }) => (at, trial, failed),
+            Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
         };
         let choice = &candidates[at];
         let outcome = choice.outcome.unwrap_or(DecisionOutcome::Fallback);
-        Ok(Step::Done(Box::new(Decision {
+        Ok(Progress::Done(Box::new(Decision {
             ranks: choice.ranks.clone(),
             outcome,
             reason: reason(choice, outcome, ranking, &failed),

@@ -1,10 +1,10 @@
 //! Policies of one fine-tune by another method than plain LoRA: no search before it, so that searches have something to
 //! be compared with.
 
+use super::machine::{Machine, Step, Strategy};
 use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, Method, Role, Space,
-    machine::{Machine, Step, Strategy},
-    records::{Draft, Records},
+    Budget, Candidate, Decision, DecisionOutcome, Error, FailedTrial, Method, Role, Space,
+    records::{Draft, Progress, Records},
 };
 use mars_laws::Ranks;
 
@@ -27,13 +27,12 @@ impl Strategy for Single {
     fn step(&mut self, records: &Records) -> Result<Step, Error> {
         let Self { method, ranks, budget } = self;
         let plain = Draft::full_data(Role::Final, ranks, budget, budget.steps);
-        let results = match records.all(&[Draft { method: Some(*method), ..plain }]) {
-            Ok(results) => results,
-            Err(missing) => return Ok(Step::Ask(missing)),
+        let result = match records.all(&[Draft { method: Some(*method), ..plain }]) {
+            Progress::Done(results) => results[0],
+            Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
         };
-        let Some(result) = results.first() else { return Ok(Step::Ask(Vec::new())) };
         if let Some(why) = result.fault() {
-            let failed = crate::FailedTrial { trial: result.trial.id, ranks: ranks.clone(), why };
+            let failed = FailedTrial { trial: result.trial.id, ranks: ranks.clone(), why };
             return Err(Error::AllFailed { failed: vec![failed] });
         }
         let mut candidate = Candidate::new(ranks.clone(), method.to_string());
@@ -51,7 +50,7 @@ impl Strategy for Single {
             ),
         };
         let trial = result.trial.id;
-        Ok(Step::Done(Box::new(Decision {
+        Ok(Progress::Done(Box::new(Decision {
             ranks: ranks.clone(),
             outcome: DecisionOutcome::Solved,
             reason,

@@ -1,14 +1,11 @@
 //! Names of policies, as given on a command line: parsed, printed, and made into policies.
 
-use crate::{
-    Budget, Error, Method, Policy, Space, asha,
-    balanced_race::{self as race, RaceOptions},
-    fixed::{self, FixedRanks},
-    grid,
-    guided::{self, GuidedOptions},
-    halving::{self, ETA},
-    paper, random, single, surface,
+use super::{
+    FixedRanks, GuidedOptions, RaceOptions, asha, guided,
+    measured::{self, ETA},
+    paper, race, single, surface,
 };
+use crate::{Budget, Error, Method, Policy, Space};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -73,10 +70,10 @@ impl PolicySpec {
         let _: Self = self.to_string().parse()?;
         let name = self.to_string();
         Ok(match self {
-            Self::Fixed(ranks) => Box::new(fixed::start(name, space, budget, ranks)?),
-            Self::Grid => Box::new(grid::start(name, space, budget)?),
-            Self::Random { trials } => Box::new(random::start(name, space, budget, *trials)?),
-            Self::Halving { eta } => Box::new(halving::start(name, space, budget, *eta)?),
+            Self::Fixed(ranks) => Box::new(measured::fixed(name, space, budget, ranks)?),
+            Self::Grid => Box::new(measured::grid(name, space, budget)?),
+            Self::Random { trials } => Box::new(measured::random(name, space, budget, *trials)?),
+            Self::Halving { eta } => Box::new(measured::halving(name, space, budget, *eta)?),
             Self::Asha { workers } => Box::new(asha::start(name, space, budget, *workers)?),
             Self::Paper => Box::new(paper::start(name, space, budget)?),
             Self::Surface { runs } => Box::new(surface::start(name, space, budget, *runs)?),

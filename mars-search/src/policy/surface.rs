@@ -3,12 +3,15 @@
 //! Tuples spread over the grid train an eighth of the final run under its schedule; log perplexity at that point is
 //! fitted as a quadratic in the log2 ranks (the local surface of Law-P, ours). It knows only what shows that early.
 
-use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, FittedLaws, Role, Space, calibration, fitting,
-    in_order::{Tried, in_order},
+use super::{
+    in_order::{Survivor, in_order},
     machine::{Machine, Step, Strategy},
-    records::{Draft, Records},
-    rungs,
+};
+use crate::{
+    Budget, Candidate, Decision, DecisionOutcome, Error, FittedLaws, Role, Space,
+    calibration::{self, fitting},
+    race::rungs,
+    records::{Draft, Progress, Records},
 };
 use mars_laws::{Form, Ranks};
 
@@ -60,8 +63,8 @@ impl Strategy for Surface {
         let drafts: Vec<_> =
             design.iter().map(|ranks| Draft::full_data(Role::Race, ranks, budget, steps)).collect();
         let short = match records.all(&drafts) {
-            Ok(short) => short,
-            Err(missing) => return Ok(Step::Ask(missing)),
+            Progress::Done(short) => short,
+            Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
         };
         let mut candidates: Vec<Candidate> = design
             .iter()
@@ -98,8 +101,8 @@ impl Strategy for Surface {
                 .then_with(|| a.ranks.cmp(&b.ranks))
         });
         let (at, trial, failed) = match in_order(&mut candidates, budget, records)? {
-            Tried::Ask(missing) => return Ok(Step::Ask(missing)),
-            Tried::Lives { at, trial, failed } => (at, trial, failed),
+            Progress::Done(Survivor { at, trial, failed }) => (at, trial, failed),
+            Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
         };
         let ranks = candidates[at].ranks.clone();
         let mut reason = match &law {
@@ -121,7 +124,7 @@ impl Strategy for Surface {
             place += 1;
             candidate.trial.is_some() || place <= at + 1
         });
-        Ok(Step::Done(Box::new(Decision {
+        Ok(Progress::Done(Box::new(Decision {
             ranks,
             outcome,
             reason,

@@ -1,170 +1,240 @@
-//! A contest of rank choices over rungs: who trains on, who is dropped, who takes a dead one's place.
-
+//! The race of rank choices inside one final run: who trains on, who is dropped, who replaces a dead one.
+//!
+//! Entrants train side by side under the schedule of the final run. At each comparison a [`DropRule`] says who goes on;
+//! the last one trains to the end, and its adapter is the result. The rules are successive halving ([`HalvingRule`]) and
+//! paired evidence within a budget ([`EvidenceRule`]).
+mod evidence;
+mod halving;
+mod handicap;
 pub(crate) mod paired;
 pub(crate) mod rungs;
-pub(crate) mod stages;
+mod standing;
+
+pub(crate) use evidence::EvidenceRule;
+pub(crate) use halving::HalvingRule;
+pub(crate) use handicap::Handicap;
+pub(crate) use standing::{DropReason, Standing};
 
 use crate::{
-    Budget, Candidate, Error, FailedTrial, Role, Space,
-    records::{Draft, Records},
-    rungs::Rung,
+    Budget, Error, FailedTrial, Role, Space,
+    records::{Draft, Progress, Records},
 };
 use mars_laws::Ranks;
+use standing::{Fault, Spent, counts_flops};
+use std::cmp::Ordering;
+
+/// A rank choice that races.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entrant<'a> {
+    pub(crate) ranks: &'a Ranks,
+    /// The step from which on it is evaluated, apart from step 0.
+    pub(crate) evaluate_from: usize,
+}
 
 /// Rank choices that compete for being the result, and the rules.
-pub(crate) struct Contest<'a> {
+pub(crate) struct Race<'a> {
     pub(crate) space: &'a Space,
     pub(crate) budget: &'a Budget,
-    pub(crate) entries: &'a [Ranks],
-    pub(crate) rungs: &'a [Rung],
-    /// Relative difference of perplexity below which the last cut goes to fewer adapter parameters.
+    pub(crate) entrants: &'a [Entrant<'a>],
+    pub(crate) rule: &'a dyn DropRule,
+    /// What choices with many parameters are charged for being fast early; `None`: nothing.
+    pub(crate) handicap: Option<Handicap<'a>>,
+    /// Relative difference of perplexity within which the cut that leaves one goes to fewer adapter parameters; >= 0.
     pub(crate) tolerance: f64,
 }
 
-/// Where an entry stands.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Standing {
-    /// Its furthest trial with a usable loss.
-    pub(crate) trial: Option<u32>,
-    /// Steps of that trial.
-    pub(crate) steps: usize,
-    /// Validation loss at its end.
-    pub(crate) loss: Option<f64>,
-    /// End of the rung in which it lost or died.
-    pub(crate) dropped_at: Option<usize>,
-    /// The trial it died in, and why.
-    pub(crate) fault: Option<(u32, String)>,
+/// When entrants are compared, and which of them go on.
+pub(crate) trait DropRule {
+    /// The step of the first comparison.
+    fn first_step(&self, race: &Race<'_>) -> usize;
+
+    /// Takes those that do not go on out of `cut.running`, with the reason in their standings; two or more are
+    /// running, and one or more stay. At the last step of the final run one stays.
+    fn drop_entrants(&self, race: &Race<'_>, cut: &mut Cut<'_>);
+
+    /// The step of the comparison after `step`, with so many entrants left.
+    fn next_step(&self, race: &Race<'_>, step: usize, left: usize) -> usize;
+
+    /// When all that ran up to `step` are dead: how many of those dropped before come back, and up to which step.
+    fn revival(&self, race: &Race<'_>, step: usize) -> (usize, usize);
 }
 
-/// How far the contest is.
-pub(crate) enum Played {
-    /// These runs are missing.
-    Ask(Vec<Draft>),
-    /// Over.
-    Won(Won),
+/// A comparison.
+pub(crate) struct Cut<'a> {
+    /// The step at which it is made.
+    pub(crate) step: usize,
+    pub(crate) records: &'a Records,
+    pub(crate) standings: &'a mut [Standing],
+    /// The living entrants, best first.
+    pub(crate) running: &'a mut Vec<usize>,
 }
 
-/// A finished contest.
-pub(crate) struct Won {
-    /// The entry that won.
+/// A finished race.
+pub(crate) struct RaceResult {
+    /// The entrant that won.
     pub(crate) winner: usize,
     /// Its last trial.
     pub(crate) trial: u32,
-    /// The entry with the lowest loss at the last cut, where that is not the winner.
-    pub(crate) ahead: Option<usize>,
+    /// The entrant with the lowest loss at the cut that left one, where that is not the winner.
+    pub(crate) runner_up: Option<usize>,
+    /// The cut that left one; `None` when there was one from the start, or all others died.
+    pub(crate) last_cut: Option<LastCut>,
     pub(crate) standings: Vec<Standing>,
 }
 
-impl Contest<'_> {
-    /// Replays the contest as far as the records reach.
+/// The cut that left one entrant.
+pub(crate) struct LastCut {
+    /// The step at which it was made.
+    pub(crate) step: usize,
+    /// The entrant with the lowest loss.
+    pub(crate) leader: usize,
+    /// Losses by block of those compared, the one that was left first.
+    pub(crate) blocks: Vec<Vec<f64>>,
+}
+
+impl Race<'_> {
+    /// Replays the race as far as the records reach.
     ///
-    /// A diverged or failed entry is out. When a rung leaves nobody alive, the best of those dropped
-    /// earlier train on in their place; when nobody is left at all, the contest fails.
-    pub(crate) fn play(&self, records: &Records) -> Result<Played, Error> {
-        let mut standings = vec![Standing::default(); self.entries.len()];
-        let mut running: Vec<usize> = (0..self.entries.len()).collect();
-        let mut ahead = None;
-        for (i, rung) in self.rungs.iter().enumerate() {
-            loop {
-                if let Some(missing) = self.run(records, &mut standings, &running, rung.steps) {
-                    return Ok(Played::Ask(missing));
-                }
-                running.retain(|&entry| standings[entry].fault.is_none());
-                if !running.is_empty() {
-                    break;
-                }
-                running = self.revived(&mut standings, rung.quota)?;
+    /// A diverged or failed entrant is out. When no living one is left, the best of those dropped earlier train on in
+    /// their place.
+    ///
+    /// # Errors
+    /// [`Error::AllFailed`] when every entrant is dead.
+    pub(crate) fn play(&self, records: &Records) -> Result<Progress<RaceResult>, Error> {
+        let mut standings = vec![Standing::default(); self.entrants.len()];
+        let mut running: Vec<usize> = (0..self.entrants.len()).collect();
+        let mut step = self.rule.first_step(self);
+        let mut last_cut = None;
+        loop {
+            if let Some(missing) = self.train(records, &mut standings, &running, step) {
+                return Ok(Progress::Missing(missing));
             }
-            let quota = self.rungs.get(i + 1).map_or(1, |next| next.quota);
+            running.retain(|&entrant| standings[entrant].fault.is_none());
+            if running.is_empty() {
+                let (count, up_to) = self.rule.revival(self, step);
+                running = self.revived(&mut standings, count)?;
+                step = up_to;
+                continue;
+            }
             running.sort_by(|&a, &b| self.by_loss(&standings, a, b));
-            let kept = self.kept(&standings, &running, quota);
-            if quota == 1 && running.len() > 1 {
-                ahead = running.first().copied();
+            if running.len() > 1 {
+                let raced = running.clone();
+                let mut cut = Cut { step, records, standings: &mut standings, running: &mut running };
+                self.rule.drop_entrants(self, &mut cut);
+                if running.len() == 1 {
+                    last_cut = Some(self.settle(&mut standings, &mut running, &raced, step));
+                }
             }
-            for &entry in running.iter().filter(|entry| !kept.contains(entry)) {
-                standings[entry].dropped_at = Some(rung.steps);
+            if step == self.budget.steps {
+                break;
             }
-            running = kept;
+            step = self.rule.next_step(self, step, running.len());
         }
-        match running.first().and_then(|&winner| Some((winner, standings[winner].trial?))) {
-            Some((winner, trial)) => {
-                let ahead = ahead.filter(|&entry| entry != winner && standings[entry].fault.is_none());
-                Ok(Played::Won(Won { winner, trial, ahead, standings }))
-            }
-            None => Err(self.all_failed(&standings)),
-        }
+        let winner = running[0];
+        let Some(trial) = standings[winner].trial else { return Err(self.all_failed(&standings)) };
+        let runner_up = last_cut.as_ref().map(|cut: &LastCut| cut.leader);
+        let runner_up = runner_up.filter(|&entrant| entrant != winner && standings[entrant].fault.is_none());
+        Ok(Progress::Done(RaceResult { winner, trial, runner_up, last_cut, standings }))
     }
 
-    /// Takes the running entries' results up to `steps`, or says which runs are missing.
-    fn run(
+    /// Takes the running entrants' results up to `step`, or says which runs are missing.
+    fn train(
         &self,
         records: &Records,
         standings: &mut [Standing],
         running: &[usize],
-        steps: usize,
+        step: usize,
     ) -> Option<Vec<Draft>> {
-        let role = if self.entries.len() == 1 { Role::Final } else { Role::Race };
+        let role = if self.entrants.len() == 1 { Role::Final } else { Role::Race };
         let drafts: Vec<_> = running
             .iter()
-            .map(|&entry| Draft {
-                continues: standings[entry].trial,
-                ..Draft::full_data(role, &self.entries[entry], self.budget, steps)
+            .map(|&entrant| Draft {
+                continues: standings[entrant].trial,
+                evaluate_from: self.entrants[entrant].evaluate_from,
+                ..Draft::full_data(role, self.entrants[entrant].ranks, self.budget, step)
             })
             .collect();
         let results = match records.all(&drafts) {
-            Ok(results) => results,
-            Err(missing) => return Some(missing),
+            Progress::Done(results) => results,
+            Progress::Missing(missing) => return Some(missing),
         };
-        for (&entry, result) in running.iter().zip(results) {
-            let standing = &mut standings[entry];
+        let counted = counts_flops(records);
+        for (&entrant, result) in running.iter().zip(results) {
+            let standing = &mut standings[entrant];
+            standing.spent += Spent::of(result, standing.steps, counted);
             match result.last_loss() {
                 Some(loss) => {
-                    (standing.trial, standing.steps) = (Some(result.trial.id), steps);
-                    standing.loss = Some(loss);
+                    (standing.trial, standing.steps) = (Some(result.trial.id), step);
+                    let handicap = self.handicap_at(entrant, step);
+                    (standing.loss, standing.handicapped_loss) = (Some(loss), Some(loss + handicap));
+                    standing.blocks = result.blocks.iter().map(|block| block + handicap).collect();
                 }
                 None => {
-                    standing.fault = result.fault().map(|why| (result.trial.id, why));
-                    standing.dropped_at = Some(steps);
+                    standing.fault =
+                        result.fault().map(|why| Fault { trial: result.trial.id, steps: step, why });
                 }
             }
         }
         None
     }
 
-    /// The best `quota` entries that were dropped alive: the furthest trained first, then by loss.
-    fn revived(&self, standings: &mut [Standing], quota: usize) -> Result<Vec<usize>, Error> {
+    fn handicap_at(&self, entrant: usize, step: usize) -> f64 {
+        let ranks = self.entrants[entrant].ranks;
+        self.handicap.map_or(0.0, |handicap| handicap.nats(ranks, step, self.space, self.budget))
+    }
+
+    /// The cut that leaves one of `raced`, which are in order: of those within the tolerance of the leader and not
+    /// dropped by evidence, the one with the fewest adapter parameters stays.
+    fn settle(
+        &self,
+        standings: &mut [Standing],
+        running: &mut Vec<usize>,
+        raced: &[usize],
+        step: usize,
+    ) -> LastCut {
+        let leader = raced[0];
+        let close = |entrant: &usize| {
+            let Standing { dropped, handicapped_loss, .. } = &standings[*entrant];
+            let refuted = matches!(dropped, Some((_, DropReason::Evidence(_))));
+            !refuted && within(*handicapped_loss, standings[leader].handicapped_loss, self.tolerance)
+        };
+        let chosen = raced
+            .iter()
+            .copied()
+            .filter(close)
+            .min_by_key(|&entrant| self.space.parameters(self.entrants[entrant].ranks))
+            .unwrap_or(leader);
+        if chosen != leader {
+            standings[leader].dropped = Some((step, DropReason::Outranked));
+            standings[chosen].dropped = None;
+        }
+        *running = vec![chosen];
+        let others = raced.iter().copied().filter(|&entrant| entrant != chosen);
+        let compared = std::iter::once(chosen).chain(others);
+        LastCut { step, leader, blocks: compared.map(|entrant| standings[entrant].blocks.clone()).collect() }
+    }
+
+    /// The best `count` entrants that were dropped alive: the furthest trained first, then by loss.
+    fn revived(&self, standings: &mut [Standing], count: usize) -> Result<Vec<usize>, Error> {
         let mut dropped: Vec<usize> =
-            (0..standings.len()).filter(|&entry| standings[entry].fault.is_none()).collect();
+            (0..standings.len()).filter(|&entrant| standings[entrant].fault.is_none()).collect();
         if dropped.is_empty() {
             return Err(self.all_failed(standings));
         }
         dropped.sort_by(|&a, &b| {
             standings[b].steps.cmp(&standings[a].steps).then_with(|| self.by_loss(standings, a, b))
         });
-        dropped.truncate(quota);
-        for &entry in &dropped {
-            standings[entry].dropped_at = None;
+        dropped.truncate(count);
+        for &entrant in &dropped {
+            standings[entrant].dropped = None;
         }
         Ok(dropped)
     }
 
-    /// The first `quota` of `running`, which is in order; a cut to one prefers fewer parameters within the
-    /// tolerance.
-    fn kept(&self, standings: &[Standing], running: &[usize], quota: usize) -> Vec<usize> {
-        let mut kept = running.to_vec();
-        if quota == 1 && kept.len() > 1 {
-            let least = standings[kept[0]].loss;
-            kept.retain(|&entry| within(standings[entry].loss, least, self.tolerance));
-            kept.sort_by_key(|&entry| self.space.parameters(&self.entries[entry]));
-        }
-        kept.truncate(quota);
-        kept
-    }
-
-    /// By loss, equal losses by adapter parameters, then by ranks.
-    fn by_loss(&self, standings: &[Standing], a: usize, b: usize) -> std::cmp::Ordering {
-        let loss = |entry: usize| standings[entry].loss.unwrap_or(f64::INFINITY);
-        let (ranks_a, ranks_b) = (&self.entries[a], &self.entries[b]);
+    /// By handicapped loss, equal losses by adapter parameters, then by ranks.
+    fn by_loss(&self, standings: &[Standing], a: usize, b: usize) -> Ordering {
+        let loss = |entrant: usize| standings[entrant].handicapped_loss.unwrap_or(f64::INFINITY);
+        let (ranks_a, ranks_b) = (self.entrants[a].ranks, self.entrants[b].ranks);
         loss(a)
             .total_cmp(&loss(b))
             .then_with(|| self.space.parameters(ranks_a).cmp(&self.space.parameters(ranks_b)))
@@ -172,35 +242,18 @@ impl Contest<'_> {
     }
 
     fn all_failed(&self, standings: &[Standing]) -> Error {
-        let failed = self
-            .entries
-            .iter()
-            .zip(standings)
-            .filter_map(|(ranks, standing)| {
-                let (trial, why) = standing.fault.clone()?;
-                Some(FailedTrial { trial, ranks: ranks.clone(), why })
-            })
-            .collect();
-        Error::AllFailed { failed }
+        let failed = self.entrants.iter().zip(standings).filter_map(|(entrant, standing)| {
+            let Fault { trial, why, .. } = standing.fault.clone()?;
+            Some(FailedTrial { trial, ranks: entrant.ranks.clone(), why })
+        });
+        Error::AllFailed { failed: failed.collect() }
     }
 }
 
 /// Whether the perplexity of `loss` exceeds that of `least` by a relative `tolerance` or less.
-pub(crate) fn within(loss: Option<f64>, least: Option<f64>, tolerance: f64) -> bool {
+fn within(loss: Option<f64>, least: Option<f64>, tolerance: f64) -> bool {
     match (loss, least) {
         (Some(loss), Some(least)) => loss <= least || (loss - least).exp_m1() <= tolerance,
         _ => false,
-    }
-}
-
-impl Standing {
-    /// Writes the standing into the candidate that raced.
-    pub(crate) fn write(&self, candidate: &mut Candidate) {
-        candidate.trial = self.trial.or(self.fault.as_ref().map(|(trial, _)| *trial));
-        candidate.last_loss = self.loss;
-        candidate.dropped_at = self.dropped_at;
-        if let Some((trial, why)) = &self.fault {
-            candidate.add_note(format!("died in trial {trial}: {why}"));
-        }
     }
 }

@@ -6,15 +6,15 @@
 //! trains on: its adapter is the result. A clamped tuple is reported and does not race. With a single
 //! module there is nothing to balance: its candidate ranks race.
 
+use super::{
+    machine::{Machine, Step, Strategy},
+    measured::{ETA, nats},
+};
 use crate::{
     Budget, Candidate, Decision, DecisionOutcome, Error, FittedLaws, Space, calibration,
-    contest::{Contest, Played, Won},
-    halving::ETA,
-    lineup,
-    machine::{Machine, Step, Strategy},
-    measured::nats,
-    records::{Draft, Records},
-    rungs,
+    calibration::balanced,
+    race::{Entrant, HalvingRule, RaceResult, rungs},
+    records::{Progress, Records},
 };
 use mars_laws::{BalanceOptions, Ranks};
 
@@ -76,7 +76,7 @@ impl RaceOptions {
     }
 }
 
-pub(crate) struct Race {
+pub(crate) struct BalancedRace {
     name: String,
     options: RaceOptions,
     space: Space,
@@ -100,16 +100,16 @@ pub(crate) fn start(
     space: &Space,
     budget: &Budget,
     options: &RaceOptions,
-) -> Result<Machine<Race>, Error> {
+) -> Result<Machine<BalancedRace>, Error> {
     options.check()?;
     if space.modules.len() > 1 {
         budget.calibration.check(budget.samples)?;
     }
     let (space, budget, options) = (space.clone(), budget.clone(), options.clone());
-    Machine::start(Race { name, options, space, budget, field: None })
+    Machine::start(BalancedRace { name, options, space, budget, field: None })
 }
 
-impl Strategy for Race {
+impl Strategy for BalancedRace {
     fn name(&self) -> String {
         self.name.clone()
     }
@@ -118,8 +118,8 @@ impl Strategy for Race {
         let field = match self.field.take() {
             Some(field) => field,
             None => match self.line_up(records) {
-                Ok(field) => field,
-                Err(missing) => return Ok(Step::Ask(missing)),
+                Progress::Done(field) => field,
+                Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
             },
         };
         let step = self.race(&field, records);
@@ -128,8 +128,8 @@ impl Strategy for Race {
     }
 }
 
-impl Race {
-    fn line_up(&self, records: &Records) -> Result<Field, Vec<Draft>> {
+impl BalancedRace {
+    fn line_up(&self, records: &Records) -> Progress<Field> {
         let (space, budget) = (&self.space, &self.budget);
         let mut field = Field { candidates: Vec::new(), racing: Vec::new(), faults: Vec::new(), laws: None };
         if let [module] = &space.modules[..] {
@@ -142,8 +142,11 @@ impl Race {
             field.racing = (0..field.candidates.len()).collect();
         } else {
             let drafts = calibration::alone(space, budget);
-            let alone = records.all(&drafts)?;
-            let found = lineup::balanced(space, budget, &alone, &self.options.balance());
+            let alone = match records.all(&drafts) {
+                Progress::Done(alone) => alone,
+                Progress::Missing(missing) => return Progress::Missing(missing),
+            };
+            let found = balanced::line_up(space, budget, &alone, &self.options.balance());
             field = Field {
                 candidates: found.candidates,
                 racing: found.solved,
@@ -163,24 +166,27 @@ impl Race {
                 field.candidates.push(Candidate::new(default, "default"));
             }
         }
-        Ok(field)
+        Progress::Done(field)
     }
 
     fn race(&self, field: &Field, records: &Records) -> Result<Step, Error> {
-        let entries: Vec<Ranks> = field.racing.iter().map(|&at| field.candidates[at].ranks.clone()).collect();
-        let contest = Contest {
+        let entrants: Vec<_> = field
+            .racing
+            .iter()
+            .map(|&at| Entrant { ranks: &field.candidates[at].ranks, evaluate_from: 0 })
+            .collect();
+        let ladder = rungs::halving(entrants.len(), self.budget.steps, self.options.eta, 1);
+        let race = crate::race::Race {
             space: &self.space,
             budget: &self.budget,
-            entries: &entries,
-            rungs: &rungs::evaluated(
-                rungs::halving(entries.len(), self.budget.steps, self.options.eta, 1),
-                &self.budget,
-            ),
+            entrants: &entrants,
+            rule: &HalvingRule { rungs: &rungs::evaluated(ladder, &self.budget) },
+            handicap: None,
             tolerance: self.options.tolerance,
         };
-        let won = match contest.play(records)? {
-            Played::Ask(drafts) => return Ok(Step::Ask(drafts)),
-            Played::Won(won) => won,
+        let won = match race.play(records)? {
+            Progress::Missing(drafts) => return Ok(Progress::Missing(drafts)),
+            Progress::Done(result) => result,
         };
         let mut candidates = field.candidates.clone();
         for (&at, standing) in field.racing.iter().zip(&won.standings) {
@@ -189,7 +195,7 @@ impl Race {
         let chosen = &candidates[field.racing[won.winner]];
         let by_default = chosen.source == "default" && self.space.modules.len() > 1;
         let outcome = if by_default { DecisionOutcome::Fallback } else { DecisionOutcome::Solved };
-        Ok(Step::Done(Box::new(Decision {
+        Ok(Progress::Done(Box::new(Decision {
             ranks: chosen.ranks.clone(),
             outcome,
             reason: self.reason(chosen, by_default, field, &won),
@@ -200,7 +206,7 @@ impl Race {
         })))
     }
 
-    fn reason(&self, chosen: &Candidate, by_default: bool, field: &Field, won: &Won) -> String {
+    fn reason(&self, chosen: &Candidate, by_default: bool, field: &Field, won: &RaceResult) -> String {
         let (ranks, standings) = (&chosen.ranks, &won.standings);
         let others = standings.len() - 1;
         let loss = nats(&standings[won.winner]);
@@ -215,11 +221,11 @@ impl Race {
                 format!("Balanced ranks {ranks}{loss} won the race against {n} other choice{}.", plural(n))
             }
         };
-        if let Some(ahead) = won.ahead {
+        if let Some(runner_up) = won.runner_up {
             reason += &format!(
                 " {} was ahead at the last cut, but by less than {} % of perplexity, and has more adapter \
                  parameters.",
-                field.candidates[field.racing[ahead]].ranks,
+                field.candidates[field.racing[runner_up]].ranks,
                 100.0 * self.options.tolerance
             );
         }
