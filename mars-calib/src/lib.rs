@@ -1,20 +1,12 @@
-//! Calibration: what is run, what is remembered, and when a run has converged.
+#![doc = include_str!("../README.md")]
 //!
 //! | module | one sentence |
 //! |---|---|
-//! | [`spec`] | one training run, everything that determines its result, and its content hash |
-//! | [`record`] | what a run left behind: curves, counts, cost and how it ended |
-//! | [`trainer`] | the seam between those who ask for runs and those who do them |
+//! | [`run`] | one training run: its spec with optimizer and schedule, its record, the order of its samples |
 //! | [`campaign`] | the directory in which finished runs survive kills |
 //! | [`checkpoint`] | states of unfinished runs, from which a trainer continues |
+//! | [`trainer`] | the trait of trainers, and three of them: on burn, any external command, planted curves |
 //! | [`convergence`] | definitions of the convergence time of a module |
-//! | [`order`] | nested subsets and batch order as a function of seed and position |
-//! | [`scale`], [`optim`] | LoRA scale convention; optimizer and learning-rate schedule |
-//! | [`variant`] | what a run does otherwise than plain LoRA: dropout, DoRA, first values, LoRA+ |
-//! | [`method`] | fine-tuning methods that move ranks, with their settings |
-//! | [`command`] | a trainer that runs any external command |
-//! | `native` | the trainer on burn (feature `native`) |
-//! | [`fake`] | a trainer without a model, for tests |
 pub mod campaign;
 pub mod checkpoint;
 pub mod convergence;

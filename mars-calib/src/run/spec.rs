@@ -89,6 +89,32 @@ pub struct RunSpec {
 }
 
 impl RunSpec {
+    /// Plain LoRA at `ranks` over `samples` training samples, for `steps` steps of `batch` samples each, at one peak
+    /// learning rate for all modules.
+    ///
+    /// The schedule ends with the run, validation is twenty times in a run (at least every step), the seed is 0;
+    /// scale and optimizer have their defaults.
+    pub fn new(ranks: Ranks, samples: usize, batch: usize, steps: usize, rate: f64) -> Self {
+        Self {
+            samples,
+            seed: 0,
+            batch,
+            steps,
+            horizon: steps,
+            eval_every: (steps / 20).max(1),
+            evaluate_from: 0,
+            stop_when_converged: false,
+            learning_rates: ranks.modules().map(|module| (module.to_owned(), rate)).collect(),
+            ranks,
+            scale: ScaleConvention::default(),
+            optim: OptimSpec::default(),
+            variant: Variant::default(),
+            method: None,
+            fingerprint: String::new(),
+            continues: None,
+        }
+    }
+
     /// The content hash of everything that determines the result.
     pub fn id(&self) -> RunId {
         RunId::hash(&("run", Self { continues: None, ..self.clone() }))

@@ -7,15 +7,20 @@
 mod caution;
 mod checkpoint;
 mod inspect;
+mod inspected;
+mod options;
 mod pairing;
 mod side_files;
+mod staged;
 mod update;
 mod write;
 
 pub use crate::stored::Float;
 pub use checkpoint::Checkpoint;
-pub use inspect::{Inspected, Inspection, inspect};
-pub use write::{Direction, MergeOptions, Merged, merge};
+pub use inspect::{Inspection, inspect};
+pub use inspected::Inspected;
+pub use options::{Direction, MergeOptions};
+pub use write::{Merged, merge};
 
 use crate::AdaptedModule;
 use crate::peft::Naming;

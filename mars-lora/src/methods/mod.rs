@@ -28,6 +28,8 @@ mod method;
 mod settings;
 #[cfg(feature = "burn")]
 mod start;
+#[cfg(feature = "burn")]
+mod training;
 
 pub use settings::{AdaLoraConfig, GeoLoraConfig, HydraConfig, MethodSpec};
 #[cfg(feature = "burn")]
@@ -36,5 +38,5 @@ pub use {
     geolora::{GeoLayer, GeoLora, RankLimits},
     hydra::HydraStyle,
     method::{Feedback, RankMap, RankMethod},
-    start::MethodTraining,
+    training::MethodTraining,
 };

@@ -42,25 +42,25 @@ impl AdapterStack {
         values: impl Iterator<Item = Option<Tensor<3>>>,
     ) -> Tensor<2> {
         let device = self.flat.device();
-        let (mut pieces, mut next) = (Vec::with_capacity(bands.len()), 0);
+        let (mut parts, mut next) = (Vec::with_capacity(bands.len()), 0);
         for (band, values) in bands.iter().zip(values) {
             let count = band.members.len();
             let Some(values) = values else { continue };
             if band.members.start > next {
-                pieces.push(Tensor::zeros([band.members.start - next, width], &device));
+                parts.push(Tensor::zeros([band.members.start - next, width], &device));
             }
             let [_, height, length] = values.dims();
             let own = values.reshape([count, height * length]);
-            pieces.push(match width - height * length {
+            parts.push(match width - height * length {
                 0 => own,
                 rest => Tensor::cat(vec![own, Tensor::zeros([count, rest], &device)], 1),
             });
             next = band.members.end;
         }
         if next < self.len() {
-            pieces.push(Tensor::zeros([self.len() - next, width], &device));
+            parts.push(Tensor::zeros([self.len() - next, width], &device));
         }
-        if pieces.len() == 1 { pieces.swap_remove(0) } else { Tensor::cat(pieces, 0) }
+        if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, 0) }
     }
 
     /// Squared Euclidean norm of each row of `[K, P]`; what else is in the stack does not change a bit of it.
@@ -69,9 +69,9 @@ impl AdapterStack {
         let (mut sums, mut owners) = (Vec::new(), Vec::new());
         for (slot, bands) in self.layout.slots.iter().zip(&self.bands) {
             for band in bands {
-                let places = [slot.a(band.rank), slot.b(band.rank), slot.magnitude()];
-                for place in places.into_iter().filter(|place| !place.is_empty()) {
-                    let part = square.clone().slice([band.members.clone(), place]);
+                let spans = [slot.a(band.rank), slot.b(band.rank), slot.magnitude()];
+                for span in spans.into_iter().filter(|span| !span.is_empty()) {
+                    let part = square.clone().slice([band.members.clone(), span]);
                     sums.push(part.sum_dim(1).reshape([band.members.len()]));
                     owners.extend(band.members.clone());
                 }
@@ -94,13 +94,13 @@ pub(crate) struct FactorGradients(BTreeMap<(usize, usize), [Option<Tensor<3>>; 3
 impl FactorGradients {
     /// Adds what a backward pass found.
     pub(crate) fn take(&mut self, stack: &AdapterStack, gradients: &mut Gradients) {
-        for (slot, place) in stack.layout.slots.iter().enumerate() {
-            let bands = stack.sites[place.site].as_ref().map_or(&[][..], |site| &site.bands);
-            for (index, band) in bands.iter().enumerate() {
+        for (index, slot) in stack.layout.slots.iter().enumerate() {
+            let bands = stack.sites[slot.site].as_ref().map_or(&[][..], |site| &site.bands);
+            for (number, band) in bands.iter().enumerate() {
                 let factors = [Some(&band.a), Some(&band.b), band.magnitude.as_ref()];
                 let found = factors.map(|factor| factor?.grad_remove(gradients));
                 if found.iter().any(Option::is_some) {
-                    let sums = self.0.entry((slot, index)).or_default();
+                    let sums = self.0.entry((index, number)).or_default();
                     for (sum, found) in sums.iter_mut().zip(found) {
                         *sum = match (sum.take(), found) {
                             (Some(sum), Some(found)) => Some(sum + found),
@@ -115,11 +115,11 @@ impl FactorGradients {
     /// All of them as rows `[K, P]`.
     pub(crate) fn into_rows(mut self, stack: &AdapterStack) -> Tensor<2> {
         let mut parts = Vec::with_capacity(3 * stack.layout.slots.len());
-        for (slot, place) in stack.layout.slots.iter().enumerate() {
-            let bands = stack.sites[place.site].as_ref().map_or(&[][..], |site| &site.bands);
+        for (index, slot) in stack.layout.slots.iter().enumerate() {
+            let bands = stack.sites[slot.site].as_ref().map_or(&[][..], |site| &site.bands);
             let mut found: Vec<[Option<Tensor<3>>; 3]> =
-                (0..bands.len()).map(|index| self.0.remove(&(slot, index)).unwrap_or_default()).collect();
-            let widths = [place.a(place.rank).len(), place.b(place.rank).len(), place.magnitude().len()];
+                (0..bands.len()).map(|number| self.0.remove(&(index, number)).unwrap_or_default()).collect();
+            let widths = [slot.a(slot.rank).len(), slot.b(slot.rank).len(), slot.magnitude().len()];
             for (factor, width) in widths.into_iter().enumerate().filter(|(_, width)| *width > 0) {
                 parts.push(stack.assemble(width, bands, found.iter_mut().map(|of| of[factor].take())));
             }

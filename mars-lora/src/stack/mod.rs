@@ -3,6 +3,7 @@
 mod activations;
 mod adapter_stack;
 mod band;
+mod build;
 mod embedding;
 pub(crate) mod first_values;
 mod forward;

@@ -3,7 +3,7 @@
 use super::super::AdaLoraConfig;
 use super::super::adamw::{Memory, clip};
 use super::super::method::{Feedback, RankMap, RankMethod, adapted, by_layer, gradient};
-use super::super::start::{MethodTraining, scaled};
+use super::super::training::{MethodTraining, scaled};
 use super::budget::Schedule;
 use super::importance::Importance;
 use super::orthogonality::Orthogonality;

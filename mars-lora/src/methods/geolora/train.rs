@@ -4,7 +4,7 @@ use super::super::GeoLoraConfig;
 use super::super::adamw::{Memory, clip};
 use super::super::host::{blank, matrix, row_major};
 use super::super::method::{Feedback, RankMap, RankMethod, adapted, by_layer, gradient};
-use super::super::start::{MethodTraining, scaled};
+use super::super::training::{MethodTraining, scaled};
 use super::{GeoLayer, layer::needed, share};
 use crate::{AdaptedModule, Adapter, AdapterConfig, Error, Factors, Site};
 use nalgebra::DMatrix;
