@@ -1,5 +1,4 @@
 //! The processors of LLaVA-OneVision and Qwen2-VL against transformers' own (`mars-vlm/tests/oracle/families.py`).
-#![allow(clippy::unwrap_used)]
 
 use mars_vlm::{
     Error,

@@ -1,6 +1,4 @@
 //! Parity with `transformers` on tiny random checkpoints (made by `tests/oracle/idefics3.py`).
-#![cfg(feature = "model")]
-#![allow(clippy::unwrap_used)]
 
 use burn::tensor::{Device, Tensor, TensorData};
 use mars_lora::{AdamWConfig, AdapterStack, LearningRates, Model, StackedAdamW};

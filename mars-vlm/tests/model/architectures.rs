@@ -1,7 +1,5 @@
 //! Parity with `transformers` and PEFT on tiny random checkpoints
 //! (made by `tests/oracle/llava_onevision.py` and `tests/oracle/qwen2_vl.py`; `tests/oracle/tiny.py` says what is in them).
-#![cfg(feature = "model")]
-#![allow(clippy::unwrap_used)]
 
 use burn::tensor::Device;
 use mars_lora::{

@@ -1,6 +1,4 @@
 //! A model with an adapter computes what the model computes that the adapter is merged into.
-#![cfg(feature = "model")]
-#![allow(clippy::unwrap_used)]
 
 use burn::tensor::{Device, Tensor};
 use mars_lora::merge::{Direction, MergeOptions, merge};
