@@ -3,7 +3,7 @@
 use crate::{config::Config, console::Console, workshop::Files};
 use anyhow::Result;
 use mars_vlm::{
-    data::{Dataset, Fractions, ImageStore, ReadOptions, Sample, Split, fitting, split},
+    data::{Dataset, Fractions, ImageStore, ReadOptions, Sample, Split, drop_too_long, split},
     processor::Processor,
 };
 use std::{
@@ -112,7 +112,7 @@ impl Source {
             return Ok(Part { samples, store });
         }
         let all = samples.len();
-        let (samples, long) = fitting(samples, &store, processor);
+        let (samples, long) = drop_too_long(samples, &store, processor);
         if let Some(first) = long.first() {
             let path = self.path.display();
             console.warn(format!("{path}: {} of {all} samples are left out, the first: {first}", long.len()));

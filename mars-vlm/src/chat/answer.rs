@@ -5,7 +5,7 @@
 //! with the generation prompt gives its beginning; templates whose history differs from their
 //! prompt are read through their `{% generation %}` tags.
 
-use super::template::{CLOSE, ChatTemplate, OPEN};
+use super::{marks::Marked, template::ChatTemplate};
 use crate::{
     Error,
     data::{Role, Turn},
@@ -15,33 +15,10 @@ use std::ops::Range;
 /// A rendered conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
-    /// The text; image places are single image tokens.
+    /// The text; each image placeholder is a single image token.
     pub text: String,
     /// Byte ranges of the answers in `text`, one per assistant turn, end-of-turn token included.
     pub answers: Vec<Range<usize>>,
-}
-
-/// Rendered text with the ranges between generation tags.
-#[derive(Debug)]
-pub(crate) struct Marked {
-    pub(crate) text: String,
-    pub(crate) generated: Vec<Range<usize>>,
-}
-
-impl Marked {
-    /// Takes the mark characters out of `text`.
-    pub(crate) fn strip(text: &str) -> Self {
-        let mut marked = Self { text: String::with_capacity(text.len()), generated: Vec::new() };
-        let mut open = None;
-        for c in text.chars() {
-            match c {
-                OPEN => open = Some(marked.text.len()),
-                CLOSE => marked.generated.extend(open.take().map(|start| start..marked.text.len())),
-                c => marked.text.push(c),
-            }
-        }
-        marked
-    }
 }
 
 impl ChatTemplate {

@@ -3,6 +3,7 @@
 mod answer;
 mod date;
 mod json;
+mod marks;
 mod source;
 mod special;
 mod template;

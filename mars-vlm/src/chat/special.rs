@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::Path};
 pub struct SpecialTokens {
     /// Token text by its name in the file, such as `bos_token`, `eos_token` or `image_token`.
     pub named: BTreeMap<String, String>,
-    /// All tokens that the tokenizer keeps in one piece; an answer ends with one of them.
+    /// All tokens that the tokenizer never splits; an answer ends with one of them.
     pub added: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ impl SpecialTokens {
         Ok(tokens.with_added(named))
     }
 
-    /// These tokens and `added`, the pieces that the tokenizer never splits.
+    /// These tokens and `added`, texts that the tokenizer never splits.
     #[must_use]
     pub fn with_added(mut self, added: impl IntoIterator<Item = String>) -> Self {
         self.added.extend(added.into_iter().filter(|token| !token.is_empty()));

@@ -102,13 +102,13 @@ impl Spool {
 }
 
 /// Puts images aside; equal ones once.
-pub(super) struct Writer {
+pub(super) struct BlobWriter {
     spool: Arc<Spool>,
     length: u64,
     known: HashMap<[u8; 32], Blob>,
 }
 
-impl Writer {
+impl BlobWriter {
     /// A new temporary file, in the system's folder for them.
     pub(super) fn new() -> Result<Self, Error> {
         let file = tempfile::tempfile().map_err(failed)?;

@@ -37,7 +37,7 @@ impl Default for CheckOptions {
     }
 }
 
-/// Checks every item of `file`: its form, the order of roles, empty answers, image places, that
+/// Checks every record of `file`: its form, the order of roles, empty answers, image places, that
 /// images exist and decode, and with a `processor` that the sequence fits the model.
 ///
 /// Images, each of them once, and then samples are checked on all threads of the current rayon pool; `progress` is
@@ -63,7 +63,7 @@ pub fn check(
         .filter_map(|image| {
             let header = header(store, image, options);
             step();
-            // One that is unreadable is told with each of its samples.
+            // An unreadable image is reported with each of its samples.
             Some((image, header.ok()?))
         })
         .collect();
@@ -164,7 +164,7 @@ fn header(store: &ImageStore, image: &ImageRef, options: &CheckOptions) -> Resul
 }
 
 fn named(sample: &Sample, e: Error) -> Problem {
-    match crate::processor::about(sample, e) {
+    match sample.blame(e) {
         Error::Data(problem) => *problem,
         other => Problem::new(
             &sample.origin,

@@ -109,7 +109,7 @@ impl Processor {
         let images: Vec<RgbImage> = sample
             .images
             .iter()
-            .map(|image| store.load(image).map_err(|e| about(sample, e)))
+            .map(|image| store.load(image).map_err(|e| sample.blame(e)))
             .collect::<Result<_, _>>()?;
         let pixels = self.images.process(&images).map_err(|why| shape_problem(sample, why))?;
         let text = self.text(sample, &pixels.images)?;
@@ -127,7 +127,7 @@ impl Processor {
         let sizes: Vec<(usize, usize)> = sample
             .images
             .iter()
-            .map(|image| store.size(image).map_err(|e| about(sample, e)))
+            .map(|image| store.size(image).map_err(|e| sample.blame(e)))
             .collect::<Result<_, _>>()?;
         self.count_for_sizes(sample, &sizes)
     }
@@ -178,7 +178,7 @@ impl Processor {
         let problem = |kind, expected: String, actual: String, remedy: &str| -> Error {
             Problem::new(&sample.origin, &sample.id, kind, expected, actual, remedy).into()
         };
-        let rendered = self.template.render_answers(&sample.turns).map_err(|e| about(sample, e))?;
+        let rendered = self.template.render_answers(&sample.turns).map_err(|e| sample.blame(e))?;
         let places = places::count(&rendered.text, self.images.token());
         if places != layouts.len() {
             return Err(problem(
@@ -188,7 +188,7 @@ impl Processor {
                 "the chat template drops images, or the text itself contains the image token",
             ));
         }
-        let text = self.expand(&rendered, layouts).map_err(|e| about(sample, e))?;
+        let text = self.expand(&rendered, layouts).map_err(|e| sample.blame(e))?;
         let expected: usize = layouts.iter().map(|layout| layout.tokens.len()).sum();
         if text.image_tokens != expected {
             return Err(problem(
@@ -222,27 +222,4 @@ impl Processor {
 fn shape_problem(sample: &Sample, why: String) -> Error {
     let (kind, expected) = (ProblemKind::ImageShape, "images that the model takes");
     Problem::new(&sample.origin, &sample.id, kind, expected, why, "crop or pad the image").into()
-}
-
-/// An error about the sample, named after it.
-pub(crate) fn about(sample: &Sample, e: Error) -> Error {
-    let problem = |kind, expected: &str, remedy: &str| {
-        Problem::new(&sample.origin, &sample.id, kind, expected, e.to_string(), remedy).into()
-    };
-    match &e {
-        Error::ImageMissing { .. } => problem(
-            ProblemKind::ImageMissing,
-            "every image to exist",
-            "correct the path, or give the image folder",
-        ),
-        Error::ImageDecode { .. } => problem(
-            ProblemKind::ImageUnreadable,
-            "every image to decode",
-            "replace the image file or remove the sample",
-        ),
-        Error::Template { .. } | Error::Tokenizer { .. } => {
-            problem(ProblemKind::Template, "a conversation that the template accepts", "change the turns")
-        }
-        _ => e,
-    }
 }

@@ -15,7 +15,6 @@ mod settings;
 mod tokenizer;
 
 pub use encode::Processor;
-pub(crate) use encode::about;
 pub use encoded::{Encoded, EncodedText, TokenCount};
 pub use facts::ModelFacts;
 pub use family::ImageProcessor;

@@ -1,7 +1,10 @@
 //! A row of a table as the JSON object that it would be, with its images put aside.
 
-use super::spool::{Blob, Writer};
-use crate::{Error, data::ImageRef};
+use crate::Error;
+use crate::data::{
+    blob::{Blob, BlobWriter},
+    sample::ImageRef,
+};
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
 
@@ -9,7 +12,7 @@ use serde_json::{Map, Value};
 const MARK: char = '\0';
 
 /// The columns of `row`; each of its images becomes a mark that [`restore`] takes back.
-pub(super) fn object(row: &Row, images: &mut Vec<Blob>, writer: &mut Writer) -> Result<Value, Error> {
+pub(super) fn object(row: &Row, images: &mut Vec<Blob>, writer: &mut BlobWriter) -> Result<Value, Error> {
     let mut object = Map::new();
     for (name, field) in row.get_column_iter() {
         object.insert(name.clone(), value(field, images, writer)?);
@@ -17,7 +20,7 @@ pub(super) fn object(row: &Row, images: &mut Vec<Blob>, writer: &mut Writer) -> 
     Ok(Value::Object(object))
 }
 
-fn value(field: &Field, images: &mut Vec<Blob>, writer: &mut Writer) -> Result<Value, Error> {
+fn value(field: &Field, images: &mut Vec<Blob>, writer: &mut BlobWriter) -> Result<Value, Error> {
     Ok(match field {
         Field::Null => Value::Null,
         Field::Bool(value) => (*value).into(),

@@ -9,8 +9,9 @@ mod prompt;
 pub use prompt::PromptFormat;
 
 use super::{
+    origin::{Origin, Unit},
     problem::{Problem, ProblemKind},
-    sample::{ImageRef, Origin, Part, Role, Sample, Turn, Unit},
+    sample::{ImageRef, Part, Role, Sample, Turn},
 };
 use crate::Error;
 use entries::{Entry, entries};
@@ -149,7 +150,7 @@ fn sample(
         Box::new(Problem::new(&origin, &pid, ProblemKind::Format, expected, actual, remedy))
     };
     let stored: Stored = serde_json::from_str(json).map_err(|e| {
-        // The place within the item is of no use beside the line of the item.
+        // The position within the entry is of no use beside the line of the entry.
         let why = e.to_string();
         let why = why.split(" at line ").next().unwrap_or_default().to_string();
         let expected =
