@@ -14,7 +14,3 @@ pub mod model;
 pub mod processor;
 
 pub use error::Error;
-
-/// The remedy for a model of another family.
-pub(crate) const SUPPORTED: &str =
-    "Idefics3, SmolVLM, LLaVA-OneVision, Qwen2-VL and Qwen2.5-VL are supported";

@@ -67,7 +67,7 @@ impl AnyModel {
             "qwen2_vl" | "qwen2_5_vl" => Box::new(Vlm::<Qwen2VlNet>::load(dir, precision, device)?),
             other => {
                 let what = format!("model_type is `{other}`");
-                return Err(Error::config(&file.path, what, crate::SUPPORTED));
+                return Err(Error::config(&file.path, what, crate::processor::supported()));
             }
         }))
     }

@@ -1,11 +1,12 @@
-//! The whole way of a sample: chat template, image places, tokens, labels, tiles.
+//! The whole way of a sample: chat template, image placeholders, tokens, labels, tiles.
 
 use super::{
     encoded::{Encoded, EncodedText, TokenCount},
-    facts::ModelFacts,
-    family::{self, ImageProcessor},
+    families,
+    family::ImageProcessor,
+    model_facts::ModelFacts,
     pixels::ImageLayout,
-    places,
+    placeholders,
     tokenizer::TextTokenizer,
 };
 use crate::{
@@ -38,7 +39,7 @@ impl Processor {
     /// [`Error::Tokenizer`], [`Error::Template`], [`Error::Malformed`], [`Error::Io`].
     pub fn from_dir(dir: &Path) -> Result<Self, Error> {
         let special = SpecialTokens::from_dir(dir)?;
-        let images = family::open(dir, &special)?;
+        let images = families::open(dir, &special)?;
         let facts = ModelFacts::from_dir(dir)?;
         let tokenizer = TextTokenizer::from_dir(dir, &special, images.token())?;
         let special = special.with_added(tokenizer.added_tokens());
@@ -165,7 +166,7 @@ impl Processor {
 
     fn expand(&self, rendered: &Rendered, layouts: &[ImageLayout]) -> Result<EncodedText, Error> {
         let texts: Vec<String> = layouts.iter().map(|layout| self.images.prompt(layout)).collect();
-        let (text, answers) = places::fill(&rendered.text, self.images.token(), &texts, &rendered.answers);
+        let (text, answers) = placeholders::fill(&rendered.text, self.images.token(), &texts, &rendered.answers);
         let tokens = self.tokenizer.encode(&text)?;
         let answers = tokens.inside(&answers);
         let image_tokens = tokens.ids.iter().filter(|&&id| Some(id) == self.image_id).count();
@@ -179,12 +180,12 @@ impl Processor {
             Problem::new(&sample.origin, &sample.id, kind, expected, actual, remedy).into()
         };
         let rendered = self.template.render_answers(&sample.turns).map_err(|e| sample.blame(e))?;
-        let places = places::count(&rendered.text, self.images.token());
-        if places != layouts.len() {
+        let found = placeholders::count(&rendered.text, self.images.token());
+        if found != layouts.len() {
             return Err(problem(
                 ProblemKind::Placeholders,
                 format!("{} {} in the rendered conversation", layouts.len(), self.images.token()),
-                places.to_string(),
+                found.to_string(),
                 "the chat template drops images, or the text itself contains the image token",
             ));
         }
@@ -195,7 +196,7 @@ impl Processor {
                 ProblemKind::Placeholders,
                 format!("{expected} image tokens after tokenising"),
                 text.image_tokens.to_string(),
-                "the tokenizer must keep the image token in one piece",
+                "the tokenizer must keep the image token whole",
             ));
         }
         if let Some(max_len) = self.max_len.filter(|&max_len| text.ids.len() > max_len) {

@@ -95,7 +95,7 @@ impl Qwen2VlConfig {
             "qwen2_5_vl" => true,
             other => {
                 let what = format!("model_type is `{other}`, expected `qwen2_vl` or `qwen2_5_vl`");
-                return Err(Error::config(&file.path, what, crate::SUPPORTED));
+                return Err(Error::config(&file.path, what, crate::processor::supported()));
             }
         };
         let whole: Whole = file.section(None, json!({"tie_word_embeddings": false}))?;
@@ -117,7 +117,7 @@ impl Qwen2VlConfig {
         Ok(Self {
             vision: vision
                 .settled(newer)
-                .map_err(|what| Error::config(&file.path, what, crate::SUPPORTED))?,
+                .map_err(|what| Error::config(&file.path, what, crate::processor::supported()))?,
             tie_word_embeddings: text_config.tie_word_embeddings.unwrap_or(whole.tie_word_embeddings),
             text_config,
         })
