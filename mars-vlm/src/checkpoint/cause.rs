@@ -69,7 +69,7 @@ fn of_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Option<String> 
     };
     if any(&[".lora_A.", ".lora_B.", ".base_layer."]) {
         return Some(
-            "the file holds an adapter beside the weights: merge it into its base (`mars merge`) and give the result"
+            "the file holds an adapter beside the weights: merge it into its base and give the result"
                 .to_string(),
         );
     }

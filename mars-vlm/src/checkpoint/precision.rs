@@ -1,6 +1,5 @@
 //! How the frozen weights are kept in memory.
 
-use super::bytes;
 use crate::Error;
 use burn::tensor::{DType, TensorData};
 use half::{bf16, f16};
@@ -61,8 +60,8 @@ impl Precision {
         shape: &[usize],
     ) -> Result<TensorData, Error> {
         Ok(match self {
-            Self::F32 => TensorData::new(bytes::convert(float, bytes, |v| v), shape),
-            Self::Bf16 => TensorData::new(bytes::convert(float, bytes, bf16::from_f32), shape),
+            Self::F32 => TensorData::new(convert(float, bytes, |v| v), shape),
+            Self::Bf16 => TensorData::new(convert(float, bytes, bf16::from_f32), shape),
             Self::F16 => {
                 let mut largest = 0.0f32;
                 let narrow = |v: f32| {
@@ -71,7 +70,7 @@ impl Precision {
                     }
                     f16::from_f32(v)
                 };
-                let values = bytes::convert(float, bytes, narrow);
+                let values = convert(float, bytes, narrow);
                 fits(name, largest)?;
                 TensorData::new(values, shape)
             }
@@ -94,5 +93,21 @@ impl fmt::Display for Precision {
             Self::Bf16 => "bf16",
             Self::F16 => "f16",
         })
+    }
+}
+
+/// The little-endian values in `bytes`, each through `make`.
+pub(crate) fn convert<T>(float: Float, bytes: &[u8], mut make: impl FnMut(f32) -> T) -> Vec<T> {
+    let pairs = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
+    match float {
+        Float::F32 => {
+            bytes.chunks_exact(4).map(|b| make(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
+        }
+        Float::F16 => pairs().map(|b| make(f16::from_le_bytes(b).to_f32())).collect(),
+        Float::BF16 => pairs().map(|b| make(bf16::from_le_bytes(b).to_f32())).collect(),
+        Float::F64 => {
+            let words = bytes.chunks_exact(8).filter_map(|b| b.try_into().ok());
+            words.map(|b| make(f64::from_le_bytes(b) as f32)).collect()
+        }
     }
 }

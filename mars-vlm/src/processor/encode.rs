@@ -166,7 +166,8 @@ impl Processor {
 
     fn expand(&self, rendered: &Rendered, layouts: &[ImageLayout]) -> Result<EncodedText, Error> {
         let texts: Vec<String> = layouts.iter().map(|layout| self.images.prompt(layout)).collect();
-        let (text, answers) = placeholders::fill(&rendered.text, self.images.token(), &texts, &rendered.answers);
+        let (text, answers) =
+            placeholders::fill(&rendered.text, self.images.token(), &texts, &rendered.answers);
         let tokens = self.tokenizer.encode(&text)?;
         let answers = tokens.inside(&answers);
         let image_tokens = tokens.ids.iter().filter(|&&id| Some(id) == self.image_id).count();

@@ -43,10 +43,10 @@ mod tests {
     #[test]
     fn every_family_is_named_once() {
         let types: Vec<&str> = FAMILIES.iter().flat_map(|family| family.model_types).copied().collect();
-        assert!(types.iter().all(|name| types.iter().filter(|other| *other == name).count() == 1), "{types:?}");
-        assert_eq!(
-            supported(),
-            "Idefics3, SmolVLM, LLaVA-OneVision, Qwen2-VL and Qwen2.5-VL are supported"
+        assert!(
+            types.iter().all(|name| types.iter().filter(|other| *other == name).count() == 1),
+            "{types:?}"
         );
+        assert_eq!(supported(), "Idefics3, SmolVLM, LLaVA-OneVision, Qwen2-VL and Qwen2.5-VL are supported");
     }
 }

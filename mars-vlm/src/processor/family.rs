@@ -56,4 +56,3 @@ pub trait ImageProcessor: fmt::Debug + Send + Sync {
         Ok(Pixels { values, tile_shape: self.tile_shape(), images: layouts })
     }
 }
-

@@ -1,12 +1,13 @@
 //! Multi-head attention: grouped queries, separate or fused projections, rotary positions, segments.
 
+use super::heads::{attend, split_heads};
 use super::rope::Rope;
 use super::segments::Segments;
 use crate::Error;
 use crate::checkpoint::Loader;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use mars_lora::{AdapterStack, LoraLinear, ops::softmax};
+use mars_lora::{AdapterStack, LoraLinear};
 
 /// What the blocks of one pass share.
 pub(crate) struct Context<'a> {
@@ -124,31 +125,4 @@ impl Attention {
             }
         }
     }
-}
-
-/// Scaled dot-product attention.
-///
-/// `q` is `[B, H, S, W]`, `k` and `v` are `[B, G, S, W]` with H a multiple of G; returns `[B, S, H * W]`.
-///
-/// `mask` `[1, 1, S, S]` is added to the scores. Queries that share a key head are laid one after the other as rows of one
-/// product, so keys and values are never repeated.
-pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Tensor<4>>) -> Tensor<3> {
-    let [batch, heads, positions, width] = q.dims();
-    let groups = k.dims()[1];
-    let rows = heads / groups * positions;
-    let q = q.mul_scalar(1.0 / (width as f64).sqrt()).reshape([batch, groups, rows, width]);
-    let scores = q.matmul(k.swap_dims(2, 3)).reshape([batch, heads, positions, positions]);
-    let scores = match mask {
-        Some(mask) => scores + mask.clone(),
-        None => scores,
-    };
-    let weights = softmax(scores).reshape([batch, groups, rows, positions]);
-    let out = weights.matmul(v).reshape([batch, heads, positions, width]);
-    out.swap_dims(1, 2).reshape([batch, positions, heads * width])
-}
-
-/// `[B, S, H * W]` to `[B, H, S, W]`.
-pub(crate) fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
-    let [batch, positions, width] = x.dims();
-    x.reshape([batch, positions, heads, width / heads]).swap_dims(1, 2)
 }

@@ -3,8 +3,8 @@
 //! Rows are gathered segment by segment, segments of equal length are one batch, and the results go back to
 //! where the rows came from. So nothing is padded and no score is computed in vain.
 
-use super::attention::attend;
-use crate::model::batch::indices;
+use super::heads::attend;
+use super::indices::indices;
 use burn::tensor::{Device, Int, Tensor};
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! The language model's part of `config.json`: Llama and Qwen2 differ in biases and defaults only.
 
 use super::activation::Activation;
-use super::flops::LayerSizes;
-use super::limits;
+use super::config_file::limits;
+use super::sizes::LayerSizes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 //! Defaults are those of `Idefics3VisionConfig`, `LlamaConfig` and `Idefics3Config` (transformers 4.57).
 
 use crate::Error;
-use crate::model::core::section::ConfigFile;
+use crate::model::core::config_file::ConfigFile;
 use crate::model::core::siglip::SiglipConfig;
 use crate::model::core::text_config::{self, TextConfig};
 use serde::Deserialize;

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::checkpoint::Loader;
-use crate::model::core::vlm::PROJECTOR;
+use crate::model::core::modules::PROJECTOR;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use mars_lora::{AdapterStack, LoraLinear};

@@ -4,7 +4,7 @@
 
 use crate::Error;
 use crate::model::core::activation::Activation;
-use crate::model::core::section::ConfigFile;
+use crate::model::core::config_file::ConfigFile;
 use crate::model::core::siglip::SiglipConfig;
 use crate::model::core::text_config::{self, TextConfig};
 use serde::Deserialize;

@@ -5,9 +5,9 @@
 
 use crate::Error;
 use crate::model::core::activation::Activation;
-use crate::model::core::flops::LayerSizes;
-use crate::model::core::limits;
-use crate::model::core::section::ConfigFile;
+use crate::model::core::config_file::ConfigFile;
+use crate::model::core::config_file::limits;
+use crate::model::core::sizes::LayerSizes;
 use crate::model::core::text_config::TextConfig;
 use serde::Deserialize;
 use serde_json::json;

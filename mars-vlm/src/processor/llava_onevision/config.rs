@@ -1,7 +1,7 @@
 //! The settings of the image processor of LLaVA-OneVision.
 
-use crate::processor::model_facts::ModelFacts;
 use crate::processor::files;
+use crate::processor::model_facts::ModelFacts;
 use crate::processor::settings::{CLIP, Defaults, Intensity, LONGEST_SIDE, Resampling, Settings};
 use crate::{Error, chat::SpecialTokens};
 use serde_json::Value;
