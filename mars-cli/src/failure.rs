@@ -105,7 +105,7 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         return Some(match error {
             mars_vlm::Error::Io { source, .. } => exit_of_reading(source),
             mars_vlm::Error::Network { .. } => Exit::Io,
-            mars_vlm::Error::Argument(_) => Exit::Usage,
+            mars_vlm::Error::Argument(_) | mars_vlm::Error::TooLarge { .. } => Exit::Usage,
             _ => Exit::BadInput,
         });
     }
@@ -144,8 +144,26 @@ pub(crate) fn describe(error: &Error) -> String {
         } else if !text.contains(&message) {
             text += &format!("\n  because: {message}");
         }
+        if let Some(remedy) = cause.downcast_ref().and_then(remedy) {
+            text += &format!(" ({remedy})");
+        }
     }
     text
+}
+
+/// What this command offers against an error of a library, which names none.
+fn remedy(error: &mars_vlm::Error) -> Option<&'static str> {
+    use mars_vlm::{
+        Error::{ExtraTensors, MissingTensor, TooLarge, WrongShape},
+        Misfit,
+    };
+    match error {
+        MissingTensor { cause, .. } | WrongShape { cause, .. } | ExtraTensors { cause, .. } => {
+            (*cause == Misfit::Adapter).then_some("`mars merge` does that")
+        }
+        TooLarge { .. } => Some("model.dtype"),
+        _ => None,
+    }
 }
 
 /// Whether an error is a reader that went away, as `head` does: no failure of ours.

@@ -7,7 +7,6 @@ mod console;
 mod drive;
 mod embedded;
 mod failure;
-mod fingerprint;
 mod hub;
 mod interrupt;
 mod memory;

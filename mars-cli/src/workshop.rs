@@ -4,15 +4,15 @@ use crate::{
     cmd::devices,
     config::Config,
     console::Console,
-    embedded, fingerprint, hub,
+    embedded, hub,
     sources::{Part, Parts, Sources},
 };
 use anyhow::Result;
 use burn::tensor::Device;
 use mars_lora::{AdapterConfig, Model};
 use mars_vlm::{
-    checkpoint::Precision,
-    data::{ImageStore, Lengths},
+    checkpoint::{self, Precision},
+    data::{self, ImageStore, Lengths},
     hub::Need,
     model::{AnyModel, EncodedExamples},
     processor::Processor,
@@ -112,7 +112,7 @@ impl Workshop {
         let encode = |part: Part| -> Result<(EncodedExamples, String)> {
             let store = part.store.clone();
             let examples = EncodedExamples::new(processor.clone(), part.store, part.samples)?;
-            let digest = fingerprint::samples(examples.samples(), &store)?;
+            let digest = data::fingerprint(examples.samples(), &store)?;
             Ok((examples, digest))
         };
         let ((train, train_digest), (val, val_digest), (test, _)) =
@@ -162,7 +162,7 @@ impl Workshop {
 
 /// Digest of a model as it is loaded.
 fn model_digest(dir: &Path, dtype: Precision) -> Result<String> {
-    let files = fingerprint::model(dir)?;
+    let files = checkpoint::fingerprint(dir)?;
     Ok(if dtype == Precision::F32 { files } else { format!("{files} {dtype}") })
 }
 

@@ -9,8 +9,10 @@ pub mod checkpoint;
 pub mod data;
 mod error;
 pub mod hub;
+mod misfit;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod processor;
 
 pub use error::Error;
+pub use misfit::Misfit;

@@ -8,7 +8,10 @@ use anyhow::Result;
 use mars_laws::Ranks;
 use mars_lora::{AdapterConfig, AdapterStack, Examples, Model};
 use mars_search::{Cost, Policy, Role, Trial, TrialEnd, TrialResult};
-use mars_vlm::{data::Lengths, model::VlmBatch};
+use mars_vlm::{
+    data::Lengths,
+    model::{LANGUAGE_MODEL, VlmBatch},
+};
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Instant};
 
@@ -176,7 +179,7 @@ fn rehearse(policy: &mut dyn Policy, pricing: &Pricing<'_>) -> Result<Vec<Planne
 /// A result as the laws with usual exponents give it.
 fn usual(trial: &Trial) -> TrialResult {
     let time = |(module, rank): (&str, usize)| {
-        let gamma = if module == "llm" { -0.33 } else { -0.4 };
+        let gamma = if module == LANGUAGE_MODEL { -0.33 } else { -0.4 };
         0.05 * trial.horizon as f64 * (rank as f64 / 8.0).powf(gamma) * (trial.samples as f64).powf(0.2)
     };
     let ranks: f64 = trial.ranks.iter().map(|(_, rank)| (rank as f64).powf(-0.1)).sum();

@@ -18,7 +18,7 @@ pub trait Source {
     /// As [`values`](Self::values), in the type that is kept.
     ///
     /// # Errors
-    /// As [`values`](Self::values), and [`Error::Argument`] for a value that is too large for f16.
+    /// As [`values`](Self::values), and [`Error::TooLarge`] for a value that is too large for f16.
     fn data(&mut self, name: &str, shape: &[usize], precision: Precision) -> Result<TensorData, Error> {
         precision.keep(name, self.values(name, shape)?, shape)
     }

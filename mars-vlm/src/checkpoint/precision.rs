@@ -38,7 +38,7 @@ impl Precision {
     /// Values as they are kept.
     ///
     /// # Errors
-    /// [`Error::Argument`] if one is too large for f16.
+    /// [`Error::TooLarge`] if one is too large for f16.
     pub(crate) fn keep(self, name: &str, values: Vec<f32>, shape: &[usize]) -> Result<TensorData, Error> {
         Ok(match self {
             Self::F32 => TensorData::new(values, shape),
@@ -82,8 +82,7 @@ fn fits(name: &str, largest: f32) -> Result<(), Error> {
     if largest < 65_520.0 {
         return Ok(());
     }
-    let what = format!("tensor `{name}` has a value of size {largest}, and f16 ends at 65504");
-    Err(Error::Argument(format!("{what}; keep the weights in bf16 or f32 (model.dtype)")))
+    Err(Error::TooLarge { name: name.to_string(), value: largest })
 }
 
 impl fmt::Display for Precision {

@@ -30,7 +30,7 @@ impl AnyModel {
     /// As [`from_dir`](Self::from_dir), with the frozen matrices in another precision.
     ///
     /// # Errors
-    /// Those of [`from_dir`](Self::from_dir), and [`Error::Argument`] for a value that is too large for f16.
+    /// Those of [`from_dir`](Self::from_dir), and [`Error::TooLarge`] for a value that is too large for f16.
     pub fn load(dir: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
         let file = ConfigFile::read(dir)?;
         let Some(family) = families::find(file.model_type()) else {

@@ -59,7 +59,7 @@ fn sequence(file: &SafeTensors<'_>, sample: &str, images: &dyn ImageProcessor, t
     let layouts = images.layouts(&sizes).unwrap();
     let positions = images.positions(&ids, token, &layouts);
     let pixels = floats(file, &format!("{sample}.pixel_values"))
-        .map(|values| Arc::new(Pixels { values, piece: images.piece(), images: layouts }));
+        .map(|values| Arc::new(Pixels { values, tile_shape: images.tile_shape(), images: layouts }));
     let text = EncodedText { ids, answers, positions, image_tokens: 0 };
     Arc::new(Sequence { text, pixels })
 }

@@ -34,19 +34,19 @@ impl Rope {
     }
 
     /// The first half of the frequencies follows the row, the second the column; both are those of half the width.
-    /// `places` holds B * S places.
+    /// `positions` holds the row and column of B * S patches.
     pub(crate) fn plane(
-        places: &[(u32, u32)],
+        positions: &[(u32, u32)],
         rows: usize,
         (width, base): (usize, f64),
         device: &Device,
     ) -> Self {
         let quarter = width / 4;
         let angle = |p: usize, i: usize| {
-            let along = if i < quarter { places[p].0 } else { places[p].1 };
+            let along = if i < quarter { positions[p].0 } else { positions[p].1 };
             f64::from(along) * frequency(i % quarter, width / 2, base)
         };
-        Self::new([rows, places.len() / rows.max(1)], width, angle, device)
+        Self::new([rows, positions.len() / rows.max(1)], width, angle, device)
     }
 
     fn new(

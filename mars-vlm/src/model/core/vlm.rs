@@ -48,7 +48,7 @@ impl<N: Network> Vlm<N> {
     /// As [`from_dir`](Self::from_dir), with the matrices in another precision.
     ///
     /// # Errors
-    /// Those of [`from_dir`](Self::from_dir), and [`Error::Argument`] for a value that is too large for f16.
+    /// Those of [`from_dir`](Self::from_dir), and [`Error::TooLarge`] for a value that is too large for f16.
     pub fn load(dir: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
         let config = N::config(dir)?;
         let mut weights = Weights::open(dir)?;
