@@ -1,7 +1,4 @@
-//! Multimodal language models with Hugging Face checkpoints: data sets, chat templates, processors, models.
-//!
-//! Without the default feature `model` the crate builds without burn and holds everything
-//! that turns a user's files into token ids and pixels.
+#![doc = include_str!("../README.md")]
 
 pub mod chat;
 #[cfg(feature = "model")]

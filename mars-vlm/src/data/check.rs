@@ -37,7 +37,7 @@ impl Default for CheckOptions {
     }
 }
 
-/// Checks every record of `file`: its form, the order of roles, empty answers, image places, that
+/// Checks every record of `file`: its form, the order of roles, empty answers, image placeholders, that
 /// images exist and decode, and with a `processor` that the sequence fits the model.
 ///
 /// Images, each of them once, and then samples are checked on all threads of the current rayon pool; `progress` is

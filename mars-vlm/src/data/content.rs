@@ -2,7 +2,7 @@
 
 use super::sample::Part;
 
-/// How data files mark the place of an image in a text.
+/// The placeholder of an image in the texts of data files.
 pub(crate) const PLACEHOLDER: &str = "<image>";
 
 /// Splits `text` at its image marks.

@@ -7,7 +7,7 @@ use super::{
 use crate::Error;
 
 impl Sample {
-    /// What is wrong with the conversation itself: order of roles, empty answers, image places.
+    /// What is wrong with the conversation itself: order of roles, empty answers, image placeholders.
     ///
     /// Needs neither images nor tokenizer; an empty list means that the sample can be rendered.
     pub fn problems(&self) -> Vec<Problem> {
@@ -15,17 +15,17 @@ impl Sample {
             Problem::new(&self.origin, &self.id, kind, expected, actual, remedy)
         };
         let mut problems = Vec::new();
-        let spoken = self.turns.iter().position(|turn| turn.role != Role::System).unwrap_or(self.turns.len());
-        if spoken > 1 {
+        let first = self.turns.iter().position(|turn| turn.role != Role::System).unwrap_or(self.turns.len());
+        if first > 1 {
             problems.push(problem(
                 ProblemKind::Roles,
                 "at most one system turn".into(),
-                format!("{spoken}"),
+                format!("{first}"),
                 "join the system turns",
             ));
         }
-        for (k, turn) in self.turns.iter().enumerate().skip(spoken) {
-            let expected = if (k - spoken) % 2 == 0 { Role::User } else { Role::Assistant };
+        for (k, turn) in self.turns.iter().enumerate().skip(first) {
+            let expected = if (k - first) % 2 == 0 { Role::User } else { Role::Assistant };
             if turn.role != expected {
                 problems.push(problem(
                     ProblemKind::Roles,

@@ -1,4 +1,4 @@
-//! Where a sample stands in the user's file, for messages that name it.
+//! Where a sample is in the user's file, for messages that name it.
 
 use serde::Serialize;
 use std::{fmt, path::Path, sync::Arc};
@@ -22,7 +22,7 @@ impl fmt::Display for Unit {
     }
 }
 
-/// Where a sample stands in the user's file.
+/// Where a sample is in the user's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The data file.

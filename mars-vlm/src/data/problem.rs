@@ -1,4 +1,4 @@
-//! A defect of one sample, described so that the user can find and mend it.
+//! A defect of one sample, described so that the user can find and correct it.
 
 use super::origin::{Origin, Unit};
 use serde::Serialize;
@@ -17,7 +17,7 @@ pub enum ProblemKind {
     NoAnswer,
     /// An assistant turn without text.
     EmptyAnswer,
-    /// Image places and images differ in number.
+    /// Image placeholders and images differ in number.
     Placeholders,
     /// An image is not where the record says.
     ImageMissing,
@@ -36,7 +36,7 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    /// A few words for people.
+    /// A few words, as messages show them.
     pub fn title(self) -> &'static str {
         match self {
             Self::Format => "unknown format",

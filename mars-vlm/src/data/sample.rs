@@ -30,7 +30,7 @@ impl Role {
 /// A part of a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The place of the next image of the sample.
+    /// Placeholder of the next image of the sample.
     Image,
     /// Text.
     Text(String),
@@ -41,7 +41,7 @@ pub enum Part {
 pub struct Turn {
     /// Who speaks.
     pub role: Role,
-    /// Texts and image places, in order.
+    /// Texts and image placeholders, in order.
     pub parts: Vec<Part>,
 }
 
@@ -59,7 +59,7 @@ impl Turn {
         })
     }
 
-    /// Number of image places.
+    /// Number of image placeholders.
     pub fn placeholders(&self) -> usize {
         self.parts.iter().filter(|part| matches!(part, Part::Image)).count()
     }
@@ -70,7 +70,7 @@ impl Turn {
 pub enum ImageRef {
     /// A name inside the image folder or archive, or an absolute path.
     Path(String),
-    /// The base64 text of an encoded image that stands in the data file itself.
+    /// The base64 text of an encoded image in the data file itself.
     Inline(Arc<str>),
     /// An encoded image that stood in a table.
     #[cfg(feature = "parquet")]
@@ -95,14 +95,14 @@ pub struct Sample {
     pub id: String,
     /// The turns, oldest first.
     pub turns: Vec<Turn>,
-    /// The images, in the order of their places in the turns.
+    /// The images, in the order of their placeholders in the turns.
     pub images: Vec<ImageRef>,
-    /// Where the sample stands in the file.
+    /// Where the sample is in the file.
     pub origin: Origin,
 }
 
 impl Sample {
-    /// Number of image places over all turns.
+    /// Number of image placeholders over all turns.
     pub fn placeholders(&self) -> usize {
         self.turns.iter().map(Turn::placeholders).sum()
     }

@@ -113,7 +113,7 @@ fn find(root: &[usize], mut k: usize) -> usize {
     k
 }
 
-/// Stands for the image of a sample without one: equal conversations stay together.
+/// Digest of the texts, in place of an image for samples without one: equal conversations stay together.
 fn text_digest(sample: &Sample) -> [u8; 32] {
     let mut hash = blake3::Hasher::new();
     for text in sample.turns.iter().flat_map(Turn::texts) {

@@ -28,7 +28,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub struct Server {
     /// Its address (`HF_ENDPOINT`).
     pub endpoint: String,
-    /// Who asks (`HF_TOKEN`), for models that are not open to everybody.
+    /// Access token (`HF_TOKEN`), for models that are not open to everybody.
     pub token: Option<String>,
 }
 
@@ -223,7 +223,7 @@ impl Transfer<'_> {
         }
     }
 
-    /// Lets the revision's name stand for the commit, by one rename.
+    /// Makes the revision's name refer to the commit, by one rename.
     fn refer(&self, sha: &str) -> Result<(), Error> {
         let path = self.model.join("refs").join(self.id.revision());
         let folder = path.parent().unwrap_or(&self.model);

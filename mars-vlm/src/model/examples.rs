@@ -25,8 +25,8 @@ pub struct EncodedExamples {
 }
 
 impl EncodedExamples {
-    /// Encodes all samples and decodes all their images once, which checks them, on all threads of the current rayon
-    /// pool.
+    /// Encodes all samples and decodes all their images once, which checks them and lets `store` know their digests, on
+    /// all threads of the current rayon pool.
     ///
     /// # Errors
     /// The first sample that cannot be used, by name; [`Error::Argument`] if the model has no image token.
@@ -42,7 +42,7 @@ impl EncodedExamples {
         let sizes: HashMap<&ImageRef, (usize, usize)> = distinct
             .into_par_iter()
             .filter_map(|image| {
-                // One that does not decode is told with its first sample.
+                // An image that does not decode is reported with its first sample.
                 let pixels = store.load(image).ok()?;
                 Some((image, (pixels.width(), pixels.height())))
             })

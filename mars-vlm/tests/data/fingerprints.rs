@@ -28,7 +28,7 @@ fn images() -> ImageStore {
     ImageStore::open(&fixture("images")).unwrap()
 }
 
-/// The digests of version 0.1.0, which stand in the campaigns that were made with it.
+/// The digests of version 0.1.0, which are in the campaigns that were made with it.
 #[test]
 fn digests_are_those_of_campaigns_on_disk() {
     let chats = Dataset::read(&fixture("chats.json")).unwrap().samples;

@@ -1,4 +1,4 @@
-//! A row of a table as the JSON object that it would be, with its images put aside.
+//! A row of a table as the JSON object that it would be, with its images in a temporary file.
 
 use crate::Error;
 use crate::data::{
@@ -8,7 +8,7 @@ use crate::data::{
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
 
-/// No path and no base64 text contains it, so what begins with it stands for an image of the row.
+/// No path and no base64 text contains it, so a text that begins with it refers to an image of the row.
 const MARK: char = '\0';
 
 /// The columns of `row`; each of its images becomes a mark that [`restore`] takes back.
@@ -63,7 +63,7 @@ pub(super) fn transpose(value: Value) -> Value {
     Value::Array((0..length).map(|k| Value::Object(object(k))).collect())
 }
 
-/// The image that a mark in `image` stands for; other images as they are.
+/// The image that a mark in `image` refers to; other images as they are.
 pub(super) fn restore(image: ImageRef, images: &[Blob]) -> ImageRef {
     let text: &str = match &image {
         ImageRef::Path(text) => text,

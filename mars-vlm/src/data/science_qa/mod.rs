@@ -125,7 +125,7 @@ fn sort(read: impl Iterator<Item = Result<Sample, Box<Problem>>>) -> (Vec<Sample
     (samples, problems)
 }
 
-/// A problem as it stands in the file.
+/// A problem as it is in the file.
 #[derive(Deserialize)]
 struct Stored {
     question: String,
@@ -150,7 +150,7 @@ fn sample(
         Box::new(Problem::new(&origin, &pid, ProblemKind::Format, expected, actual, remedy))
     };
     let stored: Stored = serde_json::from_str(json).map_err(|e| {
-        // The position within the entry is of no use beside the line of the entry.
+        // The position within the entry would only confuse beside the line of the entry.
         let why = e.to_string();
         let why = why.split(" at line ").next().unwrap_or_default().to_string();
         let expected =

@@ -84,8 +84,8 @@ impl VlmBatch {
                         |i: usize| axes_of.as_ref().and_then(|p| p.get(i).copied()).unwrap_or(line(i));
                     axes.extend((0..positions).map(axes_at));
                 }
-                let spoken = (1..own.len()).filter(|i| marks[*i]);
-                answers[k].extend(spoken.map(|i| (start + i - 1, own[i])));
+                let generated = (1..own.len()).filter(|i| marks[*i]);
+                answers[k].extend(generated.map(|i| (start + i - 1, own[i])));
                 tokens[k].push(marks.iter().skip(1).filter(|a| **a).count());
             }
         }

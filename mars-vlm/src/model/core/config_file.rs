@@ -69,8 +69,8 @@ impl ConfigFile {
         })
     }
 
-    /// Turns the verdict of a check into an error about this file.
-    pub(crate) fn verdict(&self, checked: Result<(), String>) -> Result<(), Error> {
+    /// Turns the complaint of a check into an error about this file.
+    pub(crate) fn require(&self, checked: Result<(), String>) -> Result<(), Error> {
         checked.map_err(|what| Error::config(&self.path, what, crate::processor::supported()))
     }
 }

@@ -1,7 +1,7 @@
 //! Attention within segments of different lengths: images, or windows of images.
 //!
 //! Rows are gathered segment by segment, segments of equal length are one batch, and the results go back to
-//! where the rows came from. So nothing is padded and no score is computed in vain.
+//! where the rows came from. So nothing is padded and no score is computed that is not used.
 
 use super::heads::attend;
 use super::indices::indices;

@@ -34,7 +34,7 @@ pub struct Qwen2VlVisionConfig {
     pub merge: usize,
     /// Activation of the feed-forward layers.
     pub activation: Activation,
-    /// What Qwen2.5-VL has and Qwen2-VL has not.
+    /// Attention within windows: of Qwen2.5-VL only.
     pub windows: Option<Windows>,
 }
 
@@ -63,7 +63,7 @@ struct Whole {
     tie_word_embeddings: bool,
 }
 
-/// Both forms; which fields hold is told by the family.
+/// Both forms; the family decides which fields apply.
 #[derive(Deserialize)]
 struct Vision {
     depth: usize,
@@ -113,10 +113,10 @@ impl Qwen2VlConfig {
         });
         let part = file.has("text_config").then_some("text_config");
         let text_config: TextConfig = file.section(part, text)?;
-        file.verdict(check(&vision, newer, &text_config))?;
+        file.require(check(&vision, newer, &text_config))?;
         Ok(Self {
             vision: vision
-                .settled(newer)
+                .resolve(newer)
                 .map_err(|what| Error::config(&file.path, what, crate::processor::supported()))?,
             tie_word_embeddings: text_config.tie_word_embeddings.unwrap_or(whole.tie_word_embeddings),
             text_config,
@@ -129,7 +129,7 @@ impl Vision {
         if newer { self.hidden_size } else { self.embed_dim.unwrap_or(1280) }
     }
 
-    fn settled(self, newer: bool) -> Result<Qwen2VlVisionConfig, String> {
+    fn resolve(self, newer: bool) -> Result<Qwen2VlVisionConfig, String> {
         let width = self.width(newer);
         let windows = Windows {
             side: self.window_size.unwrap_or(112) / self.spatial_merge_size / self.patch_size,

@@ -76,7 +76,7 @@ impl ImageProcessor for Idefics3Images {
 
 /// Image tokens per tile; `tile` is its side in pixels.
 ///
-/// `image_seq_len` stands in `processor_config.json` (older checkpoints), else it is derived as
+/// `image_seq_len` is in `processor_config.json` (older checkpoints), else it is derived as
 /// `(tile / patch_size)^2 / scale_factor^2`; where both are known they must agree.
 fn seq_len(dir: &Path, tile: usize) -> Result<usize, Error> {
     const ONE: &str =

@@ -19,7 +19,7 @@ pub struct Qwen2VlImages {
     pub patch: usize,
     /// Patches along a side of what becomes one token.
     pub merge: usize,
-    /// Frames of a patch; an image repeats itself so often.
+    /// Frames of a patch; an image is repeated to fill them.
     pub frames: usize,
     /// Fewest pixels of a resized image.
     pub min_pixels: usize,
