@@ -52,6 +52,7 @@ impl SpecialTokens {
         self.named.get(name).map(String::as_str)
     }
 
+    /// Adds the entries of `map` whose names end with `_token`.
     fn take(&mut self, map: &Map<String, Value>, path: &Path) -> Result<(), Error> {
         for (name, value) in map.iter().filter(|(name, _)| name.ends_with("_token")) {
             // A token is a text, or an object that holds the text as `content`; `add_bos_token` and the like are none.

@@ -107,6 +107,7 @@ impl ChatTemplate {
         Ok(self.render_marked(turns, generation_prompt)?.text)
     }
 
+    /// As [`render`](Self::render), with the ranges between generation tags.
     pub(super) fn render_marked(&self, turns: &[Turn], generation_prompt: bool) -> Result<Marked, Error> {
         if turns.iter().flat_map(Turn::texts).any(|text| text.contains([OPEN, CLOSE])) {
             return Err(self.refuse("the conversation contains a private-use character that marks answers"));
@@ -120,10 +121,12 @@ impl ChatTemplate {
         Ok(Marked::strip(&text))
     }
 
+    /// The error of a conversation that cannot be rendered.
     pub(super) fn refuse(&self, why: impl Into<String>) -> Error {
         Error::Template { path: self.path.clone(), why: why.into() }
     }
 
+    /// A turn as the template's `messages` hold it.
     fn message(&self, turn: &Turn) -> Value {
         let content = match self.content {
             Content::Parts => turn

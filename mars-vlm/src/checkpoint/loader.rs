@@ -236,6 +236,7 @@ impl<'a> Loader<'a> {
         Ok(norm)
     }
 
+    /// The parameter of a tensor, whose name on disk is kept.
     fn remember<const D: usize>(
         &mut self,
         name: &str,

@@ -27,6 +27,7 @@ impl Precision {
         if self == Self::F32 { 4 } else { 2 }
     }
 
+    /// The type of burn's tensors.
     pub(crate) fn dtype(self) -> DType {
         match self {
             Self::F32 => DType::F32,
@@ -78,6 +79,7 @@ impl Precision {
     }
 }
 
+/// Whether the largest value of a tensor is at most 65,504 after rounding to f16.
 fn fits(name: &str, largest: f32) -> Result<(), Error> {
     if largest < 65_520.0 {
         return Ok(());

@@ -157,6 +157,7 @@ impl Source for Weights {
     }
 }
 
+/// The whole file in memory, read-only.
 #[allow(unsafe_code)]
 fn map(shard: &TensorFile) -> Result<Mmap, Error> {
     // SAFETY: the map is read-only; as with every memory-mapped checkpoint, the file must not be truncated by another

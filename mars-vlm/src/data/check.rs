@@ -111,12 +111,14 @@ pub fn check(
     })
 }
 
+/// What was found in one sample.
 struct Finding {
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     count: Option<TokenCount>,
 }
 
+/// Checks one sample; `headers` are those of the images that can be used.
 fn examine(
     sample: &Sample,
     store: &ImageStore,
@@ -163,6 +165,7 @@ fn header(store: &ImageStore, image: &ImageRef, options: &CheckOptions) -> Resul
     Ok(header)
 }
 
+/// An error about an image or the text of `sample`, as a problem.
 fn named(sample: &Sample, e: Error) -> Problem {
     match sample.blame(e) {
         Error::Data(problem) => *problem,
@@ -177,6 +180,7 @@ fn named(sample: &Sample, e: Error) -> Problem {
     }
 }
 
+/// A warning for each sample whose id an earlier one has.
 fn duplicates(samples: &[Sample]) -> Vec<Problem> {
     let mut seen: HashMap<&str, &Sample> = HashMap::with_capacity(samples.len());
     let mut twice = Vec::new();

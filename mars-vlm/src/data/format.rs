@@ -74,6 +74,7 @@ impl FromStr for Format {
     }
 }
 
+/// The format of a file by its name and its first 64 KiB.
 fn sniff(path: &Path) -> Result<Format, Error> {
     let mut head = Vec::new();
     let file = File::open(path).map_err(Error::io(path))?;
@@ -91,6 +92,7 @@ fn sniff(path: &Path) -> Result<Format, Error> {
     Ok(if object && (named || asks) && !converses { Format::ScienceQa } else { Format::Json })
 }
 
+/// Whether the name ends as those of Parquet files.
 fn is_parquet(path: &Path) -> bool {
     path.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet"))
 }

@@ -110,6 +110,7 @@ fn read_parquet(path: &Path, _part: Option<&str>) -> Result<Read, Error> {
     ))
 }
 
+/// The samples of a JSON list, a JSON object or JSON lines.
 fn read_json(file: &Path, part: Option<&str>) -> Result<Read, Error> {
     if let Some(part) = part {
         let what = format!("a JSON file has no part \"{part}\"");
@@ -182,6 +183,7 @@ fn records<'a>(file: &Path, text: &'a str) -> Result<Vec<(usize, &'a str)>, Erro
         .collect())
 }
 
+/// The elements of a JSON list with the lines on which they begin.
 fn list<'a>(file: &Path, text: &'a str) -> Result<Vec<(usize, &'a str)>, Error> {
     let raw: Vec<&'a RawValue> = serde_json::from_str(text).map_err(|e| {
         let remedy = if e.is_eof() { "the file is cut off: copy it again" } else { "correct the JSON there" };

@@ -17,6 +17,7 @@ struct Defect(String, String, &'static str);
 
 type Parsed<T> = Result<T, Defect>;
 
+/// The error of a record that should have had `expected` and has `actual`.
 fn defect<T>(expected: impl Into<String>, actual: impl Into<String>, remedy: &'static str) -> Parsed<T> {
     Err(Defect(expected.into(), actual.into(), remedy))
 }
@@ -36,6 +37,7 @@ pub(crate) fn parse(value: &Value, origin: Origin) -> Result<Sample, Box<Problem
     }
 }
 
+/// The conversation of a record with its images in the order of their placeholders; images beyond these come last.
 fn turns_and_images(value: &Value) -> Parsed<(Vec<Turn>, Vec<ImageRef>)> {
     let Value::Object(record) = value else {
         return defect("a JSON object", kind(value), "write each sample as {..}");
@@ -155,6 +157,8 @@ fn take(parts: &[Part], unused: &mut Vec<ImageRef>, images: &mut Vec<ImageRef>) 
     images.extend((0..count).map_while(|_| unused.pop()));
 }
 
+/// Reads one part of a turn's content: text, which may hold placeholders, or an image; appends it to `parts`, and its
+/// images to `images`.
 fn parse_part(
     value: &Value,
     k: usize,
@@ -246,6 +250,7 @@ fn image(value: &Value) -> Parsed<ImageRef> {
     }
 }
 
+/// The image at an address on this machine or inside the text itself.
 fn address(text: &str) -> Parsed<ImageRef> {
     if text.starts_with("http://") || text.starts_with("https://") {
         return defect("an image on this machine", format!("{text:?}"), "download it and name the file");
@@ -263,6 +268,7 @@ fn address(text: &str) -> Parsed<ImageRef> {
     Ok(ImageRef::Path(text.strip_prefix("file://").unwrap_or(text).to_string()))
 }
 
+/// The type of a JSON value, in words.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

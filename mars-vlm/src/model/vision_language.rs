@@ -12,9 +12,13 @@ use std::fmt;
 
 /// What every family offers beside [`Model`].
 pub(crate) trait VisionLanguage: Model<Batch = VlmBatch> + fmt::Debug + Send {
+    /// [`Vlm::sizes`].
     fn sizes(&self) -> ModelSizes;
+    /// [`Vlm::vision_load`].
     fn vision_load(&self, images: &[ImageShape]) -> VisionLoad;
+    /// [`Vlm::pass_bytes`].
     fn pass_bytes(&self, work: &Work<'_>) -> usize;
+    /// [`Vlm::logits`].
     fn logits(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<3>;
 }
 

@@ -52,10 +52,12 @@ pub(crate) fn read(path: &Path, part: Option<&str>) -> Result<Read, Error> {
     Ok(all)
 }
 
+/// The error of a file that cannot be read as Parquet.
 fn broken(file: &Path, why: impl ToString) -> Error {
     Error::malformed(file, format!("no readable Parquet: {}", why.to_string()), "download the file again")
 }
 
+/// Appends the samples and problems of one file to `all`.
 fn read_file(file: &Path, writer: &mut BlobWriter, all: &mut Read) -> Result<(), Error> {
     let opened = File::open(file).map_err(Error::io(file))?;
     let reader = SerializedFileReader::new(opened).map_err(|e| broken(file, e))?;
@@ -87,6 +89,7 @@ fn read_file(file: &Path, writer: &mut BlobWriter, all: &mut Read) -> Result<(),
     Ok(())
 }
 
+/// One row as a sample.
 fn parse(object: &Value, origin: Origin) -> Result<Sample, Box<Problem>> {
     if TURNS.iter().all(|name| object.get(name).is_none_or(Value::is_null)) {
         let (index, expected) = (origin.index, "a row with turns");

@@ -20,6 +20,7 @@ pub(super) fn object(row: &Row, images: &mut Vec<Blob>, writer: &mut BlobWriter)
     Ok(Value::Object(object))
 }
 
+/// One value of a row; numbers and texts as they are, binary as a mark.
 fn value(field: &Field, images: &mut Vec<Blob>, writer: &mut BlobWriter) -> Result<Value, Error> {
     Ok(match field {
         Field::Null => Value::Null,

@@ -114,6 +114,7 @@ pub(crate) fn read(
     })))
 }
 
+/// Samples, and entries that are none.
 fn sort(read: impl Iterator<Item = Result<Sample, Box<Problem>>>) -> (Vec<Sample>, Vec<Problem>) {
     let (mut samples, mut problems) = (Vec::new(), Vec::new());
     for one in read {
@@ -138,6 +139,7 @@ struct Stored {
     split: Option<String>,
 }
 
+/// The sample of one entry: a question with the image behind it, and the answer, as `format` words them.
 fn sample(
     entry: Entry<'_>,
     index: usize,

@@ -11,29 +11,39 @@ use mars_lora::{AdapterStack, LoraLinear};
 
 /// What the blocks of one pass share.
 pub(crate) struct Context<'a> {
+    /// Rotation of queries and keys; `None` for encoders with learnt positions.
     pub(crate) rope: Option<&'a Rope>,
     /// Added to the scores, `[1, 1, S, S]`.
     pub(crate) mask: Option<&'a Tensor<4>>,
     /// Rows attend within their segment only.
     pub(crate) segments: Option<&'a Segments>,
+    /// The factors of all adapters.
     pub(crate) adapters: &'a AdapterStack,
 }
 
 /// Names of the projections to queries, keys and values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ProjectionNames {
+    /// Of queries, keys and values.
     Separate([&'static str; 3]),
+    /// Of the one layer that gives all three.
     Fused(&'static str),
 }
 
 /// Sizes of an attention layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttentionShape {
+    /// Width of its input and output.
     pub(crate) width: usize,
+    /// Query heads, H.
     pub(crate) heads: usize,
+    /// Key and value heads, G; H is a multiple of it.
     pub(crate) kv_heads: usize,
+    /// Width of a head, W.
     pub(crate) head_width: usize,
+    /// Whether queries, keys and values have biases.
     pub(crate) qkv_bias: bool,
+    /// Whether the output projection has one.
     pub(crate) out_bias: bool,
 }
 
@@ -65,6 +75,11 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
+    /// Loads the projections below module path `path`; adapters on them belong to `component`. `out` is the name of the
+    /// output projection.
+    ///
+    /// # Errors
+    /// Those of [`Loader::linear`].
     pub(crate) fn load(
         loader: &mut Loader<'_>,
         path: &str,

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 use mars_lora::{AdapterStack, Chain, TokenLosses};
 use std::ops::Range;
 
-/// What a pass makes before its first block.
+/// A pass over a batch, with what it makes before its first block: the tiles in order, rotary angles, masks.
 pub(super) struct BatchPass<'a, N: Network> {
     net: &'a N,
     /// Sites in front of the language model.
@@ -20,6 +20,7 @@ pub(super) struct BatchPass<'a, N: Network> {
     text: TextPass<'a>,
 }
 
+/// The part of a pass in front of the decoder.
 struct ImagePass<'a> {
     encoder: Box<dyn EncoderPass + 'a>,
     placement: &'a Placement,
@@ -28,6 +29,7 @@ struct ImagePass<'a> {
 }
 
 impl ImagePass<'_> {
+    /// The adapters that act on the images, for a pass with `adapters`.
     fn adapters<'s>(&'s self, adapters: &'s AdapterStack) -> &'s AdapterStack {
         self.shared.as_ref().unwrap_or(adapters)
     }
@@ -78,6 +80,7 @@ impl<'a, N: Network> BatchPass<'a, N> {
         self.norm(x)
     }
 
+    /// The norm behind the decoder, from `[K * B, S, width]` to `[K * B * S, width]`.
     fn norm(&self, x: Tensor<3>) -> Tensor<2> {
         let [rows, positions, width] = x.dims();
         self.text.norm(x).reshape([rows * positions, width])

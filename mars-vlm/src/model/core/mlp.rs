@@ -1,4 +1,4 @@
-//! Feed-forward layers, gated or plain.
+//! Feed-forward layers, plain or gated (Shazeer 2020, arXiv 2002.05202).
 
 use super::activation::Activation;
 use crate::Error;
@@ -49,6 +49,11 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
+    /// Loads the layers below module path `path`, from `width` over `inner` to `out` values; adapters on them belong to
+    /// `component`.
+    ///
+    /// # Errors
+    /// Those of [`Loader::linear`].
     pub(crate) fn load(
         loader: &mut Loader<'_>,
         path: &str,

@@ -73,7 +73,7 @@ impl Rope {
         Self { cos: table(cos), sin: table(sin) }
     }
 
-    /// Rotates `x` `[B, H, S, W]`.
+    /// Rotates `x` `[B, H, S, W]`: with its halves `a` and `b` along W, `[a cos - b sin, b cos + a sin]`.
     pub(crate) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
         let half = x.dims()[3] / 2;
         let first = x.clone().narrow(3, 0, half);
@@ -82,6 +82,7 @@ impl Rope {
     }
 }
 
+/// `base^(-2 i / width)`, radians per position.
 fn frequency(i: usize, width: usize, base: f64) -> f64 {
     base.powf(-2.0 * i as f64 / width as f64)
 }

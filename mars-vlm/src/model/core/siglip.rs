@@ -1,4 +1,5 @@
-//! The SigLIP-style vision encoder: square tiles, a learnt embedding for each place.
+//! The SigLIP-style vision encoder (Zhai et al. 2023, arXiv 2303.15343): square tiles, a learnt embedding for the position
+//! of each patch.
 
 use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
@@ -81,6 +82,7 @@ impl SiglipConfig {
         Ok(())
     }
 
+    /// Sizes for estimates.
     pub(crate) fn sizes(&self) -> LayerSizes {
         LayerSizes {
             layers: self.num_hidden_layers,
@@ -121,7 +123,10 @@ pub struct SiglipModel {
 }
 
 impl SiglipModel {
-    /// `post_norm` says whether features go through the norm after the last block.
+    /// Loads the encoder at module path `path`; `post_norm` says whether features go through the norm after the last block.
+    ///
+    /// # Errors
+    /// Those of the loader, and [`Error::Argument`] for an activation that is not known.
     pub(crate) fn load(
         loader: &mut Loader<'_>,
         path: &str,

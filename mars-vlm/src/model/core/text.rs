@@ -33,11 +33,16 @@ pub struct TextModel {
     norm: RmsNorm,
     head_width: usize,
     rope_base: f64,
+    /// Frequencies that follow time, row and column, where positions have three axes.
     #[module(skip)]
     sections: Option<[usize; 3]>,
 }
 
 impl TextModel {
+    /// Loads the decoder at module path `path`.
+    ///
+    /// # Errors
+    /// Those of the loader, and [`Error::Argument`] for an activation that is not known.
     pub(crate) fn load(loader: &mut Loader<'_>, path: &str, c: &TextConfig) -> Result<Self, Error> {
         let (qkv_bias, out_bias) = c.attention_biases();
         let shape = BlockShape {

@@ -102,6 +102,7 @@ impl TextConfig {
         (self.qkv_bias || self.attention_bias, self.attention_bias)
     }
 
+    /// Sizes for estimates.
     pub(crate) fn sizes(&self) -> LayerSizes {
         LayerSizes {
             layers: self.num_hidden_layers,

@@ -42,8 +42,10 @@ impl Idefics3Net {
     }
 }
 
+/// A pass of the vision encoder over some tiles.
 struct Pass<'a> {
     net: &'a Idefics3Net,
+    /// `[K * T, channels, height, width]`.
     tiles: Tensor<4>,
 }
 

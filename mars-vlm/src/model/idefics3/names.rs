@@ -4,6 +4,7 @@ use crate::checkpoint::model_names;
 use crate::model::core::modules::{LANGUAGE_MODEL, PROJECTOR, VISION_ENCODER};
 use mars_lora::merge::ModelNames;
 
+/// [`Network::names`](crate::model::Network::names).
 pub(super) fn names() -> ModelNames {
     let modules = [
         (VISION_ENCODER, r"vision_model\..*"),

@@ -1,4 +1,4 @@
-//! LLaVA-OneVision: SigLIP's features before its last norm, two projection layers, a Qwen2 decoder.
+//! LLaVA-OneVision (Li et al. 2024, arXiv 2408.03326): SigLIP's features before its last norm, two projection layers, a Qwen2 decoder.
 mod config;
 mod names;
 
@@ -30,7 +30,7 @@ pub type LlavaOnevision = Vlm<LlavaOnevisionNet>;
 pub struct LlavaOnevisionNet {
     vision: SiglipModel,
     projector: Mlp,
-    /// Stands at the end of each row of a picture.
+    /// The embedding at the end of each row of a picture.
     image_newline: Param<Tensor<1>>,
     language: LanguageModel,
 }
@@ -40,6 +40,7 @@ pub struct LlavaOnevisionNet {
 struct Pass<'a> {
     net: &'a LlavaOnevisionNet,
     config: &'a LlavaOnevisionConfig,
+    /// `[K * T, channels, height, width]`.
     tiles: Tensor<4>,
     /// Numbers of blocks after which a state is kept, ascending; the last is what the encoder ends with.
     kept: Vec<usize>,
@@ -53,6 +54,7 @@ impl<'a> Pass<'a> {
         Self { net, config, tiles, kept }
     }
 
+    /// Width of a hidden state.
     fn width(&self) -> usize {
         self.config.vision_config.hidden_size
     }

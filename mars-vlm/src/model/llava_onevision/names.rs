@@ -5,6 +5,7 @@ use crate::checkpoint::{NEW, OLD, model_names};
 use crate::model::core::modules::{LANGUAGE_MODEL, PROJECTOR, VISION_ENCODER};
 use mars_lora::{merge::ModelNames, peft::Naming};
 
+/// [`Network::names`](crate::model::Network::names).
 pub(crate) fn names() -> ModelNames {
     let modules = [
         (VISION_ENCODER, r"vision_tower\..*"),

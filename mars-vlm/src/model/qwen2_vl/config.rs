@@ -125,10 +125,12 @@ impl Qwen2VlConfig {
 }
 
 impl Vision {
+    /// Width of the encoder, which the two families keep under different keys.
     fn width(&self, newer: bool) -> usize {
         if newer { self.hidden_size } else { self.embed_dim.unwrap_or(1280) }
     }
 
+    /// The form of both families, with the defaults of either.
     fn resolve(self, newer: bool) -> Result<Qwen2VlVisionConfig, String> {
         let width = self.width(newer);
         let windows = Windows {
@@ -160,6 +162,7 @@ impl Qwen2VlVisionConfig {
         self.width / self.heads
     }
 
+    /// Sizes for estimates.
     pub(crate) fn sizes(&self) -> LayerSizes {
         LayerSizes {
             layers: self.depth,
@@ -173,6 +176,7 @@ impl Qwen2VlVisionConfig {
     }
 }
 
+/// What is wrong with these sizes, if anything.
 fn check(vision: &Vision, newer: bool, text: &TextConfig) -> Result<(), String> {
     text.check()?;
     let (width, heads) = (vision.width(newer), vision.num_heads);

@@ -33,11 +33,17 @@ pub struct Qwen2VlVision {
     /// `[channels * frames * patch * patch, width]`.
     patch_embed: LoraLinear,
     blocks: Vec<Block>,
+    /// Before the merger, on single patches.
     merger_norm: Norm,
+    /// From `merge * merge` patches to one token.
     merger: Mlp,
 }
 
 impl Qwen2VlVision {
+    /// Loads the encoder at module path `path`; `out` is the width of the language model.
+    ///
+    /// # Errors
+    /// Those of the loader.
     pub(super) fn load(
         loader: &mut Loader<'_>,
         path: &str,
@@ -114,7 +120,9 @@ pub(super) struct Pass<'a> {
     /// `[K, P, values]`.
     patches: Tensor<3>,
     rope: Rope,
+    /// Each image one segment.
     whole: Segments,
+    /// Each window of each image one segment.
     windows: Segments,
 }
 

@@ -131,6 +131,7 @@ impl LlavaOnevisionImages {
     }
 }
 
+/// Pairs of height and width, in pixels; `None` for anything else.
 fn pinpoints(value: &Value) -> Option<Vec<(usize, usize)>> {
     let pair = |value: &Value| {
         let side = |n| value.get(n).and_then(Value::as_u64).map(|side: u64| side as usize);
