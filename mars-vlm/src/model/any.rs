@@ -22,7 +22,7 @@ impl AnyModel {
     /// Loads the checkpoint in `dir` (a Hugging Face directory) as f32 onto `device`.
     ///
     /// # Errors
-    /// [`Error::Config`] for a family that is not supported, and those of [`Vlm::from_dir`].
+    /// [`Error::Config`] for a family that is not supported, and those of [`Vlm::from_dir`](super::Vlm::from_dir).
     pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, Error> {
         Self::load(dir, Precision::F32, device)
     }

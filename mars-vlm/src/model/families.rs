@@ -16,11 +16,13 @@ use std::path::Path;
 const FAMILIES: [Family; 3] =
     [Family::of::<Idefics3Net>(), Family::of::<LlavaOnevisionNet>(), Family::of::<Qwen2VlNet>()];
 
+type Load = fn(&Path, Precision, &Device) -> Result<Box<dyn VisionLanguage>, Error>;
+
 /// A family without its type.
 pub(crate) struct Family {
     model_types: &'static [&'static str],
     /// Loads the checkpoint in a directory.
-    pub(crate) load: fn(&Path, Precision, &Device) -> Result<Box<dyn VisionLanguage>, Error>,
+    pub(crate) load: Load,
     /// [`Network::names`].
     pub(crate) names: fn() -> ModelNames,
 }

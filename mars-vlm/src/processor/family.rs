@@ -4,6 +4,8 @@ use super::pixels::{ImageLayout, Pixels};
 use crate::{Error, chat::SpecialTokens, data::RgbImage};
 use std::{fmt, path::Path};
 
+type Open = fn(&Path, &SpecialTokens) -> Result<Box<dyn ImageProcessor>, Error>;
+
 /// A family of models as it is registered in `families.rs`.
 pub(crate) struct Family {
     /// Its models, as messages name them.
@@ -11,7 +13,7 @@ pub(crate) struct Family {
     /// The `model_type`s of its models in `config.json`.
     pub(crate) model_types: &'static [&'static str],
     /// Reads the image processor of a model directory.
-    pub(crate) open: fn(&Path, &SpecialTokens) -> Result<Box<dyn ImageProcessor>, Error>,
+    pub(crate) open: Open,
 }
 
 /// How a family of models sees images: from sizes to tiles and tokens, from pixels to values.
