@@ -167,7 +167,7 @@ fn vlm(error: &mars_vlm::Error) -> ErrorKind {
     match error {
         mars_vlm::Error::Io { source, .. } => reading(source),
         mars_vlm::Error::Network { .. } => ErrorKind::Io,
-        mars_vlm::Error::Argument(_) => ErrorKind::Usage,
+        mars_vlm::Error::Argument(_) | mars_vlm::Error::TooLarge { .. } => ErrorKind::Usage,
         _ => ErrorKind::Input,
     }
 }

@@ -356,7 +356,8 @@ pub(crate) struct Report {
 
 /// Every policy with what it does.
 fn policy_help() -> String {
-    let forms = PolicySpec::FORMS.iter().map(|(form, meaning)| format!("  {form:22}{meaning}"));
+    const FORMS: [(&str, &str); 1] = [("guided", "x")];
+    let forms = FORMS.iter().map(|(form, meaning)| format!("  {form:22}{meaning}"));
     format!("How to choose ranks:\n{}", forms.collect::<Vec<_>>().join("\n"))
 }
 

@@ -47,9 +47,29 @@ impl From<ErrorKind> for Exit {
     }
 }
 
-/// The message of an error with its causes, each on its own line.
+/// The message of an error with its causes, each on its own line, and what this command offers against it.
 pub(crate) fn describe(error: &Error) -> String {
-    error.messages().join("\n  because: ")
+    let message = error.messages().join("\n  because: ");
+    match remedy(error) {
+        Some(remedy) => format!("{message} ({remedy})"),
+        None => message,
+    }
+}
+
+/// What this command offers against an error of a library, which names no command.
+fn remedy(error: &Error) -> Option<&'static str> {
+    use mars::mars_vlm::{
+        Error::{ExtraTensors, MissingTensor, TooLarge, WrongShape},
+        Misfit,
+    };
+    let Error::Vlm(error) = error else { return None };
+    match error {
+        MissingTensor { cause, .. } | WrongShape { cause, .. } | ExtraTensors { cause, .. } => {
+            (*cause == Misfit::Adapter).then_some("`mars merge` does that")
+        }
+        TooLarge { .. } => Some("the setting is model.dtype"),
+        _ => None,
+    }
 }
 
 /// Whether an error is a reader of our output that went away, as `head` does.

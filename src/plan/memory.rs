@@ -4,7 +4,7 @@
 //! what its operations keep.
 
 use crate::{Error, ErrorKind, Task, config::SearchConfig, quantity};
-use mars_lora::{Examples, Model, SiteKind};
+use mars_lora::Examples;
 use mars_vlm::model::{AnyModel, EncodedExamples, PassKind, Work};
 use serde::Serialize;
 use std::fs;
@@ -70,34 +70,23 @@ pub(crate) fn estimate(
     let ranks = config.lora.modules.iter().map(|module| (module.as_str(), largest(module))).collect();
     let trainable = space.parameters(&ranks) as f64;
 
-    // The layers of a block that are adapted, by their number in all blocks.
     let sizes = task.model.sizes();
-    let targets = config.lora.targets()?;
-    let in_block = |module: &str, layers: usize| {
-        let sites = task.model.sites().iter();
-        let own = sites
-            .filter(|site| site.module == module && site.kind == SiteKind::Linear && targets.contain(site));
-        own.count().div_ceil(layers.max(1)) * largest(module)
-    };
-    let (vision_ranks, text_ranks) =
-        (in_block("ve", sizes.vision.layers), in_block("llm", sizes.text.layers));
+    let block_ranks = task.model.block_ranks(&config.lora.targets()?, largest);
 
     let pass = |kind: PassKind, examples: &EncodedExamples, adapters: usize, batch: usize| {
         let longest = (0..examples.len()).max_by_key(|index| {
-            (examples.images(*index).iter().map(|image| image.pieces).sum::<usize>(), examples.tokens(*index))
+            let tiles: usize = examples.images(*index).iter().map(|image| image.tiles).sum();
+            (tiles, examples.tokens(*index))
         });
-        let (Some(most), sequences) = (longest, adapters * batch) else { return 0.0 };
-        let images = examples.images(most).repeat(if vision_ranks > 0 { sequences } else { batch });
-        let tokens = (0..examples.len()).map(|index| examples.tokens(index)).max().unwrap_or(0);
-        let answers = (0..examples.len()).map(|index| examples.answers(index)).max().unwrap_or(0);
+        let Some(most) = longest else { return 0.0 };
         task.model.pass_bytes(&Work {
             kind,
-            sequences,
-            positions: tokens,
-            answers: sequences * answers,
-            images: &images,
-            vision_ranks,
-            text_ranks,
+            adapters,
+            batch,
+            positions: (0..examples.len()).map(|index| examples.tokens(index)).max().unwrap_or(0),
+            answers: (0..examples.len()).map(|index| examples.answers(index)).max().unwrap_or(0),
+            images: examples.images(most),
+            ranks: &block_ranks,
         }) as f64
     };
     let (stack, workers) = (native.stack, native.workers);

@@ -48,7 +48,7 @@ impl RunTemplate {
             horizon: trial.horizon,
             eval_every,
             evaluate_from: trial.evaluate_from,
-            stop_when_converged: trial.until_settled && self.stop_when_converged,
+            stop_when_converged: trial.stop_when_converged && self.stop_when_converged,
             learning_rates: self.rates(trial.method),
             scale: self.scale,
             optim: self.optim,
@@ -74,7 +74,7 @@ impl RunTemplate {
             steps: 1,
             horizon: 1,
             evaluate_from: 0,
-            until_settled: false,
+            stop_when_converged: false,
             continues: None,
             method: None,
         };

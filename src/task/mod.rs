@@ -1,5 +1,4 @@
 //! A task opened and checked: a model with training, validation and test data.
-mod digest;
 mod files;
 mod sources;
 
@@ -19,8 +18,8 @@ use mars_lora::{
     peft::Base,
 };
 use mars_vlm::{
-    checkpoint::names_of_dir,
-    data::{ImageStore, Lengths},
+    checkpoint::{self, Precision, names_of_dir},
+    data::{self, ImageStore, Lengths},
     model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
@@ -125,13 +124,13 @@ impl Task {
         let encode = |part: Part| -> Result<(EncodedExamples, String), Error> {
             let store = part.store.clone();
             let examples = EncodedExamples::new(processor.clone(), part.store, part.samples)?;
-            let digest = digest::samples(examples.samples(), &store)?;
+            let digest = data::fingerprint(examples.samples(), &store)?;
             Ok((examples, digest))
         };
         let ((train, train_digest), (val, val_digest), (test, _)) =
             (encode(train)?, encode(val)?, encode(test)?);
         let fingerprints = [
-            ("model", digest::model(&files.model, config.model.dtype)?),
+            ("model", model_digest(&files.model, config.model.dtype)?),
             ("train", train_digest),
             ("val", val_digest),
         ];
@@ -273,6 +272,12 @@ pub fn device(name: &str) -> Result<Device, Error> {
         return Ok(Device::flex());
     }
     Err(Error::usage(format!("there is no device `{name}`; this build can use {}", DEVICES.join(", "))))
+}
+
+/// Digest of a model as it is loaded: of its files, and of the type in which weights are kept where it is not f32.
+fn model_digest(directory: &Path, dtype: Precision) -> Result<String, Error> {
+    let files = checkpoint::fingerprint(directory)?;
+    Ok(if dtype == Precision::F32 { files } else { format!("{files} {dtype}") })
 }
 
 /// Finds ranks that do not fit the model before anything is trained.

@@ -7,7 +7,7 @@ use crate::{
     event::{Event, Observer},
 };
 use mars_vlm::{
-    data::{Dataset, Fractions, ImageStore, ReadOptions, Sample, Split, fitting, split},
+    data::{Dataset, Fractions, ImageStore, ReadOptions, Sample, Split, drop_too_long, split},
     processor::Processor,
 };
 use std::{
@@ -117,7 +117,7 @@ impl Source {
             return Ok(Part { samples, store });
         }
         let all = samples.len();
-        let (samples, long) = fitting(samples, &store, processor);
+        let (samples, long) = drop_too_long(samples, &store, processor);
         if let Some(first) = long.first() {
             let path = self.path.display();
             let warning = format!("{path}: {} of {all} samples are left out, the first: {first}", long.len());

@@ -1,5 +1,4 @@
 //! The processors of LLaVA-OneVision and Qwen2-VL against transformers' own (`mars-vlm/tests/oracle/families.py`).
-#![allow(clippy::unwrap_used)]
 
 use mars_vlm::{
     Error,
@@ -42,8 +41,8 @@ fn each(family: &str, mut check: impl FnMut(&Processor, &Sample, &Encoded, &Valu
     }
 }
 
-/// Pieces as 8-bit values; the JPEG decoders may differ by a few units of 255.
-fn assert_pieces(family: &str, sample: &str, encoded: &Encoded) {
+/// Tiles as 8-bit values; the JPEG decoders may differ by a few units of 255.
+fn assert_tiles(family: &str, sample: &str, encoded: &Encoded) {
     let bytes = fs::read(fixture("families/pieces.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let at = format!("{family}.{sample}");
@@ -85,7 +84,7 @@ fn llava_onevision_is_encoded_as_by_the_reference() {
         }
         assert_eq!(text.answers, tagged, "{id}");
         assert!(text.positions.is_none());
-        assert_pieces("llava", id, encoded);
+        assert_tiles("llava", id, encoded);
     });
 }
 
@@ -100,7 +99,7 @@ fn qwen2_vl_is_encoded_as_by_the_reference() {
         assert_eq!(text.answers, mask, "{id}");
         let positions: Vec<[u32; 3]> = serde_json::from_value(expected["positions"].clone()).unwrap();
         assert_eq!(text.positions.as_ref(), Some(&positions), "{id}");
-        assert_pieces("qwen", id, encoded);
+        assert_tiles("qwen", id, encoded);
     });
 }
 

@@ -1,6 +1,4 @@
 //! Parity with `transformers` on tiny random checkpoints (made by `tests/oracle/idefics3.py`).
-#![cfg(feature = "model")]
-#![allow(clippy::unwrap_used)]
 
 use burn::tensor::{Device, Tensor, TensorData};
 use mars_lora::{AdamWConfig, AdapterStack, LearningRates, Model, StackedAdamW};
@@ -97,8 +95,8 @@ fn sequence(file: &SafeTensors<'_>, sample: &str) -> Arc<Sequence> {
         ids.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as u32).collect();
     let features = floats(file, &format!("{sample}.connector")).map_or(1, |(shape, _)| shape[1]);
     let pixels = floats(file, &format!("{sample}.pixel_values")).map(|(shape, values)| {
-        let tile = ImageLayout::plain(ImageShape { grid: Grid::default(), pieces: 1, features });
-        Arc::new(Pixels { values, piece: shape[1..].to_vec(), images: vec![tile; shape[0]] })
+        let tile = ImageLayout::plain(ImageShape { grid: Grid::default(), tiles: 1, features });
+        Arc::new(Pixels { values, tile_shape: shape[1..].to_vec(), images: vec![tile; shape[0]] })
     });
     let text = EncodedText { answers: vec![true; ids.len()], ids, ..EncodedText::default() };
     Arc::new(Sequence { text, pixels })

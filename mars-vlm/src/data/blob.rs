@@ -1,4 +1,4 @@
-//! Images out of tables, put aside in a temporary file so that each can be read by itself.
+//! Images out of tables, kept in a temporary file so that each can be read by itself.
 
 use crate::Error;
 use std::{
@@ -67,7 +67,7 @@ impl Hash for Blob {
 
 struct Spool(File);
 
-/// Reading and writing at a place, from any thread.
+/// Reading and writing at a position, from any thread.
 #[cfg(unix)]
 impl Spool {
     fn read(&self, bytes: &mut [u8], start: u64) -> io::Result<()> {
@@ -101,21 +101,21 @@ impl Spool {
     }
 }
 
-/// Puts images aside; equal ones once.
-pub(super) struct Writer {
+/// Writes images to the temporary file; equal ones once.
+pub(super) struct BlobWriter {
     spool: Arc<Spool>,
     length: u64,
     known: HashMap<[u8; 32], Blob>,
 }
 
-impl Writer {
+impl BlobWriter {
     /// A new temporary file, in the system's folder for them.
     pub(super) fn new() -> Result<Self, Error> {
         let file = tempfile::tempfile().map_err(failed)?;
         Ok(Self { spool: Arc::new(Spool(file)), length: 0, known: HashMap::new() })
     }
 
-    /// Puts `bytes` aside.
+    /// Appends `bytes`, unless they are there already.
     pub(super) fn put(&mut self, bytes: &[u8]) -> Result<Blob, Error> {
         let print: [u8; 32] = blake3::hash(bytes).into();
         if let Some(blob) = self.known.get(&print) {

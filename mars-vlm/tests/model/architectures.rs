@@ -1,7 +1,5 @@
 //! Parity with `transformers` and PEFT on tiny random checkpoints
 //! (made by `tests/oracle/llava_onevision.py` and `tests/oracle/qwen2_vl.py`; `tests/oracle/tiny.py` says what is in them).
-#![cfg(feature = "model")]
-#![allow(clippy::unwrap_used)]
 
 use burn::tensor::Device;
 use mars_lora::{
@@ -61,7 +59,7 @@ fn sequence(file: &SafeTensors<'_>, sample: &str, images: &dyn ImageProcessor, t
     let layouts = images.layouts(&sizes).unwrap();
     let positions = images.positions(&ids, token, &layouts);
     let pixels = floats(file, &format!("{sample}.pixel_values"))
-        .map(|values| Arc::new(Pixels { values, piece: images.piece(), images: layouts }));
+        .map(|values| Arc::new(Pixels { values, tile_shape: images.tile_shape(), images: layouts }));
     let text = EncodedText { ids, answers, positions, image_tokens: 0 };
     Arc::new(Sequence { text, pixels })
 }
@@ -104,7 +102,7 @@ fn check(case: &str) {
         ["ve", "projector", "llm"]
     );
     for (index, site) in model.sites().iter().enumerate() {
-        let of = model.modules().iter().find(|component| component.name == site.module).unwrap();
+        let of = model.modules().iter().find(|module| module.name == site.module).unwrap();
         let pattern = regex::Regex::new(&format!(r"^(.*\.)?({})$", of.pattern)).unwrap();
         assert!(pattern.is_match(&site.path), "{} is not of {}", site.path, of.pattern);
         let dims = model.weight(index).map(|weight| weight.dims());

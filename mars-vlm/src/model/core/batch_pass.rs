@@ -3,21 +3,24 @@
 //! The chain is the blocks of the vision encoder, one link that projects features and puts them among the embeddings
 //! of text, and the blocks of the decoder. Batches without images have the last of these only.
 
-use super::encoder::EncoderPass;
+use super::network::{EncoderPass, Network};
 use super::text::TextPass;
-use super::vlm::{Network, Vlm};
 use crate::model::batch::{Placement, VlmBatch};
-use burn::tensor::Tensor;
-use mars_lora::{AdapterStack, Chain, Model, TokenLosses};
+use burn::tensor::{Device, Tensor};
+use mars_lora::{AdapterStack, Chain, TokenLosses};
+use std::ops::Range;
 
-/// What a pass makes before its first block.
+/// A pass over a batch, with what it makes before its first block: the tiles in order, rotary angles, masks.
 pub(super) struct BatchPass<'a, N: Network> {
-    model: &'a Vlm<N>,
+    net: &'a N,
+    /// Sites in front of the language model.
+    image_sites: Range<usize>,
     batch: &'a VlmBatch,
     images: Option<ImagePass<'a>>,
     text: TextPass<'a>,
 }
 
+/// The part of a pass in front of the decoder.
 struct ImagePass<'a> {
     encoder: Box<dyn EncoderPass + 'a>,
     placement: &'a Placement,
@@ -26,26 +29,33 @@ struct ImagePass<'a> {
 }
 
 impl ImagePass<'_> {
+    /// The adapters that act on the images, for a pass with `adapters`.
     fn adapters<'s>(&'s self, adapters: &'s AdapterStack) -> &'s AdapterStack {
         self.shared.as_ref().unwrap_or(adapters)
     }
 }
 
 impl<'a, N: Network> BatchPass<'a, N> {
-    /// For `adapters`, or others of the same sites.
-    pub(super) fn new(model: &'a Vlm<N>, batch: &'a VlmBatch, adapters: &AdapterStack) -> Self {
+    /// For `adapters`, or others of the same sites; `image_sites` are those in front of the language model.
+    pub(super) fn new(
+        (net, config): (&'a N, &'a N::Config),
+        image_sites: Range<usize>,
+        batch: &'a VlmBatch,
+        adapters: &AdapterStack,
+        device: &Device,
+    ) -> Self {
         let images = batch.images.as_ref().map(|images| {
-            let stacked = adapters.acts_within(model.image_sites());
+            let stacked = adapters.acts_within(image_sites.clone());
             let placement = if stacked { &images.stacked } else { &images.distinct };
             ImagePass {
-                encoder: model.net.encoder(&model.config, &images.pieces(placement)),
+                encoder: net.encoder(config, &images.input(placement)),
                 placement,
                 shared: (!stacked).then(|| adapters.idle()),
             }
         });
         let shape = [batch.adapters * batch.samples, batch.positions];
-        let text = model.net.language().text.pass(shape, batch.axes.as_ref(), &model.device());
-        Self { model, batch, images, text }
+        let text = net.language().text.pass(shape, batch.axes.as_ref(), device);
+        Self { net, image_sites, batch, images, text }
     }
 
     /// Links in front of the decoder's blocks.
@@ -55,7 +65,7 @@ impl<'a, N: Network> BatchPass<'a, N> {
 
     /// Embeddings of the text, `[K * B * S, width]`.
     fn embed(&self, adapters: &AdapterStack) -> Tensor<2> {
-        self.model.net.language().text.embed(self.batch.ids.clone(), adapters)
+        self.net.language().text.embed(self.batch.ids.clone(), adapters)
     }
 
     /// `[K * B * S, width]` as the decoder takes it.
@@ -70,6 +80,7 @@ impl<'a, N: Network> BatchPass<'a, N> {
         self.norm(x)
     }
 
+    /// The norm behind the decoder, from `[K * B, S, width]` to `[K * B * S, width]`.
     fn norm(&self, x: Tensor<3>) -> Tensor<2> {
         let [rows, positions, width] = x.dims();
         self.text.norm(x).reshape([rows * positions, width])
@@ -79,7 +90,7 @@ impl<'a, N: Network> BatchPass<'a, N> {
     pub(super) fn losses(&self, hidden: Tensor<2>, score: bool) -> TokenLosses {
         let batch = self.batch;
         let hidden = hidden.select(0, batch.predictors.clone());
-        let scored = self.model.net.language().losses(hidden, batch.targets.clone(), score);
+        let scored = self.net.language().losses(hidden, batch.targets.clone(), score);
         let shape = batch.weights.dims();
         TokenLosses {
             losses: scored.losses.reshape(shape),
@@ -109,7 +120,7 @@ impl<N: Network> Chain for BatchPass<'_, N> {
             }
             Some(images) if index == images.encoder.blocks() => {
                 let features = images.encoder.project(x, images.adapters(adapters));
-                let newline = self.model.net.newline();
+                let newline = self.net.newline();
                 self.rows(images.placement.merge(self.embed(adapters), features, newline))
             }
             _ => self.text.block(index - self.below(), x, adapters),
@@ -122,7 +133,7 @@ impl<N: Network> Chain for BatchPass<'_, N> {
     }
 
     fn acts_before(&self, index: usize, adapters: &AdapterStack) -> bool {
-        let token = self.model.net.language().text.embed_tokens.site;
+        let token = self.net.language().text.embed_tokens.site;
         let within = |from: usize, to: usize| from < to && adapters.acts_within(from..to);
         // Sites were numbered in the order of the chain: patches, encoder, projector, tokens, decoder.
         let up_to = |index: usize| match index {
@@ -134,7 +145,7 @@ impl<N: Network> Chain for BatchPass<'_, N> {
             Some(ImagePass { shared: Some(_), .. }) if index < self.below() => false,
             Some(images) if index < self.below() => match index {
                 0 if images.encoder.blocks() > 0 => within(0, images.encoder.sites(0).start),
-                0 => within(0, self.model.image_sites().end),
+                0 => within(0, self.image_sites.end),
                 after => within(0, images.encoder.sites(after - 1).end),
             },
             Some(ImagePass { shared: Some(_), .. }) => within(token, up_to(index - self.below())),

@@ -80,7 +80,7 @@ fn laid_out(file: &SafeTensors<'_>, name: &str, images: &dyn ImageProcessor, tok
     let layouts = images.layouts(&sizes).unwrap();
     let positions = images.positions(&ids, token, &layouts);
     let pixels = floats(file, &format!("{name}.pixel_values"))
-        .map(|(_, values)| Arc::new(Pixels { values, piece: images.piece(), images: layouts }));
+        .map(|(_, values)| Arc::new(Pixels { values, tile_shape: images.tile_shape(), images: layouts }));
     Sequence { text: EncodedText { ids, answers, positions, image_tokens: 0 }, pixels }
 }
 
@@ -89,8 +89,8 @@ fn tiles(file: &SafeTensors<'_>, name: &str) -> Sequence {
     let ids = ids(file, name);
     let features = floats(file, &format!("{name}.connector")).map_or(1, |(shape, _)| shape[1]);
     let pixels = floats(file, &format!("{name}.pixel_values")).map(|(shape, values)| {
-        let tile = ImageLayout::plain(ImageShape { grid: Grid::default(), pieces: 1, features });
-        Arc::new(Pixels { values, piece: shape[1..].to_vec(), images: vec![tile; shape[0]] })
+        let tile = ImageLayout::plain(ImageShape { grid: Grid::default(), tiles: 1, features });
+        Arc::new(Pixels { values, tile_shape: shape[1..].to_vec(), images: vec![tile; shape[0]] })
     });
     Sequence { text: EncodedText { answers: vec![true; ids.len()], ids, ..EncodedText::default() }, pixels }
 }

@@ -6,21 +6,23 @@
 
 use super::{
     content::{PLACEHOLDER, split_marks},
+    origin::Origin,
     problem::{Problem, ProblemKind},
-    sample::{ImageRef, Origin, Part, Role, Sample, Turn},
+    sample::{ImageRef, Part, Role, Sample, Turn},
 };
 use serde_json::{Map, Value, json};
 
-/// What an item should have had, what it has, and the remedy.
+/// What a record should have had, what it has, and the remedy.
 struct Defect(String, String, &'static str);
 
 type Parsed<T> = Result<T, Defect>;
 
+/// The error of a record that should have had `expected` and has `actual`.
 fn defect<T>(expected: impl Into<String>, actual: impl Into<String>, remedy: &'static str) -> Parsed<T> {
     Err(Defect(expected.into(), actual.into(), remedy))
 }
 
-/// Reads one item; `origin` goes into the sample or into the problem.
+/// Reads one record; `origin` goes into the sample or into the problem.
 pub(crate) fn parse(value: &Value, origin: Origin) -> Result<Sample, Box<Problem>> {
     let id = match value.get("id") {
         Some(Value::String(id)) => id.clone(),
@@ -35,19 +37,20 @@ pub(crate) fn parse(value: &Value, origin: Origin) -> Result<Sample, Box<Problem
     }
 }
 
+/// The conversation of a record with its images in the order of their placeholders; images beyond these come last.
 fn turns_and_images(value: &Value) -> Parsed<(Vec<Turn>, Vec<ImageRef>)> {
-    let Value::Object(item) = value else {
+    let Value::Object(record) = value else {
         return defect("a JSON object", kind(value), "write each sample as {..}");
     };
-    let present = |key: &str| item.get(key).filter(|value| !value.is_null());
+    let present = |key: &str| record.get(key).filter(|value| !value.is_null());
     let from_texts;
     let list = if let Some(list) = present("messages").or_else(|| present("conversations")) {
         list
     } else if let Some(texts) = present("texts") {
-        from_texts = messages(texts, listed(item)?.len())?;
+        from_texts = messages(texts, listed(record)?.len())?;
         &from_texts
     } else {
-        let keys: Vec<&str> = item.keys().map(String::as_str).collect();
+        let keys: Vec<&str> = record.keys().map(String::as_str).collect();
         return defect(
             "a key \"conversations\" (LLaVA), \"messages\" (OpenAI) or \"texts\" (Cauldron)",
             format!("keys {keys:?}"),
@@ -57,7 +60,7 @@ fn turns_and_images(value: &Value) -> Parsed<(Vec<Turn>, Vec<ImageRef>)> {
     let Value::Array(list) = list else {
         return defect("a list of turns", kind(list), "write the turns as [..]");
     };
-    let mut unused = listed(item)?;
+    let mut unused = listed(record)?;
     unused.reverse();
     let mut images = Vec::new();
     let mut turns = Vec::with_capacity(list.len());
@@ -68,7 +71,7 @@ fn turns_and_images(value: &Value) -> Parsed<(Vec<Turn>, Vec<ImageRef>)> {
     Ok((turns, images))
 }
 
-/// The turns of the pairs `texts` as messages; the images go before the first question, unless one has places for them.
+/// The turns of the pairs `texts` as messages; the images come before the first question, unless a turn has placeholders for them.
 fn messages(texts: &Value, images: usize) -> Parsed<Value> {
     let Value::Array(pairs) = texts else {
         return defect("\"texts\" as a list", kind(texts), "write the pairs as [..]");
@@ -95,15 +98,15 @@ fn messages(texts: &Value, images: usize) -> Parsed<Value> {
 }
 
 /// The images under the keys `image` and `images`.
-fn listed(item: &Map<String, Value>) -> Parsed<Vec<ImageRef>> {
+fn listed(record: &Map<String, Value>) -> Parsed<Vec<ImageRef>> {
     let mut images = Vec::new();
-    for value in ["image", "images"].iter().filter_map(|key| item.get(*key)) {
+    for value in ["image", "images"].iter().filter_map(|key| record.get(*key)) {
         image_list(value, &mut images)?;
     }
     Ok(images)
 }
 
-/// Reads one turn; images that stand in it, or that its places take from the list, go to `images`.
+/// Reads one turn; images that stand in it, or that its placeholders take from the list, go to `images`.
 fn parse_turn(
     value: &Value,
     k: usize,
@@ -148,12 +151,14 @@ fn parse_turn(
     Ok(Turn { role, parts })
 }
 
-/// Gives the image places of `parts` the next images of the item's list, as far as it goes.
+/// Gives the image placeholders of `parts` the next images of the record's list, as far as it goes.
 fn take(parts: &[Part], unused: &mut Vec<ImageRef>, images: &mut Vec<ImageRef>) {
-    let places = parts.iter().filter(|part| matches!(part, Part::Image)).count();
-    images.extend((0..places).map_while(|_| unused.pop()));
+    let count = parts.iter().filter(|part| matches!(part, Part::Image)).count();
+    images.extend((0..count).map_while(|_| unused.pop()));
 }
 
+/// Reads one part of a turn's content: text, which may hold placeholders, or an image; appends it to `parts`, and its
+/// images to `images`.
 fn parse_part(
     value: &Value,
     k: usize,
@@ -189,9 +194,9 @@ fn parse_part(
         }
     };
     if let Some(text) = text {
-        let pieces = split_marks(text);
-        take(&pieces, unused, images);
-        parts.extend(pieces);
+        let found = split_marks(text);
+        take(&found, unused, images);
+        parts.extend(found);
     }
     Ok(())
 }
@@ -245,6 +250,7 @@ fn image(value: &Value) -> Parsed<ImageRef> {
     }
 }
 
+/// The image at an address on this machine or inside the text itself.
 fn address(text: &str) -> Parsed<ImageRef> {
     if text.starts_with("http://") || text.starts_with("https://") {
         return defect("an image on this machine", format!("{text:?}"), "download it and name the file");
@@ -262,6 +268,7 @@ fn address(text: &str) -> Parsed<ImageRef> {
     Ok(ImageRef::Path(text.strip_prefix("file://").unwrap_or(text).to_string()))
 }
 
+/// The type of a JSON value, in words.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

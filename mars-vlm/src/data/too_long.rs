@@ -12,7 +12,7 @@ use rayon::prelude::*;
 ///
 /// Nothing is ever cut: a sample is used whole or not at all. Only headers of images are read, on all threads of the
 /// current rayon pool; samples that are unusable for another reason stay, and are an error where they are used.
-pub fn fitting(
+pub fn drop_too_long(
     samples: Vec<Sample>,
     store: &ImageStore,
     processor: &Processor,

@@ -1,5 +1,4 @@
 //! The processor against transformers' own (`tests/oracle/processor.py`).
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use mars_vlm::{
     Error,

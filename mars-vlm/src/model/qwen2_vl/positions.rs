@@ -8,7 +8,7 @@ use crate::processor::{Grid, ImageShape};
 
 /// The rows of all adapters.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Places {
+pub(super) struct PatchPositions {
     /// Row and column of each patch in its image, `[K * P]`.
     pub(super) cells: Vec<(u32, u32)>,
     /// Rows of each image.
@@ -17,19 +17,19 @@ pub(super) struct Places {
     pub(super) windows: Vec<Vec<usize>>,
 }
 
-impl Places {
+impl PatchPositions {
     /// `images[k]` are padded to `rows` rows for each adapter; `window` is the side of a window in tokens.
     pub(super) fn new(images: &[Vec<ImageShape>], rows: usize, merge: usize, window: Option<usize>) -> Self {
-        let mut places = Self::default();
+        let mut positions = Self::default();
         for (k, own) in images.iter().enumerate() {
             for image in own {
-                places.add(image.grid, merge, window);
+                positions.add(image.grid, merge, window);
             }
-            while places.cells.len() < (k + 1) * rows {
-                places.add(Grid { rows: merge, cols: merge }, merge, window);
+            while positions.cells.len() < (k + 1) * rows {
+                positions.add(Grid { rows: merge, cols: merge }, merge, window);
             }
         }
-        places
+        positions
     }
 
     fn add(&mut self, grid: Grid, merge: usize, window: Option<usize>) {
@@ -60,24 +60,24 @@ mod tests {
     fn windows_divide_an_image_and_stay_within_it() {
         let shape = |rows, cols| {
             let grid = Grid { rows, cols };
-            ImageShape { grid, pieces: rows * cols, features: rows * cols / 4 }
+            ImageShape { grid, tiles: rows * cols, features: rows * cols / 4 }
         };
         let images = [vec![shape(6, 4), shape(2, 8)], vec![shape(4, 4)]];
-        let places = Places::new(&images, 40, 2, Some(2));
-        assert_eq!(places.cells.len(), 80);
-        for segments in [&places.images, &places.windows] {
+        let positions = PatchPositions::new(&images, 40, 2, Some(2));
+        assert_eq!(positions.cells.len(), 80);
+        for segments in [&positions.images, &positions.windows] {
             let mut rows: Vec<usize> = segments.iter().flatten().copied().collect();
             rows.sort_unstable();
             assert_eq!(rows, (0..80).collect::<Vec<_>>());
         }
-        for window in &places.windows {
-            let cell = |row: &usize| places.cells[*row];
+        for window in &positions.windows {
+            let cell = |row: &usize| positions.cells[*row];
             assert!(window.iter().all(|row| cell(row).0 / 4 == cell(&window[0]).0 / 4));
-            assert!(places.images.iter().any(|image| window.iter().all(|row| image.contains(row))));
+            assert!(positions.images.iter().any(|image| window.iter().all(|row| image.contains(row))));
         }
         // 3 images, and 24 rows of padding in units of 4.
-        assert_eq!(places.images.len(), 3 + 6);
-        let pairs: usize = places.windows[..4].iter().map(|window| window.len().pow(2)).sum();
+        assert_eq!(positions.images.len(), 3 + 6);
+        let pairs: usize = positions.windows[..4].iter().map(|window| window.len().pow(2)).sum();
         assert_eq!(
             pairs,
             pairs_in_windows(Grid { rows: 6, cols: 4 }, 4) + pairs_in_windows(Grid { rows: 2, cols: 8 }, 4)

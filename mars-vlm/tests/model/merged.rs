@@ -1,6 +1,4 @@
 //! A model with an adapter computes what the model computes that the adapter is merged into.
-#![cfg(feature = "model")]
-#![allow(clippy::unwrap_used)]
 
 use burn::tensor::{Device, Tensor};
 use mars_lora::merge::{Direction, MergeOptions, merge};
@@ -23,10 +21,10 @@ fn sequence(model: &Idefics3) -> Arc<Sequence> {
     let image = model.config.image_token_id;
     let text = (1..9).map(|i| if i == image { i + 10 } else { i });
     let ids: Vec<u32> = text.clone().chain(vec![image; features]).chain(text).collect();
-    let piece = vec![v.num_channels, v.image_size, v.image_size];
-    let values = numbers(piece.iter().product(), 101, 2.0);
-    let tile = ImageLayout::plain(ImageShape { grid: Grid::default(), pieces: 1, features });
-    let pixels = Some(Arc::new(Pixels { values, piece, images: vec![tile] }));
+    let tile_shape = vec![v.num_channels, v.image_size, v.image_size];
+    let values = numbers(tile_shape.iter().product(), 101, 2.0);
+    let tile = ImageLayout::plain(ImageShape { grid: Grid::default(), tiles: 1, features });
+    let pixels = Some(Arc::new(Pixels { values, tile_shape, images: vec![tile] }));
     let text = EncodedText { answers: vec![true; ids.len()], ids, ..EncodedText::default() };
     Arc::new(Sequence { text, pixels })
 }

@@ -1,5 +1,4 @@
 //! Chat templates: what is rendered, and where the answers are.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use mars_vlm::{
     Error,
