@@ -88,9 +88,9 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         });
     }
     if let Some(error) = cause.downcast_ref::<mars_search::Error>() {
-        use mars_search::Error::{Budget, NotRecorded, PolicyName, Space};
+        use mars_search::Error::{Budget, NotRecorded, PolicyName, PolicySetting, Space};
         return Some(match error {
-            Space { .. } | Budget { .. } | PolicyName { .. } => Exit::Usage,
+            Space { .. } | Budget { .. } | PolicyName { .. } | PolicySetting { .. } => Exit::Usage,
             NotRecorded { .. } => Exit::BadInput,
             _ => Exit::Failed,
         });

@@ -1,5 +1,6 @@
 //! What a policy decided, and everything a reader needs to follow why.
 
+use crate::CandidateSource;
 use mars_laws::{Interval, LawPFit, Ranks, Reason};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -66,8 +67,8 @@ pub struct Confidence {
 pub struct Candidate {
     /// The ranks.
     pub ranks: Ranks,
-    /// Where the choice comes from: `balanced`, `default`, `grid`, ...
-    pub source: String,
+    /// Where the choice comes from.
+    pub source: CandidateSource,
     /// How the balance ended for it; `None` where no balance was computed.
     pub outcome: Option<DecisionOutcome>,
     /// Balanced ranks before rounding, for modules where the formula gave a number.
@@ -85,10 +86,10 @@ pub struct Candidate {
 
 impl Candidate {
     /// A choice of which only ranks and source are known yet.
-    pub fn new(ranks: Ranks, source: impl Into<String>) -> Self {
+    pub fn new(ranks: Ranks, source: CandidateSource) -> Self {
         Self {
             ranks,
-            source: source.into(),
+            source,
             outcome: None,
             raw: BTreeMap::new(),
             trial: None,

@@ -1,5 +1,6 @@
 //! What can go wrong in a search.
 
+use crate::policy::listed;
 use std::fmt;
 
 /// Errors of this crate.
@@ -18,15 +19,21 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// A policy's name or settings are not understood.
-    #[error("policy `{given}`: {why}; accepted are {accepted}")]
+    /// A policy that is not understood as text.
+    #[error("policy `{given}`: {why}; accepted are {}", listed())]
     PolicyName {
         /// The text given.
         given: String,
         /// What is wrong with it.
         why: String,
-        /// The forms that are accepted.
-        accepted: &'static str,
+    },
+    /// A setting of a policy is out of its range.
+    #[error("policy `{policy}`: {why}")]
+    PolicySetting {
+        /// The policy as text.
+        policy: String,
+        /// Which setting, its value and its range.
+        why: String,
     },
     /// A result of a trial that the policy never asked for.
     #[error("trial {id} was told but never asked for")]

@@ -27,22 +27,22 @@ mod records;
 mod replay;
 mod runner;
 mod search;
+mod source;
 mod space;
 mod trial;
-mod trial_result;
 
 pub use budget::{Budget, CalibrationPlan};
 pub use cost::{Cost, fine_tunes, run_cost, total_cost};
 pub use decision::{Candidate, Confidence, Decision, DecisionOutcome, FittedLaws, LawPoint, ModuleLaw};
 pub use error::{Error, FailedTrial};
 pub use method::Method;
-pub use policy::{FixedRanks, GuidedOptions, Policy, PolicySpec, RaceOptions, halving_steps};
+pub use policy::{FixedRanks, GuidedOptions, POLICY_FORMS, Policy, PolicySpec, RaceOptions, halving_steps};
 pub use replay::{
     BestCell, GridCell, PolicySummary, RecordedPoint, RecordedRun, RecordedRunner, Recording, RegretRow,
     RegretTable, Replayed, Score, regret_table, replay, replayed_score,
 };
 pub use runner::{Answer, FnRunner, NoResults, Runner};
 pub use search::{Outcome, Searched, search};
+pub use source::CandidateSource;
 pub use space::Space;
-pub use trial::{Role, Trial};
-pub use trial_result::{TrialEnd, TrialResult};
+pub use trial::{Role, Trial, TrialEnd, TrialResult};

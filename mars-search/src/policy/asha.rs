@@ -7,7 +7,8 @@
 
 use super::machine::{Machine, Step, Strategy};
 use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, FailedTrial, Role, Space, TrialResult,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FailedTrial, Role, Space,
+    TrialResult,
     race::rungs,
     records::{Draft, Progress, Records},
 };
@@ -153,7 +154,7 @@ impl Asha {
         let mut candidates = Vec::new();
         for (entry, (ranks, course)) in self.entries.iter().zip(courses).enumerate() {
             let Some(last) = course.results.last() else { continue };
-            let mut candidate = Candidate::new(ranks.clone(), "grid");
+            let mut candidate = Candidate::new(ranks.clone(), CandidateSource::Grid);
             let living = course.results.iter().rev().find(|result| result.last_loss().is_some());
             candidate.trial = Some(living.unwrap_or(last).trial.id);
             candidate.last_loss = living.and_then(|result| result.last_loss());

@@ -2,6 +2,7 @@
 
 mod asha;
 mod fixed;
+mod forms;
 mod guided;
 mod in_order;
 mod machine;
@@ -11,8 +12,12 @@ mod race;
 mod single;
 mod spec;
 mod surface;
+mod table;
+mod text;
 
 pub use fixed::FixedRanks;
+pub use forms::POLICY_FORMS;
+pub(crate) use forms::listed;
 pub use guided::GuidedOptions;
 pub use measured::halving_steps;
 pub use race::RaceOptions;

@@ -12,7 +12,7 @@ use super::{
     machine::{Machine, Step, Strategy},
 };
 use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, FailedTrial, FittedLaws, Space,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FailedTrial, FittedLaws, Space,
     calibration::{
         self,
         fitting::{self, Rule},
@@ -104,7 +104,7 @@ impl Paper {
         let mut choices: Vec<Candidate> = choices.into_iter().map(|(_, choice)| choice).collect();
         let default = space.default_ranks();
         if choices.iter().all(|choice| choice.ranks != default) {
-            choices.push(Candidate::new(default.clone(), "default"));
+            choices.push(Candidate::new(default.clone(), CandidateSource::Default));
         }
         if law_p.is_err()
             && let Some(at) = choices.iter().position(|choice| choice.ranks == default)

@@ -11,15 +11,17 @@ use super::{
     measured::{ETA, nats},
 };
 use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, FittedLaws, Space, calibration,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FittedLaws, Space, calibration,
     calibration::balanced,
     race::{Entrant, HalvingRule, RaceResult, rungs},
     records::{Progress, Records},
 };
 use mars_laws::{BalanceOptions, Ranks};
+use serde::{Deserialize, Serialize};
 
 /// Settings of the race.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RaceOptions {
     /// One candidate in `eta` is kept at each rung; 2 to 4, default 2.
     pub eta: usize,
@@ -45,8 +47,8 @@ impl Default for RaceOptions {
 }
 
 impl RaceOptions {
-    fn check(&self) -> Result<(), Error> {
-        let refuse = |why: String| Err(Error::Budget { why });
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refuse = |why: String| Err(Error::PolicySetting { policy: "race".to_owned(), why });
         if !ETA.contains(&self.eta) {
             return refuse(format!("race eta is {}, not 2, 3 or 4", self.eta));
         }
@@ -101,7 +103,6 @@ pub(crate) fn start(
     budget: &Budget,
     options: &RaceOptions,
 ) -> Result<Machine<BalancedRace>, Error> {
-    options.check()?;
     if space.modules.len() > 1 {
         budget.calibration.check(budget.samples)?;
     }
@@ -133,12 +134,9 @@ impl BalancedRace {
         let (space, budget) = (&self.space, &self.budget);
         let mut field = Field { candidates: Vec::new(), racing: Vec::new(), faults: Vec::new(), laws: None };
         if let [module] = &space.modules[..] {
-            field.candidates.extend(
-                space
-                    .ranks_of(module)
-                    .into_iter()
-                    .map(|rank| Candidate::new(Ranks::new().with(module.as_str(), rank), "candidate")),
-            );
+            field.candidates.extend(space.ranks_of(module).into_iter().map(|rank| {
+                Candidate::new(Ranks::new().with(module.as_str(), rank), CandidateSource::Candidate)
+            }));
             field.racing = (0..field.candidates.len()).collect();
         } else {
             let drafts = calibration::alone(space, budget);
@@ -159,11 +157,11 @@ impl BalancedRace {
             Some(at) if field.racing.contains(&at) => {}
             Some(at) => {
                 field.racing.push(at);
-                field.candidates[at].source = "default".to_owned();
+                field.candidates[at].source = CandidateSource::Default;
             }
             None => {
                 field.racing.push(field.candidates.len());
-                field.candidates.push(Candidate::new(default, "default"));
+                field.candidates.push(Candidate::new(default, CandidateSource::Default));
             }
         }
         Progress::Done(field)
@@ -193,7 +191,7 @@ impl BalancedRace {
             standing.write(&mut candidates[at]);
         }
         let chosen = &candidates[field.racing[won.winner]];
-        let by_default = chosen.source == "default" && self.space.modules.len() > 1;
+        let by_default = chosen.source == CandidateSource::Default && self.space.modules.len() > 1;
         let outcome = if by_default { DecisionOutcome::Fallback } else { DecisionOutcome::Solved };
         Ok(Progress::Done(Box::new(Decision {
             ranks: chosen.ranks.clone(),

@@ -8,7 +8,7 @@ use super::{
     machine::{Machine, Step, Strategy},
 };
 use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, FittedLaws, Role, Space,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FittedLaws, Role, Space,
     calibration::{self, fitting},
     race::rungs,
     records::{Draft, Progress, Records},
@@ -70,7 +70,7 @@ impl Strategy for Surface {
             .iter()
             .zip(&short)
             .map(|(ranks, result)| {
-                let mut candidate = Candidate::new(ranks.clone(), "surface");
+                let mut candidate = Candidate::new(ranks.clone(), CandidateSource::Surface);
                 candidate.trial = Some(result.trial.id);
                 candidate.last_loss = result.last_loss();
                 candidate.dropped_at = Some(steps);
@@ -84,7 +84,7 @@ impl Strategy for Surface {
             others.extend(space.grid()?);
         }
         others.retain(|ranks| !design.contains(ranks));
-        candidates.extend(others.into_iter().map(|ranks| Candidate::new(ranks, "surface")));
+        candidates.extend(others.into_iter().map(|ranks| Candidate::new(ranks, CandidateSource::Surface)));
         // Without a surface the default comes first, and the measured ones by their losses.
         let default = space.default_ranks();
         let score = |candidate: &Candidate| match &law {

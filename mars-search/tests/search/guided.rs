@@ -6,8 +6,8 @@ use crate::{
 };
 use mars_laws::Ranks;
 use mars_search::{
-    Budget, DecisionOutcome, Error, GuidedOptions, PolicySpec, Role, Space, Trial, TrialEnd, fine_tunes,
-    run_cost, total_cost,
+    Budget, CandidateSource, DecisionOutcome, Error, GuidedOptions, PolicySpec, Role, Space, Trial, TrialEnd,
+    fine_tunes, run_cost, total_cost,
 };
 use std::collections::BTreeSet;
 
@@ -151,8 +151,12 @@ fn calibration_is_done_where_the_cap_pays_for_it() {
     assert_eq!(roles, BTreeSet::from([Role::Alone, Role::Joint, Role::Race]));
     assert!(played.decision.laws.as_ref().unwrap().law_c.contains_key("ve"));
     assert_eq!(played.decision.ranks, ve_llm(32, 64), "{}", played.decision.reason);
-    let source = |source: &str| played.decision.candidates.iter().any(|c| c.source == source);
-    assert!(source("balanced") && source("default") && source("neighbour"));
+    let source = |source| played.decision.candidates.iter().any(|c| c.source == source);
+    assert!(
+        source(CandidateSource::Balanced)
+            && source(CandidateSource::Default)
+            && source(CandidateSource::Neighbour)
+    );
     // Half of what is left beside the final run pays for the alone runs only.
     let played = guided(18.0, &space(), &budget, &task).unwrap();
     assert!(played.results.iter().all(|result| result.trial.role != Role::Joint));
@@ -169,7 +173,8 @@ fn the_evidence_errs_as_rarely_as_it_says() {
     for seed in 0..searches {
         let budget = Budget { seed, ..sixteenths() };
         let played = guided(4.0, &space(), &budget, &Task::new(|_, _| 1.0).noisy(0.05)).unwrap();
-        let default = played.decision.candidates.iter().find(|c| c.source == "default").unwrap();
+        let default =
+            played.decision.candidates.iter().find(|c| c.source == CandidateSource::Default).unwrap();
         dropped +=
             usize::from(default.note.as_ref().is_some_and(|note| note.contains("worse than the leader")));
     }

@@ -11,7 +11,7 @@ use super::{
     probable::probably_best,
 };
 use crate::{
-    Budget, Candidate, Error, FittedLaws, Space, TrialResult,
+    Budget, Candidate, CandidateSource, Error, FittedLaws, Space, TrialResult,
     calibration::{self, balanced},
     records::{Draft, Progress, Records},
 };
@@ -72,7 +72,7 @@ impl Field {
                 extra -= share(&drafts, budget);
             }
         }
-        let default = Candidate::new(space.default_ranks(), "default");
+        let default = Candidate::new(space.default_ranks(), CandidateSource::Default);
         match racers(budget, extra) {
             1 => field.racing = Vec::new(),
             2 if field.racing.is_empty() => {
@@ -109,7 +109,7 @@ impl Field {
         };
         if let Some(Challenger { candidate, evaluate_from }) = challenger {
             self.cut = contest.cut;
-            self.enter(Candidate::new(contest.middle.clone(), "middle"));
+            self.enter(Candidate::new(contest.middle.clone(), CandidateSource::Middle));
             self.enter(candidate);
             self.evaluate_from = vec![contest.first_look_at, evaluate_from];
             self.baseline = contest.middle;
@@ -121,7 +121,9 @@ impl Field {
     fn fill(&mut self, space: &Space, default: Candidate, places: usize) -> Result<(), Error> {
         let mut others = vec![default];
         others.extend(wide_pair(space, &space.default_ranks()));
-        others.extend(neighbours(space)?.into_iter().map(|ranks| Candidate::new(ranks, "neighbour")));
+        others.extend(
+            neighbours(space)?.into_iter().map(|ranks| Candidate::new(ranks, CandidateSource::Neighbour)),
+        );
         for candidate in others {
             if self.racing.len() >= places {
                 break;
@@ -168,7 +170,7 @@ impl Field {
                 Ok((law, best)) => {
                     found.laws.law_p = Some(law);
                     for (ranks, probability) in best {
-                        let mut candidate = Candidate::new(ranks, "law-p");
+                        let mut candidate = Candidate::new(ranks, CandidateSource::LawP);
                         candidate.add_note(format!(
                             "best with probability {probability:.2} by the bootstrap of Law-P"
                         ));

@@ -38,7 +38,6 @@ pub(crate) fn start(
     budget: &Budget,
     options: &GuidedOptions,
 ) -> Result<Machine<Guided>, Error> {
-    options.check()?;
     let (space, budget, options) = (space.clone(), budget.clone(), options.clone());
     Machine::start(Guided { name, options, space, budget, field: None })
 }

@@ -2,9 +2,11 @@
 
 use crate::Error;
 use mars_laws::BalanceOptions;
+use serde::{Deserialize, Serialize};
 
 /// Settings of `guided`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct GuidedOptions {
     /// What the whole search may cost, calibration, race, final run and evaluations together, in fine-tunes; 1 or
     /// more. Default 1.39, the price that the paper claims (1/11.5 of a 4x4 grid). The opening, up to the first cut, is
@@ -31,7 +33,7 @@ impl Default for GuidedOptions {
 
 impl GuidedOptions {
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let refuse = |why: String| Err(Error::Budget { why });
+        let refuse = |why: String| Err(Error::PolicySetting { policy: "guided".to_owned(), why });
         if !(self.fine_tunes.is_finite() && self.fine_tunes >= 1.0) {
             return refuse(format!("the cap is {} fine-tunes; the final run alone is 1", self.fine_tunes));
         }
