@@ -1,6 +1,6 @@
 //! What can go wrong in a search.
 
-use crate::policy::listed;
+use crate::forms::listed;
 use std::fmt;
 
 /// Errors of this crate.

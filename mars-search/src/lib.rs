@@ -20,6 +20,7 @@ mod calibration;
 mod cost;
 mod decision;
 mod error;
+mod forms;
 mod method;
 mod policy;
 mod race;
@@ -29,14 +30,16 @@ mod runner;
 mod search;
 mod source;
 mod space;
+mod totals;
 mod trial;
 
 pub use budget::{Budget, CalibrationPlan};
-pub use cost::{Cost, fine_tunes, run_cost, total_cost};
+pub use cost::{Cost, fine_tunes};
 pub use decision::{Candidate, Confidence, Decision, DecisionOutcome, FittedLaws, LawPoint, ModuleLaw};
 pub use error::{Error, FailedTrial};
+pub use forms::POLICY_FORMS;
 pub use method::Method;
-pub use policy::{FixedRanks, GuidedOptions, POLICY_FORMS, Policy, PolicySpec, RaceOptions, halving_steps};
+pub use policy::{FixedRanks, GuidedOptions, Policy, PolicySpec, RaceOptions, halving_steps};
 pub use replay::{
     BestCell, GridCell, PolicySummary, RecordedPoint, RecordedRun, RecordedRunner, Recording, RegretRow,
     RegretTable, Replayed, Score, regret_table, replay, replayed_score,
@@ -45,4 +48,5 @@ pub use runner::{Answer, FnRunner, NoResults, Runner};
 pub use search::{Outcome, Searched, search};
 pub use source::CandidateSource;
 pub use space::Space;
+pub use totals::{run_cost, total_cost};
 pub use trial::{Role, Trial, TrialEnd, TrialResult};

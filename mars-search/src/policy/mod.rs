@@ -2,7 +2,6 @@
 
 mod asha;
 mod fixed;
-mod forms;
 mod guided;
 mod in_order;
 mod machine;
@@ -16,8 +15,6 @@ mod table;
 mod text;
 
 pub use fixed::FixedRanks;
-pub use forms::POLICY_FORMS;
-pub(crate) use forms::listed;
 pub use guided::GuidedOptions;
 pub use measured::halving_steps;
 pub use race::RaceOptions;

@@ -14,9 +14,9 @@ use super::{
 use crate::{
     Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FailedTrial, FittedLaws, Space,
     calibration::{
-        self,
+        self, Gates,
         fitting::{self, Rule},
-        tuple::{Gates, tuples},
+        tuples,
     },
     records::{Progress, Records},
 };

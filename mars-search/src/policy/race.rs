@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FittedLaws, Space, calibration,
-    calibration::balanced,
     race::{Entrant, HalvingRule, RaceResult, rungs},
     records::{Progress, Records},
 };
@@ -144,7 +143,7 @@ impl BalancedRace {
                 Progress::Done(alone) => alone,
                 Progress::Missing(missing) => return Progress::Missing(missing),
             };
-            let found = balanced::line_up(space, budget, &alone, &self.options.balance());
+            let found = calibration::line_up(space, budget, &alone, &self.options.balance());
             field = Field {
                 candidates: found.candidates,
                 racing: found.solved,

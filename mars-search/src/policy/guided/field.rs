@@ -11,8 +11,7 @@ use super::{
     probable::probably_best,
 };
 use crate::{
-    Budget, Candidate, CandidateSource, Error, FittedLaws, Space, TrialResult,
-    calibration::{self, balanced},
+    Budget, Candidate, CandidateSource, Error, FittedLaws, Space, TrialResult, calibration,
     records::{Draft, Progress, Records},
 };
 use mars_laws::Ranks;
@@ -156,7 +155,7 @@ impl Field {
         options: &GuidedOptions,
         (alone, joint): (&[&TrialResult], &[&TrialResult]),
     ) {
-        let mut found = balanced::line_up(space, budget, alone, &options.balance);
+        let mut found = calibration::line_up(space, budget, alone, &options.balance);
         for (at, candidate) in found.candidates.into_iter().enumerate() {
             if found.solved.contains(&at) {
                 self.enter(candidate);
