@@ -1,20 +1,4 @@
-//! Rank-selection policies for LoRA on multi-module models: trials asked for, results told, a decision
-//! that explains itself.
-//!
-//! A policy never trains. It names the runs it wants ([`Policy::ask`]), is told what came of them
-//! ([`Policy::tell`]) and ends with a [`Decision`]: the ranks, why, and which trial's adapter is the
-//! result. Everything here is numbers; no tensor, no file and no clock is touched.
-//!
-//! ```
-//! use mars_search::{Budget, Error, FnRunner, PolicySpec, Space, Trial, TrialResult, search};
-//!
-//! fn ranks(space: &Space, budget: &Budget, train: fn(&Trial) -> TrialResult) -> Result<(), Error> {
-//!     let mut policy = "halving".parse::<PolicySpec>()?.build(space, budget)?;
-//!     let (decision, _) = search(&mut *policy, &mut FnRunner::new(train))?.decided()?;
-//!     println!("{} because {}", decision.ranks, decision.reason);
-//!     Ok(())
-//! }
-//! ```
+#![doc = include_str!("../README.md")]
 mod budget;
 mod calibration;
 mod cost;
