@@ -47,8 +47,8 @@ pub struct Decision {
     pub laws: Option<FittedLaws>,
 }
 
-/// How sure a choice is, at the last cut that left one alone. It speaks of the validation loss at that step only:
-/// what other samples would have said, not what later steps or other seeds would.
+/// How sure a choice is, at the cut that left one. It is about the validation loss at that step only: how other samples
+/// could have changed the choice, not how later steps or other seeds could.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Confidence {
     /// Optimizer step of that cut.

@@ -36,26 +36,26 @@ pub enum Error {
         why: String,
     },
     /// A result of a trial that the policy never asked for.
-    #[error("trial {id} was told but never asked for")]
+    #[error("there is a result of trial {id}, which was never asked for")]
     UnknownTrial {
         /// Its id.
         id: u32,
     },
     /// A second result of one trial.
-    #[error("trial {id} was told twice")]
+    #[error("there are two results of trial {id}")]
     ToldTwice {
         /// Its id.
         id: u32,
     },
     /// A result whose trial differs from the one asked for under its id.
-    #[error("trial {id} was told with other settings than it was asked for")]
+    #[error("the result of trial {id} is of other settings than were asked for")]
     TrialMismatch {
         /// Its id.
         id: u32,
     },
     /// A replayed policy asks for a run that was not recorded.
     #[error(
-        "the recording of `{task}` does not hold the run: {what}; record the task with a policy that trains it, such as grid"
+        "the recording of `{task}` does not hold the run: {what}; recordings of a grid search hold the full runs of all rank tuples"
     )]
     NotRecorded {
         /// The recorded task.

@@ -104,7 +104,7 @@ pub struct TrialResult {
     /// step, from step 0 also where the trial continues another.
     pub val_curve: Vec<(usize, f64)>,
     /// The last validation loss by blocks of the split, which average to it: what paired comparisons are made on.
-    /// Empty where the trainer does not tell, or the trial has no usable loss.
+    /// Empty where the trainer does not report them, or the trial has no usable loss.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<f64>,
     /// Convergence time in optimizer steps; `None` where it is censored or was not looked for.

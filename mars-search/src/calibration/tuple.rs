@@ -111,8 +111,8 @@ fn fault(
     }
 }
 
-/// The gates that an ill-conditioned balance ran into; the width of its own interval is told only where the
-/// fits are not to blame already.
+/// The gates that an ill-conditioned balance failed; the width of its own interval is named only where the fits
+/// pass theirs.
 fn gates(
     at: &str,
     reference: &LawCFit,

@@ -88,10 +88,10 @@ impl Strategy for Asha {
             return Ok(Progress::Missing(drafts));
         }
         let Some(best) = self.best(&courses) else {
-            let dead = self.entries.iter().zip(&courses).filter_map(|(ranks, course)| {
+            let failed = self.entries.iter().zip(&courses).filter_map(|(ranks, course)| {
                 Some(FailedTrial { trial: *course.ids.last()?, ranks: ranks.clone(), why: course.fault()? })
             });
-            return Err(Error::AllFailed { failed: dead.collect() });
+            return Err(Error::AllFailed { failed: failed.collect() });
         };
         let rung = courses[best].results.len();
         if rung < self.rungs.len() {
@@ -134,13 +134,13 @@ impl Asha {
         }
     }
 
-    /// The living entry that is furthest, among equals the one with the lowest loss.
+    /// The furthest trained entry with a usable loss; among equals the one with the lowest loss.
     fn best(&self, courses: &[Course<'_>]) -> Option<usize> {
-        let living = (0..courses.len()).filter_map(|entry| {
+        let usable = (0..courses.len()).filter_map(|entry| {
             let rung = courses[entry].results.len().checked_sub(1)?;
             Some((entry, rung, courses[entry].loss(rung)?))
         });
-        living
+        usable
             .min_by(|a, b| {
                 let parameters = |entry: usize| self.space.parameters(&self.entries[entry]);
                 b.1.cmp(&a.1)
@@ -160,11 +160,11 @@ impl Asha {
             candidate.last_loss = living.and_then(|result| result.last_loss());
             candidate.dropped_at = (entry != best).then_some(last.trial.steps);
             if let Some(why) = last.fault() {
-                candidate.add_note(format!("died in trial {}: {why}", last.trial.id));
+                candidate.add_note(format!("failed in trial {}: {why}", last.trial.id));
             }
             candidates.push(candidate);
         }
-        let dead = candidates.iter().filter(|candidate| candidate.note.is_some()).count();
+        let failed = candidates.iter().filter(|candidate| candidate.note.is_some()).count();
         let loss = courses[best].results.last().and_then(|result| result.last_loss());
         let mut reason = format!(
             "Lowest validation loss ({:.4} nats) of {} rank choices, by asynchronous successive halving with {} runs \
@@ -173,8 +173,8 @@ impl Asha {
             candidates.len(),
             self.workers
         );
-        if dead > 0 {
-            reason += &format!(" {dead} of them diverged or failed.");
+        if failed > 0 {
+            reason += &format!(" {failed} of them diverged or failed.");
         }
         Decision {
             ranks: self.entries[best].clone(),

@@ -5,7 +5,7 @@
 //! one balanced tuple, rounded to the candidates, no gate on the quality of a fit; the tuple with the
 //! lowest perplexity by the published Law-P, which is monotone in rank and so picks an end of the
 //! range; one final run. Ours, where the paper is silent: a module without a usable fit falls back like
-//! a complex solution, and when the final run dies, the next choice is trained.
+//! a complex solution, and when the final run diverges or fails, the next choice is trained.
 
 use super::{
     in_order::{Survivor, in_order},
@@ -147,8 +147,8 @@ fn reason(choice: &Candidate, outcome: DecisionOutcome, ranking: &Ranking, faile
         reason += &format!(" {ranks}: {note}.");
     }
     if !failed.is_empty() {
-        let dead: Vec<_> = failed.iter().map(ToString::to_string).collect();
-        reason += &format!(" Better choices could not be trained: {}.", dead.join("; "));
+        let each: Vec<_> = failed.iter().map(ToString::to_string).collect();
+        reason += &format!(" Better choices could not be trained: {}.", each.join("; "));
     }
     reason
 }

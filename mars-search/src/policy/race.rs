@@ -28,13 +28,13 @@ pub struct RaceOptions {
     /// choice with fewer adapter parameters wins; >= 0, default 0.005. Race curves share data order
     /// and initialisation, so their differences are less noisy than runs of different seeds.
     pub tolerance: f64,
-    /// Balance `t_module = kappa * t_reference`; > 0, default 1 (the paper).
+    /// Balance `t_module = kappa * t_reference` of convergence times; > 0, default 1 (the paper).
     pub kappa: f64,
-    /// Least log R^2 of a fit; default 0.8.
+    /// Least R^2 of the logarithms of a fit, at most 1; default 0.8.
     pub min_r2_log: f64,
-    /// Widest interval of a balanced rank, in octaves; default 2.
+    /// Widest interval of a balanced rank, in octaves (factors of 2); default 2.
     pub max_octaves: f64,
-    /// Level of the intervals of the gates; default 0.9.
+    /// Level of the intervals of the gates, between 0 and 1; default 0.9.
     pub level: f64,
 }
 
@@ -49,19 +49,22 @@ impl RaceOptions {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |why: String| Err(Error::PolicySetting { policy: "race".to_owned(), why });
         if !ETA.contains(&self.eta) {
-            return refuse(format!("race eta is {}, not 2, 3 or 4", self.eta));
+            return refuse(format!("eta is {}, not 2, 3 or 4", self.eta));
         }
         if !(self.tolerance.is_finite() && self.tolerance >= 0.0) {
-            return refuse(format!("race tolerance is {}; it must be a number >= 0", self.tolerance));
+            return refuse(format!("the tolerance is {}; it must be a number >= 0", self.tolerance));
         }
         if !(self.kappa.is_finite() && self.kappa > 0.0) {
             return refuse(format!("kappa is {}; it must be a number > 0", self.kappa));
         }
         if !(self.level > 0.0 && self.level < 1.0) {
-            return refuse(format!("the level of the gates is {}; it must lie between 0 and 1", self.level));
+            return refuse(format!("the level of the gates is {}; it must be > 0 and < 1", self.level));
         }
         if self.min_r2_log.is_nan() || self.max_octaves.is_nan() {
-            return refuse("a gate is not a number".to_owned());
+            let (r2, octaves) = (self.min_r2_log, self.max_octaves);
+            return refuse(format!(
+                "the gates min_r2_log = {r2} and max_octaves = {octaves} must be numbers"
+            ));
         }
         Ok(())
     }
@@ -87,7 +90,7 @@ pub(crate) struct BalancedRace {
 
 /// What calibration came to.
 struct Field {
-    /// Everybody who was considered.
+    /// Every rank choice that was considered.
     candidates: Vec<Candidate>,
     /// Which of them race.
     racing: Vec<usize>,
@@ -220,15 +223,15 @@ impl BalancedRace {
         };
         if let Some(runner_up) = won.runner_up {
             reason += &format!(
-                " {} was ahead at the last cut, but by less than {} % of perplexity, and has more adapter \
+                " {} was ahead at the last cut, but by no more than {} % of perplexity, and has more adapter \
                  parameters.",
                 field.candidates[field.racing[runner_up]].ranks,
                 100.0 * self.options.tolerance
             );
         }
-        let dead = standings.iter().filter(|standing| standing.fault.is_some()).count();
-        if dead > 0 {
-            reason += &format!(" {dead} choice{} diverged or failed.", plural(dead));
+        let failed = standings.iter().filter(|standing| standing.fault.is_some()).count();
+        if failed > 0 {
+            reason += &format!(" {failed} choice{} diverged or failed.", plural(failed));
         }
         if !field.faults.is_empty() {
             reason += &format!(" Left out: {}.", field.faults.join("; "));

@@ -1,7 +1,8 @@
 //! Policy `surface`: the beginnings of a few final runs, a quadratic through them, the final run at its lowest point.
 //!
 //! Tuples spread over the grid train an eighth of the final run under its schedule; log perplexity at that point is
-//! fitted as a quadratic in the log2 ranks (the local surface of Law-P, ours). It knows only what shows that early.
+//! fitted as a quadratic in the log2 ranks (the local surface of Law-P, ours). Differences that show later only are
+//! beyond it.
 
 use super::{
     in_order::{Survivor, in_order},
@@ -92,10 +93,10 @@ impl Strategy for Surface {
             Err(_) if candidate.ranks == default => f64::NEG_INFINITY,
             Err(_) => candidate.last_loss.unwrap_or(f64::INFINITY),
         };
-        let dead = |candidate: &Candidate| candidate.trial.is_some() && candidate.last_loss.is_none();
+        let failed = |candidate: &Candidate| candidate.trial.is_some() && candidate.last_loss.is_none();
         candidates.sort_by(|a, b| {
-            dead(a)
-                .cmp(&dead(b))
+            failed(a)
+                .cmp(&failed(b))
                 .then_with(|| score(a).total_cmp(&score(b)))
                 .then_with(|| space.parameters(&a.ranks).cmp(&space.parameters(&b.ranks)))
                 .then_with(|| a.ranks.cmp(&b.ranks))
