@@ -145,9 +145,9 @@ fn laws(error: &mars_laws::Error) -> ErrorKind {
 }
 
 fn search(error: &mars_search::Error) -> ErrorKind {
-    use mars_search::Error::{Budget, NotRecorded, PolicyName, Space};
+    use mars_search::Error::{Budget, NotRecorded, PolicyName, PolicySetting, Space};
     match error {
-        Space { .. } | Budget { .. } | PolicyName { .. } => ErrorKind::Usage,
+        Space { .. } | Budget { .. } | PolicyName { .. } | PolicySetting { .. } => ErrorKind::Usage,
         NotRecorded { .. } => ErrorKind::Input,
         _ => ErrorKind::Failed,
     }
