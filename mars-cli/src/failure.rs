@@ -77,10 +77,10 @@ fn exit_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         return Some(failure.exit);
     }
     if let Some(error) = cause.downcast_ref::<mars_calib::Error>() {
-        use mars_calib::Error::{Changed, Corrupt, Io, Locked, Spec, Template};
+        use mars_calib::Error::{Changed, Corrupt, Io, Locked, Spec, Template, Trainer, Unknown};
         return Some(match error {
             Locked { .. } => Exit::Locked,
-            Changed { .. } | Spec { .. } | Template { .. } => Exit::Usage,
+            Changed { .. } | Spec { .. } | Template { .. } | Trainer { .. } | Unknown { .. } => Exit::Usage,
             Corrupt { .. } => Exit::BadInput,
             Io { .. } => Exit::Io,
             mars_calib::Error::Lora(_) => return None, // its cause says more
