@@ -10,7 +10,7 @@ use crate::Error;
 use crate::checkpoint::Precision;
 use crate::processor::{ImageShape, supported};
 use burn::tensor::{Device, Tensor};
-use mars_lora::{AdapterStack, Chain, AdaptedModule, Model, PassFlops, Site, SiteKind, Targets, TokenLosses};
+use mars_lora::{AdaptedModule, AdapterStack, Chain, Model, PassFlops, Site, SiteKind, Targets, TokenLosses};
 use std::collections::BTreeMap;
 use std::path::Path;
 

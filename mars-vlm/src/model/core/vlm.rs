@@ -12,7 +12,7 @@ use crate::model::batch::VlmBatch;
 use crate::processor::ImageShape;
 use burn::module::ParamId;
 use burn::tensor::{Device, Tensor};
-use mars_lora::{AdapterStack, Chain, AdaptedModule, Model, PassFlops, Site, SiteKind, TokenLosses};
+use mars_lora::{AdaptedModule, AdapterStack, Chain, Model, PassFlops, Site, SiteKind, TokenLosses};
 use std::ops::Range;
 use std::path::Path;
 
