@@ -1,4 +1,4 @@
-//! Perplexity over the grid of ranks: what Law-P foretells, and what was measured, with the curve of equal times.
+//! Perplexity over the grid of ranks: what Law-P predicts, and what was measured, with the curve of equal times.
 
 use super::{data::ReportData, laws::law_c, number::fixed, svg::escape, svg::polyline};
 use mars_laws::{Ranks, solve_rank};

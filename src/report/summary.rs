@@ -52,7 +52,7 @@ fn changes(data: &ReportData) -> Vec<String> {
     let mut changes = Vec::new();
     if decision.confidence.is_some_and(|sure| sure.probability < CLOSE) {
         changes.push(
-            "This was close: more validation samples, or a larger search.fine_tunes, which lets the choices race \
+            "This was close: more validation samples, or a larger search.budget, which lets the choices race \
              longer, may turn it."
                 .to_owned(),
         );

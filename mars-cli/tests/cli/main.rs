@@ -12,3 +12,4 @@ mod malformed;
 mod search;
 mod settings;
 mod stop;
+mod trainer;

@@ -1,0 +1,125 @@
+//! A search whose runs are trained by an external command: a script that plants the laws.
+#![cfg(unix)]
+
+use crate::kit::{json, mars, refused};
+use serde_json::Value;
+use std::{fs, path::Path};
+use tempfile::{TempDir, tempdir};
+
+/// Loss curves with convergence times k r^-0.4 D^0.5, where k of `ve` is 1.32 times that of `llm`: at equal times `ve` has
+/// 1.32^2.5 = 2 times the rank.
+const SCRIPT: &str = r#"
+awk -v ve="$1" -v llm="$2" -v d="$3" -v steps="$4" -v every="$5" 'BEGIN {
+    print "step,loss,split";
+    for (step = 0; step <= steps; step += every) {
+        loss = 3;
+        if (ve > 0) loss -= 0.8 * (1 - 0.4 * ve ^ -0.3) * (1 - exp(-step / (0.66 * ve ^ -0.4 * d ^ 0.5)));
+        if (llm > 0) loss -= 1.2 * (1 - 0.4 * llm ^ -0.3) * (1 - exp(-step / (0.5 * llm ^ -0.4 * d ^ 0.5)));
+        printf "%d,%.9f,val\n", step, loss;
+    }
+}' > "$6/curve.csv"
+echo "$OUTER $INNER" > "$6/seen.txt"
+"#;
+
+struct Setting {
+    directory: TempDir,
+    trainer: String,
+}
+
+impl Setting {
+    fn new(script: &str) -> Self {
+        let directory = tempdir().unwrap();
+        let path = directory.path().join("train.sh");
+        fs::write(&path, script).unwrap();
+        let placeholders = "{r.ve} {r.llm} {samples} {steps} {eval_every} {out}";
+        let trainer = format!("sh '{}' {placeholders}", path.display());
+        Self { directory, trainer }
+    }
+
+    fn out(&self) -> String {
+        self.directory.path().join("out").to_str().unwrap().to_owned()
+    }
+
+    fn arguments<'a>(&'a self, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+        let common = [
+            "search",
+            "--trainer",
+            &self.trainer,
+            "--out",
+            out,
+            "--set",
+            "trainer.samples=512",
+            "--set",
+            "train.steps=120",
+            "--set",
+            "search.default_rank=8",
+            "--set",
+            "calibration.ranks=[4,8,16]",
+            "--set",
+            "calibration.sizes=[64,128,256]",
+            "--set",
+            "calibration.steps=120",
+            "--set",
+            "calibration.eval_every=1",
+        ];
+        [&common[..], more].concat()
+    }
+}
+
+#[test]
+fn a_search_with_a_command_finds_what_the_command_planted() {
+    let setting = Setting::new(SCRIPT);
+    let out = setting.out();
+    let more = ["--policy", "paper", "--json", "--set", "trainer.environment.INNER=inner"];
+    let summary = json(&setting.arguments(&out, &more));
+    assert!(summary["test"].is_null() && summary["cost"]["wall_s"].as_f64().unwrap() > 0.0, "{summary}");
+    let decision: Value =
+        serde_json::from_str(&fs::read_to_string(Path::new(&out).join("decision.json")).unwrap()).unwrap();
+    for module in ["ve", "llm"] {
+        let law = &decision["laws"]["law_c"][module];
+        let near = |name: &str, expected: f64| {
+            let value = law[name].as_f64().unwrap();
+            assert!((value - expected).abs() < 0.03, "{module} {name}: {value}");
+        };
+        near("gamma", -0.4);
+        near("delta", 0.5);
+    }
+    let rank = |module: &str| summary["ranks"][module].as_u64().unwrap();
+    assert!(rank("ve") == 2 * rank("llm") || rank("ve") == 32, "{summary}");
+
+    // The winning run has its directory, and the command saw the environment.
+    let winner = Path::new(summary["adapter"].as_str().unwrap());
+    assert_eq!(fs::read_to_string(winner.join("seen.txt")).unwrap().trim(), "inner");
+    assert!(winner.join("curve.csv").is_file() && Path::new(&out).join("report.html").is_file());
+
+    // The second call repeats no run; the campaign can be asked and fitted.
+    let before = fs::metadata(winner.join("curve.csv")).unwrap().modified().unwrap();
+    let again = mars(&setting.arguments(&out, &more));
+    assert!(again.code == Some(0) && again.stderr.contains("are done already"), "{}", again.stderr);
+    assert_eq!(fs::metadata(winner.join("curve.csv")).unwrap().modified().unwrap(), before);
+    assert_eq!(json(&["choose", "--campaign", &out, "--json"])["ranks"], summary["ranks"]);
+    assert!(json(&["fit", "--campaign", &out, "--json"])["law_c"]["ve"]["r2_log"].as_f64().unwrap() > 0.99);
+}
+
+#[test]
+fn guided_races_with_a_command_within_its_budget() {
+    let setting = Setting::new(SCRIPT);
+    let out = setting.out();
+    let summary = json(&setting.arguments(&out, &["--json"]));
+    assert!(summary["reason"].as_str().unwrap().len() > 20, "{summary}");
+}
+
+#[test]
+fn what_is_wrong_with_a_command_is_said() {
+    let setting = Setting::new("echo out of memory >&2; exit 3");
+    let out = setting.out();
+    refused(&setting.arguments(&out, &["--policy", "fixed:8x8"]), 1, &["out of memory", "ve=8,llm=8"]);
+    let slow = Setting::new("sleep 20");
+    let out = slow.out();
+    let limited = ["--policy", "fixed:8x8", "--set", "trainer.timeout=0.2"];
+    refused(&slow.arguments(&out, &limited), 1, &["0.2 s"]);
+    let unknown = ["search", "--trainer", "train {rank}", "--set", "trainer.samples=9", "--out", &out];
+    refused(&unknown, 2, &["rank", "{r.MODULE}"]);
+    let uncounted = ["search", "--trainer", "train {out}", "--out", &out];
+    refused(&uncounted, 2, &["trainer.samples"]);
+}
