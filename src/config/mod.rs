@@ -14,9 +14,9 @@ pub use section::{
 };
 pub(crate) use stored::Facts;
 
-use crate::{Error, search::RunTemplate};
+use crate::Error;
 use mars_calib::{
-    ConvergenceDefinition, ConvergenceRule,
+    ConvergenceRule,
     convergence::Signal,
     native::{Loading, NativeOptions},
 };
@@ -117,21 +117,6 @@ impl SearchConfig {
     /// The definition of convergence.
     pub fn rule(&self) -> Box<dyn ConvergenceRule> {
         self.calibration.rule.rule()
-    }
-
-    /// What all runs of a resolved configuration share.
-    pub fn run_template(&self) -> RunTemplate {
-        RunTemplate {
-            batch: self.train.batch,
-            eval_every: self.train.eval_every.unwrap_or(1),
-            calibration_eval_every: self.calibration.eval_every.unwrap_or(1),
-            stop_when_converged: self.calibration.rule == ConvergenceDefinition::AloneVal,
-            learning_rates: self.learning_rates(),
-            reference: self.search.reference.clone(),
-            scale: self.lora.scale.convention(),
-            optim: self.train.optim,
-            variant: self.lora.variant(),
-        }
     }
 
     /// The processor of the model in `dir`, with the longest sequence that is set.

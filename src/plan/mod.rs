@@ -4,7 +4,7 @@ mod pricing;
 mod rehearsal;
 
 pub use memory::Memory;
-pub(crate) use memory::estimate as estimate_memory;
+pub(crate) use memory::{available, resident};
 pub use rehearsal::rehearse;
 pub(crate) use rehearsal::rehearsed_steps;
 

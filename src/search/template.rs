@@ -1,6 +1,9 @@
 //! How a trial of a policy becomes a run of a trainer.
 
-use mars_calib::{Init, MethodSpec, OptimSpec, RunRecord, RunSpec, ScaleConvention, Variant};
+use crate::config::SearchConfig;
+use mars_calib::{
+    ConvergenceDefinition, Init, MethodSpec, OptimSpec, RunRecord, RunSpec, ScaleConvention, Variant,
+};
 use mars_laws::Ranks;
 use mars_search::{Method, Role, Trial};
 use std::collections::BTreeMap;
@@ -27,6 +30,23 @@ pub struct RunTemplate {
     pub optim: OptimSpec,
     /// What differs from plain LoRA.
     pub variant: Variant,
+}
+
+impl SearchConfig {
+    /// What all runs of a resolved configuration share.
+    pub fn run_template(&self) -> RunTemplate {
+        RunTemplate {
+            batch: self.train.batch,
+            eval_every: self.train.eval_every.unwrap_or(1),
+            calibration_eval_every: self.calibration.eval_every.unwrap_or(1),
+            stop_when_converged: self.calibration.rule == ConvergenceDefinition::AloneVal,
+            learning_rates: self.learning_rates(),
+            reference: self.search.reference.clone(),
+            scale: self.lora.scale.convention(),
+            optim: self.train.optim,
+            variant: self.lora.variant(),
+        }
+    }
 }
 
 impl RunTemplate {

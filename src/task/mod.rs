@@ -1,5 +1,6 @@
 //! A task opened and checked: a model with training, validation and test data.
 mod files;
+mod memory;
 mod sources;
 
 pub use files::TaskFiles;
@@ -143,7 +144,7 @@ impl Task {
             data_name: shown(&config.data.train, "the embedded digits"),
             base_name: files.base_name(config.model.dir.as_deref()),
             names: Names::of(&files.model)?,
-            memory: crate::plan::estimate_memory,
+            memory: memory::estimate,
             images: Some(images),
             model,
             train,

@@ -22,7 +22,7 @@ fn the_ranks_of_a_block_times_its_blocks_are_the_ranks_of_the_module() {
         assert_eq!(ranks.len(), blocks.len());
         for (module, count) in blocks {
             let own = model.sites().iter().filter(|site| {
-                site.component == module && site.kind == SiteKind::Linear && targets.contain(site)
+                site.module == module && site.kind == SiteKind::Linear && targets.contain(site)
             });
             let own = own.count();
             assert!(count > 0 && own > 0 && own.is_multiple_of(count), "{module}: {own} in {count}");
