@@ -5,7 +5,7 @@ use burn::nn::{RmsNorm, RmsNormConfig};
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use mars::lora::ops::{self, Swish};
-use mars::lora::{AdapterStack, Chain, AdaptedModule, LoraLinear, Model, PassFlops, Site, TokenLosses};
+use mars::lora::{AdaptedModule, AdapterStack, Chain, LoraLinear, Model, PassFlops, Site, TokenLosses};
 
 pub(crate) const LAYERS: usize = 4;
 pub(crate) const WIDTH: usize = 576;

@@ -27,8 +27,10 @@ pub fn names_of_dir(dir: &Path) -> Result<ModelNames, Error> {
 
 /// The names of the family that `config.json` calls `model_type`, if it is known.
 pub fn names_of_type(model_type: &str) -> Option<ModelNames> {
-    let component =
-        |(name, pattern): (&str, &str)| AdaptedModule { name: name.to_string(), pattern: pattern.to_string() };
+    let component = |(name, pattern): (&str, &str)| AdaptedModule {
+        name: name.to_string(),
+        pattern: pattern.to_string(),
+    };
     let of = |components: [(&str, &str); 3], namings: Vec<Naming>| {
         Some(ModelNames { modules: components.map(component).to_vec(), namings })
     };
@@ -77,10 +79,9 @@ pub fn names_of_type(model_type: &str) -> Option<ModelNames> {
             ],
             Vec::new(),
         ),
-        "llama" | "qwen2" | "qwen3" | "mistral" | "gemma2" | "gemma3_text" => Some(ModelNames {
-            modules: vec![component(("llm", r"model\.layers\..*"))],
-            namings: Vec::new(),
-        }),
+        "llama" | "qwen2" | "qwen3" | "mistral" | "gemma2" | "gemma3_text" => {
+            Some(ModelNames { modules: vec![component(("llm", r"model\.layers\..*"))], namings: Vec::new() })
+        }
         _ => None,
     }
 }
