@@ -43,7 +43,7 @@ fn results_come_in_order_and_only_so_many_wait() {
 }
 
 #[test]
-fn what_is_left_is_not_made_and_nobody_waits() {
+fn what_is_left_is_not_made_and_not_waited_for() {
     for workers in [1, 3] {
         let begun = AtomicUsize::new(0);
         let make = |number: usize| {

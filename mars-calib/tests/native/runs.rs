@@ -1,4 +1,4 @@
-//! Runs of plain LoRA: repeated, in company, continued, stopped, diverged.
+//! Runs of plain LoRA: repeated, stacked with others, continued, stopped, diverged.
 
 use crate::toy::{CLASSES, Setting, StopAt, WIDTH, spec, timeless};
 use mars_calib::native::{NativeOptions, NativeTrainer};
@@ -53,7 +53,7 @@ fn parts_change_rounding_only() {
 }
 
 #[test]
-fn company_does_not_change_a_run() {
+fn other_runs_of_the_stack_do_not_change_a_run() {
     let setting = Setting::new();
     let together = setting.trainer(8, 1).train(&runs(), &mut Silent);
     let alone = setting.trainer(1, 1).train(&runs(), &mut Silent);

@@ -21,7 +21,7 @@ fn variants() -> Vec<RunSpec> {
 }
 
 #[test]
-fn variants_learn_and_neither_company_nor_an_interruption_changes_them() {
+fn variants_learn_and_neither_other_runs_nor_an_interruption_change_them() {
     let setting = Setting::new();
     let specs = variants();
     let together = setting.trainer(8, 1).train(&specs, &mut Silent);

@@ -107,7 +107,7 @@ fn a_run_that_takes_too_long_has_failed() {
     assert!(records[0].wall_s < 60.0);
 }
 
-/// Whether a process runs; one that has ended and that nobody has waited for does not.
+/// Whether a process runs; a zombie does not.
 #[cfg(target_os = "linux")]
 fn runs(process: &str) -> bool {
     let state = fs::read_to_string(format!("/proc/{}/stat", process.trim())).unwrap_or_default();

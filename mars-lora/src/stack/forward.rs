@@ -109,19 +109,19 @@ impl AdapterStack {
     fn in_place(&self, site: &SiteFactors, deltas: Vec<Tensor<3>>, dims: [usize; 2]) -> Tensor<2> {
         let [rows, width] = dims;
         let per_adapter = rows / self.len();
-        let (mut pieces, mut next) = (Vec::with_capacity(deltas.len()), 0);
+        let (mut parts, mut next) = (Vec::with_capacity(deltas.len()), 0);
         let nothing = |count: usize| Tensor::zeros([count * per_adapter, width], &self.flat.device());
         for (band, delta) in site.bands.iter().zip(deltas) {
             if band.members.start > next {
-                pieces.push(nothing(band.members.start - next));
+                parts.push(nothing(band.members.start - next));
             }
-            pieces.push(delta.reshape([band.members.len() * per_adapter, width]));
+            parts.push(delta.reshape([band.members.len() * per_adapter, width]));
             next = band.members.end;
         }
         if next < self.len() {
-            pieces.push(nothing(self.len() - next));
+            parts.push(nothing(self.len() - next));
         }
-        if pieces.len() == 1 { pieces.swap_remove(0) } else { Tensor::cat(pieces, 0) }
+        if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, 0) }
     }
 
     /// The rows of the members of `band`, `[n, N, width]`.

@@ -10,10 +10,10 @@ use std::path::Path;
 
 /// A parsed template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<Vec<Piece>>);
+pub struct Template(Vec<Vec<Segment>>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+enum Segment {
     Text(String),
     Value(Placeholder),
 }
@@ -50,20 +50,20 @@ impl Template {
         if arguments.is_empty() {
             return Err(template("it is empty; it must name a command"));
         }
-        arguments.iter().map(|argument| pieces(argument)).collect::<Result<_, _>>().map(Self)
+        arguments.iter().map(|argument| segments(argument)).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether the text differs from run to run: it holds the output directory or the id.
     pub(super) fn names_the_run(&self) -> bool {
-        let own = |piece: &Piece| matches!(piece, Piece::Value(Placeholder::Out | Placeholder::Id));
+        let own = |segment: &Segment| matches!(segment, Segment::Value(Placeholder::Out | Placeholder::Id));
         self.0.iter().flatten().any(own)
     }
 
     /// The arguments for one run, the program first.
     pub fn arguments(&self, spec: &RunSpec, out: &Path) -> Vec<String> {
-        let fill = |piece: &Piece| match piece {
-            Piece::Text(text) => text.clone(),
-            Piece::Value(placeholder) => placeholder.value(spec, out),
+        let fill = |segment: &Segment| match segment {
+            Segment::Text(text) => text.clone(),
+            Segment::Value(placeholder) => placeholder.value(spec, out),
         };
         self.0.iter().map(|argument| argument.iter().map(fill).collect()).collect()
     }
@@ -145,8 +145,8 @@ fn split(text: &str) -> Result<Vec<String>, Error> {
 }
 
 /// Finds the placeholders of one argument.
-fn pieces(argument: &str) -> Result<Vec<Piece>, Error> {
-    let mut pieces = Vec::new();
+fn segments(argument: &str) -> Result<Vec<Segment>, Error> {
+    let mut segments = Vec::new();
     let mut text = String::new();
     let mut rest = argument;
     while let Some(at) = rest.find(['{', '}']) {
@@ -165,9 +165,9 @@ fn pieces(argument: &str) -> Result<Vec<Piece>, Error> {
                 ))
             })?;
             if !text.is_empty() {
-                pieces.push(Piece::Text(std::mem::take(&mut text)));
+                segments.push(Segment::Text(std::mem::take(&mut text)));
             }
-            pieces.push(Piece::Value(placeholder));
+            segments.push(Segment::Value(placeholder));
             rest = after;
         } else {
             return Err(template(format!(
@@ -177,9 +177,9 @@ fn pieces(argument: &str) -> Result<Vec<Piece>, Error> {
     }
     text += rest;
     if !text.is_empty() {
-        pieces.push(Piece::Text(text));
+        segments.push(Segment::Text(text));
     }
-    Ok(pieces)
+    Ok(segments)
 }
 
 #[cfg(test)]

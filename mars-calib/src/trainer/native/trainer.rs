@@ -163,7 +163,7 @@ enum Work {
     Method(Box<(usize, RunSpec, Box<dyn RankMethod>)>),
 }
 
-/// Does one piece of work after the other until none is left.
+/// Works through the queue until it is empty.
 fn work<M, E>(
     context: &Context<'_, M, E>,
     queue: &Mutex<VecDeque<Work>>,
