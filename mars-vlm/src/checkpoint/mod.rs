@@ -1,8 +1,8 @@
 //! Weights on disk in Hugging Face layout, and their way into and out of modules.
 //!
-//! A [`Loader`] takes tensors from a [`Source`], usually [`Weights`], and remembers the name of each parameter and which
-//! layers adapters can act on. [`export`] and [`save()`] go the other way. Matrices are `[inputs, outputs]` in memory and
-//! `[outputs, inputs]` on disk, as in PyTorch.
+//! A [`Loader`] takes tensors from a [`Source`], usually [`Weights`], and remembers the name of each parameter and
+//! which layers adapters can act on. [`export`] and [`save()`] go the other way. Matrices are `[inputs, outputs]` in
+//! memory and `[outputs, inputs]` on disk, as in PyTorch.
 mod cause;
 mod fingerprint;
 mod loader;

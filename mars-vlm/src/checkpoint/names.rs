@@ -25,8 +25,8 @@ pub fn names_of_dir(dir: &Path) -> Result<ModelNames, Error> {
     Ok(names_of_type(kind.unwrap_or("")).unwrap_or_default())
 }
 
-/// The names of the family that `config.json` calls `model_type`, if it is known: of every family that can be loaded, and
-/// of some whose adapters can only be read and merged.
+/// The names of the family that `config.json` calls `model_type`, if it is known: of every family that can be loaded,
+/// and of some whose adapters can only be read and merged.
 pub fn names_of_type(model_type: &str) -> Option<ModelNames> {
     if let Some(family) = families::find(model_type) {
         return Some((family.names)());

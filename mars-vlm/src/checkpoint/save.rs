@@ -1,4 +1,5 @@
-//! The parameters of a module as values: a matrix by its id, or all of them under their names on disk, and written there.
+//! The parameters of a module as values: a matrix by its id, or all of them under their names on disk, and written
+//! there.
 
 use super::loader::{Stored, StoredLayout, transpose};
 use crate::Error;

@@ -42,8 +42,8 @@ impl Weights {
         self.unread.iter().map(String::as_str)
     }
 
-    /// Makes sure that every tensor was read, except those that `spare` says the model does not use: a layer that is left
-    /// over means that the model is not the one that the weights are of.
+    /// Makes sure that every tensor was read, except those that `spare` says the model does not use: a layer that is
+    /// left over means that the model is not the one that the weights are of.
     ///
     /// # Errors
     /// [`Error::ExtraTensors`] with the names.

@@ -72,8 +72,8 @@ impl Sample {
         problems
     }
 
-    /// `error`, which this sample caused, as a [`Problem`] of it; errors that have nothing to do with the sample, such as
-    /// [`Error::Io`], as they are.
+    /// `error`, which this sample caused, as a [`Problem`] of it; errors that have nothing to do with the sample,
+    /// such as [`Error::Io`], as they are.
     pub(crate) fn blame(&self, error: Error) -> Error {
         let (kind, expected, remedy) = match &error {
             Error::ImageMissing { .. } => (

@@ -16,7 +16,8 @@ pub struct Bin {
     pub count: usize,
 }
 
-/// The histogram of `values` in at most 12 bins of equal width, 1, 2 or 5 times a power of ten; empty if there are none.
+/// The histogram of `values` in at most 12 bins of equal width, 1, 2 or 5 times a power of ten; empty if there are
+/// none.
 ///
 /// Bins begin at multiples of their width; those between the first and the last are there even if nothing is in them.
 pub fn histogram(values: &[usize]) -> Vec<Bin> {

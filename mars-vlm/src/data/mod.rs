@@ -1,8 +1,9 @@
 //! Data sets of conversations about images: reading, checking and splitting them.
 //!
-//! [`Dataset::read`] turns a file of any [`Format`] into [`Sample`]s, which only name their images; an [`ImageStore`] opens
-//! these by name, decodes them and knows their digests. [`check()`] finds every defect before anything is trained,
-//! [`split()`] divides samples so that no image is in two parts, and [`fingerprint()`] identifies what was trained on.
+//! [`Dataset::read`] turns a file of any [`Format`] into [`Sample`]s, which only name their images; an [`ImageStore`]
+//! opens these by name, decodes them and knows their digests. [`check()`] finds every defect before anything is
+//! trained, [`split()`] divides samples so that no image is in two parts, and [`fingerprint()`] identifies what was
+//! trained on.
 
 #[cfg(feature = "parquet")]
 mod blob;

@@ -71,8 +71,8 @@ fn turns_and_images(value: &Value) -> Parsed<(Vec<Turn>, Vec<ImageRef>)> {
     Ok((turns, images))
 }
 
-/// The turns of the pairs `texts` as messages; the images come before the first question, unless a turn has placeholders
-/// for them.
+/// The turns of the pairs `texts` as messages; the images come before the first question, unless a turn has
+/// placeholders for them.
 fn messages(texts: &Value, images: usize) -> Parsed<Value> {
     let Value::Array(pairs) = texts else {
         return defect("\"texts\" as a list", kind(texts), "write the pairs as [..]");

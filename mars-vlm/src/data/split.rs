@@ -30,9 +30,10 @@ pub struct Split {
 /// Divides `samples` by the contents of their images.
 ///
 /// Samples that share an image, directly or through others, stay together (files are compared by
-/// content, so copies under other names count as one image), as do equal conversations without one. The groups are ordered by a hash of
-/// `seed` and contents, which depends neither on the order of the file nor on the names, and each
-/// goes to the part that lacks most samples of its share. Digests of images that `store` does not know yet are read once.
+/// content, so copies under other names count as one image), as do equal conversations without one. The groups are
+/// ordered by a hash of `seed` and contents, which depends neither on the order of the file nor on the names, and
+/// each goes to the part that lacks most samples of its share. Digests of images that `store` does not know yet are
+/// read once.
 ///
 /// # Errors
 /// [`Error::Argument`] for shares out of range, or if a part with a share would stay empty;

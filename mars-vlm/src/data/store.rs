@@ -31,9 +31,9 @@ const LONGEST: u64 = 1 << 30;
 
 /// A folder or zip archive of images, opened once and read from any thread.
 ///
-/// Images are not kept in memory: each call reads the one image that it is asked for. Their digests (32 bytes each) are,
-/// from the first time that the bytes of an image are read whole, by [`load`](Self::load) or
-/// [`fingerprint`](Self::fingerprint): an image that changes on disk while the store is open keeps its first digest.
+/// Images are not kept in memory: each call reads the one image that it is asked for. Their digests (32 bytes each)
+/// are, from the first time that an image is read for whatever purpose: an image that changes on disk while the store
+/// is open keeps its first digest.
 #[derive(Debug)]
 pub struct ImageStore {
     path: PathBuf,
@@ -97,11 +97,7 @@ impl ImageStore {
     /// # Errors
     /// [`Error::ImageMissing`], [`Error::ImageDecode`], [`Error::Io`].
     pub fn load(&self, image: &ImageRef) -> Result<RgbImage, Error> {
-        let bytes = self.bytes(image)?;
-        if self.digest(image).is_none() {
-            self.remember(image, &bytes);
-        }
-        image::decode(&bytes).map_err(|why| self.undecodable(image, why))
+        image::decode(&self.read(image)?).map_err(|why| self.undecodable(image, why))
     }
 
     /// Width and height of an image in pixels, read from its header.
@@ -129,6 +125,15 @@ impl ImageStore {
         self.digests.lock().unwrap_or_else(PoisonError::into_inner).get(image).copied()
     }
 
+    /// The bytes of an image, whose digest is kept if it is not known yet.
+    fn read(&self, image: &ImageRef) -> Result<Vec<u8>, Error> {
+        let bytes = self.bytes(image)?;
+        if self.digest(image).is_none() {
+            self.remember(image, &bytes);
+        }
+        Ok(bytes)
+    }
+
     /// Hashes the bytes of an image and keeps the digest.
     fn remember(&self, image: &ImageRef, bytes: &[u8]) -> [u8; 32] {
         let digest = blake3::hash(bytes).into();
@@ -137,7 +142,7 @@ impl ImageStore {
     }
 
     pub(crate) fn header(&self, image: &ImageRef) -> Result<Header, Error> {
-        image::header(&self.bytes(image)?).map_err(|why| self.undecodable(image, why))
+        image::header(&self.read(image)?).map_err(|why| self.undecodable(image, why))
     }
 
     fn bytes(&self, image: &ImageRef) -> Result<Vec<u8>, Error> {

@@ -1,8 +1,8 @@
 //! Models that are named by their id on a hub, as in `HuggingFaceTB/SmolVLM-256M-Instruct`: found in the local Hugging
 //! Face cache, and with the feature `download` fetched into it.
 //!
-//! An existing folder of the name takes precedence over an id, and needs no network code. Nothing here reads the environment: the
-//! caller says where the cache is and whether the network may be used.
+//! An existing folder of the name takes precedence over an id, and needs no network code. Nothing here reads the
+//! environment: the caller says where the cache is and whether the network may be used.
 mod cache;
 #[cfg(feature = "download")]
 mod download;

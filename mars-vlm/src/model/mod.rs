@@ -1,9 +1,10 @@
 //! Multimodal language models on burn: a shared core, and a folder for each family.
 //!
-//! A pass over a [`VlmBatch`] of K adapters with B samples of S positions each: the vision encoder makes features of the
-//! tiles, the projector brings them to the width of the language model, they replace the embeddings of the image tokens,
-//! and the decoder gives the losses of the answer tokens, adapter by adapter. Without an adapter on the vision encoder or
-//! projector, each distinct image is encoded once for all adapters. [`AnyModel`] is the family that `config.json` names.
+//! A pass over a [`VlmBatch`] of K adapters with B samples of S positions each: the vision encoder makes features of
+//! the tiles, the projector brings them to the width of the language model, they replace the embeddings of the image
+//! tokens, and the decoder gives the losses of the answer tokens, adapter by adapter. Without an adapter on the
+//! vision encoder or projector, each distinct image is encoded once for all adapters. [`AnyModel`] is the family that
+//! `config.json` names.
 mod any;
 mod batch;
 pub(crate) mod core;

@@ -1,5 +1,6 @@
 //! Parity with `transformers` and PEFT on tiny random checkpoints
-//! (made by `tests/oracle/llava_onevision.py` and `tests/oracle/qwen2_vl.py`; `tests/oracle/tiny.py` says what is in them).
+//! (made by `tests/oracle/llava_onevision.py` and `tests/oracle/qwen2_vl.py`; `tests/oracle/tiny.py` says what is in
+//! them).
 
 use burn::tensor::Device;
 use mars_lora::{

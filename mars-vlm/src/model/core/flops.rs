@@ -1,7 +1,8 @@
 //! Floating-point operations of a pass: 2 for each weight and token, plus attention scores.
 //!
 //! A linear layer from n to m values does 2 n m operations for each row; the factors of an adapter of rank r add
-//! 2 r (n + m). Attention does 4 W operations for each head (of width W) and pair of rows, for scores and weighted sums.
+//! 2 r (n + m). Attention does 4 W operations for each head (of width W) and pair of rows, for scores and weighted
+//! sums.
 //!
 //! The backward pass of a frozen layer computes only the gradient of its input, as many operations as its
 //! forward pass; factors and attention scores need twice theirs. Below the lowest adapter nothing is computed.

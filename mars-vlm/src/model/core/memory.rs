@@ -42,8 +42,8 @@ pub struct Work<'a> {
     pub answers: usize,
     /// Images of a sequence.
     pub images: &'a [ImageShape],
-    /// Sum of the ranks of the adapted linear layers of one block, by module; absent or 0 if a module is not adapted. See
-    /// [`AnyModel::block_ranks`](crate::model::AnyModel::block_ranks).
+    /// Sum of the ranks of the adapted linear layers of one block, by module; absent or 0 if a module is not adapted.
+    /// See [`AnyModel::block_ranks`](crate::model::AnyModel::block_ranks).
     pub ranks: &'a BTreeMap<String, usize>,
 }
 

@@ -1,5 +1,5 @@
-//! The SigLIP-style vision encoder (Zhai et al. 2023, arXiv 2303.15343): square tiles, a learnt embedding for the position
-//! of each patch.
+//! The SigLIP-style vision encoder (Zhai et al. 2023, arXiv 2303.15343): square tiles, a learnt embedding for the
+//! position of each patch.
 
 use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
@@ -123,7 +123,8 @@ pub struct SiglipModel {
 }
 
 impl SiglipModel {
-    /// Loads the encoder at module path `path`; `post_norm` says whether features go through the norm after the last block.
+    /// Loads the encoder at module path `path`; `post_norm` says whether features go through the norm after the last
+    /// block.
     ///
     /// # Errors
     /// Those of the loader, and [`Error::Argument`] for an activation that is not known.

@@ -72,7 +72,8 @@ impl Idefics3Config {
         }
         self.vision_config.check()?;
         self.text_config.check()?;
-        // Tiles may be smaller than `image_size`: whether the factor divides theirs is checked where the tiles are known.
+        // Tiles may be smaller than `image_size`: whether the factor divides theirs is checked where the tiles are
+        // known.
         let (side, scale) = (self.vision_config.side(), self.scale_factor);
         if !(1..=side).contains(&scale) {
             return Err(format!(

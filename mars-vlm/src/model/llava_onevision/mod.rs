@@ -1,4 +1,5 @@
-//! LLaVA-OneVision (Li et al. 2024, arXiv 2408.03326): SigLIP's features before its last norm, two projection layers, a Qwen2 decoder.
+//! LLaVA-OneVision (Li et al. 2024, arXiv 2408.03326): SigLIP's features before its last norm, two projection layers,
+//! a Qwen2 decoder.
 mod config;
 mod names;
 

@@ -1,5 +1,5 @@
-//! The modules of LLaVA-OneVision (and of LLaVA, LLaVA-NeXT and Gemma 3, which are built alike), and what other versions of
-//! `transformers` call them.
+//! The modules of LLaVA-OneVision (and of LLaVA, LLaVA-NeXT and Gemma 3, which are built alike), and what other
+//! versions of `transformers` call them.
 
 use crate::checkpoint::{NEW, OLD, model_names};
 use crate::model::core::modules::{LANGUAGE_MODEL, PROJECTOR, VISION_ENCODER};

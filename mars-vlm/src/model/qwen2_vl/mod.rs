@@ -1,4 +1,5 @@
-//! Qwen2-VL (Wang et al. 2024, arXiv 2409.12191) and Qwen2.5-VL (Bai et al. 2025, arXiv 2502.13923): an encoder for images of any size, a Qwen2 decoder whose positions have three axes.
+//! Qwen2-VL (Wang et al. 2024, arXiv 2409.12191) and Qwen2.5-VL (Bai et al. 2025, arXiv 2502.13923): an encoder for
+//! images of any size, a Qwen2 decoder whose positions have three axes.
 mod config;
 mod names;
 mod positions;
