@@ -8,7 +8,7 @@ root=$here/../..
 work=$1
 shift
 cargo build --release --manifest-path "$root/Cargo.toml" -p mars-cli
-cargo run --release --manifest-path "$root/Cargo.toml" -p xtask --no-default-features -- suite "$work/tasks"
+cargo run --release --manifest-path "$root/Cargo.toml" -p mars-recipes --no-default-features -- suite "$work/tasks"
 for task in "${@:-both fast small vision language large alpha turned}"; do
     for name in $task; do
         "$root/target/release/mars" compare --config "$work/tasks/$name/mars.toml" --out "$work/$name" --seeds 3 \

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-const CSV: &str = include_str!("../../../assets/digits/source/digits.csv");
+const CSV: &str = include_str!("../../../../assets/digits/source/digits.csv");
 
 /// Which digit images fall into which split; never change it, or test images turn up in training.
 const SPLIT_SEED: u64 = 1998;
