@@ -1,7 +1,7 @@
 //! What policies cost by themselves, and search against grid search, both on the recorded runs of the suite.
 //!
 //! `cargo bench --bench policies` first prints, for every recorded task, regret and price in fine-tunes (means over the
-//! seeds), then measures the arithmetic of whole searches: asking, being told, fitting, deciding; no training.
+//! seeds), then measures the arithmetic of whole searches: `ask`, `tell`, fits and decisions, without training.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use flate2::read::GzDecoder;

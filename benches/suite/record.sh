@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Records the comparison suite: makes the tasks, trains the full grid, the calibration of `paper` and the adaptive methods
-# on each with three seeds, and writes TASK.json.gz into this directory. About an hour on two idle cores; it can be stopped
-# and goes on where it was. Usage: benches/suite/record.sh WORK_DIRECTORY [TASK...]
+# on each with three seeds, and writes TASK.json.gz into this directory. About an hour on two idle cores; it can be interrupted
+# and continues where it stopped. Usage: benches/suite/record.sh WORK_DIRECTORY [TASK...]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..

@@ -1,4 +1,4 @@
-//! The handwritten digits that every picture is made of, split once and for all by digit image.
+//! The handwritten digits that every picture is made of, with a fixed split by digit image.
 //!
 //! Source: UCI "Optical Recognition of Handwritten Digits", `assets/digits/source/README.md`.
 
