@@ -9,7 +9,8 @@ mod machine;
 mod more_policies;
 mod names;
 mod paper;
-mod planted;
 mod race;
 mod regret;
 mod replay;
+
+use mars_testkit::planted;
