@@ -1,9 +1,9 @@
 //! Is there one kappa for all tasks? Balance `t_ve = kappa t_llm` on the recorded suite, for many kappa.
 //!
 //! `cargo run --release --example kappa` prints, for each task and kappa, the regret of the best pair on the balanced
-//! curve (the best that any policy can do with that kappa) and of the pair at the default rank of the reference, with laws fitted on
-//! the task's own calibration runs and with exponents pooled over the other tasks; then what a kappa chosen on the
-//! other tasks gives.
+//! curve (the best that any policy can do with that kappa) and of the pair at the default rank of the reference, with laws
+//! fitted on the task's own calibration runs and with exponents pooled over the other tasks; then what a kappa chosen on
+//! the other tasks gives.
 #![allow(clippy::print_stdout)]
 
 use mars::laws::{
