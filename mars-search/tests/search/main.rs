@@ -1,6 +1,8 @@
 //! Policies on simulated tasks: planted laws and curves instead of training.
 #![allow(clippy::unwrap_used)]
 
+use mars_testkit::planted;
+
 mod contests;
 mod costs;
 mod guided;
@@ -12,5 +14,3 @@ mod paper;
 mod race;
 mod regret;
 mod replay;
-
-use mars_testkit::planted;
