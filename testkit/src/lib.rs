@@ -7,6 +7,20 @@
 //!
 //! All are pure: the same trial, or the same generator, gives the same numbers.
 //!
+//! ```
+//! use mars_search::PolicySpec;
+//! use mars_testkit::planted::{Task, budget, space};
+//!
+//! // A higher rank of the language model lowers the loss, that of the vision encoder makes no difference.
+//! let task = Task::new(|ranks, _samples| 1.0 + 1.0 / ranks.get("llm") as f64);
+//! let mut policy = "grid".parse::<PolicySpec>()?.build(&space(), &budget())?;
+//! let trial = &policy.ask()[0];
+//! let result = task.train(trial, 0, budget().batch);
+//! assert!(result.last_loss() < Some(5.0));
+//! policy.tell(&[result])?;
+//! # Ok::<(), mars_search::Error>(())
+//! ```
+//!
 //! Packages name this crate by its path and without a version among their development dependencies, so that `cargo
 //! package` leaves it out.
 
