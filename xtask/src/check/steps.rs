@@ -21,7 +21,11 @@ pub(crate) const STEPS: [Step; 10] = [
         about: "no burn below the crates that build without it",
         run: without_burn::trees,
     },
-    Step { name: "packages", about: "the five libraries as crates for a registry", run: packages::run },
+    Step {
+        name: "packages",
+        about: "the five libraries, packaged as for a registry and built without burn",
+        run: packages::run,
+    },
     Step { name: "lints", about: "clippy without warnings", run: lints },
     Step {
         name: "without-burn",
