@@ -37,7 +37,7 @@ pub(super) fn run(place: &Place) -> Outcome {
     Ok(())
 }
 
-/// The names of all examples below the root, in order.
+/// The names of all examples of the packages in and directly below the root, in order.
 fn find(root: &Path) -> Result<Vec<String>, Failure> {
     let listed = |directory: &Path| -> Result<Vec<PathBuf>, Failure> {
         let entries = fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
@@ -56,7 +56,11 @@ fn find(root: &Path) -> Result<Vec<String>, Failure> {
         }
     }
     names.sort();
-    Ok(names)
+    // All packages put their examples into one directory.
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("two examples are called {}: one overwrites the other", pair[0]).into()),
+        None => Ok(names),
+    }
 }
 
 /// The beginning of what an example wrote.
