@@ -7,13 +7,13 @@
 
 use burn::tensor::Device;
 use image::{Rgb, RgbImage, codecs::jpeg::JpegEncoder};
-use mars::calib::native::{Loading, NativeOptions, NativeTrainer};
-use mars::calib::{OptimSpec, RunEnd, RunSpec, ScaleConvention, Silent, Trainer, Variant};
-use mars::laws::Ranks;
-use mars::lora::{Error, Examples};
-use mars::vlm::data::{Dataset, ImageStore};
-use mars::vlm::model::{AnyModel, EncodedExamples, VlmBatch};
-use mars::vlm::processor::Processor;
+use mars_calib::native::{Loading, NativeOptions, NativeTrainer};
+use mars_calib::{OptimSpec, RunEnd, RunSpec, ScaleConvention, Silent, Trainer, Variant};
+use mars_laws::Ranks;
+use mars_lora::{Error, Examples};
+use mars_vlm::data::{Dataset, ImageStore};
+use mars_vlm::model::{AnyModel, EncodedExamples, VlmBatch};
+use mars_vlm::processor::Processor;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::path::Path;
@@ -220,7 +220,7 @@ where
         horizon: STEPS,
         eval_every: STEPS,
         evaluate_from: 0,
-        until_settled: false,
+        stop_when_converged: false,
         learning_rates: [("ve".to_string(), 1e-3), ("llm".to_string(), 1e-3)].into(),
         scale: ScaleConvention::Constant { scale: 2.0 },
         optim: OptimSpec::default(),

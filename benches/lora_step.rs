@@ -12,7 +12,7 @@ use burn::optim::{AdamWConfig as BurnAdamW, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use criterion::{BenchmarkId, Criterion};
 use decoder::{Batch, Context, Decoder, Task};
-use mars::lora::{
+use mars_lora::{
     AdamWConfig, Adapter, AdapterConfig, AdapterStack, LearningRates, Parts, Share, StackedAdamW,
 };
 use std::time::{Duration, Instant};

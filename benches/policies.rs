@@ -4,7 +4,7 @@
 //! seeds), then measures the arithmetic of whole searches: `ask`, `tell`, fits and decisions, without training.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use mars::search::{PolicySpec, Recording, regret_table, replay, replayed_score};
+use mars_search::{PolicySpec, Recording, regret_table, replay, replayed_score};
 use mars_testkit::suite::recordings;
 use std::hint::black_box;
 

@@ -7,13 +7,13 @@
 #![allow(clippy::print_stdout)]
 
 use burn::tensor::Device;
-use mars::calib::native::{NativeOptions, NativeTrainer};
-use mars::calib::{Flow, Observer, OptimSpec, Progress, RunEnd, RunSpec, ScaleConvention, Stage, Trainer};
-use mars::laws::Ranks;
-use mars::vlm::checkpoint::Precision;
-use mars::vlm::data::{Dataset, ImageStore};
-use mars::vlm::model::{AnyModel, EncodedExamples};
-use mars::vlm::processor::Processor;
+use mars_calib::native::{NativeOptions, NativeTrainer};
+use mars_calib::{Flow, Observer, OptimSpec, Progress, RunEnd, RunSpec, ScaleConvention, Stage, Trainer};
+use mars_laws::Ranks;
+use mars_vlm::checkpoint::Precision;
+use mars_vlm::data::{Dataset, ImageStore};
+use mars_vlm::model::{AnyModel, EncodedExamples};
+use mars_vlm::processor::Processor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -80,13 +80,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         horizon: steps,
         eval_every: steps,
         evaluate_from: 0,
-        until_settled: false,
+        stop_when_converged: false,
         learning_rates: [("ve".to_string(), 1e-3), ("llm".to_string(), 1e-3)].into(),
         scale: ScaleConvention::Constant { scale: 2.0 },
         optim: OptimSpec::default(),
         fingerprint: String::new(),
         method: None,
-        variant: mars::calib::Variant::default(),
+        variant: mars_calib::Variant::default(),
         continues: None,
     };
     let runs: Vec<RunSpec> = (0..stack as u64).map(run).collect();

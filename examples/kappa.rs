@@ -6,11 +6,11 @@
 //! the other tasks gives.
 #![allow(clippy::print_stdout)]
 
-use mars::laws::{
+use mars_laws::{
     BalanceOptions, BootstrapOptions, ConvergenceObservation, LawC, LawCOptions, Offset, Ranks, balance_laws,
     fit_law_c,
 };
-use mars::search::{RecordedRun, Recording};
+use mars_search::{RecordedRun, Recording};
 use mars_testkit::suite::recordings;
 use std::collections::BTreeMap;
 

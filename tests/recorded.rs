@@ -1,7 +1,7 @@
 //! The comparison suite on its recorded runs: what `guided` costs and is worth, also when the noise is drawn again.
 #![allow(clippy::unwrap_used)]
 
-use mars::search::{
+use mars_search::{
     PolicySpec, PolicySummary, Recording, fine_tunes, regret_table, replay, replayed_score, run_cost,
     total_cost,
 };

@@ -4,8 +4,8 @@ use burn::module::{Module, Param};
 use burn::nn::{RmsNorm, RmsNormConfig};
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
-use mars::lora::ops::{self, Swish};
-use mars::lora::{AdapterStack, Chain, Component, LoraLinear, Model, PassFlops, Site, TokenLosses};
+use mars_lora::ops::{self, Swish};
+use mars_lora::{AdaptedModule, AdapterStack, Chain, LoraLinear, Model, PassFlops, Site, TokenLosses};
 
 pub(crate) const LAYERS: usize = 4;
 pub(crate) const WIDTH: usize = 576;
@@ -49,7 +49,7 @@ pub(crate) struct Context {
     mask: Tensor<4>,
     /// Whether layers that read one input share one product with their factors A.
     shared: bool,
-    /// Whether norms, softmax and activation are those of `mars::lora::ops`, or burn's.
+    /// Whether norms, softmax and activation are those of `mars_lora::ops`, or burn's.
     fused: bool,
 }
 
@@ -168,7 +168,7 @@ impl Decoder {
 pub(crate) struct Task {
     decoder: Decoder,
     context: Context,
-    components: Vec<Component>,
+    modules: Vec<AdaptedModule>,
     sites: Vec<Site>,
     device: Device,
 }
@@ -182,7 +182,7 @@ impl Task {
         Self {
             decoder: Decoder::new(&device),
             context: Context::new(positions, shared, fused, &device),
-            components: vec![Component { name: "llm".into(), pattern: r"layers\..*".into() }],
+            modules: vec![AdaptedModule { name: "llm".into(), pattern: r"layers\..*".into() }],
             sites: (0..LAYERS).flat_map(|block| LINEARS.map(|linear| site(block, linear))).collect(),
             device,
         }
@@ -225,8 +225,8 @@ impl Batch {
 impl Model for Task {
     type Batch = Batch;
 
-    fn components(&self) -> &[Component] {
-        &self.components
+    fn modules(&self) -> &[AdaptedModule] {
+        &self.modules
     }
 
     fn sites(&self) -> &[Site] {

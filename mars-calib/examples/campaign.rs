@@ -69,7 +69,7 @@ fn spec(ranks: Ranks, steps: usize) -> RunSpec {
         horizon: 60,
         eval_every: 7,
         evaluate_from: 0,
-        until_settled: false,
+        stop_when_converged: false,
         learning_rates: BTreeMap::from([("ve".into(), 1e-3), ("llm".into(), 1e-3)]),
         scale: ScaleConvention::default(),
         optim: OptimSpec::default(),

@@ -3,7 +3,7 @@
 //! A state belongs to a lineage (a spec without its number of steps) and a step, so that a longer run
 //! continues from an earlier rung and a killed run from its last checkpoint, by the same rule.
 
-use crate::{Error, RunId, campaign::files};
+use crate::{Error, RunId, files};
 use std::{
     collections::BTreeMap,
     fs::{self, File},

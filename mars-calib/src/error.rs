@@ -51,8 +51,27 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A setting of an external trainer that is not usable.
+    #[error("trainer: {field} is {value}, but {rule}")]
+    Trainer {
+        /// Name of the setting.
+        field: &'static str,
+        /// Its value, as text.
+        value: String,
+        /// What it must be.
+        rule: String,
+    },
+    /// A name that is not one of a closed set.
+    #[error("there is no {what} `{name}`; there are {known}")]
+    Unknown {
+        /// What was asked for.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
     /// The model, an adapter or a batch.
-    #[cfg(feature = "native")]
     #[error(transparent)]
     Lora(#[from] mars_lora::Error),
     /// The operating system refused a file operation.
@@ -72,6 +91,16 @@ impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// An [`Error::Spec`] from what `mars-lora` says of a part of the specification.
+    pub(crate) fn of_spec(error: mars_lora::Error) -> Self {
+        match error {
+            mars_lora::Error::BadValue { name, value, expected } => {
+                Self::spec(name, value, format!("it must be {expected}"))
+            }
+            other => Self::Lora(other),
+        }
     }
 
     /// An [`Error::Spec`].

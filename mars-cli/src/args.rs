@@ -1,10 +1,12 @@
 //! The command line.
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use mars::{mars_lora::merge::Float, mars_search::PolicySpec};
 use std::path::PathBuf;
 
-/// Chooses LoRA ranks for a multimodal language model by short calibration runs and scaling laws, then
-/// fine-tunes once. Without a command: the whole search on the embedded example.
+/// Chooses LoRA ranks for a multimodal language model by measurement, within the cost of little more than one fine-tune:
+/// rank choices race inside it, and calibration runs with scaling laws are added where the budget pays for them. Without a
+/// command: the whole search on the embedded task.
 #[derive(Debug, Parser)]
 #[command(name = "mars", version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -26,10 +28,10 @@ pub(crate) struct Common {
     /// Print the result as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Say nothing but errors
+    /// Print nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more; twice for the log of the libraries as well
+    /// Print more; twice for the log of the libraries as well
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
@@ -52,9 +54,13 @@ pub(crate) struct Task {
     /// Folder or zip archive of the images [default: the folder of the data file]
     #[arg(long, value_name = "DIR")]
     pub(crate) images: Option<PathBuf>,
-    /// Where to compute; see `mars devices`
+    /// Device on which to compute; see `mars devices`
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,
+    /// Who trains: native, or a command that trains one run, with placeholders, as in 'python train.py --ve {r.ve} --llm
+    /// {r.llm} --steps {steps} --out {out}' (`mars config` lists them)
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) trainer: Option<String>,
     /// Train with much less memory and about a third more time: compute each block of the model twice
     #[arg(long)]
     pub(crate) gradient_checkpointing: bool,
@@ -66,7 +72,7 @@ pub(crate) struct Place {
     /// Directory of the campaign, its adapter and its report [default: mars-out]
     #[arg(long, visible_alias = "campaign", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Go on in a directory whose campaign has other settings; what fits is used again
+    /// Continue in a directory whose campaign has other settings; runs that are the same under both are used again
     #[arg(long)]
     pub(crate) accept_changes: bool,
 }
@@ -75,13 +81,13 @@ pub(crate) struct Place {
 pub(crate) enum Command {
     /// Check the data, calibrate, choose ranks, fine-tune, write the adapter and a report
     Search(Search),
-    /// Say what a search would do and cost, without training
+    /// Print what a search would do and cost, without training
     Plan(Plan),
     /// Do the calibration runs that are not done yet
     Calibrate(Calibrate),
     /// Fit the scaling laws to a campaign or to a table
     Fit(Fit),
-    /// Say which ranks a policy chooses from what a campaign has measured
+    /// Print which ranks a policy chooses on what a campaign has measured
     Choose(Choose),
     /// Fine-tune once at given ranks
     Tune(Tune),
@@ -93,12 +99,12 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Compare policies on one task: quality, regret, cost
     Compare(Compare),
-    /// Look after data sets
+    /// Check data sets
     #[command(subcommand)]
     Data(Data),
     /// Write the report of a finished search again
     Report(Report),
-    /// List where this program can compute
+    /// List the devices that this program can compute on
     Devices,
     /// Print all settings as they would be used
     Config(Task),
@@ -110,16 +116,16 @@ pub(crate) struct Search {
     pub(crate) task: Task,
     #[command(flatten)]
     pub(crate) place: Place,
-    /// How to choose: race, halving, paper, grid, random:N, fixed:8x16; or adalora, geolora, hydra-style, eva, diff-lr
-    #[arg(long, value_name = "POLICY")]
+    /// How to choose ranks
+    #[arg(long, value_name = "POLICY", long_help = policy_help())]
     pub(crate) policy: Option<String>,
     /// Seed of data order and initialisation
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u32>,
-    /// How ranks that differ are told: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
+    /// How the adapter states ranks that differ: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) adapter_layout: Option<String>,
-    /// End with code 5 if the search fell back to the default ranks
+    /// Exit with code 5 if the search fell back to the default ranks
     #[arg(long)]
     pub(crate) strict: bool,
 }
@@ -128,7 +134,7 @@ pub(crate) struct Search {
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) task: Task,
-    /// How to choose, as in `mars search`
+    /// How to choose ranks, as in `mars search`
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<String>,
 }
@@ -189,7 +195,7 @@ pub(crate) struct Tune {
     /// Rank of each module, as in ve=8,llm=16
     #[arg(long, value_name = "RANKS")]
     pub(crate) ranks: String,
-    /// How ranks that differ are told: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
+    /// How the adapter states ranks that differ: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) adapter_layout: Option<String>,
     /// Seed of data order and initialisation
@@ -197,34 +203,61 @@ pub(crate) struct Tune {
     pub(crate) seed: Option<u32>,
 }
 
+/// An adapter and its base model: as flags like everywhere, or by position.
+#[derive(Debug, Args)]
+pub(crate) struct Adapted {
+    /// Directory of the PEFT adapter
+    #[arg(long = "adapter", value_name = "DIR", conflicts_with = "adapter_position")]
+    adapter_flag: Option<PathBuf>,
+    /// Hugging Face directory of its base model, or OWNER/NAME in the local cache
+    #[arg(long = "model", value_name = "DIR", conflicts_with = "base_position")]
+    base_flag: Option<PathBuf>,
+    /// The same as --adapter
+    #[arg(value_name = "ADAPTER")]
+    adapter_position: Option<PathBuf>,
+    /// The same as --model
+    #[arg(value_name = "BASE")]
+    base_position: Option<PathBuf>,
+}
+
+impl Adapted {
+    /// Adapter and base, however they were given.
+    fn resolve(&self) -> (Option<&PathBuf>, Option<&PathBuf>) {
+        let Self { adapter_flag, base_flag, adapter_position, base_position } = self;
+        (adapter_flag.as_ref().or(adapter_position.as_ref()), base_flag.as_ref().or(base_position.as_ref()))
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Merge {
-    /// Directory of the PEFT adapter
-    #[arg(value_name = "ADAPTER")]
-    pub(crate) adapter: PathBuf,
-    /// Hugging Face directory of its base model, or OWNER/NAME in the local cache
-    #[arg(value_name = "BASE")]
-    pub(crate) base: PathBuf,
+    #[command(flatten)]
+    adapted: Adapted,
     /// New directory for the merged model
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Type of the weights: f32, f16 or bf16 [default: that of each weight of the base]
     #[arg(long, value_name = "TYPE")]
-    pub(crate) dtype: Option<mars_lora::merge::Float>,
-    /// Take the adapter off a merged model again
+    pub(crate) dtype: Option<Float>,
+    /// Subtract the adapter from a merged model again
     #[arg(long)]
     pub(crate) unmerge: bool,
 }
 
+impl Merge {
+    pub(crate) fn adapter(&self) -> Option<&PathBuf> {
+        self.adapted.resolve().0
+    }
+
+    pub(crate) fn base(&self) -> Option<&PathBuf> {
+        self.adapted.resolve().1
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Directory of the PEFT adapter
-    #[arg(value_name = "ADAPTER")]
-    pub(crate) adapter: PathBuf,
-    /// Hugging Face directory of its base model, or OWNER/NAME in the local cache [default: the embedded tiny model
-    /// and its test split]
-    #[arg(value_name = "BASE")]
-    pub(crate) base: Option<PathBuf>,
+    // Without a base model: the embedded one, and its test split.
+    #[command(flatten)]
+    adapted: Adapted,
     /// Data on which the adapter and the merged model must have the same losses
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
@@ -234,9 +267,19 @@ pub(crate) struct Verify {
     /// Largest relative difference of a sample's loss
     #[arg(long, value_name = "X", default_value_t = 1e-4)]
     pub(crate) tolerance: f64,
-    /// Where to compute; see `mars devices`
+    /// Device on which to compute; see `mars devices`
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,
+}
+
+impl Verify {
+    pub(crate) fn adapter(&self) -> Option<&PathBuf> {
+        self.adapted.resolve().0
+    }
+
+    pub(crate) fn base(&self) -> Option<&PathBuf> {
+        self.adapted.resolve().1
+    }
 }
 
 #[derive(Debug, Args)]
@@ -253,7 +296,7 @@ pub(crate) struct Eval {
     /// PEFT adapter to put on the model
     #[arg(long, value_name = "DIR")]
     pub(crate) adapter: Option<PathBuf>,
-    /// Where to compute; see `mars devices`
+    /// Device on which to compute; see `mars devices`
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,
 }
@@ -309,6 +352,13 @@ pub(crate) struct Report {
     /// Also write every chart as an SVG file into this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) svg: Option<PathBuf>,
+}
+
+/// Every policy with what it does.
+fn policy_help() -> String {
+    const FORMS: [(&str, &str); 1] = [("guided", "x")];
+    let forms = FORMS.iter().map(|(form, meaning)| format!("  {form:22}{meaning}"));
+    format!("How to choose ranks:\n{}", forms.collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]

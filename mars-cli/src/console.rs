@@ -1,7 +1,9 @@
 //! What the user sees while waiting: bars on a terminal, plain lines elsewhere, all on stderr.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use mars::quantity::duration;
 use std::{
+    fmt,
     io::{IsTerminal, Write},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -18,7 +20,7 @@ pub(crate) enum Verbosity {
     Verbose,
 }
 
-/// The way to the user's eyes.
+/// Writes to stderr.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Console {
     verbosity: Verbosity,
@@ -38,6 +40,13 @@ impl Console {
     pub(crate) fn say(&self, line: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Normal {
             write_line(line.as_ref());
+        }
+    }
+
+    /// Says a line where there is no terminal, whose bars show the same.
+    pub(crate) fn log(&self, line: impl AsRef<str>) {
+        if !self.terminal {
+            self.say(line);
         }
     }
 
@@ -68,11 +77,10 @@ impl Console {
             if self.terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
         );
         let color = if std::env::var_os("NO_COLOR").is_some() { "" } else { ".cyan" };
-        let template = format!(
-            "{{prefix:24}} {{bar:24{color}}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left  {{msg}}"
-        );
+        let template =
+            format!("{{prefix:24}} {{bar:24{color}}} {{pos}}/{{len}} {unit}, {{per_sec}}{{left}}  {{msg}}");
         if let Ok(style) = ProgressStyle::with_template(&template) {
-            bar.set_style(style.progress_chars("=> "));
+            bar.set_style(style.with_key("left", time_left).progress_chars("=> "));
         }
         bar.set_prefix(label.to_owned());
         if self.terminal {
@@ -120,10 +128,12 @@ impl Stage {
         (lines.last, lines.said) = (Instant::now(), true);
         let total = self.bar.length().unwrap_or(0);
         let rate = done as f64 / lines.started.elapsed().as_secs_f64();
-        let left = total.saturating_sub(done) as f64 / rate.max(1e-9);
+        // Before the first step is done there is nothing to tell the time from.
+        let left = total.saturating_sub(done) as f64 / rate;
+        let left = if done > 0 { format!(", {rate:.1}/s, {} left", duration(left)) } else { String::new() };
         let note = if note.is_empty() { String::new() } else { format!("  {note}") };
         let Self { label, unit, .. } = self;
-        write_line(&format!("{label}: {done}/{total} {unit}, {rate:.1}/s, {} left{note}", duration(left)));
+        write_line(&format!("{label}: {done}/{total} {unit}{left}{note}"));
     }
 
     /// Ends the stage.
@@ -142,36 +152,14 @@ impl Stage {
     }
 }
 
-/// A duration for people: `42 s`, `3 min 20 s`, `2 h 5 min`.
-pub(crate) fn duration(seconds: f64) -> String {
-    let whole =
-        if seconds.is_finite() { seconds.round().max(0.0) as u64 } else { return "unknown time".into() };
-    match whole {
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+/// `, 12 s left`; empty before the first step is done.
+fn time_left(state: &ProgressState, into: &mut dyn fmt::Write) {
+    if state.pos() > 0 && state.len().is_some_and(|all| all > state.pos()) {
+        let _ = write!(into, ", {} left", duration(state.eta().as_secs_f64()));
     }
 }
 
 fn write_line(line: &str) {
-    // Progress that nobody reads is no reason to stop working.
+    // A progress line that cannot be written is no reason to stop working.
     let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-
-    #[test]
-    fn durations_are_for_people() {
-        for (seconds, text) in [
-            (0.2, "0 s"),
-            (59.4, "59 s"),
-            (200.0, "3 min 20 s"),
-            (7500.0, "2 h 5 min"),
-            (f64::INFINITY, "unknown time"),
-        ] {
-            assert_eq!(duration(seconds), text);
-        }
-    }
 }

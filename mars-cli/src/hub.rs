@@ -2,12 +2,14 @@
 //! network may be used.
 
 use crate::console::Console;
-use anyhow::Result;
-use mars_vlm::hub::{Cache, Need, Network, find};
+use mars::{
+    Error,
+    mars_vlm::hub::{Cache, Need, Network, find},
+};
 use std::path::{Path, PathBuf};
 
 /// The folder of the model that the user calls `model`.
-pub(crate) fn folder(model: &Path, need: Need, console: Console) -> Result<PathBuf> {
+pub(crate) fn folder(model: &Path, need: Need, console: Console) -> Result<PathBuf, Error> {
     let variable = |name: &str| std::env::var(name).ok();
     let cache = Cache::new(cache(variable));
     let stage = std::cell::OnceCell::new();
@@ -63,7 +65,7 @@ fn network(variable: impl Fn(&str) -> Option<String>) -> Network {
     }
     let set = |name: &str| variable(name).filter(|text| !text.is_empty());
     let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
-    Network::On(mars_vlm::hub::Server {
+    Network::On(mars::mars_vlm::hub::Server {
         endpoint: endpoint.trim_end_matches('/').to_owned(),
         token: set("HF_TOKEN"),
     })

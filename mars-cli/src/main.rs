@@ -1,29 +1,19 @@
-//! The command `mars`: parse, call, print, exit code.
+//! The command `mars`: arguments, one call of the library, text or JSON, exit code.
 mod allocator;
 mod args;
 mod cmd;
-mod config;
 mod console;
-mod drive;
-mod embedded;
-mod failure;
-mod fingerprint;
+mod exit;
 mod hub;
-mod interrupt;
-mod memory;
-mod observed;
 mod output;
-mod quantity;
-mod report;
-mod sources;
-mod watch;
-mod workshop;
+mod progress;
+mod signal;
 
 use args::{Cli, Command};
 use clap::Parser;
 use cmd::Context;
 use console::{Console, Verbosity};
-use failure::Exit;
+use exit::Exit;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -40,15 +30,15 @@ fn main() -> ExitCode {
     let console = Console::new(verbosity);
     match run(cli, console) {
         Ok(exit) => exit.into(),
-        Err(error) if failure::is_closed_pipe(&error) => Exit::Done.into(),
+        Err(error) if exit::is_closed_pipe(&error) => Exit::Done.into(),
         Err(error) => {
-            console.error(failure::describe(&error));
-            failure::exit_of(&error).into()
+            console.error(exit::describe(&error));
+            Exit::from(error.kind()).into()
         }
     }
 }
 
-fn run(cli: Cli, console: Console) -> anyhow::Result<Exit> {
+fn run(cli: Cli, console: Console) -> Result<Exit, mars::Error> {
     let context = Context { common: cli.common, console };
     let json = context.common.json;
     match cli.command {

@@ -1,22 +1,31 @@
 //! Results on stdout: text for people, JSON for machines.
 
-use anyhow::{Context, Result};
+use mars::Error;
 use serde::Serialize;
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 /// Prints a text and a line end.
-pub(crate) fn text(text: impl AsRef<str>) -> Result<()> {
+pub(crate) fn text(text: impl AsRef<str>) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", text.as_ref()).and_then(|()| stdout.flush()).context("cannot write to stdout")
+    writeln!(stdout, "{}", text.as_ref())
+        .and_then(|()| stdout.flush())
+        .map_err(Error::io("write to", Path::new("stdout")))
 }
 
 /// Prints a value as indented JSON.
-pub(crate) fn json(value: &impl Serialize) -> Result<()> {
-    text(serde_json::to_string_pretty(value).context("cannot write the result as JSON")?)
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::failed("the result cannot be written as JSON").because(error))?;
+    text(json)
 }
 
 /// Lays rows out in columns, the first row as header.
-pub(crate) fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let header = header.iter().map(|name| (*name).to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
@@ -34,7 +43,7 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = [["policy", "n"], ["a", "10"]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(table(&rows), "policy  n\na       10");
+        let rows = [["a", "10"].map(str::to_owned).to_vec()];
+        assert_eq!(table(&["policy", "n"], rows), "policy  n\na       10");
     }
 }

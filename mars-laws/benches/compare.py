@@ -1,9 +1,9 @@
-"""Times scipy and numpy on the jobs of `benches/laws.rs`, and sets them beside criterion's figures.
+"""Times scipy and numpy on the jobs of `benches/laws.rs`, and compares them with criterion's figures.
 
     cargo bench -p mars-laws && OMP_NUM_THREADS=2 python mars-laws/benches/compare.py [TARGET_DIRECTORY]
 
-Same data, starts and parametrisation; scipy's tolerances are its defaults; the least of the repeats counts on
-both sides, so that other work on the machine disturbs little. The search is timed twice: all
+Same data, starts and parametrisation; scipy's tolerances are its defaults; the shortest of the repeats counts
+on both sides, which limits the effect of other work on the machine. The search is timed twice: all
 powers computed for every tuple, and broadcast outer products, the fastest way numpy has.
 """
 import csv

@@ -1,4 +1,4 @@
-//! What fits, intervals and searches cost; `benches/compare.py` sets them beside scipy and numpy.
+//! Time of fits, intervals and searches; `benches/compare.py` compares it with scipy and numpy.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 #[path = "../tests/common/planted.rs"]

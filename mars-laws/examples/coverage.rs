@@ -1,4 +1,4 @@
-//! How often the 95 % intervals hold the truth: 2,000 planted draws a cell, six quantities each.
+//! How often the 95 % intervals contain the true value: 2,000 planted draws in each cell, six quantities each.
 //!
 //!     cargo run --release -p mars-laws --example coverage -- [DRAWS] [REFITS]
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
@@ -13,7 +13,7 @@ use mars_laws::{
 use planted::planted;
 use rayon::prelude::*;
 
-/// What the intervals are about.
+/// The quantities whose intervals are tested.
 const QUANTITIES: [&str; 6] = ["k", "gamma", "delta", "E", "t(16, 4096)", "balanced rank"];
 
 fn covered(
@@ -89,7 +89,7 @@ fn row(draws: u64, points: usize, noise: f64, offset: Offset, how: &BootstrapOpt
     let hits: Vec<[bool; 6]> =
         (0..draws).into_par_iter().map(|index| covered(points, noise, offset, index, how).unwrap()).collect();
     let share = |i: usize| 100.0 * hits.iter().filter(|h| h[i]).count() as f64 / draws as f64;
-    // Without an offset there is no interval of E to judge.
+    // Without an offset there is no interval of E to test.
     let fitted = |i: usize| QUANTITIES[i] != "E" || offset == Offset::Always;
     let cell = |i| if fitted(i) { format!("{:.1}", share(i)) } else { "-".into() };
     let shares: Vec<String> = (0..6).map(cell).collect();

@@ -15,7 +15,7 @@ const COLOURS: [&str; 4] = ["#0072b2", "#009e73", "#e69f00", "#d55e00"];
 const FITTED_UP_TO: usize = 4096;
 const PANEL: (f64, f64) = (430.0, 300.0);
 
-/// Where a size and a perplexity stand within a panel; both axes are logarithmic.
+/// Position of a size and a perplexity within a panel; both axes are logarithmic.
 fn place(size: f64, perplexity: f64) -> (f64, f64) {
     let across = (size.log2() - 7.7) / (14.3 - 7.7);
     let down = (4.9_f64.ln() - perplexity.ln()) / (4.9_f64.ln() - 2.4_f64.ln());
@@ -87,11 +87,11 @@ fn panel(svg: &mut String, title: &str, fit: &LawPFit, data: &[PerformanceObserv
             .unwrap();
         }
     }
-    verdicts(svg, fit, data);
+    best_ranks(svg, fit, data);
 }
 
 /// Best measured and best predicted rank of each size, under the axis.
-fn verdicts(svg: &mut String, fit: &LawPFit, data: &[PerformanceObservation]) {
+fn best_ranks(svg: &mut String, fit: &LawPFit, data: &[PerformanceObservation]) {
     let height = PANEL.1;
     let mut right = 0;
     for (row, label) in ["best measured", "best predicted"].into_iter().enumerate() {

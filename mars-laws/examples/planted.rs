@@ -1,4 +1,4 @@
-//! Errors of Law-C fits to 1,000 planted draws a cell, in the format of `tests/oracle/planted.py`.
+//! Errors of Law-C fits to 1,000 planted draws in each cell, in the format of `tests/oracle/planted.py`.
 //!
 //!     cargo run --release -p mars-laws --example planted -- [DRAWS]
 #![allow(clippy::print_stdout, clippy::unwrap_used)]

@@ -1,4 +1,4 @@
-//! What can go wrong in this crate, with the value at fault and what to do about it.
+//! The errors of this crate: each names the value at fault, what was expected, and what to change in the data.
 
 /// Every error of `mars-laws`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum Error {
         /// Number of observations given.
         found: usize,
     },
-    /// An observation holds a value no law can use (not finite, zero, negative).
+    /// An observation holds a value that no law can use: not finite, zero or negative.
     #[error("observation {index}: {field} is {value}, but must be {allowed}; correct or drop it")]
     BadObservation {
         /// Position in the slice given, from 0.
@@ -26,13 +26,14 @@ pub enum Error {
         field: String,
         /// Its value.
         value: String,
-        /// The values that would do.
+        /// The values that are allowed.
         allowed: &'static str,
     },
     /// Observations measured under different conventions were given to one fit.
     #[error(
         "observation {index} was measured under convention `{other}`, the ones before under `{first}`; \
-         times and losses of different LoRA scales, learning rates or targets are not comparable: fit them apart"
+         times and losses of different LoRA scales, learning rates or targets are not comparable: fit each \
+         convention by itself"
     )]
     MixedConventions {
         /// Convention of the first observation.
@@ -72,10 +73,10 @@ pub enum Error {
         name: &'static str,
         /// Its value.
         value: String,
-        /// The values that would do.
+        /// The values that are allowed.
         allowed: &'static str,
     },
-    /// No start led to finite parameters.
+    /// No start of the search led to finite parameters.
     #[error("{law}: none of {starts} start(s) led to finite parameters; check the data or give other starts")]
     NoFit {
         /// The law that was to be fitted.
@@ -83,7 +84,7 @@ pub enum Error {
         /// Number of starts tried.
         starts: usize,
     },
-    /// A table could not be read.
+    /// A CSV table could not be read.
     #[error("line {line}, column {column}: {message}")]
     Csv {
         /// Line in the file, from 1.
@@ -96,14 +97,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// An error about the observations of one module, told of all observations: `places` maps positions back.
-    pub(crate) fn among(mut self, module: &str, places: &[usize]) -> Self {
+    /// The same error in terms of all observations, when it arose among those of `module`: `positions[i]` is the
+    /// position, in the slice the caller gave, of the module's i-th observation.
+    pub(crate) fn among(mut self, module: &str, positions: &[usize]) -> Self {
         match &mut self {
             Self::TooFewObservations { law, .. } | Self::NoFit { law, .. } => {
                 law.push_str(&format!(" of {module}"))
             }
             Self::BadObservation { index, .. } | Self::MixedConventions { index, .. } => {
-                *index = places.get(*index).copied().unwrap_or(*index);
+                *index = positions.get(*index).copied().unwrap_or(*index);
             }
             _ => {}
         }

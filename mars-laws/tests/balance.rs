@@ -1,4 +1,4 @@
-//! Balanced ranks: a rank on the grid and an honest outcome for every input, and the right rank when solved.
+//! Balanced ranks: a candidate rank and the right outcome for every input, and the right rank where solved.
 #![allow(clippy::unwrap_used)]
 mod common;
 
@@ -13,7 +13,7 @@ fn options() -> BalanceOptions {
     BalanceOptions { candidates: GRID.to_vec(), ..BalanceOptions::default() }
 }
 
-/// A rank usable whatever came in, and no NaN anywhere.
+/// A usable rank and no NaN, whatever the input.
 fn is_sane(found: &BalancedRank, options: &BalanceOptions) -> bool {
     let on_grid = options.candidates.contains(&found.rank) || found.rank == options.default_rank;
     let raw_sane = found.raw.is_none_or(f64::is_finite);
@@ -143,7 +143,7 @@ fn rounding_is_to_the_nearest_candidate_in_log2() {
     }
 }
 
-/// Clamped is what a grid that goes on beyond its ends would have rounded to one of the ranks it adds.
+/// A solution is clamped where candidates continued beyond the ends would include a nearer rank.
 #[test]
 fn a_solution_is_clamped_where_a_longer_grid_would_choose_otherwise() {
     let constant = |t| LawC { k: t, gamma: 0.0, delta: 0.0, offset: 0.0 };
@@ -162,7 +162,7 @@ fn a_solution_is_clamped_where_a_longer_grid_would_choose_otherwise() {
         assert!((short.raw.unwrap() / raw - 1.0).abs() < 1e-12);
     }
     assert_eq!((of(7.996, &[8, 16]).rank, of(7.996, &[8, 16]).outcome), (8, Outcome::Solved));
-    // Steps of 4 below and of 2 above; a lone candidate is taken as one of octaves.
+    // Steps of 4 below and of 2 above; a single candidate has steps of an octave.
     for (candidates, lowest, highest) in
         [(vec![4, 16, 32], 2.0, 32.0 * 2.0_f64.sqrt()), (vec![8], 32.0_f64.sqrt(), 128.0_f64.sqrt())]
     {
@@ -186,7 +186,7 @@ fn fitted(module: &str, factor: f64, change: impl Fn(usize, usize, f64) -> f64) 
 }
 
 #[test]
-fn sound_fits_are_solved_and_the_interval_holds_the_rank() {
+fn good_fits_are_solved_and_the_interval_holds_the_rank() {
     let same = |_, _, t| t;
     let (llm, ve) = (fitted("llm", 1.0, same), fitted("ve", 0.9, same));
     let found = balance(&llm, 32, &ve, 256, &BalanceOptions::default());
@@ -200,7 +200,7 @@ fn sound_fits_are_solved_and_the_interval_holds_the_rank() {
 }
 
 #[test]
-fn fits_that_cannot_carry_a_rank_are_refused() {
+fn fits_that_do_not_determine_a_rank_are_refused() {
     let ill = Outcome::Fallback(FallbackReason::IllConditioned);
     let llm = fitted("llm", 1.0, |_, _, t| t);
     let flat = fitted("ve", 1.0, |rank, _, t| t * (rank as f64).powf(0.33));

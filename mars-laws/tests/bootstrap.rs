@@ -1,4 +1,4 @@
-//! Bootstrap: equal for equal seeds on any number of threads, and intervals that are what they are called.
+//! Bootstrap: equal for equal seeds on any number of threads, and intervals with their stated properties.
 #![allow(clippy::unwrap_used)]
 mod common;
 
@@ -54,7 +54,7 @@ fn spread_of_the_refits_is_the_standard_error() {
     }
 }
 
-/// Law-C whose offset may be negative: what refits of a pressed fit have to vary like.
+/// Law-C whose offset may be negative: refits of a fit with its offset at the bound must vary like fits of it.
 struct Unbounded;
 
 impl Law for Unbounded {
@@ -81,9 +81,9 @@ impl Law for Unbounded {
     }
 }
 
-/// Times of a law with offset -3: the fit's offset is pressed against 0, its refits are not.
+/// Times of a law with offset -3: the fit's offset lies on its bound 0, those of the refits do not.
 #[test]
-fn refits_of_a_pressed_offset_vary_as_without_the_bound() {
+fn refits_of_an_offset_at_its_bound_vary_as_without_the_bound() {
     let mut data = figure_2b();
     for (i, o) in data.iter_mut().enumerate() {
         let law = LawC { k: 4.6, gamma: -0.355, delta: 0.745, offset: -3.0 };
@@ -111,9 +111,9 @@ fn refits_of_a_pressed_offset_vary_as_without_the_bound() {
     assert!(fitted.interval["delta"].contains(0.745) && fitted.interval["k"].contains(4.6));
 }
 
-/// Where the bound does not press, data are redrawn about the fit itself.
+/// Where the bound is not active, data are redrawn about the fit itself.
 #[test]
-fn refits_of_a_free_offset_are_about_the_fit() {
+fn refits_of_an_offset_inside_its_bound_are_about_the_fit() {
     let fit = with(quick(), Offset::Always);
     assert!(fit.law.offset > 1.0);
     let refits = fit.bootstrap.unwrap();

@@ -1,4 +1,4 @@
-//! Data that cannot determine a law: a typed reason or error, never a confident number.
+//! Data that do not determine a law: a typed reason or error, never an unmarked number.
 #![allow(clippy::unwrap_used)]
 mod common;
 
@@ -14,7 +14,7 @@ fn options(offset: Offset) -> LawCOptions {
     LawCOptions { offset, bootstrap, ..LawCOptions::default() }
 }
 
-/// 40 sets in which nothing tells gamma, delta or both.
+/// 40 sets that do not determine gamma, delta or both.
 fn undetermined() -> Vec<(&'static str, Vec<ConvergenceObservation>)> {
     let mut sets = Vec::new();
     for i in 1..=10_usize {
@@ -34,7 +34,7 @@ fn undetermined() -> Vec<(&'static str, Vec<ConvergenceObservation>)> {
 }
 
 #[test]
-fn undetermined_laws_say_so_and_carry_no_rank() {
+fn undetermined_laws_are_reported_and_give_no_rank() {
     let reference = fit_law_c(&figure_2b(), &LawCOptions::default()).unwrap();
     assert_eq!(undetermined().len(), 40);
     for (what, data) in undetermined() {
@@ -126,7 +126,7 @@ fn options_out_of_range_are_refused() {
 }
 
 #[test]
-fn faults_among_several_modules_name_module_and_place() {
+fn errors_among_several_modules_name_module_and_position() {
     let two: Vec<_> = figure_2b().into_iter().chain(observe(&[(8, 64, 20.0), (16, 64, 18.0)])).collect();
     let error = fit_law_c_all(&two, &options(Offset::Never)).unwrap_err();
     assert!(error.to_string().starts_with("law-c of ve: 2 observation(s) for 3 parameters"), "{error}");

@@ -113,7 +113,7 @@ fn row(largest: usize, form: Form, loss: Loss) -> (f64, f64, usize) {
 }
 
 #[test]
-fn over_fitting_term_finds_the_flip_of_the_best_rank() {
+fn over_fitting_term_predicts_the_change_of_the_best_rank() {
     let (plain, huber) = (Loss::Plain, Loss::Huber(0.02));
     let table = [
         (4096, Form::Published, plain, Some(0.042), Some(0.184), 4),

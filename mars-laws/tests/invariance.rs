@@ -1,4 +1,4 @@
-//! What a fit must not depend on: units, the order of observations, and how repeats are written down.
+//! What a fit must not depend on: units, the order of observations, and whether repeats are rows or weights.
 #![allow(clippy::unwrap_used)]
 use mars_laws::*;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn near(a: f64, b: f64, relative: f64) -> bool {
     (a - b).abs() <= relative * a.abs().max(b.abs()).max(1e-6)
 }
 
-/// Equal minima; parameters of a nearly flat minimum may differ by the root of that.
+/// Equal minima; parameters at a nearly flat minimum may differ by the square root of the tolerance.
 fn same(a: &Fit, b: &Fit, tolerance: f64) -> bool {
     let predictions = a.goodness.predictions.iter().zip(&b.goodness.predictions);
     near(a.cost, b.cost, tolerance) && predictions.into_iter().all(|(a, b)| near(*a, *b, tolerance.sqrt()))
@@ -122,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn robust_losses_of_great_size_are_plain((k, gamma, delta, offset, noise) in laws()) {
+    fn robust_losses_of_large_size_are_plain((k, gamma, delta, offset, noise) in laws()) {
         let ours = points(k, gamma, delta, offset, &noise);
         let plain = solve(&ours, false, Residuals::Linear);
         for loss in [Loss::Huber(1e6), Loss::Cauchy(1e7)] {

@@ -22,7 +22,7 @@ fn from_starts(problem: &Problem, starts: Vec<Vec<f64>>, patience: usize) -> Fit
 }
 
 #[test]
-fn single_starts_solve_52_of_54_and_never_claim_falsely() {
+fn single_starts_solve_52_of_54_and_report_the_others() {
     let problems = problems();
     assert_eq!(problems.len(), 27);
     let mut solved = 0;

@@ -1,4 +1,4 @@
-//! Planted laws come back: exactly without noise, and with noise as well as scipy finds them.
+//! Planted laws are recovered: exactly without noise, and with noise as well as by scipy.
 #![allow(clippy::unwrap_used)]
 #[path = "common/planted.rs"]
 mod draws;
@@ -12,7 +12,7 @@ fn options(offset: Offset, draws: usize) -> LawCOptions {
     LawCOptions { offset, bootstrap, ..LawCOptions::default() }
 }
 
-/// Every fit of the oracle (`oracle/planted.py`) is met or bettered, and where E is determined the parameters agree.
+/// No fit of the oracle (`oracle/planted.py`) has a lower cost, and where E is determined the parameters agree.
 #[test]
 fn as_good_as_scipy_on_the_same_data() {
     let mut compared = 0;
@@ -43,9 +43,9 @@ fn as_good_as_scipy_on_the_same_data() {
     assert!(compared > 150, "only {compared} fits had an offset to compare");
 }
 
-/// Share of 95 % intervals that hold the truth; the full table is docs/results/laws-coverage.md.
+/// Share of 95 % intervals that contain the true value; the full table is docs/results/laws-coverage.md.
 #[test]
-fn intervals_hold_the_truth_as_often_as_they_say() {
+fn intervals_have_their_nominal_coverage() {
     const DRAWS: u64 = 240;
     for (points, offset) in
         [(12, Offset::Never), (12, Offset::Always), (28, Offset::Never), (28, Offset::Always)]
@@ -85,7 +85,7 @@ fn intervals_hold_the_truth_as_often_as_they_say() {
 
 /// Law-P with two modules, without noise: every form finds the law it was drawn from.
 #[test]
-fn law_p_of_two_modules_comes_back() {
+fn law_p_of_two_modules_is_recovered() {
     let modules = vec!["llm".to_string(), "ve".to_string()];
     let planted = [
         (Form::Published, vec![60.0, 0.15, 0.1, 0.5, 2.2]),
@@ -110,9 +110,9 @@ fn law_p_of_two_modules_comes_back() {
     }
 }
 
-/// A few wild values move a robust fit little and a plain one much.
+/// A few outliers move a robust fit little and a plain one much.
 #[test]
-fn robust_losses_resist_wild_values() {
+fn robust_losses_resist_outliers() {
     let Planted { ve, times: [_, mut data], .. } = planted(60, 0.02, false, 3);
     for i in [5, 20, 41] {
         data[i].steps *= 6.0;

@@ -1,4 +1,4 @@
-//! Search over rank tuples and comparison of contenders, against doing it the slow way.
+//! Search over rank combinations and comparison of contenders, against straightforward reference computations.
 #![allow(clippy::unwrap_used)]
 use mars_laws::*;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ fn fits() -> Vec<LawPFit> {
 }
 
 #[test]
-fn best_ranks_are_those_of_the_slow_search() {
+fn best_ranks_are_those_of_the_plain_search() {
     for fit in fits() {
         let names: Vec<&str> = fit.law.modules.iter().map(String::as_str).collect();
         let mut slow = vec![Ranks::new()];

@@ -1,4 +1,4 @@
-//! Everything `mars fit` prints: the acceptance figures, the JSON's fields, and the choice of form.
+//! The full report: the acceptance figures, the fields of its JSON form, and the choice of form.
 #![allow(clippy::unwrap_used)]
 mod common;
 
@@ -15,7 +15,7 @@ fn request() -> FitRequest {
     }
 }
 
-/// `mars fit --runs mars_fig2a_perplexity.csv --fit-up-to 4096`
+/// Figure 2a fitted up to 4,096 samples and scored on the larger sizes.
 #[test]
 fn figure_2a_up_to_4096() {
     let text = include_str!("fixtures/mars_fig2a_perplexity.csv");
@@ -93,6 +93,29 @@ fn each_law_is_reported_alone() {
     let few = FitRequest { fit_up_to: Some(8), ..request() };
     let error = analyse_csv(include_str!("fixtures/mars_fig2b_convergence.csv"), &few).unwrap_err();
     assert!(matches!(error, Error::TooFewObservations { found: 0, .. }), "{error}");
+}
+
+/// What an earlier version wrote is read, and written again as it was.
+#[test]
+fn fitted_laws_keep_their_json_form() {
+    let interval = r#"{"gamma":[-0.42,-0.29],"k":[3.1,null]}"#;
+    let law = format!(
+        r#"{{"k":4.5,"gamma":-0.36,"delta":0.75,"offset":3.9,"r2_log":0.99,"interval":{interval},"reason":"converged""#
+    );
+    let summary: LawCSummary = serde_json::from_str(&format!("{law}}}")).unwrap();
+    assert_eq!(serde_json::to_string(&summary).unwrap(), format!("{law}}}"));
+    assert_eq!(summary.interval["k"], Interval { lo: 3.1, hi: f64::INFINITY });
+    let text = format!(r#"{law},"points":28,"rms_log":0.088,"aicc":null}}"#);
+    let output: LawCOutput = serde_json::from_str(&text).unwrap();
+    assert_eq!((&output.summary, output.points, output.aicc), (&summary, 28, None));
+    assert_eq!(serde_json::to_string(&output).unwrap(), text);
+    let balanced = r#"{"llm":32,"ve":16,"outcome":"fallback","interval":null,"samples":64,"module":"ve","raw":2.5,"fallback":"ill_conditioned"}"#;
+    let output: BalancedOutput = serde_json::from_str(balanced).unwrap();
+    assert_eq!(
+        (output.outcome, output.fallback),
+        (OutcomeKind::Fallback, Some(FallbackReason::IllConditioned))
+    );
+    assert_eq!(serde_json::to_string(&output).unwrap(), balanced);
 }
 
 fn drawn(form: Form, parameters: &[f64], noise: f64) -> Vec<PerformanceObservation> {

@@ -1,64 +1,37 @@
-//! Multi-rank LoRA on [burn](https://burn.dev): many adapters of different ranks over one frozen base.
+#![cfg_attr(feature = "cpu", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "cpu"),
+    doc = "Low-rank adapters: what they are, and their files as Hugging Face PEFT writes them."
+)]
 //!
-//! A model keeps its linear layers as [`LoraLinear`]s, each with the index of a [`Site`]. The factors live
-//! outside of the model, in an [`AdapterStack`] that is handed to every forward pass, so the base weights are
-//! loaded once, carry no autodiff graph, and serve any number of adapters. burn 0.22 has no backend generic:
-//! the run-time [`Device`](burn::tensor::Device) of the tensors decides where all this happens.
-//!
-//! * [`ScaleConvention`], [`Targets`], [`AdapterConfig`]: what an adapter is
-//! * [`AdapterStack`], [`LoraLinear`], [`LoraEmbedding`]: the forward pass of K adapters at once
-//! * [`Activations`]: first values and ranks from what the layers read (EVA)
-//! * [`Parts`], [`Chain`]: training passes in parts beside each other, and with less memory
-//! * [`StackedAdamW`]: clipping, learning rates and moments of each adapter on its own
-//! * [`Adapter`]: one trained adapter on the host; [`peft`]: its Hugging Face PEFT files
-//! * [`ops`]: operations of transformers with gradients of their own, which keep less
-//! * [`methods`]: AdaLoRA, GeoLoRA and a scheduler after HyDRA, which move rank between layers
-//! * [`Model`], [`Examples`]: what a model must offer to be trained by `mars-calib`
-mod activations;
+//! | module | one sentence |
+//! |---|---|
+//! | `adapter` | ranks, scales, first values, layers and factors of an adapter, as plain data |
+//! | [`peft`] | Hugging Face PEFT directories, read and written |
+//! | [`merge`] | an adapter added to the weight files of its base |
+//! | [`stored`] | safetensors files that strangers send, read with care |
+//! | `stack` | K adapters in one forward pass (feature `burn`) |
+//! | `train` | settings of the optimizer; training passes and AdamW for a stack (feature `burn`) |
+//! | `ops` | operations of transformers with gradients of their own (feature `burn`) |
+//! | [`methods`] | AdaLoRA, GeoLoRA and a scheduler after HyDRA: settings, and the methods (feature `burn`) |
 mod adapter;
-mod band;
-mod chain;
-mod config;
-mod embedding;
 mod error;
-mod forward;
-mod gradients;
-mod init;
-mod layout;
-mod linear;
 pub mod merge;
 pub mod methods;
-mod model;
+#[cfg(feature = "burn")]
 pub mod ops;
-mod optimizer;
-mod pass;
 pub mod peft;
-mod products;
-mod resize;
-mod scale;
-mod site;
+#[cfg(feature = "burn")]
 mod stack;
 pub mod stored;
-mod svd;
-mod target;
-mod weights;
+mod train;
 
-pub use activations::Activations;
-pub use adapter::{Adapter, Factors};
-pub use chain::Chain;
-pub use config::AdapterConfig;
-pub use embedding::LoraEmbedding;
+pub use adapter::{
+    AdaptedModule, Adapter, AdapterConfig, Factors, Init, ScaleConvention, Site, SiteKind, Targets, Variant,
+};
 pub use error::Error;
-pub use init::Init;
-pub use linear::LoraLinear;
-pub use model::{Examples, Model, PassFlops, TokenLosses};
-pub use optimizer::{AdamWConfig, LearningRates, Moments, StackedAdamW};
-pub use pass::{Parts, Pass, Share};
-pub use scale::ScaleConvention;
-pub use site::{Component, Site, SiteKind};
-pub use stack::AdapterStack;
-pub use target::Targets;
-
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+#[cfg(feature = "burn")]
+pub use stack::{Activations, AdapterStack, LoraEmbedding, LoraLinear};
+pub use train::{AdamWConfig, LearningRates};
+#[cfg(feature = "burn")]
+pub use train::{Chain, Examples, Model, Moments, Parts, Pass, PassFlops, Share, StackedAdamW, TokenLosses};

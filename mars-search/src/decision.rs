@@ -1,6 +1,6 @@
 //! What a policy decided, and everything a reader needs to follow why.
 
-use mars_laws::{Interval, LawPFit, Ranks, Reason};
+use mars_laws::{LawCSummary, LawPFit, Ranks};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -116,24 +116,12 @@ pub struct FittedLaws {
     pub law_p: Option<LawPFit>,
 }
 
-/// Law-C of one module, `steps = k * rank^gamma * samples^delta + offset`, and its points.
+/// Law-C of one module and its points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModuleLaw {
-    /// Factor, in steps.
-    pub k: f64,
-    /// Exponent of the rank.
-    pub gamma: f64,
-    /// Exponent of the number of samples.
-    pub delta: f64,
-    /// Offset, in steps.
-    pub offset: f64,
-    /// Coefficient of determination of log steps.
-    pub r2_log: f64,
-    /// Bootstrap intervals of `k`, `gamma`, `delta` and, where it was fitted, `offset`, at the level 0.95;
-    /// unbounded where none were drawn.
-    pub interval: BTreeMap<String, Interval>,
-    /// Why the fit ended.
-    pub reason: Reason,
+    /// The law, its intervals and why the fit ended; in JSON its fields are on the same level as `points`.
+    #[serde(flatten)]
+    pub summary: LawCSummary,
     /// The points, censored ones included.
     pub points: Vec<LawPoint>,
 }

@@ -62,6 +62,20 @@ pub enum Error {
         /// Its name.
         policy: String,
     },
+    /// A search stopped because its runner does not have all results that it needs.
+    #[error("{missing} of the {asked} runs that the search waits for are missing")]
+    MissingRuns {
+        /// How many there are none of.
+        missing: usize,
+        /// How many the policy waits for.
+        asked: usize,
+    },
+    /// A runner answered without a result.
+    #[error("the runner gave no result for any of {trials} trials")]
+    NoAnswer {
+        /// How many the policy waits for.
+        trials: usize,
+    },
     /// No candidate has a usable result.
     #[error("no candidate survived training: {}", list(.failed))]
     AllFailed {

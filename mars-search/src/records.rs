@@ -4,6 +4,15 @@ use crate::{Budget, Error, Method, Role, Trial, TrialResult};
 use mars_laws::Ranks;
 use std::collections::BTreeMap;
 
+/// A value, or the runs without whose results it cannot be known.
+#[derive(Debug)]
+pub(crate) enum Progress<T> {
+    /// All results that it takes are there.
+    Done(T),
+    /// These runs have no result yet.
+    Missing(Vec<Draft>),
+}
+
 /// A trial that has no id yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
@@ -14,7 +23,7 @@ pub(crate) struct Draft {
     pub(crate) steps: usize,
     pub(crate) horizon: usize,
     pub(crate) evaluate_from: usize,
-    pub(crate) until_settled: bool,
+    pub(crate) stop_when_converged: bool,
     pub(crate) continues: Option<u32>,
     pub(crate) method: Option<Method>,
 }
@@ -30,7 +39,7 @@ impl Draft {
             steps,
             horizon: budget.steps,
             evaluate_from: 0,
-            until_settled: false,
+            stop_when_converged: false,
             continues: None,
             method: None,
         }
@@ -45,7 +54,7 @@ impl Draft {
             && self.steps == trial.steps
             && self.horizon == trial.horizon
             && self.evaluate_from == trial.evaluate_from
-            && self.until_settled == trial.until_settled
+            && self.stop_when_converged == trial.stop_when_converged
             && self.method == trial.method
     }
 
@@ -59,7 +68,7 @@ impl Draft {
             steps: self.steps,
             horizon: self.horizon,
             evaluate_from: self.evaluate_from,
-            until_settled: self.until_settled,
+            stop_when_converged: self.stop_when_converged,
             continues: self.continues,
             method: self.method,
         }
@@ -76,7 +85,7 @@ pub(crate) struct Records {
 
 impl Records {
     /// The results of `drafts` in their order, or the drafts that have none.
-    pub(crate) fn all(&self, drafts: &[Draft]) -> Result<Vec<&TrialResult>, Vec<Draft>> {
+    pub(crate) fn all(&self, drafts: &[Draft]) -> Progress<Vec<&TrialResult>> {
         let found: Vec<_> = drafts.iter().map(|draft| self.result_of(draft)).collect();
         let missing: Vec<_> = drafts
             .iter()
@@ -84,7 +93,11 @@ impl Records {
             .filter(|(_, result)| result.is_none())
             .map(|(draft, _)| draft.clone())
             .collect();
-        if missing.is_empty() { Ok(found.into_iter().flatten().collect()) } else { Err(missing) }
+        if missing.is_empty() {
+            Progress::Done(found.into_iter().flatten().collect())
+        } else {
+            Progress::Missing(missing)
+        }
     }
 
     /// The id of a draft that was asked for.
@@ -92,7 +105,8 @@ impl Records {
         self.asked.iter().find(|trial| draft.matches(trial)).map(|trial| trial.id)
     }
 
-    fn result_of(&self, draft: &Draft) -> Option<&TrialResult> {
+    /// The result of a draft that was asked for, once there is one.
+    pub(crate) fn result_of(&self, draft: &Draft) -> Option<&TrialResult> {
         self.told.values().find(|result| draft.matches(&result.trial))
     }
 

@@ -57,8 +57,13 @@ pub struct Trial {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evaluate_from: usize,
     /// Whether the run may end before `steps`, once its convergence time is certain; its last loss is of no interest then.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub until_settled: bool,
+    #[serde(
+        rename = "until_settled",
+        alias = "stop_when_converged",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub stop_when_converged: bool,
     /// An earlier trial of the same policy that this one carries on: everything equal but for its
     /// smaller `steps` (and `role`, `id`). Training the whole again instead gives the same numbers.
     pub continues: Option<u32>,

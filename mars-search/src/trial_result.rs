@@ -44,6 +44,44 @@ pub struct TrialResult {
 }
 
 impl TrialResult {
+    /// The result of a trial that trained up to its `steps`: `val_curve` as (optimizer step, nats per answer token) by
+    /// rising step, `cost` of this trial alone. Without blocks and without a convergence time.
+    pub fn finished(trial: &Trial, val_curve: Vec<(usize, f64)>, cost: Cost) -> Self {
+        Self {
+            trial: trial.clone(),
+            val_curve,
+            blocks: Vec::new(),
+            convergence: None,
+            censored: None,
+            end: TrialEnd::Finished,
+            cost,
+        }
+    }
+
+    /// With the last validation loss by blocks of the split.
+    #[must_use]
+    pub fn with_blocks(self, blocks: Vec<f64>) -> Self {
+        Self { blocks, ..self }
+    }
+
+    /// With a convergence time in optimizer steps.
+    #[must_use]
+    pub fn with_convergence(self, steps: f64) -> Self {
+        Self { convergence: Some(steps), censored: None, ..self }
+    }
+
+    /// With a censored convergence time; `why` as a sentence.
+    #[must_use]
+    pub fn with_censored(self, why: impl Into<String>) -> Self {
+        Self { convergence: None, censored: Some(why.into()), ..self }
+    }
+
+    /// With another end than [`TrialEnd::Finished`].
+    #[must_use]
+    pub fn with_end(self, end: TrialEnd) -> Self {
+        Self { end, ..self }
+    }
+
     /// The validation loss the trial ended with, in nats per answer token.
     ///
     /// `None` when the trial diverged or failed, when its curve is empty, or when the last loss is not

@@ -1,7 +1,7 @@
 //! Writes adapters of many kinds for a base model whose layers are listed in a file; for `tests/oracle/peft_exchange.py`.
 //!
 //! `cargo run --example adapters_on_disk -- BASE SITES.json OUT`: SITES.json holds `sites`, a list of `path`,
-//! `component`, `kind`, `inputs` and `outputs` (and `kernel` for a convolution), and `others`, the paths of all other
+//! `module`, `kind`, `inputs` and `outputs` (and `kernel` for a convolution), and `others`, the paths of all other
 //! modules. For every case and layout OUT receives `CASE-LAYOUT/`, and once `CASE.truth.safetensors` with the same
 //! factors by their own module paths, `PATH.a`, `PATH.b`, `PATH.m`, and `CASE.truth.json` with ranks and scales.
 
@@ -25,7 +25,7 @@ struct Listed {
 #[derive(Deserialize)]
 struct ListedSite {
     path: String,
-    component: String,
+    module: String,
     kind: String,
     inputs: usize,
     outputs: usize,
@@ -41,11 +41,11 @@ impl ListedSite {
             "convolution" => SiteKind::Convolution { channels, height, width },
             _ => SiteKind::Linear,
         };
-        Site { kind, ..Site::linear(&*self.path, &*self.component, self.inputs, self.outputs) }
+        Site { kind, ..Site::linear(&*self.path, &*self.module, self.inputs, self.outputs) }
     }
 }
 
-/// Rank by component, index and kind.
+/// Rank by module, index and kind.
 type Ranks = fn(&Site, usize) -> usize;
 
 struct Case {
@@ -58,7 +58,7 @@ struct Case {
 }
 
 fn linear(site: &Site, ve: usize, projector: usize, llm: usize) -> usize {
-    match (site.kind, site.component.as_str()) {
+    match (site.kind, site.module.as_str()) {
         (SiteKind::Linear, "ve") => ve,
         (SiteKind::Linear, "projector") => projector,
         (SiteKind::Linear, "llm") => llm,
@@ -158,8 +158,8 @@ fn main() -> Result<()> {
     let text = std::fs::read_to_string(listed).with_context(|| listed.display().to_string())?;
     let Listed { sites, others } = serde_json::from_str(&text)?;
     let sites: Vec<Site> = sites.iter().map(ListedSite::site).collect();
-    let ModelNames { components, namings } = names_of_dir(base_dir)?;
-    let base = Base::new(&components, &sites).with_namings(&namings).with_others(&others);
+    let ModelNames { modules: modules, namings } = names_of_dir(base_dir)?;
+    let base = Base::new(&modules, &sites).with_namings(&namings).with_others(&others);
     std::fs::create_dir_all(out)?;
     for case in cases() {
         let adapter = adapter(&case, &sites);

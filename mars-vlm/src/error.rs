@@ -1,6 +1,7 @@
 //! What can go wrong between a user's files and a model's input.
 
 use crate::data::Problem;
+use crate::misfit::Misfit;
 use std::path::{Path, PathBuf};
 
 /// Every failure of this crate; each message says where, what, and what to do.
@@ -35,7 +36,7 @@ pub enum Error {
         /// What the user can do.
         remedy: String,
     },
-    /// One item of a data set cannot be used.
+    /// One record of a data set cannot be used.
     #[error("{0}")]
     Data(Box<Problem>),
     /// An image is not where the data set says.
@@ -124,7 +125,7 @@ pub enum Error {
         /// The shape that the sizes in `config.json` give.
         expected: Vec<usize>,
         /// The likely cause, and what the user can do.
-        cause: String,
+        cause: Misfit,
     },
     /// A tensor of a checkpoint has another shape than its config says.
     #[error("{}: tensor `{name}` has shape {found:?}, config.json says {expected:?}; {cause}", path.display())]
@@ -138,7 +139,7 @@ pub enum Error {
         /// The shape in the file.
         found: Vec<usize>,
         /// The likely cause, and what the user can do.
-        cause: String,
+        cause: Misfit,
     },
     /// A tensor holds NaN or infinite values.
     #[error(
@@ -160,7 +161,17 @@ pub enum Error {
         /// Number of values.
         total: usize,
     },
-    /// Tensors of a checkpoint for which its config has no place.
+    /// A value of a checkpoint is too large for the type in which the weights are kept.
+    #[error(
+        "tensor `{name}` has a value of size {value}, and f16 ends at 65504; keep the weights in bf16 or f32"
+    )]
+    TooLarge {
+        /// The tensor.
+        name: String,
+        /// Size of the largest value.
+        value: f32,
+    },
+    /// Tensors of a checkpoint that are not part of the model its config describes.
     #[error(
         "{}: {} tensors have no place in the model that config.json describes: {}; {cause}",
         path.display(), names.len(), listed(names)
@@ -171,7 +182,7 @@ pub enum Error {
         /// The tensors.
         names: Vec<String>,
         /// The likely cause, and what the user can do.
-        cause: String,
+        cause: Misfit,
     },
     /// A caller's argument is out of range.
     #[error("{0}")]
@@ -211,8 +222,8 @@ impl From<mars_lora::Error> for Error {
 
 /// The first few of many names.
 fn listed(names: &[String]) -> String {
-    const TOLD: usize = 6;
-    let more = names.len().saturating_sub(TOLD);
-    let told = names[..names.len().min(TOLD)].join(", ");
-    if more == 0 { told } else { format!("{told} and {more} more") }
+    const SHOWN: usize = 6;
+    let more = names.len().saturating_sub(SHOWN);
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }

@@ -1,7 +1,4 @@
-//! Multimodal language models with Hugging Face checkpoints: data sets, chat templates, processors, models.
-//!
-//! Without the default feature `model` the crate builds without burn and holds everything
-//! that turns a user's files into token ids and pixels.
+#![doc = include_str!("../README.md")]
 
 pub mod chat;
 #[cfg(feature = "model")]
@@ -9,12 +6,10 @@ pub mod checkpoint;
 pub mod data;
 mod error;
 pub mod hub;
+mod misfit;
 #[cfg(feature = "model")]
 pub mod model;
 pub mod processor;
 
 pub use error::Error;
-
-/// The remedy for a model of another family.
-pub(crate) const SUPPORTED: &str =
-    "Idefics3, SmolVLM, LLaVA-OneVision, Qwen2-VL and Qwen2.5-VL are supported";
+pub use misfit::Misfit;

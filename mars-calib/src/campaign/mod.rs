@@ -7,7 +7,6 @@
 //! checkpoints/           states to continue from, see `checkpoint`
 //! mars.lock              operating-system lock; names its holder
 //! ```
-pub(crate) mod files;
 mod lock;
 mod results;
 mod settings;
@@ -16,7 +15,7 @@ pub use results::Warning;
 pub use settings::Settings;
 
 use crate::{
-    DirectoryCheckpoints, Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Trainer,
+    DirectoryCheckpoints, Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Trainer, files,
 };
 use lock::Lock;
 use std::{
@@ -227,6 +226,6 @@ impl Observer for Recorder<'_> {
 fn existing(directory: &Path) -> Result<Settings, Error> {
     Settings::read(directory)?.ok_or_else(|| Error::Corrupt {
         path: directory.join("campaign.toml"),
-        why: "there is no campaign here; `mars search --out DIR` starts one".into(),
+        why: "there is no campaign here".into(),
     })
 }

@@ -1,6 +1,6 @@
 //! Finished runs on disk: `runs/<id>/result.json`, which is the run's proof of being done, and `curve.csv`.
 
-use super::files;
+use crate::files;
 use crate::{Error, RunEnd, RunId, RunRecord};
 use serde::{Deserialize, Serialize};
 use std::{

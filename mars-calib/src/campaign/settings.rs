@@ -1,7 +1,7 @@
 //! What a campaign was started with (`campaign.toml`): resolved configuration, fingerprints, version.
 
-use super::files;
 use crate::Error;
+use crate::files;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,

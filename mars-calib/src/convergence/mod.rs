@@ -5,11 +5,13 @@
 //! there to compare with. A run without a usable time is censored: it stays in the ledger, is left out
 //! of the fit, and is counted in the report.
 mod alone_val;
+mod definition;
 mod settled;
 mod time_constant;
 mod update_size;
 
 pub use alone_val::AloneVal;
+pub use definition::ConvergenceDefinition;
 pub use settled::settled;
 pub use time_constant::TimeConstant;
 pub use update_size::UpdateSize;

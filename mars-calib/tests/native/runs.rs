@@ -97,7 +97,7 @@ fn leaving_out_evaluations_changes_nothing_else() {
 #[test]
 fn a_settled_run_ends_and_the_others_go_on() {
     let setting = Setting::new();
-    let long = |until_settled| RunSpec { horizon: 600, until_settled, ..spec(0, 4, 0, 600) };
+    let long = |stop_when_converged| RunSpec { horizon: 600, stop_when_converged, ..spec(0, 4, 0, 600) };
     let other = RunSpec { horizon: 600, ..spec(0, 2, 1, 600) };
     let train = |runs: &[RunSpec]| setting.trainer(4, 1).train(runs, &mut Silent);
     let (ended, full) = (train(&[long(true), other.clone()]), train(&[long(false), other]));

@@ -1,7 +1,7 @@
 //! Runs of DoRA, dropout, other first values and LoRA+.
 
 use crate::toy::{Setting, StopAt, spec, timeless};
-use mars_calib::variant::Init;
+use mars_calib::Init;
 use mars_calib::{RunEnd, RunRecord, RunSpec, Silent, Trainer, Variant};
 
 fn variants() -> Vec<RunSpec> {

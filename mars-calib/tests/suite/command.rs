@@ -2,13 +2,14 @@
 
 use crate::spec;
 use mars_calib::{
-    CommandTrainer, Flow, MethodSpec, Observer, Progress, RunEnd, RunRecord, RunSpec, ScaleConvention,
-    Silent, Trainer, command::Template,
+    CommandOptions, CommandTrainer, Flow, MethodSpec, Observer, Progress, RunEnd, RunRecord, RunSpec,
+    ScaleConvention, Silent, Trainer,
+    command::{CommandLine, CurveFormat, CurveSource, Template},
 };
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, time::Instant};
 use tempfile::tempdir;
 
-fn train(template: &str, runs: &[RunSpec]) -> (Vec<RunRecord>, tempfile::TempDir) {
+fn train(template: impl Into<CommandOptions>, runs: &[RunSpec]) -> (Vec<RunRecord>, tempfile::TempDir) {
     let out = tempdir().unwrap();
     let mut trainer = CommandTrainer::new(template, out.path()).unwrap();
     (trainer.train(runs, &mut Silent), out)
@@ -99,11 +100,114 @@ fn curves_of_an_earlier_try_are_not_taken_for_new_ones() {
 }
 
 #[test]
-fn a_deadline_ends_the_command() {
-    let out = tempdir().unwrap();
-    let mut trainer = CommandTrainer::new("sleep 600", out.path()).unwrap();
-    trainer.deadline = Some(Duration::from_millis(100));
-    assert!(why(&trainer.train(&[spec(0, 8, 5)], &mut Silent)[0]).contains("longer than"));
+fn a_run_that_takes_too_long_has_failed() {
+    let options = CommandOptions { timeout_s: Some(0.1), ..CommandOptions::new("sleep 600") };
+    let (records, _out) = train(options, &[spec(0, 8, 5)]);
+    assert!(why(&records[0]).contains("longer than 0.1 s"), "{}", why(&records[0]));
+    assert!(records[0].wall_s < 60.0);
+}
+
+/// Whether a process runs; one that has ended and that nobody has waited for does not.
+#[cfg(target_os = "linux")]
+fn runs(process: &str) -> bool {
+    let state = fs::read_to_string(format!("/proc/{}/stat", process.trim())).unwrap_or_default();
+    state.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_command_has_started_ends_with_it() {
+    for ignores in ["", "trap '' TERM; "] {
+        let script = format!("{ignores}sleep 600 & echo $! > \"$0/child\"; wait");
+        let options = CommandOptions {
+            template: CommandLine::Arguments(vec!["sh".into(), "-c".into(), script, "{out}".into()]),
+            timeout_s: Some(0.5),
+            grace_s: 0.2,
+            ..CommandOptions::new("")
+        };
+        let run = spec(0, 8, 5);
+        let (records, out) = train(options, std::slice::from_ref(&run));
+        assert!(why(&records[0]).contains("longer than"), "{}", why(&records[0]));
+        let child = fs::read_to_string(out.path().join(run.id().as_str()).join("child")).unwrap();
+        let asked = Instant::now();
+        while runs(&child) && asked.elapsed().as_secs() < 20 {
+            std::thread::yield_now();
+        }
+        assert!(!runs(&child), "the child {child} outlives its command");
+    }
+}
+
+#[test]
+fn the_environment_reaches_the_command() {
+    let script = r#"printf "step,loss\n0,3\n$STEPS,$LOSS\n" > "$0/curve.csv""#;
+    let options = CommandOptions {
+        template: CommandLine::Arguments(["sh", "-c", script, "{out}"].map(String::from).to_vec()),
+        environment: [("LOSS", "1.25"), ("STEPS", "{steps}")].map(|(k, v)| (k.into(), v.into())).into(),
+        ..CommandOptions::new("")
+    };
+    let (records, _out) = train(options, &[spec(0, 8, 5)]);
+    let last = records[0].val.last().map(|point| (point.step, point.loss));
+    assert_eq!(last, Some((5, 1.25)), "{:?}", records[0].end);
+}
+
+#[test]
+fn a_curve_is_read_where_the_options_say() {
+    let write = |path: &str| {
+        format!(r#"sh -c 'mkdir -p "$0/log"; printf "step,loss\n0,3\n5,2\n" > "$0/{path}"' {{out}}"#)
+    };
+    let at = |path: &str, format| CurveSource { path: path.into(), format };
+    let run = |path: &str, curve: CurveSource| {
+        train(CommandOptions { curve, ..CommandOptions::new(write(path)) }, &[spec(0, 8, 5)]).0.remove(0)
+    };
+    for (path, curve) in [
+        ("log/loss.txt", at("{out}/log/loss.txt", CurveFormat::Auto)),
+        ("log/curve.csv", at("{out}/log", CurveFormat::Csv)),
+        ("curve.csv", CurveSource::default()),
+    ] {
+        assert_eq!(run(path, curve).end, RunEnd::Finished, "{path}");
+    }
+    let other = run("curve.csv", at("{out}", CurveFormat::TrainerState));
+    assert!(why(&other).contains("no trainer_state.json in"), "{}", why(&other));
+    let other = run("curve.csv", at("{out}/loss.csv", CurveFormat::Auto));
+    assert!(why(&other).contains("loss.csv"), "{}", why(&other));
+}
+
+#[test]
+fn options_come_from_files_and_are_checked() {
+    let read = |text: &str| toml::from_str::<CommandOptions>(text).map_err(|error| error.to_string());
+    let full = read(
+        r#"
+        template = ["python", "train.py", "--rank={r.llm}"]
+        environment = { WANDB_MODE = "offline" }
+        timeout_s = 60
+        grace_s = 1.5
+        curve = { path = "{out}/log.csv", format = "csv" }
+        "#,
+    )
+    .unwrap();
+    assert!(full.validate().is_ok());
+    assert_eq!(read(&toml::to_string(&full).unwrap()).unwrap(), full);
+    let least = read("template = \"true\"").unwrap();
+    assert_eq!(least, CommandOptions::new("true"));
+    assert!(read("template = \"true\"\ntimeout = 5").unwrap_err().contains("timeout_s"));
+
+    let good = CommandOptions::new("true");
+    let curve = |path: &str| CurveSource { path: path.into(), ..CurveSource::default() };
+    for (bad, part) in [
+        (CommandOptions::new("run {rank.llm}"), "{r.MODULE}"),
+        (CommandOptions::new(""), "empty"),
+        (CommandOptions { template: CommandLine::Arguments(Vec::new()), ..good.clone() }, "empty"),
+        (CommandOptions { timeout_s: Some(0.0), ..good.clone() }, "timeout_s is 0"),
+        (CommandOptions { timeout_s: Some(f64::NAN), ..good.clone() }, "timeout_s is NaN"),
+        (CommandOptions { grace_s: -1.0, ..good.clone() }, "grace_s is -1"),
+        (CommandOptions { curve: curve("curve.csv"), ..good.clone() }, "curve.path"),
+        (CommandOptions { environment: [("A=B".into(), String::new())].into(), ..good.clone() }, "A=B"),
+        (CommandOptions { environment: [("A".into(), "{a}".into())].into(), ..good.clone() }, "`{a}`"),
+    ] {
+        let error = bad.validate().unwrap_err().to_string();
+        assert!(error.contains(part), "{part}: {error}");
+        assert!(CommandTrainer::new(bad, "out").is_err());
+    }
 }
 
 #[test]
@@ -116,7 +220,6 @@ fn a_stop_ends_the_command_and_leaves_the_rest() {
     }
     let out = tempdir().unwrap();
     let mut trainer = CommandTrainer::new("sleep 600", out.path()).unwrap();
-    trainer.grace = Duration::from_millis(10);
     let records = trainer.train(&[spec(0, 8, 5), spec(8, 0, 5)], &mut StopAtOnce);
     assert!(records.iter().all(|record| record.end == RunEnd::Interrupted));
 }

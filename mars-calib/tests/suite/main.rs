@@ -7,6 +7,7 @@ mod command;
 mod fake;
 mod kill;
 mod spec;
+mod stored;
 
 use mars_calib::{OptimSpec, RunSpec, ScaleConvention, Variant};
 use mars_laws::Ranks;
@@ -23,7 +24,7 @@ fn spec(ve: usize, llm: usize, steps: usize) -> RunSpec {
         horizon: 100,
         eval_every: 7,
         evaluate_from: 0,
-        until_settled: false,
+        stop_when_converged: false,
         learning_rates: BTreeMap::from([("ve".into(), 1e-3), ("llm".into(), 1e-3)]),
         scale: ScaleConvention::default(),
         optim: OptimSpec::default(),

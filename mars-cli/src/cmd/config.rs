@@ -1,14 +1,14 @@
 //! `mars config`: all settings as they would be used.
 
-use crate::{args::Task, cmd::Context, failure::Exit, output};
-use anyhow::Result;
+use crate::{args::Task, cmd::Context, exit::Exit, output};
+use mars::Error;
 
-pub(crate) fn run(context: &Context, task: &Task) -> Result<Exit> {
-    let config = context.config(task, &[])?;
+pub(crate) fn run(context: &Context, task: &Task) -> Result<Exit, Error> {
+    let config = context.layers(task)?.config()?;
     if context.common.json {
-        output::json(&config.table)?;
+        output::json(&config)?;
     } else {
-        output::text(config.table.to_string().trim_end())?;
+        output::text(config.to_toml().trim_end())?;
     }
     Ok(Exit::Done)
 }

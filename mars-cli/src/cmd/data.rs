@@ -3,35 +3,34 @@
 use crate::{
     args::{self, Task},
     cmd::Context,
-    failure::{Exit, Failure},
-    hub, output, quantity,
+    exit::Exit,
+    hub, output,
 };
-use anyhow::Result;
-use mars_vlm::{
-    data::{Bin, CheckOptions, ImageStore, Lengths, Report, check},
-    hub::Need,
+use mars::{
+    Error,
+    mars_vlm::{
+        data::{Bin, CheckOptions, ImageStore, Lengths, Report, check},
+        hub::Need,
+    },
+    quantity::bytes,
 };
-use std::path::Path;
 
 /// Characters of the longest bar.
 const BAR: usize = 40;
 
-pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit> {
+pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit, Error> {
     let task = Task {
         model: args.model.clone(),
         data: Some(args.data.clone()),
         images: args.images.clone(),
         ..Task::default()
     };
-    let config = context.config(&task, &[])?;
-    let (model, images) = (&config.model.dir, &config.data.images);
-    let images = (!images.is_empty()).then(|| Path::new(images));
-    let store = ImageStore::for_data(&args.data, images)?;
-    let model = (!model.is_empty())
-        .then(|| hub::folder(Path::new(model), Need::Processor, context.console))
-        .transpose()?;
+    let config = context.layers(&task)?.config()?;
+    let store = ImageStore::for_data(&args.data, config.data.images.as_deref())?;
+    let model = config.model.dir.as_deref();
+    let model = model.map(|model| hub::folder(model, Need::Processor, context.console)).transpose()?;
     let processor = model.map(|model| config.processor(&model)).transpose()?;
-    let options = CheckOptions { read: config.reading()?, ..CheckOptions::default() };
+    let options = CheckOptions { read: config.data.read_options(), ..CheckOptions::default() };
     let stage = context.console.stage("checking", "images and samples", 0);
     let report = check(&args.data, &store, processor.as_ref(), &options, &|done, total| {
         stage.set_total(total as u64);
@@ -48,11 +47,11 @@ pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let count = report.problem_count;
-    Err(Failure::new(
-        Exit::BadInput,
-        format!("{}: {count} of {} samples cannot be used", report.file.display(), report.samples),
-    )
-    .into())
+    Err(Error::input(format!(
+        "{}: {count} of {} samples cannot be used",
+        report.file.display(),
+        report.samples
+    )))
 }
 
 fn describe(report: &Report) -> String {
@@ -71,8 +70,8 @@ fn describe(report: &Report) -> String {
             sizes.count,
             spread(&sizes.width),
             spread(&sizes.height),
-            quantity::bytes(sizes.bytes.sum as f64),
-            quantity::bytes(sizes.bytes.max as f64)
+            bytes(sizes.bytes.sum as f64),
+            bytes(sizes.bytes.max as f64)
         ));
     }
     for (name, lengths) in [
@@ -122,7 +121,7 @@ fn bars(bins: &[Bin]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mars_vlm::data::histogram;
+    use mars::mars_vlm::data::histogram;
 
     #[test]
     fn bars_are_as_long_as_their_counts() {

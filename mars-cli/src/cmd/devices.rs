@@ -1,22 +1,19 @@
 //! `mars devices`: where this program can compute.
 
-use crate::{
-    failure::{Exit, Failure},
-    output,
-};
-use anyhow::Result;
+use crate::{exit::Exit, output};
+use mars::{Error, task::DEVICES};
 use serde::Serialize;
 
 /// A place to compute.
-#[derive(Debug, Serialize)]
-pub(crate) struct Listed {
+#[derive(Clone, Debug, Serialize)]
+struct Listed {
     name: &'static str,
     backend: &'static str,
     threads: usize,
     instructions: Vec<&'static str>,
 }
 
-pub(crate) fn run(json: bool) -> Result<Exit> {
+pub(crate) fn run(json: bool) -> Result<Exit, Error> {
     let devices = list();
     if json {
         output::json(&devices)?;
@@ -33,19 +30,7 @@ pub(crate) fn run(json: bool) -> Result<Exit> {
 /// All devices that this program was built for.
 fn list() -> Vec<Listed> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    vec![Listed { name: "cpu", backend: "burn flex", threads, instructions: instructions() }]
-}
-
-/// Makes sure that `name` is a device of this program.
-pub(crate) fn check(name: &str) -> Result<(), Failure> {
-    let names: Vec<&str> = list().iter().map(|device| device.name).collect();
-    if names.contains(&name) {
-        return Ok(());
-    }
-    Err(Failure::usage(format!(
-        "there is no device `{name}`; this program was built for {}",
-        names.join(", ")
-    )))
+    DEVICES.map(|name| Listed { name, backend: "burn flex", threads, instructions: instructions() }).to_vec()
 }
 
 /// Vector instructions that the matrix products can use here.

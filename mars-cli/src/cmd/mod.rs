@@ -1,5 +1,4 @@
 //! The commands, one file each.
-mod adapter;
 pub(crate) mod calibrate;
 pub(crate) mod choose;
 pub(crate) mod compare;
@@ -10,24 +9,24 @@ pub(crate) mod eval;
 pub(crate) mod fit;
 pub(crate) mod merge;
 pub(crate) mod plan;
-mod recording;
 pub(crate) mod report;
-mod result;
 pub(crate) mod search;
-mod session;
 pub(crate) mod tune;
 pub(crate) mod verify;
 
 use crate::{
+    allocator,
     args::{Common, Place, Task},
-    config::{Config, Layers},
     console::Console,
-    embedded, observed,
+    hub,
+    progress::Reporter,
+    signal,
 };
-use anyhow::{Context as _, Result};
-use mars_calib::Settings;
-use std::path::Path;
-use toml::Table;
+use mars::{
+    Error, Search, SearchConfig, config::Layers, evaluate::DataFiles, mars_calib::Settings,
+    mars_vlm::hub::Need, task::TaskFiles,
+};
+use std::path::{Path, PathBuf};
 
 /// What every command is given.
 pub(crate) struct Context {
@@ -36,35 +35,20 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The settings: default < preset of the embedded task < file < environment < `--set` < flags.
-    pub(crate) fn config(&self, task: &Task, flags: &[(&str, toml::Value)]) -> Result<Config> {
-        let layers = self.layers(task, flags, None)?;
-        layers.warnings.iter().for_each(|warning| self.console.warn(warning));
-        if layers.is_empty("data", "train") && layers.is_empty("model", "dir") {
-            let preset = embedded::PRESET.parse().context("the settings of the embedded example")?;
-            return self.layers(task, flags, Some(&preset))?.config();
-        }
-        layers.config()
+    /// The settings: default < preset of the embedded task < file < environment < `--set` < flags of `task`.
+    pub(crate) fn layers(&self, task: &Task) -> Result<Layers, Error> {
+        self.layers_over(Layers::new(), task)
     }
 
-    /// The settings of the campaign in `directory`, if there is one, under those of this call.
-    pub(crate) fn config_of(
-        &self,
-        directory: &Path,
-        task: &Task,
-        flags: &[(&str, toml::Value)],
-    ) -> Result<Config> {
+    /// The same over those of the campaign in `directory`, if there is one.
+    pub(crate) fn layers_of(&self, directory: &Path, task: &Task) -> Result<Layers, Error> {
         match Settings::read(directory)? {
-            Some(settings) => self.layers(task, flags, Some(&observed::stored(&settings)))?.config(),
-            None => self.config(task, flags),
+            Some(settings) => self.layers_over(Layers::of_campaign(&settings)?, task),
+            None => self.layers(task),
         }
     }
 
-    fn layers(&self, task: &Task, flags: &[(&str, toml::Value)], base: Option<&Table>) -> Result<Layers> {
-        let mut layers = Layers::new();
-        if let Some(base) = base {
-            layers.table(base, "the settings of the example or campaign")?;
-        }
+    fn layers_over(&self, mut layers: Layers, task: &Task) -> Result<Layers, Error> {
         if let Some(path) = &self.common.config {
             layers.file(path)?;
         }
@@ -83,31 +67,98 @@ impl Context {
             ("data.images", &task.images),
         ];
         for (key, path) in paths {
-            if let Some(path) = path {
-                layers.flag(key, text(path)?)?;
-            }
+            set_path(&mut layers, key, path)?;
         }
-        if let Some(device) = &task.device {
-            layers.flag("run.device", device.as_str())?;
-        }
+        set(&mut layers, "run.device", &task.device)?;
         if task.gradient_checkpointing {
             layers.flag("run.gradient_checkpointing", true)?;
         }
-        for (key, value) in flags {
-            layers.flag(key, value.clone())?;
+        match task.trainer.as_deref() {
+            None => {}
+            Some("native") => layers.flag("trainer.kind", "native")?,
+            Some(command) => {
+                layers.flag("trainer.kind", "command")?;
+                layers.flag("trainer.command", command)?;
+            }
         }
+        layers.warnings().iter().for_each(|warning| self.console.warn(warning));
         Ok(layers)
+    }
+
+    /// The task of a configuration, opened.
+    pub(crate) fn open(&self, config: &SearchConfig) -> Result<mars::Task, Error> {
+        let task = mars::Task::open_with(config, &self.files(config)?, &mut Reporter::new(self.console))?;
+        // What loading took and freed is as large as the weights.
+        allocator::give_back();
+        Ok(task)
+    }
+
+    /// The files of a configuration; a model that is named by an id is looked up.
+    pub(crate) fn files(&self, config: &SearchConfig) -> Result<TaskFiles, Error> {
+        TaskFiles::of(&self.local(config)?)
+    }
+
+    /// The configuration with a local directory in place of a model's id.
+    fn local(&self, config: &SearchConfig) -> Result<SearchConfig, Error> {
+        let mut local = config.clone();
+        if let Some(model) = &config.model.dir {
+            local.model.dir = Some(self.model(model)?);
+        }
+        Ok(local)
+    }
+
+    /// The local directory of the model that the user names.
+    pub(crate) fn model(&self, model: &Path) -> Result<PathBuf, Error> {
+        hub::folder(model, Need::Weights, self.console)
+    }
+
+    /// A search that reports to the console and stops on Ctrl-C.
+    pub(crate) fn search<'a>(
+        &self,
+        config: &SearchConfig,
+        place: &Place,
+        reporter: &'a mut Reporter,
+    ) -> Result<Search<'a>, Error> {
+        let search = Search::new(config.clone()).interrupt(signal::listen()?);
+        Ok(search.accept_changes(place.accept_changes).observe(reporter))
+    }
+
+    /// Who reports to the console.
+    pub(crate) fn reporter(&self) -> Reporter {
+        Reporter::new(self.console)
     }
 }
 
-/// The flags of a campaign's place as settings.
-pub(crate) fn place_flags(place: &Place) -> Result<Vec<(&'static str, toml::Value)>> {
-    place.out.iter().map(|out| Ok(("out.dir", text(out)?.into()))).collect()
+/// Overrides a setting by a flag, if it is given.
+pub(crate) fn set(layers: &mut Layers, key: &str, value: &Option<String>) -> Result<(), Error> {
+    value.iter().try_for_each(|value| layers.flag(key, value.as_str()))
 }
 
-/// A path as a setting, which is text.
-pub(crate) fn text(path: &Path) -> Result<&str> {
-    use crate::failure::Failure;
-    let refused = || Failure::usage(format!("the path {} is not UTF-8; settings are text", path.display()));
-    Ok(path.to_str().ok_or_else(refused)?)
+/// Overrides a setting by a path, if it is given.
+pub(crate) fn set_path(layers: &mut Layers, key: &str, path: &Option<PathBuf>) -> Result<(), Error> {
+    path.iter().try_for_each(|path| {
+        let refused = || Error::usage(format!("the path {} is not UTF-8; settings are text", path.display()));
+        layers.flag(key, path.to_str().ok_or_else(refused)?)
+    })
+}
+
+/// The model, and the data to measure it on: those given, or the embedded test split.
+pub(crate) fn data_or_embedded(
+    context: &Context,
+    config: &SearchConfig,
+    data: Option<&PathBuf>,
+    images: Option<&PathBuf>,
+) -> Result<(PathBuf, DataFiles), Error> {
+    if let (Some(model), Some(data)) = (&config.model.dir, data) {
+        let files = DataFiles { data: data.clone(), images: images.cloned() };
+        return Ok((context.model(model)?, files));
+    }
+    let files = context.files(config)?;
+    Ok((
+        files.model,
+        match data {
+            Some(data) => DataFiles { data: data.clone(), images: images.cloned() },
+            None => DataFiles { data: files.test.unwrap_or_default(), images: files.images },
+        },
+    ))
 }

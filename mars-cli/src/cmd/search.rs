@@ -2,52 +2,102 @@
 
 use crate::{
     args::{self, Place, Task},
-    cmd::{Context, place_flags, result, session::Session},
-    failure::Exit,
-    workshop::Workshop,
+    cmd::{Context, set, set_path},
+    exit::Exit,
+    output,
 };
-use anyhow::Result;
-use mars_lora::Examples;
-use mars_search::{DecisionOutcome, PolicySpec};
+use mars::{
+    Error, SearchConfig, SearchOutcome,
+    config::TrainerKind,
+    mars_search::DecisionOutcome,
+    mars_vlm::data::Dataset,
+    quantity::{duration, flops, number},
+};
+use std::time::Instant;
 
-/// Without a command: says what will happen, then searches on the embedded example.
-pub(crate) fn bare(context: &Context) -> Result<Exit> {
-    let config = context.config(&Task::default(), &[])?;
+/// Without a command: says what will happen, then searches on the embedded task.
+pub(crate) fn bare(context: &Context) -> Result<Exit, Error> {
+    let config = context.layers(&Task::default())?.config()?;
     context.console.say(format!(
         "mars will now choose LoRA ranks for its embedded tiny vision-language model, on real handwritten digits:\n\
-         the middle of the range and a rival race inside one fine-tune, and the winner's adapter stays.\n\
+         rank choices race inside one fine-tune, and the winner's adapter stays.\n\
          Everything goes to {}/ and can be stopped (Ctrl-C) and continued. `mars --help` shows the rest.",
         config.out.dir.display()
     ));
-    run(
-        context,
-        &args::Search {
-            task: Task::default(),
-            place: Place::default(),
-            policy: None,
-            seed: None,
-            adapter_layout: None,
-            strict: false,
-        },
-    )
+    finish(context, &config, &Place::default(), false)
 }
 
-pub(crate) fn run(context: &Context, args: &args::Search) -> Result<Exit> {
-    let mut flags = place_flags(&args.place)?;
-    flags.extend(args.policy.as_ref().map(|policy| ("search.policy", policy.as_str().into())));
-    flags.extend(args.adapter_layout.as_ref().map(|layout| ("out.adapter_layout", layout.as_str().into())));
-    flags.extend(args.seed.map(|seed| ("train.seed", i64::from(seed).into())));
-    let mut config = context.config(&args.task, &flags)?;
-    let workshop = Workshop::open(&mut config, context.console)?;
-    let policy = config.search.policy.clone();
-    let outcome = full(&mut Session::open(context, &config, &workshop, &args.place)?, &policy)?;
-    Ok(if args.strict && outcome == DecisionOutcome::Fallback { Exit::FellBack } else { Exit::Done })
+pub(crate) fn run(context: &Context, args: &args::Search) -> Result<Exit, Error> {
+    let mut layers = context.layers(&args.task)?;
+    set_path(&mut layers, "out.dir", &args.place.out)?;
+    set(&mut layers, "search.policy", &args.policy)?;
+    set(&mut layers, "out.adapter_layout", &args.adapter_layout)?;
+    args.seed.iter().try_for_each(|seed| layers.flag("train.seed", i64::from(*seed)))?;
+    finish(context, &layers.config()?, &args.place, args.strict)
 }
 
-/// A whole search: decision, adapter, report, summary.
-pub(crate) fn full(session: &mut Session<'_>, policy: &PolicySpec) -> Result<DecisionOutcome> {
-    let budget = session.config.budget(session.workshop.train.len(), session.config.train.seed);
-    let driven = session.search(policy, &budget)?;
-    result::deliver(session, policy, &driven)?;
-    Ok(driven.decision.outcome)
+/// A whole search and its summary.
+pub(crate) fn finish(
+    context: &Context,
+    config: &SearchConfig,
+    place: &Place,
+    strict: bool,
+) -> Result<Exit, Error> {
+    let mut reporter = context.reporter();
+    let started = Instant::now();
+    let outcome = match config.trainer.kind {
+        TrainerKind::Native => {
+            let task = context.open(config)?;
+            context.search(config, place, &mut reporter)?.run(&task, &config.out.dir)?
+        }
+        TrainerKind::Command => {
+            let samples = samples(config)?;
+            context.search(config, place, &mut reporter)?.run_command(samples, &config.out.dir)?
+        }
+    };
+    if context.common.json {
+        output::json(&outcome.summary())?;
+    } else {
+        output::text(describe(&outcome, started.elapsed().as_secs_f64()))?;
+    }
+    let fell_back = outcome.decision.outcome == DecisionOutcome::Fallback;
+    Ok(if strict && fell_back { Exit::FellBack } else { Exit::Done })
+}
+
+/// Training samples of an external command: as set, or counted.
+fn samples(config: &SearchConfig) -> Result<usize, Error> {
+    match (config.trainer.samples, &config.data.train) {
+        (Some(samples), _) => Ok(samples),
+        (None, Some(data)) => Ok(Dataset::read_with(data, &config.data.read_options())?.samples.len()),
+        (None, None) => Err(Error::usage(
+            "a search with an external command must know the number of training samples; set trainer.samples, or give --data",
+        )),
+    }
+}
+
+fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
+    let SearchOutcome { decision, cost, adapter, report, test, base, .. } = outcome;
+    let mut lines = vec![
+        format!("ranks     {} ({})", decision.ranks, decision.outcome),
+        format!("why       {}", decision.reason),
+    ];
+    if let (Some(test), Some(base)) = (test, base) {
+        lines.push(format!(
+            "test      perplexity {:.4} (base model {:.4}), accuracy {:.1} % (base model {:.1} %)",
+            test.perplexity,
+            base.perplexity,
+            100.0 * test.accuracy,
+            100.0 * base.accuracy
+        ));
+    }
+    lines.push(format!(
+        "cost      {} fine-tunes, {}, {} of training; {} in this call",
+        number(cost.fine_tunes),
+        flops(cost.flops),
+        duration(cost.wall_s),
+        duration(seconds)
+    ));
+    lines.push(format!("adapter   {}", adapter.display()));
+    lines.push(format!("report    {}", report.display()));
+    lines.join("\n")
 }

@@ -4,10 +4,6 @@
 mod adapters;
 mod bad_input;
 mod data;
-// Exit codes are those of the program itself.
-#[allow(dead_code)]
-#[path = "../../src/failure.rs"]
-mod failure;
 mod families;
 mod fit;
 mod hub;

@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 use mars_laws::{ConvergenceObservation, LawC};
 
-/// SplitMix64 (Steele, Lea and Flood 2014): easy to write twice.
+/// SplitMix64 (Steele, Lea and Flood 2014): short enough to be written again in the oracle.
 pub(crate) struct Draw(u64);
 
 impl Draw {
@@ -37,7 +37,7 @@ pub(crate) fn design(points: usize) -> Vec<(usize, usize)> {
     ranks.iter().flat_map(|r| sizes.iter().map(move |d| (*r, *d))).collect()
 }
 
-/// One planted pair of laws and what was measured of them.
+/// One planted pair of laws and the times drawn from them.
 pub(crate) struct Planted {
     pub(crate) llm: LawC,
     pub(crate) ve: LawC,

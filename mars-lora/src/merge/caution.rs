@@ -42,7 +42,7 @@ pub(super) fn cautions(config: &PeftConfig, modules: &[Inspected], naming: Optio
             "vLLM refuses DoRA and llama.cpp drops its magnitudes; merge the adapter for them".to_string(),
         );
     }
-    let elsewhere = count(&|module| !LANGUAGE.contains(&module.component.as_str()));
+    let elsewhere = count(&|module| !LANGUAGE.contains(&module.module.as_str()));
     if elsewhere > 0 {
         all.push(format!(
             "{elsewhere} of {in_all} modules are outside of the language model: vLLM drops them unless it runs with \

@@ -72,7 +72,7 @@ impl Checkpoint {
         embeddings: &BTreeSet<String>,
     ) -> Result<Vec<Placed>, Error> {
         let patterns: Vec<(&str, PythonRegex)> = names
-            .components
+            .modules
             .iter()
             .map(|c| Ok((c.name.as_str(), PythonRegex::tail(&c.pattern)?)))
             .collect::<Result<_, Error>>()?;
@@ -95,14 +95,14 @@ impl Checkpoint {
                 }
                 _ => continue,
             };
-            let mut component = "other";
+            let mut module = "other";
             for (name, pattern) in &patterns {
                 if pattern.matches(&path)? {
-                    component = name;
+                    module = name;
                     break;
                 }
             }
-            let site = Site { kind, ..Site::linear(path, component, inputs, outputs) };
+            let site = Site { kind, ..Site::linear(path, module, inputs, outputs) };
             all.push(Placed { site, file, tensor: index });
         }
         Ok(all)

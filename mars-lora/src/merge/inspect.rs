@@ -2,29 +2,11 @@
 
 use super::ModelNames;
 use super::caution::cautions;
+use super::inspected::Inspected;
 use super::pairing::Pairing;
 use crate::{Error, SiteKind};
 use serde::Serialize;
 use std::path::Path;
-
-/// One module of an adapter and its tensor in the base.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Inspected {
-    /// The part of the model.
-    pub component: String,
-    /// Module path as `transformers` 4.57 names it.
-    pub path: String,
-    /// Tensor of the base.
-    pub tensor: String,
-    /// `linear`, `embedding` or `convolution`.
-    pub kind: &'static str,
-    /// Rank.
-    pub rank: usize,
-    /// Scale of the low-rank product.
-    pub scale: f64,
-    /// Parameters of the adapter.
-    pub parameters: usize,
-}
 
 /// An adapter that fits its base.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,7 +32,7 @@ pub fn inspect(adapter: &Path, base: &Path, names: &ModelNames) -> Result<Inspec
         .bound
         .iter()
         .map(|(bound, place)| Inspected {
-            component: place.site.component.clone(),
+            module: place.site.module.clone(),
             path: place.site.path.clone(),
             tensor: pairing.base.tensor(place).name.clone(),
             kind: match place.site.kind {

@@ -7,24 +7,29 @@
 mod caution;
 mod checkpoint;
 mod inspect;
+mod inspected;
+mod options;
 mod pairing;
 mod side_files;
+mod staged;
 mod update;
 mod write;
 
 pub use crate::stored::Float;
 pub use checkpoint::Checkpoint;
-pub use inspect::{Inspected, Inspection, inspect};
-pub use write::{Direction, MergeOptions, Merged, merge};
+pub use inspect::{Inspection, inspect};
+pub use inspected::Inspected;
+pub use options::{Direction, MergeOptions};
+pub use write::{Merged, merge};
 
-use crate::Component;
+use crate::AdaptedModule;
 use crate::peft::Naming;
 
 /// What is known of a family of models: its parts, and the names of its modules elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelNames {
     /// Parts by the patterns of their paths; a module that none matches belongs to `other`.
-    pub components: Vec<Component>,
+    pub modules: Vec<AdaptedModule>,
     /// Namings of other versions and of the files.
     pub namings: Vec<Naming>,
 }

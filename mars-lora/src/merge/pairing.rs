@@ -37,7 +37,7 @@ impl Pairing {
         let ours = |place: &&Placed| !is_head(&place.site.path) || !adapted.is_empty();
         let places: Vec<Placed> = places.iter().filter(ours).cloned().collect();
         let sites: Vec<Site> = places.iter().map(|place| place.site.clone()).collect();
-        let named = Base::new(&names.components, &sites).with_namings(&names.namings);
+        let named = Base::new(&names.modules, &sites).with_namings(&names.namings);
         let bound = adapter.bind(&named)?;
         let naming = adapter.naming(&named).map(|naming| naming.used_by.clone());
         let bound: Vec<(Bound, Placed)> = bound

@@ -1,6 +1,6 @@
 //! The files beside the weights that a merged model needs: configuration, tokenizer, processor, templates.
 
-use super::write::MergeOptions;
+use super::options::MergeOptions;
 use crate::Error;
 use crate::stored::{Float, io};
 use serde_json::Value;

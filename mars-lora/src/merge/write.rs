@@ -1,39 +1,20 @@
 //! Writes the directory of a merged model.
 
+use super::options::{Direction, MergeOptions};
 use super::pairing::Pairing;
+use super::staged::{StagedDirectory, refuse_filled};
 use super::update::Update;
-use super::{Float, ModelNames, side_files};
+use super::{Float, side_files};
 use crate::Error;
 use crate::stored::{INDEX, StoredTensor, TensorFile, header, io, place};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Values that are in memory at a time.
 const BLOCK: usize = 1 << 21;
-
-/// Whether the adapter is added to the weights or taken off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Direction {
-    /// `W + s B A`.
-    #[default]
-    Merge,
-    /// `W - s B A`: gives back the base of a merged model up to the rounding of its type.
-    Unmerge,
-}
-
-/// How to merge.
-#[derive(Clone, Copy, Debug)]
-pub struct MergeOptions<'a> {
-    /// Names of the family of the base.
-    pub names: &'a ModelNames,
-    /// Type of all floating-point weights; default that of each tensor in the base.
-    pub dtype: Option<Float>,
-    /// Default adding.
-    pub direction: Direction,
-}
 
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -72,52 +53,10 @@ pub fn merge(
         return Err(Error::Variant { why: why.to_string() });
     }
     refuse_filled(out)?;
-    let place = Place::beside(out)?;
-    let merged = fill(&pairing, &place.temporary, options, observe)?;
-    place.put(out)?;
+    let staged = StagedDirectory::beside(out)?;
+    let merged = fill(&pairing, staged.path(), options, observe)?;
+    staged.put(out)?;
     Ok(merged)
-}
-
-fn refuse_filled(out: &Path) -> Result<(), Error> {
-    let filled = match fs::read_dir(out) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
-        Err(e) => return Err(io(out)(e)),
-    };
-    if filled {
-        let source =
-            std::io::Error::new(std::io::ErrorKind::AlreadyExists, "not empty; name a new directory");
-        return Err(io(out)(source));
-    }
-    Ok(())
-}
-
-/// A directory beside the final one, gone unless it was put there.
-struct Place {
-    temporary: PathBuf,
-}
-
-impl Place {
-    fn beside(out: &Path) -> Result<Self, Error> {
-        let name = out.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = out.with_file_name(format!(".{name}.tmp-{}", std::process::id()));
-        if let Some(parent) = temporary.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            fs::create_dir_all(parent).map_err(io(parent))?;
-        }
-        fs::create_dir(&temporary).map_err(io(&temporary))?;
-        Ok(Self { temporary })
-    }
-
-    fn put(self, out: &Path) -> Result<(), Error> {
-        fs::rename(&self.temporary, out).map_err(io(out))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // After `put` there is nothing of this name; after an error its contents are of no use.
-        let _ = fs::remove_dir_all(&self.temporary);
-    }
 }
 
 fn fill(

@@ -1,6 +1,6 @@
 //! Small matrices and seeded normal numbers on the host.
 
-use crate::{Factors, init::fnv1a};
+use crate::{Factors, stack::first_values::fnv1a};
 use nalgebra::DMatrix;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rand_distr::{Distribution, StandardNormal};

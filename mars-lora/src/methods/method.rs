@@ -1,6 +1,6 @@
 //! The trait of methods that may reallocate ranks after each step.
 
-use crate::{Adapter, AdapterConfig, Component, Error, Factors, Init, Site};
+use crate::{AdaptedModule, Adapter, AdapterConfig, Error, Factors, Init, Site};
 use std::collections::BTreeMap;
 
 /// Rank of each layer that a method acts on, by module path; 0 where it has pruned everything.
@@ -65,7 +65,7 @@ pub(super) fn by_layer(
 /// The sites that a method begins on, with their ranks.
 pub(super) fn adapted<'a>(
     config: &AdapterConfig,
-    components: &[Component],
+    modules: &[AdaptedModule],
     sites: &'a [Site],
 ) -> Result<Vec<(&'a Site, usize)>, Error> {
     if config.dora || config.dropout > 0.0 || config.init != Init::Uniform {
@@ -73,7 +73,7 @@ pub(super) fn adapted<'a>(
             "adaptive-rank methods bring their own factors: leave DoRA, dropout and init at their defaults";
         return Err(Error::Variant { why: why.to_owned() });
     }
-    let ranks = config.useful_ranks(components, sites)?;
+    let ranks = config.useful_ranks(modules, sites)?;
     Ok(sites.iter().zip(ranks).filter(|(_, rank)| *rank > 0).collect())
 }
 

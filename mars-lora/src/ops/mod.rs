@@ -12,7 +12,9 @@
 //! are those of the tensors that move: weights and norms are constants.
 mod autodiff;
 mod backend;
+#[cfg(feature = "cpu")]
 mod flex;
+#[cfg(feature = "cpu")]
 mod kernels;
 mod swish;
 

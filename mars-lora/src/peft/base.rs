@@ -1,13 +1,13 @@
 //! The modules of a base model that an adapter is put to.
 
 use super::Naming;
-use crate::{Component, Model, Site};
+use crate::{AdaptedModule, Site};
 
 /// A base model by its names.
 #[derive(Clone, Copy, Debug)]
 pub struct Base<'a> {
     /// The parts with ranks of their own.
-    pub components: &'a [Component],
+    pub modules: &'a [AdaptedModule],
     /// The layers that can be adapted.
     pub sites: &'a [Site],
     /// Other names of the same modules; default none.
@@ -19,13 +19,14 @@ pub struct Base<'a> {
 
 impl<'a> Base<'a> {
     /// A base without other names.
-    pub fn new(components: &'a [Component], sites: &'a [Site]) -> Self {
-        Self { components, sites, namings: &[], others: &[] }
+    pub fn new(modules: &'a [AdaptedModule], sites: &'a [Site]) -> Self {
+        Self { modules, sites, namings: &[], others: &[] }
     }
 
     /// The base that `model` is.
-    pub fn of<M: Model>(model: &'a M) -> Self {
-        Self::new(model.components(), model.sites())
+    #[cfg(feature = "burn")]
+    pub fn of<M: crate::Model>(model: &'a M) -> Self {
+        Self::new(model.modules(), model.sites())
     }
 
     /// The same with the other names of its modules.

@@ -28,11 +28,11 @@ pub(super) fn card(
             continue;
         };
         let scale = adapter.config.site_scale(&factors.path, factors.rank);
-        let key = (sites[entry.site].component.as_str(), factors.rank, scale.to_bits());
+        let key = (sites[entry.site].module.as_str(), factors.rank, scale.to_bits());
         *rows.entry(key).or_insert(0) += 1;
     }
-    let rows = rows.into_iter().map(|((component, rank, scale), layers)| {
-        format!("| {component} | {layers} | {rank} | {} |", f64::from_bits(scale))
+    let rows = rows.into_iter().map(|((module, rank, scale), layers)| {
+        format!("| {module} | {layers} | {rank} | {} |", f64::from_bits(scale))
     });
     let variant = if adapter.config.dora { "DoRA" } else { "LoRA" };
     format!(

@@ -1,7 +1,7 @@
 //! `adapter_config.json`: the fields of PEFT's `LoraConfig` that decide what an adapter computes.
 
 use super::targets::OneOrMore;
-use super::{CONFIG_FILE, Matcher, Patterns, TargetModules};
+use super::{CONFIG_FILE, Patterns, TargetModules};
 use crate::Error;
 use crate::stored::io;
 use serde::{Deserialize, Serialize};
@@ -208,13 +208,5 @@ impl PeftConfig {
             ));
         }
         Ok(())
-    }
-
-    /// The rules of this configuration, ready for many modules.
-    ///
-    /// # Errors
-    /// [`Error::BadPattern`].
-    pub fn matcher(&self) -> Result<Matcher, Error> {
-        Matcher::new(self)
     }
 }

@@ -14,6 +14,7 @@ mod config;
 mod files;
 mod keys;
 mod layout;
+mod matcher;
 mod naming;
 mod patterns;
 pub(crate) mod python;
@@ -28,10 +29,11 @@ pub use card::Provenance;
 pub use config::PeftConfig;
 pub use files::AdapterFiles;
 pub use layout::PeftLayout;
+pub use matcher::Matcher;
 pub use naming::{Naming, canonical};
 pub use patterns::Patterns;
 pub use read::read;
-pub use targets::{Matcher, TargetModules};
+pub use targets::TargetModules;
 pub use write::write;
 
 /// File name of the configuration.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// The adapter in `dir` for the model that `base` names.
 ///
-/// Ranks and scales that differ within a component become those of single layers.
+/// Ranks and scales that differ within a module become those of single layers.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::BadFile`] for unreadable files; [`Error::Partial`] with the names when a tensor is
@@ -29,9 +29,9 @@ fn adapter_config(files: &AdapterFiles, base: &Base<'_>, bound: &[Bound]) -> Res
     for one in bound {
         ranks[one.site] = one.rank;
     }
-    let of_component = component_ranks(base, &ranks);
+    let of_module = module_ranks(base, &ranks);
     let whole = base.sites.iter().zip(&ranks).all(|(site, rank)| {
-        site.kind != SiteKind::Linear || *rank > 0 || !of_component.contains_key(&site.component)
+        site.kind != SiteKind::Linear || *rank > 0 || !of_module.contains_key(&site.module)
     });
     let targets = if whole {
         Targets::all_linear()
@@ -46,10 +46,10 @@ fn adapter_config(files: &AdapterFiles, base: &Base<'_>, bound: &[Bound]) -> Res
         targets,
         dropout: files.config.lora_dropout,
         dora: files.config.use_dora,
-        ..AdapterConfig::new(of_component, 0)
+        ..AdapterConfig::new(of_module, 0)
     };
     for (site, rank) in base.sites.iter().zip(&ranks) {
-        let general = if config.targets.contain(site) { config.ranks.get(&site.component) } else { None };
+        let general = if config.targets.contain(site) { config.ranks.get(&site.module) } else { None };
         if general.copied().unwrap_or(0) != *rank {
             config.layer_ranks.insert(site.path.clone(), *rank);
         }
@@ -57,15 +57,15 @@ fn adapter_config(files: &AdapterFiles, base: &Base<'_>, bound: &[Bound]) -> Res
     for one in bound.iter().filter(|one| !same(scale.scale(one.rank), one.scale)) {
         config.layer_scales.insert(base.sites[one.site].path.clone(), one.scale);
     }
-    debug_assert_eq!(config.site_ranks(base.components, base.sites).ok(), Some(ranks));
+    debug_assert_eq!(config.site_ranks(base.modules, base.sites).ok(), Some(ranks));
     Ok(config)
 }
 
-/// The commonest rank of each component.
-fn component_ranks(base: &Base<'_>, ranks: &[usize]) -> BTreeMap<String, usize> {
+/// The commonest rank of each module.
+fn module_ranks(base: &Base<'_>, ranks: &[usize]) -> BTreeMap<String, usize> {
     let mut counts: BTreeMap<&str, BTreeMap<usize, usize>> = BTreeMap::new();
     for (site, rank) in base.sites.iter().zip(ranks).filter(|(_, rank)| **rank > 0) {
-        *counts.entry(&site.component).or_default().entry(*rank).or_insert(0) += 1;
+        *counts.entry(&site.module).or_default().entry(*rank).or_insert(0) += 1;
     }
     let commonest =
         |of: &BTreeMap<usize, usize>| of.iter().max_by_key(|(_, count)| **count).map(|(rank, _)| *rank);

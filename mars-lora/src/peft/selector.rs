@@ -1,20 +1,20 @@
 //! The one place where regular expressions for groups of modules are made.
 //!
 //! Paths of modules differ between versions of `transformers`, so a group is described as loosely as can be: by
-//! its component, by the last names of its layers, by the ends that all versions share, and only then in full.
+//! its module, by the last names of its layers, by the ends that all versions share, and only then in full.
 //! Each description is tried on the names of every supported version and kept if it selects the group and nothing
 //! else there.
 
 use super::Base;
 use super::python::PythonRegex;
 use super::targets::{TargetModules, ends_with};
-use crate::{Component, Error};
+use crate::{AdaptedModule, Error};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How closely a group is described, loosest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
-    Component,
+    Module,
     Leaf,
     LongLeaf,
     Tail,
@@ -69,8 +69,8 @@ impl<'a> Selector<'a> {
             }
         }
         let mut parts = Vec::new();
-        for component in self.components(group) {
-            parts.push(self.part(component, group, None)?);
+        for module in self.modules(group) {
+            parts.push(self.part(module, group, None)?);
         }
         Ok(TargetModules::Pattern(format!(r"(?:.*\.)?(?:{})", parts.join("|"))))
     }
@@ -82,31 +82,27 @@ impl<'a> Selector<'a> {
     /// # Errors
     /// As [`targets`](Self::targets).
     pub(super) fn keys(&self, group: &[bool], within: &[bool]) -> Result<Vec<String>, Error> {
-        self.components(group)
-            .into_iter()
-            .map(|component| self.part(component, group, Some(within)))
-            .collect()
+        self.modules(group).into_iter().map(|module| self.part(module, group, Some(within))).collect()
     }
 
     fn members(&self, group: &[bool]) -> impl Iterator<Item = usize> {
         (0..group.len()).filter(|site| group[*site])
     }
 
-    /// The components with sites in `group`.
-    fn components(&self, group: &[bool]) -> Vec<&'a Component> {
-        let has = |c: &&Component| self.members(group).any(|site| self.base.sites[site].component == c.name);
-        self.base.components.iter().filter(has).collect()
+    /// The modules with sites in `group`.
+    fn modules(&self, group: &[bool]) -> Vec<&'a AdaptedModule> {
+        let has = |c: &&AdaptedModule| self.members(group).any(|site| self.base.sites[site].module == c.name);
+        self.base.modules.iter().filter(has).collect()
     }
 
-    /// An expression for the sites of `group` in `component`.
-    fn part(&self, component: &Component, group: &[bool], within: Option<&[bool]>) -> Result<String, Error> {
-        let own: Vec<bool> = (0..group.len())
-            .map(|site| group[site] && self.base.sites[site].component == component.name)
-            .collect();
-        // A whole component also holds modules that cannot be adapted, so it is no target.
-        let levels = [Level::Component, Level::Leaf, Level::LongLeaf, Level::Tail, Level::Full];
+    /// An expression for the sites of `group` in `module`.
+    fn part(&self, module: &AdaptedModule, group: &[bool], within: Option<&[bool]>) -> Result<String, Error> {
+        let own: Vec<bool> =
+            (0..group.len()).map(|site| group[site] && self.base.sites[site].module == module.name).collect();
+        // A whole module also holds modules that cannot be adapted, so it is no target.
+        let levels = [Level::Module, Level::Leaf, Level::LongLeaf, Level::Tail, Level::Full];
         for level in levels.into_iter().skip(usize::from(within.is_none())) {
-            let text = self.describe(component, &own, level);
+            let text = self.describe(module, &own, level);
             let regex = PythonRegex::tail(&text)?;
             if self.exact(&own, within, within.is_none(), |path| regex.matches(path))? {
                 return Ok(text);
@@ -117,11 +113,11 @@ impl<'a> Selector<'a> {
         Err(Error::Mismatch { why })
     }
 
-    fn describe(&self, component: &Component, own: &[bool], level: Level) -> String {
-        let stem = component.pattern.strip_suffix(".*").unwrap_or("");
+    fn describe(&self, module: &AdaptedModule, own: &[bool], level: Level) -> String {
+        let stem = module.pattern.strip_suffix(".*").unwrap_or("");
         let paths = self.members(own).map(|site| self.base.sites[site].path.as_str());
         match level {
-            Level::Component => component.pattern.clone(),
+            Level::Module => module.pattern.clone(),
             Level::Leaf | Level::LongLeaf => {
                 let ends: BTreeSet<String> = paths.map(|path| regex::escape(leaf(path, level))).collect();
                 format!(r"{stem}(?:.*\.)?(?:{})", ends.into_iter().collect::<Vec<_>>().join("|"))

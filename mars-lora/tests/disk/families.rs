@@ -1,11 +1,11 @@
 //! Names of three families of models, two layers of each tower.
 
 use mars_lora::peft::{Base, Naming};
-use mars_lora::{Component, Site};
+use mars_lora::{AdaptedModule, Site};
 
 #[derive(Debug)]
 pub(crate) struct Family {
-    pub(crate) components: Vec<Component>,
+    pub(crate) modules: Vec<AdaptedModule>,
     pub(crate) sites: Vec<Site>,
     pub(crate) namings: Vec<Naming>,
     pub(crate) others: Vec<String>,
@@ -13,12 +13,12 @@ pub(crate) struct Family {
 
 impl Family {
     pub(crate) fn base(&self) -> Base<'_> {
-        Base::new(&self.components, &self.sites).with_namings(&self.namings).with_others(&self.others)
+        Base::new(&self.modules, &self.sites).with_namings(&self.namings).with_others(&self.others)
     }
 
-    fn new(components: [(&str, &str, &str); 3], leaves: [&[&str]; 3], others: &[&str]) -> Self {
+    fn new(modules: [(&str, &str, &str); 3], leaves: [&[&str]; 3], others: &[&str]) -> Self {
         let mut sites = Vec::new();
-        for ((name, place, _), leaves) in components.into_iter().zip(leaves) {
+        for ((name, place, _), leaves) in modules.into_iter().zip(leaves) {
             let layers = if name == "projector" { 1 } else { 2 };
             for layer in 0..layers {
                 for (index, leaf) in leaves.iter().enumerate() {
@@ -27,11 +27,11 @@ impl Family {
                 }
             }
         }
-        let components = components
-            .map(|(name, _, pattern)| Component { name: name.into(), pattern: pattern.into() })
+        let modules = modules
+            .map(|(name, _, pattern)| AdaptedModule { name: name.into(), pattern: pattern.into() })
             .to_vec();
         let others = others.iter().map(|path| (*path).to_string()).collect();
-        Self { components, sites, namings: Vec::new(), others }
+        Self { modules, sites, namings: Vec::new(), others }
     }
 }
 

@@ -37,10 +37,10 @@ pub(crate) fn adapter(family: &Family, ranks: &[usize], scale: ScaleConvention, 
     Adapter { config, factors, offset: Vec::new() }
 }
 
-/// The rank of each site, by its component.
+/// The rank of each site, by its module.
 pub(crate) fn ranks(family: &Family, of: &[(&str, usize)]) -> Vec<usize> {
-    let rank = |component: &str| of.iter().find(|(name, _)| *name == component).map_or(0, |(_, rank)| *rank);
-    family.sites.iter().map(|site| rank(&site.component)).collect()
+    let rank = |module: &str| of.iter().find(|(name, _)| *name == module).map_or(0, |(_, rank)| *rank);
+    family.sites.iter().map(|site| rank(&site.module)).collect()
 }
 
 pub(crate) fn write(dir: &Path, family: &Family, adapter: &Adapter, layout: PeftLayout) -> PeftConfig {

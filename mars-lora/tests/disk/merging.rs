@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 fn names(family: &Family) -> ModelNames {
-    ModelNames { components: family.components.clone(), namings: family.namings.clone() }
+    ModelNames { modules: family.modules.clone(), namings: family.namings.clone() }
 }
 
 fn run(

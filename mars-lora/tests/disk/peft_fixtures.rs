@@ -2,7 +2,7 @@
 
 use crate::kit::load;
 use mars_lora::merge::{Direction, MergeOptions, ModelNames, inspect, merge};
-use mars_lora::{Component, Error};
+use mars_lora::{AdaptedModule, Error};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -29,11 +29,8 @@ const CASES: [&str; 15] = [
 ];
 
 fn names() -> ModelNames {
-    let component = |name: &str, pattern: &str| Component { name: name.into(), pattern: pattern.into() };
-    ModelNames {
-        components: vec![component("ve", r"vision\..*"), component("llm", r"text\..*")],
-        namings: Vec::new(),
-    }
+    let module = |name: &str, pattern: &str| AdaptedModule { name: name.into(), pattern: pattern.into() };
+    ModelNames { modules: vec![module("ve", r"vision\..*"), module("llm", r"text\..*")], namings: Vec::new() }
 }
 
 #[test]
@@ -99,8 +96,7 @@ fn taking_off_gives_the_base_back() {
 #[test]
 fn modules_are_counted_by_their_parts() {
     let of = |case: &str| inspect(&fixtures().join(case), &fixtures().join("base"), &names()).unwrap();
-    let count =
-        |case: &str, component: &str| of(case).modules.iter().filter(|m| m.component == component).count();
+    let count = |case: &str, module: &str| of(case).modules.iter().filter(|m| m.module == module).count();
     assert_eq!((count("list", "ve"), count("list", "llm")), (8, 12));
     assert_eq!((count("exclude_regex", "ve"), count("exclude_regex", "llm")), (0, 12));
     assert_eq!((count("head", "other"), count("head", "llm")), (1, 3));

@@ -78,7 +78,7 @@ proptest! {
                 (read.config.site_scale(&f.path, f.rank), written.config.site_scale(&f.path, f.rank));
             prop_assert!((one - other).abs() <= 1e-9 * other, "{}: {one} {other}", f.path);
         }
-        prop_assert_eq!(read.config.site_ranks(&family.components, &family.sites).unwrap(), ranks);
+        prop_assert_eq!(read.config.site_ranks(&family.modules, &family.sites).unwrap(), ranks);
 
         let uniform = tempfile::tempdir().unwrap();
         let config = write(uniform.path(), &family, &written, PeftLayout::Uniform);
@@ -126,11 +126,11 @@ fn patterns_are_as_loose_as_they_can_be() {
         let TargetModules::Suffixes(ends) = &config.target_modules else { panic!("{config:?}") };
         assert!(ends.iter().all(|end| !end.contains("model") && !end.contains("layers")), "{ends:?}");
         let keys: Vec<&str> = config.rank_pattern.iter().map(|(key, _)| key.as_str()).collect();
-        let expected: Vec<&str> = family.components[..2].iter().map(|c| c.pattern.as_str()).collect();
+        let expected: Vec<&str> = family.modules[..2].iter().map(|c| c.pattern.as_str()).collect();
         assert_eq!(keys, expected);
         assert_eq!((config.r, config.lora_alpha), (8, 16.0));
 
-        // Names shared by both towers need the component in front; no path is given in full.
+        // Names shared by both towers need the module in front; no path is given in full.
         for only in ["ve", "llm"] {
             let one = adapter(&family, &ranks(&family, &[(only, 4)]), scale, false);
             let config = write(dir.path(), &family, &one, PeftLayout::Pattern);

@@ -4,8 +4,8 @@ use burn::module::{Lora, Module, ModuleMapper, Param, ParamId};
 use burn::nn::LinearConfig;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use mars_lora::{
-    Adapter, AdapterConfig, AdapterStack, Component, Factors, LoraLinear, Model, PassFlops, ScaleConvention,
-    Site, TokenLosses,
+    AdaptedModule, Adapter, AdapterConfig, AdapterStack, Factors, LoraLinear, Model, PassFlops,
+    ScaleConvention, Site, TokenLosses,
 };
 
 use crate::toy::numbers;
@@ -20,15 +20,15 @@ const ROWS: usize = 5;
 /// One layer as a model; its loss is never asked for.
 struct Layer {
     linear: LoraLinear,
-    components: [Component; 1],
+    modules: [AdaptedModule; 1],
     sites: [Site; 1],
 }
 
 impl Model for Layer {
     type Batch = ();
 
-    fn components(&self) -> &[Component] {
-        &self.components
+    fn modules(&self) -> &[AdaptedModule] {
+        &self.modules
     }
 
     fn sites(&self) -> &[Site] {
@@ -105,7 +105,7 @@ fn one_layer_agrees_with_burn_with_merged_weights_and_with_the_base() {
                         bias: Some(Param::from_tensor(bias_tensor)),
                         site: 0,
                     },
-                    components: [Component { name: "llm".into(), pattern: ".*".into() }],
+                    modules: [AdaptedModule { name: "llm".into(), pattern: ".*".into() }],
                     sites: [Site::linear("model.fc", "llm", INPUTS, OUTPUTS)],
                 };
                 let scale = ScaleConvention::AlphaOverRank { alpha };

@@ -35,7 +35,7 @@ fn round_trip_keeps_ranks_scales_and_values() {
             assert_eq!(read.factors, written.factors);
             let matcher = config.matcher().unwrap();
             for site in model.sites() {
-                let rank = if site.component == "ve" { ve } else { llm };
+                let rank = if site.module == "ve" { ve } else { llm };
                 assert_eq!(matcher.adapts(&site.path, SiteKind::Linear).unwrap(), rank > 0);
                 if rank > 0 {
                     assert_eq!(matcher.rank(&site.path).unwrap(), rank);

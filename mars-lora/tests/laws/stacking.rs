@@ -47,8 +47,8 @@ fn step(
 
 fn rates(k: usize) -> LearningRates {
     LearningRates {
-        by_component: [("ve".to_string(), 5e-3), ("llm".to_string(), 1e-2 / (k + 1) as f64)].into(),
-        otherwise: 1e-2,
+        by_module: [("ve".to_string(), 5e-3), ("llm".to_string(), 1e-2 / (k + 1) as f64)].into(),
+        default: 1e-2,
         b_ratio: 1.0,
     }
 }

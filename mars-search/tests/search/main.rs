@@ -14,3 +14,4 @@ mod paper;
 mod race;
 mod regret;
 mod replay;
+mod searches;

@@ -47,7 +47,7 @@ fn the_balanced_pairs_and_the_default_line_up_and_the_best_wins() {
         expected.sort();
         assert_eq!(raced, expected);
         let laws = decision.laws.as_ref().unwrap();
-        assert!((laws.law_c["ve"].gamma - VE.1).abs() < 0.02);
+        assert!((laws.law_c["ve"].summary.law.gamma - VE.1).abs() < 0.02);
         let mut trials: Vec<_> = laws.law_c["ve"].points.iter().map(|point| point.trial).collect();
         trials.dedup();
         assert_eq!(trials.len(), 4 * 4 * 2, "each run of the plan is one point");

@@ -34,7 +34,7 @@ fn recording() -> Recording {
                 steps,
                 horizon: budget.steps,
                 evaluate_from: 0,
-                until_settled: false,
+                stop_when_converged: false,
                 continues: None,
                 method: None,
             };

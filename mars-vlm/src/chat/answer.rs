@@ -1,11 +1,11 @@
-//! Where the answers stand in a rendered conversation.
+//! Where the answers are in a rendered conversation.
 //!
 //! An answer is what the model must generate: it begins where the generation prompt of the
 //! template ends, and ends with the end-of-turn token. Rendering the turns before the answer
 //! with the generation prompt gives its beginning; templates whose history differs from their
 //! prompt are read through their `{% generation %}` tags.
 
-use super::template::{CLOSE, ChatTemplate, OPEN};
+use super::{marks::Marked, template::ChatTemplate};
 use crate::{
     Error,
     data::{Role, Turn},
@@ -15,33 +15,10 @@ use std::ops::Range;
 /// A rendered conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
-    /// The text; image places are single image tokens.
+    /// The text; each image placeholder is a single image token.
     pub text: String,
     /// Byte ranges of the answers in `text`, one per assistant turn, end-of-turn token included.
     pub answers: Vec<Range<usize>>,
-}
-
-/// Rendered text with the ranges between generation tags.
-#[derive(Debug)]
-pub(crate) struct Marked {
-    pub(crate) text: String,
-    pub(crate) generated: Vec<Range<usize>>,
-}
-
-impl Marked {
-    /// Takes the mark characters out of `text`.
-    pub(crate) fn strip(text: &str) -> Self {
-        let mut marked = Self { text: String::with_capacity(text.len()), generated: Vec::new() };
-        let mut open = None;
-        for c in text.chars() {
-            match c {
-                OPEN => open = Some(marked.text.len()),
-                CLOSE => marked.generated.extend(open.take().map(|start| start..marked.text.len())),
-                c => marked.text.push(c),
-            }
-        }
-        marked
-    }
 }
 
 impl ChatTemplate {
@@ -52,10 +29,10 @@ impl ChatTemplate {
     /// found: its generation prompt is not how its history begins and it has no generation tags.
     pub fn render_answers(&self, turns: &[Turn]) -> Result<Rendered, Error> {
         let Marked { text, generated } = self.render_marked(turns, false)?;
-        let spoken: Vec<usize> = (0..turns.len()).filter(|k| turns[*k].role == Role::Assistant).collect();
-        let tagged = (generated.len() == spoken.len()).then_some(generated);
-        let mut answers: Vec<Range<usize>> = Vec::with_capacity(spoken.len());
-        for (nth, &k) in spoken.iter().enumerate() {
+        let assistant: Vec<usize> = (0..turns.len()).filter(|k| turns[*k].role == Role::Assistant).collect();
+        let tagged = (generated.len() == assistant.len()).then_some(generated);
+        let mut answers: Vec<Range<usize>> = Vec::with_capacity(assistant.len());
+        for (nth, &k) in assistant.iter().enumerate() {
             let prompt = self.render(&turns[..k], true)?;
             let tag = tagged.as_ref().map(|tags| tags[nth].clone());
             let after = answers.last().map_or(0, |answer| answer.end);
@@ -72,11 +49,11 @@ impl ChatTemplate {
             let so_far = if k + 1 == turns.len() { text.clone() } else { self.render(&turns[..=k], false)? };
             let shared = &text[start..common_prefix(&text, &so_far).max(start)];
             let special = &self.special.added;
-            let end = if text.starts_with(&so_far) || spoken_end(shared, &turns[k]).is_some() {
+            let end = if text.starts_with(&so_far) || text_end(shared, &turns[k]).is_some() {
                 start + answer_end(shared, &turns[k], special)
             } else {
                 // The template shows a turn that is not the last one differently.
-                let end = spoken_end(&text[start..], &turns[k]).map(|end| start + end);
+                let end = text_end(&text[start..], &turns[k]).map(|end| start + end);
                 let Some(end) = end.or(tag.map(|tag| tag.end)) else {
                     return Err(self.refuse(format!("the answer of turn {k} is not in the rendered text")));
                 };
@@ -102,8 +79,8 @@ fn shows_nothing(answer: &str, special: &[String]) -> bool {
     rest.trim().is_empty()
 }
 
-/// Where the texts of `turn` end in `rendered`, if they all stand there.
-fn spoken_end(rendered: &str, turn: &Turn) -> Option<usize> {
+/// Where the texts of `turn` end in `rendered`, if it contains all of them.
+fn text_end(rendered: &str, turn: &Turn) -> Option<usize> {
     turn.texts().map(str::trim).try_fold(0, |end, text| Some(end + rendered[end..].find(text)? + text.len()))
 }
 
@@ -112,12 +89,12 @@ fn spoken_end(rendered: &str, turn: &Turn) -> Option<usize> {
 /// The end-of-turn token is the first special token after the answer's own text, which may quote
 /// special tokens; a template without one ends the answer with its last visible character.
 fn answer_end(rendered: &str, turn: &Turn, special: &[String]) -> usize {
-    let spoken = spoken_end(rendered, turn).unwrap_or(0);
+    let text_len = text_end(rendered, turn).unwrap_or(0);
     special
         .iter()
-        .filter_map(|token| rendered[spoken..].find(token.as_str()).map(|at| (at, token.len())))
+        .filter_map(|token| rendered[text_len..].find(token.as_str()).map(|at| (at, token.len())))
         .min_by_key(|(at, len)| (*at, std::cmp::Reverse(*len)))
-        .map_or_else(|| rendered.trim_end().len().max(spoken), |(at, len)| spoken + at + len)
+        .map_or_else(|| rendered.trim_end().len().max(text_len), |(at, len)| text_len + at + len)
 }
 
 /// Bytes that both texts begin with, at a character boundary.

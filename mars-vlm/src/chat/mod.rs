@@ -1,8 +1,11 @@
-//! Chat templates: a conversation to the text that the model sees, with the place of each answer.
+//! Chat templates: a conversation to the text that the model sees, with the byte range of each answer.
+//!
+//! A [`ChatTemplate`] is the Jinja template of a model directory, rendered as Hugging Face's renderer does.
 
 mod answer;
 mod date;
 mod json;
+mod marks;
 mod source;
 mod special;
 mod template;

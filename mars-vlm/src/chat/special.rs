@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::Path};
 pub struct SpecialTokens {
     /// Token text by its name in the file, such as `bos_token`, `eos_token` or `image_token`.
     pub named: BTreeMap<String, String>,
-    /// All tokens that the tokenizer keeps in one piece; an answer ends with one of them.
+    /// All tokens that the tokenizer never splits; an answer ends with one of them.
     pub added: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ impl SpecialTokens {
         Ok(tokens.with_added(named))
     }
 
-    /// These tokens and `added`, the pieces that the tokenizer never splits.
+    /// These tokens and `added`, texts that the tokenizer never splits.
     #[must_use]
     pub fn with_added(mut self, added: impl IntoIterator<Item = String>) -> Self {
         self.added.extend(added.into_iter().filter(|token| !token.is_empty()));
@@ -52,6 +52,7 @@ impl SpecialTokens {
         self.named.get(name).map(String::as_str)
     }
 
+    /// Adds the entries of `map` whose names end with `_token`.
     fn take(&mut self, map: &Map<String, Value>, path: &Path) -> Result<(), Error> {
         for (name, value) in map.iter().filter(|(name, _)| name.ends_with("_token")) {
             // A token is a text, or an object that holds the text as `content`; `add_bos_token` and the like are none.

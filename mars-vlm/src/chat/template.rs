@@ -1,17 +1,18 @@
 //! A compiled Jinja chat template with the extras that Hugging Face's renderer gives.
 
-use super::{answer::Marked, date::Date, json, source, special::SpecialTokens};
+use super::{
+    date::Date,
+    json,
+    marks::{CLOSE, Marked, OPEN, mark_generation},
+    source,
+    special::SpecialTokens,
+};
 use crate::{
     Error,
     data::{Part, Role, Turn},
 };
 use minijinja::{Environment, ErrorKind, Value, context};
-use regex::{Captures, Regex};
 use std::path::{Path, PathBuf};
-
-/// Stand for `{% generation %}` and `{% endgeneration %}` in the rendered text; private use, plane 16.
-pub(crate) const OPEN: char = '\u{10fff0}';
-pub(crate) const CLOSE: char = '\u{10fff1}';
 
 const NAME: &str = "chat";
 /// Steps that a template may take: thousands of times what a long conversation needs, and gone within a second.
@@ -33,7 +34,7 @@ pub struct ChatTemplate {
     path: PathBuf,
     content: Content,
     image_token: String,
-    pub(crate) special: SpecialTokens,
+    pub(super) special: SpecialTokens,
 }
 
 impl ChatTemplate {
@@ -98,7 +99,7 @@ impl ChatTemplate {
 
     /// The text of `turns`, followed by the opening of the model's turn if `generation_prompt`.
     ///
-    /// Each image place appears as the model's image token, not yet expanded.
+    /// Each image placeholder appears as the model's image token, not yet expanded.
     ///
     /// # Errors
     /// [`Error::Template`] if the template refuses the conversation.
@@ -106,7 +107,8 @@ impl ChatTemplate {
         Ok(self.render_marked(turns, generation_prompt)?.text)
     }
 
-    pub(crate) fn render_marked(&self, turns: &[Turn], generation_prompt: bool) -> Result<Marked, Error> {
+    /// As [`render`](Self::render), with the ranges between generation tags.
+    pub(super) fn render_marked(&self, turns: &[Turn], generation_prompt: bool) -> Result<Marked, Error> {
         if turns.iter().flat_map(Turn::texts).any(|text| text.contains([OPEN, CLOSE])) {
             return Err(self.refuse("the conversation contains a private-use character that marks answers"));
         }
@@ -119,10 +121,12 @@ impl ChatTemplate {
         Ok(Marked::strip(&text))
     }
 
-    pub(crate) fn refuse(&self, why: impl Into<String>) -> Error {
+    /// The error of a conversation that cannot be rendered.
+    pub(super) fn refuse(&self, why: impl Into<String>) -> Error {
         Error::Template { path: self.path.clone(), why: why.into() }
     }
 
+    /// A turn as the template's `messages` hold it.
     fn message(&self, turn: &Turn) -> Value {
         let content = match self.content {
             Content::Parts => turn
@@ -139,11 +143,11 @@ impl ChatTemplate {
                 for (k, part) in turn.parts.iter().enumerate() {
                     match part {
                         Part::Image => text += &self.image_token,
-                        Part::Text(piece) => {
+                        Part::Text(part) => {
                             if k > 0 && turn.parts[k - 1] == Part::Image {
                                 text.push('\n');
                             }
-                            text += piece;
+                            text += part;
                         }
                     }
                 }
@@ -166,20 +170,6 @@ impl ChatTemplate {
         }
         self
     }
-}
-
-/// Replaces the generation tags, which minijinja does not know, by tags that print a mark.
-///
-/// Two block tags stand around the mark so that the whitespace rules of blocks (and `-`) still
-/// apply on both sides.
-fn mark_generation(source: &str) -> String {
-    #[expect(clippy::unwrap_used, reason = "a constant pattern, compiled in every test")]
-    let tag = Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}").unwrap();
-    tag.replace_all(source, |found: &Captures<'_>| {
-        let mark = if found.get(2).is_some() { CLOSE } else { OPEN };
-        format!("{{%{} if true %}}{{{{ \"{mark}\" }}}}{{% endif {}%}}", &found[1], &found[3])
-    })
-    .into_owned()
 }
 
 /// The reason of a template failure with its line.

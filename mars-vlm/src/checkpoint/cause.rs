@@ -1,87 +1,63 @@
-//! Why a checkpoint probably does not fit its `config.json`, read off the names and shapes.
+//! Why a checkpoint probably does not fit its `config.json`, concluded from names and shapes of its tensors.
 
-/// What to do where nothing more is known.
-const ONE_MODEL: &str = "config.json and weights are of different models; take both from one";
+use crate::Misfit;
 
 /// Why `name` is not among `names`.
-pub(super) fn of_missing<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+pub(super) fn of_missing<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Misfit {
     if let Some(cause) = of_names(names.clone()) {
         return cause;
     }
     if name.ends_with("lm_head.weight") {
-        return "tie_word_embeddings is false in config.json, but the file has no output layer of its own: set it \
-                to true, or take config.json and weights from one model"
-            .to_string();
+        return Misfit::OutputLayer;
     }
-    let digits = |name: &str| -> String { name.chars().filter(|c| !c.is_ascii_digit()).collect() };
-    let (kind, mut names) = (digits(name), names);
-    if kind.len() < name.len() && names.any(|other| digits(other) == kind) {
-        return "config.json asks for more layers than the file has; take both from one model".to_string();
+    let without_digits = |name: &str| -> String { name.chars().filter(|c| !c.is_ascii_digit()).collect() };
+    let (kind, mut names) = (without_digits(name), names);
+    if kind.len() < name.len() && names.any(|other| without_digits(other) == kind) {
+        return Misfit::FewerLayers;
     }
-    if name.ends_with(".bias") {
-        return "config.json asks for biases that the file does not have; take both from one model"
-            .to_string();
-    }
-    ONE_MODEL.to_string()
+    if name.ends_with(".bias") { Misfit::NoBiases } else { Misfit::OtherModel }
 }
 
 /// Why a tensor has the shape `found`.
-pub(super) fn of_shape(name: &str, expected: &[usize], found: &[usize]) -> String {
+pub(super) fn of_shape(name: &str, expected: &[usize], found: &[usize]) -> Misfit {
     let sorted = |shape: &[usize]| {
         let mut shape = shape.to_vec();
         shape.sort_unstable();
         shape
     };
     if expected.len() > 1 && sorted(expected) == sorted(found) {
-        return "its dimensions are in another order: the file was written by another program; take the original"
-            .to_string();
+        return Misfit::Order;
     }
     let table = name.ends_with("embed_tokens.weight") || name.ends_with("lm_head.weight");
-    if table && expected.get(1..) == found.get(1..) {
-        return "tokens were added or removed after config.json was written: set its vocab_size to the number of \
-                rows, and take the tokenizer of the same model"
-            .to_string();
-    }
-    ONE_MODEL.to_string()
+    if table && expected.get(1..) == found.get(1..) { Misfit::Vocabulary } else { Misfit::OtherModel }
 }
 
 /// Why tensors of these names are left over.
-pub(super) fn of_extra(names: &[String]) -> String {
+pub(super) fn of_extra(names: &[String]) -> Misfit {
     if let Some(cause) = of_names(names.iter().map(String::as_str)) {
         return cause;
     }
     if names.iter().all(|name| name.ends_with(".bias")) {
-        return "the file has biases that config.json switches off; take both from one model".to_string();
+        return Misfit::Biases;
     }
-    if names.iter().any(|name| name.contains("layers.") || name.contains("blocks.")) {
-        return "config.json asks for fewer layers than the file has, or for others; take both from one model"
-            .to_string();
-    }
-    ONE_MODEL.to_string()
+    let of_layer = |name: &String| name.contains("layers.") || name.contains("blocks.");
+    if names.iter().any(of_layer) { Misfit::OtherLayers } else { Misfit::OtherModel }
 }
 
 /// A cause that the names alone give away.
-fn of_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+fn of_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Option<Misfit> {
     let any = |parts: &[&str]| names.clone().any(|name| parts.iter().any(|part| name.contains(part)));
     let all_begin = |start: &str| {
         let mut names = names.clone().peekable();
         names.peek().is_some() && names.all(|name| name.starts_with(start))
     };
     if any(&[".lora_A.", ".lora_B.", ".base_layer."]) {
-        return Some(
-            "the file holds an adapter beside the weights: merge it into its base (`mars merge`) and give the result"
-                .to_string(),
-        );
+        return Some(Misfit::Adapter);
     }
     if any(&[".qweight", ".qzeros", ".weight_scale", ".quant_state", ".absmax", ".SCB"]) {
-        return Some("the checkpoint is quantised; take the original".to_string());
+        return Some(Misfit::Quantised);
     }
-    let wrapped = ["module.", "_orig_mod."].into_iter().find(|start| all_begin(start));
-    wrapped.map(|start| {
-        format!(
-            "all names begin with `{start}`, as a wrapper of the model left them; save the model inside of it"
-        )
-    })
+    ["module.", "_orig_mod."].into_iter().find(|start| all_begin(start)).map(Misfit::Wrapped)
 }
 
 #[cfg(test)]
@@ -108,7 +84,7 @@ mod tests {
             (of_extra(&["a.layers.9.q.bias".to_string()]), "biases"),
             (of_extra(&["audio.weight".to_string()]), "different models"),
         ] {
-            assert!(found.contains(part), "{part}: {found}");
+            assert!(found.to_string().contains(part), "{part}: {found}");
         }
     }
 }

@@ -18,7 +18,7 @@ pub trait Source {
     /// As [`values`](Self::values), in the type that is kept.
     ///
     /// # Errors
-    /// As [`values`](Self::values), and [`Error::Argument`] for a value that is too large for f16.
+    /// As [`values`](Self::values), and [`Error::TooLarge`] for a value that is too large for f16.
     fn data(&mut self, name: &str, shape: &[usize], precision: Precision) -> Result<TensorData, Error> {
         precision.keep(name, self.values(name, shape)?, shape)
     }
@@ -148,26 +148,26 @@ impl<'a> Loader<'a> {
         Ok(Tensor::from_data(data, (&self.device, self.precision.dtype())))
     }
 
-    /// The linear layer at module path `path`, which becomes a site of `component`.
+    /// The linear layer at module path `path`, which becomes a site of `module`.
     ///
     /// # Errors
     /// As [`Source::values`].
     pub fn linear(
         &mut self,
         path: &str,
-        component: &str,
+        module: &str,
         inputs: usize,
         outputs: usize,
         bias: bool,
     ) -> Result<LoraLinear, Error> {
         let weight = self.transposed(&format!("{path}.weight"), &[outputs, inputs])?;
         let bias = if bias { Some(self.tensor(&format!("{path}.bias"), [outputs])?) } else { None };
-        let site = self.site(Site::linear(path, component, inputs, outputs), weight.id);
+        let site = self.site(Site::linear(path, module, inputs, outputs), weight.id);
         Ok(LoraLinear { weight, bias, site })
     }
 
     /// The convolution at module path `path` whose stride is its size, as a linear layer on flattened patches. With
-    /// two sides it becomes a site of `component`; PEFT's factors have no other.
+    /// two sides it becomes a site of `module`; PEFT's factors have no other.
     ///
     /// `kernel` is the shape on disk: outputs, channels, and the sides of a patch.
     ///
@@ -176,7 +176,7 @@ impl<'a> Loader<'a> {
     pub fn convolution(
         &mut self,
         path: &str,
-        component: &str,
+        module: &str,
         kernel: &[usize],
         bias: bool,
     ) -> Result<LoraLinear, Error> {
@@ -184,18 +184,18 @@ impl<'a> Loader<'a> {
         let bias = if bias { Some(self.tensor(&format!("{path}.bias"), [kernel[0]])?) } else { None };
         let [outputs, channels, height, width] = *kernel else { return Ok(LoraLinear::frozen(weight, bias)) };
         let kind = SiteKind::Convolution { channels, height, width };
-        let site = Site { kind, ..Site::linear(path, component, channels * height * width, outputs) };
+        let site = Site { kind, ..Site::linear(path, module, channels * height * width, outputs) };
         Ok(LoraLinear { site: self.site(site, weight.id), weight, bias })
     }
 
-    /// The table of embeddings at module path `path`, which becomes a site of `component`.
+    /// The table of embeddings at module path `path`, which becomes a site of `module`.
     ///
     /// # Errors
     /// As [`Source::values`].
     pub fn embedding(
         &mut self,
         path: &str,
-        component: &str,
+        module: &str,
         vocabulary: usize,
         width: usize,
     ) -> Result<LoraEmbedding, Error> {
@@ -204,7 +204,7 @@ impl<'a> Loader<'a> {
         let table = self.matrix(name, &dims, dims)?;
         let weight = self.remember(name, StoredLayout::Same(dims.to_vec()), table);
         let kind = SiteKind::Embedding;
-        let site = Site { kind, ..Site::linear(path, component, vocabulary, width) };
+        let site = Site { kind, ..Site::linear(path, module, vocabulary, width) };
         Ok(LoraEmbedding { site: self.site(site, weight.id), weight })
     }
 
@@ -236,6 +236,7 @@ impl<'a> Loader<'a> {
         Ok(norm)
     }
 
+    /// The parameter of a tensor, whose name on disk is kept.
     fn remember<const D: usize>(
         &mut self,
         name: &str,

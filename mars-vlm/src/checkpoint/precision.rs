@@ -1,6 +1,5 @@
 //! How the frozen weights are kept in memory.
 
-use super::bytes;
 use crate::Error;
 use burn::tensor::{DType, TensorData};
 use half::{bf16, f16};
@@ -28,6 +27,7 @@ impl Precision {
         if self == Self::F32 { 4 } else { 2 }
     }
 
+    /// The type of burn's tensors.
     pub(crate) fn dtype(self) -> DType {
         match self {
             Self::F32 => DType::F32,
@@ -39,7 +39,7 @@ impl Precision {
     /// Values as they are kept.
     ///
     /// # Errors
-    /// [`Error::Argument`] if one is too large for f16.
+    /// [`Error::TooLarge`] if one is too large for f16.
     pub(crate) fn keep(self, name: &str, values: Vec<f32>, shape: &[usize]) -> Result<TensorData, Error> {
         Ok(match self {
             Self::F32 => TensorData::new(values, shape),
@@ -61,8 +61,8 @@ impl Precision {
         shape: &[usize],
     ) -> Result<TensorData, Error> {
         Ok(match self {
-            Self::F32 => TensorData::new(bytes::convert(float, bytes, |v| v), shape),
-            Self::Bf16 => TensorData::new(bytes::convert(float, bytes, bf16::from_f32), shape),
+            Self::F32 => TensorData::new(convert(float, bytes, |v| v), shape),
+            Self::Bf16 => TensorData::new(convert(float, bytes, bf16::from_f32), shape),
             Self::F16 => {
                 let mut largest = 0.0f32;
                 let narrow = |v: f32| {
@@ -71,7 +71,7 @@ impl Precision {
                     }
                     f16::from_f32(v)
                 };
-                let values = bytes::convert(float, bytes, narrow);
+                let values = convert(float, bytes, narrow);
                 fits(name, largest)?;
                 TensorData::new(values, shape)
             }
@@ -79,12 +79,12 @@ impl Precision {
     }
 }
 
+/// Whether the largest value of a tensor is at most 65,504 after rounding to f16.
 fn fits(name: &str, largest: f32) -> Result<(), Error> {
     if largest < 65_520.0 {
         return Ok(());
     }
-    let what = format!("tensor `{name}` has a value of size {largest}, and f16 ends at 65504");
-    Err(Error::Argument(format!("{what}; keep the weights in bf16 or f32 (model.dtype)")))
+    Err(Error::TooLarge { name: name.to_string(), value: largest })
 }
 
 impl fmt::Display for Precision {
@@ -94,5 +94,21 @@ impl fmt::Display for Precision {
             Self::Bf16 => "bf16",
             Self::F16 => "f16",
         })
+    }
+}
+
+/// The little-endian values in `bytes`, each through `make`.
+pub(crate) fn convert<T>(float: Float, bytes: &[u8], mut make: impl FnMut(f32) -> T) -> Vec<T> {
+    let pairs = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
+    match float {
+        Float::F32 => {
+            bytes.chunks_exact(4).map(|b| make(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
+        }
+        Float::F16 => pairs().map(|b| make(f16::from_le_bytes(b).to_f32())).collect(),
+        Float::BF16 => pairs().map(|b| make(bf16::from_le_bytes(b).to_f32())).collect(),
+        Float::F64 => {
+            let words = bytes.chunks_exact(8).filter_map(|b| b.try_into().ok());
+            words.map(|b| make(f64::from_le_bytes(b) as f32)).collect()
+        }
     }
 }

@@ -1,15 +1,35 @@
-//! Writes the parameters of a module back under their names on disk.
+//! The parameters of a module as values: a matrix by its id, or all of them under their names on disk, and written there.
 
 use super::loader::{Stored, StoredLayout, transpose};
 use crate::Error;
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::{DType, Tensor};
 use half::f16;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// One tensor as it goes to disk.
+/// The matrix with this id as f32, if `module` has it.
+pub fn matrix<M: Module>(module: &M, id: ParamId) -> Option<Tensor<2>> {
+    struct Find {
+        id: ParamId,
+        found: Option<Tensor<2>>,
+    }
+    impl ModuleVisitor for Find {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.id == self.id
+                && let [rows, columns] = param.dims()[..]
+            {
+                self.found = Some(param.val().cast(DType::F32).reshape([rows, columns]));
+            }
+        }
+    }
+    let mut find = Find { id, found: None };
+    module.visit(&mut find);
+    find.found
+}
+
+/// One tensor as it goes to disk: name, shape, row-major values.
 pub type Named = (String, Vec<usize>, Vec<f32>);
 
 /// The parameters of `module` in the names, shapes and orientation of the disk, in the order of `stored`.

@@ -1,9 +1,8 @@
 //! The tensors of a checkpoint directory, mapped into memory and read by name.
 
-use super::bytes;
 use super::cause;
 use super::loader::Source;
-use super::precision::Precision;
+use super::precision::{Precision, convert};
 use crate::Error;
 use burn::tensor::TensorData;
 use mars_lora::stored::{Float, Shards, TensorFile, place};
@@ -15,8 +14,8 @@ use std::path::Path;
 pub struct Weights {
     shards: Shards,
     maps: Vec<Mmap>,
-    /// File of each tensor, and its place there.
-    places: BTreeMap<String, (usize, usize)>,
+    /// File of each tensor, and its index there.
+    positions: BTreeMap<String, (usize, usize)>,
     unread: BTreeSet<String>,
 }
 
@@ -30,12 +29,12 @@ impl Weights {
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let shards = Shards::open(dir)?;
         let maps = shards.files().iter().map(map).collect::<Result<_, _>>()?;
-        let mut places = BTreeMap::new();
+        let mut positions = BTreeMap::new();
         for (file, shard) in shards.files().iter().enumerate() {
-            places.extend(shard.tensors().iter().enumerate().map(|(n, t)| (t.name.clone(), (file, n))));
+            positions.extend(shard.tensors().iter().enumerate().map(|(n, t)| (t.name.clone(), (file, n))));
         }
-        let unread = places.keys().cloned().collect();
-        Ok(Self { shards, maps, places, unread })
+        let unread = positions.keys().cloned().collect();
+        Ok(Self { shards, maps, positions, unread })
     }
 
     /// Tensors that nothing has read so far.
@@ -43,7 +42,7 @@ impl Weights {
         self.unread.iter().map(String::as_str)
     }
 
-    /// Makes sure that every tensor was read, but for those that `spare` knows to be of no use: a layer that is left
+    /// Makes sure that every tensor was read, but for those that `spare` says the model does not use: a layer that is left
     /// over means that the model is not the one that the weights are of.
     ///
     /// # Errors
@@ -59,12 +58,12 @@ impl Weights {
 
     /// The tensor `name`, which must have this shape: its file and the bytes of its values.
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<(Float, &TensorFile, &[u8]), Error> {
-        let Some((file, index)) = self.places.get(name).copied() else {
+        let Some((file, index)) = self.positions.get(name).copied() else {
             return Err(Error::MissingTensor {
                 path: self.shards.table_of_contents(),
                 name: name.to_string(),
                 expected: shape.to_vec(),
-                cause: cause::of_missing(name, self.places.keys().map(String::as_str)),
+                cause: cause::of_missing(name, self.positions.keys().map(String::as_str)),
             });
         };
         let shard = &self.shards.files()[file];
@@ -104,7 +103,7 @@ impl Weights {
     ) -> Result<T, Error> {
         let (float, shard, bytes) = self.tensor(name, shape)?;
         let (mut total, mut count, mut first) = (0, 0, None);
-        bytes::convert(float, bytes, |value| {
+        convert(float, bytes, |value| {
             if !value.is_finite() {
                 count += 1;
                 first = first.or(Some((total, value)));
@@ -122,7 +121,7 @@ impl Weights {
             });
         }
         let made = make(float, bytes)?;
-        if let Some((file, _)) = self.places.get(name) {
+        if let Some((file, _)) = self.positions.get(name) {
             forget(&self.maps[*file], bytes);
         }
         self.unread.remove(name);
@@ -146,7 +145,7 @@ fn forget(map: &Mmap, part: &[u8]) {
 
 impl Source for Weights {
     fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
-        self.read(name, shape, |float, data| Ok(bytes::convert(float, data, |v| v)))
+        self.read(name, shape, |float, data| Ok(convert(float, data, |v| v)))
     }
 
     fn data(&mut self, name: &str, shape: &[usize], precision: Precision) -> Result<TensorData, Error> {
@@ -154,10 +153,11 @@ impl Source for Weights {
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.places.contains_key(name)
+        self.positions.contains_key(name)
     }
 }
 
+/// The whole file in memory, read-only.
 #[allow(unsafe_code)]
 fn map(shard: &TensorFile) -> Result<Mmap, Error> {
     // SAFETY: the map is read-only; as with every memory-mapped checkpoint, the file must not be truncated by another

@@ -37,7 +37,7 @@ impl Default for CheckOptions {
     }
 }
 
-/// Checks every item of `file`: its form, the order of roles, empty answers, image places, that
+/// Checks every record of `file`: its form, the order of roles, empty answers, image placeholders, that
 /// images exist and decode, and with a `processor` that the sequence fits the model.
 ///
 /// Images, each of them once, and then samples are checked on all threads of the current rayon pool; `progress` is
@@ -63,7 +63,7 @@ pub fn check(
         .filter_map(|image| {
             let header = header(store, image, options);
             step();
-            // One that is unreadable is told with each of its samples.
+            // An unreadable image is reported with each of its samples.
             Some((image, header.ok()?))
         })
         .collect();
@@ -111,12 +111,14 @@ pub fn check(
     })
 }
 
+/// What was found in one sample.
 struct Finding {
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     count: Option<TokenCount>,
 }
 
+/// Checks one sample; `headers` are those of the images that can be used.
 fn examine(
     sample: &Sample,
     store: &ImageStore,
@@ -163,8 +165,9 @@ fn header(store: &ImageStore, image: &ImageRef, options: &CheckOptions) -> Resul
     Ok(header)
 }
 
+/// An error about an image or the text of `sample`, as a problem.
 fn named(sample: &Sample, e: Error) -> Problem {
-    match crate::processor::about(sample, e) {
+    match sample.blame(e) {
         Error::Data(problem) => *problem,
         other => Problem::new(
             &sample.origin,
@@ -177,6 +180,7 @@ fn named(sample: &Sample, e: Error) -> Problem {
     }
 }
 
+/// A warning for each sample whose id an earlier one has.
 fn duplicates(samples: &[Sample]) -> Vec<Problem> {
     let mut seen: HashMap<&str, &Sample> = HashMap::with_capacity(samples.len());
     let mut twice = Vec::new();

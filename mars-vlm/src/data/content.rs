@@ -2,7 +2,7 @@
 
 use super::sample::Part;
 
-/// How data files mark the place of an image in a text.
+/// The placeholder of an image in the texts of data files.
 pub(crate) const PLACEHOLDER: &str = "<image>";
 
 /// Splits `text` at its image marks.
@@ -11,26 +11,26 @@ pub(crate) const PLACEHOLDER: &str = "<image>";
 /// separator of the LLaVA format (`<image>\nQuestion`), not part of the question: a chat
 /// template puts its own there. Blanks around a mark inside a sentence stay.
 pub(crate) fn split_marks(text: &str) -> Vec<Part> {
-    let pieces: Vec<&str> = text.split(PLACEHOLDER).collect();
-    if pieces.len() == 1 {
+    let texts: Vec<&str> = text.split(PLACEHOLDER).collect();
+    if texts.len() == 1 {
         return vec![Part::Text(text.to_string())];
     }
-    let first = pieces.iter().position(|piece| !piece.trim().is_empty());
-    let last = pieces.iter().rposition(|piece| !piece.trim().is_empty());
+    let first = texts.iter().position(|text| !text.trim().is_empty());
+    let last = texts.iter().rposition(|text| !text.trim().is_empty());
     let mut parts = Vec::new();
-    for (k, piece) in pieces.iter().enumerate() {
+    for (k, text) in texts.iter().enumerate() {
         if k > 0 {
             parts.push(Part::Image);
         }
-        let mut piece = *piece;
+        let mut text = *text;
         if k > 0 && first.is_none_or(|first| k <= first) {
-            piece = piece.trim_start();
+            text = text.trim_start();
         }
-        if k + 1 < pieces.len() && last.is_none_or(|last| k >= last) {
-            piece = piece.trim_end();
+        if k + 1 < texts.len() && last.is_none_or(|last| k >= last) {
+            text = text.trim_end();
         }
-        if !piece.trim().is_empty() {
-            parts.push(Part::Text(piece.to_string()));
+        if !text.trim().is_empty() {
+            parts.push(Part::Text(text.to_string()));
         }
     }
     parts

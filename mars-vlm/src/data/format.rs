@@ -74,6 +74,7 @@ impl FromStr for Format {
     }
 }
 
+/// The format of a file by its name and its first 64 KiB.
 fn sniff(path: &Path) -> Result<Format, Error> {
     let mut head = Vec::new();
     let file = File::open(path).map_err(Error::io(path))?;
@@ -91,6 +92,7 @@ fn sniff(path: &Path) -> Result<Format, Error> {
     Ok(if object && (named || asks) && !converses { Format::ScienceQa } else { Format::Json })
 }
 
+/// Whether the name ends as those of Parquet files.
 fn is_parquet(path: &Path) -> bool {
     path.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet"))
 }
@@ -116,7 +118,7 @@ pub(crate) fn parquet_files(path: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-/// Divides `path` from the name of a part behind a `#`, as in `ScienceQA#test`; a file of the whole name goes first.
+/// Divides `path` from the name of a part behind a `#`, as in `ScienceQA#test`; an existing file of the whole name takes precedence.
 pub(crate) fn locate(path: &Path) -> (PathBuf, Option<String>) {
     let text = path.to_str().filter(|_| !path.exists());
     match text.and_then(|text| text.rsplit_once('#')) {

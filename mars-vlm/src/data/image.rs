@@ -43,10 +43,10 @@ impl RgbImage {
     }
 }
 
-/// Larger images are taken for bombs, as Pillow does.
+/// Larger images count as decompression bombs, as in Pillow; pixels.
 const MOST_PIXELS: u64 = 178_956_970;
 
-/// What the header of an image tells.
+/// What the header of an image says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
     /// Upright width and height in pixels.

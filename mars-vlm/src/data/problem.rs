@@ -1,6 +1,6 @@
-//! A defect of one sample, told so that the user can find and mend it.
+//! A defect of one sample, described so that the user can find and correct it.
 
-use super::sample::{Origin, Unit};
+use super::origin::{Origin, Unit};
 use serde::Serialize;
 use std::{fmt, path::PathBuf};
 
@@ -9,7 +9,7 @@ use std::{fmt, path::PathBuf};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// The item is not a conversation in a known format.
+    /// The record is not a conversation in a known format.
     Format,
     /// The turns are not in the order user, assistant, user, ...
     Roles,
@@ -17,9 +17,9 @@ pub enum ProblemKind {
     NoAnswer,
     /// An assistant turn without text.
     EmptyAnswer,
-    /// Image places and images differ in number.
+    /// Image placeholders and images differ in number.
     Placeholders,
-    /// An image is not where the item says.
+    /// An image is not where the record says.
     ImageMissing,
     /// An image does not decode.
     ImageUnreadable,
@@ -36,7 +36,7 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    /// A few words for people.
+    /// A few words, as messages show them.
     pub fn title(self) -> &'static str {
         match self {
             Self::Format => "unknown format",

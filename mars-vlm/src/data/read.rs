@@ -2,9 +2,10 @@
 
 use super::{
     format::{Format, locate},
-    item,
+    origin::{Origin, Unit},
     problem::{Problem, ProblemKind},
-    sample::{Origin, Sample, Unit},
+    record,
+    sample::Sample,
     science_qa::{self, PromptFormat},
     shards,
 };
@@ -33,14 +34,14 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads `file` with the default [`ReadOptions`]; the first item that is no conversation is an error.
+    /// Reads `file` with the default [`ReadOptions`]; the first record that is no conversation is an error.
     ///
     /// A part of a data set can be named behind a `#`, as in `ScienceQA#test`. Images are only named, not opened: see
     /// [`super::ImageStore`].
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Malformed`] for a file that is not of its format or holds no sample,
-    /// [`Error::Data`] for the first item that is no sample.
+    /// [`Error::Data`] for the first record that is no sample.
     pub fn read(file: &Path) -> Result<Self, Error> {
         Self::read_with(file, &ReadOptions::default())
     }
@@ -57,7 +58,7 @@ impl Dataset {
         }
     }
 
-    /// Reads `file` and returns the items that are no conversations beside the samples.
+    /// Reads `file` and returns the records that are no conversations beside the samples.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Malformed`], as for [`Self::read`].
@@ -94,7 +95,7 @@ impl Dataset {
     }
 }
 
-/// Samples, and items that are none.
+/// Samples, and records that are none.
 type Read = (Vec<Sample>, Vec<Problem>);
 
 #[cfg(feature = "parquet")]
@@ -109,6 +110,7 @@ fn read_parquet(path: &Path, _part: Option<&str>) -> Result<Read, Error> {
     ))
 }
 
+/// The samples of a JSON list, a JSON object or JSON lines.
 fn read_json(file: &Path, part: Option<&str>) -> Result<Read, Error> {
     if let Some(part) = part {
         let what = format!("a JSON file has no part \"{part}\"");
@@ -121,10 +123,10 @@ fn read_json(file: &Path, part: Option<&str>) -> Result<Read, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let shared: Arc<Path> = file.into();
     let (mut samples, mut problems) = (Vec::new(), Vec::new());
-    for (index, (line, item)) in items(file, text)?.into_iter().enumerate() {
+    for (index, (line, json)) in records(file, text)?.into_iter().enumerate() {
         let origin = Origin { file: shared.clone(), unit: Unit::Line, line, index };
-        let sample = match serde_json::from_str::<Value>(item) {
-            Ok(value) => item::parse(&value, origin),
+        let sample = match serde_json::from_str::<Value>(json) {
+            Ok(value) => record::parse(&value, origin),
             Err(e) => Err(Box::new(Problem::new(
                 &origin,
                 &format!("item {index}"),
@@ -142,8 +144,8 @@ fn read_json(file: &Path, part: Option<&str>) -> Result<Read, Error> {
     Ok((samples, problems))
 }
 
-/// The texts of the items with the lines on which they begin.
-fn items<'a>(file: &Path, text: &'a str) -> Result<Vec<(usize, &'a str)>, Error> {
+/// The texts of the records with the lines on which they begin.
+fn records<'a>(file: &Path, text: &'a str) -> Result<Vec<(usize, &'a str)>, Error> {
     let lines_only = file.extension().is_some_and(|end| end.eq_ignore_ascii_case("jsonl"));
     let start = text.trim_start();
     if !lines_only && start.starts_with('[') {
@@ -181,6 +183,7 @@ fn items<'a>(file: &Path, text: &'a str) -> Result<Vec<(usize, &'a str)>, Error>
         .collect())
 }
 
+/// The elements of a JSON list with the lines on which they begin.
 fn list<'a>(file: &Path, text: &'a str) -> Result<Vec<(usize, &'a str)>, Error> {
     let raw: Vec<&'a RawValue> = serde_json::from_str(text).map_err(|e| {
         let remedy = if e.is_eof() { "the file is cut off: copy it again" } else { "correct the JSON there" };
@@ -190,7 +193,7 @@ fn list<'a>(file: &Path, text: &'a str) -> Result<Vec<(usize, &'a str)>, Error> 
     Ok(raw
         .into_iter()
         .map(|raw| {
-            // The items borrow from `text`, so the distance of their addresses is their offset.
+            // The records borrow from `text`, so the distance of their addresses is their offset.
             let at = raw.get().as_ptr() as usize - text.as_ptr() as usize;
             line += text[seen..at].matches('\n').count();
             seen = at;

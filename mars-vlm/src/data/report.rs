@@ -47,7 +47,7 @@ pub struct ImageSizes {
 }
 
 impl ImageSizes {
-    /// The sizes that `headers` tell; `None` if there are none.
+    /// The sizes in `headers`; `None` if there are none.
     pub(super) fn new<'a>(headers: impl Iterator<Item = &'a Header> + Clone) -> Option<Self> {
         let of = |length: fn(&Header) -> usize| Lengths::new(headers.clone().map(length).collect());
         Some(Self {

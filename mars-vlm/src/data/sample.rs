@@ -1,49 +1,9 @@
 //! One conversation with its images, whichever file format it came from.
 
 #[cfg(feature = "parquet")]
-use super::parquet::Blob;
-use super::problem::{Problem, ProblemKind};
-use serde::Serialize;
-use std::{fmt, path::Path, sync::Arc};
-
-/// What a file is counted in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// Lines of a text.
-    Line,
-    /// Rows of a table.
-    Row,
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Line => "line",
-            Self::Row => "row",
-        })
-    }
-}
-
-/// Where a sample stands in the user's file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The data file.
-    pub file: Arc<Path>,
-    /// What [`line`](Self::line) counts.
-    pub unit: Unit,
-    /// Line on which the sample begins, or its row, from 1.
-    pub line: usize,
-    /// Position among the samples of the data set, from 0.
-    pub index: usize,
-}
-
-/// `data.json line 12 (item 3)`
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} (item {})", self.file.display(), self.unit, self.line, self.index)
-    }
-}
+use super::blob::Blob;
+use super::origin::Origin;
+use std::{fmt, sync::Arc};
 
 /// Who speaks in a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,10 +27,10 @@ impl Role {
     }
 }
 
-/// A piece of a turn.
+/// A part of a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The place of the next image of the sample.
+    /// Placeholder of the next image of the sample.
     Image,
     /// Text.
     Text(String),
@@ -81,7 +41,7 @@ pub enum Part {
 pub struct Turn {
     /// Who speaks.
     pub role: Role,
-    /// Texts and image places, in order.
+    /// Texts and image placeholders, in order.
     pub parts: Vec<Part>,
 }
 
@@ -99,7 +59,7 @@ impl Turn {
         })
     }
 
-    /// Number of image places.
+    /// Number of image placeholders.
     pub fn placeholders(&self) -> usize {
         self.parts.iter().filter(|part| matches!(part, Part::Image)).count()
     }
@@ -110,7 +70,7 @@ impl Turn {
 pub enum ImageRef {
     /// A name inside the image folder or archive, or an absolute path.
     Path(String),
-    /// The base64 text of an encoded image that stands in the data file itself.
+    /// The base64 text of an encoded image in the data file itself.
     Inline(Arc<str>),
     /// An encoded image that stood in a table.
     #[cfg(feature = "parquet")]
@@ -135,14 +95,14 @@ pub struct Sample {
     pub id: String,
     /// The turns, oldest first.
     pub turns: Vec<Turn>,
-    /// The images, in the order of their places in the turns.
+    /// The images, in the order of their placeholders in the turns.
     pub images: Vec<ImageRef>,
-    /// Where the sample stands in the file.
+    /// Where the sample is in the file.
     pub origin: Origin,
 }
 
 impl Sample {
-    /// Number of image places over all turns.
+    /// Number of image placeholders over all turns.
     pub fn placeholders(&self) -> usize {
         self.turns.iter().map(Turn::placeholders).sum()
     }
@@ -150,70 +110,5 @@ impl Sample {
     /// The assistant turns, oldest first.
     pub fn answers(&self) -> impl Iterator<Item = &Turn> {
         self.turns.iter().filter(|turn| turn.role == Role::Assistant)
-    }
-
-    /// What is wrong with the conversation itself: order of roles, empty answers, image places.
-    ///
-    /// Needs neither images nor tokenizer; an empty list means that the sample can be rendered.
-    pub fn problems(&self) -> Vec<Problem> {
-        let problem = |kind, expected: String, actual: String, remedy: &str| {
-            Problem::new(&self.origin, &self.id, kind, expected, actual, remedy)
-        };
-        let mut problems = Vec::new();
-        let spoken = self.turns.iter().position(|turn| turn.role != Role::System).unwrap_or(self.turns.len());
-        if spoken > 1 {
-            problems.push(problem(
-                ProblemKind::Roles,
-                "at most one system turn".into(),
-                format!("{spoken}"),
-                "join the system turns",
-            ));
-        }
-        for (k, turn) in self.turns.iter().enumerate().skip(spoken) {
-            let expected = if (k - spoken) % 2 == 0 { Role::User } else { Role::Assistant };
-            if turn.role != expected {
-                problems.push(problem(
-                    ProblemKind::Roles,
-                    format!("turn {k} by the {}", expected.name()),
-                    turn.role.name().to_string(),
-                    "user and assistant turns must alternate, the user first",
-                ));
-                break;
-            }
-        }
-        if self.turns.last().is_none_or(|turn| turn.role != Role::Assistant) {
-            problems.push(problem(
-                ProblemKind::NoAnswer,
-                "an assistant answer as the last turn".into(),
-                self.turns.last().map_or("no turn".into(), |turn| format!("a {} turn", turn.role.name())),
-                "add the answer or remove the sample",
-            ));
-        }
-        for (k, turn) in self.turns.iter().enumerate().filter(|(_, turn)| turn.role == Role::Assistant) {
-            if turn.placeholders() > 0 {
-                problems.push(problem(
-                    ProblemKind::Placeholders,
-                    "image places in questions only".into(),
-                    format!("{} in the answer of turn {k}", turn.placeholders()),
-                    "move the image to the question, or reword an answer that says <image>",
-                ));
-            } else if turn.texts().all(|text| text.trim().is_empty()) {
-                problems.push(problem(
-                    ProblemKind::EmptyAnswer,
-                    "a non-empty answer".into(),
-                    format!("nothing to learn in turn {k}"),
-                    "write the answer or remove the sample",
-                ));
-            }
-        }
-        if self.placeholders() != self.images.len() {
-            problems.push(problem(
-                ProblemKind::Placeholders,
-                format!("one <image> place per image, {} in all", self.images.len()),
-                format!("{}", self.placeholders()),
-                "put one <image> into the question for each image, or correct the image list",
-            ));
-        }
-        problems
     }
 }

@@ -1,4 +1,4 @@
-//! The files of a table that is divided into several, and the parts that their names tell.
+//! The files of a table that is divided into several, and the parts that their names give.
 
 use super::format::parquet_files;
 use crate::Error;

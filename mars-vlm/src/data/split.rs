@@ -32,7 +32,7 @@ pub struct Split {
 /// Samples that share an image, directly or through others, stay together (files are compared by
 /// content, so copies under other names count as one image), as do equal conversations without one. The groups are ordered by a hash of
 /// `seed` and contents, which depends neither on the order of the file nor on the names, and each
-/// goes to the part that lacks most samples.
+/// goes to the part that lacks most samples of its share. Digests of images that `store` does not know yet are read once.
 ///
 /// # Errors
 /// [`Error::Argument`] for shares out of range, or if a part with a share would stay empty;
@@ -77,27 +77,20 @@ fn groups(samples: &[Sample], store: &ImageStore, seed: u64) -> Result<Vec<Vec<u
     // Union-find over the samples; the root of a group is its first sample.
     let mut root: Vec<usize> = (0..samples.len()).collect();
     let mut owner: HashMap<[u8; 32], usize> = HashMap::new();
-    let mut known = HashMap::new();
     let mut key: Vec<[u8; 32]> = Vec::with_capacity(samples.len());
     for (k, sample) in samples.iter().enumerate() {
-        let mut prints = Vec::with_capacity(sample.images.len().max(1));
+        let mut digests = Vec::with_capacity(sample.images.len().max(1));
         for image in &sample.images {
-            prints.push(match known.get(image) {
-                Some(print) => *print,
-                None => {
-                    let print = store.fingerprint(image).map_err(|e| crate::processor::about(sample, e))?;
-                    *known.entry(image).or_insert(print)
-                }
-            });
+            digests.push(store.fingerprint(image).map_err(|e| sample.blame(e))?);
         }
-        if prints.is_empty() {
-            prints.push(text_print(sample));
+        if digests.is_empty() {
+            digests.push(text_digest(sample));
         }
         let mut hash = blake3::Hasher::new();
         hash.update(&seed.to_le_bytes());
-        for print in prints {
-            hash.update(&print);
-            let (a, b) = (find(&root, *owner.entry(print).or_insert(k)), find(&root, k));
+        for digest in digests {
+            hash.update(&digest);
+            let (a, b) = (find(&root, *owner.entry(digest).or_insert(k)), find(&root, k));
             root[a.max(b)] = a.min(b);
         }
         key.push(hash.finalize().into());
@@ -113,6 +106,7 @@ fn groups(samples: &[Sample], store: &ImageStore, seed: u64) -> Result<Vec<Vec<u
     Ok(groups.into_iter().map(|(_, members)| members).collect())
 }
 
+/// The root of the group of `k`.
 fn find(root: &[usize], mut k: usize) -> usize {
     while root[k] != k {
         k = root[k];
@@ -120,8 +114,8 @@ fn find(root: &[usize], mut k: usize) -> usize {
     k
 }
 
-/// Stands for the image of a sample without one: equal conversations stay together.
-fn text_print(sample: &Sample) -> [u8; 32] {
+/// Digest of the texts, in place of an image for samples without one: equal conversations stay together.
+fn text_digest(sample: &Sample) -> [u8; 32] {
     let mut hash = blake3::Hasher::new();
     for text in sample.turns.iter().flat_map(Turn::texts) {
         hash.update(text.as_bytes());

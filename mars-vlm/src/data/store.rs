@@ -31,11 +31,14 @@ const LONGEST: u64 = 1 << 30;
 
 /// A folder or zip archive of images, opened once and read from any thread.
 ///
-/// Nothing is kept in memory: each call reads the one image it is asked for.
+/// Images are not kept in memory: each call reads the one image that it is asked for. Their digests (32 bytes each) are,
+/// from the first time that the bytes of an image are read whole, by [`load`](Self::load) or
+/// [`fingerprint`](Self::fingerprint): an image that changes on disk while the store is open keeps its first digest.
 #[derive(Debug)]
 pub struct ImageStore {
     path: PathBuf,
     archive: Option<Archive>,
+    digests: Mutex<HashMap<ImageRef, [u8; 32]>>,
 }
 
 #[derive(Debug)]
@@ -53,14 +56,15 @@ impl ImageStore {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let path_buf = path.to_path_buf();
         if fs::metadata(path).map_err(Error::io(path))?.is_dir() {
-            return Ok(Self { path: path_buf, archive: None });
+            return Ok(Self { path: path_buf, archive: None, digests: Mutex::default() });
         }
         let file = File::open(path).map_err(Error::io(path))?;
         let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| {
             Error::malformed(path, format!("no zip archive: {e}"), "give a folder or a .zip file of images")
         })?;
         let names = names(&zip);
-        Ok(Self { path: path_buf, archive: Some(Archive { zip: Mutex::new(zip), names }) })
+        let archive = Some(Archive { zip: Mutex::new(zip), names });
+        Ok(Self { path: path_buf, archive, digests: Mutex::default() })
     }
 
     /// Opens the images of `data_file`: `images` if given, otherwise the folder of the file, or of the data set; of
@@ -93,7 +97,11 @@ impl ImageStore {
     /// # Errors
     /// [`Error::ImageMissing`], [`Error::ImageDecode`], [`Error::Io`].
     pub fn load(&self, image: &ImageRef) -> Result<RgbImage, Error> {
-        image::decode(&self.bytes(image)?).map_err(|why| self.undecodable(image, why))
+        let bytes = self.bytes(image)?;
+        if self.digest(image).is_none() {
+            self.remember(image, &bytes);
+        }
+        image::decode(&bytes).map_err(|why| self.undecodable(image, why))
     }
 
     /// Width and height of an image in pixels, read from its header.
@@ -104,12 +112,28 @@ impl ImageStore {
         self.header(image).map(|header| header.size)
     }
 
-    /// Hash of the encoded bytes: equal for copies of one file under several names.
+    /// BLAKE3 hash of the encoded bytes: equal for copies of one file under several names. An image is read for it only
+    /// if it was not read whole before.
     ///
     /// # Errors
     /// [`Error::ImageMissing`], [`Error::ImageDecode`] for bad base64, [`Error::Io`].
     pub fn fingerprint(&self, image: &ImageRef) -> Result<[u8; 32], Error> {
-        Ok(blake3::hash(&self.bytes(image)?).into())
+        match self.digest(image) {
+            Some(digest) => Ok(digest),
+            None => Ok(self.remember(image, &self.bytes(image)?)),
+        }
+    }
+
+    /// The digest of an image that was read before.
+    fn digest(&self, image: &ImageRef) -> Option<[u8; 32]> {
+        self.digests.lock().unwrap_or_else(PoisonError::into_inner).get(image).copied()
+    }
+
+    /// Hashes the bytes of an image and keeps the digest.
+    fn remember(&self, image: &ImageRef, bytes: &[u8]) -> [u8; 32] {
+        let digest = blake3::hash(bytes).into();
+        self.digests.lock().unwrap_or_else(PoisonError::into_inner).insert(image.clone(), digest);
+        digest
     }
 
     pub(crate) fn header(&self, image: &ImageRef) -> Result<Header, Error> {

@@ -81,7 +81,7 @@ pub(super) fn missing(snapshot: &Path, need: Need) -> Result<Option<String>, Err
         return Ok(lacks(SINGLE).then(|| SINGLE.to_string()));
     }
     let index = files::object(&snapshot.join(INDEX))?.unwrap_or_default();
-    // What else may be wrong with the index is told when it is read.
+    // What else may be wrong with the index is reported when the weights are read.
     let shards = index.get("weight_map").and_then(Value::as_object);
     let mut shards = shards.into_iter().flat_map(|map| map.values().filter_map(Value::as_str));
     Ok(shards.find(|name| lacks(name)).map(str::to_string))

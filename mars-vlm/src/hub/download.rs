@@ -20,7 +20,7 @@ use ureq::{Agent, Body};
 const SUFFIXES: [&str; 3] = ["json", "jinja", "txt"];
 /// Longest list of files that is read, bytes.
 const LONGEST_LIST: u64 = 16 << 20;
-/// How long the server may be silent.
+/// How long the server may send nothing: to connect, to answer, and between two parts of an answer.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// A hub.
@@ -28,7 +28,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub struct Server {
     /// Its address (`HF_ENDPOINT`).
     pub endpoint: String,
-    /// Who asks (`HF_TOKEN`), for models that are not open to everybody.
+    /// Access token (`HF_TOKEN`), for models that are not open to everybody.
     pub token: Option<String>,
 }
 
@@ -86,6 +86,7 @@ impl Server {
 }
 
 impl Transfer<'_> {
+    /// Fetches the files that the snapshot lacks, then lets the revision refer to it.
     fn run(&self, observe: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf, Error> {
         let Revision { sha, siblings } = self.revision()?;
         if !super::id::is_commit(&sha) {
@@ -199,6 +200,7 @@ impl Transfer<'_> {
         )))
     }
 
+    /// Asks for `url`, from byte `from` on if it is given; statuses other than success are errors.
     fn get(&self, url: &str, from: Option<u64>) -> Result<Response<Body>, Error> {
         let mut request = self.agent.get(url);
         if let Some(token) = &self.server.token {
@@ -223,7 +225,7 @@ impl Transfer<'_> {
         }
     }
 
-    /// Lets the revision's name stand for the commit, by one rename.
+    /// Makes the revision's name refer to the commit, by one rename.
     fn refer(&self, sha: &str) -> Result<(), Error> {
         let path = self.model.join("refs").join(self.id.revision());
         let folder = path.parent().unwrap_or(&self.model);
@@ -233,10 +235,12 @@ impl Transfer<'_> {
         fs::rename(&temporary, &path).map_err(Error::io(&path))
     }
 
+    /// The error of a connection that failed.
     fn broken(&self, url: &str, error: ureq::Error) -> Error {
         Error::Network { url: url.to_string(), why: error.to_string() }
     }
 
+    /// The error of a server that does not give this model.
     fn refused(&self, why: String) -> Error {
         Error::Refused { id: self.id.to_string(), why }
     }

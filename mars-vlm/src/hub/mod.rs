@@ -1,7 +1,7 @@
 //! Models that are named by their id on a hub, as in `HuggingFaceTB/SmolVLM-256M-Instruct`: found in the local Hugging
 //! Face cache, and with the feature `download` fetched into it.
 //!
-//! A folder of the name always goes before an id, and needs no network code. Nothing here reads the environment: the
+//! An existing folder of the name takes precedence over an id, and needs no network code. Nothing here reads the environment: the
 //! caller says where the cache is and whether the network may be used.
 mod cache;
 #[cfg(feature = "download")]
@@ -50,7 +50,7 @@ pub struct Progress<'a> {
 /// id in `cache`, fetched if it is not there and `network` allows.
 ///
 /// # Errors
-/// [`Error::NotCached`] with the places that were looked at; [`Error::Malformed`] for a broken cache;
+/// [`Error::NotCached`] with the folder that was looked at; [`Error::Malformed`] for a broken cache;
 /// [`Error::Refused`] and [`Error::Network`] of a download.
 pub fn find(
     model: &Path,

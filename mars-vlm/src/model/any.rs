@@ -1,46 +1,18 @@
 //! A model of whichever family `config.json` names.
 
 use super::batch::VlmBatch;
-use super::core::flops::{ModelSizes, VisionLoad};
+use super::core::config_file::ConfigFile;
 use super::core::memory::Work;
-use super::core::section::ConfigFile;
-use super::core::vlm::{Network, Vlm};
-use super::idefics3::Idefics3Net;
-use super::llava_onevision::LlavaOnevisionNet;
-use super::qwen2_vl::Qwen2VlNet;
+use super::core::sizes::{ModelSizes, VisionLoad};
+use super::families;
+use super::vision_language::VisionLanguage;
 use crate::Error;
 use crate::checkpoint::Precision;
-use crate::processor::ImageShape;
+use crate::processor::{ImageShape, supported};
 use burn::tensor::{Device, Tensor};
-use mars_lora::{AdapterStack, Chain, Component, Model, PassFlops, Site, TokenLosses};
-use std::fmt;
+use mars_lora::{AdaptedModule, AdapterStack, Chain, Model, PassFlops, Site, SiteKind, Targets, TokenLosses};
+use std::collections::BTreeMap;
 use std::path::Path;
-
-/// What every family offers beside [`Model`].
-trait VisionLanguage: Model<Batch = VlmBatch> + fmt::Debug + Send {
-    fn sizes(&self) -> ModelSizes;
-    fn vision_load(&self, images: &[ImageShape]) -> VisionLoad;
-    fn pass_bytes(&self, work: &Work<'_>) -> usize;
-    fn logits(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<3>;
-}
-
-impl<N: Network> VisionLanguage for Vlm<N> {
-    fn sizes(&self) -> ModelSizes {
-        Vlm::sizes(self)
-    }
-
-    fn vision_load(&self, images: &[ImageShape]) -> VisionLoad {
-        Vlm::vision_load(self, images)
-    }
-
-    fn pass_bytes(&self, work: &Work<'_>) -> usize {
-        Vlm::pass_bytes(self, work)
-    }
-
-    fn logits(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<3> {
-        Vlm::logits(self, batch, adapters)
-    }
-}
 
 /// A loaded model of any family.
 #[derive(Debug)]
@@ -50,7 +22,7 @@ impl AnyModel {
     /// Loads the checkpoint in `dir` (a Hugging Face directory) as f32 onto `device`.
     ///
     /// # Errors
-    /// [`Error::Config`] for a family that is not supported, and those of [`Vlm::from_dir`].
+    /// [`Error::Config`] for a family that is not supported, and those of [`Vlm::from_dir`](super::Vlm::from_dir).
     pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, Error> {
         Self::load(dir, Precision::F32, device)
     }
@@ -58,18 +30,14 @@ impl AnyModel {
     /// As [`from_dir`](Self::from_dir), with the frozen matrices in another precision.
     ///
     /// # Errors
-    /// Those of [`from_dir`](Self::from_dir), and [`Error::Argument`] for a value that is too large for f16.
+    /// Those of [`from_dir`](Self::from_dir), and [`Error::TooLarge`] for a value that is too large for f16.
     pub fn load(dir: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
         let file = ConfigFile::read(dir)?;
-        Ok(Self(match file.model_type() {
-            "idefics3" | "smolvlm" => Box::new(Vlm::<Idefics3Net>::load(dir, precision, device)?),
-            "llava_onevision" => Box::new(Vlm::<LlavaOnevisionNet>::load(dir, precision, device)?),
-            "qwen2_vl" | "qwen2_5_vl" => Box::new(Vlm::<Qwen2VlNet>::load(dir, precision, device)?),
-            other => {
-                let what = format!("model_type is `{other}`");
-                return Err(Error::config(&file.path, what, crate::SUPPORTED));
-            }
-        }))
+        let Some(family) = families::find(file.model_type()) else {
+            let what = format!("model_type is `{}`", file.model_type());
+            return Err(Error::config(&file.path, what, supported()));
+        };
+        Ok(Self((family.load)(dir, precision, device)?))
     }
 
     /// Sizes for estimates.
@@ -80,6 +48,19 @@ impl AnyModel {
     /// What the vision encoder does for `images`.
     pub fn vision_load(&self, images: &[ImageShape]) -> VisionLoad {
         self.0.vision_load(images)
+    }
+
+    /// Sums of the ranks of the linear layers of one block that `targets` contain, by module, as [`Work::ranks`] wants
+    /// them; `rank` is that of all layers of a module, 0 where it is not adapted.
+    ///
+    /// Where the targets are not the same in every block, their number per block is rounded up.
+    pub fn block_ranks(&self, targets: &Targets, rank: impl Fn(&str) -> usize) -> BTreeMap<String, usize> {
+        let sum = |(module, blocks): (&str, usize)| {
+            let linear = self.sites().iter().filter(|site| site.kind == SiteKind::Linear);
+            let own = linear.filter(|site| site.module == module && targets.contain(site)).count();
+            (module.to_string(), own.div_ceil(blocks.max(1)) * rank(module))
+        };
+        self.sizes().blocks().into_iter().map(sum).collect()
     }
 
     /// Bytes that a pass over `work` holds at most, beside weights and adapters.
@@ -96,8 +77,8 @@ impl AnyModel {
 impl Model for AnyModel {
     type Batch = VlmBatch;
 
-    fn components(&self) -> &[Component] {
-        self.0.components()
+    fn modules(&self) -> &[AdaptedModule] {
+        self.0.modules()
     }
 
     fn sites(&self) -> &[Site] {

@@ -3,7 +3,7 @@
 use super::batch::{Sequence, VlmBatch};
 use crate::Error;
 use crate::data::{ImageRef, ImageStore, Sample};
-use crate::processor::{EncodedText, ImageShape, Pixels, Processor, about};
+use crate::processor::{EncodedText, ImageShape, Pixels, Processor};
 use burn::tensor::Device;
 use mars_lora::Examples;
 use rayon::prelude::*;
@@ -25,8 +25,8 @@ pub struct EncodedExamples {
 }
 
 impl EncodedExamples {
-    /// Encodes all samples and decodes all their images once, which checks them, on all threads of the current rayon
-    /// pool.
+    /// Encodes all samples and decodes all their images once, which checks them and lets `store` know their digests, on
+    /// all threads of the current rayon pool.
     ///
     /// # Errors
     /// The first sample that cannot be used, by name; [`Error::Argument`] if the model has no image token.
@@ -42,7 +42,7 @@ impl EncodedExamples {
         let sizes: HashMap<&ImageRef, (usize, usize)> = distinct
             .into_par_iter()
             .filter_map(|image| {
-                // One that does not decode is told with its first sample.
+                // An image that does not decode is reported with its first sample.
                 let pixels = store.load(image).ok()?;
                 Some((image, (pixels.width(), pixels.height())))
             })
@@ -55,7 +55,7 @@ impl EncodedExamples {
                 Some(size) => Ok(*size),
                 None => store.load(image).map(|pixels| (pixels.width(), pixels.height())),
             };
-            let sizes = sample.images.iter().map(|image| size(image).map_err(|e| about(sample, e)));
+            let sizes = sample.images.iter().map(|image| size(image).map_err(|e| sample.blame(e)));
             let (text, layouts) = processor.encode_text(sample, &sizes.collect::<Result<Vec<_>, _>>()?)?;
             Ok((text, layouts.into_iter().map(|layout| layout.shape).collect()))
         };
@@ -95,7 +95,7 @@ impl EncodedExamples {
             Some(pixels) => Some(pixels.clone()),
             None => {
                 let images = sample.images.iter().map(|image| self.store.load(image));
-                let images = images.collect::<Result<Vec<_>, _>>().map_err(|e| about(sample, e))?;
+                let images = images.collect::<Result<Vec<_>, _>>().map_err(|e| sample.blame(e))?;
                 let pixels = Arc::new(self.processor.images.process(&images).map_err(Error::Argument)?);
                 read.pixels.insert(&sample.images, pixels.clone());
                 Some(pixels)

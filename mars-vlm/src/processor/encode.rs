@@ -1,11 +1,12 @@
-//! The whole way of a sample: chat template, image places, tokens, labels, tiles.
+//! The whole way of a sample: chat template, image placeholders, tokens, labels, tiles.
 
 use super::{
     encoded::{Encoded, EncodedText, TokenCount},
-    facts::ModelFacts,
-    family::{self, ImageProcessor},
+    families,
+    family::ImageProcessor,
+    model_facts::ModelFacts,
     pixels::ImageLayout,
-    places,
+    placeholders,
     tokenizer::TextTokenizer,
 };
 use crate::{
@@ -38,7 +39,7 @@ impl Processor {
     /// [`Error::Tokenizer`], [`Error::Template`], [`Error::Malformed`], [`Error::Io`].
     pub fn from_dir(dir: &Path) -> Result<Self, Error> {
         let special = SpecialTokens::from_dir(dir)?;
-        let images = family::open(dir, &special)?;
+        let images = families::open(dir, &special)?;
         let facts = ModelFacts::from_dir(dir)?;
         let tokenizer = TextTokenizer::from_dir(dir, &special, images.token())?;
         let special = special.with_added(tokenizer.added_tokens());
@@ -109,7 +110,7 @@ impl Processor {
         let images: Vec<RgbImage> = sample
             .images
             .iter()
-            .map(|image| store.load(image).map_err(|e| about(sample, e)))
+            .map(|image| store.load(image).map_err(|e| sample.blame(e)))
             .collect::<Result<_, _>>()?;
         let pixels = self.images.process(&images).map_err(|why| shape_problem(sample, why))?;
         let text = self.text(sample, &pixels.images)?;
@@ -127,7 +128,7 @@ impl Processor {
         let sizes: Vec<(usize, usize)> = sample
             .images
             .iter()
-            .map(|image| store.size(image).map_err(|e| about(sample, e)))
+            .map(|image| store.size(image).map_err(|e| sample.blame(e)))
             .collect::<Result<_, _>>()?;
         self.count_for_sizes(sample, &sizes)
     }
@@ -165,7 +166,8 @@ impl Processor {
 
     fn expand(&self, rendered: &Rendered, layouts: &[ImageLayout]) -> Result<EncodedText, Error> {
         let texts: Vec<String> = layouts.iter().map(|layout| self.images.prompt(layout)).collect();
-        let (text, answers) = places::fill(&rendered.text, self.images.token(), &texts, &rendered.answers);
+        let (text, answers) =
+            placeholders::fill(&rendered.text, self.images.token(), &texts, &rendered.answers);
         let tokens = self.tokenizer.encode(&text)?;
         let answers = tokens.inside(&answers);
         let image_tokens = tokens.ids.iter().filter(|&&id| Some(id) == self.image_id).count();
@@ -178,24 +180,24 @@ impl Processor {
         let problem = |kind, expected: String, actual: String, remedy: &str| -> Error {
             Problem::new(&sample.origin, &sample.id, kind, expected, actual, remedy).into()
         };
-        let rendered = self.template.render_answers(&sample.turns).map_err(|e| about(sample, e))?;
-        let places = places::count(&rendered.text, self.images.token());
-        if places != layouts.len() {
+        let rendered = self.template.render_answers(&sample.turns).map_err(|e| sample.blame(e))?;
+        let found = placeholders::count(&rendered.text, self.images.token());
+        if found != layouts.len() {
             return Err(problem(
                 ProblemKind::Placeholders,
                 format!("{} {} in the rendered conversation", layouts.len(), self.images.token()),
-                places.to_string(),
+                found.to_string(),
                 "the chat template drops images, or the text itself contains the image token",
             ));
         }
-        let text = self.expand(&rendered, layouts).map_err(|e| about(sample, e))?;
+        let text = self.expand(&rendered, layouts).map_err(|e| sample.blame(e))?;
         let expected: usize = layouts.iter().map(|layout| layout.tokens.len()).sum();
         if text.image_tokens != expected {
             return Err(problem(
                 ProblemKind::Placeholders,
                 format!("{expected} image tokens after tokenising"),
                 text.image_tokens.to_string(),
-                "the tokenizer must keep the image token in one piece",
+                "the tokenizer must keep the image token whole",
             ));
         }
         if let Some(max_len) = self.max_len.filter(|&max_len| text.ids.len() > max_len) {
@@ -222,27 +224,4 @@ impl Processor {
 fn shape_problem(sample: &Sample, why: String) -> Error {
     let (kind, expected) = (ProblemKind::ImageShape, "images that the model takes");
     Problem::new(&sample.origin, &sample.id, kind, expected, why, "crop or pad the image").into()
-}
-
-/// An error about the sample, named after it.
-pub(crate) fn about(sample: &Sample, e: Error) -> Error {
-    let problem = |kind, expected: &str, remedy: &str| {
-        Problem::new(&sample.origin, &sample.id, kind, expected, e.to_string(), remedy).into()
-    };
-    match &e {
-        Error::ImageMissing { .. } => problem(
-            ProblemKind::ImageMissing,
-            "every image to exist",
-            "correct the path, or give the image folder",
-        ),
-        Error::ImageDecode { .. } => problem(
-            ProblemKind::ImageUnreadable,
-            "every image to decode",
-            "replace the image file or remove the sample",
-        ),
-        Error::Template { .. } | Error::Tokenizer { .. } => {
-            problem(ProblemKind::Template, "a conversation that the template accepts", "change the turns")
-        }
-        _ => e,
-    }
 }

@@ -1,19 +1,24 @@
 //! What differs between model families in front of the model: one folder for each implements [`ImageProcessor`].
 
-use super::{
-    files,
-    idefics3::Idefics3Images,
-    llava_onevision::LlavaOnevisionImages,
-    pixels::{ImageLayout, Pixels},
-    qwen2_vl::Qwen2VlImages,
-};
+use super::pixels::{ImageLayout, Pixels};
 use crate::{Error, chat::SpecialTokens, data::RgbImage};
-use serde_json::Value;
 use std::{fmt, path::Path};
 
-/// How a family of models sees images: from sizes to pieces and tokens, from pixels to values.
+type Open = fn(&Path, &SpecialTokens) -> Result<Box<dyn ImageProcessor>, Error>;
+
+/// A family of models as it is registered in `families.rs`.
+pub(crate) struct Family {
+    /// Its models, as messages name them.
+    pub(crate) titles: &'static [&'static str],
+    /// The `model_type`s of its models in `config.json`.
+    pub(crate) model_types: &'static [&'static str],
+    /// Reads the image processor of a model directory.
+    pub(crate) open: Open,
+}
+
+/// How a family of models sees images: from sizes to tiles and tokens, from pixels to values.
 pub trait ImageProcessor: fmt::Debug + Send + Sync {
-    /// The token that marks the place of an image in a rendered template, and stands for its features.
+    /// The image token: the placeholder of an image in a rendered template, and of each of its features in the prompt.
     fn token(&self) -> &str;
 
     /// The layouts of the images of one sample, by their widths and heights in pixels.
@@ -22,16 +27,18 @@ pub trait ImageProcessor: fmt::Debug + Send + Sync {
     /// A few words about the first image that the family does not take.
     fn layouts(&self, sizes: &[(usize, usize)]) -> Result<Vec<ImageLayout>, String>;
 
-    /// The text of the prompt that stands for an image: so many tokens, and those around them.
+    /// The text that replaces the placeholder of an image: one image token for each of the layout's tokens, and the
+    /// family's own tokens around them.
     fn prompt(&self, layout: &ImageLayout) -> String;
 
-    /// Shape of a piece, as in [`Pixels::piece`].
-    fn piece(&self) -> Vec<usize>;
+    /// Shape of a tile, as in [`Pixels::tile_shape`].
+    fn tile_shape(&self) -> Vec<usize>;
 
-    /// Appends the values of all pieces of an image.
+    /// Appends the values of all tiles of an image, row-major `[tiles, tile_shape...]`.
     fn append(&self, image: &RgbImage, layout: &ImageLayout, values: &mut Vec<f32>);
 
-    /// Time, row and column of each token, for families whose positions have three axes.
+    /// Time, row and column of each token, for families whose positions have three axes; `image` is the image token.
+    /// Default: none, positions count the tokens.
     fn positions(&self, ids: &[u32], image: u32, layouts: &[ImageLayout]) -> Option<Vec<[u32; 3]>> {
         let _ = (ids, image, layouts);
         None
@@ -48,21 +55,6 @@ pub trait ImageProcessor: fmt::Debug + Send + Sync {
         for (image, layout) in images.iter().zip(&layouts) {
             self.append(image, layout, &mut values);
         }
-        Ok(Pixels { values, piece: self.piece(), images: layouts })
-    }
-}
-
-/// The image processor of the model in `dir`, by the `model_type` of its `config.json`.
-///
-/// # Errors
-/// [`Error::Config`] for a family that is not supported, and those of the family's own files.
-pub(crate) fn open(dir: &Path, special: &SpecialTokens) -> Result<Box<dyn ImageProcessor>, Error> {
-    let path = dir.join("config.json");
-    let config = files::object(&path)?.unwrap_or_default();
-    match config.get("model_type").and_then(Value::as_str) {
-        Some("idefics3" | "smolvlm") | None => Ok(Box::new(Idefics3Images::from_dir(dir, special)?)),
-        Some("llava_onevision") => Ok(Box::new(LlavaOnevisionImages::from_dir(dir, special)?)),
-        Some("qwen2_vl" | "qwen2_5_vl") => Ok(Box::new(Qwen2VlImages::from_dir(dir, special)?)),
-        Some(other) => Err(Error::config(&path, format!("model_type is `{other}`"), crate::SUPPORTED)),
+        Ok(Pixels { values, tile_shape: self.tile_shape(), images: layouts })
     }
 }

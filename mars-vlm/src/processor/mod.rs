@@ -1,24 +1,30 @@
-//! From a sample to token ids, answer labels and image pieces, as the model's reference processor does it.
+//! From a sample to token ids, answer labels and image tiles, as the model's reference processor does it.
+//!
+//! [`Processor::encode`] renders the chat template, replaces image placeholders by the family's image tokens, tokenises,
+//! labels the answers and cuts the images into tiles. What differs between families is behind [`ImageProcessor`]; a
+//! family is a folder here and a line in `families.rs`.
 
 mod encode;
 mod encoded;
-mod facts;
+mod families;
 mod family;
 pub(crate) mod files;
 pub mod idefics3;
 pub mod llava_onevision;
+mod model_facts;
 mod pixels;
-mod places;
+mod placeholders;
 pub mod qwen2_vl;
 mod resize;
 mod settings;
 mod tokenizer;
 
 pub use encode::Processor;
-pub(crate) use encode::about;
 pub use encoded::{Encoded, EncodedText, TokenCount};
-pub use facts::ModelFacts;
+#[cfg(feature = "model")]
+pub(crate) use families::supported;
 pub use family::ImageProcessor;
+pub use model_facts::ModelFacts;
 pub use pixels::{Feature, Grid, ImageLayout, ImageShape, Pixels};
 pub use settings::{Intensity, Resampling};
 pub use tokenizer::{TextTokenizer, Tokens};

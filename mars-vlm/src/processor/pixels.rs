@@ -1,6 +1,9 @@
-//! Images as a model takes them: pieces of normalised values, and what stands at each image token.
+//! Images as a model takes them: tiles of normalised values, and what stands at each image token.
+//!
+//! A tile is what the vision encoder takes as one input: a square part of a resized image, or, for encoders of images
+//! of any size, a single patch.
 
-/// Rows and columns of pieces.
+/// Rows and columns of tiles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grid {
     /// Number of rows.
@@ -21,9 +24,9 @@ impl Grid {
 pub struct ImageShape {
     /// Tiles of a divided image (0 x 0 if it stays whole), or patches of an image of any size.
     pub grid: Grid,
-    /// Pieces of [`Pixels::values`] that it takes.
-    pub pieces: usize,
-    /// Rows of features that these become; the same number for each piece, or one for the same number of pieces.
+    /// Tiles of [`Pixels::values`] that it takes.
+    pub tiles: usize,
+    /// Rows of features that these become; the same number for each tile, or one for the same number of tiles.
     pub features: usize,
 }
 
@@ -38,10 +41,10 @@ pub enum Feature {
     Blend([(u32, f32); 4]),
 }
 
-/// One image, from its pieces to its tokens.
+/// One image, from its tiles to its tokens.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageLayout {
-    /// Pieces and features.
+    /// Tiles and features.
     pub shape: ImageShape,
     /// One entry for each image token, in order.
     pub tokens: Vec<Feature>,
@@ -57,18 +60,18 @@ impl ImageLayout {
 /// The images of a sample, one after another.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pixels {
-    /// Normalised values, row-major `[pieces, piece...]`.
+    /// Normalised values, row-major `[tiles, tile_shape...]`.
     pub values: Vec<f32>,
-    /// Shape of a piece: `[3, side, side]` for tiles, `[values]` for patches.
-    pub piece: Vec<usize>,
+    /// Shape of a tile: `[3, side, side]` for square parts of an image (side in pixels), `[values]` for patches.
+    pub tile_shape: Vec<usize>,
     /// The images, in order.
     pub images: Vec<ImageLayout>,
 }
 
 impl Pixels {
-    /// Number of pieces.
+    /// Number of tiles.
     pub fn len(&self) -> usize {
-        self.images.iter().map(|image| image.shape.pieces).sum()
+        self.images.iter().map(|image| image.shape.tiles).sum()
     }
 
     /// Whether there is no image.
@@ -76,9 +79,9 @@ impl Pixels {
         self.images.is_empty()
     }
 
-    /// `[pieces, piece...]`.
+    /// `[tiles, tile_shape...]`.
     pub fn shape(&self) -> Vec<usize> {
-        std::iter::once(self.len()).chain(self.piece.iter().copied()).collect()
+        std::iter::once(self.len()).chain(self.tile_shape.iter().copied()).collect()
     }
 
     /// Number of image tokens.

@@ -89,6 +89,7 @@ fn resize_columns(pixels: Vec<u8>, width: usize, from: usize, to: usize, filter:
     out
 }
 
+/// A sum of weighted pixels with [`BITS`] fractional bits, back to 8 bits.
 fn clip(sum: i32) -> u8 {
     (sum >> BITS).clamp(0, 255) as u8
 }
@@ -99,6 +100,8 @@ struct Window {
     weights: Vec<i32>,
 }
 
+/// The window of each of `to` target pixels: for target k the source pixels within `radius * max(from / to, 1)` of
+/// `(k + 0.5) * from / to`, weighted by the kernel and normalised.
 fn windows(from: usize, to: usize, filter: Resampling) -> Vec<Window> {
     let scale = from as f64 / to as f64;
     let stretch = scale.max(1.0);
@@ -121,6 +124,7 @@ fn windows(from: usize, to: usize, filter: Resampling) -> Vec<Window> {
         .collect()
 }
 
+/// How far a kernel reaches, in pixels of the coarser image.
 fn radius(filter: Resampling) -> f64 {
     match filter {
         Resampling::Box => 0.5,
@@ -130,6 +134,7 @@ fn radius(filter: Resampling) -> f64 {
     }
 }
 
+/// Weight of a pixel at distance `x`, in pixels of the coarser image.
 fn kernel(filter: Resampling, x: f64) -> f64 {
     let sinc = |x: f64| if x == 0.0 { 1.0 } else { (x * PI).sin() / (x * PI) };
     let distance = x.abs();

@@ -41,7 +41,7 @@ impl Intensity {
     }
 }
 
-/// What a family assumes where its file is silent.
+/// What a family assumes where its file says nothing.
 pub(crate) struct Defaults {
     pub(crate) resampling: u32,
     pub(crate) mean: [f32; 3],
@@ -173,7 +173,7 @@ impl Settings {
     /// A whole number in 1 to `largest` under `key`, or in the object `key` under `part`; null counts as absent.
     ///
     /// # Errors
-    /// [`Error::Config`] for anything else that stands there.
+    /// [`Error::Config`] for any other value.
     pub(crate) fn number(
         &self,
         key: &str,

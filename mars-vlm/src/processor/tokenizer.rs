@@ -1,4 +1,4 @@
-//! Text to token ids, with the place of each token in the text.
+//! Text to token ids, with the position of each token in the text.
 
 use super::files;
 use crate::{Error, chat::SpecialTokens};
@@ -37,7 +37,7 @@ impl Tokens {
 impl TextTokenizer {
     /// Reads `tokenizer.json` in `dir`.
     ///
-    /// The tokens in `special` that the vocabulary holds, and the token `image`, are kept in one piece, as Hugging Face's
+    /// The tokens in `special` that the vocabulary holds, and the token `image`, are never split, as Hugging Face's
     /// processors make sure of; none is added to the vocabulary.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl TextTokenizer {
             .encode(text, !opened)
             .map_err(|e| Error::Tokenizer { path: self.path.clone(), why: e.to_string() })?;
         // Byte-level tokenizers report tokens without their blanks: a lone blank would have no
-        // place at all. A token reaches back to the end of the one before it.
+        // position at all. A token reaches back to the end of the one before it.
         let mut covered = 0;
         let spans = encoding
             .get_offsets()
@@ -112,7 +112,7 @@ impl TextTokenizer {
         self.inner.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1)
     }
 
-    /// The tokens that are kept in one piece.
+    /// The tokens that are never split.
     pub fn added_tokens(&self) -> Vec<String> {
         self.inner.get_added_tokens_decoder().values().map(|token| token.content.clone()).collect()
     }

@@ -1,7 +1,7 @@
 //! Samples that are too long for a model.
 
 use crate::kit::{fixture, item, read};
-use mars_vlm::data::{ImageStore, ProblemKind, fitting};
+use mars_vlm::data::{ImageStore, ProblemKind, drop_too_long};
 use mars_vlm::processor::Processor;
 
 #[test]
@@ -20,7 +20,7 @@ fn long_samples_are_left_out_whole_and_told_and_nothing_else_is() {
     let ids = |samples: &[mars_vlm::data::Sample]| samples.iter().map(|s| s.id.clone()).collect::<Vec<_>>();
 
     let limited = processor().with_max_len(100);
-    let (kept, long) = fitting(samples.clone(), &store, &limited);
+    let (kept, long) = drop_too_long(samples.clone(), &store, &limited);
     assert_eq!(ids(&kept), ["short", "text", "gone"], "a missing image is no matter of length");
     assert_eq!(long.iter().map(|problem| problem.id.as_str()).collect::<Vec<_>>(), ["long", "longer"]);
     for problem in &long {
@@ -37,12 +37,12 @@ fn long_samples_are_left_out_whole_and_told_and_nothing_else_is() {
             sample.id
         );
     }
-    let (all, none) = fitting(samples.clone(), &store, &free);
+    let (all, none) = drop_too_long(samples.clone(), &store, &free);
     assert_eq!((all, none.len()), (samples.clone(), 0));
     // A limit of exactly its length lets a sample through, one token less does not.
     let length = free.encode(&samples[0], &store).unwrap().text.ids.len();
     for (limit, left) in [(length, 1), (length - 1, 0)] {
-        let (kept, _) = fitting(samples[..1].to_vec(), &store, &processor().with_max_len(limit));
+        let (kept, _) = drop_too_long(samples[..1].to_vec(), &store, &processor().with_max_len(limit));
         assert_eq!(kept.len(), left, "limit {limit}");
     }
 }

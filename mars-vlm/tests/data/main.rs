@@ -1,12 +1,16 @@
-//! Data files: both formats, images from everywhere, and every kind of bad input.
-#![allow(clippy::unwrap_used, missing_docs)]
+//! What turns a user's files into the input of a model: data sets, chat templates, processors. Builds without burn.
+#![allow(clippy::unwrap_used)]
 
+mod chat;
+mod families;
+mod fingerprints;
 mod formats;
 mod images;
 mod kit;
 mod long;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod processor;
 mod report;
 mod science_qa;
 mod splits;

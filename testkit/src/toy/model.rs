@@ -5,7 +5,8 @@ use burn::module::Param;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 use mars_lora::{
-    AdapterStack, Chain, Component, LoraEmbedding, LoraLinear, Model, PassFlops, Site, SiteKind, TokenLosses,
+    AdaptedModule, AdapterStack, Chain, LoraEmbedding, LoraLinear, Model, PassFlops, Site, SiteKind,
+    TokenLosses,
 };
 use rand::Rng;
 
@@ -34,7 +35,7 @@ pub struct Toy {
     /// A table of embeddings that the forward pass does not read.
     pub table: Option<LoraEmbedding>,
     activation: fn(Tensor<3>) -> Tensor<3>,
-    components: Vec<Component>,
+    modules: Vec<AdaptedModule>,
     sites: Vec<Site>,
     device: Device,
 }
@@ -47,10 +48,10 @@ impl Toy {
     /// When a weight or bias does not have the size that its layer says.
     pub fn new(layers: [Layer; 2], activation: fn(Tensor<3>) -> Tensor<3>) -> Self {
         let device = Device::flex();
-        let component =
-            |layer: &Layer| Component { name: layer.module.into(), pattern: layer.pattern.into() };
+        let module =
+            |layer: &Layer| AdaptedModule { name: layer.module.into(), pattern: layer.pattern.into() };
         let site = |layer: &Layer| Site::linear(layer.path, layer.module, layer.sizes[0], layer.sizes[1]);
-        let components = layers.iter().map(component).collect();
+        let modules = layers.iter().map(module).collect();
         let sites = layers.iter().map(site).collect();
         let mut index = 0..;
         let layers = layers.map(|layer| {
@@ -65,7 +66,7 @@ impl Toy {
                 site: index.next().unwrap_or_default(),
             }
         });
-        Self { layers, table: None, activation, components, sites, device }
+        Self { layers, table: None, activation, modules, sites, device }
     }
 
     /// Modules `ve` (`inputs` to `inputs`) and `llm` (`inputs` to `classes`) with random weights between -0.5 and 0.5, no
@@ -122,8 +123,8 @@ fn rows(x: Tensor<3>) -> Tensor<2> {
 impl Model for Toy {
     type Batch = Batch;
 
-    fn components(&self) -> &[Component] {
-        &self.components
+    fn modules(&self) -> &[AdaptedModule] {
+        &self.modules
     }
 
     fn sites(&self) -> &[Site] {

@@ -1,8 +1,8 @@
 //! Opening everything that a place holds, as the commands do.
 
 use super::case::{Base, Place};
-use anyhow::Result;
 use burn::tensor::Device;
+use mars::Error;
 use mars_lora::merge::{Checkpoint, inspect};
 use mars_lora::peft;
 use mars_vlm::chat::SpecialTokens;
@@ -15,7 +15,7 @@ use mars_vlm::processor::qwen2_vl::Qwen2VlImages;
 use std::sync::Arc;
 
 /// The processor, the data and the model; an adapter where there is one.
-pub(super) fn everything(place: &Place) -> Result<()> {
+pub(super) fn everything(place: &Place) -> Result<(), Error> {
     let model = place.path("model");
     let device = Device::flex();
     match place.base {

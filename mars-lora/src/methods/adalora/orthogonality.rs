@@ -1,8 +1,10 @@
 //! The regulariser that keeps the rows of A and the columns of B orthonormal, and its gradient in closed form.
 
+use super::super::AdaLoraConfig;
+
 /// Form of the regulariser over all matrices M, each with its vectors as rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Orthogonality {
+pub(super) enum Orthogonality {
     /// `mean_M ||M M^T - I||_F`: what PEFT and the authors' code compute.
     #[default]
     MeanNorm,
@@ -11,6 +13,11 @@ pub enum Orthogonality {
 }
 
 impl Orthogonality {
+    /// The form that the settings ask for.
+    pub(super) fn of(config: &AdaLoraConfig) -> Self {
+        if config.paper_form { Self::SumSquares } else { Self::MeanNorm }
+    }
+
     /// Adds `gamma` times the gradient of one of `matrices` matrices to `gradient`, and returns its share of
     /// the penalty. `m` is `[rank, length]` row-major.
     ///

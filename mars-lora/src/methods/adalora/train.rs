@@ -1,12 +1,15 @@
 //! AdaLoRA in training: optimizer step, importance, mask.
 
+use super::super::AdaLoraConfig;
 use super::super::adamw::{Memory, clip};
 use super::super::method::{Feedback, RankMap, RankMethod, adapted, by_layer, gradient};
+use super::super::training::{MethodTraining, scaled};
 use super::budget::Schedule;
 use super::importance::Importance;
+use super::orthogonality::Orthogonality;
 use super::triplets::transposed;
-use super::{AdaLoraConfig, Triplets, mask};
-use crate::{Adapter, AdapterConfig, Component, Error, Factors, Site};
+use super::{Triplets, mask};
+use crate::{AdaptedModule, Adapter, AdapterConfig, Error, Factors, Site};
 
 /// PEFT adds this to the rank that it divides by.
 const RANK_EPSILON: f64 = 1e-5;
@@ -44,6 +47,8 @@ impl Layer {
 #[derive(Clone, Debug)]
 pub struct AdaLora {
     config: AdaLoraConfig,
+    training: MethodTraining,
+    /// At the initial ranks.
     adapter: AdapterConfig,
     layers: Vec<Layer>,
     schedule: Schedule,
@@ -52,56 +57,58 @@ pub struct AdaLora {
 }
 
 impl AdaLora {
-    /// Starts from fresh triplets. `adapter` gives the initial ranks (PEFT's `init_r`), the scale convention that is
+    /// Starts from fresh triplets. `plain` gives the ranks at the end (PEFT's `target_r`), the scale convention that is
     /// matched, the targets and the seed.
     ///
     /// # Errors
-    /// As [`AdapterConfig::useful_ranks`] and [`AdaLoraConfig::check`]; [`Error::BadValue`] for a target rank above
-    /// the initial one; [`Error::Variant`] for a configuration with DoRA, dropout or an init of its own.
+    /// As [`AdapterConfig::useful_ranks`] at the initial ranks and [`AdaLoraConfig::validate`]; [`Error::BadValue`] for
+    /// a target rank above the initial one; [`Error::Variant`] for a configuration with DoRA, dropout or an init of its own.
     pub fn new(
         config: AdaLoraConfig,
-        adapter: AdapterConfig,
-        components: &[Component],
+        training: MethodTraining,
+        plain: AdapterConfig,
+        modules: &[AdaptedModule],
         sites: &[Site],
     ) -> Result<Self, Error> {
-        let start = |(site, rank): (&Site, usize)| Triplets::fresh(site, rank, adapter.seed);
-        let triplets = adapted(&adapter, components, sites)?.into_iter().map(start).collect();
-        Self::from_triplets(config, adapter, triplets)
+        let start = |(site, rank): (&Site, usize)| Triplets::fresh(site, rank, plain.seed);
+        let triplets = adapted(&initial(&config, &plain), modules, sites)?.into_iter().map(start).collect();
+        Self::from_triplets(config, training, plain, triplets)
     }
 
     /// Starts from given triplets, one entry for each adapted layer in site order.
     ///
     /// # Errors
-    /// As [`AdaLoraConfig::check`]; [`Error::BadValue`] for a target rank above the initial one.
+    /// As [`AdaLoraConfig::validate`]; [`Error::BadValue`] for a target rank above the initial one.
     pub fn from_triplets(
         config: AdaLoraConfig,
-        adapter: AdapterConfig,
+        training: MethodTraining,
+        plain: AdapterConfig,
         triplets: Vec<Triplets>,
     ) -> Result<Self, Error> {
-        config.check()?;
+        config.validate(training.steps)?;
         let (mut first, mut last) = (0, 0);
         let mut layers = Vec::with_capacity(triplets.len());
         for triplets in triplets {
             let rank = triplets.rank();
-            let target = config.target.get(&triplets.component).copied().unwrap_or(rank);
+            let target = plain.ranks.get(&triplets.module).copied().unwrap_or(rank);
             if target == 0 || target > rank {
-                let expected = "a target rank from 1 to the initial rank of its component";
+                let expected = "a target rank from 1 to the initial rank of its module";
                 return Err(Error::BadValue { name: "target", value: target as f64, expected });
             }
             (first, last) = (first + rank, last + target);
             let scale = match config.alpha {
                 Some(alpha) => alpha / (rank as f64 + RANK_EPSILON),
-                None => adapter.scale.scale(target),
+                None => plain.scale.scale(target),
             };
-            let rates = &config.rates;
-            let rate = rates.by_component.get(&triplets.component).copied().unwrap_or(rates.otherwise);
+            let rate = training.rates.at(&triplets.module);
             let lengths = [triplets.a.len(), triplets.e.len(), triplets.b.len()];
             let (memory, importance) = (lengths.map(Memory::new), lengths.map(Importance::new));
             layers.push(Layer { triplets, scale, rate, memory, importance });
         }
-        let AdaLoraConfig { steps, warmup, tail, interval, .. } = config;
-        let schedule = Schedule { first, last, steps, warmup, tail, interval };
-        Ok(Self { config, adapter, layers, schedule, mask: None })
+        let AdaLoraConfig { warmup, tail, interval, .. } = config;
+        let schedule = Schedule { first, last, steps: training.steps, warmup, tail, interval };
+        let adapter = initial(&config, &plain);
+        Ok(Self { config, training, adapter, layers, schedule, mask: None })
     }
 
     /// The triplets of each layer, pruned ones with value 0.
@@ -117,7 +124,7 @@ impl AdaLora {
     /// Gradients of A, E and B of each layer, regulariser included, clipped.
     fn gradients(&self, effective: &[Factors]) -> Result<Vec<[Vec<f32>; 3]>, Error> {
         let matrices = 2 * self.layers.len();
-        let (form, gamma) = (self.config.orthogonality, self.config.gamma);
+        let (form, gamma) = (Orthogonality::of(&self.config), self.config.gamma);
         let mut all = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
             let triplets = &layer.triplets;
@@ -130,18 +137,18 @@ impl AdaLora {
             of_b.iter_mut().zip(transposed(&columns, triplets.outputs)).for_each(|(g, r)| *g += r);
             all.push([of_a, of_e, of_b]);
         }
-        clip(&self.config.optimizer, all.iter_mut().flatten());
+        clip(&self.training.optimizer, all.iter_mut().flatten());
         Ok(all)
     }
 
     fn optimize(&mut self, gradients: &[[Vec<f32>; 3]], schedule: f64) {
         for (layer, gradients) in self.layers.iter_mut().zip(gradients) {
             let rate = layer.rate * schedule;
-            let rates = [rate, rate, rate * self.config.rates.b_ratio];
+            let rates = [rate, rate, rate * self.training.rates.b_ratio];
             let Triplets { a, e, b, .. } = &mut layer.triplets;
             let tensors = [a, e, b].into_iter().zip(gradients).zip(rates);
             for (memory, ((values, gradient), rate)) in layer.memory.iter_mut().zip(tensors) {
-                memory.step(&self.config.optimizer, rate, values, gradient);
+                memory.step(&self.training.optimizer, rate, values, gradient);
             }
         }
     }
@@ -166,6 +173,13 @@ impl AdaLora {
     fn scaled(&self) -> impl Iterator<Item = (String, f64)> + '_ {
         self.layers.iter().map(|layer| (layer.triplets.path.clone(), layer.scale))
     }
+}
+
+/// Plain LoRA at the initial ranks.
+fn initial(config: &AdaLoraConfig, plain: &AdapterConfig) -> AdapterConfig {
+    let mut initial = plain.clone();
+    initial.ranks.values_mut().for_each(|rank| *rank = scaled(*rank, config.init_ratio));
+    initial
 }
 
 impl RankMethod for AdaLora {

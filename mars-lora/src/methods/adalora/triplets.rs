@@ -11,8 +11,8 @@ const SPREAD: f64 = 0.02;
 pub struct Triplets {
     /// Module path of the layer.
     pub path: String,
-    /// Name of its component.
-    pub component: String,
+    /// Name of its module.
+    pub module: String,
     /// Inputs of the layer.
     pub inputs: usize,
     /// Outputs of the layer.
@@ -34,7 +34,7 @@ impl Triplets {
         };
         Self {
             path: site.path.clone(),
-            component: site.component.clone(),
+            module: site.module.clone(),
             inputs: site.inputs,
             outputs: site.outputs,
             a: draw("adalora A", rank * site.inputs),

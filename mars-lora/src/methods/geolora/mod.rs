@@ -6,11 +6,9 @@
 //! a zero block beside the factors, so that no inverse of S is kept and S may be 0; the scale does not follow the rank; and
 //! the optimizer's memory of S starts anew when its coordinates change.
 
-mod config;
 mod layer;
 mod share;
 mod train;
 
-pub use config::GeoLoraConfig;
 pub use layer::GeoLayer;
-pub use train::GeoLora;
+pub use train::{GeoLora, RankLimits};

@@ -1,10 +1,12 @@
 //! GeoLoRA in training: augmentation steps, coefficient steps, truncation.
 
+use super::super::GeoLoraConfig;
 use super::super::adamw::{Memory, clip};
 use super::super::host::{blank, matrix, row_major};
 use super::super::method::{Feedback, RankMap, RankMethod, adapted, by_layer, gradient};
-use super::{GeoLayer, GeoLoraConfig, layer::needed, share};
-use crate::{Adapter, AdapterConfig, Component, Error, Factors, Site};
+use super::super::training::{MethodTraining, scaled};
+use super::{GeoLayer, layer::needed, share};
+use crate::{AdaptedModule, Adapter, AdapterConfig, Error, Factors, Site};
 use nalgebra::DMatrix;
 
 #[derive(Clone, Debug)]
@@ -45,10 +47,21 @@ struct Slopes {
     k: Option<DMatrix<f64>>,
 }
 
+/// Bounds of the ranks that GeoLoRA may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RankLimits {
+    /// Largest rank of a layer; it never exceeds the smaller side of the layer.
+    pub max_rank: usize,
+    /// Most singular values of all layers together; `None` for no common budget.
+    pub total: Option<usize>,
+}
+
 /// GeoLoRA, started.
 #[derive(Clone, Debug)]
 pub struct GeoLora {
     config: GeoLoraConfig,
+    limits: RankLimits,
+    training: MethodTraining,
     adapter: AdapterConfig,
     layers: Vec<Layer>,
     /// Steps taken.
@@ -57,26 +70,49 @@ pub struct GeoLora {
 
 impl GeoLora {
     /// Starts from random bases with S = 0, so from the identity. `adapter` gives initial ranks, scale convention (at the initial
-    /// rank, for good), targets and seed.
+    /// rank, for good), targets and seed; the layers together keep the sum of their initial ranks.
     ///
     /// # Errors
-    /// As [`AdapterConfig::useful_ranks`] and [`GeoLoraConfig::check`]; [`Error::Variant`] for a configuration with
-    /// DoRA, dropout or an init of its own.
+    /// As [`with_limits`](Self::with_limits).
     pub fn new(
         config: GeoLoraConfig,
+        training: MethodTraining,
         adapter: AdapterConfig,
-        components: &[Component],
+        modules: &[AdaptedModule],
         sites: &[Site],
     ) -> Result<Self, Error> {
-        config.check()?;
+        let ranks = adapter.useful_ranks(modules, sites)?;
+        let largest = ranks.iter().copied().max().unwrap_or(1);
+        let limits =
+            RankLimits { max_rank: scaled(largest, config.max_ratio), total: Some(ranks.iter().sum()) };
+        Self::with_limits(config, limits, training, adapter, modules, sites)
+    }
+
+    /// As [`new`](Self::new) with bounds of one's own in place of `max_ratio` and the sum of the initial ranks.
+    ///
+    /// # Errors
+    /// As [`AdapterConfig::useful_ranks`] and [`GeoLoraConfig::validate`]; [`Error::BadValue`] for a `max_rank` below
+    /// `min_rank`; [`Error::Variant`] for a configuration with DoRA, dropout or an init of its own.
+    pub fn with_limits(
+        config: GeoLoraConfig,
+        limits: RankLimits,
+        training: MethodTraining,
+        adapter: AdapterConfig,
+        modules: &[AdaptedModule],
+        sites: &[Site],
+    ) -> Result<Self, Error> {
+        config.validate()?;
+        if limits.max_rank < config.min_rank {
+            let value = limits.max_rank as f64;
+            return Err(Error::BadValue { name: "max_rank", value, expected: "at least min_rank" });
+        }
         let start = |(site, rank): (&Site, usize)| {
-            let rates = &config.rates;
-            let most = config.max_rank.min(site.max_rank());
+            let most = limits.max_rank.min(site.max_rank());
             let first = rank.clamp(config.min_rank.min(most), most);
             let mut layer = Layer {
                 path: site.path.clone(),
                 scale: adapter.scale.scale(rank),
-                rate: rates.by_component.get(&site.component).copied().unwrap_or(rates.otherwise),
+                rate: training.rates.at(&site.module),
                 most,
                 factors: GeoLayer::fresh(&site.path, site.inputs, site.outputs, first, adapter.seed),
                 memory: Memory::new(0),
@@ -84,8 +120,8 @@ impl GeoLora {
             layer.restart();
             layer
         };
-        let layers = adapted(&adapter, components, sites)?.into_iter().map(start).collect();
-        Ok(Self { config, adapter, layers, steps: 0 })
+        let layers = adapted(&adapter, modules, sites)?.into_iter().map(start).collect();
+        Ok(Self { config, limits, training, adapter, layers, steps: 0 })
     }
 
     /// The layers' bases and coefficients, by path.
@@ -122,7 +158,7 @@ impl GeoLora {
         let norm =
             slopes.iter().map(|s| s.l.norm_squared() + s.k.as_ref().map_or(0.0, DMatrix::norm_squared));
         let norm = norm.sum::<f64>().sqrt();
-        let factor = self.config.optimizer.clip_norm.map_or(1.0, |most| (most / (norm + 1e-6)).min(1.0));
+        let factor = self.training.optimizer.clip_norm.map_or(1.0, |most| (most / (norm + 1e-6)).min(1.0));
         for (layer, slopes) in self.layers.iter_mut().zip(slopes) {
             if let Some(k) = &slopes.k {
                 layer.factors.augment(k, &slopes.l, layer.rate * schedule * factor, layer.most);
@@ -135,24 +171,24 @@ impl GeoLora {
     fn coefficients(&mut self, slopes: &[Slopes], schedule: f64) {
         let of = |(layer, slopes): (&Layer, &Slopes)| row_major(&(slopes.l.transpose() * &layer.factors.v));
         let mut gradients: Vec<Vec<f32>> = self.layers.iter().zip(slopes).map(of).collect();
-        clip(&self.config.optimizer, &mut gradients);
+        clip(&self.training.optimizer, &mut gradients);
         for (layer, gradient) in self.layers.iter_mut().zip(&gradients) {
             let rank = layer.factors.rank();
             let mut values = row_major(&layer.factors.s);
-            layer.memory.step(&self.config.optimizer, layer.rate * schedule, &mut values, gradient);
+            layer.memory.step(&self.training.optimizer, layer.rate * schedule, &mut values, gradient);
             layer.factors.s = matrix(rank, rank, &values);
         }
     }
 
     fn truncate(&mut self) {
-        let GeoLoraConfig { tau, min_rank, total, .. } = self.config;
+        let GeoLoraConfig { tau, min_rank, .. } = self.config;
         let values: Vec<Vec<f64>> = self.layers.iter().map(|layer| layer.factors.singular_values()).collect();
         let wanted =
             self.layers.iter().zip(&values).map(|(layer, own)| {
                 needed(own, tau).clamp(min_rank.min(layer.most), layer.most).min(own.len())
             });
         let wanted: Vec<usize> = wanted.collect();
-        let ranks = match total {
+        let ranks = match self.limits.total {
             Some(total) => share::ranks(&values, &wanted, min_rank, total),
             None => wanted,
         };

@@ -13,10 +13,8 @@
 //! Every allocation costs what the uniform ranks cost, to within 1 %; one that cannot is not made.
 
 mod allocate;
-mod config;
 mod groups;
 mod performance;
 mod train;
 
-pub use config::HydraConfig;
 pub use train::HydraStyle;

@@ -1,17 +1,21 @@
 //! The hydra-style scheduler in training: warm-up, first allocation, reallocations.
 
+use super::super::HydraConfig;
 use super::super::adamw::{Memory, clip};
 use super::super::host::{normals, stream};
 use super::super::method::{Feedback, RankMap, RankMethod, adapted, by_layer, gradient};
-use super::{HydraConfig, allocate::Limits, groups::groups, performance::Performance};
-use crate::{Adapter, AdapterConfig, Component, Error, Factors, Site, init};
+use super::super::training::MethodTraining;
+use super::{allocate::Limits, groups::groups, performance::Performance};
+use crate::stack::first_values;
+use crate::{AdaptedModule, Adapter, AdapterConfig, Error, Factors, Site};
 use std::collections::BTreeMap;
 
 /// Number of groups of layers; the middle one keeps its ranks.
 const GROUPS: usize = 3;
 
+/// One adapted matrix with what is remembered of it.
 #[derive(Clone, Debug)]
-struct Place {
+struct Matrix {
     scale: f64,
     rate: f64,
     uniform: usize,
@@ -27,9 +31,10 @@ struct Place {
 #[derive(Clone, Debug)]
 pub struct HydraStyle {
     config: HydraConfig,
+    training: MethodTraining,
     adapter: AdapterConfig,
     limits: Limits,
-    places: Vec<Place>,
+    matrices: Vec<Matrix>,
     performance: Performance,
     /// Losses of the running window, and the mean of the one before.
     window: Vec<f64>,
@@ -41,25 +46,25 @@ impl HydraStyle {
     /// targets and seed.
     ///
     /// # Errors
-    /// As [`AdapterConfig::useful_ranks`] and [`HydraConfig::check`]; [`Error::Variant`] for a configuration with
+    /// As [`AdapterConfig::useful_ranks`] and [`HydraConfig::validate`]; [`Error::Variant`] for a configuration with
     /// DoRA, dropout or an init of its own.
     pub fn new(
         config: HydraConfig,
+        training: MethodTraining,
         adapter: AdapterConfig,
-        components: &[Component],
+        modules: &[AdaptedModule],
         sites: &[Site],
     ) -> Result<Self, Error> {
-        config.check()?;
-        let adapted = adapted(&adapter, components, sites)?;
+        config.validate()?;
+        let adapted = adapted(&adapter, modules, sites)?;
         let mut layers: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut places = Vec::with_capacity(adapted.len());
+        let mut matrices = Vec::with_capacity(adapted.len());
         for (site, uniform) in &adapted {
-            let factors = init::factors(adapter.init, adapter.seed, site, *uniform);
+            let factors = first_values::factors(adapter.init, adapter.seed, site, *uniform);
             let count = layers.len();
-            let rates = &config.rates;
-            places.push(Place {
+            matrices.push(Matrix {
                 scale: adapter.scale.scale(*uniform),
-                rate: rates.by_component.get(&site.component).copied().unwrap_or(rates.otherwise),
+                rate: training.rates.at(&site.module),
                 uniform: *uniform,
                 layer: *layers.entry(layer_of(&site.path)).or_insert(count),
                 memory: [Memory::new(factors.a.len()), Memory::new(factors.b.len())],
@@ -78,7 +83,7 @@ impl HydraStyle {
             costs,
         };
         let (performance, window) = (Performance::default(), Vec::new());
-        Ok(Self { config, adapter, limits, places, performance, window, before: None })
+        Ok(Self { config, training, adapter, limits, matrices, performance, window, before: None })
     }
 
     /// Adapter parameters now, and the budget that they are held at.
@@ -87,62 +92,62 @@ impl HydraStyle {
     }
 
     fn ranks(&self) -> Vec<usize> {
-        self.places.iter().map(|place| place.factors.rank).collect()
+        self.matrices.iter().map(|matrix| matrix.factors.rank).collect()
     }
 
     fn optimize(&mut self, feedback: &Feedback<'_>) -> Result<(), Error> {
-        let mut gradients: Vec<[Vec<f32>; 2]> = Vec::with_capacity(self.places.len());
+        let mut gradients: Vec<[Vec<f32>; 2]> = Vec::with_capacity(self.matrices.len());
         let warm = feedback.step <= self.config.warmup;
-        for place in &mut self.places {
+        for matrix in &mut self.matrices {
             let own = gradient(
                 feedback.gradients,
-                &place.factors.path,
-                place.factors.a.len(),
-                place.factors.b.len(),
+                &matrix.factors.path,
+                matrix.factors.a.len(),
+                matrix.factors.b.len(),
             )?;
             if warm {
                 let squares = own.a.iter().chain(&own.b).map(|g| f64::from(*g).powi(2));
-                place.slope += squares.sum::<f64>().sqrt();
+                matrix.slope += squares.sum::<f64>().sqrt();
             }
             gradients.push([own.a.clone(), own.b.clone()]);
         }
-        clip(&self.config.optimizer, gradients.iter_mut().flatten());
-        for (place, [a, b]) in self.places.iter_mut().zip(&gradients) {
-            let rate = place.rate * feedback.schedule;
-            let ratio = self.config.rates.b_ratio;
-            place.memory[0].step(&self.config.optimizer, rate, &mut place.factors.a, a);
-            place.memory[1].step(&self.config.optimizer, rate * ratio, &mut place.factors.b, b);
+        clip(&self.training.optimizer, gradients.iter_mut().flatten());
+        for (matrix, [a, b]) in self.matrices.iter_mut().zip(&gradients) {
+            let rate = matrix.rate * feedback.schedule;
+            let ratio = self.training.rates.b_ratio;
+            matrix.memory[0].step(&self.training.optimizer, rate, &mut matrix.factors.a, a);
+            matrix.memory[1].step(&self.training.optimizer, rate * ratio, &mut matrix.factors.b, b);
         }
         Ok(())
     }
 
     /// Coarse and fine ranks from the gradient norms of the warm-up.
     fn first_ranks(&self) -> Option<Vec<usize>> {
-        let layers = self.places.iter().map(|place| place.layer + 1).max().unwrap_or(0);
+        let layers = self.matrices.iter().map(|matrix| matrix.layer + 1).max().unwrap_or(0);
         let mut norms = vec![0.0; layers];
         let mut counts = vec![0usize; layers];
-        for place in &self.places {
-            norms[place.layer] += place.slope.powi(2);
-            counts[place.layer] += 1;
+        for matrix in &self.matrices {
+            norms[matrix.layer] += matrix.slope.powi(2);
+            counts[matrix.layer] += 1;
         }
         let norms: Vec<f64> = norms.into_iter().map(f64::sqrt).collect();
         let group = groups(&norms, GROUPS);
         let mut means = vec![0.0; layers];
-        for place in &self.places {
-            means[place.layer] += place.slope / counts[place.layer] as f64;
+        for matrix in &self.matrices {
+            means[matrix.layer] += matrix.slope / counts[matrix.layer] as f64;
         }
-        let wanted = self.places.iter().map(|place| {
-            let coarse = place.uniform as f64 * f64::powi(2.0, group[place.layer] as i32 - 1);
-            let mean = means[place.layer];
-            if mean > 0.0 { (coarse * (place.slope / mean).sqrt()).max(1e-3) } else { coarse }
+        let wanted = self.matrices.iter().map(|matrix| {
+            let coarse = matrix.uniform as f64 * f64::powi(2.0, group[matrix.layer] as i32 - 1);
+            let mean = means[matrix.layer];
+            if mean > 0.0 { (coarse * (matrix.slope / mean).sqrt()).max(1e-3) } else { coarse }
         });
         self.limits.allocate(&wanted.collect::<Vec<_>>())
     }
 
     /// Logarithms of ranks over the uniform ones.
     fn features(&self, ranks: &[usize]) -> Vec<f64> {
-        let ratio = |(rank, place): (&usize, &Place)| (*rank as f64 / place.uniform as f64).log2();
-        ranks.iter().zip(&self.places).map(ratio).collect()
+        let ratio = |(rank, matrix): (&usize, &Matrix)| (*rank as f64 / matrix.uniform as f64).log2();
+        ranks.iter().zip(&self.matrices).map(ratio).collect()
     }
 
     /// The most promising of the present ranks and random perturbations of them.
@@ -166,28 +171,28 @@ impl HydraStyle {
     /// Grows and cuts layers. The optimizer goes on in layers that grow, and starts anew in those that are cut, whose
     /// coordinates change.
     fn resize(&mut self, ranks: &[usize]) {
-        for (place, rank) in self.places.iter_mut().zip(ranks) {
-            let (old, inputs) = (place.factors.rank, place.factors.inputs);
+        for (matrix, rank) in self.matrices.iter_mut().zip(ranks) {
+            let (old, inputs) = (matrix.factors.rank, matrix.factors.inputs);
             if *rank > old {
-                let site = Site::linear(&place.factors.path, "", inputs, place.factors.outputs);
-                let fresh = init::factors(self.adapter.init, self.adapter.seed, &site, *rank);
-                place.factors = place.factors.grown(&fresh.a, *rank);
-                let (a, b) = (place.factors.a.len(), place.factors.b.len());
+                let site = Site::linear(&matrix.factors.path, "", inputs, matrix.factors.outputs);
+                let fresh = first_values::factors(self.adapter.init, self.adapter.seed, &site, *rank);
+                matrix.factors = matrix.factors.grown(&fresh.a, *rank);
+                let (a, b) = (matrix.factors.a.len(), matrix.factors.b.len());
                 let of_b = |i: usize| (i % rank < old).then(|| i / rank * old + i % rank);
-                place.memory = [
-                    place.memory[0].rearranged(a, |i| (i < old * inputs).then_some(i)),
-                    place.memory[1].rearranged(b, of_b),
+                matrix.memory = [
+                    matrix.memory[0].rearranged(a, |i| (i < old * inputs).then_some(i)),
+                    matrix.memory[1].rearranged(b, of_b),
                 ];
             } else if *rank < old {
-                place.factors = place.factors.truncated(*rank).0;
-                place.memory = [Memory::new(place.factors.a.len()), Memory::new(place.factors.b.len())];
+                matrix.factors = matrix.factors.truncated(*rank).0;
+                matrix.memory = [Memory::new(matrix.factors.a.len()), Memory::new(matrix.factors.b.len())];
             }
         }
     }
 
     fn shown(&self) -> Adapter {
-        let scales = self.places.iter().map(|place| (place.factors.path.clone(), place.scale));
-        by_layer(&self.adapter, scales, self.places.iter().map(|place| place.factors.clone()).collect())
+        let scales = self.matrices.iter().map(|matrix| (matrix.factors.path.clone(), matrix.scale));
+        by_layer(&self.adapter, scales, self.matrices.iter().map(|matrix| matrix.factors.clone()).collect())
     }
 }
 
@@ -221,14 +226,14 @@ impl RankMethod for HydraStyle {
         };
         // The decomposition of what is not finite would not end; such a run has diverged.
         let finite = |f: &Factors| f.a.iter().chain(&f.b).all(|v| v.is_finite());
-        if let Some(ranks) = next.filter(|_| self.places.iter().all(|place| finite(&place.factors))) {
+        if let Some(ranks) = next.filter(|_| self.matrices.iter().all(|matrix| finite(&matrix.factors))) {
             self.resize(&ranks);
         }
         Ok(())
     }
 
     fn rank_map(&self) -> RankMap {
-        self.places.iter().map(|place| (place.factors.path.clone(), place.factors.rank)).collect()
+        self.matrices.iter().map(|matrix| (matrix.factors.path.clone(), matrix.factors.rank)).collect()
     }
 
     fn result(&self) -> Adapter {

@@ -3,15 +3,14 @@
 //! The columns are those of the JSON forms: `messages`, `conversations` or `texts`, with `images` or `image`, whose
 //! values are `{bytes, path}` or binary, and `id`. Other columns are not read.
 
-mod spool;
 mod value;
 
-pub use spool::Blob;
-
 use super::{
-    item,
+    blob::BlobWriter,
+    origin::{Origin, Unit},
     problem::{Problem, ProblemKind},
-    sample::{Origin, Sample, Unit},
+    record,
+    sample::Sample,
     shards,
 };
 use crate::Error;
@@ -21,7 +20,6 @@ use parquet::{
     schema::types::Type,
 };
 use serde_json::Value;
-use spool::Writer;
 use std::{
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -44,7 +42,7 @@ type Read = (Vec<Sample>, Vec<Problem>);
 /// # Errors
 /// [`Error::Io`], and [`Error::Malformed`] for a file that is no Parquet or has no known column.
 pub(crate) fn read(path: &Path, part: Option<&str>) -> Result<Read, Error> {
-    let mut writer = Writer::new()?;
+    let mut writer = BlobWriter::new()?;
     let mut all = (Vec::new(), Vec::new());
     for file in shards::files(path, part)? {
         // The reader of the format promises no error for every broken file.
@@ -54,11 +52,13 @@ pub(crate) fn read(path: &Path, part: Option<&str>) -> Result<Read, Error> {
     Ok(all)
 }
 
+/// The error of a file that cannot be read as Parquet.
 fn broken(file: &Path, why: impl ToString) -> Error {
     Error::malformed(file, format!("no readable Parquet: {}", why.to_string()), "download the file again")
 }
 
-fn read_file(file: &Path, writer: &mut Writer, all: &mut Read) -> Result<(), Error> {
+/// Appends the samples and problems of one file to `all`.
+fn read_file(file: &Path, writer: &mut BlobWriter, all: &mut Read) -> Result<(), Error> {
     let opened = File::open(file).map_err(Error::io(file))?;
     let reader = SerializedFileReader::new(opened).map_err(|e| broken(file, e))?;
     let columns = columns(file, reader.metadata().file_metadata().schema())?;
@@ -89,6 +89,7 @@ fn read_file(file: &Path, writer: &mut Writer, all: &mut Read) -> Result<(), Err
     Ok(())
 }
 
+/// One row as a sample.
 fn parse(object: &Value, origin: Origin) -> Result<Sample, Box<Problem>> {
     if TURNS.iter().all(|name| object.get(name).is_none_or(Value::is_null)) {
         let (index, expected) = (origin.index, "a row with turns");
@@ -96,7 +97,7 @@ fn parse(object: &Value, origin: Origin) -> Result<Sample, Box<Problem>> {
         let remedy = "remove the row, or fill in its turns";
         return Err(Box::new(Problem::new(&origin, &id, ProblemKind::Format, expected, "null", remedy)));
     }
-    item::parse(object, origin)
+    record::parse(object, origin)
 }
 
 /// The columns of `schema` that are read.

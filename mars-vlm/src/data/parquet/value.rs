@@ -1,15 +1,18 @@
-//! A row of a table as the JSON object that it would be, with its images put aside.
+//! A row of a table as the JSON object that it would be, with its images in a temporary file.
 
-use super::spool::{Blob, Writer};
-use crate::{Error, data::ImageRef};
+use crate::Error;
+use crate::data::{
+    blob::{Blob, BlobWriter},
+    sample::ImageRef,
+};
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
 
-/// No path and no base64 text contains it, so what begins with it stands for an image of the row.
+/// No path and no base64 text contains it, so a text that begins with it refers to an image of the row.
 const MARK: char = '\0';
 
 /// The columns of `row`; each of its images becomes a mark that [`restore`] takes back.
-pub(super) fn object(row: &Row, images: &mut Vec<Blob>, writer: &mut Writer) -> Result<Value, Error> {
+pub(super) fn object(row: &Row, images: &mut Vec<Blob>, writer: &mut BlobWriter) -> Result<Value, Error> {
     let mut object = Map::new();
     for (name, field) in row.get_column_iter() {
         object.insert(name.clone(), value(field, images, writer)?);
@@ -17,7 +20,8 @@ pub(super) fn object(row: &Row, images: &mut Vec<Blob>, writer: &mut Writer) -> 
     Ok(Value::Object(object))
 }
 
-fn value(field: &Field, images: &mut Vec<Blob>, writer: &mut Writer) -> Result<Value, Error> {
+/// One value of a row; numbers and texts as they are, binary as a mark.
+fn value(field: &Field, images: &mut Vec<Blob>, writer: &mut BlobWriter) -> Result<Value, Error> {
     Ok(match field {
         Field::Null => Value::Null,
         Field::Bool(value) => (*value).into(),
@@ -60,7 +64,7 @@ pub(super) fn transpose(value: Value) -> Value {
     Value::Array((0..length).map(|k| Value::Object(object(k))).collect())
 }
 
-/// The image that a mark in `image` stands for; other images as they are.
+/// The image that a mark in `image` refers to; other images as they are.
 pub(super) fn restore(image: ImageRef, images: &[Blob]) -> ImageRef {
     let text: &str = match &image {
         ImageRef::Path(text) => text,

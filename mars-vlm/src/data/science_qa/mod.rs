@@ -9,8 +9,9 @@ mod prompt;
 pub use prompt::PromptFormat;
 
 use super::{
+    origin::{Origin, Unit},
     problem::{Problem, ProblemKind},
-    sample::{ImageRef, Origin, Part, Role, Sample, Turn, Unit},
+    sample::{ImageRef, Part, Role, Sample, Turn},
 };
 use crate::Error;
 use entries::{Entry, entries};
@@ -113,6 +114,7 @@ pub(crate) fn read(
     })))
 }
 
+/// Samples, and entries that are none.
 fn sort(read: impl Iterator<Item = Result<Sample, Box<Problem>>>) -> (Vec<Sample>, Vec<Problem>) {
     let (mut samples, mut problems) = (Vec::new(), Vec::new());
     for one in read {
@@ -124,7 +126,7 @@ fn sort(read: impl Iterator<Item = Result<Sample, Box<Problem>>>) -> (Vec<Sample
     (samples, problems)
 }
 
-/// A problem as it stands in the file.
+/// A problem as it is in the file.
 #[derive(Deserialize)]
 struct Stored {
     question: String,
@@ -137,6 +139,7 @@ struct Stored {
     split: Option<String>,
 }
 
+/// The sample of one entry: a question with the image behind it, and the answer, as `format` words them.
 fn sample(
     entry: Entry<'_>,
     index: usize,
@@ -149,7 +152,7 @@ fn sample(
         Box::new(Problem::new(&origin, &pid, ProblemKind::Format, expected, actual, remedy))
     };
     let stored: Stored = serde_json::from_str(json).map_err(|e| {
-        // The place within the item is of no use beside the line of the item.
+        // The position within the entry would only confuse beside the line of the entry.
         let why = e.to_string();
         let why = why.split(" at line ").next().unwrap_or_default().to_string();
         let expected =

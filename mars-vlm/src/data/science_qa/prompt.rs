@@ -51,6 +51,7 @@ impl FromStr for PromptFormat {
 /// The texts of a problem.
 pub(super) struct Texts<'a> {
     pub(super) question: &'a str,
+    /// Empty if there is none.
     pub(super) hint: &'a str,
     pub(super) choices: &'a [String],
     /// Position of the right choice, below [`MOST_CHOICES`].
@@ -113,15 +114,18 @@ fn reasons<'a>(letters: &'a str, of: &'a Texts<'_>) -> impl Iterator<Item = &'a 
     letters.chars().map(text).filter(|text| !text.trim().is_empty())
 }
 
+/// The reasons in front of the answer, if there are any.
 fn because(letters: &str, of: &Texts<'_>) -> Option<String> {
     let texts = joined(reasons(letters, of).map(String::from));
     (!texts.is_empty()).then(|| format!("BECAUSE: {texts}"))
 }
 
+/// The texts with a blank between them.
 fn joined(texts: impl Iterator<Item = String>) -> String {
     texts.collect::<Vec<_>>().join(" ")
 }
 
+/// Double blanks to single ones, as LLaVA's converter does.
 fn tidy(text: &str) -> String {
     text.replace("  ", " ").trim().to_string()
 }

@@ -1,29 +1,30 @@
-//! The images of a batch: distinct pieces, and where their features go.
+//! The images of a batch: distinct tiles, and where their features go.
 //!
-//! Adapters on the vision encoder need every adapter's images for themselves, K times the same number of pieces;
-//! without one the features of each image are computed once. So everything is placed in both ways.
+//! Adapters on the vision encoder need every adapter's images for themselves, K times the same number of tiles;
+//! without one the features of each image are computed once. So everything is arranged in both ways.
 
-use super::{Sequence, indices};
+use super::Sequence;
+use crate::model::core::indices::indices;
 use crate::processor::{Feature, ImageShape, Pixels};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Pieces in the order in which an encoder takes them.
+/// Tiles in the order in which an encoder takes them.
 #[derive(Clone, Debug)]
-pub struct Pieces<'a> {
+pub struct VisionInput<'a> {
     /// `[K * P, values]`.
     pub values: Tensor<2>,
-    /// Shape of a piece.
-    pub shape: &'a [usize],
-    /// For each of the K adapters its images; the pieces behind the last of them, up to P, are padding.
+    /// Shape of a tile, as in [`Pixels::tile_shape`].
+    pub tile_shape: &'a [usize],
+    /// For each of the K adapters its images; the tiles behind the last of them, up to P, are padding.
     pub images: &'a [Vec<ImageShape>],
 }
 
-impl Pieces<'_> {
-    /// The pieces as square tiles `[K * P, channels, side, side]`.
+impl VisionInput<'_> {
+    /// The tiles of families whose tiles are square parts of an image, `[K * P, channels, side, side]`.
     pub fn tiles(&self) -> Tensor<4> {
-        let [channels, height, width] = [0, 1, 2].map(|n| self.shape.get(n).copied().unwrap_or(1));
+        let [channels, height, width] = [0, 1, 2].map(|n| self.tile_shape.get(n).copied().unwrap_or(1));
         let count = self.values.dims()[0];
         self.values.clone().reshape([count, channels, height, width])
     }
@@ -32,19 +33,19 @@ impl Pieces<'_> {
 /// All images of a batch.
 #[derive(Clone, Debug)]
 pub(crate) struct BatchImages {
-    /// Distinct pieces `[U, values]`.
+    /// Distinct tiles `[U, values]`.
     values: Tensor<2>,
-    shape: Vec<usize>,
+    tile_shape: Vec<usize>,
     /// Adapter by adapter.
     pub(crate) stacked: Placement,
     /// Each image once.
     pub(crate) distinct: Placement,
 }
 
-/// One way of placing the images.
+/// One way of arranging the images.
 #[derive(Clone, Debug)]
 pub(crate) struct Placement {
-    /// Distinct piece at each place; `None` for all of them in order.
+    /// Distinct tile at each position of the encoder's input; `None` for all of them in order.
     order: Option<Tensor<1, Int>>,
     images: Vec<Vec<ImageShape>>,
     /// Rows and weights `[4 * M]` of M weighted sums of four features, the four one after another.
@@ -73,13 +74,13 @@ impl BatchImages {
                 (distinct.len() - 1, count - pixels.len())
             });
         }
-        let shape = distinct.first().map(|pixels| pixels.piece.clone()).unwrap_or_default();
-        if let Some(other) = distinct.iter().find(|pixels| pixels.piece != shape) {
-            return Err(format!("images in pieces of {shape:?} and {:?} in one batch", other.piece));
+        let shape = distinct.first().map(|pixels| pixels.tile_shape.clone()).unwrap_or_default();
+        if let Some(other) = distinct.iter().find(|pixels| pixels.tile_shape != shape) {
+            return Err(format!("images in tiles of {shape:?} and {:?} in one batch", other.tile_shape));
         }
         let cells = sequences.len() * sequences.first().map_or(0, Vec::len) * positions;
-        let (at_stacked, by_adapter) = Places::new(&stacked, cells)?;
-        let (at_distinct, once) = Places::new(std::slice::from_ref(&distinct), cells)?;
+        let (at_stacked, by_adapter) = HostPlacement::new(&stacked, cells)?;
+        let (at_distinct, once) = HostPlacement::new(std::slice::from_ref(&distinct), cells)?;
 
         let (mut merge_stacked, mut merge_distinct) = (Vec::with_capacity(cells), Vec::with_capacity(cells));
         for (own, placed) in sequences.iter().zip(&by_adapter) {
@@ -115,23 +116,23 @@ impl BatchImages {
         let length: usize = shape.iter().product();
         let values: Vec<f32> = distinct.iter().flat_map(|pixels| pixels.values.iter().copied()).collect();
         if values.len() != count * length {
-            return Err(format!("{} values for {count} pieces of {shape:?}", values.len()));
+            return Err(format!("{} values for {count} tiles of {shape:?}", values.len()));
         }
         Ok(Some(Self {
             values: Tensor::from_data(TensorData::new(values, [count, length]), device),
-            shape,
+            tile_shape: shape,
             stacked: at_stacked.placement(Some(order), merge_stacked, device),
             distinct: at_distinct.placement(None, merge_distinct, device),
         }))
     }
 
-    /// The pieces as `placement` has them.
-    pub(crate) fn pieces<'a>(&'a self, placement: &'a Placement) -> Pieces<'a> {
+    /// The tiles as `placement` has them.
+    pub(crate) fn input<'a>(&'a self, placement: &'a Placement) -> VisionInput<'a> {
         let values = match &placement.order {
             Some(order) => self.values.clone().select(0, order.clone()),
             None => self.values.clone(),
         };
-        Pieces { values, shape: &self.shape, images: &placement.images }
+        VisionInput { values, tile_shape: &self.tile_shape, images: &placement.images }
     }
 }
 
@@ -159,10 +160,10 @@ impl Placement {
 }
 
 /// Host side of a [`Placement`].
-struct Places {
+struct HostPlacement {
     images: Vec<Vec<ImageShape>>,
-    /// Pieces of each adapter with padding.
-    pieces: usize,
+    /// Tiles of each adapter with padding.
+    tiles: usize,
     blends: Vec<[(u32, f32); 4]>,
     newline: bool,
 }
@@ -170,22 +171,20 @@ struct Places {
 /// Rows of the image tokens of each sample with images, adapter by adapter.
 type Rows = Vec<Vec<Vec<i32>>>;
 
-impl Places {
-    /// Places `groups[k]`, each padded to equally many pieces, behind `cells` embeddings of text.
+impl HostPlacement {
+    /// HostPlacement `groups[k]`, each padded to equally many tiles, behind `cells` embeddings of text.
     fn new(groups: &[Vec<&Arc<Pixels>>], cells: usize) -> Result<(Self, Rows), String> {
         let all = || groups.iter().flatten().flat_map(|pixels| &pixels.images);
-        let pieces_of = |own: &Vec<&Arc<Pixels>>| own.iter().map(|pixels| pixels.len()).sum::<usize>();
-        let pieces = groups.iter().map(pieces_of).max().unwrap_or(0);
-        let one = all().next().map_or(ImageShape { pieces: 1, ..ImageShape::default() }, |image| image.shape);
-        let uneven = |shape: &ImageShape| shape.features * one.pieces != shape.pieces * one.features;
+        let tiles_of = |own: &Vec<&Arc<Pixels>>| own.iter().map(|pixels| pixels.len()).sum::<usize>();
+        let tiles = groups.iter().map(tiles_of).max().unwrap_or(0);
+        let one = all().next().map_or(ImageShape { tiles: 1, ..ImageShape::default() }, |image| image.shape);
+        let uneven = |shape: &ImageShape| shape.features * one.tiles != shape.tiles * one.features;
         if let Some(image) = all().find(|image| uneven(&image.shape)) {
-            let ImageShape { features, pieces, .. } = image.shape;
-            let (usual, of) = (one.features, one.pieces);
-            return Err(format!(
-                "{features} features of {pieces} pieces beside {usual} of {of} in one batch"
-            ));
+            let ImageShape { features, tiles, .. } = image.shape;
+            let (usual, of) = (one.features, one.tiles);
+            return Err(format!("{features} features of {tiles} tiles beside {usual} of {of} in one batch"));
         }
-        let features = pieces * one.features / one.pieces;
+        let features = tiles * one.features / one.tiles;
         let newline = all().flat_map(|image| &image.tokens).any(|token| *token == Feature::Newline);
         let table = cells + groups.len() * features;
         let mut blends = Vec::new();
@@ -213,16 +212,16 @@ impl Places {
         let shapes =
             |own: &Vec<&Arc<Pixels>>| own.iter().flat_map(|p| p.images.iter().map(|i| i.shape)).collect();
         let images = groups.iter().map(shapes).collect();
-        Ok((Self { images, pieces, blends, newline }, rows))
+        Ok((Self { images, tiles, blends, newline }, rows))
     }
 
-    /// The distinct piece at each place; places beyond an adapter's own repeat one.
+    /// The distinct tile at each position; positions beyond an adapter's own repeat one.
     fn order(&self, groups: &[Vec<&Arc<Pixels>>], first: impl Fn(&Arc<Pixels>) -> usize) -> Vec<i32> {
         let own = |own: &Vec<&Arc<Pixels>>| -> Vec<i32> {
-            let pieces = own.iter().flat_map(|pixels| first(pixels)..first(pixels) + pixels.len());
-            let mut pieces: Vec<i32> = pieces.map(|piece| piece as i32).collect();
-            pieces.resize(self.pieces, 0);
-            pieces
+            let tiles = own.iter().flat_map(|pixels| first(pixels)..first(pixels) + pixels.len());
+            let mut tiles: Vec<i32> = tiles.map(|tile| tile as i32).collect();
+            tiles.resize(self.tiles, 0);
+            tiles
         };
         groups.iter().flat_map(own).collect()
     }

@@ -2,10 +2,11 @@
 
 mod images;
 
-pub use images::Pieces;
+pub use images::VisionInput;
 pub(crate) use images::{BatchImages, Placement};
 
-use super::core::flops::Load;
+use super::core::indices::indices;
+use super::core::sizes::Load;
 use crate::processor::{EncodedText, Pixels};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::sync::Arc;
@@ -53,7 +54,7 @@ impl VlmBatch {
     /// Stacks `sequences[k]`, equally many for each adapter; `image` is the token of image features.
     ///
     /// # Errors
-    /// A sentence if the numbers of samples differ, pieces have different shapes, or image tokens and images of a
+    /// A sentence if the numbers of samples differ, tiles have different shapes, or image tokens and images of a
     /// sample do not match.
     pub fn new(sequences: &[Vec<Arc<Sequence>>], image: u32, device: &Device) -> Result<Self, String> {
         let adapters = sequences.len();
@@ -71,18 +72,20 @@ impl VlmBatch {
         let mut answers: Vec<Vec<(usize, u32)>> = vec![Vec::new(); adapters];
         let mut tokens = vec![Vec::with_capacity(samples); adapters];
         for (k, own) in sequences.iter().enumerate() {
-            for EncodedText { ids: own, answers: marks, positions: places, .. } in own.iter().map(|s| &s.text)
+            for EncodedText { ids: own, answers: marks, positions: axes_of, .. } in
+                own.iter().map(|s| &s.text)
             {
                 let start = ids.len();
                 ids.extend(own.iter().map(|id| *id as i32));
                 ids.resize(start + positions, 0);
                 if threefold {
                     let line = |i: usize| [i as u32; 3];
-                    let place = |i: usize| places.as_ref().and_then(|p| p.get(i).copied()).unwrap_or(line(i));
-                    axes.extend((0..positions).map(place));
+                    let axes_at =
+                        |i: usize| axes_of.as_ref().and_then(|p| p.get(i).copied()).unwrap_or(line(i));
+                    axes.extend((0..positions).map(axes_at));
                 }
-                let spoken = (1..own.len()).filter(|i| marks[*i]);
-                answers[k].extend(spoken.map(|i| (start + i - 1, own[i])));
+                let generated = (1..own.len()).filter(|i| marks[*i]);
+                answers[k].extend(generated.map(|i| (start + i - 1, own[i])));
                 tokens[k].push(marks.iter().skip(1).filter(|a| **a).count());
             }
         }
@@ -126,9 +129,4 @@ impl VlmBatch {
             loads,
         })
     }
-}
-
-pub(crate) fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
-    let length = values.len();
-    Tensor::from_data(TensorData::new(values, [length]), device)
 }

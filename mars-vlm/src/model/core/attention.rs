@@ -1,38 +1,49 @@
 //! Multi-head attention: grouped queries, separate or fused projections, rotary positions, segments.
 
+use super::heads::{attend, split_heads};
 use super::rope::Rope;
 use super::segments::Segments;
 use crate::Error;
 use crate::checkpoint::Loader;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use mars_lora::{AdapterStack, LoraLinear, ops::softmax};
+use mars_lora::{AdapterStack, LoraLinear};
 
 /// What the blocks of one pass share.
 pub(crate) struct Context<'a> {
+    /// Rotation of queries and keys; `None` for encoders with learnt positions.
     pub(crate) rope: Option<&'a Rope>,
     /// Added to the scores, `[1, 1, S, S]`.
     pub(crate) mask: Option<&'a Tensor<4>>,
     /// Rows attend within their segment only.
     pub(crate) segments: Option<&'a Segments>,
+    /// The factors of all adapters.
     pub(crate) adapters: &'a AdapterStack,
 }
 
 /// Names of the projections to queries, keys and values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ProjectionNames {
+    /// Of queries, keys and values.
     Separate([&'static str; 3]),
+    /// Of the one layer that gives all three.
     Fused(&'static str),
 }
 
 /// Sizes of an attention layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttentionShape {
+    /// Width of its input and output.
     pub(crate) width: usize,
+    /// Query heads, H.
     pub(crate) heads: usize,
+    /// Key and value heads, G; H is a multiple of it.
     pub(crate) kv_heads: usize,
+    /// Width of a head, W.
     pub(crate) head_width: usize,
+    /// Whether queries, keys and values have biases.
     pub(crate) qkv_bias: bool,
+    /// Whether the output projection has one.
     pub(crate) out_bias: bool,
 }
 
@@ -64,17 +75,22 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
+    /// Loads the projections below module path `path`; adapters on them belong to `module`. `out` is the name of the
+    /// output projection.
+    ///
+    /// # Errors
+    /// Those of [`Loader::linear`].
     pub(crate) fn load(
         loader: &mut Loader<'_>,
         path: &str,
-        component: &str,
+        module: &str,
         (names, out): (ProjectionNames, &str),
         shape: &AttentionShape,
     ) -> Result<Self, Error> {
         let &AttentionShape { width, heads, kv_heads, head_width, qkv_bias, out_bias } = shape;
         let (query, key) = (heads * head_width, kv_heads * head_width);
         let mut linear = |name: &str, inputs, outputs, bias| {
-            loader.linear(&format!("{path}.{name}"), component, inputs, outputs, bias)
+            loader.linear(&format!("{path}.{name}"), module, inputs, outputs, bias)
         };
         let projections = match names {
             ProjectionNames::Separate([q, k, v]) => Projections::Separate(SeparateProjections {
@@ -124,31 +140,4 @@ impl Attention {
             }
         }
     }
-}
-
-/// Scaled dot-product attention.
-///
-/// `q` is `[B, H, S, W]`, `k` and `v` are `[B, G, S, W]` with H a multiple of G; returns `[B, S, H * W]`.
-///
-/// `mask` `[1, 1, S, S]` is added to the scores. Queries that share a key head are laid one after the other as rows of one
-/// product, so keys and values are never repeated.
-pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Tensor<4>>) -> Tensor<3> {
-    let [batch, heads, positions, width] = q.dims();
-    let groups = k.dims()[1];
-    let rows = heads / groups * positions;
-    let q = q.mul_scalar(1.0 / (width as f64).sqrt()).reshape([batch, groups, rows, width]);
-    let scores = q.matmul(k.swap_dims(2, 3)).reshape([batch, heads, positions, positions]);
-    let scores = match mask {
-        Some(mask) => scores + mask.clone(),
-        None => scores,
-    };
-    let weights = softmax(scores).reshape([batch, groups, rows, positions]);
-    let out = weights.matmul(v).reshape([batch, heads, positions, width]);
-    out.swap_dims(1, 2).reshape([batch, positions, heads * width])
-}
-
-/// `[B, S, H * W]` to `[B, H, S, W]`.
-pub(crate) fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
-    let [batch, positions, width] = x.dims();
-    x.reshape([batch, positions, heads, width / heads]).swap_dims(1, 2)
 }

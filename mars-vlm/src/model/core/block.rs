@@ -1,4 +1,4 @@
-//! The pre-norm transformer block of every encoder and decoder here.
+//! The pre-norm transformer block of every encoder and decoder here (Xiong et al. 2020, arXiv 2002.04745).
 
 use super::activation::Activation;
 use super::attention::{Attention, AttentionShape, Context, ProjectionNames};
@@ -13,19 +13,28 @@ use std::ops::Range;
 /// Names within a block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockNames {
+    /// The norms before attention and before the feed-forward network.
     pub(crate) norms: [&'static str; 2],
+    /// Queries, keys and values.
     pub(crate) projections: ProjectionNames,
+    /// The output projection of attention.
     pub(crate) out: &'static str,
+    /// The feed-forward layers.
     pub(crate) mlp: MlpNames,
 }
 
 /// Sizes and kinds of a block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockShape {
+    /// Attention; its width is that of the block.
     pub(crate) attention: AttentionShape,
+    /// Width of the feed-forward layers.
     pub(crate) inner: usize,
+    /// Whether the feed-forward layers have biases.
     pub(crate) mlp_bias: bool,
+    /// Both norms.
     pub(crate) norm: NormKind,
+    /// Activation of the feed-forward network.
     pub(crate) activation: Activation,
 }
 
@@ -39,10 +48,14 @@ pub struct Block {
 }
 
 impl Block {
+    /// Loads the block at module path `path`; adapters on its layers belong to `module`.
+    ///
+    /// # Errors
+    /// Those of [`Loader::linear`].
     pub(crate) fn load(
         loader: &mut Loader<'_>,
         path: &str,
-        component: &str,
+        module: &str,
         names: &BlockNames,
         shape: &BlockShape,
     ) -> Result<Self, Error> {
@@ -51,11 +64,11 @@ impl Block {
         let projections = (names.projections, names.out);
         Ok(Self {
             norm1: Norm::load(loader, &norm1, width, shape.norm)?,
-            attention: Attention::load(loader, path, component, projections, &shape.attention)?,
+            attention: Attention::load(loader, path, module, projections, &shape.attention)?,
             mlp: Mlp::load(
                 loader,
                 path,
-                component,
+                module,
                 names.mlp,
                 (width, shape.inner, width),
                 (shape.mlp_bias, shape.activation),

@@ -4,9 +4,11 @@
 //! values, the input of the last feed-forward layer); queries, keys and values; the attention weights; what goes into
 //! the activation. While it is computed, forward or backward, a few more of these exist; see [`Block`].
 
-use super::flops::{LayerSizes, ModelSizes, VisionLoad};
 use super::loss;
+use super::modules::{LANGUAGE_MODEL, VISION_ENCODER};
+use super::sizes::{LayerSizes, ModelSizes, VisionLoad};
 use crate::processor::ImageShape;
+use std::collections::BTreeMap;
 
 /// Bytes of a value.
 const F32: usize = size_of::<f32>();
@@ -25,23 +27,40 @@ pub enum PassKind {
     Checkpointing,
 }
 
-/// What a pass computes: all sequences of all its adapters.
+/// What a pass computes: the sequences of all adapters of a stack, all as large as the largest.
 #[derive(Clone, Debug)]
 pub struct Work<'a> {
     /// How it is made.
     pub kind: PassKind,
-    /// Number of sequences.
-    pub sequences: usize,
-    /// Length of the longest of them, tokens.
+    /// Number of adapters in the stack.
+    pub adapters: usize,
+    /// Number of sequences of each adapter.
+    pub batch: usize,
+    /// Length of a sequence, tokens.
     pub positions: usize,
-    /// Answer tokens in all.
+    /// Answer tokens of a sequence.
     pub answers: usize,
-    /// Images that the vision encoder takes, in all.
+    /// Images of a sequence.
     pub images: &'a [ImageShape],
-    /// Sum of the ranks of the layers of one encoder block, 0 if the encoder is not adapted.
-    pub vision_ranks: usize,
-    /// Sum of the ranks of the layers of one decoder block, 0 if the decoder is not adapted.
-    pub text_ranks: usize,
+    /// Sum of the ranks of the adapted linear layers of one block, by module; absent or 0 if a module is not adapted. See
+    /// [`AnyModel::block_ranks`](crate::model::AnyModel::block_ranks).
+    pub ranks: &'a BTreeMap<String, usize>,
+}
+
+impl Work<'_> {
+    fn sequences(&self) -> usize {
+        self.adapters * self.batch
+    }
+
+    fn ranks_of(&self, module: &str) -> usize {
+        self.ranks.get(module).copied().unwrap_or(0)
+    }
+
+    /// How often the images of a sequence go through the vision encoder: for each sequence if adapters act there,
+    /// otherwise once for all adapters.
+    pub(super) fn image_copies(&self) -> usize {
+        if self.ranks_of(VISION_ENCODER) > 0 { self.sequences() } else { self.batch }
+    }
 }
 
 /// Values of one block over `rows` rows, `pairs` of which attend to each other.
@@ -87,21 +106,23 @@ impl Block {
     }
 }
 
-/// Bytes that a pass holds at most.
+/// Bytes that a pass over `work` holds at most, whose images, all copies of them, are `vision`.
 pub(crate) fn pass_bytes(sizes: &ModelSizes, vision: &VisionLoad, work: &Work<'_>) -> usize {
-    let rows = work.sequences * work.positions;
-    let (of_vision, of_text) = (work.vision_ranks > 0, work.text_ranks > 0);
-    let text_ranks = of_text.then_some(work.text_ranks);
-    let text = Block::new(&sizes.text, rows, work.sequences * work.positions.pow(2), text_ranks);
-    let encoder = |pairs| Block::new(&sizes.vision, vision.patches, pairs, Some(work.vision_ranks));
+    let (sequences, answers) = (work.sequences(), work.sequences() * work.answers);
+    let rows = sequences * work.positions;
+    let (vision_ranks, text_ranks) = (work.ranks_of(VISION_ENCODER), work.ranks_of(LANGUAGE_MODEL));
+    let (of_vision, of_text) = (vision_ranks > 0, text_ranks > 0);
+    let pairs = sequences * work.positions.pow(2);
+    let text = Block::new(&sizes.text, rows, pairs, of_text.then_some(text_ranks));
+    let encoder = |pairs| Block::new(&sizes.vision, vision.patches, pairs, Some(vision_ranks));
     let average = encoder(vision.pairs / vision.blocks.max(1));
     let widest = encoder(vision.most_pairs);
 
     // Pixels as they come and as patches, and embeddings of the text with the features.
     let pixels = 2 * vision.patches * vision.kernel / sizes.vision.width.max(1);
     let embedded = 3 * rows * sizes.text.width;
-    let logits = 2 * (work.answers * sizes.vocabulary).min(loss::LOGITS.max(sizes.vocabulary));
-    let end = logits + 3 * work.answers * sizes.text.width;
+    let logits = 2 * (answers * sizes.vocabulary).min(loss::LOGITS.max(sizes.vocabulary));
+    let end = logits + 3 * answers * sizes.text.width;
     let widened = if sizes.bytes < F32 * sizes.parameters {
         sizes.largest.max(loss::WIDENED.min(sizes.vocabulary * sizes.text.width))
     } else {
@@ -171,15 +192,10 @@ mod tests {
             pairs: 12 * most_pairs,
             most_pairs,
         };
-        let work = Work {
-            kind,
-            sequences: 1,
-            positions: 100 + 64 * tiles,
-            answers: 10,
-            images: &[],
-            vision_ranks,
-            text_ranks: 56,
-        };
+        let ranks = [(VISION_ENCODER, vision_ranks), (LANGUAGE_MODEL, 56)];
+        let ranks = ranks.map(|(module, ranks)| (module.to_string(), ranks)).into();
+        let positions = 100 + 64 * tiles;
+        let work = Work { kind, adapters: 1, batch: 1, positions, answers: 10, images: &[], ranks: &ranks };
         pass_bytes(&sizes(), &load, &work)
     }
 

@@ -1,4 +1,4 @@
-//! Feed-forward layers, gated or plain.
+//! Feed-forward layers, plain or gated (Shazeer 2020, arXiv 2002.05202).
 
 use super::activation::Activation;
 use crate::Error;
@@ -49,16 +49,21 @@ pub(crate) struct Mlp {
 }
 
 impl Mlp {
+    /// Loads the layers below module path `path`, from `width` over `inner` to `out` values; adapters on them belong to
+    /// `module`.
+    ///
+    /// # Errors
+    /// Those of [`Loader::linear`].
     pub(crate) fn load(
         loader: &mut Loader<'_>,
         path: &str,
-        component: &str,
+        module: &str,
         names: MlpNames,
         (width, inner, out): (usize, usize, usize),
         (bias, activation): (bool, Activation),
     ) -> Result<Self, Error> {
         let mut linear = |name: &str, inputs, outputs| {
-            loader.linear(&format!("{path}.{name}"), component, inputs, outputs, bias)
+            loader.linear(&format!("{path}.{name}"), module, inputs, outputs, bias)
         };
         let layers = match names {
             MlpNames::Gated([gate, up, down]) => MlpLayers::Gated(GatedMlp {

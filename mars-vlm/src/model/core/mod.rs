@@ -1,21 +1,24 @@
-//! What the architectures share.
+//! What the families share: the transformer block, vision encoder and decoder, the pass over a batch, its loss, and
+//! estimates of its operations and memory.
 pub(super) mod activation;
 pub(super) mod attention;
+mod batch_pass;
 pub(super) mod block;
-mod chain;
-pub(super) mod encoder;
-pub(super) mod flops;
+pub(super) mod config_file;
+mod flops;
+mod heads;
+pub(super) mod indices;
 pub(super) mod language;
-pub(super) mod limits;
 mod loss;
 pub(super) mod memory;
 pub(super) mod mlp;
+pub(crate) mod modules;
+pub(super) mod network;
 pub(super) mod norm;
-pub(super) mod patch;
 pub(super) mod rope;
-pub(super) mod section;
 pub(super) mod segments;
 pub(super) mod siglip;
+pub(super) mod sizes;
 pub(super) mod text;
 pub(super) mod text_config;
 pub(super) mod vlm;

@@ -10,7 +10,9 @@ use mars_lora::ops;
 /// Which norm, and what it adds to mean squares or variances.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum NormKind {
+    /// `x / sqrt(mean(x^2) + epsilon) * weight` (Zhang and Sennrich 2019, arXiv 1910.07467).
     Rms(f64),
+    /// `(x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias` (Ba et al. 2016, arXiv 1607.06450).
     Layer(f64),
 }
 
@@ -31,6 +33,10 @@ pub(crate) enum Norm {
 }
 
 impl Norm {
+    /// Loads the norm at module path `path` over the last dimension, of `width` values.
+    ///
+    /// # Errors
+    /// Those of [`Loader::tensor`].
     pub(crate) fn load(
         loader: &mut Loader<'_>,
         path: &str,

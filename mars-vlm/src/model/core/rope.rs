@@ -34,19 +34,19 @@ impl Rope {
     }
 
     /// The first half of the frequencies follows the row, the second the column; both are those of half the width.
-    /// `places` holds B * S places.
+    /// `positions` holds the row and column of B * S patches.
     pub(crate) fn plane(
-        places: &[(u32, u32)],
+        positions: &[(u32, u32)],
         rows: usize,
         (width, base): (usize, f64),
         device: &Device,
     ) -> Self {
         let quarter = width / 4;
         let angle = |p: usize, i: usize| {
-            let along = if i < quarter { places[p].0 } else { places[p].1 };
+            let along = if i < quarter { positions[p].0 } else { positions[p].1 };
             f64::from(along) * frequency(i % quarter, width / 2, base)
         };
-        Self::new([rows, places.len() / rows.max(1)], width, angle, device)
+        Self::new([rows, positions.len() / rows.max(1)], width, angle, device)
     }
 
     fn new(
@@ -73,7 +73,7 @@ impl Rope {
         Self { cos: table(cos), sin: table(sin) }
     }
 
-    /// Rotates `x` `[B, H, S, W]`.
+    /// Rotates `x` `[B, H, S, W]`: with its halves `a` and `b` along W, `[a cos - b sin, b cos + a sin]`.
     pub(crate) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
         let half = x.dims()[3] / 2;
         let first = x.clone().narrow(3, 0, half);
@@ -82,6 +82,7 @@ impl Rope {
     }
 }
 
+/// `base^(-2 i / width)`, radians per position.
 fn frequency(i: usize, width: usize, base: f64) -> f64 {
     base.powf(-2.0 * i as f64 / width as f64)
 }

@@ -1,10 +1,10 @@
 //! Attention within segments of different lengths: images, or windows of images.
 //!
 //! Rows are gathered segment by segment, segments of equal length are one batch, and the results go back to
-//! where the rows came from. So nothing is padded and no score is computed in vain.
+//! where the rows came from. So nothing is padded and no score is computed that is not used.
 
-use super::attention::attend;
-use crate::model::batch::indices;
+use super::heads::attend;
+use super::indices::indices;
 use burn::tensor::{Device, Int, Tensor};
 use std::collections::BTreeMap;
 

@@ -1,21 +1,21 @@
-//! The SigLIP-style vision encoder: square tiles, a learnt embedding for each place.
+//! The SigLIP-style vision encoder (Zhai et al. 2023, arXiv 2303.15343): square tiles, a learnt embedding for the position
+//! of each patch.
 
 use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
 use super::block::{Block, BlockNames, BlockShape};
-use super::flops::{LayerSizes, VisionLoad};
-use super::limits;
+use super::config_file::limits;
+use super::indices::indices;
 use super::mlp::MlpNames;
+use super::modules::VISION_ENCODER;
 use super::norm::{Norm, NormKind};
-use super::patch::PatchEmbedding;
-use super::vlm::VISION;
+use super::sizes::{LayerSizes, VisionLoad};
 use crate::Error;
 use crate::checkpoint::Loader;
-use crate::model::batch::indices;
 use crate::processor::ImageShape;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use mars_lora::AdapterStack;
+use mars_lora::{AdapterStack, LoraLinear};
 use serde::Deserialize;
 use std::ops::Range;
 
@@ -82,6 +82,7 @@ impl SiglipConfig {
         Ok(())
     }
 
+    /// Sizes for estimates.
     pub(crate) fn sizes(&self) -> LayerSizes {
         LayerSizes {
             layers: self.num_hidden_layers,
@@ -96,7 +97,7 @@ impl SiglipConfig {
 
     /// What `images`, tiles of `patches` patches each, cost when the first `layers` blocks run.
     pub(crate) fn load(&self, images: &[ImageShape], patches: usize, layers: usize) -> VisionLoad {
-        let tiles: usize = images.iter().map(|image| image.pieces).sum();
+        let tiles: usize = images.iter().map(|image| image.tiles).sum();
         VisionLoad {
             patches: tiles * patches,
             blocks: layers,
@@ -111,7 +112,8 @@ impl SiglipConfig {
 /// Tiles in, patch features out.
 #[derive(Module, Debug)]
 pub struct SiglipModel {
-    patch_embedding: PatchEmbedding,
+    /// `[channels * patch * patch, width]` with a bias.
+    patch_embedding: LoraLinear,
     /// One row for each patch of a full tile, row by row.
     position_embedding: Param<Tensor<2>>,
     layers: Vec<Block>,
@@ -121,7 +123,10 @@ pub struct SiglipModel {
 }
 
 impl SiglipModel {
-    /// `post_norm` says whether features go through the norm after the last block.
+    /// Loads the encoder at module path `path`; `post_norm` says whether features go through the norm after the last block.
+    ///
+    /// # Errors
+    /// Those of the loader, and [`Error::Argument`] for an activation that is not known.
     pub(crate) fn load(
         loader: &mut Loader<'_>,
         path: &str,
@@ -147,16 +152,18 @@ impl SiglipModel {
         let embeddings = format!("{path}.embeddings");
         let kernel = [width, c.num_channels, patch, patch];
         Ok(Self {
-            patch_embedding: PatchEmbedding::load(
-                loader,
+            patch_embedding: loader.convolution(
                 &format!("{embeddings}.patch_embedding"),
+                VISION_ENCODER,
                 &kernel,
                 true,
             )?,
             position_embedding: loader
                 .tensor(&format!("{embeddings}.position_embedding.weight"), [side * side, width])?,
             layers: (0..c.num_hidden_layers)
-                .map(|n| Block::load(loader, &format!("{path}.encoder.layers.{n}"), VISION, &NAMES, &shape))
+                .map(|n| {
+                    Block::load(loader, &format!("{path}.encoder.layers.{n}"), VISION_ENCODER, &NAMES, &shape)
+                })
                 .collect::<Result<_, _>>()?,
             post_layernorm: match post_norm {
                 true => Some(Norm::load(loader, &format!("{path}.post_layernorm"), width, shape.norm)?),

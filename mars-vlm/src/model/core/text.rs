@@ -4,10 +4,10 @@ use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
 use super::block::{Block, BlockNames, BlockShape};
 use super::mlp::MlpNames;
+use super::modules::LANGUAGE_MODEL;
 use super::norm::{self, NormKind};
 use super::rope::Rope;
 use super::text_config::TextConfig;
-use super::vlm::TEXT;
 use crate::Error;
 use crate::checkpoint::Loader;
 use crate::model::batch::Axes;
@@ -33,11 +33,16 @@ pub struct TextModel {
     norm: RmsNorm,
     head_width: usize,
     rope_base: f64,
+    /// Frequencies that follow time, row and column, where positions have three axes.
     #[module(skip)]
     sections: Option<[usize; 3]>,
 }
 
 impl TextModel {
+    /// Loads the decoder at module path `path`.
+    ///
+    /// # Errors
+    /// Those of the loader, and [`Error::Argument`] for an activation that is not known.
     pub(crate) fn load(loader: &mut Loader<'_>, path: &str, c: &TextConfig) -> Result<Self, Error> {
         let (qkv_bias, out_bias) = c.attention_biases();
         let shape = BlockShape {
@@ -57,12 +62,12 @@ impl TextModel {
         Ok(Self {
             embed_tokens: loader.embedding(
                 &format!("{path}.embed_tokens"),
-                TEXT,
+                LANGUAGE_MODEL,
                 c.vocab_size,
                 c.hidden_size,
             )?,
             layers: (0..c.num_hidden_layers)
-                .map(|n| Block::load(loader, &format!("{path}.layers.{n}"), TEXT, &NAMES, &shape))
+                .map(|n| Block::load(loader, &format!("{path}.layers.{n}"), LANGUAGE_MODEL, &NAMES, &shape))
                 .collect::<Result<_, _>>()?,
             norm: loader.rms_norm(&format!("{path}.norm"), c.hidden_size, c.rms_norm_eps)?,
             head_width: c.head_width(),

@@ -1,8 +1,8 @@
 //! The language model's part of `config.json`: Llama and Qwen2 differ in biases and defaults only.
 
 use super::activation::Activation;
-use super::flops::LayerSizes;
-use super::limits;
+use super::config_file::limits;
+use super::sizes::LayerSizes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -102,6 +102,7 @@ impl TextConfig {
         (self.qkv_bias || self.attention_bias, self.attention_bias)
     }
 
+    /// Sizes for estimates.
     pub(crate) fn sizes(&self) -> LayerSizes {
         LayerSizes {
             layers: self.num_hidden_layers,

@@ -1,72 +1,20 @@
 //! A multimodal language model of any architecture: the architecture gives image features, the rest is here.
 
-use super::chain::BatchPass;
-use super::encoder::EncoderPass;
-use super::flops::{self, ModelSizes, VisionLoad};
-use super::language::LanguageModel;
+use super::batch_pass::BatchPass;
+use super::flops;
 use super::memory::{self, Work};
+use super::modules::LANGUAGE_MODEL;
+use super::network::Network;
+use super::sizes::{ModelSizes, VisionLoad};
 use crate::Error;
-use crate::checkpoint::{self, Aliases, Loader, Precision, Source, Stored, Weights, names_of_type};
-use crate::model::batch::{Pieces, VlmBatch};
+use crate::checkpoint::{self, Loader, Precision, Source, Stored, Weights};
+use crate::model::batch::VlmBatch;
 use crate::processor::ImageShape;
-use burn::module::{Module, ParamId};
+use burn::module::ParamId;
 use burn::tensor::{Device, Tensor};
-use mars_lora::{AdapterStack, Chain, Component, Model, PassFlops, Site, SiteKind, TokenLosses};
-use std::fmt;
+use mars_lora::{AdaptedModule, AdapterStack, Chain, Model, PassFlops, Site, SiteKind, TokenLosses};
 use std::ops::Range;
 use std::path::Path;
-
-/// Component name of the vision encoder.
-pub(crate) const VISION: &str = "ve";
-/// Component name of what stands between encoder and language model.
-pub(crate) const PROJECTOR: &str = "projector";
-/// Component name of the language model.
-pub(crate) const TEXT: &str = "llm";
-
-/// The parameters of an architecture: what a new one implements, in a folder of its own.
-pub trait Network: Module + Sync {
-    /// Its sizes, from `config.json`.
-    type Config: fmt::Debug + Clone + Send + Sync;
-
-    /// Beginnings of tensor names in other versions of its checkpoints.
-    const ALIASES: Aliases = &[];
-
-    /// Parts of the names of tensors that its checkpoints hold and its models do not use.
-    const SPARE: &'static [&'static str] = &[];
-
-    /// The `model_type` under which [`names_of_type`] knows its parts.
-    const FAMILY: &'static str;
-
-    /// Reads and checks `config.json` in `dir`.
-    ///
-    /// # Errors
-    /// [`Error::Io`], [`Error::Malformed`], and [`Error::Config`] for a model that is not of this family
-    /// or whose sizes contradict each other.
-    fn config(dir: &Path) -> Result<Self::Config, Error>;
-
-    /// Loads everything, the language model last.
-    ///
-    /// # Errors
-    /// Those of the loader.
-    fn load(config: &Self::Config, loader: &mut Loader<'_>) -> Result<Self, Error>;
-
-    /// The decoder with its output layer.
-    fn language(&self) -> &LanguageModel;
-
-    /// The vision encoder's pass over `pieces`; it gives their features in order.
-    fn encoder<'a>(&'a self, config: &'a Self::Config, pieces: &Pieces<'_>) -> Box<dyn EncoderPass + 'a>;
-
-    /// The embedding `[1, width]` that ends the rows of a picture, if the architecture has one.
-    fn newline(&self) -> Option<Tensor<2>> {
-        None
-    }
-
-    /// Sizes for estimates; `parameters` is filled in later.
-    fn sizes(config: &Self::Config) -> ModelSizes;
-
-    /// What the vision encoder does for `images`.
-    fn vision_load(config: &Self::Config, images: &[ImageShape]) -> VisionLoad;
-}
 
 /// A loaded model.
 #[derive(Debug)]
@@ -77,7 +25,7 @@ pub struct Vlm<N: Network> {
     pub config: N::Config,
     /// Names of the parameters on disk.
     pub stored: Vec<Stored>,
-    components: Vec<Component>,
+    modules: Vec<AdaptedModule>,
     sites: Vec<Site>,
     /// Weight of each site.
     weights: Vec<ParamId>,
@@ -100,7 +48,7 @@ impl<N: Network> Vlm<N> {
     /// As [`from_dir`](Self::from_dir), with the matrices in another precision.
     ///
     /// # Errors
-    /// Those of [`from_dir`](Self::from_dir), and [`Error::Argument`] for a value that is too large for f16.
+    /// Those of [`from_dir`](Self::from_dir), and [`Error::TooLarge`] for a value that is too large for f16.
     pub fn load(dir: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
         let config = N::config(dir)?;
         let mut weights = Weights::open(dir)?;
@@ -130,7 +78,7 @@ impl<N: Network> Vlm<N> {
         let mut loader = Loader::new(source, device).with_aliases(N::ALIASES).with_precision(precision);
         let net = N::load(&config, &mut loader)?;
         let Loader { sites, weights, stored, .. } = loader;
-        let below = sites.iter().take_while(|site| site.component != TEXT).count();
+        let below = sites.iter().take_while(|site| site.module != LANGUAGE_MODEL).count();
         let parameters = stored.iter().map(Stored::parameters).sum();
         let matrices: usize = sites.iter().map(|site| site.inputs * site.outputs).sum();
         let heads = stored.iter().filter(|s| s.name.ends_with("lm_head.weight")).map(Stored::parameters);
@@ -139,7 +87,7 @@ impl<N: Network> Vlm<N> {
         let multiplied = sites.iter().filter(|site| site.kind != SiteKind::Embedding);
         let largest = multiplied.map(|site| site.inputs * site.outputs).max().unwrap_or(0);
         Ok(Self {
-            components: names_of_type(N::FAMILY).unwrap_or_default().components,
+            modules: N::names().modules,
             sizes: ModelSizes { parameters, bytes, largest, ..N::sizes(&config) },
             image_sites: 0..below,
             net,
@@ -158,7 +106,8 @@ impl<N: Network> Vlm<N> {
 
     /// Bytes that a pass over `work` holds at most, beside weights and adapters.
     pub fn pass_bytes(&self, work: &Work<'_>) -> usize {
-        memory::pass_bytes(&self.sizes, &self.vision_load(work.images), work)
+        let images = work.images.repeat(work.image_copies());
+        memory::pass_bytes(&self.sizes, &self.vision_load(&images), work)
     }
 
     /// What the vision encoder does for `images`.
@@ -166,14 +115,14 @@ impl<N: Network> Vlm<N> {
         N::vision_load(&self.config, images)
     }
 
-    /// Sites in front of the language model.
-    pub(crate) fn image_sites(&self) -> Range<usize> {
-        self.image_sites.clone()
+    /// A pass over `batch` for `adapters`, or others of the same sites.
+    fn pass<'a>(&'a self, batch: &'a VlmBatch, adapters: &AdapterStack) -> BatchPass<'a, N> {
+        BatchPass::new((&self.net, &self.config), self.image_sites.clone(), batch, adapters, &self.device)
     }
 
     /// Logits of every position, `[K * B, S, vocabulary]`; for checks, since training needs only the answers'.
     pub fn logits(&self, batch: &VlmBatch, adapters: &AdapterStack) -> Tensor<3> {
-        let hidden = BatchPass::new(self, batch, adapters).hidden(adapters);
+        let hidden = self.pass(batch, adapters).hidden(adapters);
         let logits = self.net.language().logits(hidden);
         let vocabulary = logits.dims()[1];
         logits.reshape([batch.adapters * batch.samples, batch.positions, vocabulary])
@@ -183,8 +132,8 @@ impl<N: Network> Vlm<N> {
 impl<N: Network> Model for Vlm<N> {
     type Batch = VlmBatch;
 
-    fn components(&self) -> &[Component] {
-        &self.components
+    fn modules(&self) -> &[AdaptedModule] {
+        &self.modules
     }
 
     fn sites(&self) -> &[Site] {
@@ -200,12 +149,12 @@ impl<N: Network> Model for Vlm<N> {
     }
 
     fn forward(&self, batch: &VlmBatch, adapters: &AdapterStack, score: bool) -> TokenLosses {
-        let pass = BatchPass::new(self, batch, adapters);
+        let pass = self.pass(batch, adapters);
         pass.losses(pass.hidden(adapters), score)
     }
 
     fn chain<'a>(&'a self, batch: &'a VlmBatch, adapters: &AdapterStack) -> Option<Box<dyn Chain + 'a>> {
-        Some(Box::new(BatchPass::new(self, batch, adapters)))
+        Some(Box::new(self.pass(batch, adapters)))
     }
 
     fn flops(&self, batch: &VlmBatch, ranks: &[Vec<usize>]) -> Vec<PassFlops> {

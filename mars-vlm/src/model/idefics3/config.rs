@@ -3,7 +3,7 @@
 //! Defaults are those of `Idefics3VisionConfig`, `LlamaConfig` and `Idefics3Config` (transformers 4.57).
 
 use crate::Error;
-use crate::model::core::section::ConfigFile;
+use crate::model::core::config_file::ConfigFile;
 use crate::model::core::siglip::SiglipConfig;
 use crate::model::core::text_config::{self, TextConfig};
 use serde::Deserialize;
@@ -17,7 +17,7 @@ pub struct Idefics3Config {
     pub vision_config: SiglipConfig,
     /// Language model.
     pub text_config: TextConfig,
-    /// Token that stands for one image feature; default 128257.
+    /// The image token, one for each image feature; default 128257.
     pub image_token_id: u32,
     /// Patches are merged `scale_factor` by `scale_factor`; default 2.
     pub scale_factor: usize,
@@ -57,11 +57,11 @@ impl Idefics3Config {
             image_token_id: whole.image_token_id,
             scale_factor: whole.scale_factor,
         };
-        file.verdict(config.check(file.model_type()))?;
+        file.require(config.check(file.model_type()))?;
         Ok(config)
     }
 
-    /// Image tokens that stand for one full tile.
+    /// Image tokens of one full tile: `(image_size / patch_size)^2 / scale_factor^2`.
     pub fn tokens_per_tile(&self) -> usize {
         self.vision_config.side().pow(2) / self.scale_factor.pow(2)
     }
@@ -72,7 +72,7 @@ impl Idefics3Config {
         }
         self.vision_config.check()?;
         self.text_config.check()?;
-        // Tiles may be smaller than `image_size`: whether the factor divides theirs is told where the tiles are known.
+        // Tiles may be smaller than `image_size`: whether the factor divides theirs is checked where the tiles are known.
         let (side, scale) = (self.vision_config.side(), self.scale_factor);
         if !(1..=side).contains(&scale) {
             return Err(format!(

@@ -1,8 +1,8 @@
-//! From vision features to image tokens: pixel shuffle and one bias-free projection.
+//! From vision features to image tokens: pixel shuffle (space to depth) and one bias-free projection.
 
 use crate::Error;
 use crate::checkpoint::Loader;
-use crate::model::core::vlm::PROJECTOR;
+use crate::model::core::modules::PROJECTOR;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use mars_lora::{AdapterStack, LoraLinear};
@@ -15,6 +15,10 @@ pub struct Connector {
 }
 
 impl Connector {
+    /// Loads the connector at module path `path`, from `vision` to `text` values; `scale` is the scale factor.
+    ///
+    /// # Errors
+    /// Those of [`Loader::linear`].
     pub(crate) fn load(
         loader: &mut Loader<'_>,
         path: &str,

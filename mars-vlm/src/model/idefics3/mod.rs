@@ -1,22 +1,23 @@
 //! Idefics3 and SmolVLM: a SigLIP-style encoder, pixel shuffle with one projection, a Llama decoder.
 mod config;
 mod connector;
+mod names;
 
 pub use config::Idefics3Config;
 pub use connector::Connector;
 
-use super::batch::Pieces;
-use super::core::encoder::EncoderPass;
-use super::core::flops::{ModelSizes, VisionLoad};
+use super::batch::VisionInput;
 use super::core::language::LanguageModel;
+use super::core::network::{EncoderPass, Network};
 use super::core::siglip::SiglipModel;
-use super::core::vlm::{Network, Vlm};
+use super::core::sizes::{ModelSizes, VisionLoad};
+use super::core::vlm::Vlm;
 use crate::Error;
 use crate::checkpoint::Loader;
 use crate::processor::ImageShape;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use mars_lora::AdapterStack;
+use mars_lora::{AdapterStack, merge::ModelNames};
 use std::ops::Range;
 use std::path::Path;
 
@@ -41,8 +42,10 @@ impl Idefics3Net {
     }
 }
 
+/// A pass of the vision encoder over some tiles.
 struct Pass<'a> {
     net: &'a Idefics3Net,
+    /// `[K * T, channels, height, width]`.
     tiles: Tensor<4>,
 }
 
@@ -73,7 +76,11 @@ impl EncoderPass for Pass<'_> {
 impl Network for Idefics3Net {
     type Config = Idefics3Config;
 
-    const FAMILY: &'static str = "idefics3";
+    const MODEL_TYPES: &'static [&'static str] = &["idefics3", "smolvlm"];
+
+    fn names() -> ModelNames {
+        names::names()
+    }
 
     fn config(dir: &Path) -> Result<Idefics3Config, Error> {
         Idefics3Config::from_dir(dir)
@@ -93,8 +100,8 @@ impl Network for Idefics3Net {
         &self.language
     }
 
-    fn encoder<'a>(&'a self, _: &'a Idefics3Config, pieces: &Pieces<'_>) -> Box<dyn EncoderPass + 'a> {
-        Box::new(Pass { net: self, tiles: pieces.tiles() })
+    fn encoder<'a>(&'a self, _: &'a Idefics3Config, input: &VisionInput<'_>) -> Box<dyn EncoderPass + 'a> {
+        Box::new(Pass { net: self, tiles: input.tiles() })
     }
 
     fn sizes(config: &Idefics3Config) -> ModelSizes {
@@ -107,7 +114,7 @@ impl Network for Idefics3Net {
     }
 
     fn vision_load(config: &Idefics3Config, images: &[ImageShape]) -> VisionLoad {
-        let tokens = images.first().map_or(0, |image| image.features / image.pieces.max(1));
+        let tokens = images.first().map_or(0, |image| image.features / image.tiles.max(1));
         let patches = tokens * config.scale_factor.pow(2);
         config.vision_config.load(images, patches, config.vision_config.num_hidden_layers)
     }

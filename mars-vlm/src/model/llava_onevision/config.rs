@@ -4,7 +4,7 @@
 
 use crate::Error;
 use crate::model::core::activation::Activation;
-use crate::model::core::section::ConfigFile;
+use crate::model::core::config_file::ConfigFile;
 use crate::model::core::siglip::SiglipConfig;
 use crate::model::core::text_config::{self, TextConfig};
 use serde::Deserialize;
@@ -80,7 +80,7 @@ impl LlavaOnevisionConfig {
             _ => file.section(Some("text_config"), text_config::qwen2())?,
         };
         let vision_config: SiglipConfig = file.section(Some("vision_config"), vision)?;
-        file.verdict(check(file.model_type(), &kind, &whole, &vision_config, &text))?;
+        file.require(check(file.model_type(), &kind, &whole, &vision_config, &text))?;
         let depth = vision_config.num_hidden_layers as i64;
         let layers = match whole.vision_feature_layer {
             Layers::One(layer) => vec![layer],
@@ -90,10 +90,10 @@ impl LlavaOnevisionConfig {
         let counted = |layer: i64| if layer < 0 { depth + 1 + layer } else { layer };
         let outside = |layer: &&i64| !(0..=depth).contains(&counted(**layer));
         if let Some(layer) = layers.iter().find(outside) {
-            file.verdict(Err(format!("vision_feature_layer is {layer}, but there are {depth} layers")))?;
+            file.require(Err(format!("vision_feature_layer is {layer}, but there are {depth} layers")))?;
         }
         let projector_act = Activation::named(&whole.projector_hidden_act);
-        file.verdict(projector_act.clone().map(|_| ()).map_err(|why| format!("projector_hidden_act {why}")))?;
+        file.require(projector_act.clone().map(|_| ()).map_err(|why| format!("projector_hidden_act {why}")))?;
         Ok(Self {
             feature_layers: layers.iter().map(|layer| counted(*layer) as usize).collect(),
             projector_act: projector_act.unwrap_or(Activation::Gelu),

@@ -1,21 +1,24 @@
-//! LLaVA-OneVision: SigLIP's features before its last norm, two projection layers, a Qwen2 decoder.
+//! LLaVA-OneVision (Li et al. 2024, arXiv 2408.03326): SigLIP's features before its last norm, two projection layers, a Qwen2 decoder.
 mod config;
+mod names;
 
 pub use config::LlavaOnevisionConfig;
+pub(crate) use names::names;
 
-use super::batch::Pieces;
-use super::core::encoder::EncoderPass;
-use super::core::flops::{ModelSizes, VisionLoad};
+use super::batch::VisionInput;
 use super::core::language::LanguageModel;
 use super::core::mlp::{Mlp, MlpNames};
+use super::core::modules::PROJECTOR;
+use super::core::network::{EncoderPass, Network};
 use super::core::siglip::SiglipModel;
-use super::core::vlm::{Network, PROJECTOR, Vlm};
+use super::core::sizes::{ModelSizes, VisionLoad};
+use super::core::vlm::Vlm;
 use crate::Error;
 use crate::checkpoint::{Aliases, Loader};
 use crate::processor::ImageShape;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use mars_lora::AdapterStack;
+use mars_lora::{AdapterStack, merge::ModelNames};
 use std::ops::Range;
 use std::path::Path;
 
@@ -27,7 +30,7 @@ pub type LlavaOnevision = Vlm<LlavaOnevisionNet>;
 pub struct LlavaOnevisionNet {
     vision: SiglipModel,
     projector: Mlp,
-    /// Stands at the end of each row of a picture.
+    /// The embedding at the end of each row of a picture.
     image_newline: Param<Tensor<1>>,
     language: LanguageModel,
 }
@@ -37,6 +40,7 @@ pub struct LlavaOnevisionNet {
 struct Pass<'a> {
     net: &'a LlavaOnevisionNet,
     config: &'a LlavaOnevisionConfig,
+    /// `[K * T, channels, height, width]`.
     tiles: Tensor<4>,
     /// Numbers of blocks after which a state is kept, ascending; the last is what the encoder ends with.
     kept: Vec<usize>,
@@ -50,6 +54,7 @@ impl<'a> Pass<'a> {
         Self { net, config, tiles, kept }
     }
 
+    /// Width of a hidden state.
     fn width(&self) -> usize {
         self.config.vision_config.hidden_size
     }
@@ -122,7 +127,11 @@ impl Network for LlavaOnevisionNet {
     // Features are taken before the last norm.
     const SPARE: &'static [&'static str] = &[".post_layernorm.", "vision_model.head.", "vision_tower.head."];
 
-    const FAMILY: &'static str = "llava_onevision";
+    const MODEL_TYPES: &'static [&'static str] = &["llava_onevision"];
+
+    fn names() -> ModelNames {
+        names()
+    }
 
     fn config(dir: &Path) -> Result<LlavaOnevisionConfig, Error> {
         LlavaOnevisionConfig::from_dir(dir)
@@ -153,9 +162,9 @@ impl Network for LlavaOnevisionNet {
     fn encoder<'a>(
         &'a self,
         config: &'a LlavaOnevisionConfig,
-        pieces: &Pieces<'_>,
+        input: &VisionInput<'_>,
     ) -> Box<dyn EncoderPass + 'a> {
-        Box::new(Pass::new(self, config, pieces.tiles()))
+        Box::new(Pass::new(self, config, input.tiles()))
     }
 
     fn newline(&self) -> Option<Tensor<2>> {

@@ -5,9 +5,9 @@
 
 use crate::Error;
 use crate::model::core::activation::Activation;
-use crate::model::core::flops::LayerSizes;
-use crate::model::core::limits;
-use crate::model::core::section::ConfigFile;
+use crate::model::core::config_file::ConfigFile;
+use crate::model::core::config_file::limits;
+use crate::model::core::sizes::LayerSizes;
 use crate::model::core::text_config::TextConfig;
 use serde::Deserialize;
 use serde_json::json;
@@ -34,7 +34,7 @@ pub struct Qwen2VlVisionConfig {
     pub merge: usize,
     /// Activation of the feed-forward layers.
     pub activation: Activation,
-    /// What Qwen2.5-VL has and Qwen2-VL has not.
+    /// Attention within windows: of Qwen2.5-VL only.
     pub windows: Option<Windows>,
 }
 
@@ -63,7 +63,7 @@ struct Whole {
     tie_word_embeddings: bool,
 }
 
-/// Both forms; which fields hold is told by the family.
+/// Both forms; the family decides which fields apply.
 #[derive(Deserialize)]
 struct Vision {
     depth: usize,
@@ -95,7 +95,7 @@ impl Qwen2VlConfig {
             "qwen2_5_vl" => true,
             other => {
                 let what = format!("model_type is `{other}`, expected `qwen2_vl` or `qwen2_5_vl`");
-                return Err(Error::config(&file.path, what, crate::SUPPORTED));
+                return Err(Error::config(&file.path, what, crate::processor::supported()));
             }
         };
         let whole: Whole = file.section(None, json!({"tie_word_embeddings": false}))?;
@@ -113,11 +113,11 @@ impl Qwen2VlConfig {
         });
         let part = file.has("text_config").then_some("text_config");
         let text_config: TextConfig = file.section(part, text)?;
-        file.verdict(check(&vision, newer, &text_config))?;
+        file.require(check(&vision, newer, &text_config))?;
         Ok(Self {
             vision: vision
-                .settled(newer)
-                .map_err(|what| Error::config(&file.path, what, crate::SUPPORTED))?,
+                .resolve(newer)
+                .map_err(|what| Error::config(&file.path, what, crate::processor::supported()))?,
             tie_word_embeddings: text_config.tie_word_embeddings.unwrap_or(whole.tie_word_embeddings),
             text_config,
         })
@@ -125,11 +125,13 @@ impl Qwen2VlConfig {
 }
 
 impl Vision {
+    /// Width of the encoder, which the two families keep under different keys.
     fn width(&self, newer: bool) -> usize {
         if newer { self.hidden_size } else { self.embed_dim.unwrap_or(1280) }
     }
 
-    fn settled(self, newer: bool) -> Result<Qwen2VlVisionConfig, String> {
+    /// The form of both families, with the defaults of either.
+    fn resolve(self, newer: bool) -> Result<Qwen2VlVisionConfig, String> {
         let width = self.width(newer);
         let windows = Windows {
             side: self.window_size.unwrap_or(112) / self.spatial_merge_size / self.patch_size,
@@ -160,6 +162,7 @@ impl Qwen2VlVisionConfig {
         self.width / self.heads
     }
 
+    /// Sizes for estimates.
     pub(crate) fn sizes(&self) -> LayerSizes {
         LayerSizes {
             layers: self.depth,
@@ -173,6 +176,7 @@ impl Qwen2VlVisionConfig {
     }
 }
 
+/// What is wrong with these sizes, if anything.
 fn check(vision: &Vision, newer: bool, text: &TextConfig) -> Result<(), String> {
     text.check()?;
     let (width, heads) = (vision.width(newer), vision.num_heads);

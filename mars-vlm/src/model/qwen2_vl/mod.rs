@@ -1,21 +1,23 @@
-//! Qwen2-VL and Qwen2.5-VL: an encoder for images of any size, a Qwen2 decoder whose positions have three axes.
+//! Qwen2-VL (Wang et al. 2024, arXiv 2409.12191) and Qwen2.5-VL (Bai et al. 2025, arXiv 2502.13923): an encoder for images of any size, a Qwen2 decoder whose positions have three axes.
 mod config;
-mod places;
+mod names;
+mod positions;
 mod vision;
 
 pub use config::{Qwen2VlConfig, Qwen2VlVisionConfig, Windows};
 pub use vision::Qwen2VlVision;
 
-use super::batch::Pieces;
-use super::core::encoder::EncoderPass;
-use super::core::flops::{ModelSizes, VisionLoad};
+use super::batch::VisionInput;
 use super::core::language::LanguageModel;
-use super::core::vlm::{Network, Vlm};
+use super::core::network::{EncoderPass, Network};
+use super::core::sizes::{ModelSizes, VisionLoad};
+use super::core::vlm::Vlm;
 use crate::Error;
 use crate::checkpoint::{Aliases, Loader};
 use crate::processor::ImageShape;
 use burn::module::Module;
-use places::pairs_in_windows;
+use mars_lora::merge::ModelNames;
+use positions::pairs_in_windows;
 use std::path::Path;
 
 /// A loaded model of these families.
@@ -34,7 +36,11 @@ impl Network for Qwen2VlNet {
     const ALIASES: Aliases =
         &[("model.language_model.", &["model.", "language_model."]), ("model.visual.", &["visual."])];
 
-    const FAMILY: &'static str = "qwen2_5_vl";
+    const MODEL_TYPES: &'static [&'static str] = &["qwen2_vl", "qwen2_5_vl"];
+
+    fn names() -> ModelNames {
+        names::names()
+    }
 
     fn config(dir: &Path) -> Result<Qwen2VlConfig, Error> {
         Qwen2VlConfig::from_dir(dir)
@@ -52,8 +58,12 @@ impl Network for Qwen2VlNet {
         &self.language
     }
 
-    fn encoder<'a>(&'a self, config: &'a Qwen2VlConfig, pieces: &Pieces<'_>) -> Box<dyn EncoderPass + 'a> {
-        Box::new(self.visual.pass(&config.vision, pieces))
+    fn encoder<'a>(
+        &'a self,
+        config: &'a Qwen2VlConfig,
+        input: &VisionInput<'_>,
+    ) -> Box<dyn EncoderPass + 'a> {
+        Box::new(self.visual.pass(&config.vision, input))
     }
 
     fn sizes(config: &Qwen2VlConfig) -> ModelSizes {
@@ -71,14 +81,14 @@ impl Network for Qwen2VlNet {
             Some(windows) if !windows.full.contains(&n) => {
                 pairs_in_windows(image.grid, windows.side * v.merge)
             }
-            _ => image.pieces.pow(2),
+            _ => image.tiles.pow(2),
         };
         VisionLoad {
-            patches: images.iter().map(|image| image.pieces).sum(),
+            patches: images.iter().map(|image| image.tiles).sum(),
             blocks: v.depth,
             kernel: v.channels * v.frames * v.patch.pow(2) * v.width,
             projected: images.iter().map(|image| image.features).sum(),
-            most_pairs: images.iter().map(|image| image.pieces.pow(2)).sum(),
+            most_pairs: images.iter().map(|image| image.tiles.pow(2)).sum(),
             pairs: (0..v.depth).flat_map(|n| images.iter().map(move |image| pairs(n, image))).sum(),
         }
     }

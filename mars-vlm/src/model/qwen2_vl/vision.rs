@@ -1,23 +1,22 @@
 //! The vision encoder: images of any size, rotary positions over the plane, windows, and a merger of neighbours.
 
 use super::config::Qwen2VlVisionConfig;
-use super::places::Places;
+use super::positions::PatchPositions;
 use crate::Error;
 use crate::checkpoint::Loader;
-use crate::model::batch::Pieces;
+use crate::model::batch::VisionInput;
 use crate::model::core::activation::Activation;
 use crate::model::core::attention::{AttentionShape, Context, ProjectionNames};
 use crate::model::core::block::{Block, BlockNames, BlockShape};
-use crate::model::core::encoder::EncoderPass;
 use crate::model::core::mlp::{Mlp, MlpNames};
+use crate::model::core::modules::{PROJECTOR, VISION_ENCODER};
+use crate::model::core::network::EncoderPass;
 use crate::model::core::norm::{Norm, NormKind};
-use crate::model::core::patch::PatchEmbedding;
 use crate::model::core::rope::Rope;
 use crate::model::core::segments::Segments;
-use crate::model::core::vlm::{PROJECTOR, VISION};
 use burn::module::Module;
 use burn::tensor::Tensor;
-use mars_lora::AdapterStack;
+use mars_lora::{AdapterStack, LoraLinear};
 use std::ops::Range;
 
 /// Constants of the architecture.
@@ -31,13 +30,20 @@ const PLAIN: MlpNames = MlpNames::Plain(["mlp.fc1", "mlp.fc2"]);
 /// Patches in, features of the decoder's width out.
 #[derive(Module, Debug)]
 pub struct Qwen2VlVision {
-    patch_embed: PatchEmbedding,
+    /// `[channels * frames * patch * patch, width]`.
+    patch_embed: LoraLinear,
     blocks: Vec<Block>,
+    /// Before the merger, on single patches.
     merger_norm: Norm,
+    /// From `merge * merge` patches to one token.
     merger: Mlp,
 }
 
 impl Qwen2VlVision {
+    /// Loads the encoder at module path `path`; `out` is the width of the language model.
+    ///
+    /// # Errors
+    /// Those of the loader.
     pub(super) fn load(
         loader: &mut Loader<'_>,
         path: &str,
@@ -69,9 +75,14 @@ impl Qwen2VlVision {
         let kernel = [c.width, c.channels, c.frames, c.patch, c.patch];
         let merged = c.width * c.merge.pow(2);
         Ok(Self {
-            patch_embed: PatchEmbedding::load(loader, &format!("{path}.patch_embed.proj"), &kernel, false)?,
+            patch_embed: loader.convolution(
+                &format!("{path}.patch_embed.proj"),
+                VISION_ENCODER,
+                &kernel,
+                false,
+            )?,
             blocks: (0..c.depth)
-                .map(|n| Block::load(loader, &format!("{path}.blocks.{n}"), VISION, &names, &shape))
+                .map(|n| Block::load(loader, &format!("{path}.blocks.{n}"), VISION_ENCODER, &names, &shape))
                 .collect::<Result<_, _>>()?,
             merger_norm: Norm::load(loader, &format!("{path}.merger.ln_q"), c.width, norm)?,
             merger: Mlp::load(
@@ -86,18 +97,18 @@ impl Qwen2VlVision {
     }
 
     /// A pass over patches; their features are `[K * P / merge^2, out]`.
-    pub(super) fn pass<'a>(&'a self, c: &'a Qwen2VlVisionConfig, pieces: &Pieces<'_>) -> Pass<'a> {
-        let device = pieces.values.device().without_autodiff();
-        let count = pieces.images.len();
-        let rows = pieces.values.dims()[0] / count.max(1);
+    pub(super) fn pass<'a>(&'a self, c: &'a Qwen2VlVisionConfig, input: &VisionInput<'_>) -> Pass<'a> {
+        let device = input.values.device().without_autodiff();
+        let count = input.images.len();
+        let rows = input.values.dims()[0] / count.max(1);
         let window = c.windows.as_ref().map(|windows| windows.side);
-        let places = Places::new(pieces.images, rows, c.merge, window);
-        let rope = Rope::plane(&places.cells, count, (c.head_width(), ROPE_BASE), &device);
-        let whole = Segments::new(&places.images, &device);
-        let windows = Segments::new(&places.windows, &device);
+        let positions = PatchPositions::new(input.images, rows, c.merge, window);
+        let rope = Rope::plane(&positions.cells, count, (c.head_width(), ROPE_BASE), &device);
+        let whole = Segments::new(&positions.images, &device);
+        let windows = Segments::new(&positions.windows, &device);
 
-        let values = pieces.values.dims()[1];
-        let patches = pieces.values.clone().reshape([count, rows, values]);
+        let values = input.values.dims()[1];
+        let patches = input.values.clone().reshape([count, rows, values]);
         Pass { vision: self, config: c, patches, rope, whole, windows }
     }
 }
@@ -109,7 +120,9 @@ pub(super) struct Pass<'a> {
     /// `[K, P, values]`.
     patches: Tensor<3>,
     rope: Rope,
+    /// Each image one segment.
     whole: Segments,
+    /// Each window of each image one segment.
     windows: Segments,
 }
 

@@ -6,9 +6,9 @@ mod prompt;
 pub use config::{ImageConfig, TargetSize};
 pub use prompt::ImagePrompt;
 
-use super::facts::ModelFacts;
-use super::family::ImageProcessor;
+use super::family::{Family, ImageProcessor};
 use super::files;
+use super::model_facts::ModelFacts;
 use super::pixels::{ImageLayout, ImageShape};
 use crate::{Error, chat::SpecialTokens, data::RgbImage};
 use serde_json::Value;
@@ -16,6 +16,13 @@ use std::path::Path;
 
 /// No tile has more tokens.
 const MOST_TOKENS: u64 = 1 << 16;
+
+/// How the family is registered.
+pub(super) const FAMILY: Family = Family {
+    titles: &["Idefics3", "SmolVLM"],
+    model_types: &["idefics3", "smolvlm"],
+    open: |dir, special| Ok(Box::new(Idefics3Images::from_dir(dir, special)?)),
+};
 
 /// Image settings and the text around images.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,8 +55,8 @@ impl ImageProcessor for Idefics3Images {
         let layout = |&(width, height): &(usize, usize)| {
             let grid = self.config.grid(width, height);
             // The whole image is one more.
-            let pieces = grid.cells() + 1;
-            ImageLayout::plain(ImageShape { grid, pieces, features: pieces * self.prompt.seq_len })
+            let tiles = grid.cells() + 1;
+            ImageLayout::plain(ImageShape { grid, tiles, features: tiles * self.prompt.seq_len })
         };
         Ok(sizes.iter().map(layout).collect())
     }
@@ -58,7 +65,7 @@ impl ImageProcessor for Idefics3Images {
         self.prompt.image(layout.shape.grid)
     }
 
-    fn piece(&self) -> Vec<usize> {
+    fn tile_shape(&self) -> Vec<usize> {
         vec![3, self.config.tile, self.config.tile]
     }
 
@@ -69,7 +76,7 @@ impl ImageProcessor for Idefics3Images {
 
 /// Image tokens per tile; `tile` is its side in pixels.
 ///
-/// `image_seq_len` stands in `processor_config.json` (older checkpoints), else it is derived as
+/// `image_seq_len` is in `processor_config.json` (older checkpoints), else it is derived as
 /// `(tile / patch_size)^2 / scale_factor^2`; where both are known they must agree.
 fn seq_len(dir: &Path, tile: usize) -> Result<usize, Error> {
     const ONE: &str =

@@ -1,6 +1,6 @@
-//! The text that stands for an image in the prompt.
+//! The text that replaces an image placeholder in the prompt.
 //!
-//! Each tile is announced by the around-token and its place, then takes `image_seq_len` image
+//! Each tile is announced by the around-token and its row and column, then takes `image_seq_len` image
 //! tokens; lines end the rows; the whole image comes last (transformers 4.57.3, `Idefics3Processor`).
 
 use crate::chat::SpecialTokens;
@@ -9,7 +9,7 @@ use crate::processor::pixels::Grid;
 /// The tokens around and for images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImagePrompt {
-    /// Image token, `<image>`; in a rendered template it marks the place of one image.
+    /// Image token, `<image>`; in a rendered template the placeholder of one image.
     pub image: String,
     /// Token before each tile and after the last, `<fake_token_around_image>`.
     pub around: String,

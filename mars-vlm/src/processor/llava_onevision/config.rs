@@ -1,7 +1,7 @@
 //! The settings of the image processor of LLaVA-OneVision.
 
-use crate::processor::facts::ModelFacts;
 use crate::processor::files;
+use crate::processor::model_facts::ModelFacts;
 use crate::processor::settings::{CLIP, Defaults, Intensity, LONGEST_SIDE, Resampling, Settings};
 use crate::{Error, chat::SpecialTokens};
 use serde_json::Value;
@@ -131,6 +131,7 @@ impl LlavaOnevisionImages {
     }
 }
 
+/// Pairs of height and width, in pixels; `None` for anything else.
 fn pinpoints(value: &Value) -> Option<Vec<(usize, usize)>> {
     let pair = |value: &Value| {
         let side = |n| value.get(n).and_then(Value::as_u64).map(|side: u64| side as usize);

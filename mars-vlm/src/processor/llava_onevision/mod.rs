@@ -5,10 +5,17 @@ mod image;
 
 pub use config::LlavaOnevisionImages;
 
-use super::family::ImageProcessor;
+use super::family::{Family, ImageProcessor};
 use super::pixels::{Feature, Grid, ImageLayout, ImageShape};
 use super::settings::MOST_PIXELS;
 use crate::data::RgbImage;
+
+/// How the family is registered.
+pub(super) const FAMILY: Family = Family {
+    titles: &["LLaVA-OneVision"],
+    model_types: &["llava_onevision"],
+    open: |dir, special| Ok(Box::new(LlavaOnevisionImages::from_dir(dir, special)?)),
+};
 
 impl ImageProcessor for LlavaOnevisionImages {
     fn token(&self) -> &str {
@@ -20,8 +27,8 @@ impl ImageProcessor for LlavaOnevisionImages {
         if let [size] = sizes {
             let grid = self.grid(*size);
             // The whole image comes first, as one more tile.
-            let pieces = grid.cells() + 1;
-            let shape = ImageShape { grid, pieces, features: pieces * per_tile };
+            let tiles = grid.cells() + 1;
+            let shape = ImageShape { grid, tiles, features: tiles * per_tile };
             return Ok(vec![ImageLayout { shape, tokens: self.tokens(grid, *size) }]);
         }
         // Each is made square first.
@@ -29,7 +36,7 @@ impl ImageProcessor for LlavaOnevisionImages {
         if let Some((width, height)) = sizes.iter().find(too_long) {
             return Err(format!("{width} x {height} pixels, more than {MOST_PIXELS} when it is made square"));
         }
-        let shape = ImageShape { grid: Grid::default(), pieces: 1, features: per_tile };
+        let shape = ImageShape { grid: Grid::default(), tiles: 1, features: per_tile };
         let mut tokens: Vec<Feature> = (0..per_tile as u32).map(Feature::Row).collect();
         tokens.push(Feature::Newline);
         Ok(vec![ImageLayout { shape, tokens }; sizes.len()])
@@ -39,7 +46,7 @@ impl ImageProcessor for LlavaOnevisionImages {
         self.token.repeat(layout.tokens.len())
     }
 
-    fn piece(&self) -> Vec<usize> {
+    fn tile_shape(&self) -> Vec<usize> {
         vec![3, self.tile, self.tile]
     }
 

@@ -1,6 +1,6 @@
 //! The settings of the image processor of Qwen2-VL and Qwen2.5-VL.
 
-use crate::processor::facts::ModelFacts;
+use crate::processor::model_facts::ModelFacts;
 use crate::processor::settings::{
     CLIP, Defaults, Intensity, LONGEST_SIDE, MOST_PIXELS, Resampling, Settings,
 };
@@ -19,7 +19,7 @@ pub struct Qwen2VlImages {
     pub patch: usize,
     /// Patches along a side of what becomes one token.
     pub merge: usize,
-    /// Frames of a patch; an image repeats itself so often.
+    /// Frames of a patch; an image is repeated to fill them.
     pub frames: usize,
     /// Fewest pixels of a resized image.
     pub min_pixels: usize,
@@ -34,7 +34,7 @@ pub struct Qwen2VlImages {
 }
 
 impl Qwen2VlImages {
-    /// Reads `preprocessor_config.json` in `dir`; `min_pixels` and `max_pixels` go before `size`.
+    /// Reads `preprocessor_config.json` in `dir`; `min_pixels` and `max_pixels` override `size`.
     ///
     /// What is absent has the reference's default: patches of 14, merged 2 by 2, 2 frames, 3,136 to 1,003,520 pixels,
     /// bicubic filter, CLIP's mean and deviation.

@@ -7,9 +7,16 @@ pub use config::Qwen2VlImages;
 #[cfg(feature = "model")]
 pub(crate) use image::token_order;
 
-use super::family::ImageProcessor;
+use super::family::{Family, ImageProcessor};
 use super::pixels::{Grid, ImageLayout, ImageShape};
 use crate::data::RgbImage;
+
+/// How the family is registered.
+pub(super) const FAMILY: Family = Family {
+    titles: &["Qwen2-VL", "Qwen2.5-VL"],
+    model_types: &["qwen2_vl", "qwen2_5_vl"],
+    open: |dir, special| Ok(Box::new(Qwen2VlImages::from_dir(dir, special)?)),
+};
 
 impl ImageProcessor for Qwen2VlImages {
     fn token(&self) -> &str {
@@ -20,8 +27,9 @@ impl ImageProcessor for Qwen2VlImages {
         let layout = |&size: &(usize, usize)| {
             let (width, height) = self.resized(size)?;
             let grid = Grid { rows: height / self.patch, cols: width / self.patch };
-            let pieces = grid.cells();
-            Ok(ImageLayout::plain(ImageShape { grid, pieces, features: pieces / self.merge.pow(2) }))
+            // The encoder takes patches, so each is a tile.
+            let patches = grid.cells();
+            Ok(ImageLayout::plain(ImageShape { grid, tiles: patches, features: patches / self.merge.pow(2) }))
         };
         sizes.iter().map(layout).collect()
     }
@@ -30,7 +38,7 @@ impl ImageProcessor for Qwen2VlImages {
         self.token.repeat(layout.tokens.len())
     }
 
-    fn piece(&self) -> Vec<usize> {
+    fn tile_shape(&self) -> Vec<usize> {
         vec![3 * self.frames * self.patch.pow(2)]
     }
 

@@ -37,7 +37,7 @@ mod tests {
     fn text_goes_on_behind_the_longer_side_of_an_image() {
         let layout = |rows, cols| {
             let grid = Grid { rows, cols };
-            ImageLayout::plain(ImageShape { grid, pieces: rows * cols, features: rows * cols / 4 })
+            ImageLayout::plain(ImageShape { grid, tiles: rows * cols, features: rows * cols / 4 })
         };
         // Two words, an image of 2 x 3 tokens, one word, an image of one token, a word.
         let ids = [7, 7, 9, 9, 9, 9, 9, 9, 7, 9, 7];

@@ -1,0 +1,239 @@
+//! Loss curves as other tools leave them: `trainer_state.json` of the Hugging Face Trainer, or a CSV.
+
+use super::CurveFormat;
+use crate::{CurvePoint, Error};
+use serde::Deserialize;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What an external trainer reported.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Curves {
+    /// Validation loss.
+    pub val: Vec<CurvePoint>,
+    /// Training loss.
+    pub train: Vec<CurvePoint>,
+    /// Model FLOPs of training, 0 if not reported.
+    pub flops: f64,
+    /// Tokens seen in training, 0 if not reported.
+    pub tokens: u64,
+}
+
+impl Curves {
+    /// Reads the curves in the file `path`, or in the directory `path` under their usual names: `trainer_state.json`,
+    /// else that of the latest `checkpoint-<n>/`, else `curve.csv`, as far as `format` allows. `None` if there are none.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] with file and place when the content cannot be understood, [`Error::Io`].
+    pub fn read(path: &Path, format: CurveFormat) -> Result<Option<Self>, Error> {
+        let text = |path: &Path| fs::read_to_string(path).map_err(Error::io("read", path));
+        let file = |path: PathBuf| Some(path).filter(|path| path.is_file());
+        let (state, csv) = if path.is_dir() {
+            let state = file(path.join("trainer_state.json")).or_else(|| latest_checkpoint(path));
+            (state, file(path.join("curve.csv")))
+        } else {
+            let is_state = match format {
+                CurveFormat::Auto => path.extension().is_some_and(|ending| ending == "json"),
+                CurveFormat::TrainerState => true,
+                CurveFormat::Csv => false,
+            };
+            let found = file(path.to_path_buf());
+            if is_state { (found, None) } else { (None, found) }
+        };
+        if let Some(path) = state.filter(|_| format != CurveFormat::Csv) {
+            return trainer_state(&text(&path)?, &path).map(Some);
+        }
+        if let Some(path) = csv.filter(|_| format != CurveFormat::TrainerState) {
+            return curve_csv(&text(&path)?, &path).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// What is missing where [`read`](Self::read) finds nothing, as a clause of a message.
+    pub(super) fn expected(path: &Path, format: CurveFormat) -> String {
+        let names = match format {
+            _ if !path.is_dir() => return format!("no {}", path.display()),
+            CurveFormat::Auto => "neither trainer_state.json nor curve.csv",
+            CurveFormat::TrainerState => "no trainer_state.json",
+            CurveFormat::Csv => "no curve.csv",
+        };
+        format!("{names} in {}", path.display())
+    }
+
+    /// The last step that any curve knows of.
+    pub fn last_step(&self) -> usize {
+        self.train.iter().chain(&self.val).map(|point| point.step).max().unwrap_or(0)
+    }
+
+    /// The first step with a loss that is not a number.
+    pub fn first_bad_step(&self) -> Option<usize> {
+        self.train
+            .iter()
+            .chain(&self.val)
+            .filter(|point| !point.loss.is_finite())
+            .map(|point| point.step)
+            .min()
+    }
+
+    fn sorted(mut self) -> Self {
+        self.val.sort_by_key(|point| point.step);
+        self.train.sort_by_key(|point| point.step);
+        self
+    }
+}
+
+fn latest_checkpoint(out: &Path) -> Option<PathBuf> {
+    let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix("checkpoint-")?.parse::<usize>().ok();
+    let entries = fs::read_dir(out).ok()?.flatten().map(|entry| entry.path());
+    entries
+        .filter_map(|path| Some((step(&path)?, path.join("trainer_state.json"))))
+        .filter(|(_, path)| path.is_file())
+        .max()
+        .map(|(_, path)| path)
+}
+
+#[derive(Deserialize)]
+struct TrainerState {
+    log_history: Vec<Entry>,
+    #[serde(default)]
+    total_flos: f64,
+    #[serde(default)]
+    num_input_tokens_seen: u64,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    step: usize,
+    loss: Option<Number>,
+    eval_loss: Option<Number>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Finite(f64),
+    Other(NotFinite),
+}
+
+#[derive(Clone, Copy, Deserialize)]
+enum NotFinite {
+    #[serde(rename = "NaN")]
+    Nan,
+    Infinity,
+    #[serde(rename = "-Infinity")]
+    NegativeInfinity,
+}
+
+impl From<Number> for f64 {
+    fn from(number: Number) -> Self {
+        match number {
+            Number::Finite(value) => value,
+            Number::Other(NotFinite::Nan) => f64::NAN,
+            Number::Other(NotFinite::Infinity) => f64::INFINITY,
+            Number::Other(NotFinite::NegativeInfinity) => f64::NEG_INFINITY,
+        }
+    }
+}
+
+fn trainer_state(text: &str, path: &Path) -> Result<Curves, Error> {
+    let state: TrainerState =
+        serde_json::from_str(&quote_non_finite(text)).map_err(|error| Error::Corrupt {
+            path: path.to_owned(),
+            why: format!("not the state of a Hugging Face Trainer ({error})"),
+        })?;
+    let mut curves =
+        Curves { flops: state.total_flos, tokens: state.num_input_tokens_seen, ..Curves::default() };
+    for Entry { step, loss, eval_loss } in state.log_history {
+        curves.train.extend(loss.map(|loss| CurvePoint { step, loss: loss.into() }));
+        curves.val.extend(eval_loss.map(|loss| CurvePoint { step, loss: loss.into() }));
+    }
+    Ok(curves.sorted())
+}
+
+/// Python writes NaN and infinities as bare words, which JSON does not have: puts them in quotes.
+fn quote_non_finite(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    let mut in_string = false;
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if !in_string
+            && let Some(word) = ["NaN", "-Infinity", "Infinity"].iter().find(|w| rest.starts_with(**w))
+        {
+            quoted += &format!("\"{word}\"");
+            rest = &rest[word.len()..];
+            continue;
+        }
+        let mut length = c.len_utf8();
+        if c == '"' {
+            in_string = !in_string;
+        } else if in_string && c == '\\' {
+            length += rest[1..].chars().next().map_or(0, char::len_utf8);
+        }
+        quoted += &rest[..length];
+        rest = &rest[length..];
+    }
+    quoted
+}
+
+#[derive(Deserialize)]
+struct Row {
+    step: usize,
+    loss: f64,
+    split: Option<String>,
+}
+
+fn curve_csv(text: &str, path: &Path) -> Result<Curves, Error> {
+    let corrupt = |why: String| Error::Corrupt { path: path.to_owned(), why };
+    let mut curves = Curves::default();
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    for row in reader.deserialize::<Row>() {
+        let Row { step, loss, split } =
+            row.map_err(|error| corrupt(format!("{error}; the columns are step,loss[,split]")))?;
+        let point = CurvePoint { step, loss };
+        match split.as_deref() {
+            None | Some("" | "val" | "eval" | "validation") => curves.val.push(point),
+            Some("train") => curves.train.push(point),
+            Some(other) => {
+                return Err(corrupt(format!("step {step}: split `{other}` is neither train nor val")));
+            }
+        }
+    }
+    Ok(curves.sorted())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_trainer_state_is_read_with_its_nan() {
+        let text = r#"{"best_metric": NaN, "epoch": 1.0, "log_history": [
+            {"epoch": 0.5, "learning_rate": 0.001, "loss": 2.5, "grad_norm": Infinity, "step": 10},
+            {"eval_loss": 2.25, "eval_runtime": 1.5, "step": 10, "note": "NaN is \"NaN\""},
+            {"loss": NaN, "step": 20}, {"eval_loss": 2, "step": 20},
+            {"train_loss": 2.2, "train_runtime": 9.0, "step": 20}],
+            "total_flos": 1.5e12, "num_input_tokens_seen": 640}"#;
+        let curves = trainer_state(text, Path::new("x")).unwrap();
+        let val: Vec<_> = curves.val.iter().map(|p| (p.step, p.loss)).collect();
+        assert_eq!(val, [(10, 2.25), (20, 2.0)]);
+        assert_eq!((curves.train[0].step, curves.train[0].loss), (10, 2.5));
+        assert!(curves.train[1].loss.is_nan());
+        assert_eq!((curves.flops, curves.tokens), (1.5e12, 640));
+        assert_eq!((curves.last_step(), curves.first_bad_step()), (20, Some(20)));
+    }
+
+    #[test]
+    fn a_csv_is_read_with_and_without_split() {
+        let curves = curve_csv("step,loss\n0, 3.5\n5,3.0\n", Path::new("x")).unwrap();
+        assert_eq!((curves.val.len(), curves.train.len()), (2, 0));
+        let curves = curve_csv("step,loss,split\n5,NaN,train\n0,2,eval\n", Path::new("x")).unwrap();
+        assert_eq!((curves.val.len(), curves.train.len()), (1, 1));
+        assert!(curves.train[0].loss.is_nan());
+        for bad in ["step,loss\n1\n", "step,loss\nx,1\n", "a,b\n1,2\n", "step,loss,split\n1,2,test\n"] {
+            assert!(matches!(curve_csv(bad, Path::new("x")), Err(Error::Corrupt { .. })), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Which runs can go through the model together.
+
+use crate::{OptimSpec, RunSpec};
+
+/// What the runs of one stack have in common.
+#[derive(Clone, Debug, PartialEq)]
+struct StackKey {
+    start: usize,
+    batch: usize,
+    eval_every: usize,
+    optim: OptimSpec,
+    modules: Vec<String>,
+}
+
+impl StackKey {
+    fn of(spec: &RunSpec, start: usize) -> Self {
+        Self {
+            start,
+            batch: spec.batch,
+            eval_every: spec.eval_every,
+            optim: spec.optim,
+            modules: spec.ranks.modules().map(String::from).collect(),
+        }
+    }
+}
+
+/// Splits runs, given as (index, spec, first step), into stacks of at most `most`, in order.
+///
+/// Stacks of one cohort, the runs with the same key, are as equal in size as can be, so that no worker is left with a single run.
+pub(super) fn stacks(runs: &[(usize, &RunSpec, usize)], most: usize) -> Vec<Vec<usize>> {
+    let mut cohorts: Vec<(StackKey, Vec<usize>)> = Vec::new();
+    for (index, spec, start) in runs {
+        let key = StackKey::of(spec, *start);
+        match cohorts.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, members)) => members.push(*index),
+            None => cohorts.push((key, vec![*index])),
+        }
+    }
+    let split = |members: Vec<usize>| {
+        let parts = members.len().div_ceil(most.max(1));
+        let size = members.len().div_ceil(parts);
+        members.chunks(size).map(<[usize]>::to_vec).collect::<Vec<_>>()
+    };
+    cohorts.into_iter().flat_map(|(_, members)| split(members)).collect()
+}

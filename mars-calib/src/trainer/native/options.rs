@@ -1,0 +1,48 @@
+//! How the native trainer uses the machine.
+
+use super::loading::Loading;
+use mars_lora::Targets;
+
+/// How the native trainer uses the machine; none of it changes what is learnt beyond rounding.
+#[derive(Clone, Debug)]
+pub struct NativeOptions {
+    /// Most adapters in one pass, >= 1. Default 4.
+    pub stack: usize,
+    /// Stacks trained at the same time, each on a thread of its own, >= 1. Default 1.
+    pub workers: usize,
+    /// Parts of a training pass, side by side on the threads of the machine, >= 1. Default 1. Their number changes
+    /// the last bits of results, as adding in another order does.
+    pub parts: usize,
+    /// How the batches of each stack are made ready. Default on one thread beside the training.
+    pub loading: Loading,
+    /// Gradient checkpointing: training passes keep what goes from one block of the model to the next, and compute each
+    /// block a second time. Less memory for about a third more time; results differ in their last bits. Default no.
+    pub gradient_checkpointing: bool,
+    /// Samples of one evaluation batch, >= 1. Default 64.
+    pub eval_batch: usize,
+    /// Only the first so many validation samples are used. Default all.
+    pub validation_samples: usize,
+    /// Steps between checkpoints of runs that go on. Default none: only ends and stops are kept.
+    pub checkpoint_every: Option<usize>,
+    /// Whether the relative size of the updates is recorded at evaluations. Default no.
+    pub measure_updates: bool,
+    /// Layers within the adapted modules. Default all linear ones.
+    pub targets: Targets,
+}
+
+impl Default for NativeOptions {
+    fn default() -> Self {
+        Self {
+            stack: 4,
+            workers: 1,
+            parts: 1,
+            loading: Loading::default(),
+            gradient_checkpointing: false,
+            eval_batch: 64,
+            validation_samples: usize::MAX,
+            checkpoint_every: None,
+            measure_updates: false,
+            targets: Targets::default(),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! One stack of runs from its first step to the last of its last run.
+
+use super::context::{Context, Event};
+use super::evaluate::record_loss;
+use super::optimizer::{adamw, rates};
+use super::state;
+use super::steps::{StepInput, Steps};
+use crate::convergence::settled;
+use crate::order::{Order, stream};
+use crate::{CurvePoint, Error, Progress, RunEnd, RunRecord, RunSpec, Stage};
+use burn::tensor::Tensor;
+use mars_lora::{
+    Adapter, AdapterStack, Examples, LearningRates, Model, Moments, Parts, PassFlops, StackedAdamW,
+};
+use rand::RngCore;
+use std::sync::PoisonError;
+use std::time::Instant;
+
+/// A run at the beginning of its stack.
+pub(super) struct Start {
+    /// Place among the runs that were asked for.
+    pub(super) index: usize,
+    pub(super) adapter: Adapter,
+    /// `None` at step 0.
+    pub(super) moments: Option<Moments>,
+    pub(super) record: RunRecord,
+}
+
+/// A run in its stack.
+struct Live {
+    index: usize,
+    order: Order,
+    record: RunRecord,
+}
+
+impl Live {
+    fn spec(&self) -> &RunSpec {
+        &self.record.spec
+    }
+}
+
+/// Trains `starts` together. `emit` passes events on and says whether to stop.
+pub(super) fn train<M, E>(
+    context: &Context<'_, M, E>,
+    starts: Vec<Start>,
+    emit: &dyn Fn(Event) -> bool,
+) -> Result<(), Error>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    let parts = Parts::new(context.options.parts)?.recomputing(context.options.gradient_checkpointing);
+    let Some(mut training) = Training::begin(context, &parts, starts, emit)? else { return Ok(()) };
+    while !training.live.is_empty() {
+        // The cohort stays until its first run ends; one that diverges changes it earlier.
+        let (first, cohort) = (training.step, training.live.len());
+        let count = training.live.iter().map(|run| run.spec().steps - first).min().unwrap_or(0);
+        let steps = training.steps();
+        let stopped = context.options.loading.run(
+            count,
+            |ahead| steps.input(first + ahead),
+            |inputs| -> Result<bool, Error> {
+                while training.live.len() == cohort {
+                    let began = Instant::now();
+                    let Some(input) = inputs.next() else { break };
+                    if training.advance(input?, began)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            },
+        )?;
+        if stopped {
+            training.interrupt();
+        }
+    }
+    Ok(())
+}
+
+/// A stack under way.
+struct Training<'a, M, E> {
+    context: &'a Context<'a, M, E>,
+    parts: &'a Parts,
+    live: Vec<Live>,
+    stack: AdapterStack,
+    optimizer: StackedAdamW,
+    /// Optimizer steps done.
+    step: usize,
+    /// Passes events on and says whether to stop.
+    emit: &'a dyn Fn(Event) -> bool,
+}
+
+impl<'a, M, E> Training<'a, M, E>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    /// The runs at their first step, evaluated if they are due; nothing if there are none.
+    fn begin(
+        context: &'a Context<'a, M, E>,
+        parts: &'a Parts,
+        starts: Vec<Start>,
+        emit: &'a dyn Fn(Event) -> bool,
+    ) -> Result<Option<Self>, Error> {
+        let Some(first) = starts.first() else { return Ok(None) };
+        let optim = first.record.spec.optim;
+        let step = first.moments.as_ref().map_or(0, |m| m.steps);
+        let config = adamw(&optim);
+        let adapters: Vec<Adapter> = starts.iter().map(|s| s.adapter.clone()).collect();
+        let stack = AdapterStack::new(&adapters, context.model)?;
+        let rates: Vec<LearningRates> = starts.iter().map(|s| rates(&s.record.spec)).collect();
+        let optimizer = StackedAdamW::new(config, &stack, &rates)?;
+        let fresh = starts.iter().any(|s| s.moments.is_none());
+        let (mut live, mut moments) = (Vec::new(), Vec::new());
+        for start in starts {
+            let spec = &start.record.spec;
+            let order = Order::new(context.train.len(), spec.samples, spec.seed);
+            moments.extend(start.moments);
+            live.push(Live { index: start.index, order, record: start.record });
+        }
+        let mut training = Self { context, parts, live, stack, optimizer, step, emit };
+        if fresh {
+            training.score(on_grid)?;
+        } else {
+            training.optimizer.restore(&training.stack, moments);
+            training.score(last_off_grid)?;
+        }
+        training.retire();
+        Ok(Some(training))
+    }
+
+    /// The steps of the present cohort.
+    fn steps(&self) -> Steps<'a, M, E> {
+        Steps {
+            model: self.context.model,
+            examples: self.context.train,
+            parts: self.parts,
+            runs: self.live.iter().map(|run| (run.order.clone(), run.spec().batch)).collect(),
+        }
+    }
+
+    /// One optimizer step, with whatever is due after it; `began` is when its time began. Says whether to stop.
+    fn advance(&mut self, input: StepInput<M::Batch>, began: Instant) -> Result<bool, Error> {
+        let Context { model, options, .. } = self.context;
+        let (step, StepInput { rows, batches }) = (self.step, input);
+        let mut flops = vec![PassFlops::default(); self.live.len()];
+        for (adapters, batch) in &batches {
+            let own = model.flops(batch, &self.stack.ranks()[adapters.clone()]);
+            for (sum, own) in flops[adapters.clone()].iter_mut().zip(own) {
+                sum.forward += own.forward;
+                sum.backward += own.backward;
+            }
+        }
+        // A draw belongs to the run and the step, whatever the cohort and the interruptions.
+        let draws: Vec<u64> =
+            self.live.iter().map(|run| stream(run.spec().seed, "dropout", step as u64).next_u64()).collect();
+        let pass = self.parts.pass(*model, batches, &self.stack, Some(&draws))?;
+        let schedule: Vec<f64> =
+            self.live.iter().map(|run| run.spec().optim.factor(step, run.spec().horizon)).collect();
+        let evaluates = (step + 1).is_multiple_of(self.live[0].spec().eval_every);
+        let before = (options.measure_updates && evaluates).then(|| self.stack.flat());
+        self.optimizer.step(&mut self.stack, pass.gradients, &schedule);
+        let step = step + 1;
+        self.step = step;
+
+        let updates = before.map(|before| update_sizes(before, self.stack.flat()));
+        let share = began.elapsed().as_secs_f64() / self.live.len() as f64;
+        let mut stop = false;
+        for (k, run) in self.live.iter_mut().enumerate() {
+            let loss = pass.losses[k];
+            let record = &mut run.record;
+            record.train.push(CurvePoint { step, loss });
+            record.tokens += pass.tokens[k] as u64;
+            record.samples_seen += rows[k].len() as u64;
+            record.flops += flops[k].forward + flops[k].backward;
+            record.wall_s += share;
+            if let Some(sizes) = &updates {
+                record.updates.push(CurvePoint { step, loss: f64::from(sizes[k]) });
+            }
+            if !loss.is_finite() {
+                record.end = RunEnd::Diverged { step };
+            }
+            stop |= (self.emit)(Event::Progress(progress(run, Stage::Train, step, Some(loss))));
+        }
+        self.score(on_grid)?;
+        let due = options.checkpoint_every.is_some_and(|every| step.is_multiple_of(every));
+        if stop || due || self.live.iter().any(|run| run.spec().steps == step) {
+            self.save()?;
+        }
+        // After the checkpoint, which a longer run continues: that one has no evaluation here.
+        self.score(last_off_grid)?;
+        self.retire();
+        Ok(stop)
+    }
+
+    /// Validation losses of all runs that are `due`.
+    fn score(&mut self, due: fn(&RunSpec, usize) -> bool) -> Result<(), Error> {
+        let (step, live) = (self.step, &mut self.live);
+        let wanted = |run: &Live| !matches!(run.record.end, RunEnd::Diverged { .. }) && due(run.spec(), step);
+        let due: Vec<usize> = (0..live.len()).filter(|k| wanted(&live[*k])).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let part = if due.len() == live.len() { self.stack.clone() } else { self.stack.keep(&due) };
+        let evaluations = self.context.validate(&part)?;
+        let share = began.elapsed().as_secs_f64() / due.len() as f64;
+        for (k, evaluation) in due.into_iter().zip(evaluations) {
+            let record = &mut live[k].record;
+            let loss = record_loss(record, step, &evaluation);
+            record.wall_s += share;
+            if !loss.is_finite() {
+                record.end = RunEnd::Diverged { step };
+            } else if record.spec.stop_when_converged && settled(&record.val) {
+                record.end = RunEnd::Converged;
+            }
+            (self.emit)(Event::Progress(progress(&live[k], Stage::Evaluate, step, Some(loss))));
+        }
+        Ok(())
+    }
+
+    /// Takes runs that have ended out of the stack; the others go on unchanged.
+    fn retire(&mut self) {
+        let step = self.step;
+        let ended = |run: &Live| run.spec().steps == step || run.record.end != RunEnd::Interrupted;
+        if !self.live.iter().any(ended) {
+            return;
+        }
+        let keep: Vec<usize> = (0..self.live.len()).filter(|k| !ended(&self.live[*k])).collect();
+        let (gone, stay): (Vec<Live>, Vec<Live>) =
+            std::mem::take(&mut self.live).into_iter().partition(ended);
+        self.live = stay;
+        if !keep.is_empty() {
+            self.stack = self.stack.keep(&keep);
+            self.optimizer = self.optimizer.keep(&keep);
+        }
+        for mut run in gone {
+            if run.record.end == RunEnd::Interrupted {
+                run.record.end = RunEnd::Finished;
+            }
+            (self.emit)(Event::Done(run.index, Box::new(run.record)));
+        }
+    }
+
+    /// Hands over the records of all runs that are left.
+    fn interrupt(&mut self) {
+        for mut run in self.live.drain(..) {
+            run.record.end = RunEnd::Interrupted;
+            (self.emit)(Event::Done(run.index, Box::new(run.record)));
+        }
+    }
+
+    /// Checkpoints of all runs of the stack that have not diverged.
+    fn save(&self) -> Result<(), Error> {
+        let adapters = self.stack.adapters();
+        let moments = self.optimizer.moments(&self.stack);
+        let mut store = self.context.store.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((run, adapter), moments) in self.live.iter().zip(&adapters).zip(&moments) {
+            if !matches!(run.record.end, RunEnd::Diverged { .. }) {
+                let lineage = run.spec().lineage();
+                store.save(&lineage, self.step, &state::write(adapter, moments, &run.record)?)?;
+                store.prune(&lineage, &[self.step])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a run is evaluated at `step` because of its interval.
+fn on_grid(spec: &RunSpec, step: usize) -> bool {
+    spec.evaluates_at(step)
+}
+
+/// Whether a run is evaluated at `step` only because it ends there.
+fn last_off_grid(spec: &RunSpec, step: usize) -> bool {
+    step == spec.steps && !on_grid(spec, step)
+}
+
+fn progress(run: &Live, stage: Stage, step: usize, loss: Option<f64>) -> Progress {
+    Progress { run: run.record.id.clone(), stage, step, steps: run.spec().steps, loss }
+}
+
+/// Norm of the change of all factors over their norm, for each adapter.
+fn update_sizes(before: Tensor<2>, after: Tensor<2>) -> Vec<f32> {
+    let norm = |x: Tensor<2>| x.square().sum_dim(1).sqrt();
+    let sizes = norm(after.clone() - before) / norm(after);
+    sizes.into_data().iter::<f32>().collect()
+}

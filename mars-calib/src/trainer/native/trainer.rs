@@ -1,0 +1,210 @@
+//! Trains run specs on a burn model.
+
+use super::cohorts::stacks;
+use super::context::{Context, Event};
+use super::options::NativeOptions;
+use super::stack::{Start, train};
+use super::{fresh, method, method_state, state};
+use crate::checkpoint::{Checkpoint, CheckpointStore, MemoryCheckpoints};
+use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, Trainer};
+use mars_lora::methods::RankMethod;
+use mars_lora::{Adapter, Examples, Model};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+
+/// A [`Trainer`] for a burn model with its training and validation examples.
+pub struct NativeTrainer<'a, M, E> {
+    model: &'a M,
+    train: &'a E,
+    validation: &'a E,
+    options: NativeOptions,
+    store: Mutex<Box<dyn CheckpointStore>>,
+}
+
+impl<'a, M, E> NativeTrainer<'a, M, E>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    /// A trainer that keeps its checkpoints in memory.
+    pub fn new(model: &'a M, train: &'a E, validation: &'a E, options: NativeOptions) -> Self {
+        Self { model, train, validation, options, store: Mutex::new(Box::new(MemoryCheckpoints::default())) }
+    }
+
+    /// The same trainer with another place for checkpoints.
+    #[must_use]
+    pub fn with_store(mut self, store: impl CheckpointStore + 'static) -> Self {
+        self.store = Mutex::new(Box::new(store));
+        self
+    }
+
+    /// The fresh adapter of a run.
+    ///
+    /// # Errors
+    /// When its ranks do not fit the model.
+    pub fn fresh(&self, spec: &RunSpec) -> Result<Adapter, Error> {
+        Ok(fresh::adapter(spec, &self.options.targets, self.model, self.train)?.0)
+    }
+
+    /// The adapter of a run as it stands at the end of `spec`, if its checkpoint is there.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be read or does not fit the model.
+    pub fn adapter(&self, spec: &RunSpec) -> Result<Option<Adapter>, Error> {
+        let found = self.checkpoint(spec)?.filter(|checkpoint| checkpoint.step == spec.steps);
+        let Some(Checkpoint { step, files }) = found else { return Ok(None) };
+        if spec.method.is_some() {
+            return method_state::read(&files, fresh::config(spec, &self.options.targets)).map(Some);
+        }
+        let mut adapter = self.fresh(spec)?;
+        state::read(&files, step, &mut adapter)?;
+        Ok(Some(adapter))
+    }
+
+    fn checkpoint(&self, spec: &RunSpec) -> Result<Option<Checkpoint>, Error> {
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.latest_at_or_below(&spec.lineage(), spec.steps)
+    }
+
+    /// Where a run begins: fresh, or at its latest checkpoint.
+    fn start(&self, index: usize, spec: &RunSpec) -> Result<Start, Error> {
+        spec.validate()?;
+        let (mut adapter, flops) = fresh::adapter(spec, &self.options.targets, self.model, self.train)?;
+        if let Some(Checkpoint { step, files }) = self.checkpoint(spec)? {
+            let (moments, earlier) = state::read(&files, step, &mut adapter)?;
+            let record = RunRecord { id: spec.id(), spec: spec.clone(), end: RunEnd::Interrupted, ..earlier };
+            return Ok(Start { index, adapter, moments: Some(moments), record });
+        }
+        let mut record = RunRecord::empty(spec.clone(), RunEnd::Interrupted);
+        record.trainable = adapter.parameters() as u64;
+        record.flops = flops;
+        Ok(Start { index, adapter, moments: None, record })
+    }
+}
+
+impl<M, E> Trainer for NativeTrainer<'_, M, E>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    fn train(&mut self, runs: &[RunSpec], observe: &mut dyn Observer) -> Vec<RunRecord> {
+        let mut records: Vec<Option<RunRecord>> = vec![None; runs.len()];
+        let mut starts: Vec<Option<Start>> = Vec::with_capacity(runs.len());
+        let mut queue: VecDeque<Work> = VecDeque::new();
+        for (index, spec) in runs.iter().enumerate() {
+            let start = match &spec.method {
+                None => self.start(index, spec).map(Some),
+                Some(method) => spec.validate().and_then(|()| {
+                    let method =
+                        method::start(method, spec, fresh::config(spec, &self.options.targets), self.model)?;
+                    queue.push_back(Work::Method(Box::new((index, spec.clone(), method))));
+                    Ok(None)
+                }),
+            };
+            match start {
+                Ok(start) => starts.push(start),
+                Err(e) => {
+                    let record = RunRecord::empty(spec.clone(), RunEnd::Failed { why: e.to_string() });
+                    observe.finished(&record);
+                    records[index] = Some(record);
+                    starts.push(None);
+                }
+            }
+        }
+        let at = |start: &Start| start.moments.as_ref().map_or(0, |m| m.steps);
+        let ready: Vec<(usize, &RunSpec, usize)> =
+            starts.iter().flatten().map(|start| (start.index, &runs[start.index], at(start))).collect();
+        let groups = stacks(&ready, self.options.stack);
+        let mut take = |group: Vec<usize>| group.into_iter().filter_map(|i| starts[i].take()).collect();
+        queue.extend(groups.into_iter().map(&mut take).map(Work::Stack));
+        let workers = self.options.workers.clamp(1, queue.len().max(1));
+        let (queue, stop) = (Mutex::new(queue), AtomicBool::new(false));
+        let context = Context {
+            model: self.model,
+            train: self.train,
+            validation: self.validation,
+            options: &self.options,
+            store: &self.store,
+        };
+        std::thread::scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            for _ in 0..workers {
+                let (sender, queue, stop, context) = (sender.clone(), &queue, &stop, &context);
+                scope.spawn(move || work(context, queue, stop, &sender));
+            }
+            drop(sender);
+            for event in receiver {
+                let flow = match event {
+                    Event::Progress(progress) => observe.progress(&progress),
+                    Event::Done(index, record) => {
+                        let flow = observe.finished(&record);
+                        records[index] = Some(*record);
+                        flow
+                    }
+                };
+                if flow == Flow::Stop {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+        });
+        let missing = |(record, spec): (Option<RunRecord>, &RunSpec)| {
+            record.unwrap_or_else(|| RunRecord::empty(spec.clone(), RunEnd::Interrupted))
+        };
+        records.into_iter().zip(runs).map(missing).collect()
+    }
+}
+
+/// What a worker takes at a time.
+enum Work {
+    /// Runs of plain LoRA that go through the model together.
+    Stack(Vec<Start>),
+    /// A run of a method: its index, its spec, and the method at its first step.
+    Method(Box<(usize, RunSpec, Box<dyn RankMethod>)>),
+}
+
+/// Does one piece of work after the other until none is left.
+fn work<M, E>(
+    context: &Context<'_, M, E>,
+    queue: &Mutex<VecDeque<Work>>,
+    stop: &AtomicBool,
+    sender: &mpsc::Sender<Event>,
+) where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    let emit = |event: Event| {
+        let gone = sender.send(event).is_err();
+        gone || stop.load(Ordering::Relaxed)
+    };
+    while !stop.load(Ordering::Relaxed) {
+        let Some(work) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else { return };
+        let specs: Vec<(usize, RunSpec)> = match &work {
+            Work::Stack(starts) => {
+                starts.iter().map(|start| (start.index, start.record.spec.clone())).collect()
+            }
+            Work::Method(one) => vec![(one.0, one.1.clone())],
+        };
+        let done = Mutex::new(Vec::new());
+        let emit_and_note = |event: Event| {
+            if let Event::Done(index, _) = &event {
+                done.lock().unwrap_or_else(PoisonError::into_inner).push(*index);
+            }
+            emit(event)
+        };
+        let trained = match work {
+            Work::Stack(starts) => train(context, starts, &emit_and_note),
+            Work::Method(one) => {
+                let (index, spec, method) = *one;
+                method::train(context, index, &spec, method, &emit_and_note)
+            }
+        };
+        if let Err(e) = trained {
+            let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+            for (index, spec) in specs.into_iter().filter(|(index, _)| !done.contains(index)) {
+                let record = RunRecord::empty(spec, RunEnd::Failed { why: e.to_string() });
+                emit(Event::Done(index, Box::new(record)));
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The laws: their formulas as [`Law`](crate::Law)s, and their fits to observations with intervals.
+
+mod law_c;
+mod law_c_fit;
+mod law_c_summary;
+mod law_p;
+mod law_p_fit;
+mod power;
+
+pub use law_c::{LawC, LawCForm};
+pub use law_c_fit::{LawCFit, LawCOptions, Offset, fit_law_c, fit_law_c_all};
+pub use law_c_summary::LawCSummary;
+pub use law_p::{Form, LawPForm};
+pub use law_p_fit::{LawPFit, LawPOptions, fit_law_p};
+pub use power::PowerLaw;

@@ -1,0 +1,12 @@
+//! How far a fit would move if the data were drawn again: bootstrap refits and the intervals they give.
+
+mod bootstrap;
+mod interval;
+mod resampling;
+mod tails;
+
+pub(crate) use bootstrap::check_level;
+pub use bootstrap::{Bootstrap, BootstrapOptions, bootstrap};
+pub(crate) use interval::Number;
+pub use interval::{Interval, IntervalKind};
+pub use resampling::Resampling;

@@ -1,0 +1,23 @@
+//! One module of an adapter beside its base.
+
+use serde::Serialize;
+
+/// One module of an adapter and its tensor in the base.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inspected {
+    /// The adapted module, `other` where no pattern of [`ModelNames`](super::ModelNames) matches; `component` when serialised.
+    #[serde(rename = "component")]
+    pub module: String,
+    /// Module path as `transformers` 4.57 names it.
+    pub path: String,
+    /// Tensor of the base.
+    pub tensor: String,
+    /// `linear`, `embedding` or `convolution`.
+    pub kind: &'static str,
+    /// Rank.
+    pub rank: usize,
+    /// Scale of the low-rank product.
+    pub scale: f64,
+    /// Parameters of the adapter.
+    pub parameters: usize,
+}

@@ -1,0 +1,136 @@
+//! The forward pass of all adapters, at layers that read one input and at embeddings.
+
+use super::products::{BandFactors, SiteFactors};
+use crate::AdapterStack;
+use burn::tensor::{DType, Int, Tensor};
+
+impl AdapterStack {
+    /// What the layers `sites`, which read the same `x`, compute with the adapters: `bases` are the products of
+    /// `x` with their `weights`. `x` is `[K * N, inputs]`, bases and results `[K * N, outputs]`.
+    ///
+    /// # Panics
+    /// If the rows of `x` are no multiple of the number of adapters.
+    pub(crate) fn apply<const N: usize>(
+        &self,
+        sites: [usize; N],
+        x: &Tensor<2>,
+        bases: [Tensor<2>; N],
+        weights: &[Tensor<2>; N],
+    ) -> [Tensor<2>; N] {
+        if let Some(probe) = &self.probe {
+            sites.iter().for_each(|site| probe.see(*site, x));
+        }
+        let acting = sites.map(|site| self.sites.get(site).and_then(Option::as_ref));
+        let mut lows = self.shared_lows(&acting, x).unwrap_or_default().into_iter();
+        let mut layers = acting.into_iter().zip(weights);
+        bases.map(|base| match (layers.next(), lows.next().unwrap_or_default()) {
+            (Some((Some(site), weight)), lows) => self.apply_one(site, x, base, weight, lows),
+            _ => base,
+        })
+    }
+
+    /// The products `x A` of several layers as one, `[layer][band]`; nothing if their bands differ or drop inputs.
+    fn shared_lows(&self, acting: &[Option<&SiteFactors>], x: &Tensor<2>) -> Option<Vec<Vec<Tensor<3>>>> {
+        let all: Vec<&SiteFactors> = acting.iter().copied().collect::<Option<_>>()?;
+        let (first, rest) = all.split_first()?;
+        let alike = |site: &&SiteFactors| {
+            let members =
+                |site: &SiteFactors| site.bands.iter().map(|b| b.members.clone()).collect::<Vec<_>>();
+            members(site) == members(first)
+        };
+        if rest.is_empty() || !rest.iter().all(alike) || self.drops(first) {
+            return None;
+        }
+        let mut lows = vec![Vec::with_capacity(first.bands.len()); all.len()];
+        for index in 0..first.bands.len() {
+            let columns: Vec<Tensor<3>> = all.iter().map(|site| site.bands[index].columns()).collect();
+            let widths: Vec<usize> = columns.iter().map(|c| c.dims()[2]).collect();
+            let low = self.rows_of(x, &first.bands[index]).matmul(Tensor::cat(columns, 2));
+            let mut from = 0;
+            for (own, width) in lows.iter_mut().zip(widths) {
+                own.push(low.clone().narrow(2, from, width));
+                from += width;
+            }
+        }
+        Some(lows)
+    }
+
+    fn drops(&self, site: &SiteFactors) -> bool {
+        self.draws.is_some() && site.bands.iter().any(BandFactors::drops)
+    }
+
+    /// As [`apply`](Self::apply) for one layer; `lows` are its products `x A` for each band, if they are known.
+    fn apply_one(
+        &self,
+        site: &SiteFactors,
+        x: &Tensor<2>,
+        base: Tensor<2>,
+        weight: &Tensor<2>,
+        lows: Vec<Tensor<3>>,
+    ) -> Tensor<2> {
+        let mut lows = lows.into_iter();
+        let deltas = site.bands.iter().map(|band| {
+            let dropped = match &self.draws {
+                Some(draws) if band.drops() => Some(band.drop(self.rows_of(x, band), draws, site.stream)),
+                _ => None,
+            };
+            let low = lows.next().unwrap_or_else(|| {
+                dropped.clone().unwrap_or_else(|| self.rows_of(x, band)).matmul(band.columns())
+            });
+            let delta = band.expand(low);
+            let Some(gain) = band.gain(weight) else { return delta };
+            // As in PEFT, the gain acts on what the adapter reads: inputs that are dropped bring nothing.
+            let own = match dropped {
+                Some(x) => x.matmul(weight.clone().cast(DType::F32).unsqueeze()),
+                None => self.rows_of(&base, band),
+            };
+            (own.clone() + delta) * gain - own
+        });
+        let deltas: Vec<Tensor<3>> = deltas.collect();
+        let delta = self.in_place(site, deltas, base.dims());
+        base + delta
+    }
+
+    /// The rows `base` `[K * N, width]` of an embedding at `ids` `[K * N]`, with the adapters.
+    pub(crate) fn embed(&self, site: usize, ids: Tensor<1, Int>, base: Tensor<2>) -> Tensor<2> {
+        let Some(site) = self.sites.get(site).and_then(Option::as_ref) else { return base };
+        let per_adapter = ids.dims()[0] / self.len();
+        let deltas = site.bands.iter().map(|band| {
+            let own =
+                ids.clone().narrow(0, band.members.start * per_adapter, band.members.len() * per_adapter);
+            band.expand(band.look_up(own))
+        });
+        let deltas = deltas.collect();
+        let delta = self.in_place(site, deltas, base.dims());
+        base + delta
+    }
+
+    /// What the bands add, `[n, N, width]` each, in the rows of their members; zero elsewhere.
+    fn in_place(&self, site: &SiteFactors, deltas: Vec<Tensor<3>>, dims: [usize; 2]) -> Tensor<2> {
+        let [rows, width] = dims;
+        let per_adapter = rows / self.len();
+        let (mut pieces, mut next) = (Vec::with_capacity(deltas.len()), 0);
+        let nothing = |count: usize| Tensor::zeros([count * per_adapter, width], &self.flat.device());
+        for (band, delta) in site.bands.iter().zip(deltas) {
+            if band.members.start > next {
+                pieces.push(nothing(band.members.start - next));
+            }
+            pieces.push(delta.reshape([band.members.len() * per_adapter, width]));
+            next = band.members.end;
+        }
+        if next < self.len() {
+            pieces.push(nothing(self.len() - next));
+        }
+        if pieces.len() == 1 { pieces.swap_remove(0) } else { Tensor::cat(pieces, 0) }
+    }
+
+    /// The rows of the members of `band`, `[n, N, width]`.
+    fn rows_of(&self, x: &Tensor<2>, band: &BandFactors) -> Tensor<3> {
+        let [rows, width] = x.dims();
+        let all = x.clone().reshape([self.len(), rows / self.len(), width]);
+        match band.members.len() == self.len() {
+            true => all,
+            false => all.narrow(0, band.members.start, band.members.len()),
+        }
+    }
+}

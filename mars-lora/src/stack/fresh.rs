@@ -1,0 +1,36 @@
+//! Adapters that have not been trained yet.
+
+use super::{first_values, weights};
+use crate::{Adapter, AdapterConfig, Error, Init, Model};
+
+impl Adapter {
+    /// A fresh adapter; the model's function is unchanged.
+    ///
+    /// # Errors
+    /// As [`AdapterConfig::useful_ranks`]; [`Error::NoWeight`] if a variant needs a weight that the model does not
+    /// show; [`Error::Variant`] for variants that do not go together.
+    pub fn fresh<M: Model>(config: AdapterConfig, model: &M) -> Result<Self, Error> {
+        let ranks = config.useful_ranks(model.modules(), model.sites())?;
+        let adapted = || ranks.iter().enumerate().filter(|(_, rank)| **rank > 0);
+        let mut factors: Vec<_> = adapted()
+            .map(|(site, rank)| first_values::factors(config.init, config.seed, &model.sites()[site], *rank))
+            .collect();
+        let mut offset = Vec::new();
+        if config.dora {
+            for ((site, _), own) in adapted().zip(&mut factors) {
+                own.magnitude = Some(weights::row_norms(model, site)?);
+            }
+        }
+        if config.init == Init::Pissa {
+            if config.dora {
+                return Err(Error::Variant { why: "DoRA cannot begin with PiSSA; use another init".into() });
+            }
+            for ((site, rank), own) in adapted().zip(&mut factors) {
+                let scale = config.site_scale(&own.path, *rank);
+                (own.a, own.b) = weights::principal(model, site, *rank, scale, config.seed)?;
+            }
+            offset.clone_from(&factors);
+        }
+        Ok(Self { config, factors, offset })
+    }
+}

@@ -1,0 +1,166 @@
+//! The factors of one site on the device, and their forward pass.
+
+use super::band::Band;
+use super::layout::Slot;
+use crate::AdapterConfig;
+use burn::tensor::{DType, Int, Tensor, TensorData};
+use rand::RngCore;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use std::ops::Range;
+
+/// The factors of all adapters at one site.
+#[derive(Clone, Debug)]
+pub(crate) struct SiteFactors {
+    pub(crate) bands: Vec<BandFactors>,
+    /// Stream of the dropout's numbers.
+    pub(crate) stream: u64,
+}
+
+/// Factors of one band: A `[n, R, inputs]` and B `[n, R, outputs]`.
+#[derive(Clone, Debug)]
+pub(crate) struct BandFactors {
+    pub(crate) members: Range<usize>,
+    pub(crate) a: Tensor<3>,
+    pub(crate) b: Tensor<3>,
+    /// `[n, 1, outputs]`, of DoRA bands.
+    pub(crate) magnitude: Option<Tensor<3>>,
+    /// Frozen factors that are taken off, in the same shapes.
+    offset: Option<(Tensor<3>, Tensor<3>)>,
+    scale: Scale,
+    dropout: Vec<f64>,
+}
+
+/// Scales of a band.
+#[derive(Clone, Debug)]
+enum Scale {
+    Same(f64),
+    /// `[n, 1, 1]`.
+    Each(Box<Tensor<3>>),
+}
+
+impl Scale {
+    fn of(&self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Same(scale) => x.mul_scalar(*scale),
+            Self::Each(scales) => x * (**scales).clone(),
+        }
+    }
+}
+
+impl BandFactors {
+    /// The factors of `band` in the flat rows `[K, P]`; `scales` are those of its members.
+    pub(crate) fn new(
+        band: &Band,
+        slot: &Slot,
+        flat: &Tensor<2>,
+        offset: Option<&Tensor<2>>,
+        scales: &[f64],
+        configs: &[AdapterConfig],
+    ) -> Self {
+        let count = band.members.len();
+        let part = |rows: &Tensor<2>, place: Range<usize>, height: usize, width: usize| {
+            rows.clone().slice([band.members.clone(), place]).reshape([count, height, width])
+        };
+        let a = |rows: &Tensor<2>| part(rows, slot.a(band.rank), band.rank, slot.inputs);
+        let b = |rows: &Tensor<2>| part(rows, slot.b(band.rank), band.rank, slot.outputs);
+        let scale = if scales.iter().all(|s| *s == scales[0]) {
+            Scale::Same(scales[0])
+        } else {
+            let data: Vec<f32> = scales.iter().map(|s| *s as f32).collect();
+            Scale::Each(Box::new(Tensor::from_data(TensorData::new(data, [count, 1, 1]), &flat.device())))
+        };
+        Self {
+            members: band.members.clone(),
+            a: a(flat),
+            b: b(flat),
+            magnitude: band.dora.then(|| part(flat, slot.magnitude(), 1, slot.outputs)),
+            offset: offset.map(|rows| (a(rows), b(rows))),
+            scale,
+            dropout: configs[band.members.clone()].iter().map(|config| config.dropout).collect(),
+        }
+    }
+
+    /// The same with factors that collect gradients.
+    pub(crate) fn track(&mut self) {
+        let leaf = |x: &Tensor<3>| x.clone().autodiff().require_grad();
+        (self.a, self.b) = (leaf(&self.a), leaf(&self.b));
+        self.magnitude = self.magnitude.as_ref().map(leaf);
+    }
+
+    /// Whether some member drops inputs in training.
+    pub(crate) fn drops(&self) -> bool {
+        self.dropout.iter().any(|p| *p > 0.0)
+    }
+
+    /// All columns that `x` is multiplied with, `[n, inputs, R or 2 R]`.
+    pub(crate) fn columns(&self) -> Tensor<3> {
+        let a = match &self.offset {
+            Some((frozen, _)) => Tensor::cat(vec![self.a.clone(), frozen.clone()], 1),
+            None => self.a.clone(),
+        };
+        a.swap_dims(1, 2)
+    }
+
+    /// Rows of A (and of the offset's) that belong to `ids` `[n * N]`, `[n, N, R or 2 R]`.
+    pub(crate) fn look_up(&self, ids: Tensor<1, Int>) -> Tensor<3> {
+        let columns = self.columns();
+        let [count, vocabulary, width] = columns.dims();
+        let positions = ids.dims()[0] / count;
+        let device = ids.device();
+        let starts: Vec<i32> = (0..count).map(|k| (k * vocabulary) as i32).collect();
+        let starts = Tensor::<2, Int>::from_data(TensorData::new(starts, [count, 1]), &device);
+        let places = (ids.reshape([count, positions]) + starts).reshape([count * positions]);
+        let table = columns.reshape([count * vocabulary, width]);
+        table.select(0, places).reshape([count, positions, width])
+    }
+
+    /// `s * B (low)`, less the offset; `low` is `[n, N, R or 2 R]`, the result `[n, N, outputs]`.
+    pub(crate) fn expand(&self, low: Tensor<3>) -> Tensor<3> {
+        let b = match &self.offset {
+            Some((_, frozen)) => Tensor::cat(vec![self.b.clone(), frozen.clone().neg()], 1),
+            None => self.b.clone(),
+        };
+        self.scale.of(low).matmul(b)
+    }
+
+    /// `m / ||W + s B A||` for each output, `[n, 1, outputs]`; the norm is a constant to the gradient, as in the
+    /// DoRA paper (section 4.3) and PEFT. `weight` is `[inputs, outputs]`.
+    ///
+    /// The product B A is not formed: with rows w of W and b of B,
+    /// ||w + s b A||^2 = ||w||^2 + 2 s <b, w A^T> + s^2 b (A A^T) b^T.
+    pub(crate) fn gain(&self, weight: &Tensor<2>) -> Option<Tensor<3>> {
+        let magnitude = self.magnitude.clone()?;
+        let (a, b) = (self.a.clone().without_autodiff(), self.b.clone().without_autodiff());
+        let weight: Tensor<3> = weight.clone().cast(DType::F32).unsqueeze();
+        let scaled = self.scale.of(b.clone());
+        let cross = (a.clone().matmul(weight.clone()) * scaled.clone()).sum_dim(1);
+        let gram = a.clone().matmul(a.swap_dims(1, 2));
+        let square = (gram.matmul(scaled.clone()) * scaled).sum_dim(1);
+        let norm = (weight.square().sum_dim(1) + cross.mul_scalar(2.0) + square).sqrt();
+        Some(magnitude / norm)
+    }
+
+    /// Zeroes inputs `[n, N, inputs]` at random and scales the others up. The draws of a member depend on its own
+    /// number in `draws` and on `stream` alone.
+    pub(crate) fn drop(&self, x: Tensor<3>, draws: &[u64], stream: u64) -> Tensor<3> {
+        let [count, rows, inputs] = x.dims();
+        let mut mask = Vec::with_capacity(count * rows * inputs);
+        for (p, draw) in self.dropout.iter().zip(&draws[self.members.clone()]) {
+            let mut rng = ChaCha8Rng::seed_from_u64(*draw);
+            rng.set_stream(stream);
+            // 16 random bits for each input: the probability is right to one part in 65,536.
+            let threshold = (p * 65_536.0).round() as u32;
+            let kept = (1.0 / (1.0 - f64::from(threshold) / 65_536.0)) as f32;
+            let mut left = rows * inputs;
+            while left > 0 {
+                let word = rng.next_u64();
+                for part in (0..4.min(left)).map(|i| (word >> (16 * i)) as u16) {
+                    mask.push(if u32::from(part) < threshold { 0.0 } else { kept });
+                }
+                left -= 4.min(left);
+            }
+        }
+        let mask = TensorData::new(mask, [count, rows, inputs]);
+        x.clone() * Tensor::from_data(mask, &x.device().without_autodiff())
+    }
+}

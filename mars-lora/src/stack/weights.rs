@@ -1,0 +1,41 @@
+//! What adapters take from the frozen weights: the norms of their rows, and their strongest directions.
+
+use super::host::host;
+use super::svd;
+use crate::{Error, Model, SiteKind};
+use burn::tensor::{DType, Tensor};
+
+/// The weight of a site, `[inputs, outputs]`.
+fn weight<M: Model>(model: &M, site: usize) -> Result<Tensor<2>, Error> {
+    let known = &model.sites()[site];
+    if known.kind == SiteKind::Embedding {
+        let why = format!("DoRA and PiSSA are not defined here for embeddings such as `{}`", known.path);
+        return Err(Error::Variant { why });
+    }
+    let found = model.weight(site).ok_or_else(|| Error::NoWeight { path: known.path.clone() })?;
+    Ok(found.cast(DType::F32))
+}
+
+/// Norm of the weights of each output, `[outputs]`: DoRA's first magnitudes.
+pub(crate) fn row_norms<M: Model>(model: &M, site: usize) -> Result<Vec<f32>, Error> {
+    Ok(host(weight(model, site)?.square().sum_dim(0).sqrt()))
+}
+
+/// A `[rank, inputs]` and B `[outputs, rank]` with `scale * B A` the best approximation of that rank of the
+/// weight, shared evenly between the two.
+pub(crate) fn principal<M: Model>(
+    model: &M,
+    site: usize,
+    rank: usize,
+    scale: f64,
+    seed: u64,
+) -> Result<(Vec<f32>, Vec<f32>), Error> {
+    let svd::Triplets { u, s, v } = svd::strongest(&weight(model, site)?, rank, seed);
+    let root = |r: usize| (s[r] / scale).sqrt() as f32;
+    let (inputs, outputs) = (u.nrows(), v.nrows());
+    let a =
+        (0..rank).flat_map(|r| (0..inputs).map(move |i| (r, i))).map(|(r, i)| root(r) * u[(i, r)]).collect();
+    let b =
+        (0..outputs).flat_map(|o| (0..rank).map(move |r| (o, r))).map(|(o, r)| root(r) * v[(o, r)]).collect();
+    Ok((a, b))
+}

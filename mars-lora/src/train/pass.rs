@@ -1,0 +1,231 @@
+//! A training pass over a batch in parts: losses and gradients, the parts beside each other on their own threads.
+//!
+//! Products use all threads of the machine, but what stands between them uses one. Parts are independent until
+//! their gradients are added, so they leave no thread idle.
+
+use super::chain;
+use crate::stack::gradients::FactorGradients;
+use crate::stack::host::host;
+use crate::{AdapterStack, Error, Model, TokenLosses};
+use burn::tensor::{Tensor, TensorData};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::ops::Range;
+
+/// What a training pass found.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// Mean cross-entropy per answer token of each adapter, nats.
+    pub losses: Vec<f64>,
+    /// Gradients of these means, `[K, P]` as from [`AdapterStack::gradients`].
+    pub gradients: Tensor<2>,
+    /// Answer tokens of each adapter.
+    pub tokens: Vec<usize>,
+}
+
+/// What one part of a pass computes: some examples of neighbouring adapters of a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The adapters.
+    pub adapters: Range<usize>,
+    /// Examples of each of them, equally many.
+    pub rows: Vec<Vec<usize>>,
+}
+
+/// Threads for the parts of training passes.
+#[derive(Debug)]
+pub struct Parts {
+    /// One for each part; empty for a single part, which runs where it is called.
+    pools: Vec<ThreadPool>,
+    recompute: bool,
+}
+
+impl Parts {
+    /// `count` parts (at least 1), which share the threads that the caller's products would use.
+    ///
+    /// # Errors
+    /// [`Error::Threads`].
+    pub fn new(count: usize) -> Result<Self, Error> {
+        let threads = (rayon::current_num_threads() / count.max(1)).max(1);
+        let pool = |_| {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.map_err(|e| Error::Threads { parts: count, why: e.to_string() })
+        };
+        let pools = if count > 1 { (0..count).map(pool).collect::<Result<_, _>>()? } else { Vec::new() };
+        Ok(Self { pools, recompute: false })
+    }
+
+    /// The same, keeping less: models that offer a [`Chain`](crate::Chain) compute each block a second time.
+    #[must_use]
+    pub fn recomputing(mut self, recompute: bool) -> Self {
+        self.recompute = recompute;
+        self
+    }
+
+    /// Shares of a batch, one for each part that can be had: `rows[k]` are the examples of adapter k, equally many
+    /// for each.
+    ///
+    /// Adapters are dealt out if that is even, since it does not change a bit of the result; otherwise examples.
+    pub fn shares(&self, rows: &[Vec<usize>]) -> Vec<Share> {
+        let (adapters, parts) = (rows.len(), self.pools.len().max(1));
+        let examples = rows.first().map_or(0, Vec::len);
+        if adapters.is_multiple_of(parts) || examples < parts {
+            let size = adapters.div_ceil(parts).max(1);
+            let shares = rows.chunks(size).enumerate();
+            return shares
+                .map(|(part, own)| Share {
+                    adapters: part * size..part * size + own.len(),
+                    rows: own.to_vec(),
+                })
+                .collect();
+        }
+        let size = examples.div_ceil(parts).max(1);
+        let share = |start: usize| Share {
+            adapters: 0..adapters,
+            rows: rows.iter().map(|own| own[start..(start + size).min(examples)].to_vec()).collect(),
+        };
+        (0..examples).step_by(size).map(share).collect()
+    }
+
+    /// Losses and gradients of all adapters of `stack`. `batches` belong to the [`shares`](Self::shares) of a batch,
+    /// each with its adapters; the result is that of the whole batch up to rounding, and the same at each call.
+    ///
+    /// `draws[k]` decides what adapter k drops, as in [`AdapterStack::dropping`]; `None` is a pass without dropout.
+    /// Examples that are shared out differently are dropped differently.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] if the batches are not of all adapters.
+    pub fn pass<M: Model>(
+        &self,
+        model: &M,
+        batches: Vec<(Range<usize>, M::Batch)>,
+        stack: &AdapterStack,
+        draws: Option<&[u64]>,
+    ) -> Result<Pass, Error> {
+        // What cannot be shared out has all threads for its products, where it is called; its pool would have a part of them.
+        let pools = if batches.len() > 1 { &self.pools[..] } else { &[] };
+        let mut queues: Vec<Vec<Part<M::Batch>>> = Vec::new();
+        queues.resize_with(pools.len().max(1), Vec::new);
+        let mut known: Vec<Range<usize>> = Vec::new();
+        for (index, (adapters, batch)) in batches.into_iter().enumerate() {
+            let before = known.iter().filter(|earlier| **earlier == adapters).count() as u64;
+            known.push(adapters.clone());
+            let lane = index % queues.len();
+            queues[lane].push(Part { index, before, adapters, batch });
+        }
+        let run = |Part { index, before, adapters, batch }: Part<M::Batch>| {
+            let own: Option<Vec<u64>> = draws.map(|draws| {
+                // Other draws for each part of the same adapters, and those of an undivided pass for the first.
+                let other = |draw: &u64| draw.wrapping_add(before.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+                draws[adapters.clone()].iter().map(other).collect()
+            });
+            (index, Sums::of(model, adapters, &batch, stack, own, self.recompute))
+        };
+        let work = |queue: Vec<_>| queue.into_iter().map(run).collect::<Vec<_>>();
+        let mut sums: Vec<(usize, Sums)> = if pools.is_empty() {
+            queues.into_iter().flat_map(work).collect()
+        } else {
+            let work = &work;
+            std::thread::scope(|scope| {
+                let lanes = pools.iter().zip(queues);
+                let started: Vec<_> =
+                    lanes.map(|(pool, queue)| scope.spawn(move || pool.install(|| work(queue)))).collect();
+                let done = started.into_iter().map(std::thread::ScopedJoinHandle::join);
+                done.flat_map(|sums| sums.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+            })
+        };
+        sums.sort_by_key(|(index, _)| *index);
+        total(sums.into_iter().map(|(_, sums)| sums), stack)
+    }
+}
+
+/// One part that waits for its thread.
+struct Part<B> {
+    index: usize,
+    /// Parts of the same adapters before it.
+    before: u64,
+    adapters: Range<usize>,
+    batch: B,
+}
+
+/// Sums over the answer tokens of one part.
+struct Sums {
+    adapters: Range<usize>,
+    losses: Vec<f64>,
+    tokens: Vec<usize>,
+    /// `[adapters, P]`.
+    gradients: Tensor<2>,
+}
+
+impl Sums {
+    fn of<M: Model>(
+        model: &M,
+        adapters: Range<usize>,
+        batch: &M::Batch,
+        stack: &AdapterStack,
+        draws: Option<Vec<u64>>,
+        recompute: bool,
+    ) -> Self {
+        let part = if adapters.len() == stack.len() {
+            stack.clone()
+        } else {
+            stack.keep(&adapters.clone().collect::<Vec<_>>())
+        };
+        let drop = |stack: AdapterStack| match &draws {
+            Some(draws) => stack.dropping(draws.clone()),
+            None => stack,
+        };
+        let tracked = drop(part.tracked());
+        let chain = if recompute { model.chain(batch, &tracked) } else { None };
+        let (TokenLosses { losses, weights, tokens, .. }, gradients) = match chain {
+            Some(chain) => chain::backward(&*chain, &drop(part), &tracked),
+            None => {
+                let result = model.forward(batch, &tracked, false);
+                let mut found = (result.losses.clone() * result.weights.clone()).sum().backward();
+                let mut gradients = FactorGradients::default();
+                gradients.take(&tracked, &mut found);
+                (result, gradients)
+            }
+        };
+        let losses = host((losses.without_autodiff() * weights.without_autodiff()).sum_dim(1));
+        Self {
+            adapters,
+            losses: losses.into_iter().map(f64::from).collect(),
+            tokens: tokens.iter().map(|own| own.iter().sum()).collect(),
+            gradients: gradients.into_rows(&tracked),
+        }
+    }
+}
+
+/// Adds parts in their order and divides by the tokens of each adapter.
+fn total(parts: impl Iterator<Item = Sums>, stack: &AdapterStack) -> Result<Pass, Error> {
+    let mut groups: Vec<Sums> = Vec::new();
+    for part in parts {
+        match groups.iter_mut().find(|group| group.adapters == part.adapters) {
+            Some(group) => {
+                group.losses.iter_mut().zip(part.losses).for_each(|(sum, own)| *sum += own);
+                group.tokens.iter_mut().zip(part.tokens).for_each(|(sum, own)| *sum += own);
+                group.gradients = group.gradients.clone() + part.gradients;
+            }
+            None => groups.push(part),
+        }
+    }
+    groups.sort_by_key(|group| group.adapters.start);
+    let (mut losses, mut tokens, mut gradients) = (Vec::new(), Vec::new(), Vec::new());
+    for group in groups {
+        if group.adapters.start != losses.len() {
+            let why = format!("a part of the batch is of adapters {:?}", group.adapters);
+            return Err(Error::Batch(format!("{why}, expected one from {} on", losses.len())));
+        }
+        losses.extend(group.losses);
+        tokens.extend(group.tokens);
+        gradients.push(group.gradients);
+    }
+    if losses.len() != stack.len() {
+        let why = format!("the batch is of {} adapters, the stack of {}", losses.len(), stack.len());
+        return Err(Error::Batch(why));
+    }
+    let counts: Vec<f32> = tokens.iter().map(|count| *count as f32).collect();
+    let counts = Tensor::from_data(TensorData::new(counts, [stack.len(), 1]), &stack.flat().device());
+    let means = losses.iter().zip(&tokens).map(|(sum, count)| sum / *count as f64);
+    Ok(Pass { losses: means.collect(), gradients: Tensor::cat(gradients, 0) / counts, tokens })
+}

@@ -1,8 +1,0 @@
-//! Laws that the adaptive-rank methods obey.
-#![allow(clippy::unwrap_used)]
-
-mod adalora;
-mod function;
-mod hydra;
-mod net;
-mod planted;

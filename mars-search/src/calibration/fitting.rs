@@ -1,0 +1,133 @@
+//! From calibration results to fitted laws, keeping the points and what could not be fitted.
+
+use crate::{Budget, FittedLaws, LawPoint, ModuleLaw, Space, TrialResult};
+use mars_laws::{
+    BootstrapOptions, ConvergenceObservation, Form, LawCFit, LawCOptions, LawPFit, LawPOptions, Offset,
+    PerformanceObservation, choose_form, fit_law_c, fit_law_p,
+};
+use std::collections::BTreeMap;
+
+/// Law-C of the modules that have one.
+#[derive(Clone, Debug)]
+pub(crate) struct Calibrated {
+    pub(crate) fits: BTreeMap<String, LawCFit>,
+    pub(crate) laws: FittedLaws,
+}
+
+/// Which Law-C to fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// The published form with its offset; without it where the points do not determine one.
+    Published,
+    /// With or without the offset, whichever AICc prefers, with intervals for the gates.
+    Guarded,
+}
+
+/// Fits Law-C to the alone runs of each module.
+pub(crate) fn law_c(space: &Space, budget: &Budget, alone: &[&TrialResult], rule: Rule) -> Calibrated {
+    let mut calibrated = Calibrated { fits: BTreeMap::new(), laws: FittedLaws::default() };
+    for (stream, module) in (0_u64..).zip(&space.modules) {
+        let points = points(module, alone);
+        let observations: Vec<_> = points
+            .iter()
+            .filter_map(|point| {
+                Some(ConvergenceObservation::new(module.as_str(), point.rank, point.samples, point.steps?))
+            })
+            .collect();
+        // Balanced ranks pair the draws of two modules: each module draws from a stream of its own.
+        let seed = budget.seed.wrapping_add(stream.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        match fit_module(&observations, rule, seed) {
+            Ok(fit) => {
+                calibrated.laws.law_c.insert(module.clone(), ModuleLaw { summary: (&fit).into(), points });
+                calibrated.fits.insert(module.clone(), fit);
+            }
+            Err(why) => {
+                let left_out = points.len() - observations.len();
+                let why = format!("{why} ({left_out} of {} runs censored or failed)", points.len());
+                calibrated.laws.unfitted.insert(module.clone(), why);
+            }
+        }
+    }
+    calibrated
+}
+
+fn fit_module(observations: &[ConvergenceObservation], rule: Rule, seed: u64) -> Result<LawCFit, String> {
+    let draws = if rule == Rule::Guarded { BootstrapOptions::default().draws } else { 0 };
+    let bootstrap = BootstrapOptions { draws, seed, ..BootstrapOptions::default() };
+    let fit = |offset| {
+        let options = LawCOptions { offset, bootstrap: bootstrap.clone(), ..LawCOptions::default() };
+        fit_law_c(observations, &options).map_err(|error| error.to_string())
+    };
+    match rule {
+        Rule::Guarded => fit(Offset::Auto),
+        Rule::Published => match fit(Offset::Always) {
+            Ok(full) if full.reason.is_ok() => Ok(full),
+            _ => {
+                let plain = fit(Offset::Never)?;
+                let reason = plain.reason;
+                if reason.is_ok() { Ok(plain) } else { Err(format!("the fit is {}", reason.as_str())) }
+            }
+        },
+    }
+}
+
+/// The runs of `module` as points of its law.
+fn points(module: &str, alone: &[&TrialResult]) -> Vec<LawPoint> {
+    alone
+        .iter()
+        .filter(|result| result.trial.ranks.get(module) > 0)
+        .map(|result| {
+            let trial = &result.trial;
+            let usable = result.convergence.filter(|steps| steps.is_finite() && *steps > 0.0);
+            let fault = result.fault();
+            let steps = if fault.is_some() || result.censored.is_some() { None } else { usable };
+            let censored = match steps {
+                Some(_) => None,
+                None => Some(
+                    fault
+                        .or_else(|| result.censored.clone())
+                        .unwrap_or_else(|| "it has no convergence time".to_owned()),
+                ),
+            };
+            LawPoint {
+                trial: trial.id,
+                rank: trial.ranks.get(module),
+                samples: trial.samples,
+                seed: trial.seed,
+                steps,
+                censored,
+            }
+        })
+        .collect()
+}
+
+/// Fits a form of Law-P to joint runs; each run's perplexity is the one it ended with.
+pub(crate) fn law_p(joint: &[&TrialResult], form: Form) -> Result<LawPFit, String> {
+    fit_form(joint, form, BootstrapOptions { draws: 0, ..BootstrapOptions::default() })
+        .map(LawPFit::without_bootstrap)
+}
+
+/// The same with refits by `seed`.
+pub(crate) fn law_p_with_refits(joint: &[&TrialResult], form: Form, seed: u64) -> Result<LawPFit, String> {
+    fit_form(joint, form, BootstrapOptions { seed, ..BootstrapOptions::default() })
+}
+
+/// The form of Law-P that predicts these runs best.
+pub(crate) fn form_of_law_p(joint: &[&TrialResult]) -> Option<Form> {
+    choose_form(&performances(joint), &Form::ALL, &LawPOptions::default()).ok().map(|choice| choice.form)
+}
+
+fn fit_form(joint: &[&TrialResult], form: Form, bootstrap: BootstrapOptions) -> Result<LawPFit, String> {
+    let options = LawPOptions { bootstrap, ..LawPOptions::default() };
+    fit_law_p(&performances(joint), form, &options).map_err(|error| error.to_string())
+}
+
+fn performances(joint: &[&TrialResult]) -> Vec<PerformanceObservation> {
+    joint
+        .iter()
+        .filter_map(|result| {
+            let (ranks, samples) = (result.trial.ranks.clone(), result.trial.samples);
+            Some(PerformanceObservation::new(ranks, samples, result.last_loss()?.exp()))
+        })
+        .collect()
+}

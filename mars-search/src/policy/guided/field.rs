@@ -1,0 +1,183 @@
+//! Who races: what calibration says where it is paid for, the default, a wide pair about it, its neighbours.
+//!
+//! Few and wide, cut late: with a learning rate that is high for them, large ranks lead for a quarter of the run and
+//! fall behind for good after it (docs/results/suite.md), so that a cut before that would be worse than none.
+
+use super::{
+    GuidedOptions,
+    challenger::{Challenger, Contest},
+    moves::{neighbours, wide_pair},
+    price::{affordable, first_cut, racers, share},
+    probable::probably_best,
+};
+use crate::{
+    Budget, Candidate, Error, FittedLaws, Space, TrialResult,
+    calibration::{self, balanced},
+    records::{Draft, Progress, Records},
+};
+use mars_laws::Ranks;
+
+/// Share of what the search may cost beyond the final run that calibration may take.
+const CALIBRATION: f64 = 0.5;
+
+/// Every rank choice that was considered.
+pub(super) struct Field {
+    pub(super) candidates: Vec<Candidate>,
+    /// Which of them race.
+    pub(super) racing: Vec<usize>,
+    /// The step from which on each of those is evaluated.
+    pub(super) evaluate_from: Vec<usize>,
+    /// Where the race is first cut.
+    pub(super) cut: usize,
+    /// The choice beside which others have more adapter parameters or fewer.
+    pub(super) baseline: Ranks,
+    /// What is to be said about those who do not, each once.
+    pub(super) notes: Vec<String>,
+    pub(super) laws: Option<FittedLaws>,
+}
+
+impl Field {
+    /// The field, or the calibration runs that are missing.
+    pub(super) fn line_up(
+        space: &Space,
+        budget: &Budget,
+        options: &GuidedOptions,
+        records: &Records,
+    ) -> Result<Progress<Self>, Error> {
+        let mut field = Self {
+            candidates: Vec::new(),
+            racing: Vec::new(),
+            evaluate_from: Vec::new(),
+            cut: first_cut(budget),
+            baseline: space.default_ranks(),
+            notes: Vec::new(),
+            laws: None,
+        };
+        let mut extra = options.fine_tunes - 1.0;
+        if space.modules.len() > 1 {
+            let (alone, joint) = affordable(space, budget, CALIBRATION * extra);
+            let drafts: Vec<Draft> = alone.iter().chain(&joint).cloned().collect();
+            if alone.is_empty() {
+                let price = share(&calibration::alone(space, budget), budget);
+                field.notes.push(format!(
+                    "calibration would have cost {price:.2} fine-tunes of the {extra:.2} that are left beside the \
+                     final run, so no law was fitted"
+                ));
+            } else {
+                let results = match records.all(&drafts) {
+                    Progress::Done(results) => results,
+                    Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
+                };
+                field.calibrated(space, budget, options, results.split_at(alone.len()));
+                extra -= share(&drafts, budget);
+            }
+        }
+        let default = Candidate::new(space.default_ranks(), "default");
+        match racers(budget, extra) {
+            1 => field.racing = Vec::new(),
+            2 if field.racing.is_empty() => {
+                if let Progress::Missing(missing) = field.pair_off(space, budget, extra, records) {
+                    return Ok(Progress::Missing(missing));
+                }
+            }
+            places => {
+                field.fill(space, default.clone(), places)?;
+                field.evaluate_from = vec![field.cut; field.racing.len()];
+            }
+        }
+        if field.racing.len() < 2 {
+            field.racing.clear();
+            field.enter(default);
+            field.evaluate_from = vec![0];
+        }
+        Ok(Progress::Done(field))
+    }
+
+    /// Two places: the middle of the range, and the challenger that its beginning speaks for.
+    fn pair_off(&mut self, space: &Space, budget: &Budget, extra: f64, records: &Records) -> Progress<()> {
+        let Some(contest) = Contest::afforded(space, budget, extra, first_cut(budget)) else {
+            self.notes.push(format!(
+                "a race needs two evaluations, at a quarter of the run or later and before that, which the cap pays for; there \
+                 is one every {} of {} steps",
+                budget.eval_every, budget.steps
+            ));
+            return Progress::Done(());
+        };
+        let challenger = match contest.challenger(space, budget, records) {
+            Progress::Done(challenger) => challenger,
+            Progress::Missing(missing) => return Progress::Missing(missing),
+        };
+        if let Some(Challenger { candidate, evaluate_from }) = challenger {
+            self.cut = contest.cut;
+            self.enter(Candidate::new(contest.middle.clone(), "middle"));
+            self.enter(candidate);
+            self.evaluate_from = vec![contest.first_look_at, evaluate_from];
+            self.baseline = contest.middle;
+        }
+        Progress::Done(())
+    }
+
+    /// Gives the `places`: what calibration brought in keeps its own, with the default beside it, then the wide pair.
+    fn fill(&mut self, space: &Space, default: Candidate, places: usize) -> Result<(), Error> {
+        let mut others = vec![default];
+        others.extend(wide_pair(space, &space.default_ranks()));
+        others.extend(neighbours(space)?.into_iter().map(|ranks| Candidate::new(ranks, "neighbour")));
+        for candidate in others {
+            if self.racing.len() >= places {
+                break;
+            }
+            self.enter(candidate);
+        }
+        for late in self.racing.split_off(self.racing.len().min(places)) {
+            self.candidates[late].add_note("there was no place left in the race");
+        }
+        Ok(())
+    }
+
+    /// Lets a candidate race, unless its ranks do already.
+    fn enter(&mut self, candidate: Candidate) {
+        match self.candidates.iter().position(|other| other.ranks == candidate.ranks) {
+            Some(at) if self.racing.contains(&at) => {}
+            Some(at) => self.racing.push(at),
+            None => {
+                self.racing.push(self.candidates.len());
+                self.candidates.push(candidate);
+            }
+        }
+    }
+
+    /// Balanced tuples that pass the gates, then tuples that are most probably best by Law-P.
+    fn calibrated(
+        &mut self,
+        space: &Space,
+        budget: &Budget,
+        options: &GuidedOptions,
+        (alone, joint): (&[&TrialResult], &[&TrialResult]),
+    ) {
+        let mut found = balanced::line_up(space, budget, alone, &options.balance);
+        for (at, candidate) in found.candidates.into_iter().enumerate() {
+            if found.solved.contains(&at) {
+                self.enter(candidate);
+            } else if self.candidates.iter().all(|other| other.ranks != candidate.ranks) {
+                self.candidates.push(candidate);
+            }
+        }
+        self.notes.append(&mut found.faults);
+        if !joint.is_empty() {
+            match probably_best(space, budget, joint) {
+                Ok((law, best)) => {
+                    found.laws.law_p = Some(law);
+                    for (ranks, probability) in best {
+                        let mut candidate = Candidate::new(ranks, "law-p");
+                        candidate.add_note(format!(
+                            "best with probability {probability:.2} by the bootstrap of Law-P"
+                        ));
+                        self.enter(candidate);
+                    }
+                }
+                Err(why) => self.notes.push(format!("Law-P could not be fitted: {why}")),
+            }
+        }
+        self.laws = Some(found.laws);
+    }
+}

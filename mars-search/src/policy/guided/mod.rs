@@ -1,0 +1,114 @@
+//! Policy `guided` (default, ours): a race inside the final run, on a budget for the whole search.
+//!
+//! Where the cap pays for two, as 1.39 fine-tunes do, these are the middle of the range and the ranks, all higher or all
+//! lower, that its own convergence speaks for (`duel.rs`). Where it pays for more, they are the default, a wide pair about it and
+//! its neighbours, and, where it pays for calibration, before them the balanced tuples that pass the gates and the tuples
+//! that are most probably best by Law-P. They train side by side as the beginning of the final run. At each evaluation
+//! from the first cut on the paired evidence, and then the budget, decides who goes on; the last one trains to the end, and
+//! its adapter is the result: there is no final run beside it.
+mod challenger;
+mod field;
+mod moves;
+mod options;
+mod price;
+mod probable;
+mod reason;
+
+pub use options::GuidedOptions;
+
+use super::machine::{Machine, Step, Strategy};
+use crate::{
+    Budget, Confidence, Decision, DecisionOutcome, Error, Space,
+    race::{Entrant, EvidenceRule, Handicap, LastCut, Race, paired},
+    records::{Progress, Records},
+};
+use field::Field;
+
+pub(crate) struct Guided {
+    name: String,
+    options: GuidedOptions,
+    space: Space,
+    budget: Budget,
+    field: Option<Field>,
+}
+
+pub(crate) fn start(
+    name: String,
+    space: &Space,
+    budget: &Budget,
+    options: &GuidedOptions,
+) -> Result<Machine<Guided>, Error> {
+    options.check()?;
+    let (space, budget, options) = (space.clone(), budget.clone(), options.clone());
+    Machine::start(Guided { name, options, space, budget, field: None })
+}
+
+impl Strategy for Guided {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn step(&mut self, records: &Records) -> Result<Step, Error> {
+        let Self { space, budget, options, .. } = self;
+        let field = match self.field.take() {
+            Some(field) => field,
+            None => match Field::line_up(space, budget, options, records)? {
+                Progress::Done(field) => field,
+                Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
+            },
+        };
+        let step = self.race(&field, records);
+        self.field = Some(field);
+        step
+    }
+}
+
+impl Guided {
+    fn race(&self, field: &Field, records: &Records) -> Result<Step, Error> {
+        let entrants: Vec<_> = field
+            .racing
+            .iter()
+            .zip(&field.evaluate_from)
+            .map(|(&at, &evaluate_from)| Entrant { ranks: &field.candidates[at].ranks, evaluate_from })
+            .collect();
+        let GuidedOptions { fine_tunes, error_rate, tolerance, .. } = self.options;
+        let race = Race {
+            space: &self.space,
+            budget: &self.budget,
+            entrants: &entrants,
+            rule: &EvidenceRule { first_cut: field.cut, fine_tunes, error_rate },
+            handicap: Some(Handicap { baseline: &field.baseline }),
+            tolerance,
+        };
+        let won = match race.play(records)? {
+            Progress::Missing(drafts) => return Ok(Progress::Missing(drafts)),
+            Progress::Done(won) => won,
+        };
+        let mut candidates = field.candidates.clone();
+        for (&at, standing) in field.racing.iter().zip(&won.standings) {
+            if let Some((step, why)) = &standing.dropped {
+                candidates[at].add_note(reason::of_drop(*step, why));
+            }
+            standing.write(&mut candidates[at]);
+        }
+        let confidence = won.last_cut.as_ref().and_then(|cut| confidence(cut, self.budget.seed));
+        let ranks = candidates[field.racing[won.winner]].ranks.clone();
+        let alone = entrants.len() == 1 && self.space.modules.len() > 1;
+        Ok(Progress::Done(Box::new(Decision {
+            outcome: if alone { DecisionOutcome::Fallback } else { DecisionOutcome::Solved },
+            reason: reason::of(&self.options, field, &won, confidence, &candidates),
+            ranks,
+            trial: won.trial,
+            candidates,
+            confidence,
+            laws: field.laws.clone(),
+        })))
+    }
+}
+
+/// How sure the cut that left one is.
+fn confidence(cut: &LastCut, seed: u64) -> Option<Confidence> {
+    let runs: Vec<&[f64]> = cut.blocks.iter().map(Vec::as_slice).collect();
+    let (probability, expected_regret) = paired::confidence(&runs, seed)?;
+    Some(Confidence { step: cut.step, probability, expected_regret, compared: runs.len() })
+}

@@ -1,0 +1,57 @@
+//! Moves within the candidate ranks: steps up and down, the middle of the range, the neighbours of the default.
+
+use crate::{Candidate, Error, Space};
+use mars_laws::Ranks;
+
+/// All modules one candidate above `ranks`, and all two below.
+pub(super) fn wide_pair(space: &Space, ranks: &Ranks) -> [Candidate; 2] {
+    let moved = |by: isize| -> Ranks {
+        let rank = |module: &String| moved(space, module, ranks.get(module), by);
+        space.modules.iter().map(|module| (module.as_str(), rank(module))).collect()
+    };
+    [Candidate::new(moved(1), "higher"), Candidate::new(moved(-2), "lower")]
+}
+
+/// The candidate rank of `module` so many steps above the rank `from`, or below it; the last there is.
+fn moved(space: &Space, module: &str, from: usize, by: isize) -> usize {
+    let ranks = space.ranks_of(module);
+    let steps = by.unsigned_abs().saturating_sub(1);
+    let found = if by > 0 {
+        let mut above = ranks.iter().filter(|rank| **rank > from);
+        above.nth(steps).or(ranks.last())
+    } else {
+        let mut below = ranks.iter().rev().filter(|rank| **rank < from);
+        below.nth(steps).or(ranks.first())
+    };
+    found.copied().unwrap_or(from)
+}
+
+/// The corners of the cube one candidate step about the default: first all ranks up, then one module down (the
+/// reference last, whose rank matters most in what we measured), then more.
+pub(super) fn neighbours(space: &Space) -> Result<Vec<Ranks>, Error> {
+    let mut modules: Vec<&String> = space.modules.iter().collect();
+    modules.sort_by_key(|module| **module == space.reference);
+    if modules.len() > 12 {
+        return Err(Error::Space { why: format!("{} modules are more than a race can hold", modules.len()) });
+    }
+    let mut corners: Vec<usize> = (0..1 << modules.len()).collect();
+    // A set bit is a module that goes down; modules come in the order of their bits, the reference last.
+    corners.sort_by_key(|corner| (corner.count_ones(), *corner));
+    let tuple = |corner: usize| -> Ranks {
+        let ranks = modules.iter().enumerate().map(|(bit, module)| {
+            let up = corner >> bit & 1 == 0;
+            (module.as_str(), moved(space, module, space.default_rank, if up { 1 } else { -1 }))
+        });
+        ranks.collect()
+    };
+    Ok(corners.into_iter().map(tuple).collect())
+}
+
+/// The candidate rank of each module in the middle of its range; of two, the lower.
+pub(super) fn middle(space: &Space) -> Ranks {
+    let rank = |module: &String| {
+        let ranks = space.ranks_of(module);
+        ranks.get(ranks.len().saturating_sub(1) / 2).copied().unwrap_or(space.default_rank)
+    };
+    space.modules.iter().map(|module| (module.as_str(), rank(module))).collect()
+}

@@ -1,0 +1,49 @@
+//! What the cap pays for before anything is trained: calibration, and places in the race.
+
+use crate::{Budget, Space, calibration, race::rungs, records::Draft};
+
+/// The first cut falls after one part in so many of the final run, at its next evaluation.
+const FIRST_CUT: usize = 4;
+
+/// Share of what the search may cost beyond the final run that the stretch up to the first cut takes; the rest lets
+/// the best of it run on.
+const OPENING: f64 = 0.66;
+
+/// Most candidates of a race.
+const MOST: usize = 9;
+
+/// Steps up to the first cut of more than two.
+pub(super) fn first_cut(budget: &Budget) -> usize {
+    rungs::on_grid(budget.steps.div_ceil(FIRST_CUT), budget)
+}
+
+/// The calibration runs that `limit` fine-tunes pay for: alone runs with joint ones, without, or none at all.
+pub(super) fn affordable(space: &Space, budget: &Budget, limit: f64) -> (Vec<Draft>, Vec<Draft>) {
+    if budget.calibration.check(budget.samples).is_err() {
+        return (Vec::new(), Vec::new());
+    }
+    let (mut alone, joint) = (calibration::alone(space, budget), calibration::joint(space, budget));
+    alone.iter_mut().for_each(|draft| draft.stop_when_converged = true);
+    match share(&alone, budget) {
+        price if price > limit => (Vec::new(), Vec::new()),
+        price if price + share(&joint, budget) > limit => (alone, Vec::new()),
+        _ => (alone, joint),
+    }
+}
+
+/// What `drafts` cost, in final runs. Their evaluations are as many as those of a whole run or more, so that half of
+/// one is the least they are.
+pub(super) fn share(drafts: &[Draft], budget: &Budget) -> f64 {
+    let evaluations = budget.price(budget.steps, 0) - budget.steps as f64;
+    let price = |draft: &Draft| draft.steps as f64 + 0.5 * evaluations;
+    drafts.iter().map(price).sum::<f64>() / budget.price(budget.steps, 0)
+}
+
+/// How many may race when `extra` fine-tunes may be spent beside the final run.
+pub(super) fn racers(budget: &Budget, extra: f64) -> usize {
+    let cut = first_cut(budget);
+    let price = budget.price(cut, cut) / budget.price(budget.steps, cut);
+    let affordable = (extra / price).floor().max(0.0) as usize;
+    let opening = (OPENING * extra / price).floor() as usize;
+    1 + opening.max(1).min(affordable).min(MOST - 1)
+}

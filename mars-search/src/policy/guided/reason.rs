@@ -1,0 +1,81 @@
+//! The decision in words.
+
+use super::{GuidedOptions, field::Field};
+use crate::{
+    Candidate, Confidence,
+    race::{DropReason, RaceResult},
+};
+
+pub(super) fn of(
+    options: &GuidedOptions,
+    field: &Field,
+    won: &RaceResult,
+    confidence: Option<Confidence>,
+    candidates: &[Candidate],
+) -> String {
+    let chosen = &candidates[field.racing[won.winner]];
+    let (ranks, others) = (&chosen.ranks, field.racing.len() - 1);
+    let mut reason = match others {
+        0 => format!("Ranks {ranks} ({}): the cap leaves nothing to race them against.", chosen.source),
+        n => format!("Ranks {ranks} ({}) won the race against {n} other choice{}", chosen.source, plural(n)),
+    };
+    if others > 0 {
+        match confidence {
+            Some(sure) => {
+                reason += &format!(
+                    "; at step {}, when {} were left, they were best with probability {:.2} (expected regret \
+                     {:.1} % of perplexity).",
+                    sure.step,
+                    sure.compared,
+                    sure.probability,
+                    100.0 * sure.expected_regret
+                );
+            }
+            None => reason.push('.'),
+        }
+    }
+    if let Some(runner_up) = won.runner_up {
+        reason += &format!(
+            " {} was ahead then, but by less than {} % of perplexity, and has more adapter parameters.",
+            candidates[field.racing[runner_up]].ranks,
+            100.0 * options.tolerance
+        );
+    }
+    let dropped = |by: fn(&DropReason) -> bool| {
+        won.standings.iter().filter_map(|s| s.dropped.as_ref()).filter(|(_, drop)| by(drop)).count()
+    };
+    let evidence = dropped(|drop| matches!(drop, DropReason::Evidence(_)));
+    if evidence > 0 {
+        reason += &format!(
+            " {evidence} {} dropped because the paired evidence was against {} (error rate {} over the race).",
+            if evidence == 1 { "was" } else { "were" },
+            if evidence == 1 { "it" } else { "them" },
+            options.error_rate
+        );
+    }
+    let dead = won.standings.iter().filter(|standing| standing.fault.is_some()).count();
+    if dead > 0 {
+        reason += &format!(" {dead} choice{} diverged or failed.", plural(dead));
+    }
+    if !field.notes.is_empty() {
+        let notes = field.notes.join("; ");
+        reason += &format!(" Note: {notes}.");
+    }
+    reason
+}
+
+/// Why a candidate did not go on after `step`.
+pub(super) fn of_drop(step: usize, why: &DropReason) -> String {
+    match why {
+        DropReason::Evidence(p) => format!("worse than the leader at step {step}, p = {p:.1e}"),
+        DropReason::Budget(Some(p)) => {
+            format!("no budget to race on after step {step}; p = {p:.2} that it is no worse")
+        }
+        DropReason::Budget(None) => format!("no budget to race on after step {step}"),
+        DropReason::Outranked => format!("not chosen at step {step}"),
+    }
+}
+
+fn plural(n: usize) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}

@@ -1,0 +1,109 @@
+//! Evidence within a budget as a rule of a race: at each evaluation the paired losses, and then the budget, say who
+//! goes on.
+
+use super::{Cut, DropReason, DropRule, Race, Spent, Standing, counts_flops, paired::Paired, rungs};
+use crate::Role;
+
+/// Drops those that the paired evidence is against, then those whose next stretch the budget does not pay for.
+pub(crate) struct EvidenceRule {
+    /// The step of the first cut.
+    pub(crate) first_cut: usize,
+    /// What the whole search may cost, in fine-tunes.
+    pub(crate) fine_tunes: f64,
+    /// Probability that the evidence drops the best, over the whole race; between 0 and 1.
+    pub(crate) error_rate: f64,
+}
+
+impl DropRule for EvidenceRule {
+    fn first_step(&self, race: &Race<'_>) -> usize {
+        if race.entrants.len() == 1 { race.budget.steps } else { self.first_cut }
+    }
+
+    fn drop_entrants(&self, race: &Race<'_>, cut: &mut Cut<'_>) {
+        if cut.step == race.budget.steps {
+            for &entrant in &cut.running[1..] {
+                cut.standings[entrant].dropped = Some((cut.step, DropReason::Outranked));
+            }
+            cut.running.truncate(1);
+        } else {
+            self.by_evidence(race, cut);
+            self.by_budget(race, cut);
+        }
+    }
+
+    fn next_step(&self, race: &Race<'_>, step: usize, left: usize) -> usize {
+        if left == 1 { race.budget.steps } else { rungs::on_grid(step + 1, race.budget) }
+    }
+
+    fn revival(&self, race: &Race<'_>, _: usize) -> (usize, usize) {
+        (1, race.budget.steps)
+    }
+}
+
+impl EvidenceRule {
+    /// Drops those that are worse than the leader beyond the stated error rate: Bonferroni over all comparisons that
+    /// the race can make.
+    fn by_evidence(&self, race: &Race<'_>, cut: &mut Cut<'_>) {
+        let looks = race.budget.steps.div_ceil(race.budget.eval_every).max(1);
+        let level = self.error_rate / (looks * (race.entrants.len() - 1).max(1)) as f64;
+        let leader = cut.standings[cut.running[0]].blocks.clone();
+        let (step, standings) = (cut.step, &mut *cut.standings);
+        cut.running.retain(|&entrant| {
+            let against = p_worse(&standings[entrant], &leader).filter(|p| *p < level);
+            if let Some(p) = against {
+                standings[entrant].dropped = Some((step, DropReason::Evidence(p)));
+            }
+            against.is_none()
+        });
+    }
+
+    /// Drops those whose next stretch the budget does not pay for, and while it pays for two or more beside the
+    /// leader, keeps half of it for later.
+    fn by_budget(&self, race: &Race<'_>, cut: &mut Cut<'_>) {
+        let others = self.affordable(race, cut);
+        let leader = cut.standings[cut.running[0]].blocks.clone();
+        for &entrant in cut.running.iter().skip(1 + others) {
+            let p = p_worse(&cut.standings[entrant], &leader);
+            cut.standings[entrant].dropped = Some((cut.step, DropReason::Budget(p)));
+        }
+        cut.running.truncate(1 + others);
+    }
+
+    /// How many may go on beside the leader.
+    fn affordable(&self, race: &Race<'_>, cut: &Cut<'_>) -> usize {
+        let (steps, step) = (race.budget.steps, cut.step);
+        let next = (rungs::on_grid(step + 1, race.budget) - step) as f64;
+        let counted = counts_flops(cut.records);
+        let calibration =
+            cut.records.results().filter(|result| !matches!(result.trial.role, Role::Race | Role::Final));
+        // What the race has spent up to this cut: the records may reach beyond it.
+        let spent: f64 = calibration
+            .map(|result| Spent::of(result, 0, counted))
+            .chain(cut.standings.iter().map(|standing| standing.spent))
+            .map(|spent| spent.training + spent.evaluation)
+            .sum();
+        // The cap is in fine-tunes at the winner's ranks, whoever that will be: the least that any leaves. The next
+        // stretch is priced as the most expensive one.
+        let (mut left, mut stretch) = (f64::INFINITY, 0.0_f64);
+        for &entrant in cut.running.iter() {
+            let own = &cut.standings[entrant].spent;
+            let evaluations =
+                |at: usize| race.budget.evaluations(at, race.entrants[entrant].evaluate_from) as f64;
+            let (per_step, evaluation) = (own.training / step as f64, own.evaluation / evaluations(step));
+            let fine_tune = per_step * steps as f64 + evaluation * evaluations(steps);
+            let to_come = fine_tune - own.training - own.evaluation;
+            left = left.min(self.fine_tunes * fine_tune - spent - to_come);
+            stretch = stretch.max(per_step * next + evaluation);
+        }
+        let places = |cost: f64| (cost / stretch * (1.0 + 1e-9)).floor().max(0.0) as usize;
+        match places(left) {
+            n if n >= 2 => places(left / 2.0).max(1),
+            n => n,
+        }
+    }
+}
+
+/// p-value of "no worse than the leader"; `None` where the blocks do not allow one.
+fn p_worse(standing: &Standing, leader: &[f64]) -> Option<f64> {
+    Paired::of(&standing.blocks, leader).map(|paired| paired.p_worse(0.0))
+}

@@ -1,0 +1,259 @@
+//! The race of rank choices inside one final run: who trains on, who is dropped, who replaces a dead one.
+//!
+//! Entrants train side by side under the schedule of the final run. At each comparison a [`DropRule`] says who goes on;
+//! the last one trains to the end, and its adapter is the result. The rules are successive halving ([`HalvingRule`]) and
+//! paired evidence within a budget ([`EvidenceRule`]).
+mod evidence;
+mod halving;
+mod handicap;
+pub(crate) mod paired;
+pub(crate) mod rungs;
+mod standing;
+
+pub(crate) use evidence::EvidenceRule;
+pub(crate) use halving::HalvingRule;
+pub(crate) use handicap::Handicap;
+pub(crate) use standing::{DropReason, Standing};
+
+use crate::{
+    Budget, Error, FailedTrial, Role, Space,
+    records::{Draft, Progress, Records},
+};
+use mars_laws::Ranks;
+use standing::{Fault, Spent, counts_flops};
+use std::cmp::Ordering;
+
+/// A rank choice that races.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entrant<'a> {
+    pub(crate) ranks: &'a Ranks,
+    /// The step from which on it is evaluated, apart from step 0.
+    pub(crate) evaluate_from: usize,
+}
+
+/// Rank choices that compete for being the result, and the rules.
+pub(crate) struct Race<'a> {
+    pub(crate) space: &'a Space,
+    pub(crate) budget: &'a Budget,
+    pub(crate) entrants: &'a [Entrant<'a>],
+    pub(crate) rule: &'a dyn DropRule,
+    /// What choices with many parameters are charged for being fast early; `None`: nothing.
+    pub(crate) handicap: Option<Handicap<'a>>,
+    /// Relative difference of perplexity within which the cut that leaves one goes to fewer adapter parameters; >= 0.
+    pub(crate) tolerance: f64,
+}
+
+/// When entrants are compared, and which of them go on.
+pub(crate) trait DropRule {
+    /// The step of the first comparison.
+    fn first_step(&self, race: &Race<'_>) -> usize;
+
+    /// Takes those that do not go on out of `cut.running`, with the reason in their standings; two or more are
+    /// running, and one or more stay. At the last step of the final run one stays.
+    fn drop_entrants(&self, race: &Race<'_>, cut: &mut Cut<'_>);
+
+    /// The step of the comparison after `step`, with so many entrants left.
+    fn next_step(&self, race: &Race<'_>, step: usize, left: usize) -> usize;
+
+    /// When all that ran up to `step` are dead: how many of those dropped before come back, and up to which step.
+    fn revival(&self, race: &Race<'_>, step: usize) -> (usize, usize);
+}
+
+/// A comparison.
+pub(crate) struct Cut<'a> {
+    /// The step at which it is made.
+    pub(crate) step: usize,
+    pub(crate) records: &'a Records,
+    pub(crate) standings: &'a mut [Standing],
+    /// The living entrants, best first.
+    pub(crate) running: &'a mut Vec<usize>,
+}
+
+/// A finished race.
+pub(crate) struct RaceResult {
+    /// The entrant that won.
+    pub(crate) winner: usize,
+    /// Its last trial.
+    pub(crate) trial: u32,
+    /// The entrant with the lowest loss at the cut that left one, where that is not the winner.
+    pub(crate) runner_up: Option<usize>,
+    /// The cut that left one; `None` when there was one from the start, or all others died.
+    pub(crate) last_cut: Option<LastCut>,
+    pub(crate) standings: Vec<Standing>,
+}
+
+/// The cut that left one entrant.
+pub(crate) struct LastCut {
+    /// The step at which it was made.
+    pub(crate) step: usize,
+    /// The entrant with the lowest loss.
+    pub(crate) leader: usize,
+    /// Losses by block of those compared, the one that was left first.
+    pub(crate) blocks: Vec<Vec<f64>>,
+}
+
+impl Race<'_> {
+    /// Replays the race as far as the records reach.
+    ///
+    /// A diverged or failed entrant is out. When no living one is left, the best of those dropped earlier train on in
+    /// their place.
+    ///
+    /// # Errors
+    /// [`Error::AllFailed`] when every entrant is dead.
+    pub(crate) fn play(&self, records: &Records) -> Result<Progress<RaceResult>, Error> {
+        let mut standings = vec![Standing::default(); self.entrants.len()];
+        let mut running: Vec<usize> = (0..self.entrants.len()).collect();
+        let mut step = self.rule.first_step(self);
+        let mut last_cut = None;
+        loop {
+            if let Some(missing) = self.train(records, &mut standings, &running, step) {
+                return Ok(Progress::Missing(missing));
+            }
+            running.retain(|&entrant| standings[entrant].fault.is_none());
+            if running.is_empty() {
+                let (count, up_to) = self.rule.revival(self, step);
+                running = self.revived(&mut standings, count)?;
+                step = up_to;
+                continue;
+            }
+            running.sort_by(|&a, &b| self.by_loss(&standings, a, b));
+            if running.len() > 1 {
+                let raced = running.clone();
+                let mut cut = Cut { step, records, standings: &mut standings, running: &mut running };
+                self.rule.drop_entrants(self, &mut cut);
+                if running.len() == 1 {
+                    last_cut = Some(self.settle(&mut standings, &mut running, &raced, step));
+                }
+            }
+            if step == self.budget.steps {
+                break;
+            }
+            step = self.rule.next_step(self, step, running.len());
+        }
+        let winner = running[0];
+        let Some(trial) = standings[winner].trial else { return Err(self.all_failed(&standings)) };
+        let runner_up = last_cut.as_ref().map(|cut: &LastCut| cut.leader);
+        let runner_up = runner_up.filter(|&entrant| entrant != winner && standings[entrant].fault.is_none());
+        Ok(Progress::Done(RaceResult { winner, trial, runner_up, last_cut, standings }))
+    }
+
+    /// Takes the running entrants' results up to `step`, or says which runs are missing.
+    fn train(
+        &self,
+        records: &Records,
+        standings: &mut [Standing],
+        running: &[usize],
+        step: usize,
+    ) -> Option<Vec<Draft>> {
+        let role = if self.entrants.len() == 1 { Role::Final } else { Role::Race };
+        let drafts: Vec<_> = running
+            .iter()
+            .map(|&entrant| Draft {
+                continues: standings[entrant].trial,
+                evaluate_from: self.entrants[entrant].evaluate_from,
+                ..Draft::full_data(role, self.entrants[entrant].ranks, self.budget, step)
+            })
+            .collect();
+        let results = match records.all(&drafts) {
+            Progress::Done(results) => results,
+            Progress::Missing(missing) => return Some(missing),
+        };
+        let counted = counts_flops(records);
+        for (&entrant, result) in running.iter().zip(results) {
+            let standing = &mut standings[entrant];
+            standing.spent += Spent::of(result, standing.steps, counted);
+            match result.last_loss() {
+                Some(loss) => {
+                    (standing.trial, standing.steps) = (Some(result.trial.id), step);
+                    let handicap = self.handicap_at(entrant, step);
+                    (standing.loss, standing.handicapped_loss) = (Some(loss), Some(loss + handicap));
+                    standing.blocks = result.blocks.iter().map(|block| block + handicap).collect();
+                }
+                None => {
+                    standing.fault =
+                        result.fault().map(|why| Fault { trial: result.trial.id, steps: step, why });
+                }
+            }
+        }
+        None
+    }
+
+    fn handicap_at(&self, entrant: usize, step: usize) -> f64 {
+        let ranks = self.entrants[entrant].ranks;
+        self.handicap.map_or(0.0, |handicap| handicap.nats(ranks, step, self.space, self.budget))
+    }
+
+    /// The cut that leaves one of `raced`, which are in order: of those within the tolerance of the leader and not
+    /// dropped by evidence, the one with the fewest adapter parameters stays.
+    fn settle(
+        &self,
+        standings: &mut [Standing],
+        running: &mut Vec<usize>,
+        raced: &[usize],
+        step: usize,
+    ) -> LastCut {
+        let leader = raced[0];
+        let close = |entrant: &usize| {
+            let Standing { dropped, handicapped_loss, .. } = &standings[*entrant];
+            let refuted = matches!(dropped, Some((_, DropReason::Evidence(_))));
+            !refuted && within(*handicapped_loss, standings[leader].handicapped_loss, self.tolerance)
+        };
+        let chosen = raced
+            .iter()
+            .copied()
+            .filter(close)
+            .min_by_key(|&entrant| self.space.parameters(self.entrants[entrant].ranks))
+            .unwrap_or(leader);
+        if chosen != leader {
+            standings[leader].dropped = Some((step, DropReason::Outranked));
+            standings[chosen].dropped = None;
+        }
+        *running = vec![chosen];
+        let others = raced.iter().copied().filter(|&entrant| entrant != chosen);
+        let compared = std::iter::once(chosen).chain(others);
+        LastCut { step, leader, blocks: compared.map(|entrant| standings[entrant].blocks.clone()).collect() }
+    }
+
+    /// The best `count` entrants that were dropped alive: the furthest trained first, then by loss.
+    fn revived(&self, standings: &mut [Standing], count: usize) -> Result<Vec<usize>, Error> {
+        let mut dropped: Vec<usize> =
+            (0..standings.len()).filter(|&entrant| standings[entrant].fault.is_none()).collect();
+        if dropped.is_empty() {
+            return Err(self.all_failed(standings));
+        }
+        dropped.sort_by(|&a, &b| {
+            standings[b].steps.cmp(&standings[a].steps).then_with(|| self.by_loss(standings, a, b))
+        });
+        dropped.truncate(count);
+        for &entrant in &dropped {
+            standings[entrant].dropped = None;
+        }
+        Ok(dropped)
+    }
+
+    /// By handicapped loss, equal losses by adapter parameters, then by ranks.
+    fn by_loss(&self, standings: &[Standing], a: usize, b: usize) -> Ordering {
+        let loss = |entrant: usize| standings[entrant].handicapped_loss.unwrap_or(f64::INFINITY);
+        let (ranks_a, ranks_b) = (self.entrants[a].ranks, self.entrants[b].ranks);
+        loss(a)
+            .total_cmp(&loss(b))
+            .then_with(|| self.space.parameters(ranks_a).cmp(&self.space.parameters(ranks_b)))
+            .then_with(|| ranks_a.cmp(ranks_b))
+    }
+
+    fn all_failed(&self, standings: &[Standing]) -> Error {
+        let failed = self.entrants.iter().zip(standings).filter_map(|(entrant, standing)| {
+            let Fault { trial, why, .. } = standing.fault.clone()?;
+            Some(FailedTrial { trial, ranks: entrant.ranks.clone(), why })
+        });
+        Error::AllFailed { failed: failed.collect() }
+    }
+}
+
+/// Whether the perplexity of `loss` exceeds that of `least` by a relative `tolerance` or less.
+fn within(loss: Option<f64>, least: Option<f64>, tolerance: f64) -> bool {
+    match (loss, least) {
+        (Some(loss), Some(least)) => loss <= least || (loss - least).exp_m1() <= tolerance,
+        _ => false,
+    }
+}

@@ -1,0 +1,92 @@
+//! Where an entrant of a race stands: its furthest trial, its loss, what it has cost, why it is out.
+
+use crate::{Candidate, TrialResult, records::Records};
+use std::ops::AddAssign;
+
+/// Where an entrant stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing {
+    /// Its furthest trial with a usable loss.
+    pub(crate) trial: Option<u32>,
+    /// Steps of that trial.
+    pub(crate) steps: usize,
+    /// Validation loss at its end, in nats per answer token.
+    pub(crate) loss: Option<f64>,
+    /// The loss with the handicap: what is compared.
+    pub(crate) handicapped_loss: Option<f64>,
+    /// The handicapped loss by blocks of the validation split.
+    pub(crate) blocks: Vec<f64>,
+    /// What its training and its evaluations have cost.
+    pub(crate) spent: Spent,
+    /// The step of the cut at which it was dropped, and why.
+    pub(crate) dropped: Option<(usize, DropReason)>,
+    /// How it died.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Why an entrant does not go on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum DropReason {
+    /// The paired evidence is against it: p-value.
+    Evidence(f64),
+    /// There was no budget for it; p-value of the evidence, where there is one.
+    Budget(Option<f64>),
+    /// Others came before it.
+    Outranked,
+}
+
+/// The end of a diverged or failed entrant.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    /// The trial in which it died.
+    pub(crate) trial: u32,
+    /// Up to which step that was to train.
+    pub(crate) steps: usize,
+    /// What happened, as a sentence.
+    pub(crate) why: String,
+}
+
+/// Cost in FLOPs; in steps where a trainer counts no FLOPs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent {
+    pub(crate) training: f64,
+    pub(crate) evaluation: f64,
+}
+
+impl Spent {
+    /// What a result that began at step `from` has cost.
+    pub(crate) fn of(result: &TrialResult, from: usize, counted: bool) -> Self {
+        if counted {
+            Self { training: result.cost.flops, evaluation: result.cost.eval_flops }
+        } else {
+            Self { training: (result.trial.steps - from) as f64, evaluation: 0.0 }
+        }
+    }
+}
+
+impl AddAssign for Spent {
+    fn add_assign(&mut self, other: Self) {
+        self.training += other.training;
+        self.evaluation += other.evaluation;
+    }
+}
+
+/// Whether the trainer counts FLOPs.
+pub(crate) fn counts_flops(records: &Records) -> bool {
+    records.results().filter(|result| result.last_loss().is_some()).all(|result| result.cost.flops > 0.0)
+}
+
+impl Standing {
+    /// Writes the standing into the candidate that raced.
+    pub(crate) fn write(&self, candidate: &mut Candidate) {
+        candidate.trial = self.trial.or(self.fault.as_ref().map(|fault| fault.trial));
+        candidate.last_loss = self.loss;
+        candidate.dropped_at = match &self.fault {
+            Some(fault) => Some(fault.steps),
+            None => self.dropped.map(|(step, _)| step),
+        };
+        if let Some(Fault { trial, why, .. }) = &self.fault {
+            candidate.add_note(format!("died in trial {trial}: {why}"));
+        }
+    }
+}

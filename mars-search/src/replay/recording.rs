@@ -1,0 +1,212 @@
+//! Recorded runs of one task: what policies are compared on in seconds instead of hours.
+
+use crate::{
+    Answer, Budget, Cost, Error, GridCell, Method, Role, Runner, Space, Trial, TrialEnd, TrialResult,
+};
+use mars_laws::Ranks;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The runs of one task, with what a search needs to know about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recording {
+    /// Name of the task.
+    pub task: String,
+    /// The rank choices.
+    pub space: Space,
+    /// The final run and the calibration plan, with the first of the recorded seeds.
+    pub budget: Budget,
+    /// How many seeds were recorded: those of `budget` and the numbers after them.
+    pub seeds: u64,
+    /// Perplexity of the base model on the test split.
+    pub base_perplexity: f64,
+    /// The runs.
+    pub runs: Vec<RecordedRun>,
+}
+
+/// One run with its validation curve, from step 0 to its last step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordedRun {
+    /// LoRA rank of each module; absent modules were not adapted.
+    pub ranks: Ranks,
+    /// Size of the training subset, in samples.
+    pub samples: usize,
+    /// Seed of initialisation and data order.
+    pub seed: u64,
+    /// Length of the learning-rate schedule in optimizer steps.
+    pub horizon: usize,
+    /// How the run was fine-tuned, where that is not plain LoRA.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// Evaluations, by rising step.
+    pub curve: Vec<RecordedPoint>,
+    /// Convergence time in optimizer steps, where it was looked for and found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convergence: Option<f64>,
+    /// Why it was not found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub censored: Option<String>,
+    /// How the run ended.
+    pub end: TrialEnd,
+    /// What it cost in all.
+    pub cost: Cost,
+    /// Perplexity of its adapter on the test split, where that was measured and finite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_perplexity: Option<f64>,
+}
+
+/// One evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordedPoint {
+    /// Optimizer steps done.
+    pub step: usize,
+    /// Validation loss in nats per answer token by blocks of the split, which average to the loss; one
+    /// block where the trainer tells no more.
+    pub blocks: Vec<f64>,
+}
+
+impl RecordedPoint {
+    /// The loss of the whole split.
+    pub fn loss(&self) -> f64 {
+        self.blocks.iter().sum::<f64>() / self.blocks.len() as f64
+    }
+}
+
+impl RecordedRun {
+    /// Optimizer steps of the run.
+    pub fn steps(&self) -> usize {
+        self.curve.last().map_or(0, |point| point.step)
+    }
+
+    /// Whether it trained on all the data under the schedule of the final run, up to its end.
+    pub fn is_full(&self, budget: &Budget) -> bool {
+        self.samples == budget.samples && self.horizon == budget.steps && self.steps() == budget.steps
+    }
+
+    /// Whether a trial is this run or the beginning of it.
+    fn holds(&self, trial: &Trial) -> bool {
+        self.ranks == trial.ranks
+            && self.samples == trial.samples
+            && self.seed == trial.seed
+            && self.horizon == trial.horizon
+            && self.method == trial.method
+            && match self.end {
+                TrialEnd::Finished => self.curve.iter().any(|point| point.step == trial.steps),
+                _ => true,
+            }
+    }
+
+    /// The evaluations up to step `steps`, those before `evaluate_from` but the first left out.
+    fn seen(&self, steps: usize, evaluate_from: usize) -> impl Iterator<Item = &RecordedPoint> {
+        let seen = move |step: usize| step <= steps && (step == 0 || step >= evaluate_from);
+        self.curve.iter().filter(move |point| seen(point.step))
+    }
+
+    /// What the run had cost after `steps` steps with those evaluations. Steps cost alike; so do evaluations.
+    fn cost_at(&self, steps: usize, evaluate_from: usize) -> Cost {
+        let share = |done: usize, all: usize| done.min(all) as f64 / all.max(1) as f64;
+        let evaluations = self.seen(steps, evaluate_from).count();
+        let trained = share(steps, self.steps());
+        Cost {
+            flops: self.cost.flops * trained,
+            eval_flops: self.cost.eval_flops * share(evaluations, self.curve.len()),
+            wall_s: self.cost.wall_s * trained,
+        }
+    }
+}
+
+impl Recording {
+    /// The budget with another seed, for the final run and, moved by as much, for calibration.
+    pub fn budget_of(&self, seed: u64) -> Budget {
+        let offset = seed.wrapping_sub(self.budget.seed);
+        let mut budget = self.budget.clone();
+        budget.seed = seed;
+        budget.calibration.seeds.iter_mut().for_each(|seed| *seed = seed.wrapping_add(offset));
+        budget
+    }
+
+    /// The recorded seeds.
+    pub fn seeds(&self) -> Vec<u64> {
+        (0..self.seeds).map(|offset| self.budget.seed + offset).collect()
+    }
+
+    /// The result of `trial` as the recorded run had it; `before` is the trial that it continues, whose cost is
+    /// not counted again.
+    ///
+    /// # Errors
+    /// [`Error::NotRecorded`] when no recorded run holds the trial, or it was not evaluated at the trial's end.
+    pub fn result(&self, trial: &Trial, before: Option<&Trial>) -> Result<TrialResult, Error> {
+        let missing = || Error::NotRecorded {
+            task: self.task.clone(),
+            what: format!(
+                "{} ranks {}, {} samples, seed {}, {} of {} steps",
+                trial.role, trial.ranks, trial.samples, trial.seed, trial.steps, trial.horizon
+            ),
+        };
+        let run = self.runs.iter().find(|run| run.holds(trial)).ok_or_else(missing)?;
+        let dead_later = matches!(run.end, TrialEnd::Diverged { step } if step > trial.steps);
+        let points: Vec<&RecordedPoint> = run.seen(trial.steps, trial.evaluate_from).collect();
+        let mut cost = run.cost_at(trial.steps, trial.evaluate_from);
+        if let Some(before) = before {
+            let earlier = run.cost_at(before.steps, before.evaluate_from);
+            cost.flops -= earlier.flops;
+            cost.eval_flops -= earlier.eval_flops;
+            cost.wall_s -= earlier.wall_s;
+        }
+        let curve = points.iter().map(|point| (point.step, point.loss())).collect();
+        let mut result = TrialResult::finished(trial, curve, cost)
+            .with_blocks(points.last().map(|point| point.blocks.clone()).unwrap_or_default())
+            .with_end(if dead_later { TrialEnd::Finished } else { run.end.clone() });
+        if trial.role == Role::Alone {
+            (result.convergence, result.censored) = (run.convergence, run.censored.clone());
+        }
+        Ok(result)
+    }
+
+    /// A runner that answers with the recorded results.
+    pub fn runner(&self) -> RecordedRunner<'_> {
+        RecordedRunner { recording: self, asked: BTreeMap::new() }
+    }
+
+    /// Every plain full run as a cell of the grid.
+    pub fn grid(&self) -> Vec<GridCell> {
+        let modules: BTreeSet<&str> = self.space.modules.iter().map(String::as_str).collect();
+        let full = self.runs.iter().filter(|run| {
+            let adapted: BTreeSet<&str> = run.ranks.modules().collect();
+            let died = run.end != TrialEnd::Finished && run.horizon == self.budget.steps;
+            run.method.is_none() && adapted == modules && (died || run.is_full(&self.budget))
+        });
+        full.map(|run| GridCell {
+            ranks: run.ranks.clone(),
+            seed: run.seed,
+            test_perplexity: run.test_perplexity.unwrap_or(f64::NAN),
+        })
+        .collect()
+    }
+
+    /// Test perplexity of the run that ends in `trial`; NaN where it was not measured.
+    pub fn test_perplexity(&self, trial: &Trial) -> f64 {
+        let run = self.runs.iter().find(|run| run.holds(trial) && run.steps() == trial.steps);
+        run.and_then(|run| run.test_perplexity).unwrap_or(f64::NAN)
+    }
+}
+
+/// Answers a policy with the runs of a [`Recording`]; made by [`Recording::runner`].
+#[derive(Clone, Debug)]
+pub struct RecordedRunner<'a> {
+    recording: &'a Recording,
+    /// Trials by id: a trial is charged what it costs beyond the one that it continues.
+    asked: BTreeMap<u32, Trial>,
+}
+
+impl Runner for RecordedRunner<'_> {
+    type Error = Error;
+
+    fn run(&mut self, trials: &[Trial]) -> Result<Answer, Error> {
+        let before = |trial: &Trial| trial.continues.and_then(|id| self.asked.get(&id));
+        let results: Result<Vec<_>, _> =
+            trials.iter().map(|trial| self.recording.result(trial, before(trial))).collect();
+        self.asked.extend(trials.iter().map(|trial| (trial.id, trial.clone())));
+        Ok(Answer::Results(results?))
+    }
+}

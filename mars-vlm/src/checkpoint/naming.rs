@@ -1,0 +1,16 @@
+//! How the names of a family's modules are written down.
+
+use mars_lora::{AdaptedModule, merge::ModelNames, peft::Naming};
+
+/// Versions of `transformers` as messages name them.
+pub(crate) const OLD: &str = "transformers 4.51 and older";
+pub(crate) const NEW: &str = "transformers 5";
+
+/// Modules, each with the pattern of its paths, and the names that other versions of `transformers` give them.
+pub(crate) fn model_names(modules: &[(&str, &str)], namings: Vec<Naming>) -> ModelNames {
+    let module = |(name, pattern): &(&str, &str)| AdaptedModule {
+        name: (*name).to_string(),
+        pattern: (*pattern).to_string(),
+    };
+    ModelNames { modules: modules.iter().map(module).collect(), namings }
+}

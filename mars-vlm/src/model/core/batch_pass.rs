@@ -1,0 +1,155 @@
+//! A pass over one batch: images, then text, as one chain of blocks.
+//!
+//! The chain is the blocks of the vision encoder, one link that projects features and puts them among the embeddings
+//! of text, and the blocks of the decoder. Batches without images have the last of these only.
+
+use super::network::{EncoderPass, Network};
+use super::text::TextPass;
+use crate::model::batch::{Placement, VlmBatch};
+use burn::tensor::{Device, Tensor};
+use mars_lora::{AdapterStack, Chain, TokenLosses};
+use std::ops::Range;
+
+/// A pass over a batch, with what it makes before its first block: the tiles in order, rotary angles, masks.
+pub(super) struct BatchPass<'a, N: Network> {
+    net: &'a N,
+    /// Sites in front of the language model.
+    image_sites: Range<usize>,
+    batch: &'a VlmBatch,
+    images: Option<ImagePass<'a>>,
+    text: TextPass<'a>,
+}
+
+/// The part of a pass in front of the decoder.
+struct ImagePass<'a> {
+    encoder: Box<dyn EncoderPass + 'a>,
+    placement: &'a Placement,
+    /// An adapter that does nothing, if all adapters see the same features: then once is enough.
+    shared: Option<AdapterStack>,
+}
+
+impl ImagePass<'_> {
+    /// The adapters that act on the images, for a pass with `adapters`.
+    fn adapters<'s>(&'s self, adapters: &'s AdapterStack) -> &'s AdapterStack {
+        self.shared.as_ref().unwrap_or(adapters)
+    }
+}
+
+impl<'a, N: Network> BatchPass<'a, N> {
+    /// For `adapters`, or others of the same sites; `image_sites` are those in front of the language model.
+    pub(super) fn new(
+        (net, config): (&'a N, &'a N::Config),
+        image_sites: Range<usize>,
+        batch: &'a VlmBatch,
+        adapters: &AdapterStack,
+        device: &Device,
+    ) -> Self {
+        let images = batch.images.as_ref().map(|images| {
+            let stacked = adapters.acts_within(image_sites.clone());
+            let placement = if stacked { &images.stacked } else { &images.distinct };
+            ImagePass {
+                encoder: net.encoder(config, &images.input(placement)),
+                placement,
+                shared: (!stacked).then(|| adapters.idle()),
+            }
+        });
+        let shape = [batch.adapters * batch.samples, batch.positions];
+        let text = net.language().text.pass(shape, batch.axes.as_ref(), device);
+        Self { net, image_sites, batch, images, text }
+    }
+
+    /// Links in front of the decoder's blocks.
+    fn below(&self) -> usize {
+        self.images.as_ref().map_or(0, |images| images.encoder.blocks() + 1)
+    }
+
+    /// Embeddings of the text, `[K * B * S, width]`.
+    fn embed(&self, adapters: &AdapterStack) -> Tensor<2> {
+        self.net.language().text.embed(self.batch.ids.clone(), adapters)
+    }
+
+    /// `[K * B * S, width]` as the decoder takes it.
+    fn rows(&self, x: Tensor<2>) -> Tensor<3> {
+        let width = x.dims()[1];
+        x.reshape([self.batch.adapters * self.batch.samples, self.batch.positions, width])
+    }
+
+    /// Hidden states of all positions, `[K * B * S, width]`.
+    pub(super) fn hidden(&self, adapters: &AdapterStack) -> Tensor<2> {
+        let x = (0..self.blocks()).fold(self.begin(adapters), |x, index| self.block(index, x, adapters));
+        self.norm(x)
+    }
+
+    /// The norm behind the decoder, from `[K * B, S, width]` to `[K * B * S, width]`.
+    fn norm(&self, x: Tensor<3>) -> Tensor<2> {
+        let [rows, positions, width] = x.dims();
+        self.text.norm(x).reshape([rows * positions, width])
+    }
+
+    /// Losses of the answer tokens from `hidden` `[K * B * S, width]`.
+    pub(super) fn losses(&self, hidden: Tensor<2>, score: bool) -> TokenLosses {
+        let batch = self.batch;
+        let hidden = hidden.select(0, batch.predictors.clone());
+        let scored = self.net.language().losses(hidden, batch.targets.clone(), score);
+        let shape = batch.weights.dims();
+        TokenLosses {
+            losses: scored.losses.reshape(shape),
+            weights: batch.weights.clone(),
+            correct: scored.correct.map(|correct| correct.reshape(shape)),
+            tokens: batch.tokens.clone(),
+        }
+    }
+}
+
+impl<N: Network> Chain for BatchPass<'_, N> {
+    fn begin(&self, adapters: &AdapterStack) -> Tensor<3> {
+        match &self.images {
+            Some(images) => images.encoder.embed(images.adapters(adapters)),
+            None => self.rows(self.embed(adapters)),
+        }
+    }
+
+    fn blocks(&self) -> usize {
+        self.below() + self.text.blocks()
+    }
+
+    fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        match &self.images {
+            Some(images) if index < images.encoder.blocks() => {
+                images.encoder.block(index, x, images.adapters(adapters))
+            }
+            Some(images) if index == images.encoder.blocks() => {
+                let features = images.encoder.project(x, images.adapters(adapters));
+                let newline = self.net.newline();
+                self.rows(images.placement.merge(self.embed(adapters), features, newline))
+            }
+            _ => self.text.block(index - self.below(), x, adapters),
+        }
+    }
+
+    fn end(&self, x: Tensor<3>, adapters: &AdapterStack) -> TokenLosses {
+        let _ = adapters;
+        self.losses(self.norm(x), false)
+    }
+
+    fn acts_before(&self, index: usize, adapters: &AdapterStack) -> bool {
+        let token = self.net.language().text.embed_tokens.site;
+        let within = |from: usize, to: usize| from < to && adapters.acts_within(from..to);
+        // Sites were numbered in the order of the chain: patches, encoder, projector, tokens, decoder.
+        let up_to = |index: usize| match index {
+            0 => token + 1,
+            after => self.text.sites(after - 1).end,
+        };
+        match &self.images {
+            None => within(token, up_to(index)),
+            Some(ImagePass { shared: Some(_), .. }) if index < self.below() => false,
+            Some(images) if index < self.below() => match index {
+                0 if images.encoder.blocks() > 0 => within(0, images.encoder.sites(0).start),
+                0 => within(0, self.image_sites.end),
+                after => within(0, images.encoder.sites(after - 1).end),
+            },
+            Some(ImagePass { shared: Some(_), .. }) => within(token, up_to(index - self.below())),
+            Some(_) => within(0, up_to(index - self.below())),
+        }
+    }
+}

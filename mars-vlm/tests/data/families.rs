@@ -1,0 +1,158 @@
+//! The processors of LLaVA-OneVision and Qwen2-VL against transformers' own (`mars-vlm/tests/oracle/families.py`).
+
+use mars_vlm::{
+    Error,
+    data::{Dataset, ImageStore, ProblemKind, Sample},
+    processor::{Encoded, Processor},
+};
+use safetensors::SafeTensors;
+use serde_json::Value;
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).join(name)
+}
+
+fn samples() -> BTreeMap<String, Sample> {
+    let all = Dataset::read(&fixture("processor/chats.json")).unwrap().samples;
+    all.into_iter().map(|sample| (sample.id.clone(), sample)).collect()
+}
+
+fn numbers(value: &Value) -> Vec<u32> {
+    value.as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as u32).collect()
+}
+
+/// Runs `check` on every conversation of a family.
+fn each(family: &str, mut check: impl FnMut(&Processor, &Sample, &Encoded, &Value)) {
+    let expected: Value =
+        serde_json::from_slice(&fs::read(fixture("families/expected.json")).unwrap()).unwrap();
+    let store = ImageStore::open(&fixture("processor/images")).unwrap();
+    let processor = Processor::from_dir(&fixture("families").join(family)).unwrap();
+    let samples = samples();
+    let expected = expected[family].as_object().unwrap();
+    assert_eq!(expected.len(), 8);
+    for (key, expected) in expected {
+        let encoded = processor.encode(&samples[key], &store).unwrap();
+        check(&processor, &samples[key], &encoded, expected);
+        let count = processor.token_count(&samples[key], &store).unwrap();
+        let text = &encoded.text;
+        assert_eq!((count.total, count.image), (text.ids.len(), encoded.pixels.tokens()), "{family} {key}");
+        assert_eq!((count.answer, count.image), (text.answer_tokens(), text.image_tokens), "{family} {key}");
+    }
+}
+
+/// Tiles as 8-bit values; the JPEG decoders may differ by a few units of 255.
+fn assert_tiles(family: &str, sample: &str, encoded: &Encoded) {
+    let bytes = fs::read(fixture("families/pieces.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let at = format!("{family}.{sample}");
+    let Ok(reference) = file.tensor(&at) else {
+        assert!(encoded.pixels.is_empty() && encoded.pixels.values.is_empty(), "{at}");
+        return;
+    };
+    assert_eq!(encoded.pixels.len(), reference.shape()[0], "{at}");
+    assert_eq!(encoded.pixels.values.len(), reference.data().len(), "{at}");
+    let (mean, std) = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.261_302_6, 0.275_777_1]);
+    let plane = reference.shape()[2];
+    let largest = encoded.pixels.values.iter().zip(reference.data()).enumerate().map(|(n, (value, byte))| {
+        let channel = n / plane % 3;
+        ((value * std[channel] + mean[channel]) * 255.0 - f32::from(*byte)).abs()
+    });
+    let largest = largest.map(|v| if v.is_nan() { f32::INFINITY } else { v }).fold(0.0, f32::max);
+    let allowed = if sample == "turned" { 2.01 } else { 0.01 };
+    assert!(largest <= allowed, "{at}: {largest} of 255");
+    if let Ok(values) = file.tensor(&format!("{at}.values")) {
+        let values = values.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+        let worst = values.zip(&encoded.pixels.values).map(|(a, b)| (a - b).abs());
+        let worst = worst.map(|v| if v.is_nan() { f32::INFINITY } else { v }).fold(0.0, f32::max);
+        assert!(worst < 1e-6, "{at}: normalised values differ by {worst}");
+    }
+}
+
+#[test]
+fn llava_onevision_is_encoded_as_by_the_reference() {
+    each("llava", |processor, sample, encoded, expected| {
+        let (id, text) = (&sample.id, &encoded.text);
+        let rendered = processor.template.render(&sample.turns, false).unwrap();
+        assert_eq!(rendered, expected["text"].as_str().unwrap(), "{id}");
+        assert_eq!(text.ids, numbers(&expected["ids"]), "{id}");
+        // The template marks the answer without the end of the turn, which a model must learn to generate too.
+        let end = processor.tokenizer.id("<|im_end|>").unwrap();
+        let mut tagged: Vec<bool> = numbers(&expected["answer"]).iter().map(|mark| *mark == 1).collect();
+        for at in 1..tagged.len() {
+            tagged[at] |= tagged[at - 1] && text.ids[at] == end;
+        }
+        assert_eq!(text.answers, tagged, "{id}");
+        assert!(text.positions.is_none());
+        assert_tiles("llava", id, encoded);
+    });
+}
+
+#[test]
+fn qwen2_vl_is_encoded_as_by_the_reference() {
+    each("qwen", |processor, sample, encoded, expected| {
+        let (id, text) = (&sample.id, &encoded.text);
+        let rendered = processor.template.render(&sample.turns, false).unwrap();
+        assert_eq!(rendered, expected["text"].as_str().unwrap(), "{id}");
+        assert_eq!(text.ids, numbers(&expected["ids"]), "{id}");
+        let mask: Vec<bool> = numbers(&expected["answer"]).iter().map(|mark| *mark == 1).collect();
+        assert_eq!(text.answers, mask, "{id}");
+        let positions: Vec<[u32; 3]> = serde_json::from_value(expected["positions"].clone()).unwrap();
+        assert_eq!(text.positions.as_ref(), Some(&positions), "{id}");
+        assert_tiles("qwen", id, encoded);
+    });
+}
+
+#[test]
+fn an_image_of_a_size_that_the_model_does_not_take_is_a_problem_of_its_sample() {
+    let processor = Processor::from_dir(&fixture("families/qwen")).unwrap();
+    let sample = &samples()["square"];
+    let Error::Data(problem) = processor.count_for_sizes(sample, &[(4000, 10)]).unwrap_err() else {
+        panic!()
+    };
+    assert_eq!((problem.kind, problem.id.as_str()), (ProblemKind::ImageShape, "square"));
+    assert!(problem.to_string().contains("4000 x 10"), "{problem}");
+}
+
+/// A copy of a family's directory with one file changed.
+fn broken(family: &str, file: &str, change: fn(&mut Value)) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(fixture("families").join(family)).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    let path = dir.path().join(file);
+    let mut value: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut value);
+    fs::write(&path, value.to_string()).unwrap();
+    Processor::from_dir(dir.path()).unwrap_err().to_string()
+}
+
+#[test]
+fn files_that_contradict_each_other_are_refused_with_both_values() {
+    type Case = (&'static str, &'static str, fn(&mut Value), &'static [&'static str]);
+    const SETTINGS: &str = "preprocessor_config.json";
+    let cases: [Case; 10] = [
+        ("llava", "config.json", |v| v["model_type"] = "llava".into(), &["`llava`", "Qwen2.5-VL"]),
+        ("llava", "config.json", |v| v["vision_config"]["image_size"] = 20.into(), &["size is 16", "20"]),
+        (
+            "llava",
+            "config.json",
+            |v| v["image_token_index"] = 1.into(),
+            &["image_token_id 1", "tokenizer.json"],
+        ),
+        ("llava", "config.json", |v| v["vision_aspect_ratio"] = "pad".into(), &["`pad`", "anyres_max_4"]),
+        ("llava", SETTINGS, |v| v["image_grid_pinpoints"] = 3.into(), &["image_grid_pinpoints 3"]),
+        ("llava", SETTINGS, |v| v["image_grid_pinpoints"][0][0] = 17.into(), &["(17, 16)", "multiple of 16"]),
+        ("llava", "processor_config.json", |v| v["num_image_tokens"] = 9.into(), &["is 9", "4 x 4"]),
+        ("qwen", SETTINGS, |v| v["patch_size"] = 5.into(), &["patch_size is 5", "4"]),
+        ("qwen", SETTINGS, |v| v["min_pixels"] = 9999.into(), &["9999", "1936"]),
+        ("qwen", SETTINGS, |v| v["image_processor_type"] = "X".into(), &["\"X\"", "Qwen2VLImageProcessor"]),
+    ];
+    for (family, file, change, words) in cases {
+        let message = broken(family, file, change);
+        for word in words {
+            assert!(message.contains(word), "{family} {file}: {message:?} lacks {word:?}");
+        }
+    }
+}

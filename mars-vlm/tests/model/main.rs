@@ -1,0 +1,10 @@
+//! Models on burn against `transformers` and against themselves, on the tiny checkpoints of every family.
+#![cfg(feature = "model")]
+#![allow(clippy::unwrap_used)]
+
+mod architectures;
+mod checkpointing;
+mod half;
+mod idefics3;
+mod kit;
+mod merged;

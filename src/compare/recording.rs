@@ -1,0 +1,124 @@
+//! Recordings of tasks: made of a campaign, written and read as JSON, compressed where the name ends in `.gz`.
+
+use super::Measured;
+use crate::{
+    Error,
+    search::{Session, convergence_time, trial_end},
+};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use mars_calib::{RunId, RunRecord};
+use mars_search::{Cost, RecordedPoint, RecordedRun, Recording};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read as _, Write as _},
+    path::Path,
+};
+
+/// Every run of the campaign that was evaluated at all its evaluation steps, with its test perplexity where it was measured.
+pub(super) fn of_campaign<M, E>(
+    session: &Session<'_, M, E>,
+    seeds: u64,
+    measured: &Measured,
+    base_perplexity: f64,
+) -> Recording {
+    let config = &session.config;
+    let rule = config.rule();
+    let run = |record: &RunRecord| {
+        let alone = record.spec.ranks.len() < config.lora.modules.len();
+        let (convergence, censored) = if alone { convergence_time(&*rule, record) } else { (None, None) };
+        let tested = measured.tested.get(&record.id).copied();
+        RecordedRun {
+            ranks: record.spec.ranks.clone(),
+            samples: record.spec.samples,
+            seed: record.spec.seed,
+            horizon: record.spec.horizon,
+            method: measured.methods.get(&record.id).copied(),
+            curve: curve(record),
+            convergence: convergence.map(rounded),
+            censored,
+            end: trial_end(&record.end),
+            cost: Cost { flops: record.flops, eval_flops: record.eval_flops, wall_s: rounded(record.wall_s) },
+            test_perplexity: tested.filter(|value| value.is_finite()).map(rounded),
+        }
+    };
+    let all = session.campaign.records();
+    let whole = |record: &&RunRecord| record.spec.evaluate_from == 0 && !record.spec.stop_when_converged;
+    let mut runs: Vec<RecordedRun> =
+        all.values().filter(whole).filter(|record| !is_beginning(record, all)).map(run).collect();
+    runs.sort_by(|a, b| {
+        let key = |run: &RecordedRun| (run.seed, run.method, run.samples, run.horizon, run.ranks.clone());
+        key(a).cmp(&key(b))
+    });
+    Recording {
+        task: session.out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        space: session.space.clone(),
+        budget: session.budget.clone(),
+        seeds,
+        base_perplexity: rounded(base_perplexity),
+        runs,
+    }
+}
+
+/// Whether another record carries this one on.
+fn is_beginning(record: &RunRecord, all: &BTreeMap<RunId, RunRecord>) -> bool {
+    all.values().any(|other| other.spec.continues_from(&record.spec))
+}
+
+fn curve(record: &RunRecord) -> Vec<RecordedPoint> {
+    let blocks: BTreeMap<usize, &Vec<f32>> =
+        record.val_blocks.iter().map(|point| (point.step, &point.losses)).collect();
+    let finite = record.val.iter().filter(|point| point.loss.is_finite());
+    finite
+        .map(|point| RecordedPoint {
+            step: point.step,
+            blocks: match blocks.get(&point.step) {
+                Some(losses) => losses.iter().map(|loss| rounded(f64::from(*loss))).collect(),
+                None => vec![rounded(point.loss)],
+            },
+        })
+        .collect()
+}
+
+/// Four decimals: finer than any decision, and a third of the file.
+fn rounded(value: f64) -> f64 {
+    (1e4 * value).round() / 1e4
+}
+
+/// Writes a recording.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_recording(path: &Path, recording: &Recording) -> Result<(), Error> {
+    let json = serde_json::to_vec(recording).map_err(|error| {
+        Error::failed(format!("the recording {} cannot be written as JSON", path.display())).because(error)
+    })?;
+    let bytes = if is_gzip(path) {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&json).and_then(|()| encoder.finish()).map_err(Error::io("compress", path))?
+    } else {
+        json
+    };
+    fs::write(path, bytes).map_err(Error::io("write", path))
+}
+
+/// Reads a recording.
+///
+/// # Errors
+/// An error of input that names the file, for one that is missing, not compressed as its name says, or no recording.
+pub fn read_recording(path: &Path) -> Result<Recording, Error> {
+    let wrong = |why: String| Error::input(format!("{} is not a recording: {why}", path.display()));
+    let bytes = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let json = if is_gzip(path) {
+        let mut json = Vec::new();
+        GzDecoder::new(&bytes[..]).read_to_end(&mut json).map_err(|error| wrong(error.to_string()))?;
+        json
+    } else {
+        bytes
+    };
+    serde_json::from_slice(&json).map_err(|error| wrong(error.to_string()))
+}
+
+fn is_gzip(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz")
+}

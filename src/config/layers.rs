@@ -1,0 +1,314 @@
+//! Layers of settings, each overriding the one before: defaults, file, environment, assignments, flags.
+
+use super::{SearchConfig, key};
+use crate::Error;
+use std::{fs, path::Path};
+use toml::{Table, Value};
+
+/// What suits the embedded task.
+const EMBEDDED: &str = include_str!("embedded.toml");
+
+/// The defaults with whatever overrides them so far.
+///
+/// Where the layers name neither a model nor data, the settings of the embedded task lie between the defaults and
+/// the layers.
+#[derive(Clone, Debug)]
+pub struct Layers {
+    defaults: Table,
+    settings: Table,
+    warnings: Vec<String>,
+}
+
+impl Default for Layers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Layers {
+    /// The defaults.
+    pub fn new() -> Self {
+        let defaults = Table::try_from(SearchConfig::default())
+            .expect("a default configuration is numbers, texts, lists and tables: a test writes it");
+        Self { defaults, settings: Table::new(), warnings: Vec::new() }
+    }
+
+    /// Oddities that the user should know of.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Overrides settings by a TOML text; `source` names it in messages.
+    ///
+    /// # Errors
+    /// An error of usage for text that is not TOML, unknown keys and values of another type.
+    pub fn text(&mut self, text: &str, source: &str) -> Result<(), Error> {
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            Error::usage(format!("{source}: {}", error.to_string().trim_end()))
+        })?;
+        self.table(&table, source)
+    }
+
+    /// Overrides settings by a table, as [`text`](Self::text).
+    pub(super) fn table(&mut self, table: &Table, source: &str) -> Result<(), Error> {
+        for (key, value) in key::leaves(table) {
+            self.put(&key, value, source)?;
+        }
+        Ok(())
+    }
+
+    /// Overrides settings by a file.
+    ///
+    /// # Errors
+    /// An error of usage when it cannot be read, and as for [`text`](Self::text).
+    pub fn file(&mut self, path: &Path) -> Result<(), Error> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            Error::usage(format!("cannot read the configuration {}", path.display())).because(error)
+        })?;
+        self.text(&text, &path.display().to_string())
+    }
+
+    /// Overrides settings by the variables `MARS_SECTION_KEY` among `variables`. Others that begin with `MARS_` may
+    /// belong to other programs, or be misspelt: they become warnings.
+    ///
+    /// # Errors
+    /// An error of usage for a value of another type.
+    pub fn environment(
+        &mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), Error> {
+        let known: Vec<String> = key::leaves(&self.defaults).into_iter().map(|(key, _)| key).collect();
+        let variable = |key: &str| key.to_uppercase().replace('.', "_");
+        for (name, text) in variables {
+            let Some(rest) = name.strip_prefix("MARS_") else { continue };
+            let old = key::RENAMED.iter().map(|(old, _)| *old);
+            match known.iter().map(String::as_str).chain(old).find(|key| variable(key) == rest) {
+                Some(key) => self.parse(key, &text, &format!("environment variable {name}"))?,
+                None => self
+                    .warnings
+                    .push(format!("environment variable {name} names no setting and is not used")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Overrides one setting by `key=value`.
+    ///
+    /// # Errors
+    /// An error of usage for another form, an unknown key, or a value of another type.
+    pub fn assignment(&mut self, text: &str) -> Result<(), Error> {
+        let Some((key, value)) = text.split_once('=') else {
+            return Err(Error::usage(format!("--set {text}: give section.key=value, as in train.batch=4")));
+        };
+        self.parse(key.trim(), value.trim(), &format!("--set {text}"))
+    }
+
+    /// Overrides one setting by the value of a flag.
+    ///
+    /// # Errors
+    /// An error of usage for an unknown key or a value of another type.
+    pub fn flag(&mut self, key: &str, value: impl Into<Value>) -> Result<(), Error> {
+        self.put(key, value.into(), "a flag")
+    }
+
+    /// Takes a value as text: as it is for settings that are text, otherwise as TOML.
+    fn parse(&mut self, key: &str, text: &str, source: &str) -> Result<(), Error> {
+        let is_text = matches!(key::example(&self.defaults, key::current(key)), Some(Value::String(_)));
+        let value = if is_text {
+            let quoted = text.strip_prefix('"').and_then(|inner| inner.strip_suffix('"'));
+            Value::String(quoted.unwrap_or(text).to_owned())
+        } else {
+            let parsed = format!("value = {text}").parse::<Table>().ok();
+            parsed
+                .and_then(|mut table| table.remove("value"))
+                .unwrap_or_else(|| Value::String(text.to_owned()))
+        };
+        self.put(key, value, source)
+    }
+
+    fn put(&mut self, key: &str, value: Value, source: &str) -> Result<(), Error> {
+        let key = key::current(key);
+        let Some(example) = key::example(&self.defaults, key) else {
+            let hint = match key::nearest(&self.defaults, key) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", key::sections(&self.defaults)),
+            };
+            return Err(Error::usage(format!("{source}: there is no setting `{key}`; {hint}")));
+        };
+        let value = match (&example, value) {
+            (Value::Float(_), Value::Integer(whole)) => Value::Float(whole as f64),
+            (_, value) => value,
+        };
+        if !same_type(&example, &value) {
+            return Err(Error::usage(format!(
+                "{source}: {key} is {value}, but must be {}",
+                describe(&example)
+            )));
+        }
+        if let Value::Float(number) = value
+            && !number.is_finite()
+        {
+            return Err(Error::usage(format!("{source}: {key} is {number}; it must be finite")));
+        }
+        key::put(&mut self.settings, key, value);
+        Ok(())
+    }
+
+    /// The settings, typed and checked.
+    ///
+    /// # Errors
+    /// An error of usage for values that no type takes, such as a negative count or an unknown policy.
+    pub fn config(&self) -> Result<SearchConfig, Error> {
+        let mut all = self.defaults.clone();
+        let named = |section: &str, key: &str| {
+            let value = self.settings.get(section).and_then(|section| section.get(key));
+            value.and_then(Value::as_str).is_some_and(|text| !text.is_empty())
+        };
+        if !named("data", "train") && !named("model", "dir") && !named("trainer", "command") {
+            let preset: Table = EMBEDDED.parse().expect("the embedded preset is TOML: a test reads it");
+            merge(&mut all, &preset);
+        }
+        merge(&mut all, &self.settings);
+        let config: SearchConfig = Value::Table(all).try_into().map_err(|error: toml::de::Error| {
+            Error::usage(format!("settings: {}", error.to_string().trim_end()))
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+fn merge(into: &mut Table, from: &Table) {
+    for (key, value) in key::leaves(from) {
+        key::put(into, &key, value);
+    }
+}
+
+fn same_type(example: &Value, value: &Value) -> bool {
+    match (example, value) {
+        (Value::Array(example), Value::Array(values)) => {
+            // An empty default is a list of counts.
+            let first = example.first().cloned().unwrap_or(Value::Integer(0));
+            values.iter().all(|value| same_type(&first, value))
+        }
+        _ => example.same_type(value),
+    }
+}
+
+fn describe(example: &Value) -> &'static str {
+    match example {
+        Value::Integer(_) => "a whole number",
+        Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Array(items) if items.first().is_some_and(Value::is_str) => {
+            "a list of texts, as in [\"ve\", \"llm\"]"
+        }
+        Value::Array(_) => "a list of whole numbers, as in [4, 8]",
+        _ => "text",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn error(put: impl FnOnce(&mut Layers) -> Result<(), Error>) -> String {
+        put(&mut Layers::new()).unwrap_err().messages().join(": ")
+    }
+
+    #[test]
+    fn the_defaults_and_the_embedded_preset_are_configurations() {
+        let mut layers = Layers::new();
+        assert_eq!(layers.config().unwrap().train.batch, 16);
+        layers.flag("data.train", "train.json").unwrap();
+        let config = layers.config().unwrap();
+        assert_eq!((config.train.batch, config.search.policy.to_string().as_str()), (8, "guided"));
+        let mut plain = config;
+        plain.data.train = None;
+        assert_eq!(plain, SearchConfig::default());
+    }
+
+    #[test]
+    fn later_layers_override_earlier_ones() {
+        let mut layers = Layers::new();
+        layers.text("[train]\nbatch = 1\nsteps = 11\nseed = 1\nlearning_rate = 1", "file").unwrap();
+        layers
+            .environment([("MARS_TRAIN_BATCH".into(), "2".into()), ("MARS_TRAIN_STEPS".into(), "22".into())])
+            .unwrap();
+        layers.assignment("train.batch=3").unwrap();
+        layers.assignment("search.policy=fixed:8x8").unwrap();
+        layers.assignment("train.learning_rates.ve=1e-3").unwrap();
+        layers.flag("train.seed", 9).unwrap();
+        let config = layers.config().unwrap();
+        let train = &config.train;
+        assert_eq!((train.batch, train.steps, train.seed, train.learning_rate), (3, Some(22), 9, 1.0));
+        assert_eq!(config.search.policy.to_string(), "fixed:8x8");
+        assert_eq!(config.learning_rates()["ve"], 1e-3);
+        assert_eq!(config.learning_rates()["llm"], 1.0);
+    }
+
+    #[test]
+    fn old_keys_are_read() {
+        let mut layers = Layers::new();
+        layers.assignment("search.fine_tunes=1.6").unwrap();
+        assert_eq!(layers.config().unwrap().search.budget, 1.6);
+        layers.text("[search]\nfine_tunes = 2", "old.toml").unwrap();
+        assert_eq!(layers.config().unwrap().search.budget, 2.0);
+        layers.environment([("MARS_SEARCH_FINE_TUNES".into(), "3".into())]).unwrap();
+        assert_eq!(layers.config().unwrap().search.budget, 3.0);
+        assert_eq!(layers.warnings(), &[] as &[String]);
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_types_are_refused_by_name() {
+        assert!(error(|l| l.assignment("train.bacth=3")).contains("did you mean `train.batch`"));
+        assert!(
+            error(|l| l.text("[trian]\nbatch = 3", "my.toml"))
+                .contains("my.toml: there is no setting `trian.batch`")
+        );
+        assert!(error(|l| l.assignment("train.batch=many")).contains("must be a whole number"));
+        assert!(error(|l| l.assignment("train=3")).contains("there is no setting `train`"));
+        assert!(error(|l| l.assignment("calibration.ranks=[4,\"x\"]")).contains("list of whole numbers"));
+        assert!(error(|l| l.assignment("train.learning_rate=nan")).contains("finite"));
+        assert!(error(|l| l.assignment("train.batch")).contains("section.key=value"));
+        assert!(error(|l| l.text("a = [", "my.toml")).contains("my.toml"));
+        let variable = ("MARS_TRAIN_BATCH".to_owned(), "x".to_owned());
+        assert!(error(|l| l.environment([variable])).contains("MARS_TRAIN_BATCH"));
+    }
+
+    #[test]
+    fn foreign_variables_are_only_warned_about() {
+        let mut layers = Layers::new();
+        layers.environment([("MARS_HOME".into(), "/x".into()), ("PATH".into(), "/bin".into())]).unwrap();
+        assert_eq!(layers.warnings().len(), 1);
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        for (assignment, part) in [
+            ("train.batch=-1", "batch"),
+            ("train.batch=0", "train.batch"),
+            ("train.learning_rate=0", "train.learning_rate"),
+            ("lora.modules=[]", "lora.modules"),
+            ("data.val_fraction=0.7", "data"),
+            ("search.policy=best", "best"),
+            ("search.ranks=[0]", "search.ranks"),
+            ("search.reference=audio", "search.reference"),
+            ("lora.scale.kind=sometimes", "sometimes"),
+            ("calibration.rule=never", "never"),
+            ("train.optim.beta1=1", "beta1"),
+            ("data.too_long=sometimes", "sometimes"),
+            ("trainer.kind=command", "trainer.command"),
+            ("trainer.command=train.sh", "trainer.kind"),
+            ("trainer.parameters_per_rank.audio=3", "audio"),
+        ] {
+            let mut layers = Layers::new();
+            layers.assignment(assignment).unwrap();
+            if assignment.contains("val_fraction") {
+                layers.assignment("data.test_fraction=0.5").unwrap();
+            }
+            let message = layers.config().unwrap_err().messages().join(": ");
+            assert!(message.contains(part), "{assignment}: {message}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Section `[data]`.
+
+use crate::{Error, config::chosen};
+use documented::DocumentedFields;
+use mars_vlm::data::{Format, PromptFormat, ReadOptions};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Training, validation and test data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, DocumentedFields)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Conversations about images: LLaVA JSON, messages as JSON or JSON lines, ScienceQA (its folder or problems.json),
+    /// Parquet files or a folder of them. A split of ScienceQA, or of a folder of Parquet files, is named after a #, as in
+    /// "ScienceQA#minival". "": the embedded data.
+    #[serde(with = "chosen::path")]
+    pub train: Option<PathBuf>,
+    /// Validation data. "": the split of this name, where the training data have splits; otherwise a part of the training
+    /// data, taken by images, of the size given by val_fraction.
+    #[serde(with = "chosen::path")]
+    pub val: Option<PathBuf>,
+    /// Test data, used by nothing but the final evaluation. "": as for val, with test_fraction.
+    #[serde(with = "chosen::path")]
+    pub test: Option<PathBuf>,
+    /// Folder or zip archive of the images. "": the folder of the data; of ScienceQA its folder images.
+    #[serde(with = "chosen::path")]
+    pub images: Option<PathBuf>,
+    /// Part of the training data that becomes validation data where none are given, > 0; val_fraction + test_fraction < 1.
+    pub val_fraction: f64,
+    /// Part of the training data that becomes test data where none are given, > 0.
+    pub test_fraction: f64,
+    /// Seed of that division.
+    pub split_seed: u64,
+    /// Format of the data files: json, scienceqa or parquet. "": detected for each file.
+    #[serde(with = "chosen::text")]
+    pub format: Option<Format>,
+    /// What ScienceQA's questions show and its answers say, in the letters of LLaVA's converter: Question, Context (hint),
+    /// Options (M), Lecture, Explanation (solution), Answer. QCM-A asks for the letter alone.
+    #[serde(with = "chosen::spelled")]
+    pub scienceqa: PromptFormat,
+    /// Longest sequence in tokens, those of images included. 0: what the model takes.
+    #[serde(with = "chosen::number")]
+    pub max_tokens: Option<usize>,
+    /// What happens to longer samples: error, or drop, which lists them and leaves them out. Samples are never cut.
+    pub too_long: TooLong,
+}
+
+/// What happens to a sample that is longer than the longest sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TooLong {
+    /// It is an error.
+    #[default]
+    Error,
+    /// It is left out, with a warning.
+    Drop,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            train: None,
+            val: None,
+            test: None,
+            images: None,
+            val_fraction: 0.1,
+            test_fraction: 0.1,
+            split_seed: 0,
+            format: None,
+            scienceqa: PromptFormat::default(),
+            max_tokens: None,
+            too_long: TooLong::Error,
+        }
+    }
+}
+
+impl DataConfig {
+    /// How data sets are read.
+    pub fn read_options(&self) -> ReadOptions {
+        ReadOptions { format: self.format, science_qa: self.scienceqa.clone(), ..ReadOptions::default() }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let (val, test) = (self.val_fraction, self.test_fraction);
+        if val > 0.0 && test > 0.0 && val + test < 1.0 {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "data.val_fraction is {val} and data.test_fraction {test}; both must be greater than 0, their sum below 1"
+        )))
+    }
+}

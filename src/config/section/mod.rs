@@ -1,0 +1,59 @@
+//! The sections of the configuration, one file each. The documentation of a field is its comment in printed TOML.
+mod calibration;
+mod data;
+mod lora;
+mod model;
+mod out;
+mod run;
+mod search;
+mod train;
+mod trainer;
+
+pub use calibration::CalibrationConfig;
+pub use data::{DataConfig, TooLong};
+pub use lora::{LoraConfig, ScaleConfig, ScaleKind};
+pub use model::ModelConfig;
+pub use out::OutConfig;
+pub use run::RunConfig;
+pub use search::SearchSection;
+pub(super) use train::OptimConfig;
+pub use train::TrainConfig;
+pub use trainer::{TrainerConfig, TrainerKind};
+
+use super::SearchConfig;
+use crate::Error;
+
+impl SearchConfig {
+    /// Checks everything that can be checked before a file is opened.
+    ///
+    /// # Errors
+    /// An error of usage that names the setting, its value and what is expected.
+    pub fn check(&self) -> Result<(), Error> {
+        self.train.check()?;
+        self.run.check()?;
+        self.lora.check()?;
+        self.data.check()?;
+        self.search.check()?;
+        self.calibration.check()?;
+        self.trainer.check()?;
+        let modules = &self.lora.modules;
+        if !modules.contains(&self.search.reference) {
+            let reference = &self.search.reference;
+            return Err(Error::usage(format!(
+                "search.reference is \"{reference}\", which is not in lora.modules {modules:?}"
+            )));
+        }
+        for (key, names) in [
+            ("train.learning_rates", self.train.learning_rates.keys().collect::<Vec<_>>()),
+            ("search.candidates", self.search.candidates.keys().collect()),
+            ("trainer.parameters_per_rank", self.trainer.parameters_per_rank.keys().collect()),
+        ] {
+            if let Some(stray) = names.into_iter().find(|name| !modules.contains(name)) {
+                return Err(Error::usage(format!(
+                    "{key}.{stray}: `{stray}` is not in lora.modules {modules:?}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}

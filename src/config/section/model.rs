@@ -1,0 +1,19 @@
+//! Section `[model]`.
+
+use crate::config::chosen;
+use documented::DocumentedFields;
+use mars_vlm::checkpoint::Precision;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The base model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, DocumentedFields)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Hugging Face directory of the base model; on the command line also OWNER/NAME or OWNER/NAME@REVISION, which is looked
+    /// up in the local Hugging Face cache. "": the embedded tiny model.
+    #[serde(with = "chosen::path")]
+    pub dir: Option<PathBuf>,
+    /// How the frozen weights are kept in memory: f32, or bf16 or f16 in half the memory. All arithmetic is in f32.
+    pub dtype: Precision,
+}

@@ -1,0 +1,65 @@
+//! Section `[run]`.
+
+use crate::{Error, config::chosen};
+use documented::DocumentedFields;
+use serde::{Deserialize, Serialize};
+
+/// How training uses the machine. But for gradient checkpointing and `parts`, which change the last bits of results, and
+/// `validation_samples`, nothing here influences what is learnt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, DocumentedFields)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// Device on which to compute.
+    pub device: String,
+    /// Most adapters trained in one pass, at least 1.
+    pub stack: usize,
+    /// Stacks trained at the same time, at most one for each processor thread. 0: one for each two threads.
+    #[serde(with = "chosen::number")]
+    pub workers: Option<usize>,
+    /// Parts of a training pass, computed side by side. 0: two where one stack has several processor threads to itself,
+    /// else one.
+    #[serde(with = "chosen::number")]
+    pub parts: Option<usize>,
+    /// Threads that prepare the next batches of a stack: they decode images while its step is computed. At most this many
+    /// batches wait. 0: one for each four processor threads.
+    #[serde(with = "chosen::number")]
+    pub loaders: Option<usize>,
+    /// Keep only the activations between the blocks of the model and compute each block a second time for the gradients:
+    /// much less memory for about a third more time.
+    pub gradient_checkpointing: bool,
+    /// Samples in one evaluation batch, at least 1.
+    pub eval_batch: usize,
+    /// Validation samples used in training, the first ones. 0: all.
+    #[serde(with = "chosen::number")]
+    pub validation_samples: Option<usize>,
+    /// Optimizer steps between checkpoints of a run, beside those at its ends. 0: a tenth of the final run.
+    #[serde(with = "chosen::number")]
+    pub checkpoint_every: Option<usize>,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            device: "cpu".to_owned(),
+            stack: 4,
+            workers: None,
+            parts: None,
+            loaders: None,
+            gradient_checkpointing: false,
+            eval_batch: 64,
+            validation_samples: None,
+            checkpoint_every: None,
+        }
+    }
+}
+
+impl RunConfig {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        for (key, value) in [("run.stack", self.stack), ("run.eval_batch", self.eval_batch)] {
+            if value == 0 {
+                return Err(Error::usage(format!("{key} is 0; it must be at least 1")));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! Section `[search]`.
+
+use crate::{Error, config::chosen};
+use documented::DocumentedFields;
+use mars_laws::BalanceOptions;
+use mars_search::{GuidedOptions, PolicySpec, RaceOptions};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Which ranks are possible, and how they are chosen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, DocumentedFields)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchSection {
+    /// guided, race, halving, asha, surface, paper, grid, random:N, fixed:8x16, or a method to compare with: adalora,
+    /// geolora, hydra-style, eva, diff-lr.
+    #[serde(with = "chosen::spelled")]
+    pub policy: PolicySpec,
+    /// Module against whose convergence time the others are balanced.
+    pub reference: String,
+    /// Candidate ranks of every module.
+    pub ranks: Vec<usize>,
+    /// Candidate ranks of single modules, as in ve = [4, 8].
+    pub candidates: BTreeMap<String, Vec<usize>>,
+    /// Rank of every module in the default configuration.
+    pub default_rank: usize,
+    /// What a guided search may cost in all, in units of one fine-tune; at least 1. It calibrates only where half of what
+    /// remains beside the final run pays for it.
+    #[serde(alias = "fine_tunes")]
+    pub budget: f64,
+    /// Probability that the paired evidence of a guided race drops the choice that is best at that step.
+    pub error_rate: f64,
+    /// Balance t_module = kappa * t_reference; the paper has 1.
+    pub kappa: f64,
+    /// Of eta candidates one is kept at each cut of policy race.
+    pub eta: usize,
+    /// Relative differences of validation perplexity below this count as noise: the choice with fewer parameters wins.
+    pub tolerance: f64,
+    /// Smallest R^2 of log convergence times with which a fitted law is used.
+    pub min_r2_log: f64,
+    /// Widest interval of a balanced rank, in octaves, with which it is used.
+    pub max_octaves: f64,
+    /// Level of that interval.
+    pub level: f64,
+}
+
+impl Default for SearchSection {
+    fn default() -> Self {
+        let guided = GuidedOptions::default();
+        let balance = BalanceOptions::default();
+        Self {
+            policy: PolicySpec::Guided(guided.clone()),
+            reference: "llm".to_owned(),
+            ranks: vec![4, 8, 16, 32],
+            candidates: BTreeMap::new(),
+            default_rank: 16,
+            budget: 1.39,
+            error_rate: guided.error_rate,
+            kappa: 1.0,
+            eta: 2,
+            tolerance: guided.tolerance,
+            min_r2_log: balance.min_r2_log,
+            max_octaves: balance.max_octaves,
+            level: balance.level,
+        }
+    }
+}
+
+impl SearchSection {
+    /// How ranks are balanced.
+    pub fn balance(&self) -> BalanceOptions {
+        BalanceOptions {
+            kappa: self.kappa,
+            candidates: self.ranks.clone(),
+            default_rank: self.default_rank,
+            min_r2_log: self.min_r2_log,
+            max_octaves: self.max_octaves,
+            level: self.level,
+        }
+    }
+
+    /// `policy` with the options that this section sets.
+    pub fn with_options(&self, policy: &PolicySpec) -> PolicySpec {
+        match policy {
+            PolicySpec::Guided(_) => PolicySpec::Guided(GuidedOptions {
+                fine_tunes: self.budget,
+                error_rate: self.error_rate,
+                tolerance: self.tolerance,
+                balance: self.balance(),
+            }),
+            PolicySpec::Race(_) => PolicySpec::Race(RaceOptions {
+                eta: self.eta,
+                tolerance: self.tolerance,
+                kappa: self.kappa,
+                min_r2_log: self.min_r2_log,
+                max_octaves: self.max_octaves,
+                level: self.level,
+            }),
+            other => other.clone(),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        check_ranks("search.ranks", &self.ranks)?;
+        self.candidates.iter().try_for_each(|(_, ranks)| check_ranks("search.candidates", ranks))
+    }
+}
+
+/// Refuses an empty list of ranks, and rank 0.
+pub(super) fn check_ranks(key: &str, ranks: &[usize]) -> Result<(), Error> {
+    if ranks.is_empty() || ranks.contains(&0) {
+        return Err(Error::usage(format!("{key} is {ranks:?}; it must hold ranks of 1 or more")));
+    }
+    Ok(())
+}

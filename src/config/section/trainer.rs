@@ -1,0 +1,75 @@
+//! Section `[trainer]`.
+
+use crate::{Error, config::chosen};
+use documented::DocumentedFields;
+use mars_calib::command::{CommandLine, CommandOptions, CurveSource};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Who trains.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, DocumentedFields)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainerConfig {
+    /// native (this program), or command (any program, started once for each run).
+    pub kind: TrainerKind,
+    /// The command with placeholders, as in "python train.py --ve {r.ve} --llm {r.llm} --samples {samples} --seed {seed}
+    /// --steps {steps} --out {out}". It is split at blanks and started without a shell. Placeholders: {r.MODULE} rank,
+    /// {alpha.MODULE} LoRA alpha, {lr.MODULE} peak learning rate, {samples}, {seed}, {batch}, {steps}, {horizon} (length of
+    /// the learning-rate schedule), {eval_every}, {id} and {out} (the directory of the run, which it must write to).
+    #[serde(with = "chosen::text")]
+    pub command: Option<String>,
+    /// Environment variables of the command, beside those of this program.
+    pub environment: BTreeMap<String, String>,
+    /// A run that takes longer, in seconds, is ended and counts as failed. 0: no limit.
+    #[serde(with = "chosen::number")]
+    pub timeout: Option<f64>,
+    /// File with the losses, as in "{out}/losses.csv": JSON as the trainer_state.json of the Hugging Face Trainer, or CSV
+    /// with the columns step,loss[,split], where split is val or train. "": in {out} trainer_state.json, also that of the
+    /// newest checkpoint-N, else curve.csv.
+    #[serde(with = "chosen::text")]
+    pub curve: Option<String>,
+    /// Training samples that the command has. 0: those of data.train, which is opened to count them.
+    #[serde(with = "chosen::number")]
+    pub samples: Option<usize>,
+    /// Adapter parameters per unit of rank of each module, the sum of (inputs + outputs) over its adapted layers, as in
+    /// ve = 294912: decides between choices that are equal within noise. A module that is absent counts 1.
+    pub parameters_per_rank: BTreeMap<String, u64>,
+}
+
+/// Who trains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainerKind {
+    /// The trainer on burn.
+    #[default]
+    Native,
+    /// An external command.
+    Command,
+}
+
+impl TrainerConfig {
+    /// The external trainer; `None` for the native one.
+    pub fn command_options(&self) -> Option<CommandOptions> {
+        let command = self.command.clone().filter(|_| self.kind == TrainerKind::Command)?;
+        let curve = self.curve.clone().map(|path| CurveSource { path, ..CurveSource::default() });
+        Some(CommandOptions {
+            template: CommandLine::Text(command.clone()),
+            environment: self.environment.clone(),
+            timeout_s: self.timeout,
+            curve: curve.unwrap_or_default(),
+            ..CommandOptions::new(command)
+        })
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match (self.kind, &self.command) {
+            (TrainerKind::Command, None) => Err(Error::usage(
+                "trainer.kind is \"command\", but trainer.command is empty; give the command that trains one run",
+            )),
+            (TrainerKind::Native, Some(_)) => Err(Error::usage(
+                "trainer.command is given, but trainer.kind is \"native\"; set trainer.kind=command",
+            )),
+            _ => Ok(self.command_options().map_or(Ok(()), |options| options.validate())?),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The configuration in a campaign's settings: what all its runs share, and what may change from call to call.
+
+use super::{Layers, SearchConfig};
+use crate::Error;
+use mars_calib::Settings;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use toml::{Table, Value};
+
+/// Facts of a campaign's task, for calls that open neither model nor data.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    /// Training samples.
+    pub(crate) samples: usize,
+    /// Adapter parameters per unit of rank, by module.
+    pub(crate) parameters_per_rank: BTreeMap<String, u64>,
+}
+
+/// Their section in the plan.
+const FACTS: &str = "facts";
+
+/// What determines the results of all runs of a campaign, so that runs under other values are refused. Paths are not among
+/// it: models and data are known by their fingerprints.
+#[derive(Serialize)]
+struct Shared<'a> {
+    lora: &'a super::LoraConfig,
+    train: &'a super::TrainConfig,
+}
+
+/// What may change from one call to the next.
+#[derive(Serialize)]
+struct Plan<'a> {
+    model: &'a super::ModelConfig,
+    data: &'a super::DataConfig,
+    calibration: &'a super::CalibrationConfig,
+    search: &'a super::SearchSection,
+    run: &'a super::RunConfig,
+    trainer: &'a super::TrainerConfig,
+    out: &'a super::OutConfig,
+    facts: &'a Facts,
+}
+
+impl SearchConfig {
+    /// The settings of a campaign with this configuration.
+    pub(crate) fn settings(
+        &self,
+        facts: &Facts,
+        fingerprints: BTreeMap<String, String>,
+    ) -> Result<Settings, Error> {
+        let Self { model, data, lora, train, calibration, search, run, trainer, out } = self;
+        let plan = Plan { model, data, calibration, search, run, trainer, out, facts };
+        Ok(Settings { config: table(&Shared { lora, train })?, plan: table(&plan)?, fingerprints })
+    }
+
+    /// The configuration, and the facts, that a campaign was started with.
+    pub(crate) fn of_campaign(settings: &Settings) -> Result<(Self, Facts), Error> {
+        let facts = settings.plan.get(FACTS).cloned();
+        let facts = facts.and_then(|facts| facts.try_into().ok()).unwrap_or_default();
+        Ok((Layers::of_campaign(settings)?.config()?, facts))
+    }
+}
+
+impl Layers {
+    /// The settings of a campaign as a first layer.
+    ///
+    /// # Errors
+    /// As for [`text`](Self::text).
+    pub fn of_campaign(settings: &Settings) -> Result<Self, Error> {
+        let sections = settings.plan.iter().filter(|(section, _)| *section != FACTS).chain(&settings.config);
+        let table: Table = sections.map(|(section, values)| (section.clone(), values.clone())).collect();
+        let mut layers = Self::new();
+        layers.table(&table, "campaign.toml")?;
+        Ok(layers)
+    }
+}
+
+fn table(value: &impl Serialize) -> Result<Table, Error> {
+    match Value::try_from(value) {
+        Ok(Value::Table(table)) => Ok(table),
+        Ok(other) => Err(Error::failed(format!("a configuration is {}, not a table", other.type_str()))),
+        Err(error) => Err(Error::usage(format!("the configuration cannot be written as TOML: {error}"))),
+    }
+}

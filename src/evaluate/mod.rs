@@ -1,0 +1,124 @@
+//! The loss of a model on a data set, with an adapter or without.
+mod verify;
+
+pub use verify::{AdapterLosses, Verification, verify};
+
+use crate::{
+    Error, SearchConfig,
+    event::{Event, Observer},
+    task::{Names, device},
+};
+use mars_calib::native::{Evaluation, evaluate};
+use mars_lora::{AdapterStack, Examples, peft, peft::Base};
+use mars_vlm::{
+    data::{Dataset, ImageStore},
+    model::{AnyModel, EncodedExamples},
+};
+use serde::Serialize;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A model's loss on a data set.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct DataScore {
+    /// Mean cross-entropy per answer token, nats.
+    pub loss: f64,
+    /// exp(loss).
+    pub perplexity: f64,
+    /// Answer tokens.
+    pub tokens: usize,
+    /// Samples.
+    pub samples: usize,
+    /// Part of the samples whose answer greedy decoding gives exactly, in [0, 1].
+    pub accuracy: f64,
+    /// Every sample.
+    pub per_sample: Vec<SampleLoss>,
+}
+
+/// The loss of one sample.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct SampleLoss {
+    /// Its name in the data.
+    pub id: String,
+    /// Mean cross-entropy over its answer tokens, nats.
+    pub loss: f64,
+    /// Its answer tokens.
+    pub tokens: usize,
+}
+
+/// Where data and their images are.
+#[derive(Clone, Debug)]
+pub struct DataFiles {
+    /// The data set.
+    pub data: PathBuf,
+    /// Folder or zip archive of the images; `None`: where the data are.
+    pub images: Option<PathBuf>,
+}
+
+/// Evaluates the model in the Hugging Face directory `model`, with the PEFT adapter in `adapter` if there is one, on `data`.
+/// Of `config` the sections `model`, `data` and `run` count.
+///
+/// # Errors
+/// The first defect of the model, the adapter or the data.
+pub fn evaluate_files(
+    config: &SearchConfig,
+    model: &Path,
+    adapter: Option<&Path>,
+    data: &DataFiles,
+    observer: &mut dyn Observer,
+) -> Result<DataScore, Error> {
+    let device = device(&config.run.device)?;
+    let processor = Arc::new(config.processor(model)?);
+    let net = AnyModel::load(model, config.model.dtype, &device)?;
+    let names = Names::of(model)?;
+    let stack = stack(&net, adapter, &names)?;
+    let store = Arc::new(ImageStore::for_data(&data.data, data.images.as_deref())?);
+    let samples = Dataset::read_with(&data.data, &config.data.read_options())?.samples;
+    let examples = EncodedExamples::new(processor, store, samples)?;
+    let all = evaluate_all(&net, &examples, &stack, config.run.eval_batch, "evaluating", observer)?;
+    let per_sample = all.samples.iter().enumerate();
+    let per_sample =
+        per_sample.map(|(at, one)| SampleLoss { id: examples.id(at), loss: one.loss, tokens: one.tokens });
+    Ok(DataScore {
+        loss: all.loss(),
+        perplexity: all.perplexity(),
+        tokens: all.tokens(),
+        samples: all.samples.len(),
+        accuracy: all.accuracy(),
+        per_sample: per_sample.collect(),
+    })
+}
+
+/// The adapter in a directory, or none, on a model.
+fn stack(model: &AnyModel, adapter: Option<&Path>, names: &Names) -> Result<AdapterStack, Error> {
+    Ok(match adapter {
+        Some(directory) => {
+            let adapter = peft::read(directory, &names.base(Base::of(model)))?;
+            AdapterStack::new(std::slice::from_ref(&adapter), model)?
+        }
+        None => AdapterStack::base(1, model),
+    })
+}
+
+/// Scores of all examples, `batch` at a time, reported under `label`.
+fn evaluate_all(
+    model: &AnyModel,
+    examples: &EncodedExamples,
+    stack: &AdapterStack,
+    batch: usize,
+    label: &str,
+    observer: &mut dyn Observer,
+) -> Result<Evaluation, Error> {
+    let mut all = Evaluation::default();
+    let rows: Vec<usize> = (0..examples.len()).collect();
+    for part in rows.chunks(batch) {
+        let scores = evaluate(model, examples, part, part.len(), stack)?;
+        all.samples.extend(scores.into_iter().flat_map(|one| one.samples));
+        observer.event(&Event::Evaluating { label, done: all.samples.len(), total: rows.len() });
+    }
+    Ok(all)
+}

@@ -1,0 +1,101 @@
+//! Does an adapter fit its base, and does it compute the same when merged.
+
+use super::{DataFiles, evaluate_all, stack};
+use crate::{
+    Error, SearchConfig,
+    event::{Event, Observer},
+    task::{Names, device},
+};
+use mars_lora::merge::{Direction, Float, Inspection, MergeOptions, inspect, merge};
+use mars_vlm::{
+    checkpoint::names_of_dir,
+    data::{Dataset, ImageStore},
+    model::{AnyModel, EncodedExamples},
+    processor::Processor,
+};
+use serde::Serialize;
+use std::{path::Path, sync::Arc};
+
+/// An adapter that fits its base.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Verification {
+    /// Its modules and tensors.
+    #[serde(flatten)]
+    pub inspection: Inspection,
+    /// Its losses beside those of the merged model; `None` without data.
+    pub losses: Option<AdapterLosses>,
+}
+
+/// The losses of an adapter beside those of the merged model, nats per answer token, averaged over samples.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[non_exhaustive]
+pub struct AdapterLosses {
+    /// Samples compared.
+    pub samples: usize,
+    /// The base with the adapter.
+    pub adapter: f64,
+    /// The merged model, in single precision.
+    pub merged: f64,
+    /// The base without the adapter.
+    pub base: f64,
+    /// Largest difference of a sample between adapter and merged model, relative to its loss.
+    pub largest_difference: f64,
+}
+
+/// Checks the PEFT adapter in `adapter` against the Hugging Face directory `model`: every tensor, rank and scale, and, with
+/// data, the losses.
+///
+/// # Errors
+/// [`mars_lora::Error::Partial`] with every tensor that is missing, unexpected or of another shape; other defects of adapter,
+/// model and data.
+pub fn verify(
+    config: &SearchConfig,
+    adapter: &Path,
+    model: &Path,
+    data: Option<&DataFiles>,
+    observer: &mut dyn Observer,
+) -> Result<Verification, Error> {
+    let inspection = inspect(adapter, model, &names_of_dir(model)?)?;
+    inspection.cautions.iter().for_each(|caution| observer.event(&Event::Warning(caution)));
+    let losses = data.map(|data| losses(config, adapter, model, data, observer)).transpose()?;
+    Ok(Verification { inspection, losses })
+}
+
+/// Losses of the base, of the base with the adapter, and of the merged model.
+fn losses(
+    config: &SearchConfig,
+    adapter: &Path,
+    model: &Path,
+    data: &DataFiles,
+    observer: &mut dyn Observer,
+) -> Result<AdapterLosses, Error> {
+    let device = device(&config.run.device)?;
+    let processor = Arc::new(Processor::from_dir(model)?);
+    let store = Arc::new(ImageStore::for_data(&data.data, data.images.as_deref())?);
+    let examples = EncodedExamples::new(processor, store, Dataset::read(&data.data)?.samples)?;
+    let names = Names::of(model)?;
+    let mut losses = |dir: &Path, adapter: Option<&Path>, label: &str| -> Result<Vec<f64>, Error> {
+        let net = AnyModel::from_dir(dir, &device)?;
+        let stack = stack(&net, adapter, &names)?;
+        let all = evaluate_all(&net, &examples, &stack, config.run.eval_batch, label, observer)?;
+        Ok(all.samples.iter().map(|sample| sample.loss).collect())
+    };
+    let plain = losses(model, None, "base")?;
+    let adapted = losses(model, Some(adapter), "adapter")?;
+    let folder = tempfile::tempdir().map_err(Error::io("create a directory in", &std::env::temp_dir()))?;
+    let place = folder.path().join("merged");
+    let known = names_of_dir(model)?;
+    let options = MergeOptions { names: &known, dtype: Some(Float::F32), direction: Direction::Merge };
+    merge(adapter, model, &place, &options, &mut |_, _| {})?;
+    let merged = losses(&place, None, "merged")?;
+    let relative = |(one, other): (&f64, &f64)| (one - other).abs() / one.abs().max(1e-3);
+    let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
+    Ok(AdapterLosses {
+        samples: plain.len(),
+        adapter: mean(&adapted),
+        merged: mean(&merged),
+        base: mean(&plain),
+        largest_difference: adapted.iter().zip(&merged).map(relative).fold(0.0, f64::max),
+    })
+}

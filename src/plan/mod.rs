@@ -1,0 +1,154 @@
+//! What a search would train, cost and hold in memory, without training.
+mod memory;
+mod pricing;
+mod rehearsal;
+
+pub use memory::Memory;
+pub(crate) use memory::estimate as estimate_memory;
+pub use rehearsal::rehearse;
+pub(crate) use rehearsal::rehearsed_steps;
+
+use crate::{Error, Task, config::SearchConfig};
+use mars_lora::{Examples, Model};
+use mars_search::Trial;
+use mars_vlm::{
+    data::Lengths,
+    model::{AnyModel, EncodedExamples},
+};
+use pricing::Pricing;
+use serde::Serialize;
+
+/// A search before it is started.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The modules of the model.
+    pub modules: Vec<PlannedModule>,
+    /// Training samples.
+    pub samples: usize,
+    /// Tokens of a training sample.
+    pub tokens: Option<Lengths>,
+    /// Those among them that stand for images.
+    pub image_tokens: Option<Lengths>,
+    /// What the final run does.
+    pub train: PlannedTraining,
+    /// Memory, estimated.
+    pub memory: Option<Memory>,
+    /// Name of the policy.
+    pub policy: String,
+    /// FLOPs of one fine-tune at the default ranks.
+    pub fine_tune_flops: f64,
+    /// FLOPs of all runs.
+    pub total_flops: f64,
+    /// Cost of all runs in units of one fine-tune.
+    pub fine_tunes: f64,
+    /// Time of all runs on this machine in seconds, from the speed of forward passes.
+    pub seconds: f64,
+    /// The runs; those that depend on measurements as they would be if convergence times followed usual laws.
+    pub runs: Vec<PlannedRun>,
+}
+
+/// The final run with everything filled in that was left to mars.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct PlannedTraining {
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Passes over the training set.
+    pub epochs: f64,
+    /// Samples in one optimizer step.
+    pub batch: usize,
+    /// Optimizer steps between evaluations.
+    pub eval_every: usize,
+    /// Validation samples in each.
+    pub validation_samples: usize,
+    /// Peak learning rate of each module.
+    pub learning_rates: std::collections::BTreeMap<String, f64>,
+}
+
+/// One module of the model.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct PlannedModule {
+    /// Its name.
+    pub module: String,
+    /// Whether it has a rank of its own.
+    pub adapted: bool,
+    /// Layers that the targets select.
+    pub layers: usize,
+    /// Adapter parameters per unit of rank.
+    pub parameters_per_rank: usize,
+    /// The largest rank that all of these layers can have.
+    pub largest_rank: usize,
+    /// Paths of these layers.
+    pub paths: Vec<String>,
+}
+
+/// One run.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct PlannedRun {
+    /// What is trained.
+    #[serde(flatten)]
+    pub trial: Trial,
+    /// FLOPs of its own steps and evaluations.
+    pub flops: f64,
+}
+
+pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>) -> Result<Plan, Error> {
+    config.check()?;
+    let config = config.resolved(task.train.len(), task.val.len());
+    let space = config.space(task.parameters_per_rank(&config)?);
+    let budget = config.budget(task.train.len(), config.train.seed);
+    let policy = config.policy();
+    let pricing = Pricing::measure(&config, task)?;
+    let mut runs = Vec::new();
+    for step in rehearse(&policy, &space, &budget)? {
+        let flops = pricing.trial_flops(&step.trial, step.from)?;
+        runs.push(PlannedRun { trial: step.trial, flops });
+    }
+    let evaluations = 1 + budget.steps / budget.eval_every;
+    let fine_tune_flops = pricing.flops(&space.default_ranks(), 0..budget.steps, evaluations)?;
+    let total_flops = runs.iter().map(|run| run.flops).sum::<f64>();
+    Ok(Plan {
+        modules: modules(&config, &task.model)?,
+        samples: budget.samples,
+        tokens: Lengths::new((0..task.train.len()).map(|index| task.train.tokens(index)).collect()),
+        image_tokens: task.image_tokens()?,
+        train: PlannedTraining {
+            steps: budget.steps,
+            epochs: (budget.steps * budget.batch) as f64 / budget.samples as f64,
+            batch: budget.batch,
+            eval_every: budget.eval_every,
+            validation_samples: budget.validation_samples,
+            learning_rates: config.learning_rates(),
+        },
+        memory: (task.memory)(task, &config)?,
+        policy: policy.to_string(),
+        fine_tune_flops,
+        total_flops,
+        fine_tunes: total_flops / fine_tune_flops,
+        seconds: total_flops / pricing.rate,
+        runs,
+    })
+}
+
+fn modules(config: &SearchConfig, model: &AnyModel) -> Result<Vec<PlannedModule>, Error> {
+    let targets = config.lora.targets()?;
+    let mut all = Vec::new();
+    for module in model.modules() {
+        let own = || {
+            let sites = model.sites().iter();
+            sites.filter(|site| site.module == module.name && targets.contain(site))
+        };
+        all.push(PlannedModule {
+            module: module.name.clone(),
+            adapted: config.lora.modules.contains(&module.name),
+            layers: own().count(),
+            parameters_per_rank: own().map(|site| site.parameters_per_rank()).sum(),
+            largest_rank: own().map(|site| site.max_rank()).min().unwrap_or(0),
+            paths: own().map(|site| site.path.clone()).collect(),
+        });
+    }
+    Ok(all)
+}

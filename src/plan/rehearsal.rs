@@ -1,0 +1,55 @@
+//! What a policy would ask for, played against results as usual laws give them.
+
+use crate::Error;
+use mars_search::{Budget, Cost, FnRunner, PolicySpec, Role, Space, Trial, TrialResult};
+use std::collections::BTreeMap;
+
+/// A trial that a policy is expected to ask for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RehearsedTrial {
+    /// The trial.
+    pub trial: Trial,
+    /// The optimizer step from which it trains: the end of the trial that it continues, otherwise 0.
+    pub from: usize,
+}
+
+/// The trials that `policy` would ask for if convergence times and losses followed laws with usual exponents.
+///
+/// # Errors
+/// When the policy cannot be built on `space` and `budget`, or cannot decide.
+pub fn rehearse(policy: &PolicySpec, space: &Space, budget: &Budget) -> Result<Vec<RehearsedTrial>, Error> {
+    let mut started = policy.build(space, budget)?;
+    let mut all = Vec::new();
+    let mut reached: BTreeMap<u32, usize> = BTreeMap::new();
+    let mut runner = FnRunner::new(|trial: &Trial| {
+        let from = trial.continues.and_then(|id| reached.get(&id).copied()).unwrap_or(0);
+        reached.insert(trial.id, trial.steps);
+        all.push(RehearsedTrial { trial: trial.clone(), from });
+        usual_result(trial, &space.reference)
+    });
+    mars_search::search(&mut *started, &mut runner)?;
+    Ok(all)
+}
+
+/// Optimizer steps of all trials that `policy` is expected to ask for.
+pub(crate) fn rehearsed_steps(policy: &PolicySpec, space: &Space, budget: &Budget) -> Result<u64, Error> {
+    let all = rehearse(policy, space, budget)?;
+    Ok(all.iter().map(|step| (step.trial.steps - step.from) as u64).sum())
+}
+
+/// A result as laws with usual exponents give it: gamma -0.33 for the reference module, which in the paper is the language
+/// model, and -0.4 for others.
+fn usual_result(trial: &Trial, reference: &str) -> TrialResult {
+    let time = |(module, rank): (&str, usize)| {
+        let gamma = if module == reference { -0.33 } else { -0.4 };
+        0.05 * trial.horizon as f64 * (rank as f64 / 8.0).powf(gamma) * (trial.samples as f64).powf(0.2)
+    };
+    let ranks: f64 = trial.ranks.iter().map(|(_, rank)| (rank as f64).powf(-0.1)).sum();
+    let loss = 1.0 + ranks / (1.0 + trial.steps as f64);
+    let result = TrialResult::finished(trial, vec![(0, 3.0), (trial.steps, loss)], Cost::default());
+    if trial.role == Role::Alone {
+        return result.with_convergence(trial.ranks.iter().map(time).sum());
+    }
+    result
+}

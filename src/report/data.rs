@@ -1,0 +1,89 @@
+//! What a report is made of.
+
+use mars_search::{Budget, Decision, Role, Space, TrialResult};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything that the report shows; costs, curves and laws are taken from the results and the decision.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReportData {
+    /// Name of the policy, as on the command line.
+    pub policy: String,
+    /// The space that was searched.
+    pub space: Space,
+    /// What could be spent.
+    pub budget: Budget,
+    /// Balance `t_module = kappa * t_reference`; 1 in the paper.
+    pub kappa: f64,
+    /// The decision.
+    pub decision: Decision,
+    /// Every trial of the search with its result.
+    pub results: Vec<TrialResult>,
+    /// Training loss of the final run, (optimizer step, nats per answer token), by rising step.
+    pub final_train: Vec<(usize, f64)>,
+    /// Ranks by layer, where they differ within a module.
+    #[serde(default)]
+    pub ranks: Option<RankMap>,
+    /// The base model on the test split.
+    pub base: Option<TestScore>,
+    /// The base model with the adapter on the test split.
+    pub tuned: Option<TestScore>,
+    /// Where everything comes from.
+    pub provenance: Provenance,
+}
+
+/// Ranks by layer of the adapter that is the result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RankMap {
+    /// The layers in the model's order.
+    pub layers: Vec<LayerRank>,
+    /// Mean rank of each module over the run, (optimizer step, rank); empty where ranks did not change.
+    pub course: BTreeMap<String, Vec<(usize, f64)>>,
+}
+
+/// One layer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LayerRank {
+    /// Module path.
+    pub path: String,
+    /// The module with a rank of its own that it belongs to.
+    pub module: String,
+    /// Its rank; 0 where it is not adapted.
+    pub rank: usize,
+}
+
+/// A model on the test split.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct TestScore {
+    /// exp(mean cross-entropy per answer token).
+    pub perplexity: f64,
+    /// Share of samples answered exactly, 0 to 1.
+    pub accuracy: Option<f64>,
+}
+
+/// Where everything comes from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The base model: its directory or name.
+    pub model: String,
+    /// The data set: its file or name.
+    pub data: String,
+    /// Where the adapter lies.
+    pub adapter: String,
+    /// Version of the program.
+    pub version: String,
+    /// Further facts, in order: fingerprints, device, scale convention, learning rates, ...
+    pub more: Vec<(String, String)>,
+}
+
+impl ReportData {
+    /// Results of one role.
+    pub fn of_role(&self, role: Role) -> impl Iterator<Item = &TrialResult> {
+        self.results.iter().filter(move |result| result.trial.role == role)
+    }
+
+    /// The result of the trial that the decision rests on.
+    pub fn winner(&self) -> Option<&TrialResult> {
+        self.results.iter().find(|result| result.trial.id == self.decision.trial)
+    }
+}

@@ -1,0 +1,131 @@
+//! Law-C of each module: measured convergence times and the fitted lines, one for each rank.
+
+use super::{
+    axis::{Axis, Scale},
+    chart::{Chart, Key, nothing, series},
+    data::ReportData,
+    number::{fixed, plain},
+    svg::{Shape, escape},
+};
+use mars_laws::LawC;
+use mars_search::ModuleLaw;
+
+/// The law without its points.
+pub(crate) fn law_c(law: &ModuleLaw) -> LawC {
+    law.summary.law
+}
+
+/// One chart for each module.
+pub(crate) fn figures(data: &ReportData) -> String {
+    let Some(laws) = &data.decision.laws else {
+        return nothing("Law-C", "This policy fits no law.");
+    };
+    let mut html = String::new();
+    for (m, module) in data.space.modules.iter().enumerate() {
+        let title = format!("Law-C of {module}");
+        html += &match (laws.law_c.get(module), laws.unfitted.get(module)) {
+            (Some(law), _) => figure(&format!("law-{m}"), &title, law, data.budget.samples),
+            (None, Some(why)) => nothing(&title, &format!("Not fitted: {why}.")),
+            (None, None) => nothing(&title, "Not calibrated."),
+        };
+    }
+    html
+}
+
+/// Law-P in a line of text, where one was fitted.
+pub(crate) fn law_p(data: &ReportData) -> String {
+    let Some(fit) = data.decision.laws.as_ref().and_then(|laws| laws.law_p.as_ref()) else {
+        return String::new();
+    };
+    let parameters: Vec<_> =
+        fit.parameters.iter().map(|(name, value)| format!("{name} = {}", plain(*value))).collect();
+    let text = format!(
+        "Law-P, form {}: {}; rms {} in perplexity; fit {}.",
+        fit.law.form,
+        parameters.join(", "),
+        plain(fit.rms),
+        fit.reason.as_str()
+    );
+    format!("<p>{}</p>", escape(&text))
+}
+
+fn figure(id: &str, title: &str, law: &ModuleLaw, samples: usize) -> String {
+    let formula = law_c(law);
+    let measured: Vec<_> = law.points.iter().filter_map(|point| Some((point, point.steps?))).collect();
+    let mut sizes: Vec<usize> = law.points.iter().map(|point| point.samples).collect();
+    let mut ranks: Vec<usize> = law.points.iter().map(|point| point.rank).collect();
+    for list in [&mut sizes, &mut ranks] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    let (Some(&least), Some(&most)) = (sizes.first(), sizes.last()) else {
+        return nothing(title, "There is no point.");
+    };
+    let line = |rank: usize| {
+        let (from, to) = (least as f64, samples.max(most) as f64);
+        (0..=48)
+            .map(move |i| from * (to / from).powf(f64::from(i) / 48.0))
+            .map(move |d| (d, formula.predict(rank as f64, d)))
+    };
+    let ticks = sizes.iter().copied().chain([samples]).map(|size| size as f64);
+    let x = Axis::over("samples of the training subset", Scale::Log, ticks.clone());
+    let times = measured.iter().map(|(_, steps)| *steps);
+    let lines = ranks.iter().flat_map(|rank| line(*rank)).map(|(_, steps)| steps);
+    let y = Axis::over("convergence time (steps)", Scale::Log, times.chain(lines));
+    let (Some(x), Some(y)) = (x, y) else {
+        return nothing(title, "No run of this module has a convergence time.");
+    };
+    let (_, right) = x.range();
+    let (bottom, top) = y.range();
+    let mut chart = Chart::new(id, x.ticks_at(ticks), y);
+    if samples > most {
+        chart.area((most as f64, bottom), (right, top), "beyond");
+    }
+    let mut legend = Vec::new();
+    for (i, rank) in ranks.iter().enumerate() {
+        chart.line(line(*rank), &format!("line {}", series(i)));
+        for (point, steps) in measured.iter().filter(|(point, _)| point.rank == *rank) {
+            let hint = format!(
+                "rank {rank}, {} samples, seed {}: {} steps",
+                point.samples,
+                point.seed,
+                plain(*steps)
+            );
+            let at = (point.samples as f64, *steps);
+            chart.mark(Shape::of(i), at, 4.2, &format!("mark {}", series(i)), &hint);
+        }
+        let (text, class) = (format!("rank {rank}"), series(i));
+        legend.push(Key { text, class, shape: Some(Shape::of(i)), line: true });
+    }
+    let description = format!(
+        "Convergence time over dataset size on logarithmic axes: {} measured points of ranks {ranks:?} and the fitted law \
+         k = {}, gamma = {}, delta = {}, offset = {}.",
+        measured.len(),
+        plain(formula.k),
+        fixed(formula.gamma, 3),
+        fixed(formula.delta, 3),
+        plain(formula.offset),
+    );
+    chart.figure(title, &description, &legend, &caption(law, measured.len(), samples > most))
+}
+
+fn caption(law: &ModuleLaw, measured: usize, extrapolated: bool) -> String {
+    let formula = law_c(law);
+    // An offset pressed on its bound is none.
+    let offset = if formula.offset < 1e-3 { String::new() } else { format!(" + {}", plain(formula.offset)) };
+    let gamma =
+        law.summary.interval.get("gamma").filter(|gamma| gamma.lo.is_finite() && gamma.hi.is_finite());
+    let gamma = gamma.map(|gamma| format!("; 95 % interval of γ [{:.3}, {:.3}]", gamma.lo, gamma.hi));
+    format!(
+        "<span class=\"equation\">t = {} · r<sup>{}</sup> · D<sup>{}</sup>{offset} steps</span><br>\
+         log R² {}{}; {measured} points, {} censored; fit {}.{}",
+        plain(formula.k),
+        fixed(formula.gamma, 3),
+        fixed(formula.delta, 3),
+        fixed(law.summary.r2_log, 3),
+        gamma.unwrap_or_default(),
+        law.points.len() - measured,
+        escape(law.summary.reason.as_str()),
+        if extrapolated { " Shaded: extrapolated to the size of the final run." } else { "" },
+    )
+}

@@ -1,0 +1,104 @@
+//! The calibration runs of a policy, done without the rest of the search.
+
+use super::{Session, result::trial_result};
+use crate::Error;
+use mars_calib::RunEnd;
+use mars_laws::Ranks;
+use mars_lora::{Examples, Model};
+use mars_search::{Answer, Outcome, PolicySpec, Role, Runner, Trial};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// One calibration run of the plan, done.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct CalibratedRun {
+    /// Its number in the plan, from 0.
+    pub index: usize,
+    /// Id of the run.
+    pub id: String,
+    /// What it is for: one module, or all.
+    pub role: Role,
+    /// Its ranks.
+    pub ranks: Ranks,
+    /// Training samples.
+    pub samples: usize,
+    /// Seed.
+    pub seed: u64,
+    /// Optimizer steps.
+    pub steps: usize,
+    /// How it ended, as a sentence.
+    pub end: String,
+    /// The last validation loss, nats per answer token.
+    pub loss: Option<f64>,
+    /// Convergence time, optimizer steps.
+    pub convergence: Option<f64>,
+    /// Why there is none.
+    pub censored: Option<String>,
+    /// Whether the run could not be trained.
+    #[serde(skip)]
+    pub failed: bool,
+}
+
+pub(super) fn calibrate<M, E>(
+    session: &mut Session<'_, M, E>,
+    policy: &PolicySpec,
+    index: Option<usize>,
+) -> Result<Vec<CalibratedRun>, Error>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    let mut started = policy.build(&session.space, &session.budget)?;
+    let planned: Vec<Trial> = match mars_search::search(&mut *started, &mut Untrained)?.outcome {
+        Outcome::Decided(_) => Vec::new(),
+        Outcome::Missing { asked, .. } => {
+            asked.into_iter().filter(|trial| matches!(trial.role, Role::Alone | Role::Joint)).collect()
+        }
+    };
+    if planned.is_empty() {
+        return Err(Error::usage(format!(
+            "the policy {policy} asks for no calibration within search.budget = {}; raise that, or choose race or paper",
+            session.config.search.budget
+        )));
+    }
+    let last = planned.len() - 1;
+    if let Some(index) = index.filter(|index| *index > last) {
+        let count = planned.len();
+        return Err(Error::usage(format!("run {index} of the plan: it has {count} runs, 0 to {last}")));
+    }
+    let chosen: Vec<(usize, Trial)> =
+        planned.into_iter().enumerate().filter(|(at, _)| index.is_none_or(|index| index == *at)).collect();
+    let trials: Vec<Trial> = chosen.iter().map(|(_, trial)| trial.clone()).collect();
+    let records = session.engine().runs(&trials)?;
+    let rule = session.config.rule();
+    let runs = chosen.into_iter().zip(&records).map(|((index, trial), record)| {
+        let result = trial_result(&*rule, &trial, record, &BTreeMap::new());
+        CalibratedRun {
+            index,
+            id: record.id.to_string(),
+            role: trial.role,
+            loss: result.last_loss(),
+            ranks: trial.ranks,
+            samples: trial.samples,
+            seed: trial.seed,
+            steps: trial.steps,
+            end: record.end.to_string(),
+            convergence: result.convergence,
+            censored: result.censored,
+            failed: matches!(record.end, RunEnd::Failed { .. }),
+        }
+    });
+    Ok(runs.collect())
+}
+
+/// A [`Runner`] that trains nothing, so that a search ends with what the policy asks for first.
+struct Untrained;
+
+impl Runner for Untrained {
+    type Error = Error;
+
+    fn run(&mut self, trials: &[Trial]) -> Result<Answer, Error> {
+        Ok(Answer::Missing(trials.to_vec()))
+    }
+}

@@ -1,0 +1,94 @@
+//! What a policy makes of what a campaign has measured, without training anything.
+
+use super::{RunTemplate, result::trial_result};
+use crate::{Error, config::SearchConfig};
+use mars_calib::{Campaign, ConvergenceRule, RunRecord, campaign::Snapshot};
+use mars_laws::Ranks;
+use mars_search::{Answer, Decision, Outcome, PolicySpec, Role, Runner, Trial};
+use std::{collections::BTreeMap, path::Path};
+
+/// How far a choice is.
+#[derive(Clone, Debug)]
+pub enum Choice {
+    /// All runs are recorded: the decision.
+    Decided(Box<Decision>),
+    /// Calibration runs are missing.
+    Uncalibrated {
+        /// How many.
+        missing: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// The choices that would be trained on next; one where the ranks are settled and only the fine-tune is missing.
+    Racing(Vec<Ranks>),
+}
+
+/// What `policy` chooses on the campaign in `directory`, whether or not another process works on it; `None` is the policy
+/// that the campaign was started with. Returns the name of the policy, the choice, and what had to be passed over.
+///
+/// # Errors
+/// When there is no campaign, or the policy cannot be built on its settings.
+pub fn choose(directory: &Path, policy: Option<&PolicySpec>) -> Result<(String, Choice, Vec<String>), Error> {
+    let snapshot = Campaign::read(directory)?;
+    let (config, facts) = SearchConfig::of_campaign(&snapshot.settings)?;
+    let policy = config.search.with_options(policy.unwrap_or(&config.search.policy));
+    let space = config.space(facts.parameters_per_rank);
+    let budget = config.budget(facts.samples, config.train.seed);
+    let mut started = policy.build(&space, &budget)?;
+    let mut runner = SnapshotRunner {
+        snapshot: &snapshot,
+        template: config.run_template(),
+        rule: config.rule(),
+        fingerprint: snapshot.settings.fingerprint(),
+        records: BTreeMap::new(),
+    };
+    let choice = match mars_search::search(&mut *started, &mut runner)?.outcome {
+        Outcome::Decided(decision) => Choice::Decided(decision),
+        Outcome::Missing { asked, missing } => undecided(&asked, missing.len()),
+    };
+    let warnings = snapshot.warnings.iter().map(ToString::to_string).collect();
+    Ok((started.name(), choice, warnings))
+}
+
+/// What the trials that a policy asks for next, of which some are `missing`, say about its choice.
+fn undecided(asked: &[Trial], missing: usize) -> Choice {
+    if asked.iter().any(|trial| matches!(trial.role, Role::Alone | Role::Joint)) {
+        return Choice::Uncalibrated { missing, of: asked.len() };
+    }
+    let mut candidates: Vec<Ranks> = asked.iter().map(|trial| trial.ranks.clone()).collect();
+    candidates.dedup();
+    Choice::Racing(candidates)
+}
+
+/// A [`Runner`] that knows what is recorded, and trains nothing.
+struct SnapshotRunner<'a> {
+    snapshot: &'a Snapshot,
+    template: RunTemplate,
+    rule: Box<dyn ConvergenceRule>,
+    fingerprint: String,
+    records: BTreeMap<u32, RunRecord>,
+}
+
+impl Runner for SnapshotRunner<'_> {
+    type Error = Error;
+
+    fn run(&mut self, trials: &[Trial]) -> Result<Answer, Error> {
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for trial in trials {
+            let id = self.template.spec(trial, &self.records, &self.fingerprint).id();
+            match self.snapshot.records.get(&id) {
+                Some(record) => found.push((trial, record)),
+                None => missing.push(trial.clone()),
+            }
+        }
+        if !missing.is_empty() {
+            return Ok(Answer::Missing(missing));
+        }
+        let results = found
+            .iter()
+            .map(|(trial, record)| trial_result(&*self.rule, trial, record, &self.records))
+            .collect();
+        self.records.extend(found.into_iter().map(|(trial, record)| (trial.id, record.clone())));
+        Ok(Answer::Results(results))
+    }
+}

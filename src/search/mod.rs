@@ -1,0 +1,263 @@
+//! A rank search as one call: [`Search`].
+mod adapter;
+mod calibrate;
+mod choose;
+mod observations;
+mod outcome;
+mod result;
+mod runner;
+mod session;
+mod template;
+
+pub use calibrate::CalibratedRun;
+pub use choose::{Choice, choose};
+pub use observations::observations;
+pub use outcome::{SearchCost, SearchOutcome, Summary};
+pub(crate) use result::{convergence_time, trial_end};
+pub(crate) use session::{Engine, Searched, Session};
+pub use template::RunTemplate;
+
+use crate::{
+    Error, Interrupt, Task,
+    compare::Comparison,
+    config::{Facts, SearchConfig},
+    event::{Observer, Silent},
+    plan::Plan,
+};
+use mars_calib::{Campaign, CommandTrainer, OnChange, Trainer};
+use mars_lora::{Examples, Model};
+use mars_search::{Budget, PolicySpec, Space};
+use mars_vlm::model::{AnyModel, EncodedExamples};
+use std::{collections::BTreeMap, path::Path};
+
+/// A search for LoRA ranks: a configuration, who watches, and what can stop it.
+///
+/// ```no_run
+/// # fn main() -> Result<(), mars::Error> {
+/// use mars::{Search, SearchConfig, Task, event::Event};
+///
+/// let mut config = SearchConfig::default();
+/// config.search.ranks = vec![8, 16, 32, 64];
+/// let task = Task::open("SmolVLM-256M-Instruct", "train.json")?;
+/// let mut log = |event: &Event<'_>| {
+///     if let Event::Dropped(ranks) = event {
+///         eprintln!("dropped: {ranks:?}");
+///     }
+/// };
+/// let outcome = Search::new(config).observe(&mut log).run(&task, "run")?;
+/// println!("{}", outcome.report.display());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Search<'a> {
+    config: SearchConfig,
+    observer: Option<&'a mut dyn Observer>,
+    interrupt: Interrupt,
+    on_change: OnChange,
+}
+
+impl Search<'static> {
+    /// A search that nothing watches, stops by nothing but an error, and refuses a campaign with other settings.
+    pub fn new(config: SearchConfig) -> Self {
+        Self { config, observer: None, interrupt: Interrupt::new(), on_change: OnChange::Refuse }
+    }
+}
+
+impl<'a> Search<'a> {
+    /// The same search with `observer` told of everything that happens.
+    #[must_use]
+    pub fn observe<'b>(self, observer: &'b mut dyn Observer) -> Search<'b> {
+        let Self { config, interrupt, on_change, .. } = self;
+        Search { config, observer: Some(observer), interrupt, on_change }
+    }
+
+    /// The same search, stopped when `interrupt` is requested.
+    #[must_use]
+    pub fn interrupt(self, interrupt: Interrupt) -> Self {
+        Self { interrupt, ..self }
+    }
+
+    /// The same search, which goes on in a directory whose campaign has other settings: what fits is used again.
+    #[must_use]
+    pub fn accept_changes(self, accept: bool) -> Self {
+        Self { on_change: if accept { OnChange::Accept } else { OnChange::Refuse }, ..self }
+    }
+
+    /// Searches ranks for `task` to the end: trials, decision, adapter, report, all in the directory `out`. What is
+    /// recorded there is not trained again, so that an interrupted search continues.
+    ///
+    /// # Errors
+    /// Wrong settings, a campaign that is locked or has other settings, too little memory, a full disk, a search in which
+    /// every candidate failed, an interruption; see [`Error::kind`].
+    pub fn run<M, E>(self, task: &Task<M, E>, out: impl AsRef<Path>) -> Result<SearchOutcome, Error>
+    where
+        M: Model,
+        E: Examples<Batch = M::Batch>,
+    {
+        let mut silent = Silent;
+        let (mut session, policy) = self.open(task, out.as_ref(), &mut silent)?;
+        let budget = session.budget.clone();
+        let searched = session.search(&policy, &budget)?;
+        outcome::deliver(&mut session, &policy, &searched)
+    }
+
+    /// Searches ranks with a trainer of one's own: every run goes through `trainer`, and the result is the decision with
+    /// the report; the adapter is where the trainer left it.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    pub fn run_with(
+        self,
+        trainer: &mut dyn Trainer,
+        space: &Space,
+        budget: &Budget,
+        out: impl AsRef<Path>,
+    ) -> Result<SearchOutcome, Error> {
+        self.config.check()?;
+        let out = out.as_ref();
+        let config = self.config.resolved_for(budget);
+        let policy = config.policy();
+        let facts = Facts { samples: budget.samples, parameters_per_rank: space.parameters_per_rank.clone() };
+        let settings = config.settings(&facts, config.trainer_fingerprints())?;
+        let mut silent = Silent;
+        let observer = self.observer.unwrap_or(&mut silent);
+        let mut campaign = Campaign::open(out, settings, self.on_change)?;
+        session::warn(&campaign, observer);
+        let mut engine = Engine {
+            campaign: &mut campaign,
+            trainer,
+            config: &config,
+            observer,
+            interrupt: &self.interrupt,
+            space,
+        };
+        let searched = engine.search(&policy, budget)?;
+        outcome::deliver_external(engine, &policy, budget, &searched, out)
+    }
+
+    /// Searches ranks with the command of `[trainer]`, on `samples` training samples.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run); an error of usage when `trainer.kind` is not `command`, or when `train.steps` is not set
+    /// and the number of samples is 0.
+    pub fn run_command(self, samples: usize, out: impl AsRef<Path>) -> Result<SearchOutcome, Error> {
+        let Some(options) = self.config.trainer.command_options() else {
+            return Err(Error::usage("trainer.kind is \"native\"; a command is needed in trainer.command"));
+        };
+        if samples == 0 {
+            return Err(Error::usage(
+                "the number of training samples is not known; set trainer.samples or data.train",
+            ));
+        }
+        self.config.check()?;
+        let mut trainer = CommandTrainer::new(options, out.as_ref().join(outcome::EXTERNAL))?;
+        let (space, budget) = self.config.command_task(samples);
+        self.run_with(&mut trainer, &space, &budget, out)
+    }
+
+    /// Does the calibration runs that the policy asks for first and that are not recorded yet; of all of them, or of the
+    /// one with number `index`, counted from 0.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run); an error of usage when the policy asks for no calibration within its budget, or `index`
+    /// is beyond its runs.
+    pub fn calibrate<M, E>(
+        self,
+        task: &Task<M, E>,
+        out: impl AsRef<Path>,
+        index: Option<usize>,
+    ) -> Result<Vec<CalibratedRun>, Error>
+    where
+        M: Model,
+        E: Examples<Batch = M::Batch>,
+    {
+        let mut silent = Silent;
+        let (mut session, policy) = self.open(task, out.as_ref(), &mut silent)?;
+        calibrate::calibrate(&mut session, &policy, index)
+    }
+
+    /// Lets every one of `policies` search with each of `seeds` seeds in one campaign, with the same accounting for all.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run); a search in which every candidate failed is a row without a perplexity.
+    pub fn compare<M, E>(
+        self,
+        task: &Task<M, E>,
+        out: impl AsRef<Path>,
+        policies: &[PolicySpec],
+        seeds: u64,
+    ) -> Result<Comparison, Error>
+    where
+        M: Model,
+        E: Examples<Batch = M::Batch>,
+    {
+        let mut silent = Silent;
+        let (mut session, _) = self.open(task, out.as_ref(), &mut silent)?;
+        crate::compare::compare(&mut session, policies, seeds)
+    }
+
+    /// What a search would train, cost and hold in memory, without training.
+    ///
+    /// # Errors
+    /// Wrong settings, or a task that cannot be read.
+    pub fn plan(&self, task: &Task<AnyModel, EncodedExamples>) -> Result<Plan, Error> {
+        crate::plan::plan(&self.config, task)
+    }
+
+    fn open<'s, M, E>(
+        self,
+        task: &'s Task<M, E>,
+        out: &Path,
+        silent: &'s mut Silent,
+    ) -> Result<(Session<'s, M, E>, PolicySpec), Error>
+    where
+        'a: 's,
+        M: Model,
+        E: Examples<Batch = M::Batch>,
+    {
+        self.config.check()?;
+        let policy = self.config.policy();
+        let observer: &'s mut dyn Observer = match self.observer {
+            Some(observer) => observer,
+            None => silent,
+        };
+        let session = Session::open(self.config, task, out, self.on_change, observer, self.interrupt)?;
+        Ok((session, policy))
+    }
+}
+
+impl SearchConfig {
+    /// Space and budget of a search with an external trainer on `samples` training samples.
+    fn command_task(&self, samples: usize) -> (Space, Budget) {
+        // Nothing is known of its validation split: evaluations count as free.
+        let resolved = self.resolved(samples, 0);
+        (resolved.space(self.trainer.parameters_per_rank.clone()), resolved.budget(samples, self.train.seed))
+    }
+
+    /// The configuration that says the same as `budget`, for the campaign's settings.
+    fn resolved_for(&self, budget: &Budget) -> Self {
+        let mut config = self.resolved(budget.samples, budget.validation_samples);
+        config.train.steps = Some(budget.steps);
+        config.train.batch = budget.batch;
+        config.train.eval_every = Some(budget.eval_every);
+        config.train.seed = budget.seed;
+        config.calibration.steps = Some(budget.calibration.steps);
+        config.calibration.sizes = Some(budget.calibration.sizes.clone());
+        config.calibration.ranks.clone_from(&budget.calibration.ranks);
+        config.calibration.seeds.clone_from(&budget.calibration.seeds);
+        config.calibration.joint = budget.calibration.joint;
+        config
+    }
+
+    /// What tells the runs of one external trainer from those of another.
+    fn trainer_fingerprints(&self) -> BTreeMap<String, String> {
+        let command = self.trainer.command.clone().unwrap_or_default();
+        let environment = self.trainer.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let environment = environment.collect::<Vec<_>>().join(" ");
+        [("trainer", command), ("environment", environment)]
+            .into_iter()
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(of, text)| (of.to_owned(), text))
+            .collect()
+    }
+}

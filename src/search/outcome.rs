@@ -1,0 +1,267 @@
+//! What a finished search leaves: adapter, decision, fits, report.
+
+use super::{Engine, Session, adapter, observations::of_records, session::Searched};
+use crate::{
+    Error, Score,
+    config::SearchConfig,
+    event::{Event, Observer},
+    files, quantity,
+    report::{self, Provenance, ReportData, TestScore},
+};
+use mars_calib::{Campaign, RunRecord};
+use mars_laws::{Ranks, analyse};
+use mars_lora::{Examples, Model};
+use mars_search::{
+    Budget, Decision, DecisionOutcome, PolicySpec, TrialResult, fine_tunes, run_cost, total_cost,
+};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// A finished search.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SearchOutcome {
+    /// The chosen ranks, why, and every candidate.
+    pub decision: Decision,
+    /// Every trial with its result.
+    pub results: Vec<TrialResult>,
+    /// What the search cost, the final run included.
+    pub cost: SearchCost,
+    /// Directory of the adapter; of a search by an external trainer the directory of the winning run.
+    pub adapter: PathBuf,
+    /// The report, one HTML page.
+    pub report: PathBuf,
+    /// The adapter on the test split; `None` after a search by an external trainer.
+    pub test: Option<Score>,
+    /// The base model on the test split; `None` likewise.
+    pub base: Option<Score>,
+}
+
+/// What a search cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SearchCost {
+    /// In units of one fine-tune, the cost of the final run; `None` where that is not known.
+    pub fine_tunes: Option<f64>,
+    /// Model FLOPs of training and evaluation.
+    pub flops: f64,
+    /// Wall time of all trials in seconds.
+    pub wall_s: f64,
+}
+
+/// An outcome in short, as it is written beside the adapter (`mars_search.json`).
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary<'a> {
+    /// The chosen ranks.
+    pub ranks: &'a Ranks,
+    /// In which sense they are an answer.
+    pub outcome: DecisionOutcome,
+    /// Why they were chosen.
+    pub reason: &'a str,
+    /// What the search cost.
+    pub cost: SearchCost,
+    /// Directory of the adapter.
+    pub adapter: &'a Path,
+    /// The report.
+    pub report: &'a Path,
+    /// The adapter on the test split.
+    pub test: Option<Score>,
+    /// The base model on the test split.
+    pub base: Option<Score>,
+}
+
+impl SearchOutcome {
+    /// The outcome in short.
+    pub fn summary(&self) -> Summary<'_> {
+        Summary {
+            ranks: &self.decision.ranks,
+            outcome: self.decision.outcome,
+            reason: &self.decision.reason,
+            cost: self.cost,
+            adapter: &self.adapter,
+            report: &self.report,
+            test: self.test,
+            base: self.base,
+        }
+    }
+}
+
+/// Writes everything that a search by the native trainer leaves.
+pub(super) fn deliver<M, E>(
+    session: &mut Session<'_, M, E>,
+    policy: &PolicySpec,
+    searched: &Searched,
+) -> Result<SearchOutcome, Error>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    let winner = winner(searched)?;
+    let trained = session.adapter(&winner.spec)?;
+    let cost = cost(searched);
+    let card = format!(
+        "Ranks chosen by `mars` {} with policy `{policy}`: {}\n\nCost of the search: {} fine-tunes.",
+        env!("CARGO_PKG_VERSION"),
+        searched.decision.reason,
+        quantity::number(cost.fine_tunes)
+    );
+    let ranks = adapter::rank_map(session, &trained, winner)?;
+    let place = session.out.join("adapter");
+    let written = adapter::write(session, &trained, &place, card)?;
+    session.observer.event(&Event::Testing);
+    let batch = session.config.run.eval_batch;
+    let (base, tuned) = (session.task.score(None, batch)?, session.task.score(Some(&written), batch)?);
+    let outcome = SearchOutcome {
+        decision: searched.decision.clone(),
+        results: searched.results.clone(),
+        cost,
+        adapter: place,
+        report: session.out.join("report.html"),
+        test: Some(tuned),
+        base: Some(base),
+    };
+    let task = session.task;
+    let fingerprints = task.fingerprints.iter();
+    let fingerprints = fingerprints.filter(|(of, _)| ["model", "train", "val"].contains(&of.as_str()));
+    let more = fingerprints.map(|(of, digest)| (format!("fingerprint of {of}"), digest.clone()));
+    let data = ReportData {
+        ranks,
+        provenance: provenance(&session.config, &task.model_name, &task.data_name, &outcome.adapter, more),
+        ..report_data(&outcome, policy, &session.config, &session.space, &session.budget, winner)
+    };
+    write(&outcome, &data, &session.config, &session.campaign, &session.out, &mut *session.observer)?;
+    Ok(outcome)
+}
+
+/// Writes everything that a search by an external trainer leaves.
+pub(super) fn deliver_external(
+    engine: Engine<'_>,
+    policy: &PolicySpec,
+    budget: &Budget,
+    searched: &Searched,
+    out: &Path,
+) -> Result<SearchOutcome, Error> {
+    let winner = winner(searched)?;
+    let outcome = SearchOutcome {
+        decision: searched.decision.clone(),
+        results: searched.results.clone(),
+        cost: cost(searched),
+        adapter: out.join(EXTERNAL).join(winner.id.as_str()),
+        report: out.join("report.html"),
+        test: None,
+        base: None,
+    };
+    let Engine { campaign, config, observer, space, .. } = engine;
+    let command = config.trainer.command.clone().unwrap_or_else(|| "a trainer of one's own".to_owned());
+    let more = [("trainer".to_owned(), command)];
+    let data = ReportData {
+        provenance: provenance(config, "that of the trainer", "those of the trainer", &outcome.adapter, more),
+        ..report_data(&outcome, policy, config, space, budget, winner)
+    };
+    write(&outcome, &data, config, campaign, out, observer)?;
+    Ok(outcome)
+}
+
+/// Directory of the runs of an external command, within that of the campaign.
+pub(super) const EXTERNAL: &str = "external";
+
+/// The record of the run that the decision names.
+fn winner(searched: &Searched) -> Result<&RunRecord, Error> {
+    let trial = searched.decision.trial;
+    let lost = || Error::failed(format!("trial {trial} of the decision has no record"));
+    searched.records.get(&trial).ok_or_else(lost)
+}
+
+fn cost(searched: &Searched) -> SearchCost {
+    let total = total_cost(&searched.results);
+    let fine_tunes = fine_tunes(&total, &run_cost(&searched.results, searched.decision.trial));
+    SearchCost { fine_tunes, flops: total.total_flops(), wall_s: total.wall_s }
+}
+
+fn report_data(
+    outcome: &SearchOutcome,
+    policy: &PolicySpec,
+    config: &SearchConfig,
+    space: &mars_search::Space,
+    budget: &Budget,
+    winner: &RunRecord,
+) -> ReportData {
+    let tested = |score: Score| TestScore { perplexity: score.perplexity, accuracy: Some(score.accuracy) };
+    ReportData {
+        policy: policy.to_string(),
+        space: space.clone(),
+        budget: budget.clone(),
+        kappa: config.search.kappa,
+        decision: outcome.decision.clone(),
+        results: outcome.results.clone(),
+        final_train: winner.train.iter().map(|point| (point.step, point.loss)).collect(),
+        ranks: None,
+        base: outcome.base.map(tested),
+        tuned: outcome.test.map(tested),
+        provenance: Provenance::default(),
+    }
+}
+
+/// Writes decision, fits, summary and report.
+fn write(
+    outcome: &SearchOutcome,
+    data: &ReportData,
+    config: &SearchConfig,
+    campaign: &Campaign,
+    out: &Path,
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    files::write_json(&out.join("decision.json"), &outcome.decision)?;
+    write_fits(config, campaign, out, observer)?;
+    if outcome.adapter.is_dir() {
+        files::write_json(&outcome.adapter.join("mars_search.json"), &outcome.summary())?;
+    }
+    files::write_json(&out.join("report.json"), data)?;
+    files::write(&outcome.report, report::render(data).as_bytes())
+}
+
+/// Writes `fits.json`, where there is enough to fit.
+fn write_fits(
+    config: &SearchConfig,
+    campaign: &Campaign,
+    out: &Path,
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    let observations = of_records(campaign.records().values(), campaign.settings(), config);
+    if observations.convergence.is_empty() && observations.performance.is_empty() {
+        return Ok(());
+    }
+    match analyse(&observations, &config.fit_request()) {
+        Ok(fit) => files::write_json(&out.join("fits.json"), &fit),
+        Err(error) => {
+            observer.event(&Event::Detail(&format!("no fits.json: {error}")));
+            Ok(())
+        }
+    }
+}
+
+fn provenance(
+    config: &SearchConfig,
+    model: &str,
+    data: &str,
+    adapter: &Path,
+    more: impl IntoIterator<Item = (String, String)>,
+) -> Provenance {
+    let rates = config.learning_rates();
+    let rates: Vec<String> = rates.iter().map(|(module, rate)| format!("{module} {rate}")).collect();
+    let layers = config.lora.targets.clone().unwrap_or_else(|| "all linear".to_owned());
+    let settings = [
+        ("device", config.run.device.clone()),
+        ("LoRA scale", config.lora.scale.convention().to_string()),
+        ("learning rates", rates.join(", ")),
+        ("layers", layers),
+        ("convergence", config.calibration.rule.to_string()),
+        ("seed", config.train.seed.to_string()),
+    ];
+    Provenance {
+        model: model.to_owned(),
+        data: data.to_owned(),
+        adapter: adapter.display().to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        more: settings.into_iter().map(|(name, text)| (name.to_owned(), text)).chain(more).collect(),
+    }
+}

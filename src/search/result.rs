@@ -1,0 +1,58 @@
+//! What the record of a run means to a policy.
+
+use mars_calib::{Convergence, ConvergenceRule, RunEnd, RunRecord};
+use mars_search::{Cost, Role, Trial, TrialEnd, TrialResult};
+use std::collections::BTreeMap;
+
+/// The result of `trial`, which was done as the run of `record`; `earlier` holds the records of trials that it may continue.
+///
+/// A continued trial is charged for its own steps only.
+pub(crate) fn trial_result(
+    rule: &dyn ConvergenceRule,
+    trial: &Trial,
+    record: &RunRecord,
+    earlier: &BTreeMap<u32, RunRecord>,
+) -> TrialResult {
+    let before = trial.continues.and_then(|id| earlier.get(&id));
+    let (convergence, censored) =
+        if trial.role == Role::Alone { convergence_time(rule, record) } else { (None, None) };
+    let extra = |of: fn(&RunRecord) -> f64| (of(record) - before.map_or(0.0, of)).max(0.0);
+    TrialResult {
+        trial: trial.clone(),
+        val_curve: record.val.iter().map(|point| (point.step, point.loss)).collect(),
+        blocks: record
+            .val_blocks
+            .last()
+            .filter(|last| last.step == trial.steps)
+            .map_or_else(Vec::new, |last| last.losses.iter().map(|loss| f64::from(*loss)).collect()),
+        convergence,
+        censored,
+        end: trial_end(&record.end),
+        cost: Cost {
+            flops: extra(|record| record.flops),
+            eval_flops: extra(|record| record.eval_flops),
+            wall_s: extra(|record| record.wall_s),
+        },
+    }
+}
+
+/// The convergence time of a run in steps, or why it has none.
+pub(crate) fn convergence_time(
+    rule: &dyn ConvergenceRule,
+    record: &RunRecord,
+) -> (Option<f64>, Option<String>) {
+    match rule.of(record) {
+        Convergence::Reached { step } => (Some(step), None),
+        Convergence::Censored { why } => (None, Some(why.to_string())),
+    }
+}
+
+/// The end of a run as a policy sees it.
+pub(crate) fn trial_end(end: &RunEnd) -> TrialEnd {
+    match end {
+        RunEnd::Finished | RunEnd::Converged => TrialEnd::Finished,
+        RunEnd::Diverged { step } => TrialEnd::Diverged { step: *step },
+        RunEnd::Failed { why } => TrialEnd::Failed { why: why.clone() },
+        RunEnd::Interrupted => TrialEnd::Failed { why: "interrupted".into() },
+    }
+}

@@ -1,0 +1,188 @@
+//! A task with its campaign and trainer, and the search on them.
+
+use super::runner::CampaignRunner;
+use crate::{
+    Error, Interrupt, Task,
+    config::{Facts, SearchConfig},
+    event::{Event, Observer},
+    plan::rehearsed_steps,
+};
+use mars_calib::{Campaign, Flow, OnChange, Progress, RunRecord, RunSpec, Trainer, native::NativeTrainer};
+use mars_lora::{Adapter, Examples, Model};
+use mars_search::{Budget, Decision, PolicySpec, Space, Trial, TrialResult};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// A finished search: its decision, every trial with its result, and the record behind each.
+#[derive(Debug)]
+pub(crate) struct Searched {
+    pub(crate) decision: Decision,
+    pub(crate) results: Vec<TrialResult>,
+    pub(crate) records: BTreeMap<u32, RunRecord>,
+}
+
+/// A campaign with a trainer, whichever it is.
+pub(crate) struct Engine<'a> {
+    pub(crate) campaign: &'a mut Campaign,
+    pub(crate) trainer: &'a mut dyn Trainer,
+    pub(crate) config: &'a SearchConfig,
+    pub(crate) observer: &'a mut dyn Observer,
+    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) space: &'a Space,
+}
+
+impl Engine<'_> {
+    /// Lets `policy` search to its decision.
+    pub(crate) fn search(&mut self, policy: &PolicySpec, budget: &Budget) -> Result<Searched, Error> {
+        let mut started = policy.build(self.space, budget)?;
+        let expected = rehearsed_steps(policy, self.space, budget)?;
+        let (decision, results, records) = self.with_runner(expected, |runner| {
+            let (decision, results) = mars_search::search(&mut *started, runner)?.decided()?;
+            Ok((decision, results, std::mem::take(&mut runner.records)))
+        })?;
+        self.observer.event(&Event::Decided(&decision));
+        Ok(Searched { decision, results, records })
+    }
+
+    /// Does `trials`, which continue nothing.
+    pub(crate) fn runs(&mut self, trials: &[Trial]) -> Result<Vec<RunRecord>, Error> {
+        let expected = trials.iter().map(|trial| trial.steps as u64).sum();
+        self.with_runner(expected, |runner| runner.round(trials))
+    }
+
+    fn with_runner<T>(
+        &mut self,
+        expected: u64,
+        work: impl FnOnce(&mut CampaignRunner<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (template, rule) = (self.config.run_template(), self.config.rule());
+        work(&mut CampaignRunner {
+            campaign: &mut *self.campaign,
+            trainer: &mut *self.trainer,
+            template: &template,
+            rule: &*rule,
+            observer: &mut *self.observer,
+            interrupt: self.interrupt,
+            records: BTreeMap::new(),
+            expected,
+            done: 0,
+            racing: Vec::new(),
+        })
+    }
+}
+
+/// A task with its campaign, trained by the native trainer.
+pub(crate) struct Session<'a, M, E> {
+    pub(crate) config: SearchConfig,
+    pub(crate) task: &'a Task<M, E>,
+    pub(crate) campaign: Campaign,
+    pub(crate) trainer: NativeTrainer<'a, M, E>,
+    pub(crate) observer: &'a mut dyn Observer,
+    pub(crate) interrupt: Interrupt,
+    pub(crate) space: Space,
+    pub(crate) budget: Budget,
+    pub(crate) out: PathBuf,
+}
+
+impl<'a, M, E> Session<'a, M, E>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    /// Opens the campaign for `task` in `out`, and settles what depends on the amount of data.
+    pub(crate) fn open(
+        config: SearchConfig,
+        task: &'a Task<M, E>,
+        out: &Path,
+        on_change: OnChange,
+        observer: &'a mut dyn Observer,
+        interrupt: Interrupt,
+    ) -> Result<Self, Error> {
+        let config = config.resolved(task.train.len(), task.val.len());
+        if let Some(memory) = (task.memory)(task, &config)? {
+            memory.check()?;
+        }
+        let parameters_per_rank = task.parameters_per_rank(&config)?;
+        let facts = Facts { samples: task.train.len(), parameters_per_rank };
+        let settings = config.settings(&facts, fingerprints(&config, task))?;
+        let campaign = Campaign::open(out, settings, on_change)?;
+        warn(&campaign, observer);
+        let trainer = NativeTrainer::new(&task.model, &task.train, &task.val, config.native_options()?)
+            .with_store(campaign.checkpoints());
+        let space = config.space(facts.parameters_per_rank);
+        let budget = config.budget(task.train.len(), config.train.seed);
+        let out = out.to_owned();
+        Ok(Self { config, task, campaign, trainer, observer, interrupt, space, budget, out })
+    }
+
+    /// The campaign with its trainer.
+    pub(crate) fn engine(&mut self) -> Engine<'_> {
+        Engine {
+            campaign: &mut self.campaign,
+            trainer: &mut self.trainer,
+            config: &self.config,
+            observer: &mut *self.observer,
+            interrupt: &self.interrupt,
+            space: &self.space,
+        }
+    }
+
+    /// Lets `policy` search to its decision.
+    pub(crate) fn search(&mut self, policy: &PolicySpec, budget: &Budget) -> Result<Searched, Error> {
+        self.engine().search(policy, budget)
+    }
+
+    /// The adapter at the end of a run; trained again if its checkpoint is gone.
+    pub(crate) fn adapter(&mut self, spec: &RunSpec) -> Result<Adapter, Error> {
+        if let Some(adapter) = self.trainer.adapter(spec)? {
+            return Ok(adapter);
+        }
+        self.observer.event(&Event::TrainingAgain(&spec.id()));
+        let mut watch = Again { observer: &mut *self.observer, interrupt: &self.interrupt };
+        self.trainer.train(std::slice::from_ref(spec), &mut watch);
+        if self.interrupt.requested() {
+            return Err(Error::interrupted());
+        }
+        let lost = || Error::failed(format!("run {} left no adapter", spec.id()));
+        self.trainer.adapter(spec)?.ok_or_else(lost)
+    }
+}
+
+/// Watches a run that is trained again.
+struct Again<'a> {
+    observer: &'a mut dyn Observer,
+    interrupt: &'a Interrupt,
+}
+
+impl mars_calib::Observer for Again<'_> {
+    fn progress(&mut self, event: &Progress) -> Flow {
+        let (done, total) = (event.step as u64, event.steps as u64);
+        let progress = crate::event::Progress {
+            done,
+            total,
+            search_done: done,
+            search_expected: total,
+            loss: event.loss,
+        };
+        self.observer.event(&Event::Progress(progress));
+        if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }
+    }
+}
+
+/// What determines the results of a campaign's runs beside their specifications.
+fn fingerprints<M, E>(config: &SearchConfig, task: &Task<M, E>) -> BTreeMap<String, String> {
+    let mut all = task.fingerprints.clone();
+    all.insert("targets".to_owned(), config.lora.targets.clone().unwrap_or_default());
+    let evaluated = config.run.validation_samples.unwrap_or(0);
+    all.insert("validation_samples".to_owned(), evaluated.to_string());
+    all
+}
+
+/// Reports what had to be passed over when a campaign was opened.
+pub(crate) fn warn(campaign: &Campaign, observer: &mut dyn Observer) {
+    for warning in campaign.warnings() {
+        observer.event(&Event::Warning(&warning.to_string()));
+    }
+}

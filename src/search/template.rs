@@ -1,0 +1,103 @@
+//! How a trial of a policy becomes a run of a trainer.
+
+use mars_calib::{Init, MethodSpec, OptimSpec, RunRecord, RunSpec, ScaleConvention, Variant};
+use mars_laws::Ranks;
+use mars_search::{Method, Role, Trial};
+use std::collections::BTreeMap;
+
+/// What all runs of a campaign share.
+#[derive(Clone, Debug)]
+pub struct RunTemplate {
+    /// Samples in one optimizer step.
+    pub batch: usize,
+    /// Optimizer steps between evaluations of races and final runs.
+    pub eval_every: usize,
+    /// Optimizer steps between evaluations of calibration runs.
+    pub calibration_eval_every: usize,
+    /// Whether calibration runs may end once their convergence time is certain, which only the default definition of
+    /// convergence knows.
+    pub stop_when_converged: bool,
+    /// Peak learning rate of each adapted module.
+    pub learning_rates: BTreeMap<String, f64>,
+    /// The module whose learning rate is the same under all methods.
+    pub reference: String,
+    /// LoRA scale.
+    pub scale: ScaleConvention,
+    /// Optimizer and schedule.
+    pub optim: OptimSpec,
+    /// What differs from plain LoRA.
+    pub variant: Variant,
+}
+
+impl RunTemplate {
+    /// The run that does `trial` in a campaign with this fingerprint; `earlier` holds the records of earlier trials, by
+    /// their ids.
+    pub fn spec(&self, trial: &Trial, earlier: &BTreeMap<u32, RunRecord>, fingerprint: &str) -> RunSpec {
+        let eval_every = match trial.role {
+            Role::Alone | Role::Joint => self.calibration_eval_every,
+            Role::Race | Role::Final => self.eval_every,
+        };
+        // A method that moves ranks is compared as it is, whatever the variant of the others.
+        let method = trial.method.and_then(|method| method_spec(method, trial.horizon));
+        RunSpec {
+            ranks: trial.ranks.clone(),
+            samples: trial.samples,
+            seed: trial.seed,
+            batch: self.batch,
+            steps: trial.steps,
+            horizon: trial.horizon,
+            eval_every,
+            evaluate_from: trial.evaluate_from,
+            stop_when_converged: trial.stop_when_converged && self.stop_when_converged,
+            learning_rates: self.rates(trial.method),
+            scale: self.scale,
+            optim: self.optim,
+            variant: match trial.method {
+                Some(Method::Eva) => Variant { init: Init::Eva, ..self.variant },
+                _ if method.is_some() => Variant::default(),
+                _ => self.variant,
+            },
+            method,
+            fingerprint: fingerprint.to_owned(),
+            continues: trial.continues.and_then(|id| earlier.get(&id)).map(|record| record.id.clone()),
+        }
+    }
+
+    /// The convention of all plain runs by this template: what must be equal for observations to enter one fit.
+    pub fn convention(&self, fingerprint: &str) -> String {
+        let any = Trial {
+            id: 0,
+            role: Role::Final,
+            ranks: Ranks::new(),
+            samples: 1,
+            seed: 0,
+            steps: 1,
+            horizon: 1,
+            evaluate_from: 0,
+            stop_when_converged: false,
+            continues: None,
+            method: None,
+        };
+        self.spec(&any, &BTreeMap::new(), fingerprint).convention()
+    }
+
+    /// Learning rates under a method.
+    fn rates(&self, method: Option<Method>) -> BTreeMap<String, f64> {
+        let Some(Method::DiffLr(ratio)) = method else { return self.learning_rates.clone() };
+        let divided = |(module, rate): (&String, &f64)| {
+            let rate = if *module == self.reference { *rate } else { rate / f64::from(ratio) };
+            (module.clone(), rate)
+        };
+        self.learning_rates.iter().map(divided).collect()
+    }
+}
+
+/// The settings of a method for a run of `steps` steps; `None` for what is plain LoRA.
+fn method_spec(method: Method, steps: usize) -> Option<MethodSpec> {
+    match method {
+        Method::AdaLora => Some(MethodSpec::adalora(steps)),
+        Method::GeoLora => Some(MethodSpec::geolora(steps)),
+        Method::HydraStyle => Some(MethodSpec::hydra_style(steps)),
+        _ => None,
+    }
+}

@@ -1,0 +1,96 @@
+//! Where the files of a task are.
+
+use crate::{Error, config::SearchConfig, embedded};
+use mars_vlm::hub::ModelId;
+use std::path::{Path, PathBuf};
+
+/// The files of a task.
+#[derive(Clone, Debug)]
+pub struct TaskFiles {
+    /// Hugging Face directory of the model.
+    pub model: PathBuf,
+    /// Training data.
+    pub train: PathBuf,
+    /// Validation data; `None`: a split or part of the training data.
+    pub val: Option<PathBuf>,
+    /// Test data; `None`: a split or part of the training data.
+    pub test: Option<PathBuf>,
+    /// Folder or zip archive of the images; `None`: where the data are.
+    pub images: Option<PathBuf>,
+}
+
+impl TaskFiles {
+    /// The files that the settings name; those of the embedded task, unpacked under `out.dir`, where they name none.
+    /// `model.dir` must be a directory: ids of the Hugging Face hub are looked up with [`mars_vlm::hub`], which needs to
+    /// know where the cache is.
+    ///
+    /// # Errors
+    /// When the embedded files cannot be written.
+    pub fn of(config: &SearchConfig) -> Result<Self, Error> {
+        let data = &config.data;
+        let given = |model: PathBuf, train: PathBuf| Self {
+            model,
+            train,
+            val: data.val.clone(),
+            test: data.test.clone(),
+            images: data.images.clone(),
+        };
+        Ok(match (config.model.dir.clone(), data.train.clone()) {
+            (Some(model), Some(train)) => given(model, train),
+            (None, Some(train)) => given(embedded::unpack(&config.out.dir)?.model, train),
+            (model, None) => {
+                let unpacked = embedded::unpack(&config.out.dir)?;
+                Self {
+                    model: model.unwrap_or(unpacked.model),
+                    train: unpacked.train,
+                    val: Some(unpacked.val),
+                    test: Some(unpacked.test),
+                    images: Some(unpacked.images),
+                }
+            }
+        })
+    }
+
+    /// What an adapter names as its base: the hub's id where the model was named by it or lies in a hub cache, otherwise the
+    /// absolute path of the directory, so that the adapter loads wherever on the machine it is used.
+    pub(super) fn base_name(&self, named: Option<&Path>) -> String {
+        let Some(named) = named else { return "mars-embedded-idefics3".to_owned() };
+        let id = named.to_str().and_then(|text| text.parse::<ModelId>().ok());
+        if let Some(id) = id.filter(|_| named != self.model) {
+            return id.path();
+        }
+        let absolute = std::path::absolute(&self.model).unwrap_or_else(|_| self.model.clone());
+        cached_id(&absolute).unwrap_or_else(|| absolute.display().to_string())
+    }
+}
+
+/// The id of a model whose directory is a snapshot in a Hugging Face cache: `models--OWNER--NAME/snapshots/REVISION`.
+fn cached_id(directory: &Path) -> Option<String> {
+    let snapshots = directory.parent()?;
+    let repository = snapshots.parent()?.file_name()?.to_str()?;
+    let (owner, name) = repository.strip_prefix("models--")?.split_once("--")?;
+    (snapshots.file_name()? == "snapshots").then(|| format!("{owner}/{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_names_the_hubs_id_or_an_absolute_path() {
+        let files = |model: &str| TaskFiles {
+            model: model.into(),
+            train: PathBuf::new(),
+            val: None,
+            test: None,
+            images: None,
+        };
+        let base = |model: &str, named: &str| files(model).base_name(Some(Path::new(named)));
+        assert_eq!(base("/cache/models--a--b-c/snapshots/0f", "a/b-c"), "a/b-c");
+        let snapshot = "/cache/models--a--b-c/snapshots/0f";
+        assert_eq!(base(snapshot, snapshot), "a/b-c");
+        assert_eq!(base("/models/own", "/models/own"), "/models/own");
+        assert!(Path::new(&base("models/own", "models/own")).is_absolute());
+        assert_eq!(files("/x").base_name(None), "mars-embedded-idefics3");
+    }
+}

@@ -1,0 +1,294 @@
+//! A task opened and checked: a model with training, validation and test data.
+mod files;
+mod sources;
+
+pub use files::TaskFiles;
+
+use crate::{
+    Error,
+    config::SearchConfig,
+    event::{Event, Observer, Silent},
+    plan::Memory,
+};
+use burn::tensor::Device;
+use mars_calib::native::evaluate;
+use mars_lora::{
+    Adapter, AdapterConfig, AdapterStack, Examples, Model,
+    merge::{Checkpoint, ModelNames},
+    peft::Base,
+};
+use mars_vlm::{
+    checkpoint::{self, Precision, names_of_dir},
+    data::{self, ImageStore, Lengths},
+    model::{AnyModel, EncodedExamples},
+    processor::Processor,
+};
+use serde::{Deserialize, Serialize};
+use sources::{Part, Parts, Sources};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+/// A model, and the data that it is to be fine-tuned on.
+///
+/// [`open`](Task::open) reads a Hugging Face directory and a data set; [`new`](Task::new) takes any model that implements
+/// [`Model`], with [`Examples`] that make its batches.
+pub struct Task<M = AnyModel, E = EncodedExamples> {
+    pub(crate) model: M,
+    pub(crate) train: E,
+    pub(crate) val: E,
+    pub(crate) test: E,
+    /// Digests of model and data: what determines results and is not part of a run's specification.
+    pub(crate) fingerprints: BTreeMap<String, String>,
+    /// The base model and the data as the user knows them.
+    pub(crate) model_name: String,
+    pub(crate) data_name: String,
+    /// What the adapter's configuration names as its base.
+    pub(crate) base_name: String,
+    names: Names,
+    pub(crate) memory: MemoryEstimate<M, E>,
+    images: Option<Images>,
+}
+
+/// Estimates the memory that a search on a task takes; `None` where the model does not say.
+pub(crate) type MemoryEstimate<M, E> = fn(&Task<M, E>, &SearchConfig) -> Result<Option<Memory>, Error>;
+
+/// What is needed to look at the images of a task again.
+struct Images {
+    processor: Arc<Processor>,
+    store: Arc<ImageStore>,
+}
+
+/// What the layers of the model are called in its checkpoint and in other versions of `transformers`.
+#[derive(Default)]
+pub(crate) struct Names {
+    known: ModelNames,
+    modules: Vec<String>,
+}
+
+/// The quality of a model on a set of samples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Mean cross-entropy per answer token, nats.
+    pub loss: f64,
+    /// exp(loss).
+    pub perplexity: f64,
+    /// Part of the samples whose answer greedy decoding gives exactly, in [0, 1].
+    pub accuracy: f64,
+}
+
+impl Task {
+    /// Opens the model in the Hugging Face directory `model` and the data set `train`, with default settings; validation
+    /// and test data are those splits of the data set if it has them, otherwise parts of it.
+    ///
+    /// # Errors
+    /// The first defect of the model or the data, by file, field or line.
+    pub fn open(model: impl AsRef<Path>, train: impl AsRef<Path>) -> Result<Self, Error> {
+        let mut config = SearchConfig::default();
+        config.model.dir = Some(model.as_ref().to_owned());
+        config.data.train = Some(train.as_ref().to_owned());
+        Self::open_with(&config, &TaskFiles::of(&config)?, &mut Silent)
+    }
+
+    /// Opens the embedded task: a tiny pre-trained Idefics3 model and questions about real handwritten digits, unpacked
+    /// into `directory`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn embedded(directory: impl AsRef<Path>) -> Result<Self, Error> {
+        let mut config = SearchConfig::embedded();
+        config.out.dir = directory.as_ref().to_owned();
+        Self::open_with(&config, &TaskFiles::of(&config)?, &mut Silent)
+    }
+
+    /// Opens `files` under the settings of `config`.
+    ///
+    /// # Errors
+    /// The first defect of the model or the data, by file, field or line; of a candidate rank that does not fit the model.
+    pub fn open_with(
+        config: &SearchConfig,
+        files: &TaskFiles,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let device = device(&config.run.device)?;
+        let processor = Arc::new(config.processor(&files.model)?);
+        let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
+        check_ranks(config, &model)?;
+
+        let Parts { train, val, test } =
+            Sources::of(config, files)?.read(config, files, &processor, observer)?;
+        let images = Images { processor: processor.clone(), store: train.store.clone() };
+        observer.event(&Event::Samples {
+            train: train.samples.len(),
+            val: val.samples.len(),
+            test: test.samples.len(),
+        });
+        let encode = |part: Part| -> Result<(EncodedExamples, String), Error> {
+            let store = part.store.clone();
+            let examples = EncodedExamples::new(processor.clone(), part.store, part.samples)?;
+            let digest = data::fingerprint(examples.samples(), &store)?;
+            Ok((examples, digest))
+        };
+        let ((train, train_digest), (val, val_digest), (test, _)) =
+            (encode(train)?, encode(val)?, encode(test)?);
+        let fingerprints = [
+            ("model", model_digest(&files.model, config.model.dtype)?),
+            ("train", train_digest),
+            ("val", val_digest),
+        ];
+        let shown = |path: &Option<std::path::PathBuf>, embedded: &str| {
+            path.as_ref().map_or_else(|| embedded.to_owned(), |path| path.display().to_string())
+        };
+        Ok(Self {
+            fingerprints: fingerprints.into_iter().map(|(of, digest)| (of.to_owned(), digest)).collect(),
+            model_name: shown(&config.model.dir, "the embedded tiny Idefics3 model"),
+            data_name: shown(&config.data.train, "the embedded digits"),
+            base_name: files.base_name(config.model.dir.as_deref()),
+            names: Names::of(&files.model)?,
+            memory: crate::plan::estimate_memory,
+            images: Some(images),
+            model,
+            train,
+            val,
+            test,
+        })
+    }
+
+    /// How many tokens the images of a training sample take.
+    pub(crate) fn image_tokens(&self) -> Result<Option<Lengths>, Error> {
+        let Some(Images { processor, store }) = &self.images else { return Ok(None) };
+        let samples = self.train.samples().iter();
+        let counts = samples.map(|sample| Ok(processor.token_count(sample, store)?.image));
+        Ok(Lengths::new(counts.collect::<Result<_, Error>>()?))
+    }
+}
+
+impl<M, E> Task<M, E>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    /// A task of one's own model and data. The test examples are seen by the final evaluation alone.
+    ///
+    /// What is in the model and in the data is not looked at: if a campaign is to notice that either has changed, say
+    /// which they are with [`with_fingerprint`](Self::with_fingerprint).
+    pub fn new(model: M, train: E, val: E, test: E) -> Self {
+        Self {
+            model,
+            train,
+            val,
+            test,
+            fingerprints: BTreeMap::new(),
+            model_name: "a model of one's own".to_owned(),
+            data_name: "data of one's own".to_owned(),
+            base_name: String::new(),
+            names: Names::default(),
+            memory: |_, _| Ok(None),
+            images: None,
+        }
+    }
+
+    /// The same task with a digest, or any other text, that changes whenever `what` (`model`, `train`, `val`) does. Runs of
+    /// tasks with other fingerprints are never taken for runs of this one.
+    #[must_use]
+    pub fn with_fingerprint(mut self, what: &str, digest: impl Into<String>) -> Self {
+        self.fingerprints.insert(what.to_owned(), digest.into());
+        self
+    }
+
+    /// The same task with names for the report and the adapter: of the base model, and of the data.
+    #[must_use]
+    pub fn named(mut self, model: impl Into<String>, data: impl Into<String>) -> Self {
+        (self.model_name, self.data_name) = (model.into(), data.into());
+        self.base_name.clone_from(&self.model_name);
+        self
+    }
+
+    /// The model.
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+
+    /// Training, validation and test examples.
+    pub fn examples(&self) -> (&E, &E, &E) {
+        (&self.train, &self.val, &self.test)
+    }
+
+    /// Adapter parameters per unit of rank of each module, under the targets of `config`.
+    ///
+    /// # Errors
+    /// When `lora.targets` is no regular expression.
+    pub fn parameters_per_rank(&self, config: &SearchConfig) -> Result<BTreeMap<String, u64>, Error> {
+        let targets = config.lora.targets()?;
+        let mut all = BTreeMap::new();
+        for site in self.model.sites().iter().filter(|site| targets.contain(site)) {
+            *all.entry(site.module.clone()).or_insert(0) += site.parameters_per_rank() as u64;
+        }
+        Ok(all)
+    }
+
+    /// The base model, with an adapter or without, on the test examples, `batch` of them at a time.
+    ///
+    /// # Errors
+    /// When the adapter does not fit the model, or an example cannot be read any more.
+    pub fn score(&self, adapter: Option<&Adapter>, batch: usize) -> Result<Score, Error> {
+        let stack = match adapter {
+            Some(adapter) => AdapterStack::new(std::slice::from_ref(adapter), &self.model)?,
+            None => AdapterStack::base(1, &self.model),
+        };
+        let rows: Vec<usize> = (0..self.test.len()).collect();
+        let all = evaluate(&self.model, &self.test, &rows, batch, &stack)?;
+        let one = all.first().ok_or_else(|| Error::failed("the evaluation returned no score"))?;
+        Ok(Score { loss: one.loss(), perplexity: one.perplexity(), accuracy: one.accuracy() })
+    }
+
+    /// The model by the names of its layers, for adapters on disk.
+    pub fn base(&self) -> Base<'_> {
+        self.names.base(Base::of(&self.model))
+    }
+}
+
+impl Names {
+    /// The names of the model in `dir`.
+    pub(crate) fn of(dir: &Path) -> Result<Self, Error> {
+        let known = names_of_dir(dir)?;
+        let modules = Checkpoint::open(dir)?.modules(&known);
+        Ok(Self { known, modules })
+    }
+
+    /// `base` with these names.
+    pub(crate) fn base<'a>(&'a self, base: Base<'a>) -> Base<'a> {
+        base.with_namings(&self.known.namings).with_others(&self.modules)
+    }
+}
+
+/// Devices that this build can compute on.
+pub const DEVICES: [&str; 1] = ["cpu"];
+
+/// The device that a name stands for.
+///
+/// # Errors
+/// An error of usage for a name that is not in [`DEVICES`].
+pub fn device(name: &str) -> Result<Device, Error> {
+    if DEVICES.contains(&name) {
+        return Ok(Device::flex());
+    }
+    Err(Error::usage(format!("there is no device `{name}`; this build can use {}", DEVICES.join(", "))))
+}
+
+/// Digest of a model as it is loaded: of its files, and of the type in which weights are kept where it is not f32.
+fn model_digest(directory: &Path, dtype: Precision) -> Result<String, Error> {
+    let files = checkpoint::fingerprint(directory)?;
+    Ok(if dtype == Precision::F32 { files } else { format!("{files} {dtype}") })
+}
+
+/// Finds ranks that do not fit the model before anything is trained.
+fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
+    let space = config.space(BTreeMap::new());
+    let adapted = config.lora.modules.iter().map(|module| {
+        let largest =
+            [space.ranks_of(module), config.calibration.ranks.clone(), vec![config.search.default_rank]];
+        (module.clone(), largest.into_iter().flatten().max().unwrap_or(0))
+    });
+    let largest = AdapterConfig { targets: config.lora.targets()?, ..AdapterConfig::new(adapted, 0) };
+    largest.useful_ranks(model.modules(), model.sites())?;
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! Where training, validation and test samples come from, and how they are read.
+
+use super::TaskFiles;
+use crate::{
+    Error,
+    config::{SearchConfig, TooLong},
+    event::{Event, Observer},
+};
+use mars_vlm::{
+    data::{Dataset, Fractions, ImageStore, ReadOptions, Sample, Split, drop_too_long, split},
+    processor::Processor,
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The data of a task; what is missing is split off from the training data.
+pub(super) struct Sources {
+    train: Source,
+    val: Option<Source>,
+    test: Option<Source>,
+}
+
+/// A file or folder, and the part of it if it has parts.
+struct Source {
+    path: PathBuf,
+    part: Option<String>,
+}
+
+/// Samples with the place of their images.
+pub(super) struct Part {
+    pub(super) samples: Vec<Sample>,
+    pub(super) store: Arc<ImageStore>,
+}
+
+/// The samples of a task.
+pub(super) struct Parts {
+    pub(super) train: Part,
+    pub(super) val: Part,
+    pub(super) test: Part,
+}
+
+impl Sources {
+    /// The files that are given; where the training data have parts of the usual names, those.
+    pub(super) fn of(config: &SearchConfig, files: &TaskFiles) -> Result<Self, Error> {
+        let parts = Dataset::parts(&files.train, &config.data.read_options())?;
+        let part = |names: &[&str]| {
+            let found = names.iter().find(|name| parts.iter().any(|part| part == **name))?;
+            Some(Source { path: files.train.clone(), part: Some((*found).to_owned()) })
+        };
+        let given = |path: &Option<PathBuf>| path.clone().map(|path| Source { path, part: None });
+        let (val, test) = (given(&files.val), given(&files.test));
+        Ok(match part(&["train"]) {
+            Some(train) => Self {
+                train,
+                val: val.or_else(|| part(&["val", "validation", "dev"])),
+                test: test.or_else(|| part(&["test"])),
+            },
+            None => Self { train: Source { path: files.train.clone(), part: None }, val, test },
+        })
+    }
+
+    /// Reads all of them, and splits off what there is not.
+    ///
+    /// # Errors
+    /// The first defect, by file and line.
+    pub(super) fn read(
+        &self,
+        config: &SearchConfig,
+        files: &TaskFiles,
+        processor: &Processor,
+        observer: &mut dyn Observer,
+    ) -> Result<Parts, Error> {
+        let mut read =
+            |source: &Source| source.read(config, files.images.as_deref(), processor, &mut *observer);
+        let Part { samples, store } = read(&self.train)?;
+        let share = |given: &Option<Source>, fraction: f64| if given.is_some() { 0.0 } else { fraction };
+        let data = &config.data;
+        let fractions = Fractions {
+            val: share(&self.val, data.val_fraction),
+            test: share(&self.test, data.test_fraction),
+        };
+        let divided = if self.val.is_some() && self.test.is_some() {
+            Split { train: (0..samples.len()).collect(), ..Split::default() }
+        } else {
+            split(&samples, &store, fractions, data.split_seed)?
+        };
+        let some = |indices: &[usize]| Part {
+            samples: indices.iter().map(|index| samples[*index].clone()).collect(),
+            store: store.clone(),
+        };
+        let mut rest = |given: &Option<Source>, indices: &[usize]| match given {
+            Some(source) => read(source),
+            None => Ok(some(indices)),
+        };
+        Ok(Parts {
+            val: rest(&self.val, &divided.val)?,
+            test: rest(&self.test, &divided.test)?,
+            train: some(&divided.train),
+        })
+    }
+}
+
+impl Source {
+    fn read(
+        &self,
+        config: &SearchConfig,
+        images: Option<&Path>,
+        processor: &Processor,
+        observer: &mut dyn Observer,
+    ) -> Result<Part, Error> {
+        let options = ReadOptions { part: self.part.clone(), ..config.data.read_options() };
+        let samples = Dataset::read_with(&self.path, &options)?.samples;
+        let store = Arc::new(ImageStore::for_data(&self.path, images)?);
+        if config.data.too_long == TooLong::Error {
+            return Ok(Part { samples, store });
+        }
+        let all = samples.len();
+        let (samples, long) = drop_too_long(samples, &store, processor);
+        if let Some(first) = long.first() {
+            let path = self.path.display();
+            let warning = format!("{path}: {} of {all} samples are left out, the first: {first}", long.len());
+            observer.event(&Event::Warning(&warning));
+        }
+        if samples.is_empty() {
+            let message = format!("{}: every sample is too long", self.path.display());
+            return Err(Error::input(message));
+        }
+        Ok(Part { samples, store })
+    }
+}
