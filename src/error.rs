@@ -145,9 +145,9 @@ fn laws(error: &mars_laws::Error) -> ErrorKind {
 }
 
 fn search(error: &mars_search::Error) -> ErrorKind {
-    use mars_search::Error::{Budget, NotRecorded, PolicyName, Space};
+    use mars_search::Error::{Budget, NotRecorded, PolicyName, PolicySetting, Space};
     match error {
-        Space { .. } | Budget { .. } | PolicyName { .. } => ErrorKind::Usage,
+        Space { .. } | Budget { .. } | PolicyName { .. } | PolicySetting { .. } => ErrorKind::Usage,
         NotRecorded { .. } => ErrorKind::Input,
         _ => ErrorKind::Failed,
     }
@@ -173,10 +173,10 @@ fn vlm(error: &mars_vlm::Error) -> ErrorKind {
 }
 
 fn calib(error: &mars_calib::Error) -> ErrorKind {
-    use mars_calib::Error::{Changed, Corrupt, Io, Locked, Lora, Spec, Template};
+    use mars_calib::Error::{Changed, Corrupt, Io, Locked, Lora, Spec, Template, Trainer, Unknown};
     match error {
         Locked { .. } => ErrorKind::Locked,
-        Changed { .. } | Spec { .. } | Template { .. } => ErrorKind::Usage,
+        Changed { .. } | Spec { .. } | Template { .. } | Trainer { .. } | Unknown { .. } => ErrorKind::Usage,
         Corrupt { .. } => ErrorKind::Input,
         Io { .. } => ErrorKind::Io,
         Lora(error) => lora(error),

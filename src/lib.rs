@@ -4,16 +4,44 @@
 //! rank. MARS chooses a rank for each module by measurement: short calibration runs, two fitted scaling laws, a race inside
 //! the final run; and writes an adapter that Hugging Face PEFT loads.
 //!
-//! ```no_run
-//! # fn main() -> Result<(), mars::Error> {
+//! ```
+//! # use std::{env, fs::{self, File}};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use mars::{Search, SearchConfig, Task};
 //!
+//! # let place = tempfile::tempdir()?;
+//! # env::set_current_dir(place.path())?;
+//! # let files = mars::embedded::unpack(place.path())?;
+//! # fs::rename(&files.model, "SmolVLM-256M-Instruct")?;
+//! # zip::ZipArchive::new(File::open(&files.images)?)?.extract(place.path())?;
+//! # let mut samples: Vec<serde_json::Value> = serde_json::from_reader(File::open(&files.train)?)?;
+//! # samples.truncate(60);
+//! # fs::write("train.json", serde_json::to_string(&samples)?)?;
 //! let task = Task::open("SmolVLM-256M-Instruct", "train.json")?;
 //! let outcome = Search::new(SearchConfig::default()).run(&task, "run")?;
 //! println!("{} because {}", outcome.decision.ranks, outcome.decision.reason);
+//! # assert!(outcome.adapter.join("adapter_model.safetensors").is_file() && outcome.report.is_file());
+//! # env::set_current_dir(env::temp_dir())?; // so that the directory can be removed
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! | module | one sentence |
+//! |---|---|
+//! | [`Task`] | a model with training, validation and test data, opened and checked; or a model of one's own |
+//! | [`SearchConfig`] | everything that can be set, typed, with defaults; printed and read as TOML |
+//! | [`Search`] | run, run with a trainer of one's own, calibrate, plan, compare |
+//! | [`SearchOutcome`] | the ranks and why, every trial, the cost, the adapter, the report |
+//! | [`event`] | what a search reports; [`Interrupt`] stops it; the library prints nothing and reads no environment |
+//! | [`search`] | choices and observations on what a campaign has measured |
+//! | [`plan`] | what a search would train, cost and hold in memory |
+//! | [`compare`] | policies side by side; tasks recorded and replayed |
+//! | [`evaluate`] | the loss of a model with an adapter; whether an adapter fits its base |
+//! | [`report`] | a finished search as one HTML page with SVG charts |
+//! | [`ErrorKind`] | what sort of failure an error is |
+//!
+//! The crates beneath stand on their own: [`mars_laws`] (scaling laws), [`mars_search`] (policies), [`mars_lora`] (multi-rank
+//! LoRA on burn), [`mars_vlm`] (models, processors, data), [`mars_calib`] (runs, campaigns, trainers).
 pub mod compare;
 pub mod config;
 pub mod embedded;

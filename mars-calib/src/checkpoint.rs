@@ -35,11 +35,11 @@ pub trait CheckpointStore: Send {
     /// The latest readable state of `lineage` at or below `step`.
     ///
     /// # Errors
-    /// [`Error::Io`] when the store cannot be read; a damaged state is passed over.
+    /// [`Error::Io`] when the store cannot be read; a damaged state is ignored.
     fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error>;
 
     /// Forgets the states of `lineage` before the last of `keep`, other than those in it. Later ones stay:
-    /// somebody who asks for a shorter run must not cost somebody else the longer one.
+    /// a request for a shorter run must not remove the states of a longer one.
     ///
     /// # Errors
     /// [`Error::Io`] when they cannot be removed.

@@ -99,6 +99,9 @@ impl Error {
             mars_lora::Error::BadValue { name, value, expected } => {
                 Self::spec(name, value, format!("it must be {expected}"))
             }
+            mars_lora::Error::Variant { .. } => {
+                Self::spec("dora", true, "it cannot begin with PiSSA; choose another init")
+            }
             other => Self::Lora(other),
         }
     }

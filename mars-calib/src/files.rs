@@ -49,7 +49,7 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
 }
 
 /// Removes what a killed process left under construction in `directory`, itself only.
-/// Call it under the campaign's lock: what is found then belongs to nobody.
+/// Call it under the campaign's lock: what is found then belongs to no running process.
 pub(crate) fn remove_stale(directory: &Path) -> Result<(), Error> {
     for entry in list(directory)? {
         if !entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TEMPORARY)) {

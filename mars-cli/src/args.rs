@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use mars::{mars_lora::merge::Float, mars_search::PolicySpec};
+use mars::{mars_lora::merge::Float, mars_search::POLICY_FORMS};
 use std::path::PathBuf;
 
 /// Chooses LoRA ranks for a multimodal language model by measurement, within the cost of little more than one fine-tune:
@@ -356,8 +356,7 @@ pub(crate) struct Report {
 
 /// Every policy with what it does.
 fn policy_help() -> String {
-    const FORMS: [(&str, &str); 1] = [("guided", "x")];
-    let forms = FORMS.iter().map(|(form, meaning)| format!("  {form:22}{meaning}"));
+    let forms = POLICY_FORMS.iter().map(|(form, meaning)| format!("  {form:22}{meaning}"));
     format!("How to choose ranks:\n{}", forms.collect::<Vec<_>>().join("\n"))
 }
 

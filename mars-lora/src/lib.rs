@@ -9,7 +9,7 @@
 //! | `adapter` | ranks, scales, first values, layers and factors of an adapter, as plain data |
 //! | [`peft`] | Hugging Face PEFT directories, read and written |
 //! | [`merge`] | an adapter added to the weight files of its base |
-//! | [`stored`] | safetensors files that strangers send, read with care |
+//! | [`stored`] | safetensors files from untrusted sources, read with checks |
 //! | `stack` | K adapters in one forward pass (feature `burn`) |
 //! | `train` | settings of the optimizer; training passes and AdamW for a stack (feature `burn`) |
 //! | `ops` | operations of transformers with gradients of their own (feature `burn`) |

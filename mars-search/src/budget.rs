@@ -15,7 +15,8 @@ pub struct Budget {
     /// Optimizer steps between the evaluations of full-length runs; cuts of a race fall on them, so that they
     /// need no evaluations of their own.
     pub eval_every: usize,
-    /// Validation samples of one evaluation; with `batch` it says how dear evaluations are. 0: unknown, taken for free.
+    /// Validation samples of one evaluation; with `batch` it says what an evaluation costs beside a step.
+    /// 0, the default: unknown, taken for free.
     #[serde(default)]
     pub validation_samples: usize,
     /// Seed of the final run and of whatever the policy draws.
@@ -41,6 +42,30 @@ pub struct CalibrationPlan {
 }
 
 impl Budget {
+    /// A final run of `steps` steps over `samples` samples, `batch` to a step, evaluated 16 times, with seed 0.
+    ///
+    /// Evaluations are taken for free, and calibration is planned at the ranks 8, 16, 32 and 64 and a quarter, half and
+    /// all of the samples, each run as long as the final one: 8 joint tuples, one seed.
+    pub fn new(steps: usize, samples: usize, batch: usize) -> Self {
+        let mut sizes = vec![samples.div_ceil(4), samples.div_ceil(2), samples];
+        sizes.dedup();
+        Self {
+            steps,
+            samples,
+            batch,
+            eval_every: steps.div_ceil(16).max(1),
+            validation_samples: 0,
+            seed: 0,
+            calibration: CalibrationPlan {
+                ranks: vec![8, 16, 32, 64],
+                sizes,
+                steps,
+                seeds: vec![0],
+                joint: 8,
+            },
+        }
+    }
+
     /// Whether a search can be run on this budget.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! What training costs: model FLOPs, evaluation FLOPs and wall time, and their sum in fine-tunes.
 
-use crate::TrialResult;
 use serde::{Deserialize, Serialize};
 use std::{
     iter::Sum,
@@ -62,22 +61,4 @@ impl<'a> Sum<&'a Cost> for Cost {
 pub fn fine_tunes(cost: &Cost, final_run: &Cost) -> Option<f64> {
     let unit = final_run.total_flops();
     (unit.is_finite() && unit > 0.0).then(|| cost.total_flops() / unit)
-}
-
-/// What a policy has cost: the sum over its results, each trial once. A continued trial counts its
-/// extra part only, so nothing is counted twice.
-pub fn total_cost(results: &[TrialResult]) -> Cost {
-    results.iter().map(|result| &result.cost).sum()
-}
-
-/// What the run that ends in trial `last` has cost from step 0: the sum along the trials it continues.
-/// For the trial of a decision this is the cost of one fine-tune.
-pub fn run_cost(results: &[TrialResult], last: u32) -> Cost {
-    let find = |id: u32| results.iter().find(|result| result.trial.id == id);
-    // A trial continues an earlier one only, so ids fall and the chain ends.
-    std::iter::successors(find(last), |result| {
-        result.trial.continues.filter(|before| *before < result.trial.id).and_then(find)
-    })
-    .map(|result| &result.cost)
-    .sum()
 }

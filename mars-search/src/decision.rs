@@ -1,5 +1,6 @@
 //! What a policy decided, and everything a reader needs to follow why.
 
+use crate::CandidateSource;
 use mars_laws::{LawCSummary, LawPFit, Ranks};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -46,8 +47,8 @@ pub struct Decision {
     pub laws: Option<FittedLaws>,
 }
 
-/// How sure a choice is, at the last cut that left one alone. It speaks of the validation loss at that step only:
-/// what other samples would have said, not what later steps or other seeds would.
+/// How sure a choice is, at the cut that left one. It is about the validation loss at that step only: how other samples
+/// could have changed the choice, not how later steps or other seeds could.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Confidence {
     /// Optimizer step of that cut.
@@ -66,8 +67,8 @@ pub struct Confidence {
 pub struct Candidate {
     /// The ranks.
     pub ranks: Ranks,
-    /// Where the choice comes from: `balanced`, `default`, `grid`, ...
-    pub source: String,
+    /// Where the choice comes from.
+    pub source: CandidateSource,
     /// How the balance ended for it; `None` where no balance was computed.
     pub outcome: Option<DecisionOutcome>,
     /// Balanced ranks before rounding, for modules where the formula gave a number.
@@ -85,10 +86,10 @@ pub struct Candidate {
 
 impl Candidate {
     /// A choice of which only ranks and source are known yet.
-    pub fn new(ranks: Ranks, source: impl Into<String>) -> Self {
+    pub fn new(ranks: Ranks, source: CandidateSource) -> Self {
         Self {
             ranks,
-            source: source.into(),
+            source,
             outcome: None,
             raw: BTreeMap::new(),
             trial: None,

@@ -1,5 +1,6 @@
 //! What can go wrong in a search.
 
+use crate::forms::listed;
 use std::fmt;
 
 /// Errors of this crate.
@@ -18,37 +19,43 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// A policy's name or settings are not understood.
-    #[error("policy `{given}`: {why}; accepted are {accepted}")]
+    /// A policy that is not understood as text.
+    #[error("policy `{given}`: {why}; accepted are {}", listed())]
     PolicyName {
         /// The text given.
         given: String,
         /// What is wrong with it.
         why: String,
-        /// The forms that are accepted.
-        accepted: &'static str,
+    },
+    /// A setting of a policy is out of its range.
+    #[error("policy `{policy}`: {why}")]
+    PolicySetting {
+        /// The policy as text.
+        policy: String,
+        /// Which setting, its value and its range.
+        why: String,
     },
     /// A result of a trial that the policy never asked for.
-    #[error("trial {id} was told but never asked for")]
+    #[error("there is a result of trial {id}, which was never asked for")]
     UnknownTrial {
         /// Its id.
         id: u32,
     },
     /// A second result of one trial.
-    #[error("trial {id} was told twice")]
+    #[error("there are two results of trial {id}")]
     ToldTwice {
         /// Its id.
         id: u32,
     },
     /// A result whose trial differs from the one asked for under its id.
-    #[error("trial {id} was told with other settings than it was asked for")]
+    #[error("the result of trial {id} is of other settings than were asked for")]
     TrialMismatch {
         /// Its id.
         id: u32,
     },
     /// A replayed policy asks for a run that was not recorded.
     #[error(
-        "the recording of `{task}` does not hold the run: {what}; record the task with a policy that trains it, such as grid"
+        "the recording of `{task}` does not hold the run: {what}; recordings of a grid search hold the full runs of all rank tuples"
     )]
     NotRecorded {
         /// The recorded task.

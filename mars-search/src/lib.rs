@@ -1,25 +1,10 @@
-//! Rank-selection policies for LoRA on multi-module models: trials asked for, results told, a decision
-//! that explains itself.
-//!
-//! A policy never trains. It names the runs it wants ([`Policy::ask`]), is told what came of them
-//! ([`Policy::tell`]) and ends with a [`Decision`]: the ranks, why, and which trial's adapter is the
-//! result. Everything here is numbers; no tensor, no file and no clock is touched.
-//!
-//! ```
-//! use mars_search::{Budget, Error, FnRunner, PolicySpec, Space, Trial, TrialResult, search};
-//!
-//! fn ranks(space: &Space, budget: &Budget, train: fn(&Trial) -> TrialResult) -> Result<(), Error> {
-//!     let mut policy = "halving".parse::<PolicySpec>()?.build(space, budget)?;
-//!     let (decision, _) = search(&mut *policy, &mut FnRunner::new(train))?.decided()?;
-//!     println!("{} because {}", decision.ranks, decision.reason);
-//!     Ok(())
-//! }
-//! ```
+#![doc = include_str!("../README.md")]
 mod budget;
 mod calibration;
 mod cost;
 mod decision;
 mod error;
+mod forms;
 mod method;
 mod policy;
 mod race;
@@ -27,14 +12,16 @@ mod records;
 mod replay;
 mod runner;
 mod search;
+mod source;
 mod space;
+mod totals;
 mod trial;
-mod trial_result;
 
 pub use budget::{Budget, CalibrationPlan};
-pub use cost::{Cost, fine_tunes, run_cost, total_cost};
+pub use cost::{Cost, fine_tunes};
 pub use decision::{Candidate, Confidence, Decision, DecisionOutcome, FittedLaws, LawPoint, ModuleLaw};
 pub use error::{Error, FailedTrial};
+pub use forms::POLICY_FORMS;
 pub use method::Method;
 pub use policy::{FixedRanks, GuidedOptions, Policy, PolicySpec, RaceOptions, halving_steps};
 pub use replay::{
@@ -43,6 +30,7 @@ pub use replay::{
 };
 pub use runner::{Answer, FnRunner, NoResults, Runner};
 pub use search::{Outcome, Searched, search};
+pub use source::CandidateSource;
 pub use space::Space;
-pub use trial::{Role, Trial};
-pub use trial_result::{TrialEnd, TrialResult};
+pub use totals::{run_cost, total_cost};
+pub use trial::{Role, Trial, TrialEnd, TrialResult};

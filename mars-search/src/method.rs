@@ -26,6 +26,13 @@ pub enum Method {
 impl Method {
     /// The divisor of [`DiffLr`](Self::DiffLr) where none is given.
     pub(crate) const RATIO: u32 = 5;
+
+    /// The method of this name; `None` for another name. [`DiffLr`](Self::DiffLr) has the default ratio.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::AdaLora, Self::GeoLora, Self::HydraStyle, Self::Eva, Self::DiffLr(Self::RATIO)]
+            .into_iter()
+            .find(|method| method.to_string() == name)
+    }
 }
 
 /// `adalora`, `geolora`, `hydra-style`, `eva`, `diff-lr`, `diff-lr:10`

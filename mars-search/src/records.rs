@@ -1,4 +1,4 @@
-//! What a policy asked for and what it was told, by trial id.
+//! The trials of a policy and their results, by trial id.
 
 use crate::{Budget, Error, Method, Role, Trial, TrialResult};
 use mars_laws::Ranks;
@@ -75,8 +75,8 @@ impl Draft {
     }
 }
 
-/// Asked trials and told results. Looking results up by content lets a policy be written as a pure
-/// function of what is known: the order in which results were told cannot matter.
+/// Asked trials and their results. Looking results up by content lets a policy be written as a pure
+/// function of what is known: the order in which results come in cannot matter.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     asked: Vec<Trial>,

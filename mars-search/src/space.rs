@@ -27,6 +27,22 @@ pub struct Space {
 }
 
 impl Space {
+    /// Modules that may all take the same `ranks`, with 16 as the default rank and equal parameters per unit of rank.
+    pub fn new<M: Into<String>>(
+        modules: impl IntoIterator<Item = M>,
+        reference: impl Into<String>,
+        ranks: &[usize],
+    ) -> Self {
+        let modules: Vec<String> = modules.into_iter().map(Into::into).collect();
+        Self {
+            candidates: modules.iter().map(|module| (module.clone(), ranks.to_vec())).collect(),
+            modules,
+            reference: reference.into(),
+            default_rank: 16,
+            parameters_per_rank: BTreeMap::new(),
+        }
+    }
+
     /// Whether a search can be run on this space.
     ///
     /// # Errors

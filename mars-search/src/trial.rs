@@ -1,6 +1,6 @@
-//! A trial: one training run, or one further stretch of it, that a policy asks for.
+//! A trial: one training run, or one further stretch of it, that a policy asks for; and what came of it.
 
-use crate::Method;
+use crate::{Cost, Method};
 use mars_laws::Ranks;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -75,4 +75,110 @@ pub struct Trial {
 
 fn is_zero(number: &usize) -> bool {
     *number == 0
+}
+
+/// How a trial ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrialEnd {
+    /// Trained up to its `steps`.
+    Finished,
+    /// The loss left the finite numbers.
+    Diverged {
+        /// The optimizer step at which it did.
+        step: usize,
+    },
+    /// The run could not be trained or evaluated.
+    Failed {
+        /// What went wrong, as a sentence.
+        why: String,
+    },
+}
+
+/// A trial with what was measured on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialResult {
+    /// The trial, exactly as it was asked for.
+    pub trial: Trial,
+    /// Validation curve as (optimizer step, mean cross-entropy per answer token in nats), by rising
+    /// step, from step 0 also where the trial continues another.
+    pub val_curve: Vec<(usize, f64)>,
+    /// The last validation loss by blocks of the split, which average to it: what paired comparisons are made on.
+    /// Empty where the trainer does not report them, or the trial has no usable loss.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<f64>,
+    /// Convergence time in optimizer steps; `None` where it is censored or was not looked for.
+    pub convergence: Option<f64>,
+    /// Why the convergence time is censored, as a sentence; `None` where it is not.
+    pub censored: Option<String>,
+    /// How the trial ended.
+    pub end: TrialEnd,
+    /// What the trial cost; for a continued trial the extra part only.
+    pub cost: Cost,
+}
+
+impl TrialResult {
+    /// The result of a trial that trained up to its `steps`: `val_curve` as (optimizer step, nats per answer token) by
+    /// rising step, `cost` of this trial alone. Without blocks and without a convergence time.
+    pub fn finished(trial: &Trial, val_curve: Vec<(usize, f64)>, cost: Cost) -> Self {
+        Self {
+            trial: trial.clone(),
+            val_curve,
+            blocks: Vec::new(),
+            convergence: None,
+            censored: None,
+            end: TrialEnd::Finished,
+            cost,
+        }
+    }
+
+    /// With the last validation loss by blocks of the split.
+    #[must_use]
+    pub fn with_blocks(self, blocks: Vec<f64>) -> Self {
+        Self { blocks, ..self }
+    }
+
+    /// With a convergence time in optimizer steps.
+    #[must_use]
+    pub fn with_convergence(self, steps: f64) -> Self {
+        Self { convergence: Some(steps), censored: None, ..self }
+    }
+
+    /// With a censored convergence time; `why` as a sentence.
+    #[must_use]
+    pub fn with_censored(self, why: impl Into<String>) -> Self {
+        Self { convergence: None, censored: Some(why.into()), ..self }
+    }
+
+    /// With another end than [`TrialEnd::Finished`].
+    #[must_use]
+    pub fn with_end(self, end: TrialEnd) -> Self {
+        Self { end, ..self }
+    }
+
+    /// The validation loss the trial ended with, in nats per answer token.
+    ///
+    /// `None` when the trial diverged or failed, when its curve is empty, or when the last loss is not
+    /// a finite number: such a trial is never chosen.
+    pub fn last_loss(&self) -> Option<f64> {
+        match self.end {
+            TrialEnd::Finished => {
+                self.val_curve.last().map(|&(_, loss)| loss).filter(|loss| loss.is_finite())
+            }
+            TrialEnd::Diverged { .. } | TrialEnd::Failed { .. } => None,
+        }
+    }
+
+    /// Why the trial has no last loss, as a sentence; `None` when it has one.
+    pub fn fault(&self) -> Option<String> {
+        match &self.end {
+            TrialEnd::Diverged { step } => Some(format!("the loss diverged at step {step}")),
+            TrialEnd::Failed { why } => Some(why.clone()),
+            TrialEnd::Finished if self.last_loss().is_some() => None,
+            TrialEnd::Finished => Some(match self.val_curve.last() {
+                None => "it was never evaluated".to_owned(),
+                Some((step, loss)) => format!("its validation loss at step {step} is {loss}"),
+            }),
+        }
+    }
 }

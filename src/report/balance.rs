@@ -9,7 +9,7 @@ use super::{
     svg::Shape,
 };
 use mars_laws::solve_rank;
-use mars_search::{Candidate, DecisionOutcome};
+use mars_search::{Candidate, CandidateSource, DecisionOutcome};
 
 /// One chart for each module beside the reference.
 pub(crate) fn figures(data: &ReportData) -> String {
@@ -23,10 +23,10 @@ pub(crate) fn figures(data: &ReportData) -> String {
 
 /// Shape and words of how a candidate came about.
 fn kind(candidate: &Candidate) -> (Shape, &'static str) {
-    match (candidate.outcome, candidate.source.as_str()) {
+    match (candidate.outcome, candidate.source) {
         (Some(DecisionOutcome::Solved), _) => (Shape::Circle, "balanced"),
         (Some(DecisionOutcome::Clamped), _) => (Shape::Triangle, "clamped"),
-        (Some(DecisionOutcome::Fallback), _) | (_, "default") => (Shape::Square, "default"),
+        (Some(DecisionOutcome::Fallback), _) | (_, CandidateSource::Default) => (Shape::Square, "default"),
         _ => (Shape::Diamond, "candidate"),
     }
 }

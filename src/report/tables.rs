@@ -154,7 +154,7 @@ fn row(data: &ReportData, candidate: &Candidate, chosen: bool) -> Vec<String> {
     let mut cells = vec![if chosen { "chosen" } else { "" }.to_owned()];
     cells.extend(data.space.modules.iter().map(|module| candidate.ranks.get(module).to_string()));
     cells.extend([
-        candidate.source.clone(),
+        candidate.source.to_string(),
         candidate.outcome.map_or("–".to_owned(), |outcome| outcome.to_string()),
         if raw.is_empty() { "–".to_owned() } else { raw.join(", ") },
         maybe(candidate.last_loss, 4),

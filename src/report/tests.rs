@@ -206,7 +206,6 @@ fn text_cannot_leave_its_place() {
     data.provenance.model = hostile.to_owned();
     data.provenance.more.push((hostile.to_owned(), hostile.to_owned()));
     data.decision.candidates[0].note = Some(hostile.to_owned());
-    data.decision.candidates[0].source = hostile.to_owned();
     let module = data.space.modules[0].clone();
     data.space.modules[0] = hostile.to_owned();
     let laws = data.decision.laws.as_mut().unwrap();

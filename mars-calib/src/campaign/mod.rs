@@ -51,7 +51,7 @@ pub struct Snapshot {
     pub settings: Settings,
     /// The finished runs, by id.
     pub records: BTreeMap<RunId, RunRecord>,
-    /// What had to be passed over.
+    /// What had to be ignored.
     pub warnings: Vec<Warning>,
 }
 
@@ -94,7 +94,7 @@ impl Campaign {
         Ok(Self { directory: directory.to_owned(), settings, records, warnings, _lock: lock })
     }
 
-    /// What the campaign in `directory` holds, whether or not somebody works on it.
+    /// What the campaign in `directory` holds, whether or not another process works on it.
     ///
     /// # Errors
     /// [`Error::Corrupt`] when there is no campaign or its settings cannot be read, [`Error::Io`].
@@ -114,7 +114,7 @@ impl Campaign {
         &self.settings
     }
 
-    /// What had to be passed over on opening.
+    /// What had to be ignored on opening.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Something in a campaign directory that was passed over.
+/// Something in a campaign directory that was ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
@@ -57,7 +57,7 @@ pub(super) fn store(campaign: &Path, record: &RunRecord) -> Result<(), Error> {
     files::write(&directory.join("result.json"), &json)
 }
 
-/// All results of a campaign, and what had to be passed over. With `repair`, corrupt files are moved
+/// All results of a campaign, and what had to be ignored. With `repair`, corrupt files are moved
 /// aside and leftovers of killed processes removed, for which the lock must be held.
 pub(super) fn load(
     campaign: &Path,

@@ -1,4 +1,4 @@
-//! `alone-val`: the step at which most of the improvement in validation loss is won (ours).
+//! `alone-val`: the step at which most of the improvement in validation loss is reached (ours).
 //!
 //! `t` = first step at which the smoothed loss is at or below `L_0 - (1 - eps) * (L_0 - L_best)`. For
 //! runs in which only one module is adapted: joint runs give no usable signal per module.

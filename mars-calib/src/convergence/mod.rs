@@ -1,18 +1,18 @@
 //! When has a run converged? Operational definitions of the convergence time of a module, in steps.
 //!
 //! The paper gives none. [`AloneVal`] is our default: the time at which a run with only one module
-//! adapted has won most of its improvement in validation loss. [`TimeConstant`] and [`UpdateSize`] are
+//! adapted has reached most of its improvement in validation loss. [`TimeConstant`] and [`UpdateSize`] are
 //! there to compare with. A run without a usable time is censored: it stays in the ledger, is left out
 //! of the fit, and is counted in the report.
 mod alone_val;
 mod definition;
-mod settled;
+mod stopping;
 mod time_constant;
 mod update_size;
 
 pub use alone_val::AloneVal;
 pub use definition::ConvergenceDefinition;
-pub use settled::settled;
+pub use stopping::has_converged;
 pub use time_constant::TimeConstant;
 pub use update_size::UpdateSize;
 

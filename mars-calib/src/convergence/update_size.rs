@@ -1,4 +1,4 @@
-//! Relative update size: the step at which the adapter's updates have become small beside the adapter.
+//! Relative update size: the step at which the adapter's updates have become small compared with the adapter.
 //!
 //! At small scale this follows the length of the learning-rate schedule more than the module; it is
 //! there to compare with.

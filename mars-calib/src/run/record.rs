@@ -84,7 +84,7 @@ pub struct RunRecord {
     pub spec: RunSpec,
     /// Validation loss, by step.
     pub val: Vec<CurvePoint>,
-    /// The finite ones of these losses by blocks of the split; empty where the trainer does not tell.
+    /// The finite ones of these losses by blocks of the split; empty where the trainer does not report them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub val_blocks: Vec<BlockPoint>,
     /// Training loss, by step.

@@ -62,8 +62,8 @@ pub struct RunSpec {
     /// Between step 0 and this one nothing is evaluated; 0, the default, leaves out nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evaluate_from: usize,
-    /// Whether the run ends as soon as its convergence time is certain ([`settled`](crate::convergence::settled)); no by
-    /// default. `until_settled` in files.
+    /// Whether the run ends as soon as its convergence time is certain, see
+    /// [`has_converged`](crate::convergence::has_converged). Default no; `until_settled` in files.
     #[serde(default, rename = "until_settled", skip_serializing_if = "std::ops::Not::not")]
     pub stop_when_converged: bool,
     /// Peak learning rate of each adapted module, > 0.

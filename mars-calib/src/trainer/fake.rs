@@ -5,7 +5,7 @@
 //! from step to step. A trainer that resumed from a wrong state, or redid a step, would therefore
 //! give other numbers.
 
-use crate::convergence::settled;
+use crate::convergence::has_converged;
 use crate::{
     CheckpointStore, CurvePoint, Error, Flow, Observer, Progress, RunEnd, RunRecord, RunSpec, Stage, Trainer,
 };
@@ -154,8 +154,8 @@ impl FakeTrainer {
                     flow = Flow::Stop;
                 }
             }
-            let settled = !last && spec.stop_when_converged && settled(&state.val);
-            let interrupted = flow == Flow::Stop && !last && !settled;
+            let converged = !last && spec.stop_when_converged && has_converged(&state.val);
+            let interrupted = flow == Flow::Stop && !last && !converged;
             let due = state.step > 0 && state.step.is_multiple_of(self.checkpoint_every);
             if !broken && (interrupted || last || due) {
                 self.save(spec, &state)?;
@@ -166,10 +166,10 @@ impl FakeTrainer {
             if interrupted {
                 end = RunEnd::Interrupted;
             }
-            if settled {
+            if converged {
                 end = RunEnd::Converged;
             }
-            if last || settled || interrupted {
+            if last || converged || interrupted {
                 break;
             }
             state.step += 1;
@@ -201,13 +201,13 @@ impl FakeTrainer {
 
     /// The planted loss after `step` steps.
     pub fn loss(&self, spec: &RunSpec, step: usize) -> f64 {
-        let won = |(module, rank): (&str, usize)| {
+        let improvement = |(module, rank): (&str, usize)| {
             let planted = self.modules.get(module)?;
             let reach = planted.drop * (1.0 - 0.5 * (rank as f64).powf(-planted.alpha));
             let time = planted.time(rank, spec.samples);
             Some(reach * (1.0 - (-(10f64.ln()) * step as f64 / time).exp()))
         };
-        self.base_loss - spec.ranks.iter().filter_map(won).sum::<f64>()
+        self.base_loss - spec.ranks.iter().filter_map(improvement).sum::<f64>()
     }
 
     fn restore(&self, spec: &RunSpec) -> Result<State, Error> {

@@ -2,8 +2,8 @@
 
 pub mod command;
 pub mod fake;
+mod interface;
 #[cfg(feature = "native")]
 pub mod native;
-mod seam;
 
-pub use seam::{Flow, Observer, Progress, Silent, Stage, Trainer};
+pub use interface::{Flow, Observer, Progress, Silent, Stage, Trainer};

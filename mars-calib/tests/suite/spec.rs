@@ -1,7 +1,7 @@
 //! Names of runs: equal for equal runs, different for different ones, the same in every version.
 
 use crate::spec;
-use mars_calib::{MethodSpec, OptimSpec, RunId, RunSpec, ScaleConvention};
+use mars_calib::{Init, MethodSpec, OptimSpec, RunId, RunSpec, ScaleConvention, Variant};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[test]
@@ -100,6 +100,15 @@ fn a_spec_out_of_range_names_its_field() {
             "learning_rates",
         ),
         (RunSpec { scale: ScaleConvention::Constant { scale: 0.0 }, ..base.clone() }, "scale"),
+        (RunSpec { variant: Variant { dropout: 1.0, ..Variant::default() }, ..base.clone() }, "dropout"),
+        (RunSpec { variant: Variant { b_ratio: 0.0, ..Variant::default() }, ..base.clone() }, "b_ratio"),
+        (
+            RunSpec {
+                variant: Variant { dora: true, init: Init::Pissa, ..Variant::default() },
+                ..base.clone()
+            },
+            "run specification: dora is true",
+        ),
         (RunSpec { optim: OptimSpec { beta1: 1.0, ..base.optim }, ..base.clone() }, "beta1"),
     ] {
         let error = bad.validate().unwrap_err().to_string();

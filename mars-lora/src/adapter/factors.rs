@@ -36,7 +36,7 @@ pub struct Adapter {
     pub config: AdapterConfig,
     /// One entry for each adapted layer.
     pub factors: Vec<Factors>,
-    /// Frozen factors whose product is taken off again, `s * (B A - B0 A0)`: the part of the weight that
+    /// Frozen factors whose product is subtracted, `s * (B A - B0 A0)`: the part of the weight that
     /// [`Init::Pissa`](crate::Init::Pissa) trains. Empty for other adapters.
     pub offset: Vec<Factors>,
 }

@@ -21,7 +21,7 @@ pub struct Inspection {
     pub cautions: Vec<String>,
 }
 
-/// Puts every tensor of the adapter in `adapter` to a tensor of the base in `base`, by headers only.
+/// Matches every tensor of the adapter in `adapter` with a tensor of the base in `base`, by headers only.
 ///
 /// # Errors
 /// [`Error::Partial`] with all names that do not fit; [`Error::Io`] and [`Error::BadFile`].

@@ -1,4 +1,4 @@
-//! One module of an adapter beside its base.
+//! One module of an adapter with its tensor in the base.
 
 use serde::Serialize;
 

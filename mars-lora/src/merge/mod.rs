@@ -3,7 +3,7 @@
 //!
 //! * [`Checkpoint`]: a Hugging Face directory by its headers
 //! * [`inspect`]: does an adapter fit a base, module by module
-//! * [`merge`]: a new directory with the adapter added to the weights, or taken off again
+//! * [`merge`]: a new directory with the adapter added to the weights, or subtracted again
 mod caution;
 mod checkpoint;
 mod inspect;

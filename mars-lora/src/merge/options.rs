@@ -2,7 +2,7 @@
 
 use super::{Float, ModelNames};
 
-/// Whether the adapter is added to the weights or taken off.
+/// Whether the adapter is added to the weights or subtracted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
     /// `W + s B A`.

@@ -67,9 +67,9 @@ impl Pairing {
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or(Value::Null);
-        let told = [&config, &config["text_config"]].into_iter().any(|c| c["tie_word_embeddings"] == true);
+        let tied = [&config, &config["text_config"]].into_iter().any(|c| c["tie_word_embeddings"] == true);
         let is_tied = |site: &Site| {
-            site.kind == SiteKind::Embedding && !site.leaf().contains("position") && (told || !self.head)
+            site.kind == SiteKind::Embedding && !site.leaf().contains("position") && (tied || !self.head)
         };
         match self.bound.iter().find(|(_, place)| is_tied(&place.site)) {
             Some((_, place)) => Err(Error::Tied { path: place.site.path.clone() }),

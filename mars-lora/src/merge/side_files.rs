@@ -1,4 +1,4 @@
-//! The files beside the weights that a merged model needs: configuration, tokenizer, processor, templates.
+//! The files other than weights that a merged model needs: configuration, tokenizer, processor, templates.
 
 use super::options::MergeOptions;
 use crate::Error;

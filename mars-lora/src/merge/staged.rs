@@ -20,7 +20,7 @@ pub(super) fn refuse_filled(out: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// A directory beside the final one, gone unless it was put there.
+/// A temporary directory next to the final one; removed when dropped, unless it was put in place.
 pub(super) struct StagedDirectory {
     temporary: PathBuf,
 }

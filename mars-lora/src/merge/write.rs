@@ -32,11 +32,11 @@ pub struct Merged {
 /// Writes the base in `base` with the adapter in `adapter` merged into it as a new directory `out`.
 ///
 /// The directory appears whole or not at all. A block of one tensor is in memory at a time, in f64. `observe` is
-/// told bytes written and bytes in all.
+/// called with the bytes written so far and the bytes in all.
 ///
 /// # Errors
 /// [`Error::Partial`] with the names if the adapter does not fit; [`Error::Tied`] if it changes an embedding that is
-/// the output layer as well; [`Error::Variant`] for taking off DoRA; [`Error::BadFile`] if a value does not
+/// the output layer as well; [`Error::Variant`] for unmerging DoRA; [`Error::BadFile`] if a value does not
 /// fit `dtype`; [`Error::Io`], also for an `out` that has something in it.
 pub fn merge(
     adapter: &Path,
@@ -48,7 +48,7 @@ pub fn merge(
     let pairing = Pairing::open(adapter, base, options.names)?;
     pairing.check_ties()?;
     if options.direction == Direction::Unmerge && pairing.adapter.config.use_dora {
-        let why = "a merged DoRA adapter cannot be taken off again: the merged weight does not hold the norms \
+        let why = "a merged DoRA adapter cannot be unmerged: the merged weight does not hold the norms \
                    that it was divided by; keep the base";
         return Err(Error::Variant { why: why.to_string() });
     }

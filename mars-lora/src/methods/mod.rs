@@ -1,6 +1,6 @@
 //! Methods that move rank between layers while they train.
 //!
-//! A method owns its parameters on the host, in whatever form it likes, and shows the model plain LoRA factors: the
+//! A method holds its parameters on the host, in a form of its own, and shows the model plain LoRA factors: the
 //! *effective* adapter. The training loop hands that to a forward and backward pass and gives the gradients with respect to the
 //! effective factors back; by the chain rule they determine the gradients of any reparametrisation.
 //!

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// A method with its settings.
 ///
-/// In files a table with `kind = "adalora"`, `"geolora"` or `"hydra-style"` beside the settings.
+/// In files a table with `kind = "adalora"`, `"geolora"` or `"hydra-style"` next to the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -166,7 +166,7 @@ pub struct HydraConfig {
     pub interval: usize,
     /// The last step that may reallocate (3T/4).
     pub last_change: usize,
-    /// Perturbations looked at each time (32).
+    /// Perturbations considered at each reallocation (32).
     pub candidates: usize,
     /// Spread of a perturbation, standard deviation of the natural logarithm of a rank, at least 0 (0.4).
     pub spread: f64,

@@ -26,7 +26,7 @@ use burn::tensor::Tensor;
 
 /// `x W` for `x` `[N, inputs]` and a weight `[inputs, outputs]` of any floating-point type, in the type of `x`.
 ///
-/// A weight in half precision is widened for the product and forgotten again. One that collects gradients itself must
+/// A weight in half precision is widened for the product only. One that collects gradients itself must
 /// have the type of `x`.
 pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     if weight.is_tracked() {

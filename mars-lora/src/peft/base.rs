@@ -1,4 +1,4 @@
-//! The modules of a base model that an adapter is put to.
+//! The modules of the base model that an adapter belongs to.
 
 use super::Naming;
 use crate::{AdaptedModule, Site};

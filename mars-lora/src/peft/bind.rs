@@ -22,7 +22,7 @@ pub struct Partial {
     pub wrong: Vec<String>,
 }
 
-/// Names of one kind told in a message before the rest is counted only.
+/// Names of one kind listed in a message; further ones are only counted.
 const TOLD: usize = 8;
 
 impl fmt::Display for Partial {

@@ -5,7 +5,7 @@ use super::layout::Entry;
 use crate::{Adapter, Site};
 use std::collections::BTreeMap;
 
-/// What the model card says beside the ranks.
+/// What the model card says in addition to the ranks.
 #[derive(Clone, Debug, Default)]
 pub struct Provenance {
     /// Name or path of the base model.

@@ -1,4 +1,4 @@
-//! An adapter directory as it is, before it is put to a model.
+//! An adapter directory as it is on disk, before it is matched with a model.
 
 use super::keys::{self, Part};
 use super::{PeftConfig, WEIGHTS_FILE};

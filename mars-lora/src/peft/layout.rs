@@ -1,4 +1,4 @@
-//! How ranks and scales that differ between modules are told to PEFT.
+//! How ranks and scales that differ between modules are written for PEFT.
 
 use super::config::Parts;
 use super::selector::Selector;
@@ -138,7 +138,7 @@ fn commonest(values: impl Iterator<Item = (f64, usize)>) -> f64 {
     weights.into_iter().max_by_key(|(_, weight)| *weight).map_or(1.0, |(bits, _)| f64::from_bits(bits))
 }
 
-/// The configuration that tells the ranks and scales of `entries`.
+/// The configuration that holds the ranks and scales of `entries`.
 ///
 /// `r` is the largest rank, which vLLM compares with its limit.
 fn describe(
@@ -206,8 +206,8 @@ fn verify(config: &PeftConfig, entries: &[Entry], base: &Base<'_>) -> Result<(),
             let entry = own.next_if(|entry| entry.site == index);
             // A list or pattern names embeddings and convolutions as well.
             let adapts = matcher.adapts(&path, SiteKind::Linear)?;
-            let told = if adapts { Some((matcher.rank(&path)?, matcher.scale(&path)?)) } else { None };
-            let right = match (entry, told) {
+            let configured = if adapts { Some((matcher.rank(&path)?, matcher.scale(&path)?)) } else { None };
+            let right = match (entry, configured) {
                 (None, None) => true,
                 (Some(entry), Some((rank, scale))) => {
                     rank == entry.factors.rank && (scale - entry.scale).abs() <= 1e-12 * entry.scale
@@ -215,7 +215,7 @@ fn verify(config: &PeftConfig, entries: &[Entry], base: &Base<'_>) -> Result<(),
                 _ => false,
             };
             if !right {
-                let found = told.map(|(rank, scale)| format!("rank {rank}, scale {scale}"));
+                let found = configured.map(|(rank, scale)| format!("rank {rank}, scale {scale}"));
                 let expected = entry.map(|e| format!("rank {}, scale {}", e.factors.rank, e.scale));
                 let none = || "not adapted".to_string();
                 let why = format!(

@@ -1,12 +1,12 @@
 //! Hugging Face PEFT's adapter directory: `adapter_config.json` and `adapter_model.safetensors`.
 //!
 //! Tensors are `base_model.model.<module path>.lora_A.weight` `[r, inputs]` and `.lora_B.weight`
-//! `[outputs, r]`; see [`PeftLayout`] for the two ways in which ranks and scales are told. Module paths are those
+//! `[outputs, r]`; see [`PeftLayout`] for the two ways in which ranks and scales are written. Module paths are those
 //! of `transformers` 4.57; a [`Naming`] maps them to those of other versions.
 //!
 //! * [`read`], [`write()`]: an [`Adapter`](crate::Adapter) and its directory
 //! * [`PeftConfig`], [`Patterns`], [`TargetModules`], [`Matcher`]: the configuration, with the matching rules of PEFT
-//! * [`AdapterFiles`], [`AdapterFiles::bind`]: a directory as it is, and its modules put to those of a base model
+//! * [`AdapterFiles`], [`AdapterFiles::bind`]: a directory as it is, and its modules matched with those of a base model
 mod base;
 mod bind;
 mod card;

@@ -75,7 +75,7 @@ fn module_ranks(base: &Base<'_>, ranks: &[usize]) -> BTreeMap<String, usize> {
 /// The convention with the fewest exceptions: that of the configuration's alpha, or a constant scale.
 fn convention(files: &AdapterFiles, bound: &[Bound]) -> ScaleConvention {
     let alpha = files.config.lora_alpha;
-    let told = if files.config.use_rslora {
+    let configured = if files.config.use_rslora {
         ScaleConvention::AlphaOverSqrtRank { alpha }
     } else {
         ScaleConvention::AlphaOverRank { alpha }
@@ -83,7 +83,7 @@ fn convention(files: &AdapterFiles, bound: &[Bound]) -> ScaleConvention {
     let constants = bound.iter().map(|one| ScaleConvention::Constant { scale: one.scale });
     let exceptions =
         |c: &ScaleConvention| bound.iter().filter(|one| !same(c.scale(one.rank), one.scale)).count();
-    let mut best = (told, exceptions(&told));
+    let mut best = (configured, exceptions(&configured));
     for candidate in constants {
         if best.1 == 0 {
             break;

@@ -21,7 +21,7 @@ pub struct AdapterStack {
     pub(crate) bands: Vec<Vec<Band>>,
     /// All factors, `[K, P]`, without autodiff.
     pub(crate) flat: Tensor<2>,
-    /// Frozen factors that are taken off, `[K, P]`.
+    /// Frozen factors whose product is subtracted, `[K, P]`.
     pub(super) offset: Option<Tensor<2>>,
     /// For each site of the model, if some adapter acts there.
     pub(crate) sites: Vec<Option<SiteFactors>>,

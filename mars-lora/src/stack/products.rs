@@ -24,7 +24,7 @@ pub(crate) struct BandFactors {
     pub(crate) b: Tensor<3>,
     /// `[n, 1, outputs]`, of DoRA bands.
     pub(crate) magnitude: Option<Tensor<3>>,
-    /// Frozen factors that are taken off, in the same shapes.
+    /// Frozen factors whose product is subtracted, in the same shapes.
     offset: Option<(Tensor<3>, Tensor<3>)>,
     scale: Scale,
     dropout: Vec<f64>,

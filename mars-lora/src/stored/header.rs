@@ -1,6 +1,6 @@
 //! The header of a safetensors file: which tensor lies where.
 //!
-//! Files come from strangers and from interrupted downloads, so all sizes are checked before anything is added up or
+//! Files come from untrusted sources and from interrupted downloads, so all sizes are checked before anything is added up or
 //! allocated: the header itself is short, names occur once, every tensor has the bytes of its type and shape, and
 //! the tensors cover the data without holes and overlaps, as the format demands.
 
@@ -16,7 +16,7 @@ use std::fmt;
 pub const LONGEST_HEADER: u64 = 5_000_000;
 /// No tensor has more dimensions.
 const MOST_DIMENSIONS: usize = 64;
-/// Longer names are not told whole.
+/// Longer names are shortened in messages.
 const LONGEST_NAME: usize = 512;
 
 /// One tensor of a file.
@@ -53,7 +53,7 @@ impl StoredTensor {
     /// What contradicts itself in this entry of a file with `data` bytes, if anything does.
     fn check(&self, data: u64) -> Result<(), String> {
         let Self { name, dtype, shape, start, end } = self;
-        // What is told must be of a size that people read.
+        // Messages must be short enough to read.
         if name.len() > LONGEST_NAME {
             let (length, name) = (name.len(), short(name));
             return Err(format!(

@@ -61,17 +61,17 @@ impl Shards {
                 }
             }
         }
-        let told = "the index and the files belong to different checkpoints; fetch them again together";
+        let remedy = "the index and the files belong to different checkpoints; fetch them again together";
         for (tensor, shard) in &map {
             match all.get(tensor.as_str()) {
                 Some(found) if found == shard => (),
                 Some(found) => {
-                    return Err(bad(format!("tensor `{tensor}` is in {found}, not in {shard}: {told}")));
+                    return Err(bad(format!("tensor `{tensor}` is in {found}, not in {shard}: {remedy}")));
                 }
                 None => {
                     let count = map.keys().filter(|name| !all.contains_key(name.as_str())).count();
                     return Err(bad(format!(
-                        "it lists tensor `{tensor}`, which no shard contains ({count} such tensors): {told}"
+                        "it lists tensor `{tensor}`, which no shard contains ({count} such tensors): {remedy}"
                     )));
                 }
             }

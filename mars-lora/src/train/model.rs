@@ -58,7 +58,7 @@ pub trait Examples: Sync {
     /// One batch for K adapters; `rows[k]` are the examples of adapter k, equally many for each.
     ///
     /// # Errors
-    /// [`Error::Batch`] if an example cannot be read any more (its image vanished, say).
+    /// [`Error::Batch`] if an example can no longer be read (its image was deleted, for example).
     fn batch(&self, rows: &[Vec<usize>], device: &Device) -> Result<Self::Batch, Error>;
 
     /// The batches of one step, one for each of `rows`; what they share need be read only once.

@@ -1,4 +1,4 @@
-//! A training pass over a batch in parts: losses and gradients, the parts beside each other on their own threads.
+//! A training pass over a batch in parts: losses and gradients, the parts at the same time on threads of their own.
 //!
 //! Products use all threads of the machine, but what stands between them uses one. Parts are independent until
 //! their gradients are added, so they leave no thread idle.
@@ -64,7 +64,7 @@ impl Parts {
     /// Shares of a batch, one for each part that can be had: `rows[k]` are the examples of adapter k, equally many
     /// for each.
     ///
-    /// Adapters are dealt out if that is even, since it does not change a bit of the result; otherwise examples.
+    /// Whole adapters are distributed if they divide evenly, which leaves the result equal to the bit; otherwise examples.
     pub fn shares(&self, rows: &[Vec<usize>]) -> Vec<Share> {
         let (adapters, parts) = (rows.len(), self.pools.len().max(1));
         let examples = rows.first().map_or(0, Vec::len);

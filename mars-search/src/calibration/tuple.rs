@@ -1,7 +1,7 @@
 //! Balanced rank tuples: for each rank of the reference module, the ranks of all others.
 
 use super::fitting::Calibrated;
-use crate::{Candidate, DecisionOutcome, Space};
+use crate::{Candidate, CandidateSource, DecisionOutcome, Space};
 use mars_laws::{
     BalanceOptions, BalancedRank, FallbackReason, LawCFit, Outcome, Ranks, balance, balance_laws,
 };
@@ -48,7 +48,7 @@ fn tuple(
 ) -> Tuple {
     let reference = &space.reference;
     let mut ranks = Ranks::new().with(reference.as_str(), reference_rank);
-    let mut candidate = Candidate::new(Ranks::new(), "balanced");
+    let mut candidate = Candidate::new(Ranks::new(), CandidateSource::Balanced);
     let mut outcome = DecisionOutcome::Solved;
     let mut faults = Vec::new();
     for module in space.modules.iter().filter(|module| *module != reference) {
@@ -111,8 +111,8 @@ fn fault(
     }
 }
 
-/// The gates that an ill-conditioned balance ran into; the width of its own interval is told only where the
-/// fits are not to blame already.
+/// The gates that an ill-conditioned balance failed; the width of its own interval is named only where the fits
+/// pass theirs.
 fn gates(
     at: &str,
     reference: &LawCFit,

@@ -7,7 +7,8 @@
 
 use super::machine::{Machine, Step, Strategy};
 use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, FailedTrial, Role, Space, TrialResult,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FailedTrial, Role, Space,
+    TrialResult,
     race::rungs,
     records::{Draft, Progress, Records},
 };
@@ -87,10 +88,10 @@ impl Strategy for Asha {
             return Ok(Progress::Missing(drafts));
         }
         let Some(best) = self.best(&courses) else {
-            let dead = self.entries.iter().zip(&courses).filter_map(|(ranks, course)| {
+            let failed = self.entries.iter().zip(&courses).filter_map(|(ranks, course)| {
                 Some(FailedTrial { trial: *course.ids.last()?, ranks: ranks.clone(), why: course.fault()? })
             });
-            return Err(Error::AllFailed { failed: dead.collect() });
+            return Err(Error::AllFailed { failed: failed.collect() });
         };
         let rung = courses[best].results.len();
         if rung < self.rungs.len() {
@@ -133,13 +134,13 @@ impl Asha {
         }
     }
 
-    /// The living entry that is furthest, among equals the one with the lowest loss.
+    /// The furthest trained entry with a usable loss; among equals the one with the lowest loss.
     fn best(&self, courses: &[Course<'_>]) -> Option<usize> {
-        let living = (0..courses.len()).filter_map(|entry| {
+        let usable = (0..courses.len()).filter_map(|entry| {
             let rung = courses[entry].results.len().checked_sub(1)?;
             Some((entry, rung, courses[entry].loss(rung)?))
         });
-        living
+        usable
             .min_by(|a, b| {
                 let parameters = |entry: usize| self.space.parameters(&self.entries[entry]);
                 b.1.cmp(&a.1)
@@ -153,17 +154,17 @@ impl Asha {
         let mut candidates = Vec::new();
         for (entry, (ranks, course)) in self.entries.iter().zip(courses).enumerate() {
             let Some(last) = course.results.last() else { continue };
-            let mut candidate = Candidate::new(ranks.clone(), "grid");
+            let mut candidate = Candidate::new(ranks.clone(), CandidateSource::Grid);
             let living = course.results.iter().rev().find(|result| result.last_loss().is_some());
             candidate.trial = Some(living.unwrap_or(last).trial.id);
             candidate.last_loss = living.and_then(|result| result.last_loss());
             candidate.dropped_at = (entry != best).then_some(last.trial.steps);
             if let Some(why) = last.fault() {
-                candidate.add_note(format!("died in trial {}: {why}", last.trial.id));
+                candidate.add_note(format!("failed in trial {}: {why}", last.trial.id));
             }
             candidates.push(candidate);
         }
-        let dead = candidates.iter().filter(|candidate| candidate.note.is_some()).count();
+        let failed = candidates.iter().filter(|candidate| candidate.note.is_some()).count();
         let loss = courses[best].results.last().and_then(|result| result.last_loss());
         let mut reason = format!(
             "Lowest validation loss ({:.4} nats) of {} rank choices, by asynchronous successive halving with {} runs \
@@ -172,8 +173,8 @@ impl Asha {
             candidates.len(),
             self.workers
         );
-        if dead > 0 {
-            reason += &format!(" {dead} of them diverged or failed.");
+        if failed > 0 {
+            reason += &format!(" {failed} of them diverged or failed.");
         }
         Decision {
             ranks: self.entries[best].clone(),

@@ -2,9 +2,11 @@
 
 use crate::{Error, Space};
 use mars_laws::Ranks;
+use serde::{Deserialize, Serialize};
 
-/// Given ranks, as written: by position or by module name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Given ranks, as written: by position (`[8, 16]`) or by module name (`{ ve = 8, llm = 16 }`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum FixedRanks {
     /// One rank for each module of the space, in its order; 0 leaves a module unadapted.
     Positional(Vec<usize>),
@@ -13,6 +15,14 @@ pub enum FixedRanks {
 }
 
 impl FixedRanks {
+    /// Whether no rank is above 0.
+    pub(crate) fn adapts_nothing(&self) -> bool {
+        match self {
+            Self::Positional(ranks) => ranks.iter().all(|rank| *rank == 0),
+            Self::Named(ranks) => ranks.is_empty(),
+        }
+    }
+
     /// The ranks in `space`.
     ///
     /// # Errors

@@ -1,11 +1,11 @@
-//! Choices in the order of preference: the first that lives through a full run is the result.
+//! Choices in order of preference: the first whose full run neither diverges nor fails is the result.
 
 use crate::{
     Budget, Candidate, Error, FailedTrial, Role,
     records::{Draft, Progress, Records},
 };
 
-/// The choice that lives.
+/// The first choice that could be trained.
 pub(crate) struct Survivor {
     /// Its place among the candidates.
     pub(crate) at: usize,
@@ -15,8 +15,9 @@ pub(crate) struct Survivor {
     pub(crate) failed: Vec<FailedTrial>,
 }
 
-/// Trains `candidates` in full, one after the other, until one lives; one whose trial so far is a beginning of its
-/// full run is carried on, and one whose beginning died is passed over. Writes into each what became of it.
+/// Trains `candidates` in full, one after the other, until one has a usable loss. A candidate whose trial so far is the
+/// beginning of its full run is carried on; one whose beginning diverged or failed is passed over. Writes the outcome
+/// into each.
 ///
 /// # Errors
 /// [`Error::AllFailed`] when none does.

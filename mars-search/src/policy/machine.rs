@@ -1,4 +1,4 @@
-//! The ask/tell machine around a strategy: numbering, waiting, checking what is told.
+//! The ask/tell machine around a strategy: numbers trials, waits for results, checks them.
 
 use crate::{
     Decision, Error, Policy, Trial, TrialResult,

@@ -10,7 +10,7 @@ use super::{
     machine::{Machine, Step, Strategy},
 };
 use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, Space,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, Space,
     race::{
         Entrant, HalvingRule, Race, RaceResult, Standing,
         rungs::{self, Rung},
@@ -30,8 +30,8 @@ const FINALISTS: usize = 2;
 /// A race of rank choices that are known from the start.
 pub(crate) struct Measured {
     pub(crate) name: String,
-    /// `fixed`, `grid`, ...: the source of every candidate.
-    pub(crate) source: &'static str,
+    /// The source of every candidate.
+    pub(crate) source: CandidateSource,
     /// What was done, for the reason: `trained in full`, ...
     pub(crate) done: String,
     pub(crate) space: Space,
@@ -49,14 +49,22 @@ pub(crate) fn fixed(
 ) -> Result<Machine<Measured>, Error> {
     let ranks = fixed.resolve(space)?;
     let done = format!("Ranks {ranks} were given");
-    start(name, "fixed", done, space, budget, vec![ranks], rungs::straight(1, budget.steps))
+    start(name, CandidateSource::Fixed, done, space, budget, vec![ranks], rungs::straight(1, budget.steps))
 }
 
 /// Policy `grid`.
 pub(crate) fn grid(name: String, space: &Space, budget: &Budget) -> Result<Machine<Measured>, Error> {
     let entries = space.grid()?;
     let rungs = rungs::straight(entries.len(), budget.steps);
-    start(name, "grid", "the full grid, each trained in full".to_owned(), space, budget, entries, rungs)
+    start(
+        name,
+        CandidateSource::Grid,
+        "the full grid, each trained in full".to_owned(),
+        space,
+        budget,
+        entries,
+        rungs,
+    )
 }
 
 /// Policy `random`: `trials` tuples, or the whole grid when it has no more than that.
@@ -73,7 +81,7 @@ pub(crate) fn random(
     let entries: Vec<_> = drawn.into_iter().map(|i| grid[i].clone()).collect();
     let rungs = rungs::straight(entries.len(), budget.steps);
     let done = "drawn at random from the grid, each trained in full".to_owned();
-    start(name, "random", done, space, budget, entries, rungs)
+    start(name, CandidateSource::Random, done, space, budget, entries, rungs)
 }
 
 /// Policy `halving`.
@@ -85,7 +93,15 @@ pub(crate) fn halving(
 ) -> Result<Machine<Measured>, Error> {
     let entries = space.grid()?;
     let rungs = rungs::evaluated(ladder(entries.len(), budget.steps, eta), budget);
-    start(name, "grid", format!("by successive halving (eta {eta})"), space, budget, entries, rungs)
+    start(
+        name,
+        CandidateSource::Grid,
+        format!("by successive halving (eta {eta})"),
+        space,
+        budget,
+        entries,
+        rungs,
+    )
 }
 
 fn ladder(candidates: usize, steps: usize, eta: usize) -> Vec<Rung> {
@@ -100,7 +116,7 @@ pub fn halving_steps(candidates: usize, steps: usize, eta: usize) -> usize {
 
 fn start(
     name: String,
-    source: &'static str,
+    source: CandidateSource,
     done: String,
     space: &Space,
     budget: &Budget,

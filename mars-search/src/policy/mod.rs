@@ -1,4 +1,4 @@
-//! The ask/tell interface of every policy.
+//! Policies: the ask/tell interface, and one file for each kind.
 
 mod asha;
 mod fixed;
@@ -11,6 +11,8 @@ mod race;
 mod single;
 mod spec;
 mod surface;
+mod table;
+mod text;
 
 pub use fixed::FixedRanks;
 pub use guided::GuidedOptions;
@@ -20,7 +22,9 @@ pub use spec::PolicySpec;
 
 use crate::{Decision, Error, Trial, TrialResult};
 
-/// A rank-selection policy: it asks for trials, is told their results, and ends with a decision.
+/// A rank-selection policy: it asks for trials, takes their results, and ends with a decision.
+///
+/// [`search`](crate::search()) is the loop that drives one.
 pub trait Policy: Send {
     /// The policy's name with its settings, as accepted by `PolicySpec`.
     fn name(&self) -> String;
@@ -41,6 +45,6 @@ pub trait Policy: Send {
     /// The decision, once there is one.
     fn decision(&self) -> Option<Decision>;
 
-    /// Every result told so far, by trial id; their costs sum to the policy's cost.
+    /// Every result taken so far, by trial id; their costs sum to the policy's cost.
     fn results(&self) -> Vec<TrialResult>;
 }

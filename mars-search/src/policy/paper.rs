@@ -5,18 +5,18 @@
 //! one balanced tuple, rounded to the candidates, no gate on the quality of a fit; the tuple with the
 //! lowest perplexity by the published Law-P, which is monotone in rank and so picks an end of the
 //! range; one final run. Ours, where the paper is silent: a module without a usable fit falls back like
-//! a complex solution, and when the final run dies, the next choice is trained.
+//! a complex solution, and when the final run diverges or fails, the next choice is trained.
 
 use super::{
     in_order::{Survivor, in_order},
     machine::{Machine, Step, Strategy},
 };
 use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, FailedTrial, FittedLaws, Space,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FailedTrial, FittedLaws, Space,
     calibration::{
-        self,
+        self, Gates,
         fitting::{self, Rule},
-        tuple::{Gates, tuples},
+        tuples,
     },
     records::{Progress, Records},
 };
@@ -104,7 +104,7 @@ impl Paper {
         let mut choices: Vec<Candidate> = choices.into_iter().map(|(_, choice)| choice).collect();
         let default = space.default_ranks();
         if choices.iter().all(|choice| choice.ranks != default) {
-            choices.push(Candidate::new(default.clone(), "default"));
+            choices.push(Candidate::new(default.clone(), CandidateSource::Default));
         }
         if law_p.is_err()
             && let Some(at) = choices.iter().position(|choice| choice.ranks == default)
@@ -147,8 +147,8 @@ fn reason(choice: &Candidate, outcome: DecisionOutcome, ranking: &Ranking, faile
         reason += &format!(" {ranks}: {note}.");
     }
     if !failed.is_empty() {
-        let dead: Vec<_> = failed.iter().map(ToString::to_string).collect();
-        reason += &format!(" Better choices could not be trained: {}.", dead.join("; "));
+        let each: Vec<_> = failed.iter().map(ToString::to_string).collect();
+        reason += &format!(" Better choices could not be trained: {}.", each.join("; "));
     }
     reason
 }

@@ -11,15 +11,16 @@ use super::{
     measured::{ETA, nats},
 };
 use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, FittedLaws, Space, calibration,
-    calibration::balanced,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FittedLaws, Space, calibration,
     race::{Entrant, HalvingRule, RaceResult, rungs},
     records::{Progress, Records},
 };
 use mars_laws::{BalanceOptions, Ranks};
+use serde::{Deserialize, Serialize};
 
 /// Settings of the race.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RaceOptions {
     /// One candidate in `eta` is kept at each rung; 2 to 4, default 2.
     pub eta: usize,
@@ -27,13 +28,13 @@ pub struct RaceOptions {
     /// choice with fewer adapter parameters wins; >= 0, default 0.005. Race curves share data order
     /// and initialisation, so their differences are less noisy than runs of different seeds.
     pub tolerance: f64,
-    /// Balance `t_module = kappa * t_reference`; > 0, default 1 (the paper).
+    /// Balance `t_module = kappa * t_reference` of convergence times; > 0, default 1 (the paper).
     pub kappa: f64,
-    /// Least log R^2 of a fit; default 0.8.
+    /// Least R^2 of the logarithms of a fit, at most 1; default 0.8.
     pub min_r2_log: f64,
-    /// Widest interval of a balanced rank, in octaves; default 2.
+    /// Widest interval of a balanced rank, in octaves (factors of 2); default 2.
     pub max_octaves: f64,
-    /// Level of the intervals of the gates; default 0.9.
+    /// Level of the intervals of the gates, between 0 and 1; default 0.9.
     pub level: f64,
 }
 
@@ -45,22 +46,25 @@ impl Default for RaceOptions {
 }
 
 impl RaceOptions {
-    fn check(&self) -> Result<(), Error> {
-        let refuse = |why: String| Err(Error::Budget { why });
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refuse = |why: String| Err(Error::PolicySetting { policy: "race".to_owned(), why });
         if !ETA.contains(&self.eta) {
-            return refuse(format!("race eta is {}, not 2, 3 or 4", self.eta));
+            return refuse(format!("eta is {}, not 2, 3 or 4", self.eta));
         }
         if !(self.tolerance.is_finite() && self.tolerance >= 0.0) {
-            return refuse(format!("race tolerance is {}; it must be a number >= 0", self.tolerance));
+            return refuse(format!("the tolerance is {}; it must be a number >= 0", self.tolerance));
         }
         if !(self.kappa.is_finite() && self.kappa > 0.0) {
             return refuse(format!("kappa is {}; it must be a number > 0", self.kappa));
         }
         if !(self.level > 0.0 && self.level < 1.0) {
-            return refuse(format!("the level of the gates is {}; it must lie between 0 and 1", self.level));
+            return refuse(format!("the level of the gates is {}; it must be > 0 and < 1", self.level));
         }
         if self.min_r2_log.is_nan() || self.max_octaves.is_nan() {
-            return refuse("a gate is not a number".to_owned());
+            let (r2, octaves) = (self.min_r2_log, self.max_octaves);
+            return refuse(format!(
+                "the gates min_r2_log = {r2} and max_octaves = {octaves} must be numbers"
+            ));
         }
         Ok(())
     }
@@ -86,7 +90,7 @@ pub(crate) struct BalancedRace {
 
 /// What calibration came to.
 struct Field {
-    /// Everybody who was considered.
+    /// Every rank choice that was considered.
     candidates: Vec<Candidate>,
     /// Which of them race.
     racing: Vec<usize>,
@@ -101,7 +105,6 @@ pub(crate) fn start(
     budget: &Budget,
     options: &RaceOptions,
 ) -> Result<Machine<BalancedRace>, Error> {
-    options.check()?;
     if space.modules.len() > 1 {
         budget.calibration.check(budget.samples)?;
     }
@@ -133,12 +136,9 @@ impl BalancedRace {
         let (space, budget) = (&self.space, &self.budget);
         let mut field = Field { candidates: Vec::new(), racing: Vec::new(), faults: Vec::new(), laws: None };
         if let [module] = &space.modules[..] {
-            field.candidates.extend(
-                space
-                    .ranks_of(module)
-                    .into_iter()
-                    .map(|rank| Candidate::new(Ranks::new().with(module.as_str(), rank), "candidate")),
-            );
+            field.candidates.extend(space.ranks_of(module).into_iter().map(|rank| {
+                Candidate::new(Ranks::new().with(module.as_str(), rank), CandidateSource::Candidate)
+            }));
             field.racing = (0..field.candidates.len()).collect();
         } else {
             let drafts = calibration::alone(space, budget);
@@ -146,7 +146,7 @@ impl BalancedRace {
                 Progress::Done(alone) => alone,
                 Progress::Missing(missing) => return Progress::Missing(missing),
             };
-            let found = balanced::line_up(space, budget, &alone, &self.options.balance());
+            let found = calibration::line_up(space, budget, &alone, &self.options.balance());
             field = Field {
                 candidates: found.candidates,
                 racing: found.solved,
@@ -159,11 +159,11 @@ impl BalancedRace {
             Some(at) if field.racing.contains(&at) => {}
             Some(at) => {
                 field.racing.push(at);
-                field.candidates[at].source = "default".to_owned();
+                field.candidates[at].source = CandidateSource::Default;
             }
             None => {
                 field.racing.push(field.candidates.len());
-                field.candidates.push(Candidate::new(default, "default"));
+                field.candidates.push(Candidate::new(default, CandidateSource::Default));
             }
         }
         Progress::Done(field)
@@ -193,7 +193,7 @@ impl BalancedRace {
             standing.write(&mut candidates[at]);
         }
         let chosen = &candidates[field.racing[won.winner]];
-        let by_default = chosen.source == "default" && self.space.modules.len() > 1;
+        let by_default = chosen.source == CandidateSource::Default && self.space.modules.len() > 1;
         let outcome = if by_default { DecisionOutcome::Fallback } else { DecisionOutcome::Solved };
         Ok(Progress::Done(Box::new(Decision {
             ranks: chosen.ranks.clone(),
@@ -223,15 +223,15 @@ impl BalancedRace {
         };
         if let Some(runner_up) = won.runner_up {
             reason += &format!(
-                " {} was ahead at the last cut, but by less than {} % of perplexity, and has more adapter \
+                " {} was ahead at the last cut, but by no more than {} % of perplexity, and has more adapter \
                  parameters.",
                 field.candidates[field.racing[runner_up]].ranks,
                 100.0 * self.options.tolerance
             );
         }
-        let dead = standings.iter().filter(|standing| standing.fault.is_some()).count();
-        if dead > 0 {
-            reason += &format!(" {dead} choice{} diverged or failed.", plural(dead));
+        let failed = standings.iter().filter(|standing| standing.fault.is_some()).count();
+        if failed > 0 {
+            reason += &format!(" {failed} choice{} diverged or failed.", plural(failed));
         }
         if !field.faults.is_empty() {
             reason += &format!(" Left out: {}.", field.faults.join("; "));

@@ -3,7 +3,7 @@
 
 use super::machine::{Machine, Step, Strategy};
 use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, FailedTrial, Method, Role, Space,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FailedTrial, Method, Role, Space,
     records::{Draft, Progress, Records},
 };
 use mars_laws::Ranks;
@@ -35,7 +35,7 @@ impl Strategy for Single {
             let failed = FailedTrial { trial: result.trial.id, ranks: ranks.clone(), why };
             return Err(Error::AllFailed { failed: vec![failed] });
         }
-        let mut candidate = Candidate::new(ranks.clone(), method.to_string());
+        let mut candidate = Candidate::new(ranks.clone(), CandidateSource::Method(*method));
         candidate.trial = Some(result.trial.id);
         candidate.last_loss = result.last_loss();
         let reason = match method {

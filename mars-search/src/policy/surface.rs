@@ -1,14 +1,15 @@
 //! Policy `surface`: the beginnings of a few final runs, a quadratic through them, the final run at its lowest point.
 //!
 //! Tuples spread over the grid train an eighth of the final run under its schedule; log perplexity at that point is
-//! fitted as a quadratic in the log2 ranks (the local surface of Law-P, ours). It knows only what shows that early.
+//! fitted as a quadratic in the log2 ranks (the local surface of Law-P, ours). Differences that show later only are
+//! beyond it.
 
 use super::{
     in_order::{Survivor, in_order},
     machine::{Machine, Step, Strategy},
 };
 use crate::{
-    Budget, Candidate, Decision, DecisionOutcome, Error, FittedLaws, Role, Space,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FittedLaws, Role, Space,
     calibration::{self, fitting},
     race::rungs,
     records::{Draft, Progress, Records},
@@ -70,7 +71,7 @@ impl Strategy for Surface {
             .iter()
             .zip(&short)
             .map(|(ranks, result)| {
-                let mut candidate = Candidate::new(ranks.clone(), "surface");
+                let mut candidate = Candidate::new(ranks.clone(), CandidateSource::Surface);
                 candidate.trial = Some(result.trial.id);
                 candidate.last_loss = result.last_loss();
                 candidate.dropped_at = Some(steps);
@@ -84,7 +85,7 @@ impl Strategy for Surface {
             others.extend(space.grid()?);
         }
         others.retain(|ranks| !design.contains(ranks));
-        candidates.extend(others.into_iter().map(|ranks| Candidate::new(ranks, "surface")));
+        candidates.extend(others.into_iter().map(|ranks| Candidate::new(ranks, CandidateSource::Surface)));
         // Without a surface the default comes first, and the measured ones by their losses.
         let default = space.default_ranks();
         let score = |candidate: &Candidate| match &law {
@@ -92,10 +93,10 @@ impl Strategy for Surface {
             Err(_) if candidate.ranks == default => f64::NEG_INFINITY,
             Err(_) => candidate.last_loss.unwrap_or(f64::INFINITY),
         };
-        let dead = |candidate: &Candidate| candidate.trial.is_some() && candidate.last_loss.is_none();
+        let failed = |candidate: &Candidate| candidate.trial.is_some() && candidate.last_loss.is_none();
         candidates.sort_by(|a, b| {
-            dead(a)
-                .cmp(&dead(b))
+            failed(a)
+                .cmp(&failed(b))
                 .then_with(|| score(a).total_cmp(&score(b)))
                 .then_with(|| space.parameters(&a.ranks).cmp(&space.parameters(&b.ranks)))
                 .then_with(|| a.ranks.cmp(&b.ranks))

@@ -1,5 +1,5 @@
-//! Evidence within a budget as a rule of a race: at each evaluation the paired losses, and then the budget, say who
-//! goes on.
+//! Evidence within a budget as a rule of a race: at each evaluation the paired losses, and then the budget, say which
+//! go on.
 
 use super::{Cut, DropReason, DropRule, Race, Spent, Standing, counts_flops, paired::Paired, rungs};
 use crate::Role;

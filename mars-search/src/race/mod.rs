@@ -1,6 +1,6 @@
-//! The race of rank choices inside one final run: who trains on, who is dropped, who replaces a dead one.
+//! The race of rank choices inside one final run: which train on, which are dropped, which replace failed ones.
 //!
-//! Entrants train side by side under the schedule of the final run. At each comparison a [`DropRule`] says who goes on;
+//! Entrants train side by side under the schedule of the final run. At each comparison a [`DropRule`] says which go on;
 //! the last one trains to the end, and its adapter is the result. The rules are successive halving ([`HalvingRule`]) and
 //! paired evidence within a budget ([`EvidenceRule`]).
 mod evidence;
@@ -55,7 +55,8 @@ pub(crate) trait DropRule {
     /// The step of the comparison after `step`, with so many entrants left.
     fn next_step(&self, race: &Race<'_>, step: usize, left: usize) -> usize;
 
-    /// When all that ran up to `step` are dead: how many of those dropped before come back, and up to which step.
+    /// When all that ran up to `step` diverged or failed: how many of those dropped before come back, and up to which
+    /// step they train.
     fn revival(&self, race: &Race<'_>, step: usize) -> (usize, usize);
 }
 
@@ -65,7 +66,7 @@ pub(crate) struct Cut<'a> {
     pub(crate) step: usize,
     pub(crate) records: &'a Records,
     pub(crate) standings: &'a mut [Standing],
-    /// The living entrants, best first.
+    /// The entrants that have a usable loss, best first.
     pub(crate) running: &'a mut Vec<usize>,
 }
 
@@ -77,7 +78,7 @@ pub(crate) struct RaceResult {
     pub(crate) trial: u32,
     /// The entrant with the lowest loss at the cut that left one, where that is not the winner.
     pub(crate) runner_up: Option<usize>,
-    /// The cut that left one; `None` when there was one from the start, or all others died.
+    /// The cut that left one; `None` when there was one from the start, or all others diverged or failed.
     pub(crate) last_cut: Option<LastCut>,
     pub(crate) standings: Vec<Standing>,
 }
@@ -95,11 +96,10 @@ pub(crate) struct LastCut {
 impl Race<'_> {
     /// Replays the race as far as the records reach.
     ///
-    /// A diverged or failed entrant is out. When no living one is left, the best of those dropped earlier train on in
-    /// their place.
+    /// A diverged or failed entrant is out. When none is left, the best of those dropped earlier train on in their place.
     ///
     /// # Errors
-    /// [`Error::AllFailed`] when every entrant is dead.
+    /// [`Error::AllFailed`] when every entrant diverged or failed.
     pub(crate) fn play(&self, records: &Records) -> Result<Progress<RaceResult>, Error> {
         let mut standings = vec![Standing::default(); self.entrants.len()];
         let mut running: Vec<usize> = (0..self.entrants.len()).collect();
@@ -214,7 +214,7 @@ impl Race<'_> {
         LastCut { step, leader, blocks: compared.map(|entrant| standings[entrant].blocks.clone()).collect() }
     }
 
-    /// The best `count` entrants that were dropped alive: the furthest trained first, then by loss.
+    /// The best `count` entrants that neither diverged nor failed: the furthest trained first, then by loss.
     fn revived(&self, standings: &mut [Standing], count: usize) -> Result<Vec<usize>, Error> {
         let mut dropped: Vec<usize> =
             (0..standings.len()).filter(|&entrant| standings[entrant].fault.is_none()).collect();

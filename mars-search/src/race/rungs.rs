@@ -15,7 +15,7 @@ pub(crate) struct Rung {
     pub(crate) quota: usize,
 }
 
-/// One rung: everybody trains in full.
+/// One rung: all candidates train in full.
 pub(crate) fn straight(candidates: usize, steps: usize) -> Vec<Rung> {
     vec![Rung { steps, quota: candidates }]
 }
@@ -65,7 +65,7 @@ pub(crate) fn halving(candidates: usize, steps: usize, eta: usize, finalists: us
     rungs
 }
 
-/// Optimizer steps of all candidates together when none dies: each rung costs its quota times the
+/// Optimizer steps of all candidates together when none diverges or fails: each rung costs its quota times the
 /// stretch from the rung before.
 pub(crate) fn total_steps(rungs: &[Rung]) -> usize {
     let starts = std::iter::once(0).chain(rungs.iter().map(|rung| rung.steps));

@@ -20,7 +20,7 @@ pub(crate) struct Standing {
     pub(crate) spent: Spent,
     /// The step of the cut at which it was dropped, and why.
     pub(crate) dropped: Option<(usize, DropReason)>,
-    /// How it died.
+    /// How it diverged or failed.
     pub(crate) fault: Option<Fault>,
 }
 
@@ -35,10 +35,10 @@ pub(crate) enum DropReason {
     Outranked,
 }
 
-/// The end of a diverged or failed entrant.
+/// How an entrant diverged or failed.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
-    /// The trial in which it died.
+    /// The trial in which it did.
     pub(crate) trial: u32,
     /// Up to which step that was to train.
     pub(crate) steps: usize,
@@ -86,7 +86,7 @@ impl Standing {
             None => self.dropped.map(|(step, _)| step),
         };
         if let Some(Fault { trial, why, .. }) = &self.fault {
-            candidate.add_note(format!("died in trial {trial}: {why}"));
+            candidate.add_note(format!("failed in trial {trial}: {why}"));
         }
     }
 }

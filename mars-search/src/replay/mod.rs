@@ -30,7 +30,7 @@ pub fn replay(recording: &Recording, policy: &PolicySpec, seed: u64) -> Result<R
 }
 
 /// How `policy` fares on a recording with `seed`: the row of a comparison. A search in which every candidate
-/// died is a row without a perplexity.
+/// diverged or failed is a row without a perplexity.
 ///
 /// # Errors
 /// Those of [`replay`], but for [`Error::AllFailed`].

@@ -42,7 +42,7 @@ impl Recording {
     /// The recording with the full runs' noise drawn again (ours; a residual bootstrap of whole curves). Each rank
     /// tuple keeps its mean curve over the seeds. What all runs of a seed have in common is drawn from the seeds, what
     /// is a run's own from all runs, a curve with its test perplexity, and widened for the degrees of freedom that the
-    /// means take. Runs of calibration, of other methods, and those that died stay as they are; so does everything
+    /// means take. Runs of calibration, of other methods, and those that diverged or failed stay as they are; so does everything
     /// when there is only one seed.
     #[must_use]
     pub fn perturbed(&self, draw: u64) -> Self {

@@ -61,7 +61,7 @@ pub struct RecordedPoint {
     /// Optimizer steps done.
     pub step: usize,
     /// Validation loss in nats per answer token by blocks of the split, which average to the loss; one
-    /// block where the trainer tells no more.
+    /// block where the trainer reports only the mean.
     pub blocks: Vec<f64>,
 }
 
@@ -144,7 +144,7 @@ impl Recording {
             ),
         };
         let run = self.runs.iter().find(|run| run.holds(trial)).ok_or_else(missing)?;
-        let dead_later = matches!(run.end, TrialEnd::Diverged { step } if step > trial.steps);
+        let diverged_later = matches!(run.end, TrialEnd::Diverged { step } if step > trial.steps);
         let points: Vec<&RecordedPoint> = run.seen(trial.steps, trial.evaluate_from).collect();
         let mut cost = run.cost_at(trial.steps, trial.evaluate_from);
         if let Some(before) = before {
@@ -156,7 +156,7 @@ impl Recording {
         let curve = points.iter().map(|point| (point.step, point.loss())).collect();
         let mut result = TrialResult::finished(trial, curve, cost)
             .with_blocks(points.last().map(|point| point.blocks.clone()).unwrap_or_default())
-            .with_end(if dead_later { TrialEnd::Finished } else { run.end.clone() });
+            .with_end(if diverged_later { TrialEnd::Finished } else { run.end.clone() });
         if trial.role == Role::Alone {
             (result.convergence, result.censored) = (run.convergence, run.censored.clone());
         }
@@ -173,8 +173,8 @@ impl Recording {
         let modules: BTreeSet<&str> = self.space.modules.iter().map(String::as_str).collect();
         let full = self.runs.iter().filter(|run| {
             let adapted: BTreeSet<&str> = run.ranks.modules().collect();
-            let died = run.end != TrialEnd::Finished && run.horizon == self.budget.steps;
-            run.method.is_none() && adapted == modules && (died || run.is_full(&self.budget))
+            let failed = run.end != TrialEnd::Finished && run.horizon == self.budget.steps;
+            run.method.is_none() && adapted == modules && (failed || run.is_full(&self.budget))
         });
         full.map(|run| GridCell {
             ranks: run.ranks.clone(),

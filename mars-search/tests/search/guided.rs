@@ -1,4 +1,4 @@
-//! The guided race: what it costs, whom it drops and why, what it says.
+//! The guided race: what it costs, which choices it drops and why, what it says.
 
 use crate::{
     kit::{Played, Task, budget, play_in_order, space, ve_llm, wide_space},
@@ -6,8 +6,8 @@ use crate::{
 };
 use mars_laws::Ranks;
 use mars_search::{
-    Budget, DecisionOutcome, Error, GuidedOptions, PolicySpec, Role, Space, Trial, TrialEnd, fine_tunes,
-    run_cost, total_cost,
+    Budget, CandidateSource, DecisionOutcome, Error, GuidedOptions, PolicySpec, Role, Space, Trial, TrialEnd,
+    fine_tunes, run_cost, total_cost,
 };
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ fn a_better_neighbour_of_the_default_wins_and_its_adapter_is_the_result() {
 }
 
 /// Plays with the cap of 1.39, which has two places: the middle, (16, 16), and another.
-fn duel(speed: f64, task: Task) -> Played {
+fn race_of_two(speed: f64, task: Task) -> Played {
     // Evaluated where the planted task is, every eighth of a run.
     let budget = Budget { eval_every: 40, ..budget() };
     let played = guided(1.39, &space(), &budget, &Task { speed, ..task.noisy(1e-4) }).unwrap();
@@ -67,16 +67,16 @@ fn duel(speed: f64, task: Task) -> Played {
 
 /// Curves of four time constants in a run still fall at a quarter of it, curves of twelve do not.
 #[test]
-fn the_middle_says_on_which_side_its_opponent_is() {
+fn the_middle_says_on_which_side_its_challenger_is() {
     for (speed, best, tried, wins) in [
         (4.0, ve_llm(64, 64), ve_llm(32, 32), ve_llm(32, 32)),
         (4.0, ve_llm(8, 8), ve_llm(32, 32), ve_llm(16, 16)),
         (12.0, ve_llm(64, 64), ve_llm(8, 8), ve_llm(16, 16)),
         (12.0, ve_llm(8, 8), ve_llm(8, 8), ve_llm(8, 8)),
     ] {
-        let decision = duel(speed, Task::new(bowl(best))).decision;
+        let decision = race_of_two(speed, Task::new(bowl(best))).decision;
         assert_eq!((&decision.candidates[1].ranks, &decision.ranks), (&tried, &wins), "{}", decision.reason);
-        let word = if speed == 4.0 { "was still falling" } else { "had settled" };
+        let word = if speed == 4.0 { "was still falling" } else { "had converged" };
         assert!(decision.candidates[1].note.as_ref().unwrap().contains(word), "{decision:?}");
     }
 }
@@ -84,10 +84,10 @@ fn the_middle_says_on_which_side_its_opponent_is() {
 #[test]
 fn higher_ranks_must_be_clearly_ahead_and_lower_ones_need_not() {
     let ahead = |by: f64| move |ranks: &Ranks, _: usize| if ranks.get("llm") == 16 { 1.0 } else { 1.0 - by };
-    // At 80 of 320 steps 63 % of a difference between the floors are to be seen, and 0.056 nats are owed.
-    assert_eq!(duel(4.0, Task::new(ahead(0.04))).decision.ranks, ve_llm(16, 16));
-    assert_eq!(duel(4.0, Task::new(ahead(0.2))).decision.ranks, ve_llm(32, 32));
-    assert_eq!(duel(12.0, Task::new(ahead(0.02))).decision.ranks, ve_llm(8, 8));
+    // At 80 of 320 steps 63 % of a difference between the floors are to be seen, and the handicap is 0.056 nats.
+    assert_eq!(race_of_two(4.0, Task::new(ahead(0.04))).decision.ranks, ve_llm(16, 16));
+    assert_eq!(race_of_two(4.0, Task::new(ahead(0.2))).decision.ranks, ve_llm(32, 32));
+    assert_eq!(race_of_two(12.0, Task::new(ahead(0.02))).decision.ranks, ve_llm(8, 8));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn without_money_the_default_is_trained_and_called_a_fallback() {
     let played = guided(1.0, &space(), &sixteenths(), &Task::new(bowl(ve_llm(32, 32)))).unwrap();
     assert_eq!((played.decision.ranks.clone(), played.results.len()), (ve_llm(16, 16), 1));
     assert_eq!(played.decision.outcome, DecisionOutcome::Fallback);
-    assert!(played.decision.reason.contains("the cap leaves nothing"), "{}", played.decision.reason);
+    assert!(played.decision.reason.contains("the cap leaves no budget"), "{}", played.decision.reason);
 }
 
 #[test]
@@ -151,8 +151,12 @@ fn calibration_is_done_where_the_cap_pays_for_it() {
     assert_eq!(roles, BTreeSet::from([Role::Alone, Role::Joint, Role::Race]));
     assert!(played.decision.laws.as_ref().unwrap().law_c.contains_key("ve"));
     assert_eq!(played.decision.ranks, ve_llm(32, 64), "{}", played.decision.reason);
-    let source = |source: &str| played.decision.candidates.iter().any(|c| c.source == source);
-    assert!(source("balanced") && source("default") && source("neighbour"));
+    let source = |source| played.decision.candidates.iter().any(|c| c.source == source);
+    assert!(
+        source(CandidateSource::Balanced)
+            && source(CandidateSource::Default)
+            && source(CandidateSource::Neighbour)
+    );
     // Half of what is left beside the final run pays for the alone runs only.
     let played = guided(18.0, &space(), &budget, &task).unwrap();
     assert!(played.results.iter().all(|result| result.trial.role != Role::Joint));
@@ -169,7 +173,8 @@ fn the_evidence_errs_as_rarely_as_it_says() {
     for seed in 0..searches {
         let budget = Budget { seed, ..sixteenths() };
         let played = guided(4.0, &space(), &budget, &Task::new(|_, _| 1.0).noisy(0.05)).unwrap();
-        let default = played.decision.candidates.iter().find(|c| c.source == "default").unwrap();
+        let default =
+            played.decision.candidates.iter().find(|c| c.source == CandidateSource::Default).unwrap();
         dropped +=
             usize::from(default.note.as_ref().is_some_and(|note| note.contains("worse than the leader")));
     }
@@ -219,7 +224,7 @@ fn settings_out_of_range_are_refused() {
         let error = PolicySpec::Guided(options).build(&space(), &budget()).err().unwrap().to_string();
         assert!(error.contains(word), "{error}");
     };
-    refused(|options| options.fine_tunes = 0.9, "0.9 fine-tunes");
+    refused(|options| options.fine_tunes = 0.9, "fine_tunes is 0.9");
     refused(|options| options.fine_tunes = f64::NAN, "NaN");
     refused(|options| options.error_rate = 0.0, "error rate");
     refused(|options| options.tolerance = -1.0, "tolerance");

@@ -15,7 +15,7 @@ use minijinja::{Environment, ErrorKind, Value, context};
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "chat";
-/// Steps that a template may take: thousands of times what a long conversation needs, and gone within a second.
+/// Steps that a template may take: thousands of times what a long conversation needs, and used up within a second.
 const FUEL: u64 = 5_000_000;
 
 /// How the template wants the content of a turn.

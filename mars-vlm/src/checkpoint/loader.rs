@@ -67,11 +67,11 @@ pub struct Loader<'a> {
     device: Device,
     aliases: Aliases,
     precision: Precision,
-    /// Layers that adapters can act on, met so far.
+    /// Layers that adapters can act on, loaded so far.
     pub sites: Vec<Site>,
     /// Their weights.
     pub weights: Vec<ParamId>,
-    /// All parameters met so far.
+    /// All parameters loaded so far.
     pub stored: Vec<Stored>,
 }
 

@@ -42,7 +42,7 @@ impl Weights {
         self.unread.iter().map(String::as_str)
     }
 
-    /// Makes sure that every tensor was read, but for those that `spare` says the model does not use: a layer that is left
+    /// Makes sure that every tensor was read, except those that `spare` says the model does not use: a layer that is left
     /// over means that the model is not the one that the weights are of.
     ///
     /// # Errors

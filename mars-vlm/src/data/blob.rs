@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-/// An encoded image that stood in a table; its bytes lie in a temporary file that goes with its last image.
+/// An encoded image that was in a table; its bytes are in a temporary file that is deleted with its last image.
 #[derive(Clone)]
 pub struct Blob {
     spool: Arc<Spool>,

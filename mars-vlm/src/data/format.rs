@@ -118,7 +118,8 @@ pub(crate) fn parquet_files(path: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-/// Divides `path` from the name of a part behind a `#`, as in `ScienceQA#test`; an existing file of the whole name takes precedence.
+/// Divides `path` from the name of a part after a `#`, as in `ScienceQA#test`; an existing file of the whole name takes
+/// precedence.
 pub(crate) fn locate(path: &Path) -> (PathBuf, Option<String>) {
     let text = path.to_str().filter(|_| !path.exists());
     match text.and_then(|text| text.rsplit_once('#')) {

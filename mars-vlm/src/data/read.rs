@@ -36,7 +36,7 @@ pub struct Dataset {
 impl Dataset {
     /// Reads `file` with the default [`ReadOptions`]; the first record that is no conversation is an error.
     ///
-    /// A part of a data set can be named behind a `#`, as in `ScienceQA#test`. Images are only named, not opened: see
+    /// A part of a data set can be named after a `#`, as in `ScienceQA#test`. Images are only named, not opened: see
     /// [`super::ImageStore`].
     ///
     /// # Errors

@@ -71,7 +71,8 @@ fn turns_and_images(value: &Value) -> Parsed<(Vec<Turn>, Vec<ImageRef>)> {
     Ok((turns, images))
 }
 
-/// The turns of the pairs `texts` as messages; the images come before the first question, unless a turn has placeholders for them.
+/// The turns of the pairs `texts` as messages; the images come before the first question, unless a turn has placeholders
+/// for them.
 fn messages(texts: &Value, images: usize) -> Parsed<Value> {
     let Value::Array(pairs) = texts else {
         return defect("\"texts\" as a list", kind(texts), "write the pairs as [..]");
@@ -106,7 +107,7 @@ fn listed(record: &Map<String, Value>) -> Parsed<Vec<ImageRef>> {
     Ok(images)
 }
 
-/// Reads one turn; images that stand in it, or that its placeholders take from the list, go to `images`.
+/// Reads one turn; images in it, or that its placeholders take from the list, go to `images`.
 fn parse_turn(
     value: &Value,
     k: usize,

@@ -72,7 +72,7 @@ pub enum ImageRef {
     Path(String),
     /// The base64 text of an encoded image in the data file itself.
     Inline(Arc<str>),
-    /// An encoded image that stood in a table.
+    /// An encoded image that was in a table.
     #[cfg(feature = "parquet")]
     Blob(Blob),
 }

@@ -34,7 +34,7 @@ impl Cache {
         self.dir.join(id.folder())
     }
 
-    /// The folder with the files of a revision, or in words why there is none.
+    /// The folder with the files of a revision, or a message why there is none.
     pub(super) fn look_up(&self, id: &ModelId, need: Need) -> Result<Result<PathBuf, String>, Error> {
         let model = self.model(id);
         if !model.is_dir() {
@@ -95,6 +95,6 @@ fn there(snapshots: &Path) -> String {
     names.sort();
     match names.is_empty() {
         true => String::new(),
-        false => format!(" (the cache has the commits {}: name one behind an @)", names.join(", ")),
+        false => format!(" (the cache has the commits {}: name one after an @)", names.join(", ")),
     }
 }

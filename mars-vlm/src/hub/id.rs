@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 /// Longest part of an id.
 const LONGEST: usize = 96;
 
-/// `OWNER/NAME`, with `@REVISION` behind it where another one than `main` is meant.
+/// `OWNER/NAME`, followed by `@REVISION` where a revision other than `main` is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelId {
     owner: String,

@@ -1,4 +1,4 @@
-//! A model of any family behind one object-safe trait.
+//! What a model of any family offers, as one object-safe trait.
 
 use super::batch::VlmBatch;
 use super::core::memory::Work;

@@ -134,7 +134,7 @@ impl Processor {
     }
 
     /// The tokens of a sample whose images have these widths and heights, in pixels, and the images' layouts: what
-    /// [`Self::encode`] makes but for the pixels. The sample's own [`problems`](Sample::problems) are not looked for.
+    /// [`Self::encode`] makes except the pixels. The sample's own [`problems`](Sample::problems) are not checked.
     ///
     /// # Errors
     /// [`Error::Data`] if it is too long, or the template refuses it.

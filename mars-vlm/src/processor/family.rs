@@ -1,4 +1,4 @@
-//! What differs between model families in front of the model: one folder for each implements [`ImageProcessor`].
+//! What differs between the processors of model families: a folder for each implements [`ImageProcessor`].
 
 use super::pixels::{ImageLayout, Pixels};
 use crate::{Error, chat::SpecialTokens, data::RgbImage};

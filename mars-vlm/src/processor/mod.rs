@@ -1,7 +1,7 @@
 //! From a sample to token ids, answer labels and image tiles, as the model's reference processor does it.
 //!
 //! [`Processor::encode`] renders the chat template, replaces image placeholders by the family's image tokens, tokenises,
-//! labels the answers and cuts the images into tiles. What differs between families is behind [`ImageProcessor`]; a
+//! labels the answers and cuts the images into tiles. What differs between families is in [`ImageProcessor`]; a
 //! family is a folder here and a line in `families.rs`.
 
 mod encode;

@@ -4,6 +4,8 @@
 
 mod architectures;
 mod checkpointing;
+mod estimates;
+mod fingerprints;
 mod half;
 mod idefics3;
 mod kit;

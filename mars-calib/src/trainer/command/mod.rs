@@ -37,8 +37,8 @@ pub struct CommandTrainer {
     out: PathBuf,
 }
 
-/// Between two looks at the curves of a running command, which may be long.
-const LOOK: Duration = Duration::from_secs(2);
+/// Between two readings of the curves of a running command, which may be long.
+const READ_EVERY: Duration = Duration::from_secs(2);
 
 impl CommandTrainer {
     /// A trainer as `options` describe it; a text is a command with defaults for all else. Each run gets the directory
@@ -114,7 +114,7 @@ impl CommandTrainer {
         observe: &mut dyn Observer,
     ) -> Result<Outcome, Error> {
         let (id, started) = (spec.id(), Instant::now());
-        let (mut looked, mut reported) = (Instant::now(), 0);
+        let (mut last_read, mut reported) = (Instant::now(), 0);
         let grace = Duration::from_secs_f64(self.options.grace_s);
         loop {
             if let Some(status) = process.ended(out)? {
@@ -126,9 +126,9 @@ impl CommandTrainer {
                 process.end(grace);
                 return Ok(Outcome::TimedOut(limit));
             }
-            if looked.elapsed() > LOOK {
-                looked = Instant::now();
-                // Half-written files are looked at again next time.
+            if last_read.elapsed() > READ_EVERY {
+                last_read = Instant::now();
+                // Half-written files are read again next time.
                 if let Ok(Some(curves)) = Curves::read(curve, self.options.curve.format) {
                     reported = reported.max(curves.last_step());
                 }

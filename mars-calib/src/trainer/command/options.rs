@@ -50,7 +50,7 @@ pub struct CommandOptions {
     /// A run that takes longer has failed, seconds, > 0. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<f64>,
-    /// How long a command that is told to end may take before it is killed, seconds, >= 0. Default 10.
+    /// How long a command may take to end after SIGTERM before it is killed, seconds, >= 0. Default 10.
     #[serde(default = "ten")]
     pub grace_s: f64,
     /// Where the loss curve of a run is. Default: what is found in `{out}`.

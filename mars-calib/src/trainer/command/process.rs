@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Between two looks at a running command.
+/// Between two checks of a running command.
 pub(super) const POLL: Duration = Duration::from_millis(50);
 /// How much of a failed command's stderr is kept, bytes.
 const TAIL: u64 = 2000;

@@ -7,7 +7,7 @@ use mars_lora::{AdapterStack, Error, Examples, Model};
 /// Most blocks of a validation loss in a record: enough for a t statistic, few enough for any ledger.
 const BLOCKS: usize = 16;
 
-/// How one sample fared.
+/// Loss and accuracy of one sample.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleScore {
     /// Mean cross-entropy (natural log) over the sample's answer tokens.
@@ -19,7 +19,7 @@ pub struct SampleScore {
     pub correct: bool,
 }
 
-/// How one adapter fared on a split.
+/// Losses and accuracies of one adapter on a split.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evaluation {
     /// One score for each sample, in order.
@@ -40,7 +40,7 @@ impl Evaluation {
     }
 
     /// The loss by at most `most` blocks of consecutive samples, each block's sum scaled so that the mean over
-    /// the blocks is [`loss`](Self::loss). Samples about one image stand beside each other in most data sets, so
+    /// the blocks is [`loss`](Self::loss). Samples about one image are neighbours in most data sets, so
     /// that blocks are closer to independent than samples are.
     pub fn blocks(&self, most: usize) -> Vec<f64> {
         let (count, samples) = (most.clamp(1, self.samples.len().max(1)), self.samples.len());
@@ -63,7 +63,7 @@ impl Evaluation {
     }
 }
 
-/// Scores of each adapter of `stack` on the examples `rows`, `batch` at a time; the next batch is made on a thread of
+/// Scores of each adapter of `stack` on the examples `rows`, `batch` at a time; the next batch is prepared on a thread of
 /// its own.
 ///
 /// # Errors

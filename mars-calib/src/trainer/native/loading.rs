@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// How batches are made ready while the model computes; none of it changes a batch or their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loading {
-    /// Threads that make batches. At most as many batches wait, or are being made, as there are threads, beside
+    /// Threads that make batches. At most as many batches wait, or are being made, as there are threads, in addition to
     /// the one in use. 0: each batch is made when it is asked for, on the thread that asks. Default 1.
     pub workers: usize,
 }
@@ -62,7 +62,7 @@ struct State<T> {
     begun: usize,
     /// Number of results taken.
     taken: usize,
-    /// Nobody asks any more.
+    /// No more results are asked for.
     closed: bool,
 }
 
@@ -75,7 +75,7 @@ impl<T> Queue<T> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes results until all are begun, or nobody asks for them.
+    /// Makes results until all are begun, or none are asked for any more.
     fn work(&self, make: &impl Fn(usize) -> T) {
         let mut state = self.state();
         while !state.closed && state.begun < self.count {
@@ -94,7 +94,7 @@ impl<T> Queue<T> {
     }
 }
 
-/// The results in order; dropping it sends the workers home.
+/// The results in order; the workers end when it is dropped.
 struct Results<'a, T>(&'a Queue<T>);
 
 impl<T> Iterator for Results<'_, T> {

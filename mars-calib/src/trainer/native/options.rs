@@ -13,7 +13,7 @@ pub struct NativeOptions {
     /// Parts of a training pass, side by side on the threads of the machine, >= 1. Default 1. Their number changes
     /// the last bits of results, as adding in another order does.
     pub parts: usize,
-    /// How the batches of each stack are made ready. Default on one thread beside the training.
+    /// How the batches of each stack are made ready. Default on one thread in addition to the training.
     pub loading: Loading,
     /// Gradient checkpointing: training passes keep what goes from one block of the model to the next, and compute each
     /// block a second time. Less memory for about a third more time; results differ in their last bits. Default no.

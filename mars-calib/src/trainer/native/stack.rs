@@ -5,7 +5,7 @@ use super::evaluate::record_loss;
 use super::optimizer::{adamw, rates};
 use super::state;
 use super::steps::{StepInput, Steps};
-use crate::convergence::settled;
+use crate::convergence::has_converged;
 use crate::order::{Order, stream};
 use crate::{CurvePoint, Error, Progress, RunEnd, RunRecord, RunSpec, Stage};
 use burn::tensor::Tensor;
@@ -211,7 +211,7 @@ where
             record.wall_s += share;
             if !loss.is_finite() {
                 record.end = RunEnd::Diverged { step };
-            } else if record.spec.stop_when_converged && settled(&record.val) {
+            } else if record.spec.stop_when_converged && has_converged(&record.val) {
                 record.end = RunEnd::Converged;
             }
             (self.emit)(Event::Progress(progress(&live[k], Stage::Evaluate, step, Some(loss))));

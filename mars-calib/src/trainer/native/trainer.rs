@@ -47,7 +47,7 @@ where
         Ok(fresh::adapter(spec, &self.options.targets, self.model, self.train)?.0)
     }
 
-    /// The adapter of a run as it stands at the end of `spec`, if its checkpoint is there.
+    /// The adapter of a run as it is at the end of `spec`, if its checkpoint is there.
     ///
     /// # Errors
     /// When the checkpoint cannot be read or does not fit the model.

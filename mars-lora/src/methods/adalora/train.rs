@@ -70,6 +70,7 @@ impl AdaLora {
         modules: &[AdaptedModule],
         sites: &[Site],
     ) -> Result<Self, Error> {
+        config.validate(training.steps)?;
         let start = |(site, rank): (&Site, usize)| Triplets::fresh(site, rank, plain.seed);
         let triplets = adapted(&initial(&config, &plain), modules, sites)?.into_iter().map(start).collect();
         Self::from_triplets(config, training, plain, triplets)

@@ -56,13 +56,13 @@ impl GeoLayer {
         s.view_mut((0, 0), (rank, rank)).copy_from(&(&self.s - (l.transpose() * &self.v) * rate));
         s.view_mut((0, rank), (rank, new)).copy_from(&(l.transpose() * &v * -rate));
         s.view_mut((rank, 0), (new, rank)).copy_from(&(u.transpose() * k * -rate));
-        let beside = |left: &DMatrix<f64>, right: &DMatrix<f64>| {
+        let joined = |left: &DMatrix<f64>, right: &DMatrix<f64>| {
             let mut both = left.clone().resize_horizontally(rank + new, 0.0);
             both.columns_mut(rank, new).copy_from(right);
             both
         };
-        self.u = beside(&self.u, &u);
-        self.v = beside(&self.v, &v);
+        self.u = joined(&self.u, &u);
+        self.v = joined(&self.v, &v);
         self.s = s;
     }
 

@@ -24,7 +24,7 @@ impl Layer {
         self.memory = Memory::new(self.factors.rank().pow(2));
     }
 
-    /// `A = U^T`, `B = V S^T`; with `asking` a block of zeros in A beside V in B, whose gradient is `(G V)^T`.
+    /// `A = U^T`, `B = V S^T`; with `asking` a block of zeros in A next to V in B, whose gradient is `(G V)^T`.
     fn plain(&self, asking: bool) -> Factors {
         let GeoLayer { u, s, v } = &self.factors;
         let rank = self.factors.rank();
@@ -70,7 +70,7 @@ pub struct GeoLora {
 
 impl GeoLora {
     /// Starts from random bases with S = 0, so from the identity. `adapter` gives initial ranks, scale convention (at the initial
-    /// rank, for good), targets and seed; the layers together keep the sum of their initial ranks.
+    /// rank, throughout), targets and seed; the layers together keep the sum of their initial ranks.
     ///
     /// # Errors
     /// As [`with_limits`](Self::with_limits).

@@ -42,7 +42,7 @@ pub struct HydraStyle {
 }
 
 impl HydraStyle {
-    /// Starts from a fresh plain LoRA. `adapter` gives the uniform ranks, the scale convention (at those ranks, for good),
+    /// Starts from a fresh plain LoRA. `adapter` gives the uniform ranks, the scale convention (at those ranks, throughout),
     /// targets and seed.
     ///
     /// # Errors
@@ -168,7 +168,7 @@ impl HydraStyle {
         (bound(&best) < bound(&now)).then_some(best)
     }
 
-    /// Grows and cuts layers. The optimizer goes on in layers that grow, and starts anew in those that are cut, whose
+    /// Grows and cuts layers. The moments are kept in layers that grow, and reset in those that are cut, whose
     /// coordinates change.
     fn resize(&mut self, ranks: &[usize]) {
         for (matrix, rank) in self.matrices.iter_mut().zip(ranks) {

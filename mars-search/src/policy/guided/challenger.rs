@@ -1,4 +1,4 @@
-//! A race of two: the middle of the range, and the challenger that the middle's own beginning speaks for (ours).
+//! A race of two: the middle of the range, and a challenger that the middle's own first steps select (ours).
 //!
 //! Ranks set the speed of convergence: higher ones make most of their improvement early. A middle whose loss has
 //! converged by a third of the run is too fast for it: lower ranks, which still improve then, often end lower. One that
@@ -26,7 +26,7 @@ const COST_RATIO: f64 = 1.15;
 const CONVERGED: f64 = 2.0;
 
 /// The middle, and when the two are compared.
-pub(super) struct Contest {
+pub(super) struct Challenge {
     pub(super) middle: Ranks,
     /// The step that decides.
     pub(super) cut: usize,
@@ -41,8 +41,8 @@ pub(super) struct Challenger {
     pub(super) evaluate_from: usize,
 }
 
-impl Contest {
-    /// The latest cut that `extra` fine-tunes beside the final run pay for; none where that is before the step `earliest`.
+impl Challenge {
+    /// The latest cut that `extra` fine-tunes beside the final run pay for; `None` where that is before step `earliest`.
     pub(super) fn afforded(space: &Space, budget: &Budget, extra: f64, earliest: usize) -> Option<Self> {
         let every = budget.eval_every;
         let price = |cut: usize| COST_RATIO * budget.price(cut, cut) / budget.price(budget.steps, 0);
@@ -54,7 +54,7 @@ impl Contest {
         (cut >= earliest && first_look_at < cut).then(|| Self { middle: middle(space), cut, first_look_at })
     }
 
-    /// The challenger of the middle, or the run that is missing to tell; `None` where there are no other ranks.
+    /// The challenger of the middle, or the run that decides which it is; `None` where there are no other ranks.
     pub(super) fn challenger(
         &self,
         space: &Space,
@@ -84,21 +84,17 @@ impl Contest {
             Progress::Missing(missing) => return Progress::Missing(missing),
         };
         let (mut candidate, why) = match self.recent_share(opening) {
-            Some((share, bar)) if share >= bar => {
-                (higher, format!("was still falling ({})", in_words(share)))
-            }
-            Some((share, _)) => (lower, format!("had settled ({})", in_words(share))),
-            None => (lower, "had won nothing".to_owned()),
+            Some((share, bar)) if share >= bar => (higher, self.in_words("was still falling", share)),
+            Some((share, _)) => (lower, self.in_words("had converged", share)),
+            None => (lower, format!("had not improved by step {}", self.cut)),
         };
-        candidate.add_note(format!(
-            "tried because {middle} {why} from step {} to {}",
-            self.first_look_at, self.cut
-        ));
+        candidate.add_note(format!("tried because the loss of {middle} {why}"));
         challenger(candidate)
     }
 
-    /// The share of the improvement that was won since the look, and what it is for one that has just settled; `None` where
-    /// nothing was won, or the run died.
+    /// The share of the improvement up to the cut that came after the first look, and the share that counts as just
+    /// converged: for a loss that falls as `exp(-2 step / cut)`, (e^(-2 look / cut) - e^-2) / (1 - e^-2), 0.10 at three
+    /// quarters. `None` where there was no improvement, or the run diverged or failed.
     fn recent_share(&self, opening: &TrialResult) -> Option<(f64, f64)> {
         let (first, last) = (opening.val_curve.first()?.1, opening.last_loss()?);
         let &(first_look_at, before) =
@@ -108,8 +104,13 @@ impl Contest {
         let bar = (left(first_look_at) - left(self.cut)) / (1.0 - left(self.cut));
         (first > last && share.is_finite()).then_some((share, bar))
     }
-}
 
-fn in_words(share: f64) -> String {
-    format!("{:.0} % of what it had won came last", 100.0 * share)
+    fn in_words(&self, what: &str, share: f64) -> String {
+        format!(
+            "{what}: {:.0} % of its improvement up to step {} came after step {}",
+            100.0 * share,
+            self.cut,
+            self.first_look_at
+        )
+    }
 }

@@ -1,18 +1,18 @@
-//! Who races: what calibration says where it is paid for, the default, a wide pair about it, its neighbours.
+//! Which rank choices race: those from calibration where the cap pays for it, the default, a wide pair about it, its
+//! neighbours.
 //!
 //! Few and wide, cut late: with a learning rate that is high for them, large ranks lead for a quarter of the run and
 //! fall behind for good after it (docs/results/suite.md), so that a cut before that would be worse than none.
 
 use super::{
     GuidedOptions,
-    challenger::{Challenger, Contest},
+    challenger::{Challenge, Challenger},
     moves::{neighbours, wide_pair},
     price::{affordable, first_cut, racers, share},
     probable::probably_best,
 };
 use crate::{
-    Budget, Candidate, Error, FittedLaws, Space, TrialResult,
-    calibration::{self, balanced},
+    Budget, Candidate, CandidateSource, Error, FittedLaws, Space, TrialResult, calibration,
     records::{Draft, Progress, Records},
 };
 use mars_laws::Ranks;
@@ -72,7 +72,7 @@ impl Field {
                 extra -= share(&drafts, budget);
             }
         }
-        let default = Candidate::new(space.default_ranks(), "default");
+        let default = Candidate::new(space.default_ranks(), CandidateSource::Default);
         match racers(budget, extra) {
             1 => field.racing = Vec::new(),
             2 if field.racing.is_empty() => {
@@ -93,26 +93,26 @@ impl Field {
         Ok(Progress::Done(field))
     }
 
-    /// Two places: the middle of the range, and the challenger that its beginning speaks for.
+    /// Two places: the middle of the range, and the challenger that its first steps select.
     fn pair_off(&mut self, space: &Space, budget: &Budget, extra: f64, records: &Records) -> Progress<()> {
-        let Some(contest) = Contest::afforded(space, budget, extra, first_cut(budget)) else {
+        let Some(challenge) = Challenge::afforded(space, budget, extra, first_cut(budget)) else {
             self.notes.push(format!(
-                "a race needs two evaluations, at a quarter of the run or later and before that, which the cap pays for; there \
-                 is one every {} of {} steps",
+                "there is one evaluation every {} of {} steps: a race within the cap needs one at a quarter of the run \
+                 or later, and one before that",
                 budget.eval_every, budget.steps
             ));
             return Progress::Done(());
         };
-        let challenger = match contest.challenger(space, budget, records) {
+        let challenger = match challenge.challenger(space, budget, records) {
             Progress::Done(challenger) => challenger,
             Progress::Missing(missing) => return Progress::Missing(missing),
         };
         if let Some(Challenger { candidate, evaluate_from }) = challenger {
-            self.cut = contest.cut;
-            self.enter(Candidate::new(contest.middle.clone(), "middle"));
+            self.cut = challenge.cut;
+            self.enter(Candidate::new(challenge.middle.clone(), CandidateSource::Middle));
             self.enter(candidate);
-            self.evaluate_from = vec![contest.first_look_at, evaluate_from];
-            self.baseline = contest.middle;
+            self.evaluate_from = vec![challenge.first_look_at, evaluate_from];
+            self.baseline = challenge.middle;
         }
         Progress::Done(())
     }
@@ -121,7 +121,9 @@ impl Field {
     fn fill(&mut self, space: &Space, default: Candidate, places: usize) -> Result<(), Error> {
         let mut others = vec![default];
         others.extend(wide_pair(space, &space.default_ranks()));
-        others.extend(neighbours(space)?.into_iter().map(|ranks| Candidate::new(ranks, "neighbour")));
+        others.extend(
+            neighbours(space)?.into_iter().map(|ranks| Candidate::new(ranks, CandidateSource::Neighbour)),
+        );
         for candidate in others {
             if self.racing.len() >= places {
                 break;
@@ -154,7 +156,7 @@ impl Field {
         options: &GuidedOptions,
         (alone, joint): (&[&TrialResult], &[&TrialResult]),
     ) {
-        let mut found = balanced::line_up(space, budget, alone, &options.balance);
+        let mut found = calibration::line_up(space, budget, alone, &options.balance);
         for (at, candidate) in found.candidates.into_iter().enumerate() {
             if found.solved.contains(&at) {
                 self.enter(candidate);
@@ -168,7 +170,7 @@ impl Field {
                 Ok((law, best)) => {
                     found.laws.law_p = Some(law);
                     for (ranks, probability) in best {
-                        let mut candidate = Candidate::new(ranks, "law-p");
+                        let mut candidate = Candidate::new(ranks, CandidateSource::LawP);
                         candidate.add_note(format!(
                             "best with probability {probability:.2} by the bootstrap of Law-P"
                         ));

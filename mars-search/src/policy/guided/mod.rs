@@ -1,11 +1,11 @@
 //! Policy `guided` (default, ours): a race inside the final run, on a budget for the whole search.
 //!
-//! Where the cap pays for two, as 1.39 fine-tunes do, these are the middle of the range and the ranks, all higher or all
-//! lower, that its own convergence speaks for (`duel.rs`). Where it pays for more, they are the default, a wide pair about it and
-//! its neighbours, and, where it pays for calibration, before them the balanced tuples that pass the gates and the tuples
-//! that are most probably best by Law-P. They train side by side as the beginning of the final run. At each evaluation
-//! from the first cut on the paired evidence, and then the budget, decides who goes on; the last one trains to the end, and
-//! its adapter is the result: there is no final run beside it.
+//! With 1.39 fine-tunes, the default, the cap pays for two choices: the middle of the range, and a challenger that is
+//! higher or lower in all ranks, by how far the middle has converged (`challenger.rs`). With more, the choices are the
+//! default, a wide pair about it and its neighbours; where the cap pays for calibration, the balanced tuples that pass
+//! the gates and the tuples that are most probably best by Law-P come before them. They train side by side as the
+//! beginning of the final run. At each evaluation from the first cut on, the paired evidence and then the budget decide
+//! which go on; the last one trains to the end, and its adapter is the result: there is no final run beside the race.
 mod challenger;
 mod field;
 mod moves;
@@ -38,7 +38,6 @@ pub(crate) fn start(
     budget: &Budget,
     options: &GuidedOptions,
 ) -> Result<Machine<Guided>, Error> {
-    options.check()?;
     let (space, budget, options) = (space.clone(), budget.clone(), options.clone());
     Machine::start(Guided { name, options, space, budget, field: None })
 }

@@ -1,6 +1,6 @@
 //! Moves within the candidate ranks: steps up and down, the middle of the range, the neighbours of the default.
 
-use crate::{Candidate, Error, Space};
+use crate::{Candidate, CandidateSource, Error, Space};
 use mars_laws::Ranks;
 
 /// All modules one candidate above `ranks`, and all two below.
@@ -9,7 +9,7 @@ pub(super) fn wide_pair(space: &Space, ranks: &Ranks) -> [Candidate; 2] {
         let rank = |module: &String| moved(space, module, ranks.get(module), by);
         space.modules.iter().map(|module| (module.as_str(), rank(module))).collect()
     };
-    [Candidate::new(moved(1), "higher"), Candidate::new(moved(-2), "lower")]
+    [Candidate::new(moved(1), CandidateSource::Higher), Candidate::new(moved(-2), CandidateSource::Lower)]
 }
 
 /// The candidate rank of `module` so many steps above the rank `from`, or below it; the last there is.

@@ -2,24 +2,26 @@
 
 use crate::Error;
 use mars_laws::BalanceOptions;
+use serde::{Deserialize, Serialize};
 
 /// Settings of `guided`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct GuidedOptions {
     /// What the whole search may cost, calibration, race, final run and evaluations together, in fine-tunes; 1 or
-    /// more. Default 1.39, the price that the paper claims (1/11.5 of a 4x4 grid). The opening, up to the first cut, is
-    /// priced before anything is known, as if no choice were more than 1.15 times as dear
-    /// as the others.
+    /// more. Default 1.39, the cost that the paper claims (16 / 11.5: 1/11.5 of a 4x4 grid). The stretch up to the first
+    /// cut is priced before anything is measured, on the assumption that no choice costs more than 1.15 times as much
+    /// as another.
     pub fine_tunes: f64,
     /// Probability that the paired evidence drops the candidate that is truly best on the validation
-    /// distribution at that step, over the whole race; between 0 and 1, default 0.05. Drops for want of budget are
-    /// told apart from it. Of choices dearer than the first it is the loss with the lead that they owe (at most 0.075
-    /// nats, falling to 0 at the end of the run).
+    /// distribution at that step, over the whole race; between 0 and 1, default 0.05. It does not count drops for
+    /// lack of budget. What is compared is the loss with its handicap: choices with more adapter parameters than the
+    /// baseline (the middle, or the default) are charged `0.075 * (1 - step / steps)` nats.
     pub error_rate: f64,
     /// Relative difference of validation perplexity that counts as noise at the last cut, where the choice with
     /// fewer adapter parameters wins; >= 0, default 0.005.
     pub tolerance: f64,
-    /// Balance and gates, where calibration is paid for; candidates and default rank are the space's.
+    /// Balance and gates, used where the cap pays for calibration; candidates and default rank are the space's.
     pub balance: BalanceOptions,
 }
 
@@ -31,12 +33,15 @@ impl Default for GuidedOptions {
 
 impl GuidedOptions {
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let refuse = |why: String| Err(Error::Budget { why });
+        let refuse = |why: String| Err(Error::PolicySetting { policy: "guided".to_owned(), why });
         if !(self.fine_tunes.is_finite() && self.fine_tunes >= 1.0) {
-            return refuse(format!("the cap is {} fine-tunes; the final run alone is 1", self.fine_tunes));
+            return refuse(format!(
+                "fine_tunes is {}; it must be >= 1, the final run alone",
+                self.fine_tunes
+            ));
         }
         if !(self.error_rate > 0.0 && self.error_rate < 1.0) {
-            return refuse(format!("the error rate is {}; it must lie between 0 and 1", self.error_rate));
+            return refuse(format!("the error rate is {}; it must be > 0 and < 1", self.error_rate));
         }
         if !(self.tolerance.is_finite() && self.tolerance >= 0.0) {
             return refuse(format!("the tolerance is {}; it must be a number >= 0", self.tolerance));
@@ -46,7 +51,7 @@ impl GuidedOptions {
             return refuse(format!("kappa is {kappa}; it must be a number > 0"));
         }
         if !(level > 0.0 && level < 1.0) {
-            return refuse(format!("the level of the gates is {level}; it must lie between 0 and 1"));
+            return refuse(format!("the level of the gates is {level}; it must be > 0 and < 1"));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What the cap pays for before anything is trained: calibration, and places in the race.
+//! What the cap pays for, estimated before anything is trained: calibration runs and places in the race.
 
 use crate::{Budget, Space, calibration, race::rungs, records::Draft};
 
@@ -17,7 +17,7 @@ pub(super) fn first_cut(budget: &Budget) -> usize {
     rungs::on_grid(budget.steps.div_ceil(FIRST_CUT), budget)
 }
 
-/// The calibration runs that `limit` fine-tunes pay for: alone runs with joint ones, without, or none at all.
+/// The calibration runs that `limit` fine-tunes pay for: alone and joint runs, alone runs only, or none.
 pub(super) fn affordable(space: &Space, budget: &Budget, limit: f64) -> (Vec<Draft>, Vec<Draft>) {
     if budget.calibration.check(budget.samples).is_err() {
         return (Vec::new(), Vec::new());
@@ -31,8 +31,7 @@ pub(super) fn affordable(space: &Space, budget: &Budget, limit: f64) -> (Vec<Dra
     }
 }
 
-/// What `drafts` cost, in final runs. Their evaluations are as many as those of a whole run or more, so that half of
-/// one is the least they are.
+/// What `drafts` cost, in fine-tunes. Each is charged half the evaluations of a whole run: the least that it has.
 pub(super) fn share(drafts: &[Draft], budget: &Budget) -> f64 {
     let evaluations = budget.price(budget.steps, 0) - budget.steps as f64;
     let price = |draft: &Draft| draft.steps as f64 + 0.5 * evaluations;

@@ -16,7 +16,7 @@ pub(super) fn of(
     let chosen = &candidates[field.racing[won.winner]];
     let (ranks, others) = (&chosen.ranks, field.racing.len() - 1);
     let mut reason = match others {
-        0 => format!("Ranks {ranks} ({}): the cap leaves nothing to race them against.", chosen.source),
+        0 => format!("Ranks {ranks} ({}): the cap leaves no budget for other choices.", chosen.source),
         n => format!("Ranks {ranks} ({}) won the race against {n} other choice{}", chosen.source, plural(n)),
     };
     if others > 0 {
@@ -36,7 +36,7 @@ pub(super) fn of(
     }
     if let Some(runner_up) = won.runner_up {
         reason += &format!(
-            " {} was ahead then, but by less than {} % of perplexity, and has more adapter parameters.",
+            " {} was ahead then, but by no more than {} % of perplexity, and has more adapter parameters.",
             candidates[field.racing[runner_up]].ranks,
             100.0 * options.tolerance
         );
@@ -53,9 +53,9 @@ pub(super) fn of(
             options.error_rate
         );
     }
-    let dead = won.standings.iter().filter(|standing| standing.fault.is_some()).count();
-    if dead > 0 {
-        reason += &format!(" {dead} choice{} diverged or failed.", plural(dead));
+    let failed = won.standings.iter().filter(|standing| standing.fault.is_some()).count();
+    if failed > 0 {
+        reason += &format!(" {failed} choice{} diverged or failed.", plural(failed));
     }
     if !field.notes.is_empty() {
         let notes = field.notes.join("; ");
@@ -69,9 +69,9 @@ pub(super) fn of_drop(step: usize, why: &DropReason) -> String {
     match why {
         DropReason::Evidence(p) => format!("worse than the leader at step {step}, p = {p:.1e}"),
         DropReason::Budget(Some(p)) => {
-            format!("no budget to race on after step {step}; p = {p:.2} that it is no worse")
+            format!("no budget to train on after step {step}; p = {p:.2} that it is no worse")
         }
-        DropReason::Budget(None) => format!("no budget to race on after step {step}"),
+        DropReason::Budget(None) => format!("no budget to train on after step {step}"),
         DropReason::Outranked => format!("not chosen at step {step}"),
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn splits(path: &Path) -> Result<Vec<(String, Vec<String>)>, Error> {
 /// The problems of the part `split`, or all, in the order of the file that lists them; and those that are unusable.
 ///
 /// # Errors
-/// [`Error::Io`] and [`Error::Malformed`], also for a part that the data set has not.
+/// [`Error::Io`] and [`Error::Malformed`], also for a part that the data set does not have.
 pub(crate) fn read(
     path: &Path,
     split: Option<&str>,
@@ -139,7 +139,7 @@ struct Stored {
     split: Option<String>,
 }
 
-/// The sample of one entry: a question with the image behind it, and the answer, as `format` words them.
+/// The sample of one entry: a question followed by the image, and the answer, as `format` words them.
 fn sample(
     entry: Entry<'_>,
     index: usize,

@@ -9,7 +9,7 @@ pub(super) const MOST_CHOICES: usize = 26;
 const INPUTS: [&str; 8] = ["QCM", "CQM", "QCML", "QCME", "QCMLE", "QCLM", "QCEM", "QCLEM"];
 const OUTPUTS: [&str; 8] = ["A", "LA", "EA", "LEA", "ELA", "ALE", "AEL", "LEPA"];
 
-/// A prompt format such as `QCM-LEA`: before the dash what the question shows, behind it what the answer says.
+/// A prompt format such as `QCM-LEA`: before the dash what the question shows, after it what the answer says.
 ///
 /// Q is the question, C its context (the hint), M the lettered options, L the lecture, E the explanation (the
 /// solution), A the answer; `LEPA` gives each part of the answer a line of its own. Default `QCM-LEA`.
@@ -101,9 +101,9 @@ fn runs(input: &str) -> Vec<&str> {
     let mut rest = input;
     while !rest.is_empty() {
         let reasons = rest.len() - rest.trim_start_matches(['L', 'E']).len();
-        let (part, behind) = rest.split_at(reasons.max(1));
+        let (part, after) = rest.split_at(reasons.max(1));
         runs.push(part);
-        rest = behind;
+        rest = after;
     }
     runs
 }
@@ -114,7 +114,7 @@ fn reasons<'a>(letters: &'a str, of: &'a Texts<'_>) -> impl Iterator<Item = &'a 
     letters.chars().map(text).filter(|text| !text.trim().is_empty())
 }
 
-/// The reasons in front of the answer, if there are any.
+/// The reasons that the letters stand for, labelled, if there are any.
 fn because(letters: &str, of: &Texts<'_>) -> Option<String> {
     let texts = joined(reasons(letters, of).map(String::from));
     (!texts.is_empty()).then(|| format!("BECAUSE: {texts}"))

@@ -17,7 +17,7 @@ pub struct VisionInput<'a> {
     pub values: Tensor<2>,
     /// Shape of a tile, as in [`Pixels::tile_shape`].
     pub tile_shape: &'a [usize],
-    /// For each of the K adapters its images; the tiles behind the last of them, up to P, are padding.
+    /// For each of the K adapters its images; the tiles after the last of them, up to P, are padding.
     pub images: &'a [Vec<ImageShape>],
 }
 
@@ -172,7 +172,7 @@ struct HostPlacement {
 type Rows = Vec<Vec<Vec<i32>>>;
 
 impl HostPlacement {
-    /// HostPlacement `groups[k]`, each padded to equally many tiles, behind `cells` embeddings of text.
+    /// Arranges `groups[k]`, each padded to the same number of tiles, after `cells` embeddings of text.
     fn new(groups: &[Vec<&Arc<Pixels>>], cells: usize) -> Result<(Self, Rows), String> {
         let all = || groups.iter().flatten().flat_map(|pixels| &pixels.images);
         let tiles_of = |own: &Vec<&Arc<Pixels>>| own.iter().map(|pixels| pixels.len()).sum::<usize>();

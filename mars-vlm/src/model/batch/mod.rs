@@ -54,7 +54,7 @@ impl VlmBatch {
     /// Stacks `sequences[k]`, equally many for each adapter; `image` is the token of image features.
     ///
     /// # Errors
-    /// A sentence if the numbers of samples differ, tiles have different shapes, or image tokens and images of a
+    /// A message if the numbers of samples differ, tiles have different shapes, or image tokens and images of a
     /// sample do not match.
     pub fn new(sequences: &[Vec<Arc<Sequence>>], image: u32, device: &Device) -> Result<Self, String> {
         let adapters = sequences.len();

@@ -20,7 +20,7 @@ impl Activation {
     /// The function of this name.
     ///
     /// # Errors
-    /// The names that are known, in words.
+    /// A message with the names that are known.
     pub(crate) fn named(name: &str) -> Result<Self, String> {
         Ok(match name {
             "silu" | "swish" => Self::Silu,

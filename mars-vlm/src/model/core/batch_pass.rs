@@ -13,14 +13,14 @@ use std::ops::Range;
 /// A pass over a batch, with what it makes before its first block: the tiles in order, rotary angles, masks.
 pub(super) struct BatchPass<'a, N: Network> {
     net: &'a N,
-    /// Sites in front of the language model.
+    /// Sites before the language model.
     image_sites: Range<usize>,
     batch: &'a VlmBatch,
     images: Option<ImagePass<'a>>,
     text: TextPass<'a>,
 }
 
-/// The part of a pass in front of the decoder.
+/// The part of a pass before the decoder.
 struct ImagePass<'a> {
     encoder: Box<dyn EncoderPass + 'a>,
     placement: &'a Placement,
@@ -36,7 +36,7 @@ impl ImagePass<'_> {
 }
 
 impl<'a, N: Network> BatchPass<'a, N> {
-    /// For `adapters`, or others of the same sites; `image_sites` are those in front of the language model.
+    /// For `adapters`, or others of the same sites; `image_sites` are those before the language model.
     pub(super) fn new(
         (net, config): (&'a N, &'a N::Config),
         image_sites: Range<usize>,
@@ -58,7 +58,7 @@ impl<'a, N: Network> BatchPass<'a, N> {
         Self { net, image_sites, batch, images, text }
     }
 
-    /// Links in front of the decoder's blocks.
+    /// Links before the decoder's blocks.
     fn below(&self) -> usize {
         self.images.as_ref().map_or(0, |images| images.encoder.blocks() + 1)
     }
@@ -80,7 +80,7 @@ impl<'a, N: Network> BatchPass<'a, N> {
         self.norm(x)
     }
 
-    /// The norm behind the decoder, from `[K * B, S, width]` to `[K * B * S, width]`.
+    /// The norm after the decoder, from `[K * B, S, width]` to `[K * B * S, width]`.
     fn norm(&self, x: Tensor<3>) -> Tensor<2> {
         let [rows, positions, width] = x.dims();
         self.text.norm(x).reshape([rows * positions, width])

@@ -88,7 +88,7 @@ pub(crate) mod limits {
     /// Frames of a patch, and patches along a side of what becomes one token.
     pub(crate) const FEW: usize = 1 << 6;
 
-    /// The first of `sizes` (name, value, largest) that is not in 1 to its largest value, in words; `section` names the
+    /// The first of `sizes` (name, value, largest) that is not in 1 to its largest value, as a message; `section` names the
     /// object that holds them.
     pub(crate) fn check(section: &str, sizes: &[(&str, usize, usize)]) -> Result<(), String> {
         match sizes.iter().find(|(_, size, largest)| !(1..=*largest).contains(size)) {

@@ -13,7 +13,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-/// The parameters of an architecture: what a new one implements, in a folder of its own.
+/// The parameters of a family of models: what a new one implements, in a folder of its own, beside its image processor.
+/// [`Vlm`](crate::model::Vlm) makes a model of it.
 pub trait Network: Module + Sync {
     /// Its sizes, from `config.json`.
     type Config: fmt::Debug + Clone + Send + Sync;
@@ -63,13 +64,14 @@ pub trait Network: Module + Sync {
 
 /// One pass of a vision encoder over some tiles of images; whatever the blocks share was made when it began.
 pub trait EncoderPass {
-    /// What the first block takes.
+    /// What the first block takes, `[tiles, patches, width]` with all tiles of all adapters along one of the first two
+    /// dimensions.
     fn embed(&self, adapters: &AdapterStack) -> Tensor<3>;
 
     /// Number of blocks that run.
     fn blocks(&self) -> usize;
 
-    /// What block `index` makes of `x`.
+    /// What block `index` makes of `x`, of the same shape unless the family keeps earlier states beside it.
     fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3>;
 
     /// Features of the decoder's width, `[features, width]`, from what the last block gives.

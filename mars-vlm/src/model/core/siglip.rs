@@ -175,7 +175,7 @@ impl SiglipModel {
     }
 
     /// `tiles` is `[K * T, channels, height, width]`; what does not fill a patch is cut off.
-    /// Returns `[K * T, patches, width]` after the last block and the norm behind it, if there is one.
+    /// Returns `[K * T, patches, width]` after the last block and the last norm, if there is one.
     pub fn forward(&self, tiles: Tensor<4>, adapters: &AdapterStack) -> Tensor<3> {
         let first = self.embed(tiles, adapters);
         let last = (0..self.layers.len()).fold(first, |x, index| self.block(index, x, adapters));
@@ -197,7 +197,7 @@ impl SiglipModel {
         self.layers[index].forward(x, &Context { rope: None, mask: None, segments: None, adapters })
     }
 
-    /// The norm behind the last block, if there is one.
+    /// The norm after the last block, if there is one.
     pub(crate) fn norm(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.post_layernorm {
             Some(norm) => norm.forward(x),

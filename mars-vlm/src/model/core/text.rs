@@ -123,7 +123,7 @@ impl TextPass<'_> {
         self.model.layers[index].forward(x, &Context { rope, mask, segments: None, adapters })
     }
 
-    /// The norm behind the last block.
+    /// The norm after the last block.
     pub(crate) fn norm(&self, x: Tensor<3>) -> Tensor<3> {
         norm::rms(&self.model.norm, x)
     }

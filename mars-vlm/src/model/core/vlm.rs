@@ -29,7 +29,7 @@ pub struct Vlm<N: Network> {
     sites: Vec<Site>,
     /// Weight of each site.
     weights: Vec<ParamId>,
-    /// Sites in front of the language model.
+    /// Sites before the language model.
     image_sites: Range<usize>,
     sizes: ModelSizes,
     device: Device,

@@ -35,8 +35,8 @@ pub struct LlavaOnevisionNet {
     language: LanguageModel,
 }
 
-/// What goes from block to block is the hidden state and, beside it along the last dimension, the earlier states that
-/// are features too.
+/// What blocks pass on is the hidden state and, concatenated along the last dimension, the earlier states that are
+/// features too.
 struct Pass<'a> {
     net: &'a LlavaOnevisionNet,
     config: &'a LlavaOnevisionConfig,
@@ -91,7 +91,7 @@ impl EncoderPass for Pass<'_> {
         let x = match self.config.feature_layers.len() {
             1 => x,
             _ => {
-                // The last state stands first, the others in their order behind it.
+                // The last state comes first, the others follow in their order.
                 let place = |layer: &usize| match self.kept.iter().position(|kept| kept == layer) {
                     Some(place) if place + 1 < self.kept.len() => place + 1,
                     _ => 0,

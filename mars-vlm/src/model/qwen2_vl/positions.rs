@@ -1,7 +1,7 @@
 //! Where each patch is in its image, and with which others it attends: whole images, or windows of them.
 //!
 //! Rows are patches in the processor's order, the patches of one token together, so windows are lists of rows and
-//! nothing need be permuted. Padding behind an adapter's own images counts as images of one token.
+//! nothing needs to be permuted. Padding after an adapter's own images counts as images of one token.
 
 use crate::processor::qwen2_vl::token_order;
 use crate::processor::{Grid, ImageShape};

@@ -82,7 +82,7 @@ fn seq_len(dir: &Path, tile: usize) -> Result<usize, Error> {
     const ONE: &str =
         "take processor_config.json, preprocessor_config.json and config.json from one checkpoint";
     let facts = ModelFacts::from_dir(dir)?;
-    // What the model assumes where the file is silent.
+    // What the model assumes where the file says nothing.
     let model = facts.value("vision_config").is_some_and(Value::is_object);
     let usual = |found: Option<usize>, otherwise| found.or(model.then_some(otherwise));
     let patch = usual(facts.vision("patch_size"), 32);

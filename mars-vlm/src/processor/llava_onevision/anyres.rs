@@ -31,7 +31,7 @@ impl LlavaOnevisionImages {
         let per_tile = side * side;
         let picture = (grid.cols * side, grid.rows * side);
         let (columns, rows) = unpadded(picture, size);
-        // The whole image comes first, so the tiles begin behind it.
+        // The whole image comes first, so the tiles begin after it.
         let feature = |row: usize, column: usize| {
             let (row, column) = (rows.start + row, columns.start + column);
             let tile = 1 + row / side * grid.cols + column / side;

@@ -23,7 +23,7 @@ pub struct LlavaOnevisionImages {
     pub side: usize,
     /// Heights and widths, in pixels, that a single image may be fitted into; multiples of `tile`.
     pub pinpoints: Vec<(usize, usize)>,
-    /// More features than those of so many tiles are reduced (9 of `anyres_max_9`).
+    /// Most tiles whose features are kept as they are (9 of `anyres_max_9`); the features of more are reduced to as many.
     pub most_tiles: usize,
     /// Filter of every resize.
     pub resampling: Resampling,

@@ -1,5 +1,5 @@
 //! Positions with three axes (Wang et al. 2024, arXiv 2409.12191): text counts on along all of them, the tokens of an
-//! image share the time and take row and column from where the text had come to; text goes on behind the largest.
+//! image share the time and take row and column from where the text had come to; text continues after the largest.
 
 use crate::processor::pixels::ImageLayout;
 

@@ -1,20 +1,21 @@
-//! When a run's convergence time will not move any more (ours).
+//! When a run may stop because its convergence time will no longer change (our rule).
 
 use super::{first_at_or_below, median3};
 use crate::CurvePoint;
 
-/// The last part of the steps so far that must have brought next to nothing, and the share of the whole improvement that
-/// this is. A third in place of 0.6 stops twice as many runs, and then the decay of the learning rate, which is still to
-/// come, brings so much that times are up to a third too early (docs/results/suite.md).
+/// The last part of the steps so far in which the loss must hardly have improved, and the largest share of the whole
+/// improvement that it may have brought. A third in place of 0.6 stops twice as many runs; then the decay of the learning
+/// rate, which is still to come, improves the loss so much that times are up to a third too early (docs/results/suite.md).
 const QUIET: f64 = 0.6;
-const NOTHING: f64 = 0.01;
+const NEGLIGIBLE: f64 = 0.01;
 
-/// Evaluations below which no run is settled.
+/// Evaluations below which no run counts as converged.
 const LEAST: usize = 8;
 
-/// Whether the validation losses `curve`, by rising step from step 0, have come to rest: 90 % of the improvement was won in
-/// the first part of the steps, and all the rest brought 1 % of it or less.
-pub fn settled(curve: &[CurvePoint]) -> bool {
+/// Whether the validation losses `curve`, by rising step from step 0, no longer improve: 90 % of the improvement was
+/// reached in the first 0.4 of the steps, and the rest brought 1 % of it or less. Never true of fewer than 8
+/// evaluations, or of a curve with a value that is not finite.
+pub fn has_converged(curve: &[CurvePoint]) -> bool {
     if curve.len() < LEAST || curve.iter().any(|point| !point.loss.is_finite()) {
         return false;
     }
@@ -25,15 +26,15 @@ pub fn settled(curve: &[CurvePoint]) -> bool {
         seen.map(|point| point.loss).fold(f64::INFINITY, f64::min)
     };
     let (before, best) = (least(quiet), least(f64::INFINITY));
-    let won = first - best;
-    won > 0.0
-        && before - best <= NOTHING * won
-        && first_at_or_below(&smooth, first - 0.9 * won).is_some_and(|step| step <= quiet)
+    let improvement = first - best;
+    improvement > 0.0
+        && before - best <= NEGLIGIBLE * improvement
+        && first_at_or_below(&smooth, first - 0.9 * improvement).is_some_and(|step| step <= quiet)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::settled;
+    use super::has_converged;
     use crate::CurvePoint;
 
     fn falling(time: f64, steps: usize) -> Vec<CurvePoint> {
@@ -42,9 +43,9 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_settles_once_and_not_before_its_time() {
+    fn a_curve_converges_once_and_not_before_its_time() {
         for time in [5.0, 10.0, 20.0] {
-            let first = (8..400).step_by(4).find(|&steps| settled(&falling(time, steps)));
+            let first = (8..400).step_by(4).find(|&steps| has_converged(&falling(time, steps)));
             // 0.4 of the steps must leave 1 % of the improvement: ln 100 = 4.6 time constants.
             let share = first.map_or(f64::NAN, |steps| 0.4 * steps as f64 / time);
             assert!((4.4..5.6).contains(&share), "{time}: {first:?}");
@@ -52,11 +53,11 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fall_is_not_settled() {
+    fn what_does_not_fall_has_not_converged() {
         let flat: Vec<CurvePoint> = (0..40).map(|step| CurvePoint { step, loss: 2.0 }).collect();
-        assert!(!settled(&flat));
+        assert!(!has_converged(&flat));
         let broken =
             flat.iter().map(|p| CurvePoint { loss: if p.step > 20 { f64::NAN } else { p.loss }, ..*p });
-        assert!(!settled(&broken.collect::<Vec<_>>()) && !settled(&[]));
+        assert!(!has_converged(&broken.collect::<Vec<_>>()) && !has_converged(&[]));
     }
 }

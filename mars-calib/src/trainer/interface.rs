@@ -1,4 +1,4 @@
-//! The seam between those who ask for runs and those who do them.
+//! What a trainer does, and how it reports while it does it.
 
 use crate::{RunId, RunRecord, RunSpec};
 

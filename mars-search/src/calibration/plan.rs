@@ -1,0 +1,80 @@
+//! Calibration runs: each module alone for Law-C, all modules jointly for Law-P.
+
+use crate::{Budget, Role, Space, records::Draft};
+use mars_laws::Ranks;
+
+/// Every module alone at every rank, size and seed of the plan.
+pub(crate) fn alone(space: &Space, budget: &Budget) -> Vec<Draft> {
+    let plan = &budget.calibration;
+    let mut drafts = Vec::new();
+    for module in &space.modules {
+        for &samples in &plan.sizes {
+            for &rank in &plan.ranks {
+                let ranks = Ranks::new().with(module.as_str(), rank);
+                drafts
+                    .extend(plan.seeds.iter().map(|&seed| draft(Role::Alone, &ranks, samples, seed, budget)));
+            }
+        }
+    }
+    drafts
+}
+
+/// The plan's number of rank tuples, spread over the grid of its ranks, at every size and seed.
+pub(crate) fn joint(space: &Space, budget: &Budget) -> Vec<Draft> {
+    let plan = &budget.calibration;
+    let mut drafts = Vec::new();
+    for &samples in &plan.sizes {
+        for ranks in spread(&space.modules, |_| plan.ranks.clone(), plan.joint) {
+            drafts.extend(plan.seeds.iter().map(|&seed| draft(Role::Joint, &ranks, samples, seed, budget)));
+        }
+    }
+    drafts
+}
+
+fn draft(role: Role, ranks: &Ranks, samples: usize, seed: u64, budget: &Budget) -> Draft {
+    let steps = budget.calibration.steps;
+    Draft {
+        role,
+        ranks: ranks.clone(),
+        samples,
+        seed,
+        steps,
+        horizon: steps,
+        evaluate_from: 0,
+        stop_when_converged: false,
+        continues: None,
+        method: None,
+    }
+}
+
+/// `count` tuples of the grid of the `ranks` of each module, each the one farthest in log2 rank from those before it (ours;
+/// farthest-point design, Gonzalez 1985): opposite corners first, then the other corners, then the inside.
+/// Fewer when the grid has fewer.
+pub(crate) fn spread(modules: &[String], ranks: impl Fn(&str) -> Vec<usize>, count: usize) -> Vec<Ranks> {
+    let mut grid: Vec<Vec<usize>> = vec![Vec::new()];
+    for module in modules {
+        let mut levels = ranks(module);
+        levels.sort_unstable();
+        grid = grid
+            .iter()
+            .flat_map(|tuple| levels.iter().map(|rank| [tuple.as_slice(), &[*rank]].concat()))
+            .collect();
+    }
+    let distance = |a: &[usize], b: &[usize]| -> f64 {
+        a.iter().zip(b).map(|(a, b)| (*a as f64 / *b as f64).log2().powi(2)).sum()
+    };
+    let mut nearest = vec![f64::INFINITY; grid.len()];
+    let mut chosen = Vec::new();
+    let mut next = Some(0);
+    while let (Some(at), true) = (next, chosen.len() < count) {
+        chosen.push(modules.iter().map(String::as_str).zip(grid[at].iter().copied()).collect());
+        for (near, tuple) in nearest.iter_mut().zip(&grid) {
+            *near = near.min(distance(tuple, &grid[at]));
+        }
+        // The first of equals, so that the design does not depend on rounding.
+        next = (0..grid.len())
+            .filter(|&i| nearest[i] > 0.0)
+            .reduce(|best, i| if nearest[i] > nearest[best] { i } else { best });
+    }
+    chosen
+}

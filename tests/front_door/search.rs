@@ -1,0 +1,117 @@
+//! A whole search with a trainer of one's own.
+
+use crate::kit::{Log, config, space_and_budget};
+use mars::{
+    ErrorKind, Interrupt, Search,
+    event::{Event, Observer},
+    mars_calib::FakeTrainer,
+    search::{Choice, choose, observations},
+};
+use std::fs;
+use tempfile::tempdir;
+
+#[test]
+fn a_search_leaves_a_decision_a_report_and_a_campaign_and_is_not_done_twice() {
+    let out = tempdir().unwrap();
+    let config = config("paper");
+    let (space, budget) = space_and_budget(&config);
+    let search = |log: &mut Log| {
+        let search = Search::new(config.clone()).observe(log);
+        search.run_with(&mut FakeTrainer::default(), &space, &budget, out.path()).unwrap()
+    };
+    let mut log = Log::default();
+    let first = search(&mut log);
+    assert_eq!((log.decided, log.runs), (1, first.results.len()));
+    assert!(first.decision.laws.as_ref().is_some_and(|laws| laws.law_c.len() == 2));
+    assert!(first.cost.fine_tunes.unwrap() > 1.0 && first.test.is_none());
+    for file in ["decision.json", "report.html", "report.json", "fits.json", "campaign.toml"] {
+        assert!(out.path().join(file).is_file(), "{file}");
+    }
+    assert!(fs::read_to_string(&first.report).unwrap().contains("<svg"));
+
+    let mut log = Log::default();
+    let again = search(&mut log);
+    assert_eq!((log.runs, log.progress.len()), (0, 0), "nothing is trained again");
+    assert!(log.rounds.iter().all(|(trials, recorded)| trials == recorded));
+    assert_eq!((again.decision, again.results), (first.decision.clone(), first.results));
+
+    // The campaign alone knows the same.
+    let (policy, choice, _) = choose(out.path(), None).unwrap();
+    assert_eq!(policy, "paper");
+    assert!(matches!(choice, Choice::Decided(decision) if *decision == first.decision));
+    let (observed, read) = observations(out.path()).unwrap();
+    assert_eq!(observed.convergence.len(), 2 * 4 * 3);
+    assert_eq!((read.train, read.lora), (config.train.clone(), config.lora.clone()));
+    let (_, choice, _) = choose(out.path(), Some(&"grid".parse().unwrap())).unwrap();
+    assert!(matches!(choice, Choice::Racing(candidates) if candidates.len() == 16));
+}
+
+#[test]
+fn progress_is_that_of_the_whole_search() {
+    let out = tempdir().unwrap();
+    let config = config("halving");
+    let (space, budget) = space_and_budget(&config);
+    let mut log = Log::default();
+    let search = Search::new(config).observe(&mut log);
+    let outcome = search.run_with(&mut FakeTrainer::default(), &space, &budget, out.path()).unwrap();
+    assert!(log.progress.windows(2).all(|pair| pair[0].0 <= pair[1].0), "it never goes back");
+    assert!(log.progress.iter().all(|(done, expected)| done <= expected));
+    let (done, expected) = *log.progress.last().unwrap();
+    assert_eq!(done, expected, "at the end all of it is done");
+    assert_eq!(log.dropped, 16 - 2, "all but the finalists were dropped on the way");
+    assert_eq!(outcome.decision.candidates.len(), 16);
+}
+
+/// Asks for a stop at the n-th run.
+struct StopAt(usize, Interrupt);
+
+impl Observer for StopAt {
+    fn event(&mut self, event: &Event<'_>) {
+        if matches!(event, Event::Run(_)) {
+            self.0 -= 1;
+            if self.0 == 0 {
+                self.1.request();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stopped_search_goes_on_to_the_same_end() {
+    let (whole, parts) = (tempdir().unwrap(), tempdir().unwrap());
+    let config = config("race");
+    let (space, budget) = space_and_budget(&config);
+    let mut trainer = FakeTrainer::default();
+    let search = || Search::new(config.clone());
+    let expected = search().run_with(&mut trainer, &space, &budget, whole.path()).unwrap();
+    for stop in [3, 7, 11] {
+        let interrupt = Interrupt::new();
+        let mut observer = StopAt(stop, interrupt.clone());
+        let stopped = search().interrupt(interrupt).observe(&mut observer);
+        let error = stopped.run_with(&mut trainer, &space, &budget, parts.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted);
+    }
+    let finished = search().run_with(&mut trainer, &space, &budget, parts.path()).unwrap();
+    assert_eq!((finished.decision, finished.results), (expected.decision, expected.results));
+}
+
+#[test]
+fn other_settings_and_a_second_process_are_refused() {
+    let out = tempdir().unwrap();
+    let config = config("fixed:8x8");
+    let (space, budget) = space_and_budget(&config);
+    let mut trainer = FakeTrainer::default();
+    Search::new(config.clone()).run_with(&mut trainer, &space, &budget, out.path()).unwrap();
+    let mut other = config.clone();
+    other.train.learning_rate = 1e-3;
+    let error = Search::new(other.clone()).run_with(&mut trainer, &space, &budget, out.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().contains("train.learning_rate"), "{error}");
+    let accepted = Search::new(other).accept_changes(true);
+    accepted.run_with(&mut trainer, &space, &budget, out.path()).unwrap();
+
+    let mut wrong = config;
+    wrong.search.reference = "audio".to_owned();
+    let error = Search::new(wrong).run_with(&mut trainer, &space, &budget, out.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+}
