@@ -1,4 +1,4 @@
-"""Hostile weight files and how long `mars` takes to refuse them, with its peak memory.
+"""Malicious weight files and how long `mars` takes to refuse them, with its peak memory.
 
 Usage: python benches/hostile_files.py [--mars target/release/mars] [--rounds 3]
 

@@ -1,4 +1,4 @@
-"""Peak memory of `mars tune` beside what `mars plan` foretells, for randomly initialised models; prints a table.
+"""Peak memory of `mars tune` beside what `mars plan` predicts, for randomly initialised models; prints a table.
 
 Usage: python benches/memory.py [--binary target/release/mars] [--work DIR] > docs/results/memory.md
 

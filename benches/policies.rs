@@ -1,36 +1,15 @@
 //! What policies cost by themselves, and search against grid search, both on the recorded runs of the suite.
 //!
 //! `cargo bench --bench policies` first prints, for every recorded task, regret and price in fine-tunes (means over the
-//! seeds), then measures the arithmetic of whole searches: asking, being told, fitting, deciding; no training.
+//! seeds), then measures the arithmetic of whole searches: `ask`, `tell`, fits and decisions, without training.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use flate2::read::GzDecoder;
 use mars_search::{PolicySpec, Recording, regret_table, replay, replayed_score};
-use std::{fs, hint::black_box, io::Read, path::Path};
+use mars_testkit::suite::recordings;
+use std::hint::black_box;
 
 const POLICIES: [&str; 8] =
     ["guided", "halving", "asha", "surface", "paper", "fixed:16x16", "random:2", "grid"];
-
-/// The recordings beside this file, by task.
-fn recordings() -> Vec<Recording> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/suite");
-    let mut files: Vec<_> = fs::read_dir(&place)
-        .map(|entries| entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect())
-        .unwrap_or_default();
-    files.sort();
-    files
-        .iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "gz"))
-        .map(|path| {
-            let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            let mut json = Vec::new();
-            GzDecoder::new(&bytes[..])
-                .read_to_end(&mut json)
-                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            serde_json::from_slice(&json).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-        })
-        .collect()
-}
 
 /// Search against grid search: a line for each task and policy.
 #[allow(clippy::print_stdout)]

@@ -1,20 +1,18 @@
 //! Is there one kappa for all tasks? Balance `t_ve = kappa t_llm` on the recorded suite, for many kappa.
 //!
 //! `cargo run --release --example kappa` prints, for each task and kappa, the regret of the best pair on the balanced
-//! curve (nobody can do better with that kappa) and of the pair at the default rank of the reference, with laws fitted on
-//! the task's own calibration runs and with exponents pooled over the other tasks; then what a kappa chosen on the
-//! other tasks gives.
+//! curve (the best that any policy can do with that kappa) and of the pair at the default rank of the reference, with laws
+//! fitted on the task's own calibration runs and with exponents pooled over the other tasks; then what a kappa chosen on
+//! the other tasks gives.
 #![allow(clippy::print_stdout)]
 
-use flate2::read::GzDecoder;
 use mars_laws::{
     BalanceOptions, BootstrapOptions, ConvergenceObservation, LawC, LawCOptions, Offset, Ranks, balance_laws,
     fit_law_c,
 };
 use mars_search::{RecordedRun, Recording};
-use std::{collections::BTreeMap, fs, path::Path};
-
-type Failure = Box<dyn std::error::Error>;
+use mars_testkit::suite::recordings;
+use std::collections::BTreeMap;
 
 const KAPPAS: [f64; 9] = [0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 const MODULES: [&str; 2] = ["ve", "llm"];
@@ -27,9 +25,7 @@ struct Task {
 }
 
 impl Task {
-    fn read(path: &Path) -> Result<Self, Failure> {
-        let bytes = fs::read(path)?;
-        let recording: Recording = serde_json::from_reader(GzDecoder::new(&bytes[..]))?;
+    fn new(recording: Recording) -> Self {
         let mut cells: BTreeMap<Ranks, Vec<f64>> = BTreeMap::new();
         for cell in recording.grid() {
             cells.entry(cell.ranks).or_default().push(cell.test_perplexity);
@@ -38,7 +34,7 @@ impl Task {
         let best = cells.values().map(|values| mean(values)).fold(f64::INFINITY, f64::min);
         let regret = cells.into_iter().map(|(ranks, values)| (ranks, mean(&values) / best - 1.0)).collect();
         let laws = recording.seeds().into_iter().map(|seed| laws(&recording, seed)).collect();
-        Ok(Self { recording, regret, laws })
+        Self { recording, regret, laws }
     }
 
     /// The balanced pairs of seed `index`, one for each rank of the reference; `exponents` replace those of the fits.
@@ -122,12 +118,8 @@ fn row(name: &str, regrets: impl Iterator<Item = Option<[f64; 2]>>) {
     println!("{name:<16} {}", cells.join("  "));
 }
 
-fn main() -> Result<(), Failure> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/suite");
-    let mut files: Vec<_> = fs::read_dir(place)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "gz"));
-    files.sort();
-    let tasks = files.iter().map(|path| Task::read(path)).collect::<Result<Vec<_>, _>>()?;
+fn main() {
+    let tasks: Vec<Task> = recordings().into_iter().map(Task::new).collect();
     println!("exponents gamma, delta by seed");
     for task in &tasks {
         for (m, module) in MODULES.iter().enumerate() {
@@ -162,5 +154,4 @@ fn main() -> Result<(), Failure> {
         let percent = |kappa: f64| task.regrets(kappa, Some(&exponents)).map_or(f64::NAN, |r| 100.0 * r[1]);
         println!("{:<10} {:5.1} %   {kappa}: {:5.1} %", task.recording.task, percent(1.0), percent(kappa));
     }
-    Ok(())
 }

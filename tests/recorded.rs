@@ -1,28 +1,11 @@
 //! The comparison suite on its recorded runs: what `guided` costs and is worth, also when the noise is drawn again.
 #![allow(clippy::unwrap_used)]
 
-use flate2::read::GzDecoder;
 use mars_search::{
     PolicySpec, PolicySummary, Recording, fine_tunes, regret_table, replay, replayed_score, run_cost,
     total_cost,
 };
-use std::{fs, io::Read, path::Path};
-
-fn recordings() -> Vec<Recording> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/suite");
-    let files = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
-    let mut all: Vec<Recording> = files
-        .filter(|path| path.extension().is_some_and(|extension| extension == "gz"))
-        .map(|path| {
-            let mut json = Vec::new();
-            GzDecoder::new(&fs::read(path).unwrap()[..]).read_to_end(&mut json).unwrap();
-            serde_json::from_slice(&json).unwrap()
-        })
-        .collect();
-    all.sort_by(|a, b| a.task.cmp(&b.task));
-    assert!(!all.is_empty());
-    all
-}
+use mars_testkit::suite::recordings;
 
 /// A policy on a recording, over its seeds.
 fn summary(recording: &Recording, policy: &str) -> PolicySummary {

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Records the comparison suite: makes the tasks, trains the full grid, the calibration of `paper` and the adaptive methods
-# on each with three seeds, and writes TASK.json.gz into this directory. About an hour on two idle cores; it can be stopped
-# and goes on where it was. Usage: benches/suite/record.sh WORK_DIRECTORY [TASK...]
+# on each with three seeds, and writes TASK.json.gz into this directory. About an hour on two idle cores; it can be interrupted
+# and continues where it stopped. Usage: benches/suite/record.sh WORK_DIRECTORY [TASK...]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
 work=$1
 shift
 cargo build --release --manifest-path "$root/Cargo.toml" -p mars-cli
-cargo run --release --manifest-path "$root/Cargo.toml" -p xtask --no-default-features -- suite "$work/tasks"
+cargo run --release --manifest-path "$root/Cargo.toml" -p mars-recipes --no-default-features -- suite "$work/tasks"
 for task in "${@:-both fast small vision language large alpha turned}"; do
     for name in $task; do
         "$root/target/release/mars" compare --config "$work/tasks/$name/mars.toml" --out "$work/$name" --seeds 3 \

@@ -1,21 +1,53 @@
-//! Recipes that make what `assets/` holds: `cargo run --release -p xtask -- digits`, then `-- pretrain`;
-//! and the tasks that policies are compared on: `-- suite DIR`.
+//! `cargo xtask`: the checks of the workspace (`check`), and the recipes of `assets/` (`digits`, `pretrain`, `suite`).
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::path::Path;
+mod check;
+mod command;
+mod place;
 
-use anyhow::{Result, bail};
-use xtask::digits;
+use std::{env, process::ExitCode};
 
-fn main() -> Result<()> {
-    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets");
-    match std::env::args().nth(1).as_deref() {
-        Some("digits") => digits::write(&assets),
-        #[cfg(feature = "pretrain")]
-        Some("pretrain") => xtask::pretrain::run(&assets, &xtask::pretrain::Recipe::default()),
-        Some("suite") => match std::env::args().nth(2) {
-            Some(place) => digits::write_suite(Path::new(&place)),
-            None => bail!("usage: xtask suite DIR"),
-        },
-        _ => bail!("usage: xtask digits | pretrain | suite DIR"),
+use command::Outcome;
+use place::Place;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  check [--list] [--only STEP]... [--skip STEP]...
+                what must hold before a change lands; several steps as A,B
+  digits        write assets/digits, and assets/model except for the weights
+  pretrain      train the embedded model and write its weights
+  suite DIR     write the tasks of the comparison suite";
+
+fn run(arguments: &[String]) -> Outcome {
+    let place = Place::find()?;
+    match arguments.split_first() {
+        Some((name, rest)) if name == "check" => check::run(&check::Options::parse(rest)?, &place),
+        // What makes data and configuration needs no burn.
+        Some((name, _)) if ["digits", "suite"].contains(&name.as_str()) => {
+            recipe(&place, &["--no-default-features"], arguments)
+        }
+        Some((name, _)) if name == "pretrain" => recipe(&place, &[], arguments),
+        _ => Err(USAGE.into()),
+    }
+}
+
+fn recipe(place: &Place, features: &[&str], arguments: &[String]) -> Outcome {
+    place
+        .cargo(&["run", "--release", "--package", "mars-recipes"])
+        .args(features)
+        .args(&["--"])
+        .args(arguments)
+        .run()
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Batches made ahead of their steps.
 
-use crate::toy::{Batch, Points, Setting, Toy, points, spec, timeless};
+use crate::toy::{Batch, Points, Setting, points, spec, timeless, toy};
 use burn::tensor::Device;
 use mars_calib::native::{Loading, NativeOptions, NativeTrainer};
 use mars_calib::{MethodSpec, RunEnd, RunRecord, RunSpec, Silent, Trainer};
@@ -115,7 +115,7 @@ impl Examples for Broken {
 
 #[test]
 fn an_example_that_cannot_be_read_is_the_end_of_its_runs_with_the_reason() {
-    let (model, validation) = (Toy::new(), Broken(points(2, 50), 99));
+    let (model, validation) = (toy(), Broken(points(2, 50), 99));
     for workers in [0, 1, 3] {
         let train = Broken(points(1, 100), 17);
         let options = NativeOptions { loading: Loading { workers }, ..NativeOptions::default() };

@@ -15,7 +15,7 @@ use tempfile::tempdir;
 fn example() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let profile = own.parent().and_then(Path::parent).unwrap();
-    let example = profile.join("examples").join("campaign");
+    let example = profile.join("examples/campaign").with_extension(std::env::consts::EXE_EXTENSION);
     assert!(example.is_file(), "{} is missing: run the tests with examples built", example.display());
     example
 }

@@ -1,6 +1,6 @@
 //! PEFT directories: what is written is read back, and nothing is dropped silently.
 
-use crate::toy::Toy;
+use crate::toy::{Toy, toy};
 use mars_lora::peft::{self, Base, CONFIG_FILE, PeftLayout, Provenance, WEIGHTS_FILE};
 use mars_lora::{Adapter, AdapterConfig, Error, Model, ScaleConvention, SiteKind};
 use std::path::Path;
@@ -21,7 +21,7 @@ fn write(dir: &Path, model: &Toy, adapter: &Adapter) -> peft::PeftConfig {
 
 #[test]
 fn round_trip_keeps_ranks_scales_and_values() {
-    let model = Toy::new();
+    let model = toy();
     for scale in [
         ScaleConvention::AlphaOverRank { alpha: 16.0 },
         ScaleConvention::AlphaOverSqrtRank { alpha: 4.0 },
@@ -50,7 +50,7 @@ fn round_trip_keeps_ranks_scales_and_values() {
 
 #[test]
 fn missing_and_left_over_tensors_are_listed() {
-    let model = Toy::new();
+    let model = toy();
     let scale = ScaleConvention::default();
     let (both, one) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write(both.path(), &model, &adapter(&model, 4, 4, scale));
@@ -70,7 +70,7 @@ fn missing_and_left_over_tensors_are_listed() {
 
 #[test]
 fn broken_files_are_errors_with_the_path() {
-    let model = Toy::new();
+    let model = toy();
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &model, &adapter(&model, 4, 8, ScaleConvention::default()));
     let weights = dir.path().join(WEIGHTS_FILE);

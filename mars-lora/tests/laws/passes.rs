@@ -1,6 +1,6 @@
 //! A pass in parts, and one that computes its blocks again, are the pass over the whole batch.
 
-use crate::toy::{Batch, CLASSES, INPUTS, Toy};
+use crate::toy::{Batch, CLASSES, INPUTS, Toy, samples, toy};
 use burn::tensor::Tensor;
 use mars_lora::{Adapter, AdapterConfig, AdapterStack, Error, Model, Parts, Pass, Share};
 use std::ops::Range;
@@ -24,7 +24,7 @@ fn stack(model: &Toy, ranks: &[usize], dropout: f64) -> AdapterStack {
 /// The examples `rows[k]` of stream k.
 fn batch(model: &Toy, adapters: Range<usize>, rows: &[Vec<usize>]) -> Batch {
     let streams: Vec<u64> = adapters.clone().map(|k| k as u64).collect();
-    let whole = model.batch(&streams, 0, SAMPLES);
+    let whole = samples(&streams, 0, SAMPLES);
     let places: Vec<i32> = rows
         .iter()
         .enumerate()
@@ -66,7 +66,7 @@ fn close(a: &Pass, b: &Pass, most: f64) {
 
 #[test]
 fn parts_add_up_to_the_whole() {
-    let model = Toy::new();
+    let model = toy();
     for ranks in [&[4][..], &[2, 8], &[1, 8, 3], &[4, 4, 4, 16]] {
         let stack = stack(&model, ranks, 0.0);
         let whole = pass(&model, &stack, &Parts::new(1).unwrap(), None);
@@ -113,7 +113,7 @@ fn shares_cover_every_example_of_every_adapter_once() {
 
 #[test]
 fn a_nan_stays_with_its_adapter_in_parts() {
-    let model = Toy::new();
+    let model = toy();
     let clean = stack(&model, &[4, 4, 4], 0.0);
     let mut adapters = clean.adapters();
     adapters[1].factors[0].b[0] = f32::NAN;
@@ -131,7 +131,7 @@ fn a_nan_stays_with_its_adapter_in_parts() {
 
 #[test]
 fn parts_drop_different_inputs() {
-    let model = Toy::new();
+    let model = toy();
     let stack = stack(&model, &[4], 0.5);
     let parts = Parts::new(2).unwrap();
     // The same examples twice: without dropout both parts find the same, with it they do not.
@@ -150,7 +150,7 @@ fn parts_drop_different_inputs() {
 
 #[test]
 fn blocks_computed_twice_give_the_same_gradients() {
-    let model = Toy::new();
+    let model = toy();
     for (ranks, dropout) in [(&[4][..], 0.0), (&[2, 8], 0.0), (&[8, 8], 0.3)] {
         let stack = stack(&model, ranks, dropout);
         let draws: Vec<u64> = (0..ranks.len() as u64).collect();
@@ -169,7 +169,7 @@ fn blocks_computed_twice_give_the_same_gradients() {
 
 #[test]
 fn batches_of_the_wrong_adapters_are_refused() {
-    let model = Toy::new();
+    let model = toy();
     let stack = stack(&model, &[4, 4], 0.0);
     let parts = Parts::new(1).unwrap();
     let part = |adapters: Range<usize>| {

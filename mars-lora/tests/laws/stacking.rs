@@ -1,6 +1,6 @@
 //! K stacked adapters are K separate ones.
 
-use crate::toy::{CLASSES, HIDDEN, INPUTS, Toy};
+use crate::toy::{CLASSES, HIDDEN, INPUTS, Toy, samples, toy};
 use burn::tensor::{Tensor, TensorData};
 use mars_lora::{
     AdamWConfig, Adapter, AdapterConfig, AdapterStack, Error, LearningRates, Model, ScaleConvention,
@@ -37,7 +37,7 @@ fn step(
     at: usize,
 ) -> Vec<f32> {
     let tracked = stack.tracked();
-    let losses = model.forward(&model.batch(streams, at % 4, ROWS), &tracked, false).mean();
+    let losses = model.forward(&samples(streams, at % 4, ROWS), &tracked, false).mean();
     let mut gradients = losses.clone().sum().backward();
     let gradients = tracked.gradients(&mut gradients);
     let schedule: Vec<f64> = streams.iter().map(|_| ((at + 1) as f64 / 10.0).min(1.0)).collect();
@@ -70,7 +70,7 @@ fn relative_difference(a: &[f32], b: &[f32]) -> f64 {
 
 #[test]
 fn stacked_equals_separate_for_all_ranks_and_conventions() {
-    let model = Toy::new();
+    let model = toy();
     for scale in [
         ScaleConvention::AlphaOverRank { alpha: 16.0 },
         ScaleConvention::AlphaOverSqrtRank { alpha: 4.0 },
@@ -107,7 +107,7 @@ fn stacked_equals_separate_for_all_ranks_and_conventions() {
 
 #[test]
 fn dropping_adapters_leaves_the_others_bit_identical() {
-    let model = Toy::new();
+    let model = toy();
     let scale = ScaleConvention::default();
     let adapters: Vec<Adapter> =
         RANKS.iter().enumerate().map(|(k, r)| fresh(&model, config(*r, k as u64, scale))).collect();
@@ -134,7 +134,7 @@ fn dropping_adapters_leaves_the_others_bit_identical() {
 
 #[test]
 fn joining_adapters_leaves_the_others_bit_identical() {
-    let model = Toy::new();
+    let model = toy();
     let scale = ScaleConvention::default();
     let fresh = |k: usize| fresh(&model, config(RANKS[k], k as u64, scale));
     let run = |join_at: Option<usize>| {
@@ -163,7 +163,7 @@ fn joining_adapters_leaves_the_others_bit_identical() {
 
 #[test]
 fn a_nan_stays_with_its_adapter() {
-    let model = Toy::new();
+    let model = toy();
     let scale = ScaleConvention::default();
     let mut adapters: Vec<Adapter> = (0..3).map(|k| filled(&model, config(4, k, scale))).collect();
     let clean = AdapterStack::new(&adapters, &model).unwrap();
@@ -185,7 +185,7 @@ fn a_nan_stays_with_its_adapter() {
 
 #[test]
 fn padding_is_never_touched() {
-    let model = Toy::new();
+    let model = toy();
     let scale = ScaleConvention::Constant { scale: 2.0 };
     let adapters = [fresh(&model, config(1, 0, scale)), fresh(&model, config(16, 1, scale))];
     let mut stack = AdapterStack::new(&adapters, &model).unwrap();
@@ -200,7 +200,7 @@ fn padding_is_never_touched() {
 
 #[test]
 fn moments_survive_the_host() {
-    let model = Toy::new();
+    let model = toy();
     let scale = ScaleConvention::default();
     let adapters: Vec<Adapter> = [3, 8].iter().map(|r| fresh(&model, config(*r, 1, scale))).collect();
     let mut stack = AdapterStack::new(&adapters, &model).unwrap();
@@ -222,14 +222,14 @@ fn moments_survive_the_host() {
 
 #[test]
 fn low_rank_path_equals_merged_weights() {
-    let model = Toy::new();
+    let model = toy();
     for (rank, alpha) in [(1, 3.0), (2, 16.0), (8, 4.0), (16, 5.0)] {
         let adapter = filled(&model, config(rank, 5, ScaleConvention::AlphaOverRank { alpha }));
         let stack = AdapterStack::new(std::slice::from_ref(&adapter), &model).unwrap();
-        let x = model.batch(&[3], 0, ROWS).x;
+        let x = samples(&[3], 0, ROWS).x;
         let found: Vec<f32> = model.output(x.clone(), &stack).into_data().iter::<f32>().collect();
 
-        let mut merged = Toy::new();
+        let mut merged = toy();
         for (layer, f) in merged.layers.iter_mut().zip(&adapter.factors) {
             let scale = (alpha / rank as f64) as f32;
             let mut dense = vec![0.0f32; f.inputs * f.outputs];
@@ -253,17 +253,17 @@ fn low_rank_path_equals_merged_weights() {
 
 #[test]
 fn a_fresh_adapter_is_the_identity() {
-    let model = Toy::new();
+    let model = toy();
     let stack =
         AdapterStack::new(&[fresh(&model, config(8, 1, ScaleConvention::default()))], &model).unwrap();
-    let x = model.batch(&[3], 0, ROWS).x;
+    let x = samples(&[3], 0, ROWS).x;
     let base = model.output(x.clone(), &AdapterStack::base(1, &model));
     assert_eq!(model.output(x, &stack).into_data(), base.into_data());
 }
 
 #[test]
 fn bad_ranks_are_named() {
-    let model = Toy::new();
+    let model = toy();
     let build = |ranks: &[(&str, usize)]| Adapter::fresh(AdapterConfig::new(ranks.to_vec(), 0), &model);
     assert!(matches!(build(&[("ve", 73)]), Err(Error::RankTooLarge { rank: 73, max: 72, .. })));
     assert!(matches!(build(&[("ve", 0)]), Err(Error::NothingAdapted { .. })));

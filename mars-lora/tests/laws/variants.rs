@@ -1,6 +1,6 @@
 //! DoRA, dropout, PiSSA, EVA, embeddings and convolutions: each against its definition.
 
-use crate::toy::{HIDDEN, INPUTS, Toy, numbers};
+use crate::toy::{HIDDEN, INPUTS, Toy, numbers, samples, toy, toy_with_table};
 use burn::module::Param;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use mars_lora::{
@@ -39,7 +39,7 @@ fn gap(a: &[f32], b: &[f32]) -> f64 {
 fn output(model: &Toy, adapters: &[Adapter]) -> Vec<f32> {
     let stack = AdapterStack::new(adapters, model).unwrap();
     let streams: Vec<u64> = adapters.iter().map(|_| 3).collect();
-    host(model.output(model.batch(&streams, 0, ROWS).x, &stack))
+    host(model.output(samples(&streams, 0, ROWS).x, &stack))
 }
 
 /// The dense `s * B A` of layer `n`, `[outputs][inputs]`.
@@ -55,7 +55,7 @@ fn product(adapter: &Adapter, n: usize) -> Vec<Vec<f64>> {
 
 /// The toy with each weight replaced by what `merged` makes of (layer, output, its row of the weight).
 fn dense(model: &Toy, merged: impl Fn(usize, usize, Vec<f64>) -> Vec<f64>) -> Toy {
-    let mut out = Toy::new();
+    let mut out = toy();
     for (n, layer) in out.layers.iter_mut().enumerate() {
         let [inputs, outputs] = layer.weight.dims();
         let old = host(model.layers[n].weight.val());
@@ -73,12 +73,12 @@ fn dense(model: &Toy, merged: impl Fn(usize, usize, Vec<f64>) -> Vec<f64>) -> To
 }
 
 fn base_output(model: &Toy) -> Vec<f32> {
-    host(model.output(model.batch(&[3], 0, ROWS).x, &AdapterStack::base(1, model)))
+    host(model.output(samples(&[3], 0, ROWS).x, &AdapterStack::base(1, model)))
 }
 
 #[test]
 fn dora_is_its_definition() {
-    let model = Toy::new();
+    let model = toy();
     for rank in [1, 4, 16] {
         let adapter = filled(&model, AdapterConfig { dora: true, ..config(rank, 2) });
         let merged = dense(&model, |n, o, row| {
@@ -94,11 +94,11 @@ fn dora_is_its_definition() {
 
 #[test]
 fn dora_trains_with_a_norm_that_is_constant() {
-    let model = Toy::new();
+    let model = toy();
     let adapter = filled(&model, AdapterConfig { dora: true, ..config(4, 2) });
     let stack = AdapterStack::new(std::slice::from_ref(&adapter), &model).unwrap();
     let tracked = stack.tracked();
-    let batch = model.batch(&[3], 0, ROWS);
+    let batch = samples(&[3], 0, ROWS);
     let mut gradients = model.forward(&batch, &tracked, false).mean().sum().backward();
     let found = stack.unpad(&tracked.gradients(&mut gradients)).swap_remove(0);
     // The magnitude's slope by central differences; it does not enter the norm.
@@ -119,7 +119,7 @@ fn dora_trains_with_a_norm_that_is_constant() {
 
 #[test]
 fn fresh_variants_are_the_identity() {
-    let model = Toy::new();
+    let model = toy();
     for (dora, init) in
         [(false, Init::Uniform), (false, Init::Gaussian), (true, Init::Uniform), (false, Init::Pissa)]
     {
@@ -130,7 +130,7 @@ fn fresh_variants_are_the_identity() {
 
 #[test]
 fn variants_share_a_stack() {
-    let model = Toy::new();
+    let model = toy();
     let all = [
         filled(&model, config(4, 0)),
         filled(&model, AdapterConfig { dora: true, ..config(4, 1) }),
@@ -148,7 +148,7 @@ fn variants_share_a_stack() {
 
 #[test]
 fn pissa_takes_the_strongest_part_and_a_plain_lora_says_the_same() {
-    let model = Toy::new();
+    let model = toy();
     let config = AdapterConfig { init: Init::Pissa, ..config(4, 2) };
     let fresh = Adapter::fresh(config.clone(), &model).unwrap();
     for n in 0..2 {
@@ -179,10 +179,10 @@ fn pissa_takes_the_strongest_part_and_a_plain_lora_says_the_same() {
 
 #[test]
 fn dropout_keeps_the_mean_depends_on_its_draw_and_is_off_without_one() {
-    let model = Toy::new();
+    let model = toy();
     let adapter = filled(&model, AdapterConfig { dropout: 0.3, ..config(8, 4) });
     let stack = AdapterStack::new(&[adapter.clone(), adapter], &model).unwrap();
-    let x = model.batch(&[3, 3], 0, ROWS).x;
+    let x = samples(&[3, 3], 0, ROWS).x;
     let first = |stack: &AdapterStack| host(model.layers[0].forward(x.clone(), stack));
     let clean = first(&stack);
     let drawn = first(&stack.clone().dropping(vec![1, 2]));
@@ -201,7 +201,7 @@ fn dropout_keeps_the_mean_depends_on_its_draw_and_is_off_without_one() {
     assert!(gap(&clean, &mean) < 0.03, "{}", gap(&clean, &mean));
     let dora = filled(&model, AdapterConfig { dropout: 0.3, dora: true, ..config(8, 4) });
     let dora = AdapterStack::new(&[dora], &model).unwrap();
-    let x = model.batch(&[3], 0, ROWS).x;
+    let x = samples(&[3], 0, ROWS).x;
     let value = |stack: AdapterStack| host(model.layers[0].forward(x.clone(), &stack));
     assert_ne!(value(dora.clone()), value(dora.dropping(vec![1])));
 }
@@ -209,7 +209,7 @@ fn dropout_keeps_the_mean_depends_on_its_draw_and_is_off_without_one() {
 #[test]
 fn an_embedding_adapter_is_a_change_of_the_table() {
     let device = Device::flex();
-    let model = Toy::with_table(12, 6);
+    let model = toy_with_table(12, 6);
     let table = model.table.as_ref().unwrap();
     let weight = host(table.weight.val());
     let site = model.sites()[2].clone();
@@ -240,8 +240,8 @@ fn an_embedding_adapter_is_a_change_of_the_table() {
 
 #[test]
 fn eva_finds_the_directions_of_the_inputs() {
-    let model = Toy::new();
-    let batches = || (0..4).map(|step| model.batch(&[3], step, 64));
+    let model = toy();
+    let batches = || (0..4).map(|step| samples(&[3], step, 64));
     let activations = Activations::of(&model, batches(), 8, 1).unwrap();
     let adapter = activations.adapter(config(4, 1), &model).unwrap();
     let f = &adapter.factors[0];
@@ -269,7 +269,7 @@ fn eva_finds_the_directions_of_the_inputs() {
 
 #[test]
 fn growth_keeps_the_function_and_truncation_the_strongest_part() {
-    let model = Toy::new();
+    let model = toy();
     for scale in [ScaleConvention::AlphaOverRank { alpha: 5.0 }, ScaleConvention::Constant { scale: 2.0 }] {
         let with = |rank| AdapterConfig { scale, ..AdapterConfig::new([("ve", rank), ("llm", rank)], 1) };
         let adapter = filled(&model, with(4));

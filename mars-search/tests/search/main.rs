@@ -1,6 +1,8 @@
 //! Policies on simulated tasks: planted laws and curves instead of training.
 #![allow(clippy::unwrap_used)]
 
+use mars_testkit::planted;
+
 mod contests;
 mod costs;
 mod guided;
@@ -9,7 +11,6 @@ mod machine;
 mod more_policies;
 mod names;
 mod paper;
-mod planted;
 mod race;
 mod regret;
 mod replay;

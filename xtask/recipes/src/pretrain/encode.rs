@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn answers_are_what_the_question_asks_for_and_the_end_of_the_turn() {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/model");
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/model");
         let encoder = Encoder::from_dir(&directory).unwrap();
         let digits = Digits::load().unwrap();
         for sample in PretrainStream::new(&digits, 5).batch(200, Phase::Everything) {
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn pixels_are_scaled_and_nothing_else() {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/model");
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/model");
         let encoder = Encoder::from_dir(&directory).unwrap();
         let digits = Digits::load().unwrap();
         let canvas = PretrainStream::new(&digits, 6).canvases(1).remove(0);

@@ -14,7 +14,7 @@ const PATCH: usize = 6;
 const SCALE: usize = 2;
 /// Patches along a side of the position table. One more than a canvas has (4): every version of
 /// `transformers` then puts every patch at the same place, although they round differently at places
-/// where the two grids meet (`tests/oracle/idefics3.py` tells the story).
+/// where the two grids meet (`tests/oracle/idefics3.py` has the details).
 const POSITIONS: usize = CANVAS / PATCH + 1;
 /// Tokens that a canvas becomes: one per cell.
 const IMAGE_TOKENS: usize = (CANVAS / PATCH / SCALE).pow(2);

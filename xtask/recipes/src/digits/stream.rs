@@ -11,7 +11,7 @@ use super::{
 };
 
 const VALIDATION_SEED: u64 = 7;
-/// Part of the stream that has no picture.
+/// Share of the stream that has no picture.
 const TEXT_ONLY: f64 = 0.1;
 
 /// A sample of the pre-training task.

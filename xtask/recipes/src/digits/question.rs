@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Its name, as it stands in the ids of samples.
+    /// Its name, as in the ids of samples.
     pub fn name(self) -> &'static str {
         match self {
             Self::What => "what",

@@ -4,15 +4,15 @@
 pub const PAD: &str = "<pad>";
 /// Any word not listed here.
 pub const UNKNOWN: &str = "<unk>";
-/// Begin of a conversation.
+/// Beginning of a conversation.
 pub const START: &str = "<|im_start|>";
 /// End of a turn.
 pub const END: &str = "<end_of_utterance>";
-/// Stands around the tokens of an image.
+/// Before and after the tokens of an image.
 pub const AROUND_IMAGE: &str = "<fake_token_around_image>";
-/// Stands before the tokens of a whole image.
+/// Before the tokens of a whole image.
 pub const WHOLE_IMAGE: &str = "<global-img>";
-/// Replaced by what the vision encoder saw.
+/// Replaced by the features of the image.
 pub const IMAGE: &str = "<image>";
 
 /// Special tokens in the order of their ids, from 0.

@@ -1,8 +1,8 @@
 //! Pre-training of the embedded model, seeded, on a CPU: first the vision encoder reads single digits, then
-//! the whole model answers questions, reading before reckoning.
+//! the whole model answers questions, those about reading before those about arithmetic.
 //!
-//! Without the first stage the language model looks past the picture for some 400 steps before it finds out
-//! that it helps. All settings are ours, found by trial.
+//! Without the first stage the language model ignores the picture for some 400 steps. All settings are ours, found by
+//! trial.
 
 pub mod answering;
 pub mod encode;
@@ -39,7 +39,7 @@ pub struct Recipe {
     pub reading: Schedule,
     /// Learning rates of the second stage, in which the whole model answers questions.
     pub answering: Schedule,
-    /// First part of the second stage that asks for nothing but reading.
+    /// Share of the second stage, from its beginning, whose questions only ask for reading.
     pub reading_questions: f64,
     /// AdamW's weight decay.
     pub weight_decay: f32,

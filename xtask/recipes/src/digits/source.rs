@@ -1,4 +1,4 @@
-//! The handwritten digits that every picture is made of, split once and for all by digit image.
+//! The handwritten digits that every picture is made of, with a fixed split by digit image.
 //!
 //! Source: UCI "Optical Recognition of Handwritten Digits", `assets/digits/source/README.md`.
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-const CSV: &str = include_str!("../../../assets/digits/source/digits.csv");
+const CSV: &str = include_str!("../../../../assets/digits/source/digits.csv");
 
 /// Which digit images fall into which split; never change it, or test images turn up in training.
 const SPLIT_SEED: u64 = 1998;

@@ -1,0 +1,104 @@
+//! A task, and what a trial on it gives.
+
+use super::noise::normal;
+use mars_laws::Ranks;
+use mars_search::{Cost, Role, Trial, TrialEnd, TrialResult};
+use std::collections::BTreeMap;
+
+/// Law-C of a module, `t = k r^gamma D^delta + offset`, as (k, gamma, delta, offset): steps until a run on `D` samples
+/// with rank `r` has converged.
+pub type Planted = (f64, f64, f64, f64);
+
+type Floor = Box<dyn Fn(&Ranks, usize) -> f64>;
+type Death = Box<dyn Fn(&Trial) -> Option<TrialEnd>>;
+
+/// What training would give. Perplexities are `exp` of the losses; steps count from 0.
+pub struct Task {
+    /// Convergence of each module alone, by its name.
+    pub laws: BTreeMap<String, Planted>,
+    /// The loss that a choice of ranks would reach in an endless run, by ranks and samples.
+    pub floor: Floor,
+    /// Time constants of a curve in a whole run; 4 unless set otherwise.
+    pub speed: f64,
+    /// Standard deviation of the noise on losses and on log convergence times; 0 unless set otherwise.
+    pub noise: f64,
+    /// How a trial dies, for those that do; none unless set otherwise.
+    pub death: Death,
+}
+
+impl Task {
+    /// Two modules, `ve` and `llm`, without noise and deaths; `floor` gives the loss by ranks and samples.
+    pub fn new(floor: impl Fn(&Ranks, usize) -> f64 + 'static) -> Self {
+        let laws = BTreeMap::from([
+            ("ve".to_owned(), (9.0, -0.4, 0.6, 1.0)),
+            ("llm".to_owned(), (6.0, -0.33, 0.68, 4.0)),
+        ]);
+        Self { laws, floor: Box::new(floor), speed: 4.0, noise: 0.0, death: Box::new(|_| None) }
+    }
+
+    /// With noise of this standard deviation.
+    pub fn noisy(mut self, noise: f64) -> Self {
+        self.noise = noise;
+        self
+    }
+
+    /// With trials that die where `death` says how.
+    pub fn dying(mut self, death: impl Fn(&Trial) -> Option<TrialEnd> + 'static) -> Self {
+        self.death = Box::new(death);
+        self
+    }
+
+    /// Loss after `step` steps: curves fall exponentially from 5 to their floor and never cross.
+    pub fn loss(&self, trial: &Trial, step: usize) -> f64 {
+        let floor = (self.floor)(&trial.ranks, trial.samples);
+        let left = (-self.speed * step as f64 / trial.horizon as f64).exp();
+        floor + (5.0 - floor) * left + self.noise * normal(trial, step as u64)
+    }
+
+    /// The last loss by eight blocks, which scatter so that the standard error of their mean is the noise.
+    fn blocks(&self, trial: &Trial) -> Vec<f64> {
+        let scatter: Vec<f64> = (0..8)
+            .map(|b| 8.0_f64.sqrt() * self.noise * normal(trial, (trial.steps * 8 + b + 1000) as u64))
+            .collect();
+        let mean = scatter.iter().sum::<f64>() / 8.0;
+        scatter.iter().map(|own| self.loss(trial, trial.steps) + own - mean).collect()
+    }
+
+    /// The result of a trial that continues from step `before` (0 for a new one) with `batch` samples a step. It is
+    /// evaluated eight times in its horizon, and costs a Mflop for each sample.
+    ///
+    /// The same run gives the same numbers, straight or continued, whatever its id.
+    ///
+    /// # Panics
+    /// When a module is trained alone for which no law is planted.
+    pub fn train(&self, trial: &Trial, before: usize, batch: usize) -> TrialResult {
+        let every = (trial.horizon / 8).max(1);
+        let mut steps: Vec<usize> = (0..trial.steps).step_by(every).collect();
+        steps.push(trial.steps);
+        steps.retain(|step| *step == 0 || *step >= trial.evaluate_from);
+        let val_curve: Vec<_> = steps.iter().map(|&step| (step, self.loss(trial, step))).collect();
+        let (mut convergence, mut censored) = (None, None);
+        if let (Role::Alone, Some(module)) = (trial.role, trial.ranks.modules().next()) {
+            let (k, gamma, delta, offset) = self.laws[module];
+            let rank = trial.ranks.get(module) as f64;
+            let t = k * rank.powf(gamma) * (trial.samples as f64).powf(delta) + offset;
+            let t = t * (self.noise * normal(trial, u64::MAX)).exp();
+            if t > 0.95 * trial.steps as f64 {
+                censored = Some("the run is too short".to_owned());
+            } else {
+                convergence = Some(t);
+            }
+        }
+        let flops = ((trial.steps - before) * batch) as f64 * 1e6;
+        let evals = steps.iter().filter(|&&step| step > before || before == 0).count();
+        TrialResult {
+            trial: trial.clone(),
+            val_curve,
+            blocks: self.blocks(trial),
+            convergence,
+            censored,
+            end: (self.death)(trial).unwrap_or(TrialEnd::Finished),
+            cost: Cost { flops, eval_flops: evals as f64 * 1e5, wall_s: flops / 1_073_741_824.0 },
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The steps, in their order.
+
+use super::{examples, main_job, packages, without_burn};
+use crate::{command::Outcome, place::Place};
+
+/// One thing that must hold.
+pub(crate) struct Step {
+    /// What `--only` and `--skip` call it.
+    pub(crate) name: &'static str,
+    /// What it checks, in a line.
+    pub(crate) about: &'static str,
+    /// Does it.
+    pub(crate) run: fn(&Place) -> Outcome,
+}
+
+/// All steps.
+pub(crate) const STEPS: [Step; 10] = [
+    Step { name: "format", about: "rustfmt", run: format },
+    Step {
+        name: "dependencies",
+        about: "no burn below the crates that build without it",
+        run: without_burn::trees,
+    },
+    Step {
+        name: "packages",
+        about: "the five libraries, packaged as for a registry and built without burn",
+        run: packages::run,
+    },
+    Step { name: "lints", about: "clippy without warnings", run: lints },
+    Step {
+        name: "without-burn",
+        about: "clippy on the libraries without default features",
+        run: without_burn::lints,
+    },
+    Step { name: "documentation", about: "rustdoc without warnings", run: documentation },
+    Step { name: "tests", about: "the README's command", run: tests },
+    Step {
+        name: "optional-data",
+        about: "data sets in Parquet files, models fetched by id",
+        run: optional_data,
+    },
+    Step { name: "examples", about: "all that need no arguments and end within seconds", run: examples::run },
+    Step { name: "main-job", about: "the README's command, with a small budget", run: main_job::run },
+];
+
+fn format(place: &Place) -> Outcome {
+    place.cargo(&["fmt", "--all", "--check"]).run()
+}
+
+fn lints(place: &Place) -> Outcome {
+    place.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()
+}
+
+fn documentation(place: &Place) -> Outcome {
+    place.cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").run()
+}
+
+fn tests(place: &Place) -> Outcome {
+    place.cargo(&["test", "--workspace"]).run()
+}
+
+fn optional_data(place: &Place) -> Outcome {
+    let features = ["--no-default-features", "--features", "parquet,download"];
+    place
+        .cargo(&["test", "--package", "mars-vlm"])
+        .args(&features)
+        .args(&["--test", "data", "--test", "hub"])
+        .run()
+}
