@@ -52,8 +52,10 @@ pub trait Examples: Sync {
         self.len() == 0
     }
 
-    /// The name of one example in the user's data.
-    fn id(&self, index: usize) -> String;
+    /// The name of one example in the user's data; by default its number.
+    fn id(&self, index: usize) -> String {
+        index.to_string()
+    }
 
     /// One batch for K adapters; `rows[k]` are the examples of adapter k, equally many for each.
     ///

@@ -1,4 +1,4 @@
-//! Ranks with a trainer of one's own, here a formula: `cargo run --example own_trainer`.
+//! Ranks with a trainer of one's own, here a formula: `cargo run --example search_own_trainer`.
 #![allow(clippy::print_stdout)]
 
 use mars::mars_calib::{CurvePoint, Observer, RunEnd, RunRecord, RunSpec, Trainer};

@@ -1,11 +1,10 @@
-//! Ranks for a burn model of one's own: `cargo run --release --example own_model`.
+//! Ranks for a burn model of one's own: `cargo run --release --example search_own_model`.
 #![allow(clippy::print_stdout)]
 use burn::{module::Param, tensor::*};
 use mars::{Search, SearchConfig, Task, mars_lora::*};
 
 /// Two frozen layers, each a module with a rank of its own.
 struct Net([LoraLinear; 2], [AdaptedModule; 2], [Site; 2]);
-
 impl Model for Net {
     type Batch = Tensor<3>;
     fn modules(&self) -> &[AdaptedModule] {
@@ -33,20 +32,15 @@ impl Model for Net {
 
 /// So many rows of 16 numbers, each made of its index.
 struct Rows(usize, usize);
-
 impl Examples for Rows {
     type Batch = Tensor<3>;
     fn len(&self) -> usize {
         self.1
     }
-    fn id(&self, index: usize) -> String {
-        format!("row {index}")
-    }
     fn batch(&self, rows: &[Vec<usize>], device: &Device) -> Result<Tensor<3>, Error> {
         let rows = rows.iter().flatten().map(|row| (self.0 + row) as f32);
         let all: Vec<f32> = rows.flat_map(|row| (1..17).map(move |i| (row * i as f32).sin())).collect();
-        let count = all.len() / 16;
-        Ok(Tensor::from_data(TensorData::new(all, [count, 1, 16]), device))
+        Ok(Tensor::<1>::from_floats(all.as_slice(), device).reshape([-1, 1, 16]))
     }
 }
 
@@ -58,8 +52,7 @@ fn main() -> Result<(), mars::Error> {
     let net = Net(layers, ["ve", "llm"].map(module), sites);
     let task = Task::new(net, Rows(0, 256), Rows(256, 64), Rows(320, 64));
     let mut config = SearchConfig::default();
-    (config.search.ranks, config.search.default_rank) = (vec![1, 2, 4, 8], 4);
-    (config.calibration.ranks, config.train.learning_rate) = (vec![1, 2, 4, 8], 1e-2);
+    (config.search.ranks, config.train.learning_rate) = (vec![2, 4, 8, 16], 1e-2);
     let directory = std::env::temp_dir().join(format!("mars-own-model-{}", std::process::id()));
     let outcome = Search::new(config).run(&task, directory)?;
     println!("{} because {}", outcome.decision.ranks, outcome.decision.reason);
