@@ -1,4 +1,4 @@
-//! A campaign with a trainer of one's own: `cargo run -p mars-calib --no-default-features --example own_trainer DIR`.
+//! A campaign with a trainer of one's own: `cargo run -p mars-calib --no-default-features --example formula_trainer [DIR]`.
 //!
 //! Run it twice: what is done is not done again.
 #![allow(clippy::print_stdout)]
