@@ -115,6 +115,16 @@ mod tests {
     }
 
     #[test]
+    fn this_command_is_offered_where_it_helps() {
+        let extra = |cause| {
+            let (path, names) = (PathBuf::from("model.safetensors"), vec!["lora_A".to_owned()]);
+            describe(&mars::mars_vlm::Error::ExtraTensors { path, names, cause }.into())
+        };
+        assert!(extra(mars::mars_vlm::Misfit::Adapter).ends_with("(`mars merge` does that)"));
+        assert!(!extra(mars::mars_vlm::Misfit::Quantised).contains("`mars merge`"));
+    }
+
+    #[test]
     fn a_closed_pipe_is_recognised() {
         assert!(is_closed_pipe(&io_error(io::ErrorKind::BrokenPipe)));
         assert!(!is_closed_pipe(&Error::failed("x")));

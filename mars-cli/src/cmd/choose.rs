@@ -1,6 +1,11 @@
 //! `mars choose`: what a policy makes of what a campaign has measured, without training anything.
 
-use crate::{args, cmd::Context, exit::Exit, output};
+use crate::{
+    args,
+    cmd::{Context, must_have_campaign},
+    exit::Exit,
+    output,
+};
 use mars::{
     Error,
     mars_laws::Ranks,
@@ -23,6 +28,7 @@ struct Chosen {
 
 pub(crate) fn run(context: &Context, args: &args::Choose) -> Result<Exit, Error> {
     let policy = args.policy.as_deref().map(str::parse).transpose()?;
+    must_have_campaign(&args.campaign)?;
     let (policy, choice, warnings) = choose(&args.campaign, policy.as_ref())?;
     warnings.iter().for_each(|warning| context.console.warn(warning));
     let chosen = match choice {

@@ -1,6 +1,6 @@
 //! `mars fit`: laws, intervals, goodness of fit and choice of form.
 
-use crate::{args, exit::Exit, output};
+use crate::{args, cmd::must_have_campaign, exit::Exit, output};
 use mars::{
     Error,
     mars_laws::{FitRequest, Form, Loss, Observations, analyse},
@@ -30,6 +30,7 @@ pub(crate) fn run(args: &args::Fit, json: bool) -> Result<Exit, Error> {
 
 /// What the campaign in `directory` has measured, which must be something.
 fn measured(directory: &Path) -> Result<(Observations, mars::SearchConfig), Error> {
+    must_have_campaign(directory)?;
     let (observations, config) = observations(directory)?;
     if observations.convergence.is_empty() && observations.performance.is_empty() {
         return Err(Error::input(format!(

@@ -129,6 +129,17 @@ impl Context {
     }
 }
 
+/// Refuses a directory without a campaign, with what makes one.
+pub(crate) fn must_have_campaign(directory: &Path) -> Result<(), Error> {
+    if Settings::read(directory)?.is_some() {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "there is no campaign in {0}; `mars search --out {0}` starts one",
+        directory.display()
+    )))
+}
+
 /// Overrides a setting by a flag, if it is given.
 pub(crate) fn set(layers: &mut Layers, key: &str, value: &Option<String>) -> Result<(), Error> {
     value.iter().try_for_each(|value| layers.flag(key, value.as_str()))

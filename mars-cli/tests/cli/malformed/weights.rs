@@ -173,7 +173,7 @@ fn wrong_tensors() -> Vec<Case> {
         broken("a tensor that no layer takes", "audio_model.weight", |file| {
             with(file, "audio_model.weight", "F32", &[1], &[0; 4]);
         }),
-        broken("an adapter in it", "`mars merge`", |file| {
+        broken("an adapter in it", "merge it into its base", |file| {
             with(file, "model.text_model.layers.0.mlp.up_proj.lora_A.weight", "F32", &[1], &[0; 4]);
         }),
         broken("quantised", "quantised", |file| {
