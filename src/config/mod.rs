@@ -6,6 +6,8 @@ mod print;
 mod resolve;
 mod section;
 mod stored;
+#[cfg(test)]
+mod tests;
 
 pub use layers::Layers;
 pub use section::{

@@ -50,6 +50,12 @@ fn tuned_verified_merged_and_taken_off_again() {
     let verified =
         json(&["verify", &pattern, base, "--data", &data, "--images", images.to_str().unwrap(), "--json"]);
     assert_eq!(verified["ok"], true);
+    // The same by the flags that the other commands have, and the base by a name that does not depend on this directory.
+    let flags = ["verify", "--adapter", &pattern, "--model", base, "--json"];
+    assert_eq!(json(&flags)["tensors"], verified["tensors"]);
+    assert!(json(&["verify", &pattern, "--model", base, "--json"])["ok"].as_bool().unwrap());
+    refused(&["verify", "--model", base], 2, &["--adapter"]);
+    assert!(Path::new(config(&pattern)["base_model_name_or_path"].as_str().unwrap()).is_absolute());
     assert_eq!(
         verified["tensors"].as_u64().unwrap() as usize,
         2 * verified["modules"].as_array().unwrap().len()

@@ -1,0 +1,105 @@
+//! Layers of settings: which overrides which, and what is refused.
+#![allow(clippy::unwrap_used)]
+
+use super::{Layers, SearchConfig};
+use crate::Error;
+
+fn error(put: impl FnOnce(&mut Layers) -> Result<(), Error>) -> String {
+    put(&mut Layers::new()).unwrap_err().messages().join(": ")
+}
+
+#[test]
+fn the_defaults_and_the_embedded_preset_are_configurations() {
+    let mut layers = Layers::new();
+    assert_eq!(layers.config().unwrap().train.batch, 16);
+    layers.flag("data.train", "train.json").unwrap();
+    let config = layers.config().unwrap();
+    assert_eq!((config.train.batch, config.search.policy.to_string().as_str()), (8, "guided"));
+    let mut plain = config;
+    plain.data.train = None;
+    assert_eq!(plain, SearchConfig::default());
+}
+
+#[test]
+fn later_layers_override_earlier_ones() {
+    let mut layers = Layers::new();
+    layers.text("[train]\nbatch = 1\nsteps = 11\nseed = 1\nlearning_rate = 1", "file").unwrap();
+    layers
+        .environment([("MARS_TRAIN_BATCH".into(), "2".into()), ("MARS_TRAIN_STEPS".into(), "22".into())])
+        .unwrap();
+    layers.assignment("train.batch=3").unwrap();
+    layers.assignment("search.policy=fixed:8x8").unwrap();
+    layers.assignment("train.learning_rates.ve=1e-3").unwrap();
+    layers.flag("train.seed", 9).unwrap();
+    let config = layers.config().unwrap();
+    let train = &config.train;
+    assert_eq!((train.batch, train.steps, train.seed, train.learning_rate), (3, Some(22), 9, 1.0));
+    assert_eq!(config.search.policy.to_string(), "fixed:8x8");
+    assert_eq!(config.learning_rates()["ve"], 1e-3);
+    assert_eq!(config.learning_rates()["llm"], 1.0);
+}
+
+#[test]
+fn old_keys_are_read() {
+    let mut layers = Layers::new();
+    layers.assignment("search.fine_tunes=1.6").unwrap();
+    assert_eq!(layers.config().unwrap().search.budget, 1.6);
+    layers.text("[search]\nfine_tunes = 2", "old.toml").unwrap();
+    assert_eq!(layers.config().unwrap().search.budget, 2.0);
+    layers.environment([("MARS_SEARCH_FINE_TUNES".into(), "3".into())]).unwrap();
+    assert_eq!(layers.config().unwrap().search.budget, 3.0);
+    assert_eq!(layers.warnings(), &[] as &[String]);
+}
+
+#[test]
+fn unknown_keys_and_wrong_types_are_refused_by_name() {
+    assert!(error(|l| l.assignment("train.bacth=3")).contains("did you mean `train.batch`"));
+    assert!(
+        error(|l| l.text("[trian]\nbatch = 3", "my.toml"))
+            .contains("my.toml: there is no setting `trian.batch`")
+    );
+    assert!(error(|l| l.assignment("train.batch=many")).contains("must be a whole number"));
+    assert!(error(|l| l.assignment("train=3")).contains("there is no setting `train`"));
+    assert!(error(|l| l.assignment("calibration.ranks=[4,\"x\"]")).contains("list of whole numbers"));
+    assert!(error(|l| l.assignment("train.learning_rate=nan")).contains("finite"));
+    assert!(error(|l| l.assignment("train.batch")).contains("section.key=value"));
+    assert!(error(|l| l.text("a = [", "my.toml")).contains("my.toml"));
+    let variable = ("MARS_TRAIN_BATCH".to_owned(), "x".to_owned());
+    assert!(error(|l| l.environment([variable])).contains("MARS_TRAIN_BATCH"));
+}
+
+#[test]
+fn foreign_variables_are_only_warned_about() {
+    let mut layers = Layers::new();
+    layers.environment([("MARS_HOME".into(), "/x".into()), ("PATH".into(), "/bin".into())]).unwrap();
+    assert_eq!(layers.warnings().len(), 1);
+}
+
+#[test]
+fn values_out_of_range_are_refused_by_name() {
+    for (assignment, part) in [
+        ("train.batch=-1", "batch"),
+        ("train.batch=0", "train.batch"),
+        ("train.learning_rate=0", "train.learning_rate"),
+        ("lora.modules=[]", "lora.modules"),
+        ("data.val_fraction=0.7", "data"),
+        ("search.policy=best", "best"),
+        ("search.ranks=[0]", "search.ranks"),
+        ("search.reference=audio", "search.reference"),
+        ("lora.scale.kind=sometimes", "sometimes"),
+        ("calibration.rule=never", "never"),
+        ("train.optim.beta1=1", "beta1"),
+        ("data.too_long=sometimes", "sometimes"),
+        ("trainer.kind=command", "trainer.command"),
+        ("trainer.command=train.sh", "trainer.kind"),
+        ("trainer.parameters_per_rank.audio=3", "audio"),
+    ] {
+        let mut layers = Layers::new();
+        layers.assignment(assignment).unwrap();
+        if assignment.contains("val_fraction") {
+            layers.assignment("data.test_fraction=0.5").unwrap();
+        }
+        let message = layers.config().unwrap_err().messages().join(": ");
+        assert!(message.contains(part), "{assignment}: {message}");
+    }
+}
