@@ -24,8 +24,8 @@ pub struct TrainerConfig {
     #[serde(with = "chosen::number")]
     pub timeout: Option<f64>,
     /// File with the losses, as in "{out}/losses.csv": JSON as the trainer_state.json of the Hugging Face Trainer, or CSV
-    /// with the columns step,loss[,split], where split is val or train. "": in {out} trainer_state.json, also that of the
-    /// newest checkpoint-N, else curve.csv.
+    /// with the columns step, loss and, where there are training losses as well, split (val or train). "": in {out}
+    /// trainer_state.json, also that of the newest checkpoint-N, else curve.csv.
     #[serde(with = "chosen::text")]
     pub curve: Option<String>,
     /// Training samples that the command has. 0: those of data.train, which is opened to count them.
