@@ -354,10 +354,23 @@ pub(crate) struct Report {
     pub(crate) svg: Option<PathBuf>,
 }
 
-/// Every policy with what it does.
+/// Every policy with what it does, in lines that fit a terminal of 80 columns behind clap's indentation.
 fn policy_help() -> String {
-    let forms = POLICY_FORMS.iter().map(|(form, meaning)| format!("  {form:22}{meaning}"));
-    format!("How to choose ranks:\n{}", forms.collect::<Vec<_>>().join("\n"))
+    const FORM: usize = 18;
+    const LINE: usize = 68;
+    let mut help = "How to choose ranks:".to_owned();
+    for (form, meaning) in POLICY_FORMS {
+        let mut line = format!("{form:FORM$}");
+        for word in meaning.split_whitespace() {
+            if line.len() + word.len() >= LINE {
+                help += &format!("\n{line}");
+                line = " ".repeat(FORM);
+            }
+            line += &format!(" {word}");
+        }
+        help += &format!("\n{line}");
+    }
+    help
 }
 
 #[cfg(test)]

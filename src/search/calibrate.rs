@@ -5,7 +5,7 @@ use crate::Error;
 use mars_calib::RunEnd;
 use mars_laws::Ranks;
 use mars_lora::{Examples, Model};
-use mars_search::{Answer, Outcome, PolicySpec, Role, Runner, Trial};
+use mars_search::{NoResults, Outcome, PolicySpec, Role, Trial};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ where
     E: Examples<Batch = M::Batch>,
 {
     let mut started = policy.build(&session.space, &session.budget)?;
-    let planned: Vec<Trial> = match mars_search::search(&mut *started, &mut Untrained)?.outcome {
+    let planned: Vec<Trial> = match mars_search::search(&mut *started, &mut NoResults)?.outcome {
         Outcome::Decided(_) => Vec::new(),
         Outcome::Missing { asked, .. } => {
             asked.into_iter().filter(|trial| matches!(trial.role, Role::Alone | Role::Joint)).collect()
@@ -90,15 +90,4 @@ where
         }
     });
     Ok(runs.collect())
-}
-
-/// A [`Runner`] that trains nothing, so that a search ends with what the policy asks for first.
-struct Untrained;
-
-impl Runner for Untrained {
-    type Error = Error;
-
-    fn run(&mut self, trials: &[Trial]) -> Result<Answer, Error> {
-        Ok(Answer::Missing(trials.to_vec()))
-    }
 }
