@@ -1,7 +1,6 @@
 //! What a search reports while it works.
 
 use mars_calib::{RunId, RunRecord};
-use mars_laws::Ranks;
 use mars_search::{Decision, PolicySpec, Trial};
 
 /// Receives the events of a task or search. The library itself prints nothing.
@@ -55,9 +54,7 @@ pub enum Event<'a> {
     Run(&'a RunRecord),
     /// The round is over.
     RoundDone,
-    /// Ranks that took part in the last round of a race and are not trained on.
-    Dropped(&'a [Ranks]),
-    /// The policy has decided.
+    /// The policy has decided; the candidates say at which step each was dropped.
     Decided(&'a Decision),
     /// The checkpoint of the winning run is gone: the run is trained again.
     TrainingAgain(&'a RunId),

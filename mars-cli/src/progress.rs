@@ -4,7 +4,6 @@ use crate::console::{Console, Stage};
 use mars::{
     event::{Event, Observer, Progress, Round},
     mars_calib::RunRecord,
-    mars_laws::Ranks,
     mars_search::{Role, Trial},
 };
 use std::time::Instant;
@@ -29,9 +28,9 @@ impl Reporter {
             self.console.say(format!("{label}: {recorded} of {} runs are done already", trials.len()));
         }
         if recorded < trials.len() && competes(trials) {
-            let ranks: Vec<String> = trials.iter().map(|trial| trial.ranks.to_string()).collect();
             let until = trials.iter().map(|trial| trial.steps).max().unwrap_or(0);
-            self.console.log(format!("{label} up to step {until}: {}", ranks.join("  ")));
+            let ranks = if trials.len() > 1 { format!(": {}", list(trials)) } else { String::new() };
+            self.console.log(format!("{label} up to step {until}{ranks}"));
         }
         self.finish();
         self.stage = Some(self.console.stage(&label, "steps", steps));
@@ -82,8 +81,12 @@ impl Observer for Reporter {
             Event::Progress(progress) => self.progress(progress),
             Event::Run(record) => self.run(record),
             Event::RoundDone => self.finish(),
-            Event::Dropped(ranks) => self.console.say(format!("dropped: {}", list(ranks))),
             Event::Decided(decision) => {
+                for candidate in &decision.candidates {
+                    if let Some(step) = candidate.dropped_at {
+                        self.console.say(format!("dropped: {} at step {step}", candidate.ranks));
+                    }
+                }
                 self.console.say(format!("chosen: {} ({})", decision.ranks, decision.outcome));
             }
             Event::TrainingAgain(id) => {
@@ -107,8 +110,8 @@ impl Observer for Reporter {
     }
 }
 
-fn list(ranks: &[Ranks]) -> String {
-    ranks.iter().map(ToString::to_string).collect::<Vec<_>>().join("  ")
+fn list(trials: &[Trial]) -> String {
+    trials.iter().map(|trial| trial.ranks.to_string()).collect::<Vec<_>>().join("  ")
 }
 
 /// Whether these trials compete to become the final run.
@@ -121,6 +124,7 @@ fn label(trials: &[Trial]) -> String {
     let (name, count) = match trials {
         [] => return "no runs".into(),
         _ if any(Role::Final) => return "fine-tuning".into(),
+        [only] if only.continues.is_some() => return format!("training {} on", only.ranks),
         [only] => return format!("training {}", only.ranks),
         _ if any(Role::Race) => ("racing", trials.len()),
         _ => ("calibrating", trials.len()),

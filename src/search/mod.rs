@@ -40,8 +40,8 @@ use std::{collections::BTreeMap, path::Path};
 /// config.search.ranks = vec![8, 16, 32, 64];
 /// let task = Task::open("SmolVLM-256M-Instruct", "train.json")?;
 /// let mut log = |event: &Event<'_>| {
-///     if let Event::Dropped(ranks) = event {
-///         eprintln!("dropped: {ranks:?}");
+///     if let Event::Run(record) = event {
+///         eprintln!("{}: {}", record.spec.ranks, record.end);
 ///     }
 /// };
 /// let outcome = Search::new(config).observe(&mut log).run(&task, "run")?;

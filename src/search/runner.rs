@@ -9,8 +9,7 @@ use mars_calib::{
     Campaign, ConvergenceRule, Flow, Observer as RunObserver, Progress, RunEnd, RunId, RunRecord, RunSpec,
     Stage, Trainer,
 };
-use mars_laws::Ranks;
-use mars_search::{Answer, Role, Runner, Trial};
+use mars_search::{Answer, Runner, Trial};
 use std::collections::BTreeMap;
 
 /// A [`Runner`] that trains.
@@ -26,8 +25,6 @@ pub(crate) struct CampaignRunner<'a> {
     /// Optimizer steps of the whole search: expected in all, and done or looked up so far.
     pub(crate) expected: u64,
     pub(crate) done: u64,
-    /// Ranks in the last round of a race.
-    pub(crate) racing: Vec<Ranks>,
 }
 
 impl CampaignRunner<'_> {
@@ -49,7 +46,6 @@ impl CampaignRunner<'_> {
         let total = reached.values().map(Reached::length).sum();
         let all: u64 = specs.iter().map(|spec| (spec.steps - start(spec)) as u64).sum();
         let recorded = specs.len() - missing.len();
-        self.drop_losers(trials);
         self.observer.event(&Event::Round(event::Round { trials, recorded, steps: total }));
         // What is recorded costs nothing in this call.
         self.expected = self.expected.saturating_sub(all - total);
@@ -70,20 +66,6 @@ impl CampaignRunner<'_> {
             return Err(Error::interrupted());
         }
         Ok(records)
-    }
-
-    /// Reports ranks that took part in the last round of a race and do not in this one.
-    fn drop_losers(&mut self, trials: &[Trial]) {
-        let competing = |trial: &&Trial| matches!(trial.role, Role::Race | Role::Final);
-        let now: Vec<Ranks> = trials.iter().filter(competing).map(|trial| trial.ranks.clone()).collect();
-        if now.is_empty() {
-            return;
-        }
-        let dropped: Vec<Ranks> = self.racing.drain(..).filter(|ranks| !now.contains(ranks)).collect();
-        if !dropped.is_empty() {
-            self.observer.event(&Event::Dropped(&dropped));
-        }
-        self.racing = now;
     }
 }
 

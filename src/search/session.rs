@@ -68,7 +68,6 @@ impl Engine<'_> {
             records: BTreeMap::new(),
             expected,
             done: 0,
-            racing: Vec::new(),
         })
     }
 }

@@ -27,7 +27,6 @@ pub(crate) fn space_and_budget(config: &SearchConfig) -> (Space, Budget) {
 #[derive(Default)]
 pub(crate) struct Log {
     pub(crate) rounds: Vec<(usize, usize)>,
-    pub(crate) dropped: usize,
     pub(crate) decided: usize,
     pub(crate) runs: usize,
     /// (done, expected) of the whole search, in order.
@@ -38,7 +37,6 @@ impl Observer for Log {
     fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Round(round) => self.rounds.push((round.trials.len(), round.recorded)),
-            Event::Dropped(ranks) => self.dropped += ranks.len(),
             Event::Decided(_) => self.decided += 1,
             Event::Run(_) => self.runs += 1,
             Event::Progress(progress) => {
