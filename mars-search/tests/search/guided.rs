@@ -60,7 +60,7 @@ fn race_of_two(speed: f64, task: Task) -> Played {
     let played = guided(1.39, &space(), &budget, &Task { speed, ..task.noisy(1e-4) }).unwrap();
     assert_eq!(played.decision.candidates.len(), 2);
     let first = played.results.iter().map(|result| result.trial.steps).min();
-    assert_eq!(first, Some(80), "nobody is dropped before the last evaluation of the first third");
+    assert_eq!(first, Some(80), "none is dropped before the last evaluation of the first third");
     assert!(cost(&played) <= 1.39);
     played
 }

@@ -1,4 +1,4 @@
-//! The balanced race: who lines up, who wins, what is said when nobody passes the gates.
+//! The balanced race: which choices enter, which wins, and what is said when none passes the gates.
 
 use crate::{
     kit::{Task, budget, play, play_in_order, space, ve_llm, wide_space},

@@ -60,7 +60,7 @@ pub(super) fn cases() -> Vec<Case> {
         ("0/conversations", json!("hello"), "a text as conversation", "line 1"),
         ("0/conversations", json!([]), "a conversation of nothing", "\"one\""),
         ("0/conversations", json!(["hello"]), "texts as turns", "\"one\""),
-        ("0/conversations", json!([{"value": "<image>"}]), "a turn of nobody", "name the speaker"),
+        ("0/conversations", json!([{"value": "<image>"}]), "a turn without a speaker", "name the speaker"),
         ("0/conversations/0/from", json!("narrator"), "another speaker", "narrator"),
         ("0/conversations/0/from", json!(1), "a number as speaker", "\"one\""),
         ("0/conversations/0/value", json!(1), "a number as text", "a number"),

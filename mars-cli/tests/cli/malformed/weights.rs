@@ -146,7 +146,7 @@ fn broken_headers() -> Vec<Case> {
             let place = header["model.vision_model.post_layernorm.bias"]["data_offsets"].clone();
             header["model.vision_model.post_layernorm.weight"]["data_offsets"] = place;
         }),
-        header("a place that nobody has", "leaves a hole", |header| {
+        header("a gap between tensors", "leaves a hole", |header| {
             header.as_object_mut().unwrap().remove("model.vision_model.post_layernorm.bias");
         }),
         header("an unknown type", "F12", |header| header[NORM]["dtype"] = json!("F12")),
