@@ -100,7 +100,7 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
-    /// The same error with `cause` as its source.
+    /// The same error with `cause` as its source; errors of other crates, which have their own, stay as they are.
     #[must_use]
     pub fn because(self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         match self {

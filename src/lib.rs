@@ -20,7 +20,8 @@
 //! let task = Task::open("SmolVLM-256M-Instruct", "train.json")?;
 //! let outcome = Search::new(SearchConfig::default()).run(&task, "run")?;
 //! println!("{} because {}", outcome.decision.ranks, outcome.decision.reason);
-//! # assert!(outcome.adapter.join("adapter_model.safetensors").is_file() && outcome.report.is_file());
+//! # let adapter = outcome.adapter.as_deref().unwrap();
+//! # assert!(adapter.join("adapter_model.safetensors").is_file() && outcome.report.is_file());
 //! # env::set_current_dir(env::temp_dir())?; // so that the directory can be removed
 //! # Ok(())
 //! # }

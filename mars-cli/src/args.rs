@@ -321,7 +321,7 @@ pub(crate) struct Compare {
     #[arg(long, value_name = "FILE.json.gz", conflicts_with = "replay")]
     pub(crate) record: Option<PathBuf>,
     /// Train nothing: play the policies on this recording; may be repeated
-    #[arg(long, value_name = "FILE.json.gz", conflicts_with_all = ["model", "data", "val", "test", "images", "device", "out"])]
+    #[arg(long, value_name = "FILE.json.gz", conflicts_with_all = ["model", "data", "val", "test", "images", "device", "trainer", "out"])]
     pub(crate) replay: Vec<PathBuf>,
 }
 

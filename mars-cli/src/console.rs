@@ -92,7 +92,7 @@ impl Console {
     }
 }
 
-/// A stage of work under way; can be told of progress from any thread.
+/// A stage of work under way; takes progress from any thread.
 #[derive(Debug)]
 pub(crate) struct Stage {
     label: String,

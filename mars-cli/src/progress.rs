@@ -4,9 +4,9 @@ use crate::console::{Console, Stage};
 use mars::{
     event::{Event, Observer, Progress, Round},
     mars_calib::RunRecord,
-    mars_search::{Role, Trial},
+    mars_search::{Decision, Role, Trial},
 };
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 /// Shows what a task or a search reports.
 pub(crate) struct Reporter {
@@ -39,10 +39,13 @@ impl Reporter {
     fn progress(&mut self, progress: &Progress) {
         let (from, before) = *self.started.get_or_insert((Instant::now(), progress.search_done));
         let Some(stage) = &self.stage else { return };
+        stage.set_total(progress.total);
         let mut note = progress.loss.map_or_else(String::new, |loss| format!("validation loss {loss:.4}"));
         // The whole search, where it is more than this round.
-        let (done, all) = (progress.search_done - before, progress.search_expected - before);
-        if done > 0 && progress.search_expected - progress.search_done > progress.total - progress.done {
+        let done = progress.search_done.saturating_sub(before);
+        let all = progress.search_expected.saturating_sub(before);
+        let after_round = all.saturating_sub(done) > progress.total.saturating_sub(progress.done);
+        if done > 0 && after_round {
             let left = from.elapsed().as_secs_f64() * (all - done) as f64 / done as f64;
             let separator = if note.is_empty() { "" } else { ", " };
             note += &format!("{separator}search about {} left", mars::quantity::duration(left));
@@ -76,20 +79,22 @@ impl Observer for Reporter {
             Event::Samples { train, val, test } => self
                 .console
                 .say(format!("reading {train} training, {val} validation and {test} test samples")),
-            Event::Comparing { policy, seed } => self.console.say(format!("policy {policy}, seed {seed}")),
+            Event::Comparing { policy, seed } => {
+                self.started = None;
+                self.console.say(format!("policy {policy}, seed {seed}"));
+            }
             Event::Round(round) => self.round(round),
             Event::Progress(progress) => self.progress(progress),
             Event::Run(record) => self.run(record),
             Event::RoundDone => self.finish(),
             Event::Decided(decision) => {
-                for candidate in &decision.candidates {
-                    if let Some(step) = candidate.dropped_at {
-                        self.console.say(format!("dropped: {} at step {step}", candidate.ranks));
-                    }
+                for (step, ranks) in dropped(decision) {
+                    self.console.say(format!("dropped at step {step}: {}", ranks.join("  ")));
                 }
                 self.console.say(format!("chosen: {} ({})", decision.ranks, decision.outcome));
             }
             Event::TrainingAgain(id) => {
+                self.started = None;
                 self.console.say(format!("the checkpoint of run {id} is gone: training it again"));
                 self.stage = Some(self.console.stage("training again", "steps", 0));
             }
@@ -110,6 +115,17 @@ impl Observer for Reporter {
     }
 }
 
+/// Candidates that did not get to the end, by the step at which they were dropped or failed.
+fn dropped(decision: &Decision) -> BTreeMap<usize, Vec<String>> {
+    let mut all: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for candidate in &decision.candidates {
+        if let Some(step) = candidate.dropped_at {
+            all.entry(step).or_default().push(candidate.ranks.to_string());
+        }
+    }
+    all
+}
+
 fn list(trials: &[Trial]) -> String {
     trials.iter().map(|trial| trial.ranks.to_string()).collect::<Vec<_>>().join("  ")
 }
@@ -124,7 +140,7 @@ fn label(trials: &[Trial]) -> String {
     let (name, count) = match trials {
         [] => return "no runs".into(),
         _ if any(Role::Final) => return "fine-tuning".into(),
-        [only] if only.continues.is_some() => return format!("training {} on", only.ranks),
+        [only] if only.continues.is_some() => return format!("continuing {}", only.ranks),
         [only] => return format!("training {}", only.ranks),
         _ if any(Role::Race) => ("racing", trials.len()),
         _ => ("calibrating", trials.len()),

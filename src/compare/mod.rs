@@ -63,11 +63,11 @@ where
 ///
 /// # Errors
 /// [`mars_search::Error::NotRecorded`] when a policy asks for a run that the recording does not hold.
-pub fn replay(recording: &Recording, policies: &[PolicySpec], seeds: usize) -> Result<Comparison, Error> {
+pub fn replay(recording: &Recording, policies: &[PolicySpec], seeds: u64) -> Result<Comparison, Error> {
     let scores = recording
         .seeds()
         .into_iter()
-        .take(seeds)
+        .take(usize::try_from(seeds).unwrap_or(usize::MAX))
         .flat_map(|seed| policies.iter().map(move |policy| (policy, seed)))
         .map(|(policy, seed)| replayed_score(recording, policy, seed))
         .collect::<Result<Vec<_>, _>>()?;
@@ -100,7 +100,7 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    let searched = match session.search(&session.config.search.with_options(policy), budget) {
+    let searched = match session.search(policy, budget) {
         Ok(searched) => searched,
         Err(error @ Error::Search(mars_search::Error::AllFailed { .. })) => {
             session.observer.event(&Event::Warning(&format!("{policy}: {error}")));

@@ -44,8 +44,9 @@ pub(super) fn of_campaign<M, E>(
     };
     let all = session.campaign.records();
     let whole = |record: &&RunRecord| record.spec.evaluate_from == 0 && !record.spec.stop_when_converged;
-    let mut runs: Vec<RecordedRun> =
-        all.values().filter(whole).filter(|record| !is_beginning(record, all)).map(run).collect();
+    let ends = ends(all);
+    let is_end = |record: &&RunRecord| ends.get(&record.spec.lineage()) == Some(&record.spec.steps);
+    let mut runs: Vec<RecordedRun> = all.values().filter(whole).filter(is_end).map(run).collect();
     runs.sort_by(|a, b| {
         let key = |run: &RecordedRun| (run.seed, run.method, run.samples, run.horizon, run.ranks.clone());
         key(a).cmp(&key(b))
@@ -60,9 +61,14 @@ pub(super) fn of_campaign<M, E>(
     }
 }
 
-/// Whether another record carries this one on.
-fn is_beginning(record: &RunRecord, all: &BTreeMap<RunId, RunRecord>) -> bool {
-    all.values().any(|other| other.spec.continues_from(&record.spec))
+/// The last step of each lineage: records that others carry on end before it.
+fn ends(all: &BTreeMap<RunId, RunRecord>) -> BTreeMap<RunId, usize> {
+    let mut ends = BTreeMap::new();
+    for record in all.values() {
+        let end = ends.entry(record.spec.lineage()).or_insert(0);
+        *end = record.spec.steps.max(*end);
+    }
+    ends
 }
 
 fn curve(record: &RunRecord) -> Vec<RecordedPoint> {

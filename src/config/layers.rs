@@ -160,13 +160,8 @@ impl Layers {
     /// An error of usage for values that no type takes, such as a negative count or an unknown policy.
     pub fn config(&self) -> Result<SearchConfig, Error> {
         let mut all = self.defaults.clone();
-        let named = |section: &str, key: &str| {
-            let value = self.settings.get(section).and_then(|section| section.get(key));
-            value.and_then(Value::as_str).is_some_and(|text| !text.is_empty())
-        };
-        if !named("data", "train") && !named("model", "dir") && !named("trainer", "command") {
-            let preset: Table = EMBEDDED.parse().expect("the embedded preset is TOML: a test reads it");
-            merge(&mut all, &preset);
+        if is_embedded(&self.settings) {
+            merge(&mut all, &preset());
         }
         merge(&mut all, &self.settings);
         let config: SearchConfig = Value::Table(all).try_into().map_err(|error: toml::de::Error| {
@@ -175,6 +170,20 @@ impl Layers {
         config.check()?;
         Ok(config)
     }
+}
+
+/// Whether settings name neither a model nor data nor a command: then they are about the embedded task.
+pub(super) fn is_embedded(settings: &Table) -> bool {
+    let named = |section: &str, key: &str| {
+        let value = settings.get(section).and_then(|section| section.get(key));
+        value.and_then(Value::as_str).is_some_and(|text| !text.is_empty())
+    };
+    !named("data", "train") && !named("model", "dir") && !named("trainer", "command")
+}
+
+/// The settings of the embedded task.
+pub(super) fn preset() -> Table {
+    EMBEDDED.parse().expect("the embedded preset is TOML: a test reads it")
 }
 
 fn merge(into: &mut Table, from: &Table) {

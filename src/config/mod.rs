@@ -57,7 +57,7 @@ pub struct SearchConfig {
 }
 
 impl SearchConfig {
-    /// The configuration of the embedded task: a search of less than a minute on two cores.
+    /// The configuration of the embedded task: a search of seconds to minutes on two cores.
     pub fn embedded() -> Self {
         Layers::new().config().expect("the defaults and the embedded preset are valid: a test reads them")
     }

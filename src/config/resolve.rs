@@ -26,7 +26,7 @@ impl SearchConfig {
     pub fn resolved(&self, samples: usize, validation: usize) -> Self {
         let mut config = self.clone();
         let (train, calibration) = (&mut config.train, &mut config.calibration);
-        let steps = *train.steps.get_or_insert((PASSES * samples).div_ceil(train.batch).max(1));
+        let steps = *train.steps.get_or_insert((PASSES * samples).div_ceil(train.batch.max(1)).max(1));
         train.eval_every.get_or_insert(steps.div_ceil(EVALUATIONS));
         let steps = *calibration.steps.get_or_insert(steps.div_ceil(3));
         calibration.eval_every.get_or_insert(steps.div_ceil(CALIBRATION_EVALUATIONS));

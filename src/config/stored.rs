@@ -48,6 +48,8 @@ impl SearchConfig {
         fingerprints: BTreeMap<String, String>,
     ) -> Result<Settings, Error> {
         let Self { model, data, lora, train, calibration, search, run, trainer, out } = self;
+        // Variables of the environment may be secrets.
+        let trainer = &super::TrainerConfig { environment: BTreeMap::new(), ..trainer.clone() };
         let plan = Plan { model, data, calibration, search, run, trainer, out, facts };
         Ok(Settings { config: table(&Shared { lora, train })?, plan: table(&plan)?, fingerprints })
     }

@@ -71,6 +71,7 @@ pub fn evaluate_files(
     data: &DataFiles,
     observer: &mut dyn Observer,
 ) -> Result<DataScore, Error> {
+    config.check()?;
     let device = device(&config.run.device)?;
     let processor = Arc::new(config.processor(model)?);
     let net = AnyModel::load(model, config.model.dtype, &device)?;

@@ -16,6 +16,8 @@ use mars_vlm::{
 use serde::Serialize;
 use std::{path::Path, sync::Arc};
 
+const MIB: usize = 1 << 20;
+
 /// An adapter that fits its base.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -56,6 +58,7 @@ pub fn verify(
     data: Option<&DataFiles>,
     observer: &mut dyn Observer,
 ) -> Result<Verification, Error> {
+    config.check()?;
     let inspection = inspect(adapter, model, &names_of_dir(model)?)?;
     inspection.cautions.iter().for_each(|caution| observer.event(&Event::Warning(caution)));
     let losses = data.map(|data| losses(config, adapter, model, data, observer)).transpose()?;
@@ -75,20 +78,23 @@ fn losses(
     let store = Arc::new(ImageStore::for_data(&data.data, data.images.as_deref())?);
     let examples = EncodedExamples::new(processor, store, Dataset::read(&data.data)?.samples)?;
     let names = Names::of(model)?;
-    let mut losses = |dir: &Path, adapter: Option<&Path>, label: &str| -> Result<Vec<f64>, Error> {
+    let losses = |dir: &Path, adapter, label, observer: &mut dyn Observer| -> Result<Vec<f64>, Error> {
         let net = AnyModel::from_dir(dir, &device)?;
         let stack = stack(&net, adapter, &names)?;
         let all = evaluate_all(&net, &examples, &stack, config.run.eval_batch, label, observer)?;
         Ok(all.samples.iter().map(|sample| sample.loss).collect())
     };
-    let plain = losses(model, None, "base")?;
-    let adapted = losses(model, Some(adapter), "adapter")?;
+    let plain = losses(model, None, "base", observer)?;
+    let adapted = losses(model, Some(adapter), "adapter", observer)?;
     let folder = tempfile::tempdir().map_err(Error::io("create a directory in", &std::env::temp_dir()))?;
     let place = folder.path().join("merged");
     let known = names_of_dir(model)?;
     let options = MergeOptions { names: &known, dtype: Some(Float::F32), direction: Direction::Merge };
-    merge(adapter, model, &place, &options, &mut |_, _| {})?;
-    let merged = losses(&place, None, "merged")?;
+    merge(adapter, model, &place, &options, &mut |done, total| {
+        let (done, total) = (done as usize / MIB, (total as usize).div_ceil(MIB));
+        observer.event(&Event::Evaluating { label: "merging", done, total });
+    })?;
+    let merged = losses(&place, None, "merged", observer)?;
     let relative = |(one, other): (&f64, &f64)| (one - other).abs() / one.abs().max(1e-3);
     let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
     Ok(AdapterLosses {

@@ -97,10 +97,13 @@ pub struct PlannedRun {
 
 pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>) -> Result<Plan, Error> {
     config.check()?;
+    config.check_native()?;
     let config = config.resolved(task.train.len(), task.val.len());
     let space = config.space(task.parameters_per_rank(&config)?);
     let budget = config.budget(task.train.len(), config.train.seed);
     let policy = config.policy();
+    // Before the passes that are measured leave freed memory behind.
+    let memory = (task.memory)(task, &config)?;
     let pricing = Pricing::measure(&config, task)?;
     let mut runs = Vec::new();
     for step in rehearse(&policy, &space, &budget)? {
@@ -123,7 +126,7 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
             validation_samples: budget.validation_samples,
             learning_rates: config.learning_rates(),
         },
-        memory: (task.memory)(task, &config)?,
+        memory,
         policy: policy.to_string(),
         fine_tune_flops,
         total_flops,

@@ -32,10 +32,17 @@ pub fn rehearse(policy: &PolicySpec, space: &Space, budget: &Budget) -> Result<V
     Ok(all)
 }
 
-/// Optimizer steps of all trials that `policy` is expected to ask for.
-pub(crate) fn rehearsed_steps(policy: &PolicySpec, space: &Space, budget: &Budget) -> Result<u64, Error> {
+/// Optimizer steps of all trials that `policy` is expected to ask for; `continues` says whether the trainer continues runs
+/// from checkpoints.
+pub(crate) fn rehearsed_steps(
+    policy: &PolicySpec,
+    space: &Space,
+    budget: &Budget,
+    continues: bool,
+) -> Result<u64, Error> {
     let all = rehearse(policy, space, budget)?;
-    Ok(all.iter().map(|step| (step.trial.steps - step.from) as u64).sum())
+    let from = |step: &RehearsedTrial| if continues { step.from } else { 0 };
+    Ok(all.iter().map(|step| (step.trial.steps - from(step)) as u64).sum())
 }
 
 /// A result as laws with usual exponents give it: gamma -0.33 for the reference module, which in the paper is the language

@@ -1,14 +1,30 @@
 //! What a policy makes of what a campaign has measured, without training anything.
 
 use super::{RunTemplate, result::trial_result};
-use crate::{Error, config::SearchConfig};
+use crate::{
+    Error,
+    config::{SearchConfig, TrainerKind},
+};
 use mars_calib::{Campaign, ConvergenceRule, RunRecord, campaign::Snapshot};
 use mars_laws::Ranks;
 use mars_search::{Answer, Decision, Outcome, PolicySpec, Role, Runner, Trial};
 use std::{collections::BTreeMap, path::Path};
 
+/// What a policy chooses on a campaign.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Chosen {
+    /// Name of the policy.
+    pub policy: String,
+    /// How far the choice is.
+    pub choice: Choice,
+    /// What had to be passed over when the campaign was read.
+    pub warnings: Vec<String>,
+}
+
 /// How far a choice is.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Choice {
     /// All runs are recorded: the decision.
     Decided(Box<Decision>),
@@ -24,11 +40,11 @@ pub enum Choice {
 }
 
 /// What `policy` chooses on the campaign in `directory`, whether or not another process works on it; `None` is the policy
-/// that the campaign was started with. Returns the name of the policy, the choice, and what had to be passed over.
+/// that the campaign was started with. The options of `guided` and `race` are those of the campaign's configuration.
 ///
 /// # Errors
 /// When there is no campaign, or the policy cannot be built on its settings.
-pub fn choose(directory: &Path, policy: Option<&PolicySpec>) -> Result<(String, Choice, Vec<String>), Error> {
+pub fn choose(directory: &Path, policy: Option<&PolicySpec>) -> Result<Chosen, Error> {
     let snapshot = Campaign::read(directory)?;
     let (config, facts) = SearchConfig::of_campaign(&snapshot.settings)?;
     let policy = config.search.with_options(policy.unwrap_or(&config.search.policy));
@@ -41,13 +57,14 @@ pub fn choose(directory: &Path, policy: Option<&PolicySpec>) -> Result<(String, 
         rule: config.rule(),
         fingerprint: snapshot.settings.fingerprint(),
         records: BTreeMap::new(),
+        continues: config.trainer.kind == TrainerKind::Native,
     };
     let choice = match mars_search::search(&mut *started, &mut runner)?.outcome {
         Outcome::Decided(decision) => Choice::Decided(decision),
         Outcome::Missing { asked, missing } => undecided(&asked, missing.len()),
     };
     let warnings = snapshot.warnings.iter().map(ToString::to_string).collect();
-    Ok((started.name(), choice, warnings))
+    Ok(Chosen { policy: started.name(), choice, warnings })
 }
 
 /// What the trials that a policy asks for next, of which some are `missing`, say about its choice.
@@ -67,6 +84,8 @@ struct SnapshotRunner<'a> {
     rule: Box<dyn ConvergenceRule>,
     fingerprint: String,
     records: BTreeMap<u32, RunRecord>,
+    /// Whether the trainer of the campaign continues runs from checkpoints.
+    continues: bool,
 }
 
 impl Runner for SnapshotRunner<'_> {
@@ -84,10 +103,9 @@ impl Runner for SnapshotRunner<'_> {
         if !missing.is_empty() {
             return Ok(Answer::Missing(missing));
         }
-        let results = found
-            .iter()
-            .map(|(trial, record)| trial_result(&*self.rule, trial, record, &self.records))
-            .collect();
+        let charged = if self.continues { &self.records } else { &BTreeMap::new() };
+        let results =
+            found.iter().map(|(trial, record)| trial_result(&*self.rule, trial, record, charged)).collect();
         self.records.extend(found.into_iter().map(|(trial, record)| (trial.id, record.clone())));
         Ok(Answer::Results(results))
     }

@@ -10,7 +10,7 @@ mod session;
 mod template;
 
 pub use calibrate::CalibratedRun;
-pub use choose::{Choice, choose};
+pub use choose::{Choice, Chosen, choose};
 pub use observations::observations;
 pub use outcome::{SearchCost, SearchOutcome, Summary};
 pub(crate) use result::{convergence_time, trial_end};
@@ -20,7 +20,7 @@ pub use template::RunTemplate;
 use crate::{
     Error, Interrupt, Task,
     compare::Comparison,
-    config::{Facts, SearchConfig},
+    config::{Facts, SearchConfig, TrainerKind},
     event::{Observer, Silent},
     plan::Plan,
 };
@@ -54,21 +54,28 @@ pub struct Search<'a> {
     observer: Option<&'a mut dyn Observer>,
     interrupt: Interrupt,
     on_change: OnChange,
+    fingerprints: BTreeMap<String, String>,
 }
 
 impl Search<'static> {
     /// A search that nothing watches, stops by nothing but an error, and refuses a campaign with other settings.
     pub fn new(config: SearchConfig) -> Self {
-        Self { config, observer: None, interrupt: Interrupt::new(), on_change: OnChange::Refuse }
+        Self {
+            config,
+            observer: None,
+            interrupt: Interrupt::new(),
+            on_change: OnChange::Refuse,
+            fingerprints: BTreeMap::new(),
+        }
     }
 }
 
 impl<'a> Search<'a> {
-    /// The same search with `observer` told of everything that happens.
+    /// The same search, which reports everything that happens to `observer`.
     #[must_use]
     pub fn observe<'b>(self, observer: &'b mut dyn Observer) -> Search<'b> {
-        let Self { config, interrupt, on_change, .. } = self;
-        Search { config, observer: Some(observer), interrupt, on_change }
+        let Self { config, interrupt, on_change, fingerprints, .. } = self;
+        Search { config, observer: Some(observer), interrupt, on_change, fingerprints }
     }
 
     /// The same search, stopped when `interrupt` is requested.
@@ -83,8 +90,16 @@ impl<'a> Search<'a> {
         Self { on_change: if accept { OnChange::Accept } else { OnChange::Refuse }, ..self }
     }
 
+    /// The same search, whose runs are never taken for those of a search with another `digest` of `what` (`model`, `train`,
+    /// `trainer`, ...). A digest is any text that changes whenever it does; a [`Task`] that was opened has its own.
+    #[must_use]
+    pub fn with_fingerprint(mut self, what: &str, digest: impl Into<String>) -> Self {
+        self.fingerprints.insert(what.to_owned(), digest.into());
+        self
+    }
+
     /// Searches ranks for `task` to the end: trials, decision, adapter, report, all in the directory `out`. What is
-    /// recorded there is not trained again, so that an interrupted search continues.
+    /// recorded there is not trained again, so that an interrupted search continues. `out` overrides `config.out.dir`.
     ///
     /// # Errors
     /// Wrong settings, a campaign that is locked or has other settings, too little memory, a full disk, a search in which
@@ -102,7 +117,10 @@ impl<'a> Search<'a> {
     }
 
     /// Searches ranks with a trainer of one's own: every run goes through `trainer`, and the result is the decision with
-    /// the report; the adapter is where the trainer left it.
+    /// the report. `space` and `budget` override what the configuration says of modules, candidates, steps and sizes.
+    ///
+    /// What the trainer trains, and on which data, is not known here: say it with
+    /// [`with_fingerprint`](Self::with_fingerprint), so that its runs are not taken for those of another.
     ///
     /// # Errors
     /// As for [`run`](Self::run).
@@ -113,12 +131,16 @@ impl<'a> Search<'a> {
         budget: &Budget,
         out: impl AsRef<Path>,
     ) -> Result<SearchOutcome, Error> {
-        self.config.check()?;
         let out = out.as_ref();
-        let config = self.config.resolved_for(budget);
+        let config = self.config.resolved_for(space, budget, out);
+        config.check()?;
         let policy = config.policy();
         let facts = Facts { samples: budget.samples, parameters_per_rank: space.parameters_per_rank.clone() };
-        let settings = config.settings(&facts, config.trainer_fingerprints())?;
+        let mut fingerprints = self.fingerprints;
+        if let Some(command) = &config.trainer.command {
+            fingerprints.insert("trainer".to_owned(), command.clone());
+        }
+        let settings = config.settings(&facts, fingerprints)?;
         let mut silent = Silent;
         let observer = self.observer.unwrap_or(&mut silent);
         let mut campaign = Campaign::open(out, settings, self.on_change)?;
@@ -138,8 +160,7 @@ impl<'a> Search<'a> {
     /// Searches ranks with the command of `[trainer]`, on `samples` training samples.
     ///
     /// # Errors
-    /// As for [`run`](Self::run); an error of usage when `trainer.kind` is not `command`, or when `train.steps` is not set
-    /// and the number of samples is 0.
+    /// As for [`run`](Self::run); an error of usage when `trainer.kind` is not `command`, or the number of samples is 0.
     pub fn run_command(self, samples: usize, out: impl AsRef<Path>) -> Result<SearchOutcome, Error> {
         let Some(options) = self.config.trainer.command_options() else {
             return Err(Error::usage("trainer.kind is \"native\"; a command is needed in trainer.command"));
@@ -216,12 +237,16 @@ impl<'a> Search<'a> {
         E: Examples<Batch = M::Batch>,
     {
         self.config.check()?;
+        self.config.check_native()?;
         let policy = self.config.policy();
         let observer: &'s mut dyn Observer = match self.observer {
             Some(observer) => observer,
             None => silent,
         };
-        let session = Session::open(self.config, task, out, self.on_change, observer, self.interrupt)?;
+        let mut config = self.config;
+        config.out.dir = out.to_owned();
+        let session =
+            Session::open(config, task, self.fingerprints, self.on_change, observer, self.interrupt)?;
         Ok((session, policy))
     }
 }
@@ -234,9 +259,18 @@ impl SearchConfig {
         (resolved.space(self.trainer.parameters_per_rank.clone()), resolved.budget(samples, self.train.seed))
     }
 
-    /// The configuration that says the same as `budget`, for the campaign's settings.
-    fn resolved_for(&self, budget: &Budget) -> Self {
+    /// The configuration that says the same as `space` and `budget`, for the campaign's settings.
+    fn resolved_for(&self, space: &Space, budget: &Budget, out: &Path) -> Self {
         let mut config = self.resolved(budget.samples, budget.validation_samples);
+        config.lora.modules.clone_from(&space.modules);
+        config.search.reference.clone_from(&space.reference);
+        config.search.candidates = space.candidates.clone().into_iter().collect();
+        let mut ranks: Vec<usize> = space.candidates.values().flatten().copied().collect();
+        ranks.sort_unstable();
+        ranks.dedup();
+        config.search.ranks = ranks;
+        config.search.default_rank = space.default_rank;
+        config.trainer.parameters_per_rank = space.parameters_per_rank.clone();
         config.train.steps = Some(budget.steps);
         config.train.batch = budget.batch;
         config.train.eval_every = Some(budget.eval_every);
@@ -246,18 +280,20 @@ impl SearchConfig {
         config.calibration.ranks.clone_from(&budget.calibration.ranks);
         config.calibration.seeds.clone_from(&budget.calibration.seeds);
         config.calibration.joint = budget.calibration.joint;
+        config.out.dir = out.to_owned();
         config
     }
 
-    /// What tells the runs of one external trainer from those of another.
-    fn trainer_fingerprints(&self) -> BTreeMap<String, String> {
-        let command = self.trainer.command.clone().unwrap_or_default();
-        let environment = self.trainer.environment.iter().map(|(name, value)| format!("{name}={value}"));
-        let environment = environment.collect::<Vec<_>>().join(" ");
-        [("trainer", command), ("environment", environment)]
-            .into_iter()
-            .filter(|(_, text)| !text.is_empty())
-            .map(|(of, text)| (of.to_owned(), text))
-            .collect()
+    /// Refuses a configuration whose runs an external command trains, where the native trainer is needed.
+    ///
+    /// # Errors
+    /// An error of usage when `trainer.kind` is `command`.
+    pub fn check_native(&self) -> Result<(), Error> {
+        match self.trainer.kind {
+            TrainerKind::Native => Ok(()),
+            TrainerKind::Command => Err(Error::usage(
+                "trainer.kind is \"command\", but only a search or a fine-tune can be trained by a command; set trainer.kind=native",
+            )),
+        }
     }
 }

@@ -27,8 +27,9 @@ pub struct SearchOutcome {
     pub results: Vec<TrialResult>,
     /// What the search cost, the final run included.
     pub cost: SearchCost,
-    /// Directory of the adapter; of a search by an external trainer the directory of the winning run.
-    pub adapter: PathBuf,
+    /// Directory of the adapter; of a search with an external command the directory of the winning run; `None` where a
+    /// trainer of one's own keeps it.
+    pub adapter: Option<PathBuf>,
     /// The report, one HTML page.
     pub report: PathBuf,
     /// The adapter on the test split; `None` after a search by an external trainer.
@@ -59,8 +60,8 @@ pub struct Summary<'a> {
     pub reason: &'a str,
     /// What the search cost.
     pub cost: SearchCost,
-    /// Directory of the adapter.
-    pub adapter: &'a Path,
+    /// Directory of the adapter, where it is known.
+    pub adapter: Option<&'a Path>,
     /// The report.
     pub report: &'a Path,
     /// The adapter on the test split.
@@ -77,7 +78,7 @@ impl SearchOutcome {
             outcome: self.decision.outcome,
             reason: &self.decision.reason,
             cost: self.cost,
-            adapter: &self.adapter,
+            adapter: self.adapter.as_deref(),
             report: &self.report,
             test: self.test,
             base: self.base,
@@ -114,7 +115,7 @@ where
         decision: searched.decision.clone(),
         results: searched.results.clone(),
         cost,
-        adapter: place,
+        adapter: Some(place),
         report: session.out.join("report.html"),
         test: Some(tuned),
         base: Some(base),
@@ -125,7 +126,13 @@ where
     let more = fingerprints.map(|(of, digest)| (format!("fingerprint of {of}"), digest.clone()));
     let data = ReportData {
         ranks,
-        provenance: provenance(&session.config, &task.model_name, &task.data_name, &outcome.adapter, more),
+        provenance: provenance(
+            &session.config,
+            &task.model_name,
+            &task.data_name,
+            outcome.adapter.as_deref(),
+            more,
+        ),
         ..report_data(&outcome, policy, &session.config, &session.space, &session.budget, winner)
     };
     write(&outcome, &data, &session.config, &session.campaign, &session.out, &mut *session.observer)?;
@@ -145,7 +152,7 @@ pub(super) fn deliver_external(
         decision: searched.decision.clone(),
         results: searched.results.clone(),
         cost: cost(searched),
-        adapter: out.join(EXTERNAL).join(winner.id.as_str()),
+        adapter: Some(out.join(EXTERNAL).join(winner.id.as_str())).filter(|directory| directory.is_dir()),
         report: out.join("report.html"),
         test: None,
         base: None,
@@ -154,7 +161,13 @@ pub(super) fn deliver_external(
     let command = config.trainer.command.clone().unwrap_or_else(|| "a trainer of one's own".to_owned());
     let more = [("trainer".to_owned(), command)];
     let data = ReportData {
-        provenance: provenance(config, "that of the trainer", "those of the trainer", &outcome.adapter, more),
+        provenance: provenance(
+            config,
+            "that of the trainer",
+            "those of the trainer",
+            outcome.adapter.as_deref(),
+            more,
+        ),
         ..report_data(&outcome, policy, config, space, budget, winner)
     };
     write(&outcome, &data, config, campaign, out, observer)?;
@@ -212,8 +225,8 @@ fn write(
 ) -> Result<(), Error> {
     files::write_json(&out.join("decision.json"), &outcome.decision)?;
     write_fits(config, campaign, out, observer)?;
-    if outcome.adapter.is_dir() {
-        files::write_json(&outcome.adapter.join("mars_search.json"), &outcome.summary())?;
+    if let Some(adapter) = &outcome.adapter {
+        files::write_json(&adapter.join("mars_search.json"), &outcome.summary())?;
     }
     files::write_json(&out.join("report.json"), data)?;
     files::write(&outcome.report, report::render(data).as_bytes())
@@ -243,7 +256,7 @@ fn provenance(
     config: &SearchConfig,
     model: &str,
     data: &str,
-    adapter: &Path,
+    adapter: Option<&Path>,
     more: impl IntoIterator<Item = (String, String)>,
 ) -> Provenance {
     let rates = config.learning_rates();
@@ -260,7 +273,7 @@ fn provenance(
     Provenance {
         model: model.to_owned(),
         data: data.to_owned(),
-        adapter: adapter.display().to_string(),
+        adapter: adapter.map_or_else(|| "kept by the trainer".to_owned(), |path| path.display().to_string()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         more: settings.into_iter().map(|(name, text)| (name.to_owned(), text)).chain(more).collect(),
     }

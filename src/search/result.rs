@@ -4,9 +4,10 @@ use mars_calib::{Convergence, ConvergenceRule, RunEnd, RunRecord};
 use mars_search::{Cost, Role, Trial, TrialEnd, TrialResult};
 use std::collections::BTreeMap;
 
-/// The result of `trial`, which was done as the run of `record`; `earlier` holds the records of trials that it may continue.
+/// The result of `trial`, which was done as the run of `record`.
 ///
-/// A continued trial is charged for its own steps only.
+/// A trial that continues one of `earlier` is charged for its own steps only; with a trainer that begins again at step 0,
+/// `earlier` is empty, and it is charged for all.
 pub(crate) fn trial_result(
     rule: &dyn ConvergenceRule,
     trial: &Trial,

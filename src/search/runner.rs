@@ -35,7 +35,11 @@ impl CampaignRunner<'_> {
             trials.iter().map(|trial| self.template.spec(trial, &self.records, &fingerprint)).collect();
         let known = self.campaign.records();
         let missing: Vec<&RunSpec> = specs.iter().filter(|spec| !known.contains_key(&spec.id())).collect();
+        let continues = self.trainer.continues();
         let start = |spec: &RunSpec| {
+            if !continues {
+                return 0;
+            }
             let before = spec.continues.as_ref().and_then(|id| known.get(id));
             before.map_or(0, |record| record.spec.steps).min(spec.steps)
         };
@@ -74,10 +78,11 @@ impl Runner for CampaignRunner<'_> {
 
     fn run(&mut self, trials: &[Trial]) -> Result<Answer, Error> {
         let done = self.round(trials)?;
+        let charged = if self.trainer.continues() { &self.records } else { &BTreeMap::new() };
         let results = trials
             .iter()
             .zip(&done)
-            .map(|(trial, record)| trial_result(self.rule, trial, record, &self.records))
+            .map(|(trial, record)| trial_result(self.rule, trial, record, charged))
             .collect();
         self.records.extend(trials.iter().map(|trial| trial.id).zip(done));
         Ok(Answer::Results(results))

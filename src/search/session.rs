@@ -7,13 +7,12 @@ use crate::{
     event::{Event, Observer},
     plan::rehearsed_steps,
 };
-use mars_calib::{Campaign, Flow, OnChange, Progress, RunRecord, RunSpec, Trainer, native::NativeTrainer};
+use mars_calib::{
+    Campaign, Flow, OnChange, Progress, RunRecord, RunSpec, Stage, Trainer, native::NativeTrainer,
+};
 use mars_lora::{Adapter, Examples, Model};
 use mars_search::{Budget, Decision, PolicySpec, Space, Trial, TrialResult};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// A finished search: its decision, every trial with its result, and the record behind each.
 #[derive(Debug)]
@@ -37,7 +36,8 @@ impl Engine<'_> {
     /// Lets `policy` search to its decision.
     pub(crate) fn search(&mut self, policy: &PolicySpec, budget: &Budget) -> Result<Searched, Error> {
         let mut started = policy.build(self.space, budget)?;
-        let expected = rehearsed_steps(policy, self.space, budget)?;
+        // An estimate for the progress: it must not end the search.
+        let expected = rehearsed_steps(policy, self.space, budget, self.trainer.continues()).unwrap_or(0);
         let (decision, results, records) = self.with_runner(expected, |runner| {
             let (decision, results) = mars_search::search(&mut *started, runner)?.decided()?;
             Ok((decision, results, std::mem::take(&mut runner.records)))
@@ -90,11 +90,11 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    /// Opens the campaign for `task` in `out`, and settles what depends on the amount of data.
+    /// Opens the campaign for `task` in `out.dir`, and settles what depends on the amount of data.
     pub(crate) fn open(
         config: SearchConfig,
         task: &'a Task<M, E>,
-        out: &Path,
+        more_fingerprints: BTreeMap<String, String>,
         on_change: OnChange,
         observer: &'a mut dyn Observer,
         interrupt: Interrupt,
@@ -105,14 +105,16 @@ where
         }
         let parameters_per_rank = task.parameters_per_rank(&config)?;
         let facts = Facts { samples: task.train.len(), parameters_per_rank };
-        let settings = config.settings(&facts, fingerprints(&config, task))?;
-        let campaign = Campaign::open(out, settings, on_change)?;
+        let mut fingerprints = fingerprints(&config, task);
+        fingerprints.extend(more_fingerprints);
+        let settings = config.settings(&facts, fingerprints)?;
+        let out = config.out.dir.clone();
+        let campaign = Campaign::open(&out, settings, on_change)?;
         warn(&campaign, observer);
         let trainer = NativeTrainer::new(&task.model, &task.train, &task.val, config.native_options()?)
             .with_store(campaign.checkpoints());
         let space = config.space(facts.parameters_per_rank);
         let budget = config.budget(task.train.len(), config.train.seed);
-        let out = out.to_owned();
         Ok(Self { config, task, campaign, trainer, observer, interrupt, space, budget, out })
     }
 
@@ -141,6 +143,7 @@ where
         self.observer.event(&Event::TrainingAgain(&spec.id()));
         let mut watch = Again { observer: &mut *self.observer, interrupt: &self.interrupt };
         self.trainer.train(std::slice::from_ref(spec), &mut watch);
+        self.observer.event(&Event::RoundDone);
         if self.interrupt.requested() {
             return Err(Error::interrupted());
         }
@@ -163,7 +166,7 @@ impl mars_calib::Observer for Again<'_> {
             total,
             search_done: done,
             search_expected: total,
-            loss: event.loss,
+            loss: event.loss.filter(|_| event.stage == Stage::Evaluate),
         };
         self.observer.event(&Event::Progress(progress));
         if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }

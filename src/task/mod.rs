@@ -18,6 +18,7 @@ use mars_lora::{
     merge::{Checkpoint, ModelNames},
     peft::Base,
 };
+use mars_search::PolicySpec;
 use mars_vlm::{
     checkpoint::{self, Precision, names_of_dir},
     data::{self, ImageStore, Lengths},
@@ -109,6 +110,7 @@ impl Task {
         files: &TaskFiles,
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
+        config.check()?;
         let device = device(&config.run.device)?;
         let processor = Arc::new(config.processor(&files.model)?);
         let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
@@ -180,7 +182,7 @@ where
             fingerprints: BTreeMap::new(),
             model_name: "a model of one's own".to_owned(),
             data_name: "data of one's own".to_owned(),
-            base_name: String::new(),
+            base_name: "a model of one's own".to_owned(),
             names: Names::default(),
             memory: |_, _| Ok(None),
             images: None,
@@ -284,10 +286,19 @@ fn model_digest(directory: &Path, dtype: Precision) -> Result<String, Error> {
 /// Finds ranks that do not fit the model before anything is trained.
 fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
     let space = config.space(BTreeMap::new());
+    let fixed = match &config.search.policy {
+        PolicySpec::Fixed(ranks) => Some(ranks.resolve(&space)?),
+        _ => None,
+    };
     let adapted = config.lora.modules.iter().map(|module| {
-        let largest =
-            [space.ranks_of(module), config.calibration.ranks.clone(), vec![config.search.default_rank]];
-        (module.clone(), largest.into_iter().flatten().max().unwrap_or(0))
+        let ranks = match &fixed {
+            Some(fixed) => vec![fixed.get(module)],
+            None => {
+                let calibrated = &config.calibration.ranks;
+                [space.ranks_of(module), calibrated.clone(), vec![config.search.default_rank]].concat()
+            }
+        };
+        (module.clone(), ranks.into_iter().max().unwrap_or(0))
     });
     let largest = AdapterConfig { targets: config.lora.targets()?, ..AdapterConfig::new(adapted, 0) };
     largest.useful_ranks(model.modules(), model.sites())?;

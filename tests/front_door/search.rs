@@ -36,14 +36,14 @@ fn a_search_leaves_a_decision_a_report_and_a_campaign_and_is_not_done_twice() {
     assert_eq!((again.decision, again.results), (first.decision.clone(), first.results));
 
     // The campaign alone knows the same.
-    let (policy, choice, _) = choose(out.path(), None).unwrap();
-    assert_eq!(policy, "paper");
-    assert!(matches!(choice, Choice::Decided(decision) if *decision == first.decision));
+    let chosen = choose(out.path(), None).unwrap();
+    assert_eq!(chosen.policy, "paper");
+    assert!(matches!(chosen.choice, Choice::Decided(decision) if *decision == first.decision));
     let (observed, read) = observations(out.path()).unwrap();
     assert_eq!(observed.convergence.len(), 2 * 4 * 3);
     assert_eq!((read.train, read.lora), (config.train.clone(), config.lora.clone()));
-    let (_, choice, _) = choose(out.path(), Some(&"grid".parse().unwrap())).unwrap();
-    assert!(matches!(choice, Choice::Racing(candidates) if candidates.len() == 16));
+    let chosen = choose(out.path(), Some(&"grid".parse().unwrap())).unwrap();
+    assert!(matches!(chosen.choice, Choice::Racing(candidates) if candidates.len() == 16));
 }
 
 #[test]

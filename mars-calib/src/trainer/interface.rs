@@ -12,6 +12,12 @@ pub trait Trainer {
     /// says [`Flow::Stop`], the trainer writes its checkpoints and returns; what was not done ends
     /// [`RunEnd::Interrupted`](crate::RunEnd::Interrupted).
     fn train(&mut self, runs: &[RunSpec], observe: &mut dyn Observer) -> Vec<RunRecord>;
+
+    /// Whether a run that [continues](RunSpec::continues) another begins at the last checkpoint of that one, and costs its
+    /// own steps only. Default yes; a trainer that begins such a run again from step 0 says no.
+    fn continues(&self) -> bool {
+        true
+    }
 }
 
 /// Watches a trainer and can stop it.

@@ -10,7 +10,7 @@ use mars::{
     Error,
     mars_laws::Ranks,
     mars_search::Decision,
-    search::{Choice, choose},
+    search::{self, Choice, choose},
 };
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ struct Chosen {
 pub(crate) fn run(context: &Context, args: &args::Choose) -> Result<Exit, Error> {
     let policy = args.policy.as_deref().map(str::parse).transpose()?;
     must_have_campaign(&args.campaign)?;
-    let (policy, choice, warnings) = choose(&args.campaign, policy.as_ref())?;
+    let search::Chosen { policy, choice, warnings, .. } = choose(&args.campaign, policy.as_ref())?;
     warnings.iter().for_each(|warning| context.console.warn(warning));
     let chosen = match choice {
         Choice::Decided(decision) => Chosen {
@@ -55,6 +55,9 @@ pub(crate) fn run(context: &Context, args: &args::Choose) -> Result<Exit, Error>
                 _ => (None, format!("{policy} lets {} rank choices compete in training", candidates.len())),
             };
             Chosen { policy, ranks, reason, candidates, decision: None }
+        }
+        other => {
+            return Err(Error::failed(format!("{policy} is in a state that cannot be shown: {other:?}")));
         }
     };
     if context.common.json {

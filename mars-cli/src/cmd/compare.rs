@@ -7,7 +7,7 @@ use crate::{
     output,
 };
 use mars::{
-    Comparison, Error, SearchConfig,
+    Comparison, Error,
     compare::{read_recording, replay, write_recording},
     mars_search::PolicySpec,
     quantity::number,
@@ -15,12 +15,14 @@ use mars::{
 use std::collections::BTreeMap;
 
 pub(crate) fn run(context: &Context, args: &args::Compare) -> Result<Exit, Error> {
-    let policies = PolicySpec::parse_list(&args.policies)?;
     let mut layers = context.layers(&args.task)?;
     set_path(&mut layers, "out.dir", &args.place.out)?;
     let config = layers.config()?;
+    let policies = PolicySpec::parse_list(&args.policies)?;
+    let policies: Vec<PolicySpec> =
+        policies.iter().map(|policy| config.search.with_options(policy)).collect();
     if !args.replay.is_empty() {
-        return replayed(context, args, &config, &policies);
+        return replayed(context, args, &policies);
     }
     let task = context.open(&config)?;
     let mut reporter = context.reporter();
@@ -38,21 +40,14 @@ pub(crate) fn run(context: &Context, args: &args::Compare) -> Result<Exit, Error
 }
 
 /// Policies on recordings: a table for each task.
-fn replayed(
-    context: &Context,
-    args: &args::Compare,
-    config: &SearchConfig,
-    policies: &[PolicySpec],
-) -> Result<Exit, Error> {
-    let policies: Vec<PolicySpec> =
-        policies.iter().map(|policy| config.search.with_options(policy)).collect();
+fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) -> Result<Exit, Error> {
     let mut all = Vec::new();
     for path in &args.replay {
         let recording = read_recording(path).map_err(|error| {
             let message = error.to_string();
             Error::input(format!("{message}; `mars compare --record FILE.json.gz` writes one"))
         })?;
-        let compared = replay(&recording, &policies, args.seeds as usize)?;
+        let compared = replay(&recording, policies, u64::from(args.seeds))?;
         all.push((recording.task, compared));
     }
     if context.common.json {

@@ -6,9 +6,9 @@ use mars::Error;
 pub(crate) fn run(context: &Context, task: &Task) -> Result<Exit, Error> {
     let config = context.layers(task)?.config()?;
     if context.common.json {
-        output::json(&config)?;
+        output::json(&config.to_json()?)?;
     } else {
-        output::text(config.to_toml().trim_end())?;
+        output::text(config.to_toml()?.trim_end())?;
     }
     Ok(Exit::Done)
 }

@@ -75,7 +75,10 @@ impl Context {
         }
         match task.trainer.as_deref() {
             None => {}
-            Some("native") => layers.flag("trainer.kind", "native")?,
+            Some("native") => {
+                layers.flag("trainer.kind", "native")?;
+                layers.flag("trainer.command", "")?;
+            }
             Some(command) => {
                 layers.flag("trainer.kind", "command")?;
                 layers.flag("trainer.command", command)?;
@@ -87,6 +90,7 @@ impl Context {
 
     /// The task of a configuration, opened.
     pub(crate) fn open(&self, config: &SearchConfig) -> Result<mars::Task, Error> {
+        config.check_native()?;
         let task = mars::Task::open_with(config, &self.files(config)?, &mut Reporter::new(self.console))?;
         // What loading took and freed is as large as the weights.
         allocator::give_back();

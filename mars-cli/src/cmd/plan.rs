@@ -47,7 +47,7 @@ fn describe(plan: &Plan) -> String {
     };
     let samples = std::iter::once(format!("{} training samples", plan.samples))
         .chain(lengths("tokens", &plan.tokens))
-        .chain(lengths("of them image tokens", &plan.image_tokens));
+        .chain(lengths("image tokens among them", &plan.image_tokens));
     parts.push(samples.collect::<Vec<_>>().join("\n"));
     let train = &plan.train;
     let rates: Vec<String> =

@@ -97,7 +97,7 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
         duration(cost.wall_s),
         duration(seconds)
     ));
-    lines.push(format!("adapter   {}", adapter.display()));
+    lines.extend(adapter.iter().map(|adapter| format!("adapter   {}", adapter.display())));
     lines.push(format!("report    {}", report.display()));
     lines.join("\n")
 }

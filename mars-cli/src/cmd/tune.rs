@@ -6,25 +6,24 @@ use crate::{
     exit::Exit,
 };
 use mars::Error;
+use std::collections::BTreeSet;
 
 pub(crate) fn run(context: &Context, args: &args::Tune) -> Result<Exit, Error> {
-    let ranks = ranks(&args.ranks)?;
+    check_ranks(&args.ranks)?;
     let mut layers = context.layers(&args.task)?;
     set_path(&mut layers, "out.dir", &args.place.out)?;
     layers.flag("search.policy", format!("fixed:{}", args.ranks))?;
     set(&mut layers, "out.adapter_layout", &args.adapter_layout)?;
     args.seed.iter().try_for_each(|seed| layers.flag("train.seed", i64::from(*seed)))?;
-    let mut config = layers.config()?;
-    // The ranks asked for are the only candidates, so that they are checked against the model at once.
-    config.search.candidates.extend(ranks.into_iter().map(|(module, rank)| (module, vec![rank])));
-    search::finish(context, &config, &args.place, false)
+    search::finish(context, &layers.config()?, &args.place, false)
 }
 
-fn ranks(text: &str) -> Result<Vec<(String, usize)>, Error> {
+/// Refuses a text that is no list of ranks by module, each of them once.
+fn check_ranks(text: &str) -> Result<(), Error> {
     let wrong = |why: String| {
         Error::usage(format!("--ranks {text}: {why}; give a rank for each module, as in ve=8,llm=16"))
     };
-    let mut all = Vec::new();
+    let mut modules = BTreeSet::new();
     for part in text.split(',') {
         let (module, rank) =
             part.split_once('=').ok_or_else(|| wrong(format!("`{part}` is not module=rank")))?;
@@ -32,7 +31,9 @@ fn ranks(text: &str) -> Result<Vec<(String, usize)>, Error> {
         if rank == 0 {
             return Err(wrong(format!("rank 0 adapts nothing; leave `{module}` out instead")));
         }
-        all.push((module.trim().to_owned(), rank));
+        if !modules.insert(module.trim()) {
+            return Err(wrong(format!("`{}` is named twice", module.trim())));
+        }
     }
-    Ok(all)
+    Ok(())
 }

@@ -35,9 +35,14 @@ pub(crate) fn run(context: &Context, args: &args::Verify) -> Result<Exit, Error>
     let adapter = args.adapter().ok_or_else(|| Error::usage("no adapter is given; add --adapter DIR"))?;
     let task = Task { model: args.base().cloned(), device: args.device.clone(), ..Task::default() };
     let config = context.layers(&task)?.config()?;
-    let (model, data) = data_or_embedded(context, &config, args.data.as_ref(), args.images.as_ref())?;
-    // The embedded test split belongs to the embedded model alone.
-    let data = (args.data.is_some() || config.model.dir.is_none()).then_some(data);
+    let (model, data) = match (&config.model.dir, &args.data) {
+        // The embedded test split belongs to the embedded model alone.
+        (Some(model), None) => (context.model(model)?, None),
+        _ => {
+            let (model, data) = data_or_embedded(context, &config, args.data.as_ref(), args.images.as_ref())?;
+            (model, Some(data))
+        }
+    };
     let mut reporter = context.reporter();
     let verification = verify(&config, adapter, &model, data.as_ref(), &mut reporter);
     reporter.finish();

@@ -22,6 +22,8 @@ pub use trainer::{TrainerConfig, TrainerKind};
 
 use super::SearchConfig;
 use crate::Error;
+use mars_search::PolicySpec;
+use std::collections::BTreeMap;
 
 impl SearchConfig {
     /// Checks everything that can be checked before a file is opened.
@@ -36,7 +38,26 @@ impl SearchConfig {
         self.search.check()?;
         self.calibration.check()?;
         self.trainer.check()?;
+        for (key, value) in [
+            ("train.steps", self.train.steps),
+            ("train.eval_every", self.train.eval_every),
+            ("calibration.steps", self.calibration.steps),
+            ("calibration.eval_every", self.calibration.eval_every),
+            ("run.workers", self.run.workers),
+            ("run.parts", self.run.parts),
+            ("run.loaders", self.run.loaders),
+            ("run.checkpoint_every", self.run.checkpoint_every),
+            ("data.max_tokens", self.data.max_tokens),
+            ("trainer.samples", self.trainer.samples),
+        ] {
+            if value == Some(0) {
+                return Err(Error::usage(format!("{key} is 0; leave it unset, or give at least 1")));
+            }
+        }
         let modules = &self.lora.modules;
+        if let PolicySpec::Fixed(ranks) = &self.search.policy {
+            ranks.resolve(&self.space(BTreeMap::new()))?;
+        }
         if !modules.contains(&self.search.reference) {
             let reference = &self.search.reference;
             return Err(Error::usage(format!(

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, DocumentedFields)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchSection {
-    /// guided, race, halving, asha, surface, paper, grid, random:N, fixed:8x16, or a method to compare with: adalora,
+    /// guided and race (whose options are the settings of this section), halving, asha, surface, paper, grid, random:N, fixed:8x16, or a method to compare with: adalora,
     /// geolora, hydra-style, eva, diff-lr.
     #[serde(with = "chosen::spelled")]
     pub policy: PolicySpec,

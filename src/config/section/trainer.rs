@@ -18,7 +18,8 @@ pub struct TrainerConfig {
     /// the learning-rate schedule), {eval_every}, {id} and {out} (the directory of the run, which it must write to).
     #[serde(with = "chosen::text")]
     pub command: Option<String>,
-    /// Environment variables of the command, beside those of this program.
+    /// Environment variables of the command, beside those of this program. They are not written into the campaign, and runs
+    /// are the same whatever they are: what determines results belongs into the command.
     pub environment: BTreeMap<String, String>,
     /// A run that takes longer, in seconds, is ended and counts as failed. 0: no limit.
     #[serde(with = "chosen::number")]

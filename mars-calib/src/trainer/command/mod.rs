@@ -143,6 +143,11 @@ impl CommandTrainer {
 }
 
 impl Trainer for CommandTrainer {
+    /// Every run has a directory of its own: a run that continues another begins at step 0.
+    fn continues(&self) -> bool {
+        false
+    }
+
     fn train(&mut self, runs: &[RunSpec], observe: &mut dyn Observer) -> Vec<RunRecord> {
         let mut stopped = false;
         let mut records = Vec::with_capacity(runs.len());
