@@ -2,9 +2,10 @@
 
 use crate::kit::{Log, config, space_and_budget};
 use mars::{
-    ErrorKind, Interrupt, Search,
+    ErrorKind, Interrupt, Search, SearchConfig,
     event::{Event, Observer},
-    mars_calib::FakeTrainer,
+    mars_calib::{self, Campaign, FakeTrainer, RunRecord, RunSpec, Trainer},
+    mars_search::{Budget, Space},
     search::{Choice, choose, observations},
 };
 use std::fs;
@@ -61,6 +62,62 @@ fn progress_is_that_of_the_whole_search() {
     let early = |step: &usize| *step < budget.steps;
     let dropped: Vec<usize> = outcome.decision.candidates.iter().filter_map(|one| one.dropped_at).collect();
     assert_eq!((dropped.len(), dropped.iter().filter(|step| early(step)).count()), (15, 14));
+}
+
+/// A trainer that begins a run which continues another again at step 0, as an external command does.
+struct Restarting(FakeTrainer);
+
+impl Trainer for Restarting {
+    fn train(&mut self, runs: &[RunSpec], observe: &mut dyn mars_calib::Observer) -> Vec<RunRecord> {
+        self.0.train(runs, observe)
+    }
+
+    fn continues(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_trainer_that_begins_again_is_charged_for_what_it_trains() {
+    let config = config("halving");
+    let (space, budget) = space_and_budget(&config);
+    let search = |trainer: &mut dyn Trainer, log: &mut Log| {
+        let out = tempdir().unwrap();
+        let search = Search::new(config.clone()).observe(log);
+        let outcome = search.run_with(trainer, &space, &budget, out.path()).unwrap();
+        (outcome, Campaign::read(out.path()).unwrap().records)
+    };
+    let (continued, _) = search(&mut FakeTrainer::default(), &mut Log::default());
+    let mut log = Log::default();
+    let (restarted, records) = search(&mut Restarting(FakeTrainer::default()), &mut log);
+    assert_eq!(restarted.decision.ranks, continued.decision.ranks);
+    let trained: f64 = records.values().map(|record| record.flops + record.eval_flops).sum();
+    assert!((restarted.cost.flops - trained).abs() < 1e-6 * trained);
+    assert!(restarted.cost.flops > 1.2 * continued.cost.flops);
+    let steps: usize = records.values().map(|record| record.spec.steps).sum();
+    assert_eq!(log.progress.last(), Some(&(steps as u64, steps as u64)));
+}
+
+#[test]
+fn the_space_says_which_modules_there_are() {
+    let out = tempdir().unwrap();
+    let mut trainer = FakeTrainer::default();
+    let audio = trainer.modules["ve"];
+    trainer.modules.insert("audio".into(), audio);
+    let space = Space::new(["audio", "llm"], "llm", &[2, 6]);
+    let budget = Budget::new(60, 512, 8);
+    let mut config = SearchConfig::default();
+    config.search.policy = "grid".parse().unwrap();
+    let search = || Search::new(config.clone()).with_fingerprint("data", "audio, first version");
+    let outcome = search().run_with(&mut trainer, &space, &budget, out.path()).unwrap();
+    assert_eq!(outcome.results.len(), 4);
+    assert!(outcome.decision.ranks.get("audio") > 0 && outcome.adapter.is_none());
+    let chosen = choose(out.path(), None).unwrap();
+    assert!(matches!(chosen.choice, Choice::Decided(decision) if decision.ranks == outcome.decision.ranks));
+    // Other data are another campaign.
+    let other = Search::new(config).with_fingerprint("data", "audio, second version");
+    let error = other.run_with(&mut trainer, &space, &budget, out.path()).unwrap_err();
+    assert!(error.to_string().contains("fingerprint of data"), "{error}");
 }
 
 /// Asks for a stop at the n-th run.

@@ -136,6 +136,9 @@ fn what_is_wrong_with_a_command_is_said() {
     refused(&slow.arguments(&out, &limited), 1, &["0.2 s"]);
     let unknown = ["search", "--trainer", "train {rank}", "--set", "trainer.samples=9", "--out", &out];
     refused(&unknown, 2, &["rank", "{r.MODULE}"]);
+    for command in ["plan", "calibrate", "compare"] {
+        refused(&[command, "--trainer", "train {out}"], 2, &["trainer.kind"]);
+    }
     let uncounted = ["search", "--trainer", "train {out}", "--out", &out];
     refused(&uncounted, 2, &["trainer.samples"]);
 }
