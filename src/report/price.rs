@@ -52,7 +52,7 @@ pub(crate) fn figure(data: &ReportData) -> String {
     format!(
         "<figure><h3>{title}</h3><svg viewBox=\"0 0 {WIDTH} {:.1}\" role=\"img\" aria-labelledby=\"price-t price-d\">\
          <title id=\"price-t\">{title}</title><desc id=\"price-d\">{}</desc>{drawn}</svg>\
-         <figcaption>Halving and grid by their number of steps, as if no run died.</figcaption></figure>",
+         <figcaption>Halving and grid by their number of steps, as if no run failed.</figcaption></figure>",
         ROW * bars.len() as f64 + 6.0,
         escape(&description)
     )

@@ -268,7 +268,6 @@ fn provenance(
         ("learning rates", rates.join(", ")),
         ("layers", layers),
         ("convergence", config.calibration.rule.to_string()),
-        ("seed", config.train.seed.to_string()),
     ];
     Provenance {
         model: model.to_owned(),
