@@ -49,6 +49,20 @@ fn ctrl_c_writes_a_checkpoint_from_which_the_same_call_goes_on() {
     assert!(adapter(&stopped) == adapter(&straight), "stopped and straight adapters differ");
 }
 
+/// Schedulers end jobs by SIGTERM, and a terminal that closes by SIGHUP.
+#[test]
+fn polite_requests_to_end_write_a_checkpoint_too() {
+    let task = SmallTask::new();
+    for name in ["-TERM", "-HUP"] {
+        let out = task.path(name);
+        let more = ["--ranks", "llm=2", "--out", &out, "--set", "train.steps=400"];
+        let arguments = task.arguments("tune", &[&more[..], &["--set", "run.checkpoint_every=1"]].concat());
+        let mut child = start(&arguments, &out);
+        signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{name}");
+    }
+}
+
 #[test]
 fn a_campaign_has_one_holder_and_is_free_when_it_is_gone() {
     let task = SmallTask::new();
