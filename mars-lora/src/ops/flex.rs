@@ -1,4 +1,7 @@
 //! The operations on the CPU backend: loops over rows, computed in f32 for every type.
+//!
+//! Half-precision inputs are widened, computed with and rounded once at the end, so that a result in half
+//! precision is that of f32 rounded. Only the layer norm's forward pass is left to the backend.
 
 use super::{RowOps, kernels};
 use burn::backend::flex::{Flex, FlexTensor, Layout};
