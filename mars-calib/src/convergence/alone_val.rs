@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// The default rule.
 /// With losses smoothed by a centred 3-point median, `L_0` the first and `L_best` the smallest of them: the
-/// first step, linearly interpolated, at or below `L_0 - (1 - eps) (L_0 - L_best)`. Censored if `(L_0 - L_best)
-/// / L_0 < min_improvement`, or if the time is above `(1 - tail)` of the last step. For an exponential with
+/// first step, linearly interpolated, at or below `L_0 - (1 - eps) (L_0 - L_best)`. Censored if
+/// `(L_0 - L_best) / L_0 < min_improvement`, or if the time is above `(1 - tail)` of the last step. For an exponential with
 /// time constant tau and `eps` 0.1 it is `2.30 tau`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

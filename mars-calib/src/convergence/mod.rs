@@ -137,8 +137,8 @@ fn median3(curve: &[CurvePoint]) -> Vec<CurvePoint> {
 }
 
 /// The first step at which `curve` is at or below `threshold`, interpolated linearly.
-/// Between points (s0, y0) and (s1, y1) with y1 at or below the threshold y: `s0 + (y0 - y) / (y0 - y1) * (s1 -
-/// s0)`.
+/// Between points (s0, y0) and (s1, y1) with y1 at or below the threshold y:
+/// `s0 + (y0 - y) / (y0 - y1) * (s1 - s0)`.
 fn first_at_or_below(curve: &[CurvePoint], threshold: f64) -> Option<f64> {
     let i = curve.iter().position(|point| point.loss <= threshold)?;
     let after = curve[i];

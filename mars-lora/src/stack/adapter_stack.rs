@@ -36,10 +36,8 @@ pub struct AdapterStack {
 
 impl AdapterStack {
     /// Only the adapters `keep`, in that order; what stays is unchanged to the bit.
-    /// `keep` are indices in `0..K`, not empty.
-    ///
     /// # Panics
-    /// If an index is not below K, or `keep` is empty.
+    /// If an index is not below K.
     #[must_use]
     pub fn keep(&self, keep: &[usize]) -> Self {
         let mut stack = self.clone();

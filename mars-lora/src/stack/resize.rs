@@ -10,7 +10,7 @@ impl Adapter {
     /// This adapter with the ranks, scales and targets of `config`, and the function it has learnt: lower ranks
     /// keep the strongest directions, higher ones get fresh rows of A and columns of zero in B. Layers that are
     /// new begin fresh, layers that are not in `config` are left out.
-    /// Cost: the QR decompositions of A^T and B in f64 on the host for each layer that shrinks.  DoRA's
+    /// Cost: the QR decompositions of A^T and B in f64 on the host for each layer that shrinks. DoRA's
     /// magnitudes stay as they are.
     ///
     /// # Errors

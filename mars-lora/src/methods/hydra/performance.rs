@@ -4,9 +4,9 @@
 //! the dual, of as many unknowns as observations.
 //!
 //! With features x of d entries, kernel `k(x, x') = x . x' / d`, K the kernel matrix of the observations and y
-//! their centred changes: the mean at x is `mean + k_x^T (K + I)^-1 y`, its variance `noise (k(x, x) - k_x^T (K
-//! + I)^-1 k_x)` (Rasmussen and Williams 2006, chapter 2, with a linear kernel). Prior scale and noise estimate
-//! are ours.
+//! their centred changes: the mean at x is `mean + k_x^T (K + I)^-1 y`, its variance
+//! `noise (k(x, x) - k_x^T (K + I)^-1 k_x)` (Rasmussen and Williams 2006, chapter 2, with a linear kernel). Prior
+//! scale and noise estimate are ours.
 
 use nalgebra::{DMatrix, DVector};
 
