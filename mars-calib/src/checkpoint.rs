@@ -69,6 +69,8 @@ impl CheckpointStore for MemoryCheckpoints {
 }
 
 /// Checkpoints in a directory: `<lineage>/step-<n>/`, each complete with a manifest of checksums.
+/// A state is written aside and put in place by one rename. A state that does not match its manifest counts as
+/// absent, so a run begins again at the one before it.
 #[derive(Clone, Debug)]
 pub struct DirectoryCheckpoints(PathBuf);
 
@@ -163,10 +165,12 @@ fn read(place: &Path) -> Option<Files> {
     manifest.into_iter().map(file).collect()
 }
 
+/// BLAKE3, 64 hexadecimal digits.
 fn checksum(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
+/// Whether `name` may name a file of a state: no path, not hidden, not the manifest.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name != MANIFEST && !name.starts_with('.') && !name.contains(['/', '\\'])
 }

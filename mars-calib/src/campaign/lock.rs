@@ -1,4 +1,7 @@
 //! One process at a time: an operating-system lock on `mars.lock`, gone with its holder.
+//!
+//! The lock is that of the operating system on the open file, so a killed process leaves none behind. The file
+//! stays, with the name of its last holder.
 
 use crate::Error;
 use std::{

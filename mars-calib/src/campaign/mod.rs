@@ -5,8 +5,13 @@
 //! runs/<id>/result.json  there if and only if the run is done; put there by one rename
 //! runs/<id>/curve.csv    the same curves for spreadsheets
 //! checkpoints/           states to continue from, see `checkpoint`
+//! runs/<id>/failure.txt  why the last try of a run failed; it does not count as done
 //! mars.lock              operating-system lock; names its holder
 //! ```
+//!
+//! Files are written aside, flushed to the disk and renamed, so that a kill leaves the old content or the new. A result
+//! counts only if its checksum and its id agree with its content; otherwise it is set aside under another name and the
+//! run is done again. One process writes at a time; [`Campaign::read`] needs no lock.
 mod lock;
 mod results;
 mod settings;
@@ -125,11 +130,13 @@ impl Campaign {
     }
 
     /// Where this campaign's trainers keep their checkpoints.
+    /// `checkpoints/` of the directory, made when first needed.
     pub fn checkpoints(&self) -> DirectoryCheckpoints {
         DirectoryCheckpoints::new(self.directory.join("checkpoints"))
     }
 
     /// `spec` as this campaign runs it: with the campaign's fingerprint.
+    /// The id of a run in this campaign is that of the bound spec.
     pub fn bind(&self, spec: &RunSpec) -> RunSpec {
         RunSpec { fingerprint: self.settings.fingerprint(), ..spec.clone() }
     }

@@ -1,4 +1,8 @@
 //! Finished runs on disk: `runs/<id>/result.json`, which is the run's proof of being done, and `curve.csv`.
+//!
+//! The checksum is the first 32 hexadecimal digits of the BLAKE3 hash of the record as compact JSON. It is
+//! taken of the record as it was read, so a record that an older version wrote must serialise as it did: new
+//! fields are left out while empty.
 
 use crate::files;
 use crate::{Error, RunEnd, RunId, RunRecord};

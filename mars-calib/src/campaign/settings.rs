@@ -24,6 +24,8 @@ pub struct Settings {
 
 impl Settings {
     /// One digest of all fingerprints, part of the id of every run of the campaign.
+    /// The first 16 hexadecimal digits of the BLAKE3 hash of names and digests, each with its length, in the
+    /// order of the names.
     pub fn fingerprint(&self) -> String {
         let mut hash = blake3::Hasher::new();
         for (of, digest) in &self.fingerprints {
@@ -56,7 +58,7 @@ impl Settings {
     /// The settings of the campaign in `directory`; `None` if there is none yet.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when the file is there but is not what this crate writes.
+    /// [`Error::Corrupt`] when the file is there but is not what this crate writes; [`Error::Io`] when it cannot be read.
     pub fn read(directory: &Path) -> Result<Option<Self>, Error> {
         let path = directory.join(FILE);
         let text = match fs::read_to_string(&path) {
@@ -88,6 +90,11 @@ impl Settings {
         Ok(Some(Self { config, plan, fingerprints }))
     }
 
+    /// Sections `[campaign]` (version of this crate), `[fingerprints]`, `[config]` and `[plan]`; replaces the
+    /// file as a whole.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
     pub(super) fn write(&self, directory: &Path) -> Result<(), Error> {
         let mut all = Table::new();
         let version = Value::from(env!("CARGO_PKG_VERSION"));

@@ -8,14 +8,18 @@ use crate::{CurvePoint, RunEnd};
 use serde::{Deserialize, Serialize};
 
 /// The default rule.
+/// With losses smoothed by a centred 3-point median, `L_0` the first and `L_best` the smallest of them: the
+/// first step, linearly interpolated, at or below `L_0 - (1 - eps) (L_0 - L_best)`. Censored if
+/// `(L_0 - L_best) / L_0 < min_improvement`, or if the time is above `(1 - tail)` of the last step. For an exponential with
+/// time constant tau and `eps` 0.1 it is `2.30 tau`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AloneVal {
     /// Part of the improvement that may still be missing, in (0, 1). Default 0.10.
     pub eps: f64,
-    /// Improvement below this part of the first loss is not timed. Default 0.02.
+    /// Improvement below this part of the first loss is not timed, in [0, 1). Default 0.02.
     pub min_improvement: f64,
-    /// A time in this last part of the steps is not used. Default 0.05.
+    /// A time in this last part of the steps is not used, in [0, 1). Default 0.05.
     pub tail: f64,
 }
 

@@ -28,6 +28,8 @@ pub trait ConvergenceRule {
     }
 
     /// The convergence time of a run with `curve` (ascending steps) that ended with `end`.
+    /// Pure: the same curve and end give the same time. Curves of runs that did not finish, of fewer than three
+    /// points, or with a value that is not finite are censored by every rule of this crate.
     fn time(&self, curve: &[CurvePoint], end: &RunEnd) -> Convergence;
 
     /// The convergence time of a recorded run.
@@ -88,7 +90,7 @@ pub enum Censoring {
     TooFewPoints,
     /// The curve holds values that are not numbers.
     NotFinite,
-    /// The improvement, as a fraction of the first value, is too small to time.
+    /// The improvement, as a fraction of the first value (negative where the curve rose), is too small to time.
     NoImprovement(f64),
     /// The time, in steps, is so near the end of the run (or beyond it) that the run says little about it.
     TooLate(f64),
@@ -123,6 +125,8 @@ fn usable(curve: &[CurvePoint], end: &RunEnd) -> Result<(), Convergence> {
 }
 
 /// Centred 3-point median; the end points stay as they are.
+/// `s_i = median(y_(i-1), y_i, y_(i+1))` by position in the curve, not by step; removes single outliers and
+/// leaves monotone curves as they are.
 fn median3(curve: &[CurvePoint]) -> Vec<CurvePoint> {
     let mut smooth = curve.to_vec();
     for (i, window) in curve.windows(3).enumerate() {
@@ -133,6 +137,8 @@ fn median3(curve: &[CurvePoint]) -> Vec<CurvePoint> {
 }
 
 /// The first step at which `curve` is at or below `threshold`, interpolated linearly.
+/// Between points (s0, y0) and (s1, y1) with y1 at or below the threshold y:
+/// `s0 + (y0 - y) / (y0 - y1) * (s1 - s0)`.
 fn first_at_or_below(curve: &[CurvePoint], threshold: f64) -> Option<f64> {
     let i = curve.iter().position(|point| point.loss <= threshold)?;
     let after = curve[i];

@@ -15,6 +15,9 @@ const LEAST: usize = 8;
 /// Whether the validation losses `curve`, by rising step from step 0, no longer improve: 90 % of the improvement was
 /// reached in the first 0.4 of the steps, and the rest brought 1 % of it or less. Never true of fewer than 8
 /// evaluations, or of a curve with a value that is not finite.
+/// With smoothed losses, q = 0.4 of the last step, L_0 the first loss and L_q and L_best the smallest until q
+/// and of all: true if `L_q - L_best <= 0.01 (L_0 - L_best)` and the loss is at or below
+/// `L_0 - 0.9 (L_0 - L_best)` by step q.
 pub fn has_converged(curve: &[CurvePoint]) -> bool {
     if curve.len() < LEAST || curve.iter().any(|point| !point.loss.is_finite()) {
         return false;

@@ -8,12 +8,15 @@ use crate::{CurvePoint, RunEnd};
 use serde::{Deserialize, Serialize};
 
 /// The time constant `tau` of a fitted exponential, in steps.
+/// Least squares on the losses smoothed by a centred 3-point median, with `tau` between a quarter of the mean
+/// distance of evaluations and four times the last step. It is `1 / 2.30` of the [`AloneVal`](super::AloneVal)
+/// time of an exact exponential, so the two must not be mixed in one fit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TimeConstant {
-    /// A fitted drop below this part of the first loss is not timed. Default 0.02.
+    /// A fitted drop below this part of the first loss is not timed, in [0, 1). Default 0.02.
     pub min_improvement: f64,
-    /// A time constant above this part of the run's steps is not used. Default 0.5.
+    /// A time constant above this part of the run's steps is not used, > 0. Default 0.5.
     pub longest: f64,
 }
 
@@ -43,6 +46,7 @@ impl ConvergenceRule for TimeConstant {
     }
 }
 
+/// The drop in nats, and the sum of squared residuals.
 struct Fit {
     drop: f64,
     residual: f64,
@@ -65,6 +69,7 @@ fn fit(curve: &[CurvePoint], tau: f64) -> Fit {
     Fit { drop, residual: yy - drop * xy }
 }
 
+/// 61 values on a logarithmic grid, then 60 golden-section steps between the neighbours of the best.
 fn best_tau(curve: &[CurvePoint], last: f64) -> f64 {
     const GRID: usize = 60;
     let (low, high) = ((last / curve.len() as f64 / 4.0).ln(), (last * 4.0).ln());

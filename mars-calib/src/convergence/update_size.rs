@@ -7,13 +7,16 @@ use super::{Censoring, Convergence, ConvergenceRule, Signal, first_at_or_below, 
 use crate::{CurvePoint, RunEnd};
 use serde::{Deserialize, Serialize};
 
-/// First step at which one update changes the low-rank product by no more than `threshold` of its norm.
+/// First step, linearly interpolated, at which one update changes the factors by no more than `threshold` of their norm.
+///
+/// The signal is `||theta_t - theta_(t-1)|| / ||theta_t||` of all factors together, see
+/// [`RunRecord::updates`](crate::RunRecord::updates), smoothed by a centred 3-point median. The rule is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpdateSize {
-    /// Norm of the change over norm of the product, in (0, 1). Default 0.01.
+    /// Norm of the change over norm of the factors, in (0, 1). Default 0.01.
     pub threshold: f64,
-    /// A time in this last part of the steps is not used. Default 0.05.
+    /// A time in this last part of the steps is not used, in [0, 1). Default 0.05.
     pub tail: f64,
 }
 

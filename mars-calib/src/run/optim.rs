@@ -8,6 +8,9 @@ use crate::Error;
 use serde::{Deserialize, Serialize};
 
 /// Optimizer and learning-rate schedule; the rates themselves are per module, in the run spec.
+/// The schedule is ours (linear up, constant, linear down, as in warm-up-stable-decay schedules); betas and
+/// epsilon are PyTorch's defaults, weight decay 0 is not (PyTorch has 0.01). The order of a step is clip,
+/// moments, decay, update.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimSpec {
@@ -24,6 +27,7 @@ pub struct OptimSpec {
     /// Added to the root of the second moment, > 0. Default 1e-8.
     pub epsilon: f64,
     /// Largest L2 norm of one adapter's gradient; larger ones are scaled down to it. Default 1.
+    /// Clipping as `torch.nn.utils.clip_grad_norm_` does it; without a value there is none.
     pub clip_norm: Option<f64>,
 }
 

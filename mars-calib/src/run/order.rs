@@ -8,6 +8,7 @@ use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// A generator that depends on `seed`, `purpose` and `index` alone.
+/// ChaCha8, seeded by the BLAKE3 hash of seed and index (little-endian, 8 bytes each) and purpose.
 pub fn stream(seed: u64, purpose: &str, index: u64) -> ChaCha8Rng {
     let mut hash = blake3::Hasher::new();
     hash.update(&seed.to_le_bytes()).update(&index.to_le_bytes()).update(purpose.as_bytes());
@@ -36,6 +37,8 @@ impl Order {
     }
 
     /// The samples in the order of epoch `epoch`.
+    /// A permutation of [`subset`](Self::subset), another one for each epoch (0 = the first). Whole epochs are
+    /// shuffled anew at each call, O(samples).
     pub fn epoch(&self, epoch: usize) -> Vec<usize> {
         let mut order = self.subset.clone();
         shuffle(&mut order, &mut stream(self.seed, "epoch", epoch as u64));
@@ -44,6 +47,9 @@ impl Order {
 
     /// The `size` samples of optimizer step `step` (0 = the first). Epochs follow each other without a
     /// gap: a batch may hold the end of one and the start of the next. Empty if there are no samples.
+    /// Position i of all epochs in a row is sample `i mod samples` of epoch `i / samples`; the batch is
+    /// positions `step * size` to `(step + 1) * size`. A sample can occur twice in a batch where `size > samples`
+    /// or at the end of an epoch.
     pub fn batch(&self, step: usize, size: usize) -> Vec<usize> {
         let mut batch = Vec::with_capacity(size);
         let Some(mut position) = step.checked_mul(size).filter(|_| !self.subset.is_empty()) else {

@@ -21,6 +21,8 @@ pub struct BlockPoint {
     pub step: usize,
     /// What each block of consecutive validation samples adds, scaled so that the mean over the blocks is
     /// the loss of the whole split.
+    /// With T answer tokens and B blocks: `losses[b] = B / T * (sum of the token losses of block b)`, nats. A
+    /// trainer of this crate makes 16 blocks, or one for each sample if there are fewer.
     pub losses: Vec<f32>,
 }
 
@@ -57,6 +59,7 @@ pub enum RunEnd {
 
 impl RunEnd {
     /// Whether the result stands: repeating the run would give the same again.
+    /// Finished, converged and diverged runs are; failed and interrupted ones are tried again.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Finished | Self::Converged | Self::Diverged { .. })
     }
@@ -83,26 +86,32 @@ pub struct RunRecord {
     /// What was run.
     pub spec: RunSpec,
     /// Validation loss, by step.
+    /// Nats per answer token, ascending steps, from step 0 to the last.
     pub val: Vec<CurvePoint>,
     /// The finite ones of these losses by blocks of the split; empty where the trainer does not report them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub val_blocks: Vec<BlockPoint>,
     /// Training loss, by step.
+    /// Nats per answer token of the batch of one step, taken before its update; the step counts that update.
     pub train: Vec<CurvePoint>,
-    /// Relative size of the adapter's update (norm of the change over norm of the product), by step;
-    /// empty where the trainer does not measure it.
+    /// Relative size of the adapter's update, by step: the norm of the change of all factors in one step over the norm
+    /// of the factors after it; without unit. Empty where the trainer does not measure it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub updates: Vec<CurvePoint>,
     /// Ranks by layer at each evaluation; empty for plain LoRA, whose ranks stay as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rank_maps: Vec<RankPoint>,
     /// Answer tokens trained on.
+    /// Counted with repetition, without padding; 0 where a trainer does not report them.
     pub tokens: u64,
     /// Samples trained on, counted with repetition.
     pub samples_seen: u64,
     /// Model FLOPs of training.
+    /// Forward and backward passes as if the run were trained alone, a multiplication and an addition counted
+    /// as 2; 0 where a trainer does not report them.
     pub flops: f64,
     /// Model FLOPs of evaluation.
+    /// Forward passes only, in the same unit.
     pub eval_flops: f64,
     /// Wall time, seconds, shared evenly among runs trained in one pass.
     pub wall_s: f64,
@@ -114,6 +123,7 @@ pub struct RunRecord {
 
 impl RunRecord {
     /// A record of `spec` with nothing in it yet but its end.
+    /// Counts and costs are 0, curves are empty; the id is computed.
     pub fn empty(spec: RunSpec, end: RunEnd) -> Self {
         Self {
             id: spec.id(),

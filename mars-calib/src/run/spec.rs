@@ -56,6 +56,7 @@ pub struct RunSpec {
     /// Optimizer steps, >= 1.
     pub steps: usize,
     /// Length of the learning-rate schedule, >= `steps`.
+    /// Optimizer steps. Runs that continue each other share it, so that their rates agree at each step.
     pub horizon: usize,
     /// Steps between evaluations on the validation split, >= 1; step 0 and the last are always evaluated.
     pub eval_every: usize,
@@ -67,8 +68,9 @@ pub struct RunSpec {
     #[serde(default, rename = "until_settled", skip_serializing_if = "std::ops::Not::not")]
     pub stop_when_converged: bool,
     /// Peak learning rate of each adapted module, > 0.
+    /// Multiplied at each step by [`OptimSpec::factor`].
     pub learning_rates: BTreeMap<String, f64>,
-    /// LoRA scale.
+    /// Scale s of `W x + s B A x` as a function of the rank; default constant 2.
     pub scale: ScaleConvention,
     /// Optimizer and schedule.
     pub optim: OptimSpec,
@@ -116,6 +118,8 @@ impl RunSpec {
     }
 
     /// The content hash of everything that determines the result.
+    /// The first 16 hexadecimal digits (64 bits) of the BLAKE3 hash of the spec as compact JSON. Fields at
+    /// their default that files leave out do not enter, so that ids of before such a field existed stay valid.
     pub fn id(&self) -> RunId {
         RunId::hash(&("run", Self { continues: None, ..self.clone() }))
     }
@@ -139,6 +143,7 @@ impl RunSpec {
     }
 
     /// Whether the run is evaluated at `step` wherever it ends.
+    /// The last step of a run is evaluated as well, and is not covered here.
     pub fn evaluates_at(&self, step: usize) -> bool {
         step.is_multiple_of(self.eval_every) && (step == 0 || step >= self.evaluate_from)
     }
@@ -149,6 +154,8 @@ impl RunSpec {
     }
 
     /// Checks every field.
+    /// Ranges are those of the fields. [`variant`](Self::variant) must be plain where a
+    /// [`method`](Self::method) is given, and every adapted module must have a learning rate.
     ///
     /// # Errors
     /// [`Error::Spec`] naming the first field that is out of range.

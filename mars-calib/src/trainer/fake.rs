@@ -24,7 +24,7 @@ pub struct PlantedModule {
     pub delta: f64,
     /// Offset of the time, steps.
     pub offset: f64,
-    /// Loss that adapting the module takes away in the long run.
+    /// Loss that adapting the module takes away in the long run, nats per answer token.
     pub drop: f64,
     /// Exponent of the rank in the final loss.
     pub alpha: f64,
@@ -34,6 +34,7 @@ pub struct PlantedModule {
 
 impl PlantedModule {
     /// The planted convergence time, steps.
+    /// `k rank^gamma samples^delta + offset`.
     pub fn time(&self, rank: usize, samples: usize) -> f64 {
         self.k * (rank as f64).powf(self.gamma) * (samples as f64).powf(self.delta) + self.offset
     }
@@ -52,9 +53,9 @@ pub enum Fault {
 pub struct FakeTrainer {
     /// Planted behaviour of each module.
     pub modules: BTreeMap<String, PlantedModule>,
-    /// Loss of the frozen model.
+    /// Loss of the frozen model, nats per answer token.
     pub base_loss: f64,
-    /// Standard deviation of the noise on each loss.
+    /// Standard deviation of the noise on each loss, nats per answer token.
     pub noise: f64,
     /// What goes wrong, by ranks.
     pub faults: BTreeMap<Ranks, Fault>,

@@ -61,7 +61,7 @@ pub struct Progress {
     pub step: usize,
     /// Optimizer steps of this run in all.
     pub steps: usize,
-    /// The loss, if one was measured.
+    /// The loss, nats per answer token, if one was measured; NaN for a run that diverges.
     pub loss: Option<f64>,
 }
 

@@ -48,6 +48,8 @@ impl AdapterConfig {
     }
 
     /// The rank at each site, 0 where the adapter does not act.
+    /// One entry for each site. An entry of [`layer_ranks`](Self::layer_ranks) counts whatever the targets say;
+    /// a site that the targets do not choose has rank 0; every other has that of its module.
     ///
     /// # Errors
     /// [`Error::UnknownModule`], [`Error::NothingAdapted`], and [`Error::BadValue`] for a scale that is not

@@ -64,7 +64,7 @@ impl Site {
         }
     }
 
-    /// The largest useful rank, min(inputs, outputs).
+    /// The largest useful rank, min(inputs, outputs): the rank that a full update of the weight can have.
     pub fn max_rank(&self) -> usize {
         self.inputs.min(self.outputs)
     }

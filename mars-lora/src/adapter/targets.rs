@@ -23,7 +23,7 @@ impl Targets {
     /// The layers whose whole path matches `pattern`, as PEFT treats a string in `target_modules`.
     ///
     /// # Errors
-    /// [`Error::BadPattern`].
+    /// [`Error::BadPattern`] for a text that is no regular expression, or one with look-around or back references.
     pub fn matching(pattern: &str) -> Result<Self, Error> {
         full_match(pattern).map(|regex| Self(Some(regex)))
     }

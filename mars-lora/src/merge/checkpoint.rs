@@ -66,6 +66,8 @@ impl Checkpoint {
     ///
     /// A matrix is a linear layer, or an embedding if the adapter (`embeddings`) or its name says so; more
     /// dimensions are a convolution.
+    /// Shapes on disk are PyTorch's: `[outputs, inputs]` of a linear layer, `[vocabulary, width]` of an
+    /// embedding, `[outputs, channels, (frames,) height, width]` of a convolution.
     pub(super) fn sites(
         &self,
         names: &ModelNames,

@@ -17,6 +17,7 @@ pub struct Inspected {
     /// Rank.
     pub rank: usize,
     /// Scale of the low-rank product.
+    /// s of `W + s B A`, as PEFT computes it.
     pub scale: f64,
     /// Parameters of the adapter.
     pub parameters: usize,

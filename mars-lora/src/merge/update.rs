@@ -33,6 +33,7 @@ impl Update {
     }
 
     /// Changes some rows, of which the first is row `first` of the weight.
+    /// With DoRA row o becomes `m_o (W + s B A)_o / ||(W + s B A)_o||`, as PEFT merges it.
     pub(super) fn apply(&self, first: usize, rows: &mut [f64]) {
         rows.par_chunks_mut(self.columns).enumerate().for_each(|(row, values)| {
             let row = first + row;

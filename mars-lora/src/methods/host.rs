@@ -37,6 +37,7 @@ pub(super) fn normals(rng: &mut ChaCha8Rng, count: usize) -> Vec<f64> {
 /// Columns `from..` of an orthonormal basis of the columns of `m` that keeps their order.
 ///
 /// Columns that depend on earlier ones give unit vectors orthogonal to all others.
+/// By Householder QR, so signs of columns may turn.
 pub(super) fn basis(m: DMatrix<f64>, from: usize) -> DMatrix<f64> {
     let columns = m.ncols();
     m.qr().q().columns(from, columns - from).into_owned()

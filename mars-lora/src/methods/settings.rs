@@ -124,7 +124,8 @@ pub struct GeoLoraConfig {
     pub tau: f64,
     /// Smallest rank of a layer, at least 1 (2).
     pub min_rank: usize,
-    /// Largest rank of a layer over the largest of the run, at least 1 (2); never above the smaller side of the layer.
+    /// Largest rank of a layer over the largest of the run, > 0, sensibly at least 1 (2); never above the smaller side of
+    /// the layer.
     pub max_ratio: f64,
     /// Steps on coefficients between two augmentations; 0 augments at every step (10).
     pub coefficient_steps: usize,

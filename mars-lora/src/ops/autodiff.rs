@@ -1,4 +1,8 @@
 //! The operations as steps of a graph: what each keeps, and its gradient.
+//!
+//! Each step has a parent only for what may carry a gradient (`x`, or `gate` and `up`). Weights, `gamma` and
+//! `beta` are kept as constants, so their gradients are never formed. Steps are declared compute bound: burn's
+//! checkpointing keeps their results and never computes them again.
 
 use super::RowOps;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -33,6 +37,7 @@ step!(LayerNorm keeps (x: FloatTensor<B>, gamma: FloatTensor<B>, epsilon: f64)
 step!(RmsNorm keeps (x: FloatTensor<B>, gamma: FloatTensor<B>, epsilon: f64)
     gives |grad| B::rms_norm_slope(x, gamma, grad, epsilon));
 
+/// The step of `swish(gate) * up`, with two parents: keeps both inputs, not the activation.
 #[derive(Debug)]
 struct Gate;
 

@@ -1,4 +1,7 @@
 //! The operations and their gradients, composed of those that every backend has.
+//!
+//! The default bodies are the definition of each operation; a backend may override one by a faster form of the
+//! same formula. "Rows" are the last dimension, all others are batch dimensions.
 
 // Without a backend the generated dispatch has no arm that would use its arguments.
 #![cfg_attr(not(feature = "cpu"), allow(unused_variables))]
@@ -22,12 +25,14 @@ pub trait RowOps: Backend {
     }
 
     /// Softmax over the last dimension.
+    /// `y_i = exp(x_i - max x) / sum_j exp(x_j - max x)`; the same shape.
     fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let last = last::<Self>(&x);
         Self::softmax(x, last)
     }
 
     /// `y * (g - sum(g * y))`.
+    /// Needs the result `y` only, not the input.
     fn softmax_slope(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         let last = last::<Self>(&y);
         let product = Self::float_mul(y.clone(), grad);
@@ -42,6 +47,7 @@ pub trait RowOps: Backend {
     }
 
     /// Gradient of [`swish`](Self::swish).
+    /// `g * (s + x s (1 - s) (linear + 3 cubic x^2))` with `s = sigmoid(linear x + cubic x^3)`.
     fn swish_slope(
         x: FloatTensor<Self>,
         grad: FloatTensor<Self>,
@@ -63,6 +69,7 @@ pub trait RowOps: Backend {
     }
 
     /// Gradients of [`swish_gate`](Self::swish_gate), of the gate and of what it lets through.
+    /// `g * up * swish'(gate)` and `g * swish(gate)`.
     fn swish_gate_slopes(
         gate: FloatTensor<Self>,
         up: FloatTensor<Self>,
@@ -77,6 +84,8 @@ pub trait RowOps: Backend {
     }
 
     /// Layer norm over the last dimension.
+    /// `(x - mean(x)) / sqrt(variance(x) + epsilon) * gamma + beta`, the variance divided by the width (arXiv
+    /// 1607.06450).
     fn layer_norm_rows(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -107,6 +116,7 @@ pub trait RowOps: Backend {
     }
 
     /// Division of rows by the root of their mean square.
+    /// `x / sqrt(mean(x^2) + epsilon) * gamma` (arXiv 1910.07467).
     fn rms_norm_rows(x: FloatTensor<Self>, gamma: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self> {
         let root = root_mean_square::<Self>(&x, epsilon);
         let normed = Self::float_div(x, root);
@@ -149,12 +159,14 @@ fn as_row<B: Backend>(row: FloatTensor<B>, like: &FloatTensor<B>) -> FloatTensor
     B::float_reshape(row, shape)
 }
 
+/// `sqrt(mean(x^2) + epsilon)` over the last dimension, which becomes 1.
 fn root_mean_square<B: Backend>(x: &FloatTensor<B>, epsilon: f64) -> FloatTensor<B> {
     let square = B::float_mul(x.clone(), x.clone());
     let mean = B::float_mean_dim(square, last::<B>(x));
     B::float_sqrt(B::float_add_scalar(mean, epsilon.into()))
 }
 
+/// `sigmoid(linear x + cubic x^3)`; without the cube where its factor is 0.
 fn sigmoid<B: Backend>(x: &FloatTensor<B>, linear: f32, cubic: f32) -> FloatTensor<B> {
     let mut inner = B::float_mul_scalar(x.clone(), linear.into());
     if cubic != 0.0 {

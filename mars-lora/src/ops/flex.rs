@@ -1,4 +1,7 @@
 //! The operations on the CPU backend: loops over rows, computed in f32 for every type.
+//!
+//! Inputs of the loops in half precision are widened, and results rounded once at the end. Matrix products (after the
+//! weight is widened to the type of the input) and the layer norm's forward pass are the backend's.
 
 use super::{RowOps, kernels};
 use burn::backend::flex::{Flex, FlexTensor, Layout};

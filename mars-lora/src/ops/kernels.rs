@@ -8,6 +8,8 @@ use rayon::prelude::*;
 
 /// Values that one task works on, about.
 const TASK: usize = 1 << 14;
+/// Partial sums of a reduction: fixed, so that the order of additions, and with it the result to the bit, does
+/// not depend on the processor or on the number of threads.
 const LANES: usize = 16;
 
 /// Calls `each` with rows of `width` of `out` and of each of `inputs`, a number of rows at a time.
@@ -66,6 +68,7 @@ fn exp(x: f32) -> f32 {
     if low { 0.0 } else { (p * r * r + r + 1.0) * scale }
 }
 
+/// `1 / (1 + e^-x)`.
 #[inline(always)]
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
@@ -106,6 +109,7 @@ pub(super) fn softmax(width: usize, x: &mut [f32]) {
 }
 
 /// Turns the gradient of a softmax over rows of `width` into that of its input.
+/// `y * (g - sum(g y))`, in place.
 pub(super) fn softmax_slope(width: usize, y: &[f32], grad: &mut [f32]) {
     rows(width, grad, [y], |grad, [y]| {
         let along = sum(grad, y, |g, y| g * y);
@@ -114,6 +118,7 @@ pub(super) fn softmax_slope(width: usize, y: &[f32], grad: &mut [f32]) {
 }
 
 /// An activation and its derivative at one value.
+/// `x s` and `s + x s (1 - s) (linear + 3 cubic x^2)` with `s = sigmoid(linear x + cubic x^3)`.
 #[inline(always)]
 fn at(x: f32, [linear, cubic]: [f32; 2]) -> [f32; 2] {
     // Beyond this every sigmoid is 0 or 1, and infinities would meet zeros.
@@ -162,6 +167,8 @@ pub(super) fn swish_gate_slopes(
 }
 
 /// Turns the gradient of a layer norm into that of its input, with `gamma` `[width]`.
+/// With `h = g gamma`, `n` the normed row and `d = sqrt(variance + epsilon)`: `(h - mean(h) - n mean(h n)) /
+/// d`, in place.
 pub(super) fn layer_norm_slope(x: &[f32], gamma: &[f32], grad: &mut [f32], epsilon: f32) {
     let width = gamma.len();
     rows(width, grad, [x], |grad, [x]| {
@@ -188,6 +195,7 @@ pub(super) fn rms_norm(x: &[f32], gamma: &[f32], out: &mut [f32], epsilon: f32) 
 }
 
 /// Turns the gradient of [`rms_norm`] into that of its input.
+/// With `h = g gamma`, `n` the normed row and `r` its divisor: `(h - n mean(h n)) / r`, in place.
 pub(super) fn rms_norm_slope(x: &[f32], gamma: &[f32], grad: &mut [f32], epsilon: f32) {
     let width = gamma.len();
     rows(width, grad, [x], |grad, [x]| {

@@ -28,6 +28,7 @@ use burn::tensor::Tensor;
 ///
 /// A weight in half precision is widened for the product only. One that collects gradients itself must
 /// have the type of `x`.
+/// The gradient of `x` is `g W^T`; that of a frozen `W` is not formed.
 pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     if weight.is_tracked() {
         return x.matmul(weight);
@@ -36,11 +37,14 @@ pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 }
 
 /// Softmax over the last dimension.
+/// The gradient is `y (g - sum(g y))`, of the result alone.
 pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as RowOps>::softmax_rows(x.into_dispatch()))
 }
 
 /// Rows of mean 0 and variance 1, times `gamma` plus `beta` `[width]`; `epsilon` is added to variances.
+/// The variance is divided by the width, as in PyTorch (arXiv 1607.06450). If `gamma` or `beta` collects
+/// gradients, the operation is burn's own.
 pub fn layer_norm<const D: usize>(
     x: Tensor<D>,
     gamma: Tensor<1>,
@@ -55,6 +59,7 @@ pub fn layer_norm<const D: usize>(
 }
 
 /// Rows divided by the root of their mean square, times `gamma` `[width]`; `epsilon` is added to mean squares.
+/// `x / sqrt(mean(x^2) + epsilon) * gamma` (arXiv 1910.07467).
 pub fn rms_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, epsilon: f64) -> Tensor<D> {
     if gamma.is_tracked() {
         let root = (x.clone().square().mean_dim(D - 1) + epsilon).sqrt();

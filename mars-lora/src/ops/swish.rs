@@ -17,11 +17,12 @@ pub struct Swish {
 const TWICE_ROOT: f32 = 1.595_769;
 
 impl Swish {
-    /// SiLU.
+    /// SiLU, `x * sigmoid(x)` (arXiv 1702.03118).
     pub const SILU: Self = Self { linear: 1.0, cubic: 0.0 };
-    /// GELU by a sigmoid (QuickGELU of CLIP).
+    /// GELU by a sigmoid, `x * sigmoid(1.702 x)` (arXiv 1606.08415; QuickGELU of CLIP).
     pub const QUICK_GELU: Self = Self { linear: 1.702, cubic: 0.0 };
-    /// GELU by a hyperbolic tangent (`gelu_pytorch_tanh`).
+    /// GELU by a hyperbolic tangent, `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2` (arXiv 1606.08415;
+    /// `gelu_pytorch_tanh`).
     pub const TANH_GELU: Self = Self { linear: TWICE_ROOT, cubic: TWICE_ROOT * 0.044_715 };
 
     /// The function of each value.
@@ -30,6 +31,8 @@ impl Swish {
     }
 
     /// The function of each value of `gate`, times `up` (SwiGLU with [`SILU`](Self::SILU)).
+    /// Both of one shape. SwiGLU is arXiv 2002.05202. Kept for the backward pass are `gate` and `up`; the
+    /// gradients are `g * up * f'(gate)` and `g * f(gate)`.
     pub fn gate<const D: usize>(self, gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
         let (gate, up) = (gate.into_dispatch(), up.into_dispatch());
         Tensor::from_dispatch(<Dispatch as RowOps>::swish_gate(gate, up, self.linear, self.cubic))

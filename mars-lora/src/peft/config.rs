@@ -9,9 +9,13 @@ use serde_json::{Map, Value};
 use std::path::Path;
 
 /// The fields that old and new versions of PEFT accept.
+/// Of a module with rank r and alpha PEFT computes `W x + s B A x` with `s = alpha / r`, or `alpha / sqrt(r)`
+/// with [`use_rslora`](Self::use_rslora). Absent fields have PEFT's defaults: no patterns, no exclusions, no
+/// dropout, neither DoRA nor rank-stabilised scale; `target_modules`, `r`, `lora_alpha` and `peft_type` must be
+/// there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeftConfig {
-    /// `lora_alpha` of modules whose value differs.
+    /// `lora_alpha` of modules whose value differs, by expression; see [`Patterns`].
     #[serde(default)]
     pub alpha_pattern: Patterns<f64>,
     #[serde(default)]
@@ -34,18 +38,18 @@ pub struct PeftConfig {
     pub(super) layers_pattern: Option<OneOrMore<String>>,
     #[serde(default)]
     pub(super) layers_to_transform: Option<OneOrMore<usize>>,
-    /// Alpha of modules without a pattern.
+    /// Alpha of modules that no key of `alpha_pattern` matches.
     pub lora_alpha: f64,
-    /// Dropout probability in training.
+    /// Dropout probability of the inputs of A in training, in [0, 1); no effect on a loaded adapter's function.
     #[serde(default)]
     pub lora_dropout: f64,
     #[serde(default)]
     modules_to_save: Option<Vec<String>>,
     /// Always `LORA`.
     pub peft_type: String,
-    /// Rank of modules without a pattern.
+    /// Rank of modules that no key of `rank_pattern` matches, at least 1.
     pub r: usize,
-    /// Rank of modules whose value differs.
+    /// Rank of modules whose value differs, by expression; see [`Patterns`].
     #[serde(default)]
     pub rank_pattern: Patterns<usize>,
     #[serde(default)]

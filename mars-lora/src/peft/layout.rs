@@ -113,6 +113,8 @@ fn joined(own: &Factors, offset: &Factors) -> Factors {
 }
 
 /// Fills all ranks up to the largest and moves what differs of the scales into B.
+/// With the common scale S, that of most parameters, and a module's own scale s: `B' = (s / S) B`, so `S B' A =
+/// s B A` up to rounding in f32. Ranks are filled with rows of zeros in A and columns of zeros in B.
 fn make_uniform(entries: &mut [Entry]) {
     let rank = entries.iter().map(|entry| entry.factors.rank).max().unwrap_or(1);
     let scale = commonest(entries.iter().map(|entry| (entry.scale, entry.factors.b.len())));
@@ -141,6 +143,8 @@ fn commonest(values: impl Iterator<Item = (f64, usize)>) -> f64 {
 /// The configuration that holds the ranks and scales of `entries`.
 ///
 /// `r` is the largest rank, which vLLM compares with its limit.
+/// `alpha = scale * rank`, or `scale * sqrt(rank)` for rank-stabilised scales; `lora_alpha` is the commonest
+/// alpha of the modules with the largest rank.
 fn describe(
     entries: &[Entry],
     base: &Base<'_>,

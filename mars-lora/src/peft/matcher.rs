@@ -69,6 +69,10 @@ impl Matcher {
     }
 
     /// Whether PEFT would adapt the module at `path`.
+    /// In PEFT's order: a module that `exclude_modules` matches is not adapted; `all-linear` means every linear
+    /// layer; a text must match the whole path (`re.fullmatch`); a list matches the path itself, or its end
+    /// after a dot, and only in the latter case do `layers_to_transform` and `layers_pattern` restrict it, by
+    /// the number after the pattern (by default the last number between dots that a greedy `.*` leaves).
     ///
     /// # Errors
     /// [`Error::BadPattern`] for a pattern that backtracks without end; as for the other methods.
@@ -101,6 +105,8 @@ impl Matcher {
     }
 
     /// The rank that PEFT gives the module at `path`.
+    /// The value of the first key of `rank_pattern`, in the order of the file, that matches; else `r`. Whether
+    /// the module is adapted at all is not asked.
     ///
     /// # Errors
     /// As [`adapts`](Self::adapts).
@@ -109,6 +115,8 @@ impl Matcher {
     }
 
     /// The scale that PEFT gives the module at `path`.
+    /// `alpha / r`, or `alpha / sqrt(r)` with `use_rslora`, where alpha is that of `alpha_pattern` or
+    /// `lora_alpha`, by the same rule as the rank.
     ///
     /// # Errors
     /// As [`adapts`](Self::adapts).

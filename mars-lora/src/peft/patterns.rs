@@ -10,6 +10,9 @@ use std::{fmt, marker::PhantomData};
 /// Values by regular expression, in the order of the file.
 ///
 /// PEFT asks of each key K whether `(.*\.)?(K)$` matches from the beginning of the module path.
+/// So a key that is a module's name selects every module whose path ends in it after a dot, and the order
+/// decides where several keys match. A key that occurs twice keeps its first place and takes its last value, as
+/// in a Python dict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Patterns<T>(pub Vec<(String, T)>);
 

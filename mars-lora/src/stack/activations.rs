@@ -29,6 +29,9 @@ impl Activations {
     /// Runs the frozen model on `batches` and keeps the `most` strongest directions of each layer.
     ///
     /// The batches are stacks of one adapter. `seed` starts the decomposition of wide layers.
+    /// For each layer the decomposed matrix is `X^T X / N`, `[inputs, inputs]`, of all inputs X `[N, inputs]`
+    /// of the batches, not centred. Its eigenvalue of a direction over its trace is the share of the inputs'
+    /// mean square that the direction explains.
     ///
     /// # Errors
     /// [`Error::NothingAdapted`] if the batches reach no layer.
@@ -63,6 +66,9 @@ impl Activations {
 
     /// Ranks by layer that explain most of the inputs, with as many directions in all as `rank` at each layer that
     /// `config` adapts; no layer gets more than `most` (EVA's rho times rank). A layer may get 0.
+    /// The rule is EVA's: shares of all layers together are sorted and the largest win, ties by site order.
+    /// Layers that were not reached keep the rank of `config` and take no part in the budget. The configured
+    /// rank counts in directions, not in parameters, so the number of parameters may change.
     ///
     /// # Errors
     /// As [`AdapterConfig::site_ranks`].
@@ -94,6 +100,7 @@ impl Activations {
     }
 
     /// Whether the layer of a site was reached: the model computes it, and for this data.
+    /// `site` is an index of the model's sites.
     pub fn reached(&self, site: usize) -> bool {
         self.sites.contains_key(&site)
     }

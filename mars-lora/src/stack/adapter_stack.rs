@@ -1,4 +1,7 @@
 //! K adapters of different ranks over one frozen base, in one forward pass.
+//!
+//! All factors are one matrix `[K, P]`, a row for each adapter, so that the optimizer, clipping and saving are
+//! a few operations on one tensor. Views of it by site and band are rebuilt whenever it is replaced.
 
 use super::band::{self, Band};
 use super::first_values::fnv1a;
@@ -33,6 +36,8 @@ pub struct AdapterStack {
 
 impl AdapterStack {
     /// Only the adapters `keep`, in that order; what stays is unchanged to the bit.
+    /// # Panics
+    /// If an index is not below K.
     #[must_use]
     pub fn keep(&self, keep: &[usize]) -> Self {
         let mut stack = self.clone();
@@ -46,6 +51,7 @@ impl AdapterStack {
     }
 
     /// One adapter that does nothing in place of these, for what all of them would compute alike.
+    /// A stack of K = 1, for batches that are not repeated for each adapter.
     #[must_use]
     pub fn idle(&self) -> Self {
         Self {
@@ -93,6 +99,8 @@ impl AdapterStack {
     }
 
     /// All factors as one row for each adapter, `[K, P]`.
+    /// P is the sum over adapted sites of `R (inputs + outputs)`, plus `outputs` with DoRA, where R is the
+    /// largest rank of the stack at the site; entries beyond the rank of an adapter are zero.
     pub fn flat(&self) -> Tensor<2> {
         self.flat.clone()
     }
@@ -113,6 +121,7 @@ impl AdapterStack {
         self.flat = flat;
     }
 
+    /// `s` of adapter k at a slot: `alpha / r` or the convention of its configuration, at its own rank.
     fn scale(&self, k: usize, slot: &Slot) -> f64 {
         self.configs[k].site_scale(&slot.path, self.ranks[k][slot.site].max(1))
     }
@@ -120,7 +129,10 @@ impl AdapterStack {
     /// Replaces the factors of adapter `k` by others of the same layers and ranks.
     ///
     /// # Errors
-    /// [`Error::Mismatch`].
+    /// [`Error::Mismatch`] if paths, order, ranks or shapes differ from those of adapter `k`.
+    ///
+    /// # Panics
+    /// If `k` is not below K.
     pub fn set_factors(&mut self, k: usize, factors: &[Factors]) -> Result<(), Error> {
         let mut all = self.unpad(&self.flat);
         let shape = |f: &Factors| (f.path.clone(), f.rank, f.a.len(), f.b.len());
@@ -134,6 +146,7 @@ impl AdapterStack {
     }
 
     /// The adapters on the host.
+    /// One for each of the K, in order, without padding; [`AdapterStack::new`] makes the same stack of them.
     pub fn adapters(&self) -> Vec<Adapter> {
         let parts = self.unpad(&self.flat).into_iter().zip(self.offsets());
         let configs = self.configs.iter().cloned();

@@ -21,6 +21,9 @@ pub(crate) struct Band {
 /// are in no band.
 ///
 /// Neighbours share a band as long as padding wastes less than `WASTE` of their products.
+/// An adapter joins the band before it if `sum of ranks >= 0.7 * R * n` still holds for the n members then and
+/// their largest rank R, and if both or neither are DoRA. Greedy from left to right; the rule and the 30 % are
+/// ours.
 pub(crate) fn bands(ranks: &[usize], dora: &[bool]) -> Vec<Band> {
     let mut all: Vec<Band> = Vec::new();
     let mut used = 0;

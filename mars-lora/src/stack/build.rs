@@ -32,6 +32,8 @@ impl AdapterStack {
     }
 
     /// This stack with more adapters at its end. Those that were in it compute what they did, to the bit.
+    /// Bands are formed among those that join only, so the padded rank R of the others, and with it the order
+    /// of their additions, stays. Factors are copied; dropout draws are not carried over.
     ///
     /// # Errors
     /// As [`new`](Self::new).

@@ -5,6 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Int, Tensor};
 
 /// Row `i` of `W + s * (B A)^T` for each adapter of a stack; the product is not formed.
+/// As in PEFT: A `[rank, vocabulary]` begins at zero, B `[width, rank]` is normal. There is no dropout on ids.
 #[derive(Module, Debug)]
 pub struct LoraEmbedding {
     /// Frozen table `[vocabulary, width]`.

@@ -12,6 +12,8 @@ use rand_distr::{Distribution, StandardNormal};
 /// The factors of `site` under `init`, for [`Init::Pissa`] and [`Init::Eva`] those of [`Init::Uniform`].
 ///
 /// An embedding has a zero A and a standard normal B, whatever `init`, as in PEFT.
+/// [`Init::Uniform`]: A uniform in ±1/sqrt(inputs), which is PEFT's `kaiming_uniform_` with `a = sqrt(5)`, and
+/// B zero. [`Init::Gaussian`]: A normal with standard deviation 1 / rank, B zero.
 pub(crate) fn factors(init: Init, seed: u64, site: &Site, rank: usize) -> Factors {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(fnv1a(&site.path));

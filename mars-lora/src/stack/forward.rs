@@ -1,4 +1,11 @@
 //! The forward pass of all adapters, at layers that read one input and at embeddings.
+//!
+//! At a layer with input x, frozen weight W, factors A and B and scale s, in the row-vector convention:
+//! `y = x W + s (drop(x) A^T) B^T` (arXiv 2106.09685), with PiSSA less `s (drop(x) A0^T) B0^T` of the frozen first
+//! factors (arXiv 2404.02948), and with DoRA `y = gain * (x W + s (x A^T) B^T)` (arXiv 2402.09353). The base
+//! product is one for all adapters; the low-rank products are one batched product for each band. Layers that
+//! read the same x (query, key and value) share the product with A as well, unless something is dropped: each
+//! layer drops inputs of its own, as in PEFT.
 
 use super::products::{BandFactors, SiteFactors};
 use crate::AdapterStack;
@@ -60,6 +67,7 @@ impl AdapterStack {
     }
 
     /// As [`apply`](Self::apply) for one layer; `lows` are its products `x A` for each band, if they are known.
+    /// With a gain and own product `o = x W`, what is added to the base is `(o + delta) gain - o`.
     fn apply_one(
         &self,
         site: &SiteFactors,

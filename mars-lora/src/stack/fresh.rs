@@ -5,6 +5,10 @@ use crate::{Adapter, AdapterConfig, Error, Init, Model};
 
 impl Adapter {
     /// A fresh adapter; the model's function is unchanged.
+    /// B is zero (A of embeddings), so `s B A = 0`; with DoRA the magnitudes are the norms of the weights, so
+    /// the gain is 1; with PiSSA (arXiv 2404.02948) `s B A` is the best approximation of W of that rank, and
+    /// the same product is subtracted as a frozen offset in place of changing W. With [`Init::Eva`] A is that
+    /// of [`Init::Uniform`] here: see [`Activations::adapter`](crate::Activations::adapter).
     ///
     /// # Errors
     /// As [`AdapterConfig::useful_ranks`]; [`Error::NoWeight`] if a variant needs a weight that the model does not

@@ -20,6 +20,9 @@ impl AdapterStack {
 
     /// This stack with the dropout of its adapters; `draws[k]` decides what adapter k drops, and should be
     /// another one at each step.
+    /// `draws` has K numbers. Inputs of the low-rank path are zeroed with the probability of the adapter's
+    /// configuration and the others divided by `1 - p`, as `torch.nn.Dropout` does. No effect on stacks whose
+    /// adapters all have dropout 0.
     #[must_use]
     pub fn dropping(mut self, draws: Vec<u64>) -> Self {
         let drops = self.configs().iter().any(|config| config.dropout > 0.0);
@@ -28,6 +31,8 @@ impl AdapterStack {
     }
 
     /// Gradients of a [`tracked`](Self::tracked) stack, `[K, P]`; zero for factors that the loss did not use.
+    /// The layout is that of [`flat`](Self::flat). Removes what it reads from `gradients`; entries of padding
+    /// are exactly 0.
     pub fn gradients(&self, gradients: &mut Gradients) -> Tensor<2> {
         let mut all = FactorGradients::default();
         all.take(self, gradients);
@@ -64,6 +69,7 @@ impl AdapterStack {
     }
 
     /// Squared Euclidean norm of each row of `[K, P]`; what else is in the stack does not change a bit of it.
+    /// Summed in f32 over each factor of a band, then in f64 over factors and sites in site order.
     pub(crate) fn squares(&self, flat: &Tensor<2>) -> Vec<f64> {
         let square = flat.clone().square();
         let (mut sums, mut owners) = (Vec::new(), Vec::new());

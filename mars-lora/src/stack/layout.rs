@@ -66,6 +66,7 @@ impl Layout {
     }
 
     /// Length of a row.
+    /// P: values of all slots together.
     pub(crate) fn width(&self) -> usize {
         self.slots.last().map_or(0, |slot| slot.magnitude().end)
     }

@@ -7,6 +7,9 @@ use burn::tensor::Tensor;
 /// `y = x W + b + s * (x A) B` for each adapter of a stack, by the low-rank path.
 ///
 /// `W + s A B` is never formed: the frozen product is computed once for all adapters.
+/// A is `[inputs, r]` and B `[r, outputs]` in this formula, the transposes of what files hold; variants (DoRA,
+/// PiSSA, dropout) change it by the configuration of each adapter. Gradients flow to `x` and to the factors,
+/// never to weight and bias.
 #[derive(Module, Debug)]
 pub struct LoraLinear {
     /// Frozen weight `[inputs, outputs]` (the transpose of PyTorch's), in f32 or in half precision.
@@ -19,6 +22,7 @@ pub struct LoraLinear {
 
 impl LoraLinear {
     /// A layer that is no site: no adapter ever acts on it.
+    /// The weight is `[inputs, outputs]`.
     pub fn frozen(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
         Self { weight, bias, site: usize::MAX }
     }

@@ -10,6 +10,7 @@ pub(crate) struct Probe(Arc<Mutex<BTreeMap<usize, (Tensor<2>, usize)>>>);
 
 impl Probe {
     /// Adds inputs `[N, inputs]` of a site.
+    /// The sum is X^T X, `[inputs, inputs]` f32, on the device.
     pub(crate) fn see(&self, site: usize, x: &Tensor<2>) {
         let square = x.clone().transpose().matmul(x.clone());
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

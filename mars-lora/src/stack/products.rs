@@ -1,4 +1,8 @@
 //! The factors of one site on the device, and their forward pass.
+//!
+//! Members of a band share shapes: n adapters, N rows each, padded rank R. With a PiSSA offset the frozen
+//! factors are further columns of the same products, A and A0 side by side and B above -B0, which costs twice
+//! the rank.
 
 use super::band::Band;
 use super::layout::Slot;
@@ -31,6 +35,7 @@ pub(crate) struct BandFactors {
 }
 
 /// Scales of a band.
+/// `s` of each member; one number where all are equal, which saves a tensor.
 #[derive(Clone, Debug)]
 enum Scale {
     Same(f64),
@@ -142,6 +147,8 @@ impl BandFactors {
 
     /// Zeroes inputs `[n, N, inputs]` at random and scales the others up. The draws of a member depend on its own
     /// number in `draws` and on `stream` alone.
+    /// Each input is dropped with probability `round(65536 p) / 65536`; what stays is divided by one less that
+    /// probability, so the expectation is x. The mask is drawn on the host, input by input in row-major order.
     pub(crate) fn drop(&self, x: Tensor<3>, draws: &[u64], stream: u64) -> Tensor<3> {
         let [count, rows, inputs] = x.dims();
         let mut mask = Vec::with_capacity(count * rows * inputs);

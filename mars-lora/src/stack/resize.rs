@@ -10,6 +10,8 @@ impl Adapter {
     /// This adapter with the ranks, scales and targets of `config`, and the function it has learnt: lower ranks
     /// keep the strongest directions, higher ones get fresh rows of A and columns of zero in B. Layers that are
     /// new begin fresh, layers that are not in `config` are left out.
+    /// Cost: the QR decompositions of A^T and B in f64 on the host for each layer that shrinks. DoRA's
+    /// magnitudes stay as they are.
     ///
     /// # Errors
     /// As [`Adapter::fresh`]; [`Error::Variant`] for adapters that began with PiSSA, whose difference from the
@@ -61,6 +63,9 @@ impl Adapter {
 impl Factors {
     /// The nearest product of rank `rank` (1 to the present one), shared evenly between A and B, and the singular
     /// values of the present product, strongest first.
+    /// B becomes `U sqrt(S)` and A `sqrt(S) V^T` of the singular value decomposition of B A; the squared
+    /// Frobenius error is the sum of the squares of the values that are left out. If the decomposition fails
+    /// the factors are returned as they are.
     pub fn truncated(&self, rank: usize) -> (Self, Vec<f64>) {
         let a = DMatrix::from_row_iterator(self.rank, self.inputs, self.a.iter().map(|x| f64::from(*x)));
         let b = DMatrix::from_row_iterator(self.outputs, self.rank, self.b.iter().map(|x| f64::from(*x)));

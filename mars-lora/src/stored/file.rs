@@ -1,4 +1,7 @@
 //! One safetensors file, opened by its header: eight bytes with the length of the header, the header as JSON, the data.
+//!
+//! The length is a little-endian u64. Tensors are row-major and little-endian, offsets count from the end of
+//! the header.
 
 use super::header::{Header, LONGEST_HEADER};
 use super::{StoredTensor, io};
@@ -139,6 +142,7 @@ fn finite(name: &str, shape: &[usize], values: &[f64]) -> Result<(), String> {
 }
 
 /// The indices of the value `at` of a tensor.
+/// Row-major: the last index moves fastest. `at` is below the product of `shape`.
 pub fn place(at: usize, shape: &[usize]) -> Vec<usize> {
     let mut rest = at;
     let mut indices: Vec<usize> = shape

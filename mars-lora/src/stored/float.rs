@@ -50,6 +50,7 @@ impl Float {
     }
 
     /// Bytes of one value.
+    /// 8, 4 or 2.
     pub fn size(self) -> usize {
         match self {
             Self::F16 | Self::BF16 => 2,
@@ -75,6 +76,8 @@ impl Float {
     }
 
     /// Appends the bytes of `values`, rounded to nearest; false if a finite value became infinite.
+    /// Half-precision types are rounded by way of f32, ties to even. Values that are not finite are kept and do
+    /// not count.
     pub(crate) fn encode(self, values: &[f64], bytes: &mut Vec<u8>) -> bool {
         let mut fits = true;
         bytes.reserve(values.len() * self.size());

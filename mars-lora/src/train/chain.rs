@@ -11,12 +11,14 @@ use burn::tensor::Tensor;
 /// The blocks of a forward pass over one batch; each reads only what the one before it gives.
 pub trait Chain {
     /// What the first block reads.
+    /// `[K * B, S, width]`: B samples of S positions for each of K adapters.
     fn begin(&self, adapters: &AdapterStack) -> Tensor<3>;
 
     /// Number of blocks.
     fn blocks(&self) -> usize;
 
     /// What block `index` makes of `x`.
+    /// The same function of `x` at each call with the same adapters: it is called twice.
     fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3>;
 
     /// The losses from what the last block gives.
@@ -32,6 +34,9 @@ pub trait Chain {
 
 /// The losses of `chain` and the gradients of the factors of `tracked` for the sum of all losses times weights.
 /// `plain` are the same adapters without tracking.
+/// Block by block from the last: with the gradient g that arrives at the output of block f, the gradients of
+/// its input and factors are those of `sum(f(x) * g)`. Memory: the inputs of the blocks, and the inner values
+/// of one block at a time.
 pub(crate) fn backward(
     chain: &dyn Chain,
     plain: &AdapterStack,

@@ -19,6 +19,8 @@ impl TokenLosses {
     /// Mean cross-entropy per answer token of each adapter, `[K]`.
     ///
     /// Rows are reduced on their own: a NaN stays with its adapter.
+    /// `sum_n losses[k, n] weights[k, n] / sum_n weights[k, n]`, nats; NaN for an adapter without answer
+    /// tokens.
     pub fn mean(&self) -> Tensor<1> {
         let sums = (self.losses.clone() * self.weights.clone()).sum_dim(1);
         (sums / self.weights.clone().sum_dim(1)).squeeze_dim(1)
@@ -26,6 +28,7 @@ impl TokenLosses {
 }
 
 /// Floating-point operations of one pass over a batch, for one adapter, base and adapter together.
+/// A multiplication and an addition count as 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PassFlops {
     /// Forward pass.

@@ -17,6 +17,7 @@ pub trait Model: Sync {
     fn sites(&self) -> &[Site];
 
     /// The frozen weight of a site, `[inputs, outputs]`; DoRA, PiSSA and merging need it. Default unknown.
+    /// `site` is an index of [`sites`](Self::sites).
     fn weight(&self, _site: usize) -> Option<Tensor<2>> {
         None
     }
@@ -36,6 +37,8 @@ pub trait Model: Sync {
     }
 
     /// Operations of one pass of each adapter over its part of `batch`; `ranks[site]` are its ranks.
+    /// One entry for each of the K adapters, in FLOPs (a multiplication and an addition are 2). The base's
+    /// share is what the adapter alone would cost, without savings of the stack.
     fn flops(&self, batch: &Self::Batch, ranks: &[Vec<usize>]) -> Vec<PassFlops>;
 }
 
@@ -58,6 +61,7 @@ pub trait Examples: Sync {
     }
 
     /// One batch for K adapters; `rows[k]` are the examples of adapter k, equally many for each.
+    /// Samples lie adapter by adapter in the order of `rows`; indices are in `0..len`.
     ///
     /// # Errors
     /// [`Error::Batch`] if an example can no longer be read (its image was deleted, for example).

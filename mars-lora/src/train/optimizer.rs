@@ -19,6 +19,15 @@ pub struct Moments {
 }
 
 /// The optimizer of one [`AdapterStack`].
+/// A step, in this order, with learning rate `lr = rate(module) * schedule[k]` for A and `lr * b_ratio` for B
+/// (LoRA+, arXiv 2402.12354) and for DoRA's magnitudes:
+///
+/// 1. `g *= min(1, clip_norm / (norm(g) + 1e-6))`, the norm over all factors of the adapter (`clip_grad_norm_`);
+/// 2. `m = b1 m + (1 - b1) g` and `v = b2 v + (1 - b2) g^2`;
+/// 3. `w -= lr * weight_decay * w`;
+/// 4. `w -= lr * m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon)`, t the adapter's own steps.
+///
+/// A gradient that is not a number makes that adapter's factors so, and no other's.
 #[derive(Clone, Debug)]
 pub struct StackedAdamW {
     config: AdamWConfig,
@@ -32,6 +41,8 @@ pub struct StackedAdamW {
 
 impl StackedAdamW {
     /// Fresh moments for `stack`; `rates[k]` belong to adapter k.
+    /// The ranges: betas in [0, 1), `epsilon` and `clip_norm` positive. Weight decay and rates are not checked
+    /// here.
     ///
     /// # Errors
     /// [`Error::BadValue`] for a setting outside its range.
@@ -54,6 +65,7 @@ impl StackedAdamW {
 
     /// One step. `gradients` is `[K, P]` as from [`AdapterStack::gradients`]; `schedule[k]` in [0, 1]
     /// multiplies the learning rates of adapter k.
+    /// `schedule` has K entries; clipping does not depend on it.
     pub fn step(&mut self, stack: &mut AdapterStack, gradients: Tensor<2>, schedule: &[f64]) {
         let AdamWConfig { beta1, beta2, epsilon, weight_decay, clip_norm } = self.config;
         let device = gradients.device();
@@ -122,6 +134,8 @@ impl StackedAdamW {
     }
 
     /// Puts back what [`moments`](Self::moments) gave, in the order of the stack.
+    /// `moments` has one entry for each adapter of `stack`, with its paths and ranks; factors without one get
+    /// zeros.
     pub fn restore(&mut self, stack: &AdapterStack, moments: Vec<Moments>) {
         let device = self.first.device();
         self.steps = moments.iter().map(|m| m.steps).collect();

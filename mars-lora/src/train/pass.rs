@@ -42,8 +42,10 @@ pub struct Parts {
 impl Parts {
     /// `count` parts (at least 1), which share the threads that the caller's products would use.
     ///
+    /// Each part gets `max(1, threads / count)` of the threads of the pool that this is called in.
+    ///
     /// # Errors
-    /// [`Error::Threads`].
+    /// [`Error::Threads`] if the system gives no more threads.
     pub fn new(count: usize) -> Result<Self, Error> {
         let threads = (rayon::current_num_threads() / count.max(1)).max(1);
         let pool = |_| {
@@ -55,6 +57,8 @@ impl Parts {
     }
 
     /// The same, keeping less: models that offer a [`Chain`](crate::Chain) compute each block a second time.
+    /// Default `false`. `true` costs about one more forward pass and saves the inner values of all blocks but
+    /// one; gradients are the same up to rounding.
     #[must_use]
     pub fn recomputing(mut self, recompute: bool) -> Self {
         self.recompute = recompute;
@@ -65,6 +69,8 @@ impl Parts {
     /// for each.
     ///
     /// Whole adapters are distributed if they divide evenly, which leaves the result equal to the bit; otherwise examples.
+    /// Whole adapters if K is a multiple of the parts or there are fewer examples than parts; otherwise runs of
+    /// `ceil(examples / parts)` examples of every adapter.
     pub fn shares(&self, rows: &[Vec<usize>]) -> Vec<Share> {
         let (adapters, parts) = (rows.len(), self.pools.len().max(1));
         let examples = rows.first().map_or(0, Vec::len);
@@ -91,6 +97,9 @@ impl Parts {
     ///
     /// `draws[k]` decides what adapter k drops, as in [`AdapterStack::dropping`]; `None` is a pass without dropout.
     /// Examples that are shared out differently are dropped differently.
+    /// Losses and gradients are sums over answer tokens, added in the order of the parts and divided by the
+    /// tokens of each adapter at the end, so that an example weighs by its answer tokens as in an undivided
+    /// batch.
     ///
     /// # Errors
     /// [`Error::Batch`] if the batches are not of all adapters.

@@ -9,11 +9,11 @@ pub struct AdamWConfig {
     pub beta1: f64,
     /// Decay of the second moment, in [0, 1); default 0.999.
     pub beta2: f64,
-    /// Added to the denominator; default 1e-8.
+    /// Added to the denominator, the root of the corrected second moment, > 0; default 1e-8.
     pub epsilon: f64,
-    /// Decoupled weight decay; default 0.
+    /// Decoupled weight decay, >= 0: each step takes `lr * weight_decay` of every factor; default 0 (PyTorch has 0.01).
     pub weight_decay: f64,
-    /// Largest global gradient norm of one adapter; default 1, `None` for no clipping.
+    /// Largest global L2 norm of the gradient of one adapter, > 0; default 1, `None` for no clipping.
     pub clip_norm: Option<f64>,
 }
 
@@ -28,7 +28,7 @@ impl Default for AdamWConfig {
 pub struct LearningRates {
     /// Rate by module name.
     pub by_module: BTreeMap<String, f64>,
-    /// Rate of modules that are not named in `by_module`.
+    /// Rate of modules that are not named in `by_module`, >= 0.
     pub default: f64,
     /// Rate of B and of magnitudes over rate of A (LoRA+, arXiv 2402.12354); 1 is plain LoRA.
     pub b_ratio: f64,

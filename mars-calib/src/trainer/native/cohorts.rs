@@ -3,6 +3,8 @@
 use crate::{OptimSpec, RunSpec};
 
 /// What the runs of one stack have in common.
+/// Equal first step, batch size, interval of evaluations, optimizer and adapted modules; ranks, seeds, samples,
+/// horizons and learning rates may differ.
 #[derive(Clone, Debug, PartialEq)]
 struct StackKey {
     start: usize,

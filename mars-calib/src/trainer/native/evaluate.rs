@@ -35,6 +35,7 @@ impl Evaluation {
     }
 
     /// Mean cross-entropy per answer token, over all tokens alike.
+    /// `sum_i loss_i tokens_i / sum_i tokens_i`, nats; NaN without samples.
     pub fn loss(&self) -> f64 {
         self.samples.iter().map(|s| s.loss * s.tokens as f64).sum::<f64>() / self.tokens() as f64
     }
@@ -53,11 +54,13 @@ impl Evaluation {
     }
 
     /// exp of the loss.
+    /// Per answer token, >= 1.
     pub fn perplexity(&self) -> f64 {
         self.loss().exp()
     }
 
     /// Part of the samples whose answer is right, in [0, 1].
+    /// Exact match under teacher forcing; NaN without samples.
     pub fn accuracy(&self) -> f64 {
         self.samples.iter().filter(|s| s.correct).count() as f64 / self.samples.len() as f64
     }
@@ -65,6 +68,8 @@ impl Evaluation {
 
 /// Scores of each adapter of `stack` on the examples `rows`, `batch` at a time; the next batch is prepared on a thread of
 /// its own.
+/// `rows` are indices of `examples`, the same for each adapter; returns one evaluation for each of the K
+/// adapters. `batch` is in samples, at least 1.
 ///
 /// # Errors
 /// When an example cannot be read, or [`Error::Batch`] if `rows` is empty.

@@ -22,6 +22,8 @@ pub(super) fn config(spec: &RunSpec, targets: &Targets) -> AdapterConfig {
 }
 
 /// The fresh adapter of a run, and the operations that it took.
+/// With [`Init::Eva`] the operations are those of the forward passes that read the activations; otherwise 0.
+/// FLOPs.
 pub(super) fn adapter<M, E>(
     spec: &RunSpec,
     targets: &Targets,

@@ -281,6 +281,7 @@ fn progress(run: &Live, stage: Stage, step: usize, loss: Option<f64>) -> Progres
 }
 
 /// Norm of the change of all factors over their norm, for each adapter.
+/// `||after - before|| / ||after||` of each row of `[K, P]`, without unit.
 fn update_sizes(before: Tensor<2>, after: Tensor<2>) -> Vec<f32> {
     let norm = |x: Tensor<2>| x.square().sum_dim(1).sqrt();
     let sizes = norm(after.clone() - before) / norm(after);

@@ -11,6 +11,8 @@ const RECORD: &str = "record.json";
 const KINDS: [&str; 3] = ["factor", "first", "second"];
 
 /// Factors, moments, and the record so far.
+/// `state.safetensors` holds f32 tensors `factor|first|second.<path>.a` `[rank, inputs]`, `.b` `[outputs,
+/// rank]` and, with DoRA, `.magnitude` `[outputs]`; `record.json` the record.
 pub(super) fn write(adapter: &Adapter, moments: &Moments, record: &RunRecord) -> Result<Files, Error> {
     let bad = |why: String| Error::Corrupt { path: TENSORS.into(), why };
     let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();

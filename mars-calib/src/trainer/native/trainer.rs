@@ -41,8 +41,10 @@ where
 
     /// The fresh adapter of a run.
     ///
+    /// Equal for equal specs. With [`Init::Eva`](crate::Init::Eva) it takes forward passes over the first batches of the run.
+    ///
     /// # Errors
-    /// When its ranks do not fit the model.
+    /// [`Error::Lora`] when its ranks or its variant do not fit the model, or an example cannot be read.
     pub fn fresh(&self, spec: &RunSpec) -> Result<Adapter, Error> {
         Ok(fresh::adapter(spec, &self.options.targets, self.model, self.train)?.0)
     }

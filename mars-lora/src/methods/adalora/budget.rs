@@ -1,6 +1,10 @@
 //! How many triplets may live at each step: a cubic descent between two plateaus.
+//!
+//! `budget(t) = last + (first - last) (1 - (t - warmup) / (steps - tail - warmup))^3`, rounded down, for steps
+//! t between the plateaus (arXiv 2303.10512 and PEFT's `budget_schedule`). Counts are triplets over all layers.
 
 /// The schedule: `first` triplets until `warmup`, `last` after `steps - tail`.
+/// Phases and interval are in optimizer steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Schedule {
     pub(super) first: usize,
@@ -18,6 +22,8 @@ impl Schedule {
     }
 
     /// The budget at `step` (counted from 1), and whether a mask is due.
+    /// Up to `warmup` no mask is due; between the plateaus one is at each multiple of `interval`; in the last
+    /// phase the fixed mask is applied at each step.
     pub(super) fn at(&self, step: usize) -> (usize, bool) {
         if step <= self.warmup {
             return (self.first, false);

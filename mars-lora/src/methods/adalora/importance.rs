@@ -16,6 +16,8 @@ impl Importance {
     }
 
     /// Takes in one step; `values` are those after it, `gradient` is what it was made with.
+    /// As in PEFT, whose `update_and_allocate` runs after `optimizer.step()`: weights of after the step meet
+    /// the (clipped) gradients of before it.
     pub(super) fn update(&mut self, values: &[f32], gradient: &[f32], beta1: f64, beta2: f64) {
         let (keep1, keep2) = (beta1 as f32, beta2 as f32);
         let (take1, take2) = ((1.0 - beta1) as f32, (1.0 - beta2) as f32);

@@ -31,6 +31,7 @@ impl Layer {
     }
 
     /// Score of each triplet: its value's, and the means over its vectors.
+    /// `score_i = s(E_i) + mean_j s(A_ij) + mean_j s(B_ji)`, s the smoothed importance (arXiv 2303.10512).
     fn scores(&self) -> impl Iterator<Item = f32> + '_ {
         let [a, e, b] = &self.importance;
         let Triplets { inputs, outputs, .. } = self.triplets;
@@ -44,6 +45,9 @@ impl Layer {
 }
 
 /// AdaLoRA, started.
+/// One step: gradients of A, E and B by the chain rule, regulariser added, clipped; AdamW; importance, until
+/// the mask is fixed at step `steps - tail`; mask, by which the values E of pruned triplets become 0. Moments
+/// of pruned triplets go on.
 #[derive(Clone, Debug)]
 pub struct AdaLora {
     config: AdaLoraConfig,
@@ -77,6 +81,8 @@ impl AdaLora {
     }
 
     /// Starts from given triplets, one entry for each adapted layer in site order.
+    /// The scale of a layer is `alpha / (initial rank + 1e-5)` with [`AdaLoraConfig::alpha`], otherwise that of
+    /// plain LoRA at the target rank. A module that `plain` does not name keeps its initial rank as its target.
     ///
     /// # Errors
     /// As [`AdaLoraConfig::validate`]; [`Error::BadValue`] for a target rank above the initial one.

@@ -77,6 +77,7 @@ impl Triplets {
     }
 
     /// Gradients of A, E and B from those of the effective factors.
+    /// With `A~ = diag(E) A`: `dA = diag(E) dA~`, `dE_i = sum_j A_ij dA~_ij`, `dB = dB~`.
     pub(super) fn gradients(&self, effective: &Factors) -> [Vec<f32>; 3] {
         let mut a = effective.a.clone();
         let mut e = vec![0.0; self.rank()];

@@ -1,9 +1,13 @@
 //! One layer of GeoLoRA: augmentation and truncation of `U S V^T`.
+//!
+//! All matrices are f64 on the host: orthonormality to 1e-12 is what makes the singular values of S those of
+//! the update.
 
 use super::super::host::{basis, normals, stream};
 use nalgebra::DMatrix;
 
 /// `U S V^T` with orthonormal U `[inputs, r]` and V `[outputs, r]`.
+/// S is square, of any values (0 at the start); the singular values of S are those of the product.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GeoLayer {
     /// Basis of the inputs.
@@ -41,6 +45,9 @@ impl GeoLayer {
     /// With the gradient G of the product, `k = G V` `[inputs, r]` and `l = G^T U` `[outputs, r]`. New basis vectors span
     /// what k and l have outside of U and V, and
     /// `S^ = [[S - rate U^T G V, -rate l^T V~], [-rate U~^T k, 0]]`.
+    /// The new rank is `min(2 r, max, inputs, outputs)`. U~ and V~ are the new columns of orthonormal bases of
+    /// `[U, k]` and `[V, l]`. `rate` is the learning rate of this step, schedule and clipping included; the
+    /// step is steepest descent, not AdamW.
     pub fn augment(&mut self, k: &DMatrix<f64>, l: &DMatrix<f64>, rate: f64, max: usize) {
         let rank = self.rank();
         let most = max.min(self.u.nrows()).min(self.v.nrows());
@@ -82,6 +89,8 @@ impl GeoLayer {
 
     /// Keeps the `rank` largest singular values (at least one): S becomes diagonal, and the bases turn with it.
     /// Does nothing if S is not finite.
+    /// With `S = P diag(sigma) Q^T`: `U = U P_r`, `V = V Q_r`, `S = diag(sigma_r)`; the product loses the
+    /// Frobenius norm of the values that are cut, which is the least possible (Eckart and Young).
     pub fn truncate(&mut self, rank: usize) {
         if !self.is_finite() {
             return;
@@ -98,7 +107,7 @@ impl GeoLayer {
     }
 }
 
-/// The smallest number of leading `values` (falling) whose rest has a norm below `tau` times that of all.
+/// The smallest number of leading `values` (falling) whose rest has a norm of at most `tau` times that of all.
 pub(super) fn needed(values: &[f64], tau: f64) -> usize {
     let norm = |part: &[f64]| part.iter().map(|v| v * v).sum::<f64>().sqrt();
     let threshold = tau * norm(values);

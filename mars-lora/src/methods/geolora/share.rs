@@ -1,4 +1,7 @@
 //! A common budget of singular values: the largest of all layers together are kept.
+//!
+//! Greedy, which is optimal here: it minimises the sum of squares of the singular values that are cut, at the
+//! given total.
 
 /// Ranks of layers whose singular values are `values` (each falling), such that `total` are kept in all.
 ///

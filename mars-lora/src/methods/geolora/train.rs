@@ -57,6 +57,9 @@ pub struct RankLimits {
 }
 
 /// GeoLoRA, started.
+/// A round is one augmentation and `coefficient_steps` AdamW steps on S, and ends with a truncation.
+/// Augmentations read `k = G V` from a block of zeros in A, so the adapter shown for those passes has twice the
+/// rank.
 #[derive(Clone, Debug)]
 pub struct GeoLora {
     config: GeoLoraConfig,
@@ -130,6 +133,7 @@ impl GeoLora {
     }
 
     /// Whether step `step` (counted from 1) widens the bases.
+    /// Steps 1, 2 + c, 3 + 2 c, .. for c coefficient steps, up to `last_augmentation`. `step` is at least 1.
     pub fn augments(&self, step: usize) -> bool {
         step <= self.config.last_augmentation && (step - 1).is_multiple_of(self.config.coefficient_steps + 1)
     }
@@ -153,6 +157,7 @@ impl GeoLora {
         self.layers.iter().map(of).collect()
     }
 
+    /// The factor is `min(1, clip_norm / (norm + 1e-6))`, the norm over `k` and `l` of all layers.
     fn augment(&mut self, slopes: &[Slopes], schedule: f64) {
         // Clipped as the gradients of U and V together would be; S is part of both.
         let norm =
@@ -180,6 +185,8 @@ impl GeoLora {
         }
     }
 
+    /// Each layer asks for the rank that `tau` leaves; a common budget then keeps the largest singular values
+    /// of all layers.
     fn truncate(&mut self) {
         let GeoLoraConfig { tau, min_rank, .. } = self.config;
         let values: Vec<Vec<f64>> = self.layers.iter().map(|layer| layer.factors.singular_values()).collect();

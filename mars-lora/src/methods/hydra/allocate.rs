@@ -24,6 +24,8 @@ impl Limits {
 
     /// Ranks as near to the proportions of `wanted` (positive numbers) as the budget allows; `None` if no such whole ranks
     /// within the limits come within 1 % of the budget.
+    /// Finds by bisection the factor f with `sum_i cost_i clamp(f wanted_i, least_i, most_i) = budget`, rounds
+    /// down, and gives what is left one rank at a time in the order of the fractions cut off. The rule is ours.
     pub(super) fn allocate(&self, wanted: &[f64]) -> Option<Vec<usize>> {
         let at = |factor: f64, site: usize| {
             (factor * wanted[site]).clamp(self.least[site] as f64, self.most[site] as f64)

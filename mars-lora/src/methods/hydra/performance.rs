@@ -2,6 +2,11 @@
 //!
 //! Prior weights are normal with variance 1 / features, noise has the variance of the observations; the posterior is computed in
 //! the dual, of as many unknowns as observations.
+//!
+//! With features x of d entries, kernel `k(x, x') = x . x' / d`, K the kernel matrix of the observations and y
+//! their centred changes: the mean at x is `mean + k_x^T (K + I)^-1 y`, its variance
+//! `noise (k(x, x) - k_x^T (K + I)^-1 k_x)` (Rasmussen and Williams 2006, chapter 2, with a linear kernel). Prior
+//! scale and noise estimate are ours.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -55,6 +60,8 @@ fn kernel(a: &[f64], b: &[f64]) -> f64 {
 
 impl Fitted<'_> {
     /// Predicted change and its standard deviation.
+    /// The change is `log(loss now / loss before)`, below 0 where the loss falls; the deviation leaves out the
+    /// noise of a new observation.
     pub(super) fn predict(&self, features: &[f64]) -> (f64, f64) {
         let across = self.features.iter().map(|known| kernel(known, features));
         let across = DVector::from_iterator(self.features.len(), across);

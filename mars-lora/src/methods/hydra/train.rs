@@ -28,6 +28,8 @@ struct Matrix {
 }
 
 /// The scheduler, started.
+/// Reallocates after step `warmup`, and then each `interval` steps until `last_change`. Layers grow by fresh
+/// rows of A and zero columns of B (same function), and shrink to the nearest product of the lower rank.
 #[derive(Clone, Debug)]
 pub struct HydraStyle {
     config: HydraConfig,
@@ -122,6 +124,8 @@ impl HydraStyle {
     }
 
     /// Coarse and fine ranks from the gradient norms of the warm-up.
+    /// `wanted = uniform * 2^(group - 1) * sqrt(n / mean n of its layer)`, n the summed gradient norm of a
+    /// matrix and the group (0, 1, 2) that of the root of the sum of squares over the layer.
     fn first_ranks(&self) -> Option<Vec<usize>> {
         let layers = self.matrices.iter().map(|matrix| matrix.layer + 1).max().unwrap_or(0);
         let mut norms = vec![0.0; layers];
@@ -145,12 +149,16 @@ impl HydraStyle {
     }
 
     /// Logarithms of ranks over the uniform ones.
+    /// `log2(rank / uniform)` of each matrix.
     fn features(&self, ranks: &[usize]) -> Vec<f64> {
         let ratio = |(rank, matrix): (&usize, &Matrix)| (*rank as f64 / matrix.uniform as f64).log2();
         ranks.iter().zip(&self.matrices).map(ratio).collect()
     }
 
     /// The most promising of the present ranks and random perturbations of them.
+    /// Perturbed ranks are `rank * exp(spread z)` with z standard normal, brought to the budget. The one with
+    /// the least `mean - deviation` is taken if it is below that of the present ranks; without a model, the
+    /// first perturbation is.
     fn next_ranks(&self, step: usize) -> Option<Vec<usize>> {
         let now = self.ranks();
         let mut rng = stream(self.adapter.seed, "hydra-style", &step.to_string());
