@@ -11,6 +11,9 @@ const BY_LAW: usize = 2;
 
 /// Law-P in the form that `choose_form` prefers, and the tuples of the grid that are best in some of its refits, the most
 /// probable first.
+///
+/// # Errors
+/// A message where the law cannot be fitted.
 pub(super) fn probably_best(
     space: &Space,
     budget: &Budget,
