@@ -6,7 +6,7 @@
 //! 1. Evidence. The leader has the lowest handicapped loss. Another is dropped when the one-sided paired t test of
 //!    "it is no worse than the leader" has `p < error_rate / (looks * (entrants - 1))`, where `looks = ceil(steps /
 //!    eval_every)` is the number of cuts that the race can have. That is Bonferroni's correction over cuts and
-//!    entrants; it is conservative, because the tests of one race are positively correlated.
+//!    entrants; it holds under any dependence of the tests, and is conservative for tests as correlated as these.
 //! 2. Budget. With `c` the cost per step and `e` the cost per evaluation of an entrant so far, a fine-tune at its
 //!    ranks costs `F = c * steps + e * evaluations(steps)`. What is left is the least over the running of
 //!    `fine_tunes * F - spent - (F - own spending)`, the next stretch costs the largest `c * (next - s) + e`, and
@@ -14,7 +14,7 @@
 //!    later cuts.
 //!
 //! The test is textbook; its use as a rule of a race, the correction and the budget are ours. At the end of the
-//! final run the lowest loss wins.
+//! final run the lowest loss wins, within the tolerance of the race.
 
 use super::{Cut, DropReason, DropRule, Race, Spent, Standing, counts_flops, paired::Paired, rungs};
 use crate::Role;

@@ -31,7 +31,7 @@ pub(super) struct Field {
     /// Optimizer steps, in the order of `racing`.
     pub(super) evaluate_from: Vec<usize>,
     /// Where the race is first cut.
-    /// Optimizer steps; a multiple of the interval of evaluations.
+    /// Optimizer steps; an evaluation of a full-length run.
     pub(super) cut: usize,
     /// The choice beside which others have more adapter parameters or fewer.
     pub(super) baseline: Ranks,
