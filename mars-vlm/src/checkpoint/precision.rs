@@ -54,6 +54,9 @@ impl Precision {
     }
 
     /// As [`keep`](Self::keep) from bytes on disk, without f32 in between.
+    ///
+    /// # Errors
+    /// As [`keep`](Self::keep).
     pub(crate) fn keep_bytes(
         self,
         name: &str,

@@ -13,6 +13,10 @@ const OUTPUTS: [&str; 8] = ["A", "LA", "EA", "LEA", "ELA", "ALE", "AEL", "LEPA"]
 ///
 /// Q is the question, C its context (the hint), M the lettered options, L the lecture, E the explanation (the
 /// solution), A the answer; `LEPA` gives each part of the answer a line of its own. Default `QCM-LEA`.
+///
+/// Inputs: `QCM`, `CQM`, `QCML`, `QCME`, `QCMLE`, `QCLM`, `QCEM`, `QCLEM`; outputs: `A`, `LA`, `EA`, `LEA`, `ELA`,
+/// `ALE`, `AEL`, `LEPA`. Data set: Lu et al. 2022, arXiv 2209.09513; formats: LLaVA, Liu et al. 2023, arXiv
+/// 2304.08485.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptFormat {
     input: String,

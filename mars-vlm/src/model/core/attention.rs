@@ -2,7 +2,8 @@
 //!
 //! `softmax(q k^T / sqrt(W) + mask) v` on every head, then the output projection (Vaswani et al. 2017, arXiv
 //! 1706.03762). With G < H heads for keys and values, query head h reads head `floor(h / (H / G))` (Ainslie et al.
-//! 2023, arXiv 2305.13245). No dropout: the reference models are trained with a rate of 0.
+//! 2023, arXiv 2305.13245). No dropout, as `attention_dropout` is 0 in the defaults of the
+//! reference.
 
 use super::heads::{attend, split_heads};
 use super::rope::Rope;
