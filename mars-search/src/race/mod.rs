@@ -38,11 +38,13 @@ pub(crate) struct Entrant<'a> {
 
 /// Rank choices that compete for being the result, and the rules.
 pub(crate) struct Race<'a> {
+    /// Adapter parameters of the entrants, for ties and the handicap.
     pub(crate) space: &'a Space,
     /// The final run: its steps are where the race ends, its interval of evaluations is the grid of the cuts.
     pub(crate) budget: &'a Budget,
     /// One or more; a single one trains to the end as the final run.
     pub(crate) entrants: &'a [Entrant<'a>],
+    /// When entrants are compared, and which are dropped.
     pub(crate) rule: &'a dyn DropRule,
     /// What choices with many parameters are charged for being fast early; `None`: nothing.
     pub(crate) handicap: Option<Handicap<'a>>,
@@ -74,6 +76,7 @@ pub(crate) struct Cut<'a> {
     /// The step at which it is made.
     /// In optimizer steps, from step 0.
     pub(crate) step: usize,
+    /// All results of the search, calibration included: what was spent.
     pub(crate) records: &'a Records,
     /// One for each entrant of the race, running or not.
     pub(crate) standings: &'a mut [Standing],

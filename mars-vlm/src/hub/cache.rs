@@ -74,6 +74,7 @@ impl Cache {
 }
 
 /// The first file that a snapshot lacks; a link to a file that was never fetched counts as none.
+/// `config.json` and `tokenizer.json`, and for weights `model.safetensors` or its index with all shards.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::Malformed`] for an unreadable index of shards.

@@ -71,7 +71,9 @@ pub(crate) const CLIP: ([f32; 3], [f32; 3]) =
 pub(crate) struct Settings {
     /// `do_resize`, default true.
     pub(crate) resize: bool,
+    /// `resample`, or the default of the family.
     pub(crate) resampling: Resampling,
+    /// `do_rescale`, `rescale_factor`, `do_normalize`, `image_mean` and `image_std`.
     pub(crate) intensity: Intensity,
     /// The whole object, for what only one family knows.
     pub(crate) map: Map<String, Value>,

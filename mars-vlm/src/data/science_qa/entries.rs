@@ -14,6 +14,7 @@ pub(super) struct Entry<'a> {
     pub(super) pid: String,
     /// Line on which its value begins, from 1.
     pub(super) line: usize,
+    /// Its value, as it is written.
     pub(super) json: &'a str,
 }
 

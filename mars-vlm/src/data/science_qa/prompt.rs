@@ -54,13 +54,17 @@ impl FromStr for PromptFormat {
 
 /// The texts of a problem.
 pub(super) struct Texts<'a> {
+    /// Q.
     pub(super) question: &'a str,
     /// Empty if there is none.
     pub(super) hint: &'a str,
+    /// M, without letters; at most [`MOST_CHOICES`].
     pub(super) choices: &'a [String],
     /// Position of the right choice, below [`MOST_CHOICES`].
     pub(super) answer: usize,
+    /// L; empty if there is none.
     pub(super) lecture: &'a str,
+    /// E; empty if there is none.
     pub(super) solution: &'a str,
 }
 

@@ -12,6 +12,8 @@
 //! lengths s_i and A answer tokens, with rank r at each site:
 //!
 //! - linear layer, n to m, R rows: forward `2 R n m + 2 R r (n + m)`, backward `2 R n m + 4 R r (n + m)`;
+//! - factors on the patch embedding: forward `2 R r (n + m)`, backward `2 R r (n + 2 m)`, as pixels need no gradient;
+//!   on the token embeddings: forward `2 R r m`, backward `4 R r m`, as rows are looked up;
 //! - attention of the decoder: forward `4 sum(s_i^2) H W L`, backward twice that. The causal mask saves nothing:
 //!   all pairs are computed;
 //! - output layer: forward and backward `2 A width V` each, at answer tokens only;
