@@ -1,6 +1,6 @@
 //! How the frozen weights are kept in memory.
 //!
-//! Half precision is for storage only. Rounding is to the nearest value, which is off by at most 2^-9 of it for
+//! Half precision is for storage only. Rounding is to the nearest value, which is off by at most 2^-8 of it for
 //! bf16 and 2^-11 for f16 (below 6.1e-5 by at most 2^-25).
 
 use crate::Error;

@@ -12,6 +12,7 @@ const BY_LAW: usize = 2;
 
 /// Law-P in the form that `choose_form` prefers, and the tuples of the grid that are best in some of its refits, the most
 /// probable first.
+///
 /// At most two tuples, each best in a tenth of the refits or more; the share is its probability.
 ///
 /// # Errors

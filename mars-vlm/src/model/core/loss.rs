@@ -31,6 +31,7 @@ pub(crate) struct Scored {
 
 /// Natural-log cross-entropies of `targets` `[N]` after `hidden` `[N, width]` by the output layer `head`
 /// `[width, vocabulary]`, in f32 or in half precision.
+///
 /// Tracked for `hidden` alone, in chunks, if the head is frozen; with the whole graph if the head is trained.
 /// `score` asks for [`Scored::correct`].
 pub(crate) fn cross_entropy(

@@ -121,6 +121,7 @@ impl Block {
 }
 
 /// Bytes that a pass over `work` holds at most, whose images, all copies of them, are `vision`.
+///
 /// The maximum over the moments at which a pass is largest: at the top, with the logits of up to 2^23 values (or
 /// one row); at the bottom of the decoder; in the widest block of the encoder. Pixels, half-precision weights that
 /// are widened, and what products pack are added to it.

@@ -17,6 +17,7 @@ pub(crate) struct Rope {
 
 impl Rope {
     /// Angles `position * base^(-2 i / width)` for `positions` positions.
+    ///
     /// The table is `[1, 1, positions, width]`, the same for all sequences; `width` is that of a head and even.
     pub(crate) fn line(positions: usize, width: usize, base: f64, device: &Device) -> Self {
         let angle = |p: usize, i: usize| p as f64 * frequency(i, width, base);

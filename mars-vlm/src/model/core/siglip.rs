@@ -31,6 +31,7 @@ const NAMES: BlockNames = BlockNames {
 };
 
 /// Sizes of the encoder.
+///
 /// Accepted: widths 1 to 2^20, numbers of blocks and heads 1 to 2^14, sides 1 to 2^14 pixels, 3 channels, a width
 /// that the heads divide, `patch_size` at most `image_size`. Defaults are those of the family.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

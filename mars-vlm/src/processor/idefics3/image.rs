@@ -29,6 +29,7 @@ impl ImageConfig {
     }
 
     /// Appends the tiles of `image` to `values`, row by row, the whole image last.
+    ///
     /// `[rows * cols + 1, 3, tile, tile]` values; each resize works on the 8-bit result of the one before.
     pub(super) fn append(&self, image: &RgbImage, values: &mut Vec<f32>) {
         let Self { tile, resampling, .. } = *self;

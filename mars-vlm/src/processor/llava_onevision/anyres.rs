@@ -30,6 +30,7 @@ impl LlavaOnevisionImages {
     }
 
     /// What stands at each image token of a single image.
+    ///
     /// `side^2` features of the whole image, then the picture row by row. With c x r features in it and `ratio =
     /// sqrt(c r / (most_tiles side^2)) > 1.1` it is reduced to `floor(c / ratio)` x `floor(r / ratio)`.
     pub(super) fn tokens(&self, grid: Grid, size: (usize, usize)) -> Vec<Feature> {

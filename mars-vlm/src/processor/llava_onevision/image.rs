@@ -7,6 +7,7 @@ use crate::processor::resize::{append_tile, resize};
 
 impl LlavaOnevisionImages {
     /// Appends a single image: squeezed into one tile, then fitted into `grid` with black bars, tile by tile.
+    ///
     /// `[rows * cols + 1, 3, tile, tile]` values; bars are black before normalisation.
     pub(super) fn append_tiles(&self, image: &RgbImage, grid: Grid, values: &mut Vec<f32>) {
         let tile = self.tile;
