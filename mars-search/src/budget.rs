@@ -89,12 +89,15 @@ impl Budget {
     /// Optimizer steps that the run to step `steps` costs with its evaluations, of which those before `evaluate_from` but
     /// the first are left out. Estimated: an evaluation is a forward pass, and a step of LoRA, whose base needs no weight
     /// gradients, is a little more than two.
+    ///
+    /// `steps + validation_samples / (2 * batch) * evaluations(steps, evaluate_from)`.
     pub(crate) fn price(&self, steps: usize, evaluate_from: usize) -> f64 {
         let evaluation = self.validation_samples as f64 / (2 * self.batch) as f64;
         steps as f64 + evaluation * self.evaluations(steps, evaluate_from) as f64
     }
 
     /// Evaluations of a run to step `steps`, one at its end among them.
+    /// Step 0, every multiple of `eval_every` from `evaluate_from` on, and the last step count.
     pub(crate) fn evaluations(&self, steps: usize, evaluate_from: usize) -> usize {
         let left_out = evaluate_from.div_ceil(self.eval_every).saturating_sub(1);
         1 + steps.div_ceil(self.eval_every).saturating_sub(left_out)

@@ -14,6 +14,7 @@ pub(crate) enum Progress<T> {
 }
 
 /// A trial that has no id yet.
+/// Its fields are those of [`Trial`].
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub(crate) role: Role,
@@ -129,6 +130,9 @@ impl Records {
     }
 
     /// Takes results: all of them, or none when one does not belong.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTrial`], [`Error::TrialMismatch`] and [`Error::ToldTwice`].
     pub(crate) fn take(&mut self, results: &[TrialResult]) -> Result<(), Error> {
         for (i, result) in results.iter().enumerate() {
             let id = result.trial.id;

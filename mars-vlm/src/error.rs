@@ -190,14 +190,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// [`Error::Io`] about this file.
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_path_buf(), source }
     }
 
+    /// [`Error::Malformed`] about this file.
     pub(crate) fn malformed(path: &Path, what: impl ToString, remedy: impl ToString) -> Self {
         Self::Malformed { path: path.to_path_buf(), what: what.to_string(), remedy: remedy.to_string() }
     }
 
+    /// [`Error::Config`] about this file.
     pub(crate) fn config(path: &Path, what: impl ToString, remedy: impl ToString) -> Self {
         Self::Config { path: path.to_path_buf(), what: what.to_string(), remedy: remedy.to_string() }
     }

@@ -12,6 +12,7 @@ pub(crate) struct LineUp {
     pub(crate) solved: Vec<usize>,
     /// What the gates found, each once.
     pub(crate) faults: Vec<String>,
+    /// Law-C of each module, or why it has none.
     pub(crate) laws: FittedLaws,
 }
 

@@ -1,4 +1,7 @@
 //! From calibration results to fitted laws, keeping the points and what could not be fitted.
+//!
+//! Law-C takes convergence times in optimizer steps, Law-P final perplexities, `exp(loss)`. Censored, diverged and
+//! failed runs are left out of a fit and counted in its message.
 
 use crate::{Budget, FittedLaws, LawPoint, ModuleLaw, Space, TrialResult};
 use mars_laws::{
@@ -10,7 +13,9 @@ use std::collections::BTreeMap;
 /// Law-C of the modules that have one.
 #[derive(Clone, Debug)]
 pub(crate) struct Calibrated {
+    /// The fits by module; modules without one are in `laws.unfitted`.
     pub(crate) fits: BTreeMap<String, LawCFit>,
+    /// What is reported: summaries, points, and why a module has no fit.
     pub(crate) laws: FittedLaws,
 }
 
@@ -24,6 +29,8 @@ pub(crate) enum Rule {
 }
 
 /// Fits Law-C to the alone runs of each module.
+/// A module that cannot be fitted is no error: its reason goes into the result. Refits draw from one stream of
+/// random numbers for each module, derived from the seed of the budget.
 pub(crate) fn law_c(space: &Space, budget: &Budget, alone: &[&TrialResult], rule: Rule) -> Calibrated {
     let mut calibrated = Calibrated { fits: BTreeMap::new(), laws: FittedLaws::default() };
     for (stream, module) in (0_u64..).zip(&space.modules) {
@@ -102,12 +109,18 @@ fn points(module: &str, alone: &[&TrialResult]) -> Vec<LawPoint> {
 }
 
 /// Fits a form of Law-P to joint runs; each run's perplexity is the one it ended with.
+///
+/// # Errors
+/// The reason of the fit, as a sentence.
 pub(crate) fn law_p(joint: &[&TrialResult], form: Form) -> Result<LawPFit, String> {
     fit_form(joint, form, BootstrapOptions { draws: 0, ..BootstrapOptions::default() })
         .map(LawPFit::without_bootstrap)
 }
 
 /// The same with refits by `seed`.
+///
+/// # Errors
+/// As [`law_p`].
 pub(crate) fn law_p_with_refits(joint: &[&TrialResult], form: Form, seed: u64) -> Result<LawPFit, String> {
     fit_form(joint, form, BootstrapOptions { seed, ..BootstrapOptions::default() })
 }

@@ -1,4 +1,12 @@
 //! Calibration: which short runs to do, the laws fitted to them, and the rank tuples that the laws balance.
+//!
+//! Design: alone runs at every (module, size, rank, seed) of the plan for Law-C, the convergence time of a module;
+//! joint runs at `joint` tuples for every (size, seed) for Law-P, the perplexity of all modules together. Runs last
+//! `CalibrationPlan::steps` optimizer steps with a schedule of that length, on nested subsets of the training data.
+//!
+//! Law-C, Law-P and the balance of convergence times are published (Cho et al., arXiv 2603.00720). Ours are the
+//! choice of the offset by AICc, the intervals, the gates that refuse ill-conditioned fits, and the farthest-point
+//! design of the joint runs.
 mod balanced;
 pub(crate) mod fitting;
 mod plan;

@@ -4,6 +4,8 @@ use crate::{Budget, Role, Space, records::Draft};
 use mars_laws::Ranks;
 
 /// Every module alone at every rank, size and seed of the plan.
+///
+/// `modules * sizes * ranks * seeds` runs, evaluated from step 0; all other modules are frozen without adapters.
 pub(crate) fn alone(space: &Space, budget: &Budget) -> Vec<Draft> {
     let plan = &budget.calibration;
     let mut drafts = Vec::new();
@@ -20,6 +22,9 @@ pub(crate) fn alone(space: &Space, budget: &Budget) -> Vec<Draft> {
 }
 
 /// The plan's number of rank tuples, spread over the grid of its ranks, at every size and seed.
+///
+/// `sizes * min(joint, ranks^modules) * seeds` runs. The same tuples at every size, so that size and ranks are
+/// crossed.
 pub(crate) fn joint(space: &Space, budget: &Budget) -> Vec<Draft> {
     let plan = &budget.calibration;
     let mut drafts = Vec::new();
@@ -50,6 +55,10 @@ fn draft(role: Role, ranks: &Ranks, samples: usize, seed: u64, budget: &Budget) 
 /// `count` tuples of the grid of the `ranks` of each module, each the one farthest in log2 rank from those before it (ours;
 /// farthest-point design, Gonzalez 1985): opposite corners first, then the other corners, then the inside.
 /// Fewer when the grid has fewer.
+///
+/// The distance of tuples a and b is `sum over modules of log2(a_m / b_m)^2`. The first tuple has the lowest rank
+/// everywhere; of equally far ones the first in the order of the grid is taken, so that the design is the same
+/// everywhere.
 pub(crate) fn spread(modules: &[String], ranks: impl Fn(&str) -> Vec<usize>, count: usize) -> Vec<Ranks> {
     let mut grid: Vec<Vec<usize>> = vec![Vec::new()];
     for module in modules {

@@ -1,4 +1,12 @@
 //! Balanced rank tuples: for each rank of the reference module, the ranks of all others.
+//!
+//! The balance asks for `t_module(rank, samples) = kappa * t_reference(rank, samples)` and gives a real rank, which
+//! is rounded to a candidate. It is solved, clamped to an end of the range, or falls back to the default rank; a
+//! tuple has the worst outcome of its modules.
+//!
+//! Gates (ours; defaults of `BalanceOptions`), any of which makes it fall back: the fit of the module or of the
+//! reference did not succeed; R^2 of the logarithms below 0.8; the 90 % interval of gamma, the exponent of the
+//! rank, contains 0; the interval of the balanced rank is wider than 2 octaves.
 
 use super::fitting::Calibrated;
 use crate::{Candidate, CandidateSource, DecisionOutcome, Space};
@@ -9,7 +17,9 @@ use mars_laws::{
 /// A rank of the reference with the balanced ranks of the other modules.
 #[derive(Clone, Debug)]
 pub(crate) struct Tuple {
+    /// Its ranks, the real ranks before rounding, and its faults as a note.
     pub(crate) candidate: Candidate,
+    /// The worst of all modules.
     pub(crate) outcome: DecisionOutcome,
     /// What is wrong with it, one sentence for each module that is not solved.
     pub(crate) faults: Vec<String>,
@@ -18,7 +28,9 @@ pub(crate) struct Tuple {
 /// Whether the gates on ill-conditioned fits are applied (ours) or not (the paper).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gates {
+    /// Fits and intervals are tested first.
     On,
+    /// Every solution of the point estimates is taken.
     Off,
 }
 

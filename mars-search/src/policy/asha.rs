@@ -22,6 +22,8 @@ const ETA: usize = 2;
 /// Runs at a time where none is said.
 pub(crate) const WORKERS: usize = 4;
 
+/// Asks for as many runs as workers are free, after every result. `floor(ended / 2)` of those that ended a rung may
+/// have been promoted from it.
 pub(crate) struct Asha {
     name: String,
     workers: usize,
@@ -32,6 +34,10 @@ pub(crate) struct Asha {
     rungs: Vec<usize>,
 }
 
+/// `workers` is at least 1. The order of the tuples is a shuffle by the seed of the budget.
+///
+/// # Errors
+/// Those of [`Space::grid`].
 pub(crate) fn start(
     name: String,
     space: &Space,

@@ -1,4 +1,8 @@
 //! The ask/tell machine around a strategy: numbers trials, waits for results, checks them.
+//!
+//! A strategy is asked again after each complete set of results and answers from the records alone. So its answers
+//! do not depend on the order in which results come in, and a search that was interrupted is continued by telling
+//! the stored results again.
 
 use crate::{
     Decision, Error, Policy, Trial, TrialResult,
@@ -21,6 +25,10 @@ pub(crate) trait Strategy: Send {
     }
 
     /// The runs wanted next, or the decision.
+    ///
+    /// # Errors
+    /// [`Error::AllFailed`] when no candidate is left; [`Error::Space`] for a space that is too large for the
+    /// policy.
     fn step(&mut self, records: &Records) -> Result<Step, Error>;
 }
 
@@ -33,6 +41,9 @@ pub(crate) struct Machine<S> {
 
 impl<S: Strategy> Machine<S> {
     /// Takes the strategy to its first question.
+    ///
+    /// # Errors
+    /// Those of [`Strategy::step`].
     pub(crate) fn start(strategy: S) -> Result<Self, Error> {
         let mut machine = Self { strategy, records: Records::default(), decision: None };
         machine.advance()?;

@@ -29,6 +29,7 @@ const FINALISTS: usize = 2;
 
 /// A race of rank choices that are known from the start.
 pub(crate) struct Measured {
+    /// The name with its settings.
     pub(crate) name: String,
     /// The source of every candidate.
     pub(crate) source: CandidateSource,
@@ -36,11 +37,17 @@ pub(crate) struct Measured {
     pub(crate) done: String,
     pub(crate) space: Space,
     pub(crate) budget: Budget,
+    /// One or more.
     pub(crate) entries: Vec<Ranks>,
+    /// Rising; the last ends with the final run.
     pub(crate) rungs: Vec<Rung>,
 }
 
 /// Policy `fixed`.
+/// Asks for one final run.
+///
+/// # Errors
+/// Those of [`FixedRanks::resolve`].
 pub(crate) fn fixed(
     name: String,
     space: &Space,
@@ -53,6 +60,10 @@ pub(crate) fn fixed(
 }
 
 /// Policy `grid`.
+/// Asks for all tuples at once, in the order of [`Space::grid`]; the lowest validation loss wins.
+///
+/// # Errors
+/// Those of [`Space::grid`].
 pub(crate) fn grid(name: String, space: &Space, budget: &Budget) -> Result<Machine<Measured>, Error> {
     let entries = space.grid()?;
     let rungs = rungs::straight(entries.len(), budget.steps);
@@ -68,6 +79,11 @@ pub(crate) fn grid(name: String, space: &Space, budget: &Budget) -> Result<Machi
 }
 
 /// Policy `random`: `trials` tuples, or the whole grid when it has no more than that.
+///
+/// Drawn uniformly without repetition (ChaCha8, seed of the budget); asked for at once, in the order of the grid.
+///
+/// # Errors
+/// Those of [`Space::grid`].
 pub(crate) fn random(
     name: String,
     space: &Space,
@@ -85,6 +101,10 @@ pub(crate) fn random(
 }
 
 /// Policy `halving`.
+/// `eta` is 2 to 4. Asks rung by rung, each time for the further stretch of those that are left.
+///
+/// # Errors
+/// Those of [`Space::grid`].
 pub(crate) fn halving(
     name: String,
     space: &Space,
@@ -110,6 +130,9 @@ fn ladder(candidates: usize, steps: usize, eta: usize) -> Vec<Rung> {
 
 /// Optimizer steps that `halving` takes for `candidates` rank tuples and a final run of `steps`, all
 /// trials together, when none diverges or fails.
+///
+/// `sum_i quota_i * (end_i - end_(i-1))` over the rungs before they are moved to evaluations. 16 candidates, `eta`
+/// 2: 5 times `steps`.
 pub fn halving_steps(candidates: usize, steps: usize, eta: usize) -> usize {
     rungs::total_steps(&ladder(candidates, steps, eta))
 }

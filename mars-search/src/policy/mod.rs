@@ -1,4 +1,18 @@
 //! Policies: the ask/tell interface, and one file for each kind.
+//!
+//! What each asks for, in order, and how it decides (T: optimizer steps of the final run):
+//!
+//! - `fixed`: one run of T steps; no choice.
+//! - `grid`, `random:N`: every tuple, or N drawn ones, T steps each; lowest validation loss.
+//! - `halving:ETA`, `asha:WORKERS`: the grid in rungs, each rung keeping the best 1/ETA; lowest loss at T.
+//! - `paper`: alone and joint calibration runs, then one run of T steps; lowest perplexity by the published Law-P.
+//! - `surface:RUNS`: short runs of about T/8 steps, then one run of T steps at the minimum of a quadratic.
+//! - `race`: alone calibration runs, then balanced tuples and the default in rungs up to T; lowest loss at the last
+//!   cut.
+//! - `guided` (default): a race up to T under a cap on the cost of the whole search; paired evidence, then the cap.
+//! - methods (`adalora`, `geolora`, `hydra-style`, `eva`, `diff-lr`): one run of T steps; no choice.
+//!
+//! Losses are validation losses in nats per answer token. Equal losses go to fewer adapter parameters.
 
 mod asha;
 mod fixed;

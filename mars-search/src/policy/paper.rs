@@ -22,6 +22,8 @@ use crate::{
 };
 use mars_laws::{BalanceOptions, Form};
 
+/// What it asks for: all alone and joint calibration runs at once, then one final run, or one more for each that
+/// fails.
 pub(crate) struct Paper {
     name: String,
     space: Space,
@@ -37,6 +39,10 @@ struct Ranking {
     unranked: Option<String>,
 }
 
+/// Checks the calibration plan and asks for its runs.
+///
+/// # Errors
+/// [`Error::Budget`] for a plan that cannot be run, or without joint runs.
 pub(crate) fn start(name: String, space: &Space, budget: &Budget) -> Result<Machine<Paper>, Error> {
     budget.calibration.check(budget.samples)?;
     if budget.calibration.joint == 0 {

@@ -46,6 +46,10 @@ impl Default for RaceOptions {
 }
 
 impl RaceOptions {
+    /// Whether all settings are within their ranges.
+    ///
+    /// # Errors
+    /// [`Error::PolicySetting`] with the first that is not.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |why: String| Err(Error::PolicySetting { policy: "race".to_owned(), why });
         if !ETA.contains(&self.eta) {
@@ -80,6 +84,7 @@ impl RaceOptions {
     }
 }
 
+/// What it asks for: the alone runs at once (none with a single module), then rung by rung those that still race.
 pub(crate) struct BalancedRace {
     name: String,
     options: RaceOptions,
@@ -99,6 +104,10 @@ struct Field {
     laws: Option<FittedLaws>,
 }
 
+/// With two modules or more it begins with the calibration runs.
+///
+/// # Errors
+/// [`Error::Budget`] for a calibration plan that cannot be run.
 pub(crate) fn start(
     name: String,
     space: &Space,

@@ -15,6 +15,10 @@ pub(crate) struct Single {
     budget: Budget,
 }
 
+/// Asks for one final run at the default ranks, all modules of the space; it is the result unless it fails.
+///
+/// # Errors
+/// None before the run has a result; then [`Error::AllFailed`] if it diverged or failed.
 pub(crate) fn start(space: &Space, budget: &Budget, method: Method) -> Result<Machine<Single>, Error> {
     Machine::start(Single { method, ranks: space.default_ranks(), budget: budget.clone() })
 }

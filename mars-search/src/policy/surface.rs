@@ -19,6 +19,8 @@ use mars_laws::{Form, Ranks};
 /// The short runs train one part in so many of the final run.
 const PART: usize = 8;
 
+/// What it asks for: `design` at an eighth of the final run, moved up to an evaluation, all at once; then full runs
+/// one after the other until one does not fail.
 pub(crate) struct Surface {
     name: String,
     space: Space,
@@ -28,11 +30,15 @@ pub(crate) struct Surface {
 }
 
 /// Parameters of a quadratic in so many variables.
+/// `1 + k + k (k + 1) / 2` for k modules: constant, slopes, squares and products.
 fn parameters(modules: usize) -> usize {
     1 + modules + modules * (modules + 1) / 2
 }
 
 /// `runs` tuples are measured; where none is said, one more than the surface has parameters: 7 for two modules.
+///
+/// # Errors
+/// [`Error::Budget`] for fewer runs than that.
 pub(crate) fn start(
     name: String,
     space: &Space,

@@ -1,5 +1,20 @@
 //! Evidence within a budget as a rule of a race: at each evaluation the paired losses, and then the budget, say which
 //! go on.
+//!
+//! At a cut at step `s`, in this order:
+//!
+//! 1. Evidence. The leader has the lowest handicapped loss. Another is dropped when the one-sided paired t test of
+//!    "it is no worse than the leader" has `p < error_rate / (looks * (entrants - 1))`, where `looks = ceil(steps /
+//!    eval_every)` is the number of cuts that the race can have. That is Bonferroni's correction over cuts and
+//!    entrants; it holds under any dependence of the tests, and is conservative for tests as correlated as these.
+//! 2. Budget. With `c` the cost per step and `e` the cost per evaluation of an entrant so far, a fine-tune at its
+//!    ranks costs `F = c * steps + e * evaluations(steps)`. What is left is the least over the running of
+//!    `fine_tunes * F - spent - (F - own spending)`, the next stretch costs the largest `c * (next - s) + e`, and
+//!    `floor(left / stretch)` may go on beside the leader. If that is two or more, half of what is left is kept for
+//!    later cuts.
+//!
+//! The test is textbook; its use as a rule of a race, the correction and the budget are ours. At the end of the
+//! final run the lowest loss wins, within the tolerance of the race.
 
 use super::{Cut, DropReason, DropRule, Race, Spent, Standing, counts_flops, paired::Paired, rungs};
 use crate::Role;
@@ -7,8 +22,10 @@ use crate::Role;
 /// Drops those that the paired evidence is against, then those whose next stretch the budget does not pay for.
 pub(crate) struct EvidenceRule {
     /// The step of the first cut.
+    /// Optimizer steps; a race of one has no cut.
     pub(crate) first_cut: usize,
     /// What the whole search may cost, in fine-tunes.
+    /// At least 1: FLOPs of all trials, evaluations included, over those of one final run.
     pub(crate) fine_tunes: f64,
     /// Probability that the evidence drops the best, over the whole race; between 0 and 1.
     pub(crate) error_rate: f64,

@@ -1,4 +1,8 @@
 //! Successive halving as a rule of a race: each rung keeps the best of a fixed number.
+//!
+//! Sorts by loss at the end of each rung and keeps the first `quota` of the next (Jamieson and Talwalkar 2015,
+//! arXiv 1502.07943). Published; where a whole rung diverged or failed, as many as it had places come back from
+//! those dropped before (ours).
 
 use super::{Cut, DropReason, DropRule, Race, rungs::Rung};
 

@@ -3,6 +3,10 @@
 //! Entrants train side by side under the schedule of the final run. At each comparison a [`DropRule`] says which go on;
 //! the last one trains to the end, and its adapter is the result. The rules are successive halving ([`HalvingRule`]) and
 //! paired evidence within a budget ([`EvidenceRule`]).
+//!
+//! Two candidates are compared by `loss + handicap`, in nats per answer token, at the same optimizer step of the
+//! same learning-rate schedule. A race is a pure function of the recorded results: it is played from the start each
+//! time, and stops at the first run without a result, so that a restarted search takes the same decisions.
 mod evidence;
 mod halving;
 mod handicap;
@@ -26,6 +30,7 @@ use std::cmp::Ordering;
 /// A rank choice that races.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entrant<'a> {
+    /// LoRA rank of each module.
     pub(crate) ranks: &'a Ranks,
     /// The step from which on it is evaluated, apart from step 0.
     pub(crate) evaluate_from: usize,
@@ -33,9 +38,13 @@ pub(crate) struct Entrant<'a> {
 
 /// Rank choices that compete for being the result, and the rules.
 pub(crate) struct Race<'a> {
+    /// Adapter parameters of the entrants, for ties and the handicap.
     pub(crate) space: &'a Space,
+    /// The final run: its steps are where the race ends, its interval of evaluations is the grid of the cuts.
     pub(crate) budget: &'a Budget,
+    /// One or more; a single one trains to the end as the final run.
     pub(crate) entrants: &'a [Entrant<'a>],
+    /// When entrants are compared, and which are dropped.
     pub(crate) rule: &'a dyn DropRule,
     /// What choices with many parameters are charged for being fast early; `None`: nothing.
     pub(crate) handicap: Option<Handicap<'a>>,
@@ -46,6 +55,7 @@ pub(crate) struct Race<'a> {
 /// When entrants are compared, and which of them go on.
 pub(crate) trait DropRule {
     /// The step of the first comparison.
+    /// Optimizer steps, at least 1 and at most the final run's.
     fn first_step(&self, race: &Race<'_>) -> usize;
 
     /// Takes those that do not go on out of `cut.running`, with the reason in their standings; two or more are
@@ -53,6 +63,7 @@ pub(crate) trait DropRule {
     fn drop_entrants(&self, race: &Race<'_>, cut: &mut Cut<'_>);
 
     /// The step of the comparison after `step`, with so many entrants left.
+    /// Greater than `step`, at most the final run's steps; with one left, the end of the final run.
     fn next_step(&self, race: &Race<'_>, step: usize, left: usize) -> usize;
 
     /// When all that ran up to `step` diverged or failed: how many of those dropped before come back, and up to which
@@ -63,8 +74,11 @@ pub(crate) trait DropRule {
 /// A comparison.
 pub(crate) struct Cut<'a> {
     /// The step at which it is made.
+    /// In optimizer steps, from step 0.
     pub(crate) step: usize,
+    /// All results of the search, calibration included: what was spent.
     pub(crate) records: &'a Records,
+    /// One for each entrant of the race, running or not.
     pub(crate) standings: &'a mut [Standing],
     /// The entrants that have a usable loss, best first.
     pub(crate) running: &'a mut Vec<usize>,
@@ -80,6 +94,7 @@ pub(crate) struct RaceResult {
     pub(crate) runner_up: Option<usize>,
     /// The cut that left one; `None` when there was one from the start, or all others diverged or failed.
     pub(crate) last_cut: Option<LastCut>,
+    /// One for each entrant, in their order.
     pub(crate) standings: Vec<Standing>,
 }
 
@@ -90,6 +105,8 @@ pub(crate) struct LastCut {
     /// The entrant with the lowest loss.
     pub(crate) leader: usize,
     /// Losses by block of those compared, the one that was left first.
+    /// `[compared][blocks]`, in nats per answer token with the handicap; empty inner lists where the trainer
+    /// reports no blocks.
     pub(crate) blocks: Vec<Vec<f64>>,
 }
 
@@ -97,6 +114,8 @@ impl Race<'_> {
     /// Replays the race as far as the records reach.
     ///
     /// A diverged or failed entrant is out. When none is left, the best of those dropped earlier train on in their place.
+    /// The winner is the lowest handicapped loss at the last cut; of those within [`tolerance`](Self::tolerance) of
+    /// it that the evidence did not drop, the one with the fewest adapter parameters.
     ///
     /// # Errors
     /// [`Error::AllFailed`] when every entrant diverged or failed.
@@ -251,6 +270,7 @@ impl Race<'_> {
 }
 
 /// Whether the perplexity of `loss` exceeds that of `least` by a relative `tolerance` or less.
+/// Perplexity is `exp(loss)`, so the test is `exp(loss - least) - 1 <= tolerance`.
 fn within(loss: Option<f64>, least: Option<f64>, tolerance: f64) -> bool {
     match (loss, least) {
         (Some(loss), Some(least)) => loss <= least || (loss - least).exp_m1() <= tolerance,

@@ -1,10 +1,16 @@
 //! Whether one run is better than another, from losses on the same validation samples.
+//!
+//! With `d_b = a_b - b_b` the differences of `n >= 3` blocks: `t = (mean(d) - margin) / (s / sqrt(n))`, where `s^2
+//! = sum((d_b - mean(d))^2) / (n - 1)`, against Student's t with `n - 1` degrees of freedom. That treats the block
+//! means as independent and nearly normal, which holds for blocks of disjoint samples. The p-value is about the
+//! validation samples only: the noise of another seed is not in it.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Redrawn validation sets.
+/// The standard error of a share of one half is 0.016.
 const DRAWS: usize = 1000;
 
 /// The difference of two validation losses on the same blocks of samples.
@@ -23,6 +29,8 @@ pub(crate) struct Paired {
 
 impl Paired {
     /// `None` where there are no blocks, fewer than three, or not the same number of them.
+    /// `first` and `second` are losses by block, in nats per answer token, block `b` of both over the same samples.
+    /// Also `None` where a loss is not finite.
     pub(crate) fn of(first: &[f64], second: &[f64]) -> Option<Self> {
         let n = first.len();
         if n < 3 || second.len() != n {
@@ -38,6 +46,7 @@ impl Paired {
 
     /// One-sided p-value of "the first is not worse than the second by more than `margin` nats": small where the
     /// first is clearly worse. Student's t over the blocks.
+    /// In 0 to 1. Without any scatter it is 0 or 1 by the sign of the difference.
     pub(crate) fn p_worse(&self, margin: f64) -> f64 {
         let excess = self.difference - margin;
         if self.error == 0.0 {
@@ -53,6 +62,10 @@ impl Paired {
 /// How sure it is that the first of `runs` (losses by block, all of the same blocks) is the best: the share of redrawn
 /// sets of blocks on which it has the lowest mean, and the mean relative excess of its perplexity over the lowest.
 /// `None` where the blocks do not allow it.
+///
+/// Returns (probability in 0 to 1, `mean(exp(m_1 - min_i m_i) - 1)` >= 0) over 1,000 bootstrap draws of the blocks
+/// with replacement (Efron 1979), reproducible by `seed`. Blocks are drawn for all runs together, which keeps the
+/// pairing. Ties count for the first.
 pub(crate) fn confidence(runs: &[&[f64]], seed: u64) -> Option<(f64, f64)> {
     let n = runs.first()?.len();
     if n < 3 || runs.iter().any(|run| run.len() != n || run.iter().any(|loss| !loss.is_finite())) {

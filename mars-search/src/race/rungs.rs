@@ -21,6 +21,7 @@ pub(crate) fn straight(candidates: usize, steps: usize) -> Vec<Rung> {
 }
 
 /// `steps` moved up to the next evaluation of a full-length run.
+/// `min(ceil(max(steps, 1) / eval_every) * eval_every, budget.steps)`: a cut there needs no evaluation of its own.
 pub(crate) fn on_grid(steps: usize, budget: &Budget) -> usize {
     steps.max(1).next_multiple_of(budget.eval_every).min(budget.steps)
 }
@@ -42,6 +43,10 @@ pub(crate) fn evaluated(rungs: Vec<Rung>, budget: &Budget) -> Vec<Rung> {
 /// no more than `finalists` are left, which train to `steps`.
 ///
 /// 16 candidates, eta 2, 2 finalists: 16 to T/8, 8 to T/4, 4 to T/2, 2 to T, in all 5 T.
+///
+/// Quotas: `n_0 = candidates`, `n_(i+1) = max(ceil(n_i / eta), finalists)`. Ends, from the last rung back: `T`,
+/// `ceil(T / eta)`, `ceil(T / eta^2)`, ... `eta` below 2 counts as 2, `finalists` below 1 as 1. Where rungs are
+/// left out for want of steps, the first that remains takes all candidates.
 pub(crate) fn halving(candidates: usize, steps: usize, eta: usize, finalists: usize) -> Vec<Rung> {
     let (eta, finalists) = (eta.max(2), finalists.max(1));
     let mut quotas = vec![candidates];

@@ -1,4 +1,7 @@
 //! Where an entrant of a race stands: its furthest trial, its loss, what it has cost, why it is out.
+//!
+//! Losses are validation losses in nats per answer token at the end of the furthest trial; costs are sums over all
+//! trials of the entrant.
 
 use crate::{Candidate, TrialResult, records::Records};
 use std::ops::AddAssign;
@@ -49,7 +52,9 @@ pub(crate) struct Fault {
 /// Cost in FLOPs; in steps where a trainer counts no FLOPs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spent {
+    /// Forward and backward passes of training.
     pub(crate) training: f64,
+    /// Forward passes over the validation split; 0 where costs are counted in steps.
     pub(crate) evaluation: f64,
 }
 
@@ -72,6 +77,7 @@ impl AddAssign for Spent {
 }
 
 /// Whether the trainer counts FLOPs.
+/// It does if every result with a usable loss has a positive count: FLOPs and steps are never added up.
 pub(crate) fn counts_flops(records: &Records) -> bool {
     records.results().filter(|result| result.last_loss().is_some()).all(|result| result.cost.flops > 0.0)
 }

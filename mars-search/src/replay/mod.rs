@@ -1,4 +1,9 @@
 //! A policy played on recorded runs.
+//!
+//! A recording holds full runs of the grid over several seeds, and calibration runs, each with its validation
+//! curve. A policy that asks for the beginning of a run gets that part of the curve and that share of the cost, so
+//! that a search of hours is played in seconds with the numbers that it would have had. Only runs that were
+//! recorded can be asked for.
 
 mod perturb;
 mod recording;

@@ -1,4 +1,10 @@
 //! A recording with fresh noise: whether a comparison on recorded curves flatters a policy.
+//!
+//! Model of a full run's curve and log test perplexity y for ranks r and seed s: `y = mean_r + common_s + own_rs`.
+//! A draw keeps `mean_r`, draws `common` from the recorded seeds and `own` from all runs, with replacement, and
+//! multiplies their sum by `sqrt(seeds / (seeds - 1))`, since residuals about a mean of n values are too small by
+//! that factor. A curve is drawn whole: noise at one step goes with the noise at the next. A policy that is good on
+//! the recording and worse on draws was fitted to its noise.
 
 use crate::{RecordedPoint, RecordedRun, Recording, TrialEnd};
 use mars_laws::Ranks;
@@ -44,6 +50,9 @@ impl Recording {
     /// is a run's own from all runs, a curve with its test perplexity, and widened for the degrees of freedom that the
     /// means take. Runs of calibration, of other methods, and those that diverged or failed stay as they are; so does everything
     /// when there is only one seed.
+    ///
+    /// `draw` is the seed of the random numbers: equal draws are equal recordings. Costs and convergence times
+    /// stay.
     #[must_use]
     pub fn perturbed(&self, draw: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(draw);

@@ -37,7 +37,8 @@ const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursd
 impl Date {
     /// The day in the notation of C's `strftime`; times of day are midnight.
     ///
-    /// The error is the conversion that is not known.
+    /// # Errors
+    /// The conversion that is not known.
     pub(crate) fn format(self, format: &str) -> Result<String, String> {
         let month = MONTHS[(self.month.clamp(1, 12) - 1) as usize];
         let weekday = WEEKDAYS[self.weekday()];

@@ -24,6 +24,9 @@ impl Formatter for Spaced {
 }
 
 /// The filter; `indent=n` breaks lines.
+///
+/// # Errors
+/// Of kind `BadSerialization` for a value that has no JSON form; another for an `indent` that is no whole number.
 pub(crate) fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = options.get("indent")?;
     let failed = |e: serde_json::Error| Error::new(ErrorKind::BadSerialization, e.to_string());

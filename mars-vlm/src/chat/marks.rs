@@ -6,12 +6,15 @@ use std::ops::Range;
 
 /// Stand for `{% generation %}` and `{% endgeneration %}` in the rendered text; private use, plane 16.
 pub(super) const OPEN: char = '\u{10fff0}';
+/// Stands for the closing tag.
 pub(super) const CLOSE: char = '\u{10fff1}';
 
 /// Rendered text with the byte ranges between generation tags.
 #[derive(Debug)]
 pub(super) struct Marked {
+    /// Without the marks.
     pub(super) text: String,
+    /// Byte ranges of `text`, rising.
     pub(super) generated: Vec<Range<usize>>,
 }
 

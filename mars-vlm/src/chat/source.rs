@@ -8,6 +8,9 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// The text of the template and the file that holds it.
+///
+/// # Errors
+/// [`Error::Config`] where there is none; [`Error::Io`] and [`Error::Malformed`] of the files.
 pub(crate) fn find(dir: &Path) -> Result<(PathBuf, String), Error> {
     let jinja = dir.join("chat_template.jinja");
     if let Some(text) = files::text(&jinja)? {

@@ -108,6 +108,9 @@ impl ChatTemplate {
     }
 
     /// As [`render`](Self::render), with the ranges between generation tags.
+    ///
+    /// # Errors
+    /// As [`render`](Self::render), and for a conversation that holds one of the marks.
     pub(super) fn render_marked(&self, turns: &[Turn], generation_prompt: bool) -> Result<Marked, Error> {
         if turns.iter().flat_map(Turn::texts).any(|text| text.contains([OPEN, CLOSE])) {
             return Err(self.refuse("the conversation contains a private-use character that marks answers"));

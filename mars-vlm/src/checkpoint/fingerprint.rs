@@ -1,4 +1,7 @@
 //! The digest of a model directory, so that results on another model are never taken for results on this one.
+//!
+//! Names count, unlike in the digest of a data set, since a file's name decides what is done with it. Two
+//! directories with equal digests load the same model; a re-saved copy in other shards has another digest.
 
 use crate::Error;
 use blake3::Hasher;

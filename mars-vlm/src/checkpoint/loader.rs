@@ -149,6 +149,7 @@ impl<'a> Loader<'a> {
     }
 
     /// The linear layer at module path `path`, which becomes a site of `module`.
+    /// Memory `[inputs, outputs]`, disk `[outputs, inputs]`, bias `[outputs]` in f32.
     ///
     /// # Errors
     /// As [`Source::values`].
@@ -170,6 +171,7 @@ impl<'a> Loader<'a> {
     /// two sides it becomes a site of `module`; PEFT's factors have no other.
     ///
     /// `kernel` is the shape on disk: outputs, channels, and the sides of a patch.
+    /// In memory `[channels * sides, outputs]`, for patches flattened as `[channels, sides]`.
     ///
     /// # Errors
     /// As [`Source::values`].
@@ -189,6 +191,7 @@ impl<'a> Loader<'a> {
     }
 
     /// The table of embeddings at module path `path`, which becomes a site of `module`.
+    /// `[rows, width]` in memory and on disk.
     ///
     /// # Errors
     /// As [`Source::values`].
@@ -216,6 +219,7 @@ impl<'a> Loader<'a> {
     }
 
     /// A layer norm with weight and bias.
+    /// Weight and bias are `[width]` in f32; `epsilon` is added to the variance.
     ///
     /// # Errors
     /// As [`Source::values`].
@@ -227,6 +231,7 @@ impl<'a> Loader<'a> {
     }
 
     /// A root-mean-square norm.
+    /// Its weight is `[width]` in f32; `epsilon` is added to the mean square.
     ///
     /// # Errors
     /// As [`Source::values`].

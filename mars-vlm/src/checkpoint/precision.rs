@@ -1,4 +1,7 @@
 //! How the frozen weights are kept in memory.
+//!
+//! Half precision is for storage only. Rounding is to the nearest value, which is off by at most 2^-8 of it for
+//! bf16 and 2^-11 for f16 (below 6.1e-5 by at most 2^-25).
 
 use crate::Error;
 use burn::tensor::{DType, TensorData};
@@ -13,6 +16,7 @@ use std::fmt;
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 4 bytes for each weight.
+    /// The default.
     #[default]
     F32,
     /// 2 bytes, the range of f32 with 8 significant bits; what is on disk as bf16 stays what it is.
@@ -54,6 +58,9 @@ impl Precision {
     }
 
     /// As [`keep`](Self::keep) from bytes on disk, without f32 in between.
+    ///
+    /// # Errors
+    /// As [`keep`](Self::keep).
     pub(crate) fn keep_bytes(
         self,
         name: &str,

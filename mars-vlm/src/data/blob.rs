@@ -31,6 +31,9 @@ impl Blob {
     }
 
     /// The encoded image.
+    ///
+    /// # Errors
+    /// [`Error::Io`] of the temporary file.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, Error> {
         let mut bytes = vec![0; self.length];
         self.spool.read(&mut bytes, self.start).map_err(failed)?;
@@ -110,12 +113,18 @@ pub(super) struct BlobWriter {
 
 impl BlobWriter {
     /// A new temporary file, in the system's folder for them.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where none can be made.
     pub(super) fn new() -> Result<Self, Error> {
         let file = tempfile::tempfile().map_err(failed)?;
         Ok(Self { spool: Arc::new(Spool(file)), length: 0, known: HashMap::new() })
     }
 
     /// Appends `bytes`, unless they are there already.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file system is full.
     pub(super) fn put(&mut self, bytes: &[u8]) -> Result<Blob, Error> {
         let print: [u8; 32] = blake3::hash(bytes).into();
         if let Some(blob) = self.known.get(&print) {

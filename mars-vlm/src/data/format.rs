@@ -15,10 +15,13 @@ use std::{
 #[non_exhaustive]
 pub enum Format {
     /// Conversations as a JSON list, one JSON object, or JSON lines: LLaVA's or OpenAI's form.
+    /// UTF-8; `[{..}, {..}]`, `{..}`, or one object on each line.
     Json,
     /// ScienceQA: `problems.json` with `pid_splits.json` beside it, or the folder that holds both.
+    /// Parts: the lists of `pid_splits.json`, as `train`, `val`, `test`, `minitrain`.
     ScienceQa,
     /// Parquet as Hugging Face writes it: one file, or a folder of them.
+    /// Parts: the beginnings of file names, as `train` of `train-00000-of-00002.parquet`.
     Parquet,
 }
 
@@ -35,6 +38,10 @@ impl Format {
     }
 
     /// Finds out what `path` holds, by its name and its first bytes; a file of no other kind counts as JSON.
+    ///
+    /// In order: a folder with `problems.json`, a folder with `*.parquet`; a file that begins with `PAR1` or is
+    /// named so; a JSON object of that name, or with choices and questions but no conversations, in its first 64
+    /// KiB.
     ///
     /// # Errors
     /// [`Error::Io`], and [`Error::Malformed`] for a folder that holds no data set.
@@ -98,6 +105,9 @@ fn is_parquet(path: &Path) -> bool {
 }
 
 /// The Parquet files of a folder and of its folder `data`, by name; `path` itself if it is a file.
+///
+/// # Errors
+/// [`Error::Io`] for a folder that cannot be listed.
 pub(crate) fn parquet_files(path: &Path) -> Result<Vec<PathBuf>, Error> {
     if path.is_file() {
         return Ok(vec![path.to_path_buf()]);

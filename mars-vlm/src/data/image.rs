@@ -58,6 +58,9 @@ pub(crate) struct Header {
 }
 
 /// Reads the header only; the error is the decoder's reason.
+///
+/// # Errors
+/// A few words, also for more pixels than are decoded.
 pub(crate) fn header(bytes: &[u8]) -> Result<Header, String> {
     let (decoder, orientation) = decoder(bytes)?;
     let (width, height) = decoder.dimensions();
@@ -77,6 +80,9 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, String> {
 }
 
 /// Decodes to RGB; the error is the decoder's reason.
+///
+/// # Errors
+/// A few words, also for a JPEG that was cut off.
 pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
     if bytes.starts_with(&[0xff, 0xd8]) && !ends_as_jpeg(bytes) {
         return Err("the file is cut off: the end marker of a JPEG is missing".into());

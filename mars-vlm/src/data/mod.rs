@@ -4,6 +4,23 @@
 //! opens these by name, decodes them and knows their digests. [`check()`] finds every defect before anything is
 //! trained, [`split()`] divides samples so that no image is in two parts, and [`fingerprint()`] identifies what was
 //! trained on.
+//!
+//! One sample in each form that is read (a JSON list, a JSON object, JSON lines, or rows of a Parquet table):
+//!
+//! ```json
+//! {"id": "a", "image": "cat.jpg", "conversations": [
+//!     {"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": "A cat."}]}
+//! {"images": ["cat.jpg"], "messages": [
+//!     {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]},
+//!     {"role": "assistant", "content": "A cat."}]}
+//! {"images": ["cat.jpg"], "texts": [{"user": "What is it?", "assistant": "A cat."}]}
+//! ```
+//!
+//! They are LLaVA's, OpenAI's and the Cauldron's. ScienceQA is read as published: `problems.json` with the fields
+//! `question`, `choices`, `answer` (the position of the right choice, from 0), `hint`, `image`, `lecture` and
+//! `solution`, and `pid_splits.json`.
+//!
+//! Digests are BLAKE3 of contents, never of names: a renamed or copied image is the same image.
 
 #[cfg(feature = "parquet")]
 mod blob;

@@ -79,6 +79,7 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// `origin` and `id` are those of the sample.
     pub(crate) fn new(
         origin: &Origin,
         id: &str,

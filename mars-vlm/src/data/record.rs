@@ -23,6 +23,9 @@ fn defect<T>(expected: impl Into<String>, actual: impl Into<String>, remedy: &'s
 }
 
 /// Reads one record; `origin` goes into the sample or into the problem.
+///
+/// # Errors
+/// A [`Problem`] with what was expected, what was found and the remedy.
 pub(crate) fn parse(value: &Value, origin: Origin) -> Result<Sample, Box<Problem>> {
     let id = match value.get("id") {
         Some(Value::String(id)) => id.clone(),

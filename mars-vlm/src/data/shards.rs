@@ -21,6 +21,9 @@ pub(crate) fn files(path: &Path, part: Option<&str>) -> Result<Vec<PathBuf>, Err
 }
 
 /// The names of the parts of the data set at `path`, in the order of its files; none for a single file.
+///
+/// # Errors
+/// As [`files`].
 pub(crate) fn names(path: &Path) -> Result<Vec<String>, Error> {
     let mut names: Vec<String> = Vec::new();
     if path.is_dir() {

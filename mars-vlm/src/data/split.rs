@@ -1,4 +1,8 @@
 //! Dividing samples into training, validation and test so that no image is in two of them.
+//!
+//! A model that has seen an image in training knows more about it in the test, so parts are divided by images.
+//! Samples are the vertices of a graph, common images its edges, and connected components are divided. The rule is
+//! ours; the hash makes it reproducible for the same contents and seed on every machine.
 
 use super::{
     sample::{Sample, Turn},
@@ -8,6 +12,7 @@ use crate::Error;
 use std::collections::HashMap;
 
 /// Shares of the samples, each in 0..=1, together at most 1; training gets the rest.
+/// The shares are of samples, met as nearly as the groups allow.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fractions {
     /// Validation share.
@@ -34,6 +39,10 @@ pub struct Split {
 /// ordered by a hash of `seed` and contents, which depends neither on the order of the file nor on the names, and
 /// each goes to the part that lacks most samples of its share. Digests of images that `store` does not know yet are
 /// read once.
+///
+/// The key of a sample is BLAKE3 of the seed (8 bytes, little-endian) and the 32-byte digests of its images, in
+/// order; a group is ordered by the least key of its samples. It goes to the part with the largest `share * samples
+/// - size so far`; equal ones favour training, then validation.
 ///
 /// # Errors
 /// [`Error::Argument`] for shares out of range, or if a part with a share would stay empty;
@@ -116,6 +125,7 @@ fn find(root: &[usize], mut k: usize) -> usize {
 }
 
 /// Digest of the texts, in place of an image for samples without one: equal conversations stay together.
+/// BLAKE3 of all texts, each followed by a 0 byte.
 fn text_digest(sample: &Sample) -> [u8; 32] {
     let mut hash = blake3::Hasher::new();
     for text in sample.turns.iter().flat_map(Turn::texts) {

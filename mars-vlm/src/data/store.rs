@@ -34,6 +34,9 @@ const LONGEST: u64 = 1 << 30;
 /// Images are not kept in memory: each call reads the one image that it is asked for. Their digests (32 bytes each)
 /// are, from the first time that an image is read for whatever purpose: an image that changes on disk while the store
 /// is open keeps its first digest.
+///
+/// A name is looked for as it is, relative to the folder or in the archive; where all files of an archive share one
+/// top folder, also without it. Images longer than 1 GiB are not unpacked.
 #[derive(Debug)]
 pub struct ImageStore {
     path: PathBuf,
@@ -93,6 +96,7 @@ impl ImageStore {
     }
 
     /// Decodes an image to RGB.
+    /// Upright 8-bit RGB, `[height, width, 3]`; at most 178,956,970 pixels, Pillow's limit.
     ///
     /// # Errors
     /// [`Error::ImageMissing`], [`Error::ImageDecode`], [`Error::Io`].
@@ -141,6 +145,10 @@ impl ImageStore {
         digest
     }
 
+    /// Size and kind of an image, without decoding it.
+    ///
+    /// # Errors
+    /// As for [`Self::load`], except for defects in the pixel data.
     pub(crate) fn header(&self, image: &ImageRef) -> Result<Header, Error> {
         image::header(&self.read(image)?).map_err(|why| self.undecodable(image, why))
     }

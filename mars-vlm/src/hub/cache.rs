@@ -35,6 +35,9 @@ impl Cache {
     }
 
     /// The folder with the files of a revision, or a message why there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::Malformed`] for a reference that names no commit.
     pub(super) fn look_up(&self, id: &ModelId, need: Need) -> Result<Result<PathBuf, String>, Error> {
         let model = self.model(id);
         if !model.is_dir() {
@@ -71,6 +74,10 @@ impl Cache {
 }
 
 /// The first file that a snapshot lacks; a link to a file that was never fetched counts as none.
+/// `config.json` and `tokenizer.json`, and for weights `model.safetensors` or its index with all shards.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::Malformed`] for an unreadable index of shards.
 pub(super) fn missing(snapshot: &Path, need: Need) -> Result<Option<String>, Error> {
     let lacks = |name: &str| !snapshot.join(name).is_file();
     let always = ["config.json", "tokenizer.json"].into_iter().find(|name| lacks(name));

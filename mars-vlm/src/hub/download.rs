@@ -2,6 +2,11 @@
 //!
 //! Files are written straight into the snapshot, as on systems without links. The reference to it is written last, so
 //! a download that was cut off is never taken for a model.
+//!
+//! Wanted are `model*.safetensors`, `*.json`, `*.jinja` and `*.txt` in the top folder. A file is written to
+//! `blobs/COMMIT.NAME.incomplete`, continued from its length by a range request, compared with the announced size
+//! and, where the hub announces one, as for weights, with the SHA-256 digest, and renamed. The connection is given
+//! up after 30 seconds of silence; there is no other limit of time.
 
 use super::{Cache, ModelId, Progress};
 use crate::Error;

@@ -6,6 +6,9 @@ use std::{fmt, str::FromStr};
 const LONGEST: usize = 96;
 
 /// `OWNER/NAME`, followed by `@REVISION` where a revision other than `main` is meant.
+///
+/// Owner and name have 1 to 96 characters each: ASCII letters, digits, `-`, `_` and `.`, without `..` or `--`, and
+/// not at an end `-` or `.`. A revision of 40 hexadecimal digits is a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelId {
     owner: String,

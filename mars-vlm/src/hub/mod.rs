@@ -3,6 +3,9 @@
 //!
 //! An existing folder of the name takes precedence over an id, and needs no network code. Nothing here reads the
 //! environment: the caller says where the cache is and whether the network may be used.
+//!
+//! In order: an existing path; the revision in the cache, if it has what is needed; a download, if it is allowed. A
+//! cached model is used as it is: nothing asks whether the hub has a newer commit of the revision.
 mod cache;
 #[cfg(feature = "download")]
 mod download;

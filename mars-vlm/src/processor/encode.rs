@@ -17,6 +17,9 @@ use crate::{
 use std::path::Path;
 
 /// Everything that turns samples into the input of one model.
+///
+/// In order: check the sample, decode its images, lay out tiles, render the chat template, expand image
+/// placeholders, tokenise, mark answer tokens, check the length.
 #[derive(Debug)]
 pub struct Processor {
     /// How the family sees images.
@@ -66,6 +69,7 @@ impl Processor {
     }
 
     /// The same processor with another longest sequence, in tokens.
+    /// Overrides the model's; the whole sample counts, image tokens included.
     #[must_use]
     pub fn with_max_len(mut self, max_len: usize) -> Self {
         self.max_len = Some(max_len);

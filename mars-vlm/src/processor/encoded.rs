@@ -21,6 +21,7 @@ pub struct EncodedText {
     /// For each token, whether the model must generate it, `[tokens]`; never the first.
     pub answers: Vec<bool>,
     /// Time, row and column of each token, where the family's positions have three axes.
+    /// `[tokens]`; `None` where positions count the tokens.
     pub positions: Option<Vec<[u32; 3]>>,
     /// Number of tokens in `ids` that image features replace.
     pub image_tokens: usize,

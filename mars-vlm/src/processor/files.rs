@@ -10,6 +10,9 @@ const LONGEST: u64 = 256 << 20;
 const COPY: &str = "copy the file from the checkpoint again";
 
 /// The text of `path`, or `None` if there is no such file.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Malformed`] for more than 256 MiB, no ordinary file, or no UTF-8.
 pub(crate) fn text(path: &Path) -> Result<Option<String>, Error> {
     match fs::metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -30,6 +33,9 @@ pub(crate) fn text(path: &Path) -> Result<Option<String>, Error> {
 }
 
 /// The object in `path`, or `None` if there is no such file.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Malformed`] as for [`text`], and for anything but a JSON object.
 pub(crate) fn object(path: &Path) -> Result<Option<Map<String, Value>>, Error> {
     let Some(text) = text(path)? else { return Ok(None) };
     match serde_json::from_str(&text) {

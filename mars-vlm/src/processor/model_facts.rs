@@ -23,10 +23,13 @@ pub struct ModelFacts {
     /// The model directory.
     pub dir: PathBuf,
     /// Rows of the embedding table.
+    /// `vocab_size` of `text_config` or of the file; at least 1.
     pub vocab_size: Option<usize>,
     /// Id whose embeddings are replaced by image features.
+    /// `image_token_id` or `image_token_index`.
     pub image_token_id: Option<u32>,
     /// Longest sequence in tokens.
+    /// `max_position_embeddings` of `text_config` or of the file; at least 1.
     pub max_len: Option<usize>,
     config: Map<String, Value>,
 }

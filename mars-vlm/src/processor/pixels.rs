@@ -38,6 +38,7 @@ pub enum Feature {
     /// The learnt embedding that ends a row of a picture.
     Newline,
     /// The weighted sum of four features.
+    /// Weights are in 0 to 1 and sum to 1: a bilinear reduction.
     Blend([(u32, f32); 4]),
 }
 
@@ -47,6 +48,7 @@ pub struct ImageLayout {
     /// Tiles and features.
     pub shape: ImageShape,
     /// One entry for each image token, in order.
+    /// A family without newlines and blends has `features` of them.
     pub tokens: Vec<Feature>,
 }
 

@@ -4,6 +4,11 @@
 //! normalised in f64 and rounded to 22 fractional bits (Pillow, `src/libImaging/Resample.c`).
 //! General-purpose crates differ from it by some units of 255, and a processor that resizes three
 //! times in a row would show a model pixels that it was not trained on.
+//!
+//! Target pixel k is `sum_x w(x) source(x) / sum_x w(x)` with `w(x) = kernel((x + 0.5 - c) / stretch)`, where `c =
+//! (k + 0.5) * from / to` and `stretch = max(from / to, 1)`: the kernel is widened when an image shrinks, so
+//! nothing is skipped. Kernels: box 1 on (-0.5, 0.5]; triangle `1 - |x|`; Keys' cubic with a = -0.5; Hamming
+//! `sinc(x) (0.54 + 0.46 cos(pi x))` on (-1, 1); Lanczos `sinc(x) sinc(x / 3)` on [-3, 3).
 
 use super::settings::{Intensity, Resampling};
 use crate::data::RgbImage;
@@ -32,6 +37,7 @@ pub(crate) fn resize(image: &RgbImage, width: usize, height: usize, filter: Resa
 }
 
 /// Appends the square of `image` whose corner is at (`left`, `top`) as `[3, side, side]`.
+/// Channels first, normalised by `intensity`; the square must lie within the image.
 pub(crate) fn append_tile(
     image: &RgbImage,
     (left, top): (usize, usize),

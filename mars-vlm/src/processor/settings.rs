@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// The filter of a resize, numbered as in Pillow.
+/// Reach of the kernel in pixels of the coarser image: 3, 1, 2, 0.5 and 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resampling {
     /// Lanczos windowed sinc, 3 lobes (1).
@@ -22,9 +23,11 @@ pub enum Resampling {
 }
 
 /// From 8-bit intensities to the range of a model.
+/// `(v * rescale - mean) / std` for each channel; mean and deviation 0.5 give -1 to 1, those of CLIP about -1.8 to 2.1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Intensity {
     /// Factor from 0..=255; 1 if switched off.
+    /// Default 1/255; above 0, at most 1e6.
     pub rescale: f64,
     /// Mean per channel after rescaling, and standard deviation; `None` if switched off.
     pub normalize: Option<([f32; 3], [f32; 3])>,
@@ -43,28 +46,38 @@ impl Intensity {
 
 /// What a family assumes where its file says nothing.
 pub(crate) struct Defaults {
+    /// Filter, by its number in Pillow.
     pub(crate) resampling: u32,
+    /// Of each channel, after rescaling.
     pub(crate) mean: [f32; 3],
+    /// Standard deviation of each channel, after rescaling.
     pub(crate) std: [f32; 3],
 }
 
 /// Longest sides of resized images and tiles, pixels.
+/// 16,384.
 pub(crate) const LONGEST_SIDE: usize = 1 << 14;
 /// Most pixels that an image may be enlarged to.
+/// 67,108,864 pixels, 192 MiB as RGB.
 pub(crate) const MOST_PIXELS: usize = 1 << 26;
 
 /// Mean and deviation of CLIP.
+/// After rescaling to 0 to 1, red, green, blue: `OPENAI_CLIP_MEAN` and `OPENAI_CLIP_STD` of transformers.
 pub(crate) const CLIP: ([f32; 3], [f32; 3]) =
     ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]);
 
 /// The settings of one file.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// `do_resize`, default true.
     pub(crate) resize: bool,
+    /// `resample`, or the default of the family.
     pub(crate) resampling: Resampling,
+    /// `do_rescale`, `rescale_factor`, `do_normalize`, `image_mean` and `image_std`.
     pub(crate) intensity: Intensity,
     /// The whole object, for what only one family knows.
     pub(crate) map: Map<String, Value>,
+    /// For messages.
     pub(crate) path: PathBuf,
 }
 

@@ -15,6 +15,7 @@ use crate::{
 use mars_laws::Ranks;
 
 /// The cut falls after one part in so many of the final run, or earlier where the cap is small.
+/// Chosen on the recorded runs.
 const CUT: usize = 3;
 
 /// How much more than the middle its challenger may cost, for the cap to hold: adapters of twice the parameters cost
@@ -23,10 +24,12 @@ const COST_RATIO: f64 = 1.15;
 
 /// Time constants from step 0 to the cut with which the middle counts as converged: two put 90 % of the improvement at
 /// 0.4 of the run.
+/// A loss that falls as `exp(-2 step / cut)` has made 86 % of its whole improvement at the cut.
 const CONVERGED: f64 = 2.0;
 
 /// The middle, and when the two are compared.
 pub(super) struct Challenge {
+    /// The middle candidate rank of each module; of two, the lower.
     pub(super) middle: Ranks,
     /// The step that decides.
     pub(super) cut: usize,
@@ -36,6 +39,7 @@ pub(super) struct Challenge {
 
 /// The choice that races the middle.
 pub(super) struct Challenger {
+    /// Higher or lower ranks than the middle in all modules, with the reason as its note.
     pub(super) candidate: Candidate,
     /// The step from which on it is evaluated.
     pub(super) evaluate_from: usize,
@@ -43,6 +47,11 @@ pub(super) struct Challenger {
 
 impl Challenge {
     /// The latest cut that `extra` fine-tunes beside the final run pay for; `None` where that is before step `earliest`.
+    ///
+    /// A cut at step c costs `1.15 * price(c) / price(steps)` fine-tunes: the challenger up to it. It starts at a
+    /// third of the run, down to an evaluation, and goes back evaluation by evaluation while `extra` does not pay
+    /// for it. The first look is at three quarters of the cut or at an evaluation before it; `None` also where
+    /// there is none.
     pub(super) fn afforded(space: &Space, budget: &Budget, extra: f64, earliest: usize) -> Option<Self> {
         let every = budget.eval_every;
         let price = |cut: usize| COST_RATIO * budget.price(cut, cut) / budget.price(budget.steps, 0);

@@ -18,26 +18,39 @@ use crate::{
 use mars_laws::Ranks;
 
 /// Share of what the search may cost beyond the final run that calibration may take.
+/// Ours: half of it is left to the race.
 const CALIBRATION: f64 = 0.5;
 
 /// Every rank choice that was considered.
 pub(super) struct Field {
+    /// Racing or not, each rank tuple once.
     pub(super) candidates: Vec<Candidate>,
     /// Which of them race.
     pub(super) racing: Vec<usize>,
     /// The step from which on each of those is evaluated.
+    /// Optimizer steps, in the order of `racing`.
     pub(super) evaluate_from: Vec<usize>,
     /// Where the race is first cut.
+    /// Optimizer steps; an evaluation of a full-length run.
     pub(super) cut: usize,
     /// The choice beside which others have more adapter parameters or fewer.
     pub(super) baseline: Ranks,
     /// What is to be said about those who do not, each once.
     pub(super) notes: Vec<String>,
+    /// What calibration fitted; `None` where there was none.
     pub(super) laws: Option<FittedLaws>,
 }
 
 impl Field {
     /// The field, or the calibration runs that are missing.
+    ///
+    /// With `extra = fine_tunes - 1`: calibration is done if it costs at most half of `extra`. What remains gives
+    /// the places of the race ([`racers`]): one place is the default alone, two without calibration are the middle
+    /// and its challenger, more are filled with balanced tuples, tuples by Law-P, the default, the wide pair and
+    /// the neighbours, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Space`] for more modules than [`neighbours`] can combine.
     pub(super) fn line_up(
         space: &Space,
         budget: &Budget,

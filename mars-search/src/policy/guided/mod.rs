@@ -24,6 +24,8 @@ use crate::{
 };
 use field::Field;
 
+/// What it asks for: calibration runs if the cap pays for them, the beginning of the middle in a race of two, then
+/// the race evaluation by evaluation.
 pub(crate) struct Guided {
     name: String,
     options: GuidedOptions,
@@ -32,6 +34,10 @@ pub(crate) struct Guided {
     field: Option<Field>,
 }
 
+/// Asks for the first runs; `options` are checked before.
+///
+/// # Errors
+/// [`Error::Space`] for more than 12 modules in a race of more than two.
 pub(crate) fn start(
     name: String,
     space: &Space,

@@ -4,6 +4,7 @@ use crate::{Candidate, CandidateSource, Error, Space};
 use mars_laws::Ranks;
 
 /// All modules one candidate above `ranks`, and all two below.
+/// Steps go along the candidate ranks of each module and stop at the ends of its range.
 pub(super) fn wide_pair(space: &Space, ranks: &Ranks) -> [Candidate; 2] {
     let moved = |by: isize| -> Ranks {
         let rank = |module: &String| moved(space, module, ranks.get(module), by);
@@ -28,6 +29,10 @@ fn moved(space: &Space, module: &str, from: usize, by: isize) -> usize {
 
 /// The corners of the cube one candidate step about the default: first all ranks up, then one module down (the
 /// reference last, whose rank matters most in what we measured), then more.
+/// `2^modules` tuples, at the ends of a range fewer different ones.
+///
+/// # Errors
+/// [`Error::Space`] for more than 12 modules.
 pub(super) fn neighbours(space: &Space) -> Result<Vec<Ranks>, Error> {
     let mut modules: Vec<&String> = space.modules.iter().collect();
     modules.sort_by_key(|module| **module == space.reference);

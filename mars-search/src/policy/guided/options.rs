@@ -32,6 +32,10 @@ impl Default for GuidedOptions {
 }
 
 impl GuidedOptions {
+    /// Whether all settings are within their ranges.
+    ///
+    /// # Errors
+    /// [`Error::PolicySetting`] with the first that is not.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |why: String| Err(Error::PolicySetting { policy: "guided".to_owned(), why });
         if !(self.fine_tunes.is_finite() && self.fine_tunes >= 1.0) {

@@ -1,4 +1,7 @@
 //! What the cap pays for, estimated before anything is trained: calibration runs and places in the race.
+//!
+//! The unit is the fine-tune: one final run with all its evaluations. An evaluation is priced as a forward pass, a
+//! step as two (see `Budget::price`); ranks do not enter. All constants are ours.
 
 use crate::{Budget, Space, calibration, race::rungs, records::Draft};
 
@@ -10,14 +13,17 @@ const FIRST_CUT: usize = 4;
 const OPENING: f64 = 0.66;
 
 /// Most candidates of a race.
+/// A bound on what trains side by side, whatever the cap allows.
 const MOST: usize = 9;
 
 /// Steps up to the first cut of more than two.
+/// `ceil(steps / 4)`, moved up to the next evaluation.
 pub(super) fn first_cut(budget: &Budget) -> usize {
     rungs::on_grid(budget.steps.div_ceil(FIRST_CUT), budget)
 }
 
 /// The calibration runs that `limit` fine-tunes pay for: alone and joint runs, alone runs only, or none.
+/// Estimated in full even though an alone run may stop when its convergence time is certain.
 pub(super) fn affordable(space: &Space, budget: &Budget, limit: f64) -> (Vec<Draft>, Vec<Draft>) {
     if budget.calibration.check(budget.samples).is_err() {
         return (Vec::new(), Vec::new());
@@ -39,6 +45,9 @@ pub(super) fn share(drafts: &[Draft], budget: &Budget) -> f64 {
 }
 
 /// How many may race when `extra` fine-tunes may be spent beside the final run.
+///
+/// `price` is the stretch to the first cut in fine-tunes. The result is `1 + min(max(floor(0.66 extra / price), 1),
+/// floor(extra / price), 8)`: 1 to 9.
 pub(super) fn racers(budget: &Budget, extra: f64) -> usize {
     let cut = first_cut(budget);
     let price = budget.price(cut, cut) / budget.price(budget.steps, cut);

@@ -4,6 +4,7 @@ use crate::{Budget, Space, TrialResult, calibration::fitting};
 use mars_laws::{Form, Law as _, LawPFit, Ranks};
 
 /// Least probability of being the best by which Law-P brings in a tuple.
+/// In 0 to 1, the share of bootstrap refits; ours.
 const PROBABLE: f64 = 0.1;
 
 /// Most tuples that it brings in.
@@ -11,6 +12,11 @@ const BY_LAW: usize = 2;
 
 /// Law-P in the form that `choose_form` prefers, and the tuples of the grid that are best in some of its refits, the most
 /// probable first.
+///
+/// At most two tuples, each best in a tenth of the refits or more; the share is its probability.
+///
+/// # Errors
+/// A message where the law cannot be fitted.
 pub(super) fn probably_best(
     space: &Space,
     budget: &Budget,

@@ -6,6 +6,7 @@ use crate::{
     race::{DropReason, RaceResult},
 };
 
+/// Who won against how many, how sure that is, and who was ahead at the last cut, in sentences for the user.
 pub(super) fn of(
     options: &GuidedOptions,
     field: &Field,

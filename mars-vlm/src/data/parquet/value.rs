@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 const MARK: char = '\0';
 
 /// The columns of `row`; each of its images becomes a mark that [`restore`] takes back.
+///
+/// # Errors
+/// [`Error::Io`] of the temporary file.
 pub(super) fn object(row: &Row, images: &mut Vec<Blob>, writer: &mut BlobWriter) -> Result<Value, Error> {
     let mut object = Map::new();
     for (name, field) in row.get_column_iter() {

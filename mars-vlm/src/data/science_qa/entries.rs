@@ -10,13 +10,18 @@ use std::{fmt, path::Path};
 
 /// One problem, not parsed yet.
 pub(super) struct Entry<'a> {
+    /// The key of the problem.
     pub(super) pid: String,
     /// Line on which its value begins, from 1.
     pub(super) line: usize,
+    /// Its value, as it is written.
     pub(super) json: &'a str,
 }
 
 /// The entries of the object in `text`, in order.
+///
+/// # Errors
+/// [`Error::Malformed`] for text that is no JSON object.
 pub(super) fn entries<'a>(file: &Path, text: &'a str) -> Result<Vec<Entry<'a>>, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut deserializer = serde_json::Deserializer::from_str(text);

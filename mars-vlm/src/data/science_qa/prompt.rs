@@ -13,6 +13,10 @@ const OUTPUTS: [&str; 8] = ["A", "LA", "EA", "LEA", "ELA", "ALE", "AEL", "LEPA"]
 ///
 /// Q is the question, C its context (the hint), M the lettered options, L the lecture, E the explanation (the
 /// solution), A the answer; `LEPA` gives each part of the answer a line of its own. Default `QCM-LEA`.
+///
+/// Inputs: `QCM`, `CQM`, `QCML`, `QCME`, `QCMLE`, `QCLM`, `QCEM`, `QCLEM`; outputs: `A`, `LA`, `EA`, `LEA`, `ELA`,
+/// `ALE`, `AEL`, `LEPA`. Data set: Lu et al. 2022, arXiv 2209.09513; formats: LLaVA, Liu et al. 2023, arXiv
+/// 2304.08485.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptFormat {
     input: String,
@@ -50,13 +54,17 @@ impl FromStr for PromptFormat {
 
 /// The texts of a problem.
 pub(super) struct Texts<'a> {
+    /// Q.
     pub(super) question: &'a str,
     /// Empty if there is none.
     pub(super) hint: &'a str,
+    /// M, without letters; at most [`MOST_CHOICES`].
     pub(super) choices: &'a [String],
     /// Position of the right choice, below [`MOST_CHOICES`].
     pub(super) answer: usize,
+    /// L; empty if there is none.
     pub(super) lecture: &'a str,
+    /// E; empty if there is none.
     pub(super) solution: &'a str,
 }
 

@@ -57,6 +57,13 @@ pub(crate) struct Placement {
 
 impl BatchImages {
     /// The images of `sequences`, or nothing if there are none.
+    ///
+    /// `sequences` is `[K][B]`, `positions` is S. Images that several samples share (the same allocation) are held
+    /// once.
+    ///
+    /// # Errors
+    /// A message for tiles of different shapes, uneven features, or image tokens and features that differ in
+    /// number.
     pub(crate) fn new(
         sequences: &[Vec<Arc<Sequence>>],
         image: u32,
@@ -138,6 +145,7 @@ impl BatchImages {
 
 impl Placement {
     /// Embeddings of all positions `[K * B * S, width]`, from those of text `[K * B * S, width]` and the features.
+    /// `features` are `[features, width]` in the order of the tiles, padding included; `newline` is `[1, width]`.
     pub(crate) fn merge(
         &self,
         text: Tensor<2>,

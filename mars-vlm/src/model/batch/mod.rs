@@ -1,4 +1,9 @@
 //! A batch of samples for K adapters at once, as index tensors.
+//!
+//! Sequences are padded at their ends with token 0 to the longest of the batch; under the causal mask nothing
+//! before sees the padding, and its positions have no answers. Losses are computed at answer tokens only: N is the
+//! largest number of them over the adapters, and rows beyond an adapter's own have weight 0. A position i predicts
+//! token i + 1.
 
 mod images;
 
@@ -31,6 +36,7 @@ pub struct VlmBatch {
     /// Samples of each adapter.
     pub(crate) samples: usize,
     /// Padded length.
+    /// In tokens, S.
     pub(crate) positions: usize,
     /// `[K * B * S]`.
     pub(crate) ids: Tensor<1, Int>,
@@ -45,6 +51,7 @@ pub struct VlmBatch {
     /// 1 or 0 for padding `[K, N]`.
     pub(crate) weights: Tensor<2>,
     /// Answer tokens of each sample of each adapter.
+    /// `[K][B]`.
     pub(crate) tokens: Vec<Vec<usize>>,
     /// What each adapter's samples cost, without padding.
     pub(crate) loads: Vec<Load>,

@@ -1,4 +1,7 @@
 //! Activation functions by their names in `config.json`.
+//!
+//! SiLU: Elfwing et al. 2017, arXiv 1702.03118. GELU with both approximations: Hendrycks and Gimpel 2016, arXiv
+//! 1606.08415.
 
 use burn::tensor::{Tensor, activation};
 use mars_lora::ops::Swish;
@@ -11,6 +14,7 @@ pub enum Activation {
     /// `x * Phi(x)` by the error function (`gelu`).
     Gelu,
     /// The same by a hyperbolic tangent (`gelu_pytorch_tanh`).
+    /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
     TanhGelu,
     /// The same as `x * sigmoid(1.702 x)` (`quick_gelu`).
     QuickGelu,
@@ -40,6 +44,7 @@ impl Activation {
     }
 
     /// The function of each value of `gate`, times `up`.
+    /// Both have the same shape.
     pub(crate) fn gate<const D: usize>(self, gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
         match self.swish() {
             Some(swish) => swish.gate(gate, up),

@@ -1,4 +1,9 @@
 //! Multi-head attention: grouped queries, separate or fused projections, rotary positions, segments.
+//!
+//! `softmax(q k^T / sqrt(W) + mask) v` on every head, then the output projection (Vaswani et al. 2017, arXiv
+//! 1706.03762). With G < H heads for keys and values, query head h reads head `floor(h / (H / G))` (Ainslie et al.
+//! 2023, arXiv 2305.13245). No dropout, as `attention_dropout` is 0 in the defaults of the
+//! reference.
 
 use super::heads::{attend, split_heads};
 use super::rope::Rope;
@@ -14,6 +19,7 @@ pub(crate) struct Context<'a> {
     /// Rotation of queries and keys; `None` for encoders with learnt positions.
     pub(crate) rope: Option<&'a Rope>,
     /// Added to the scores, `[1, 1, S, S]`.
+    /// 0 or minus infinity; `None`: every row sees every row.
     pub(crate) mask: Option<&'a Tensor<4>>,
     /// Rows attend within their segment only.
     pub(crate) segments: Option<&'a Segments>,
@@ -27,6 +33,7 @@ pub(crate) enum ProjectionNames {
     /// Of queries, keys and values.
     Separate([&'static str; 3]),
     /// Of the one layer that gives all three.
+    /// `[width, (H + 2 G) W]`; an adapter on it acts on all three.
     Fused(&'static str),
 }
 
@@ -112,6 +119,7 @@ impl Attention {
     }
 
     /// `x` is `[B, S, width]`, and so is the result.
+    /// In order: projections, rotary positions on queries and keys, scores, output projection.
     pub(crate) fn forward(&self, x: Tensor<3>, context: &Context<'_>) -> Tensor<3> {
         let [q, k, v] = self.project(x, context.adapters);
         let (q, k) = match context.rope {

@@ -64,6 +64,7 @@ impl<'a, N: Network> BatchPass<'a, N> {
     }
 
     /// Embeddings of the text, `[K * B * S, width]`.
+    /// Features replace the rows of image tokens afterwards.
     fn embed(&self, adapters: &AdapterStack) -> Tensor<2> {
         self.net.language().text.embed(self.batch.ids.clone(), adapters)
     }

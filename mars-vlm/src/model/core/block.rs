@@ -1,4 +1,8 @@
 //! The pre-norm transformer block of every encoder and decoder here (Xiong et al. 2020, arXiv 2002.04745).
+//!
+//! `h = x + attention(norm1(x))`, `y = h + mlp(norm2(h))`; the layers of `LlamaDecoderLayer`, `Qwen2DecoderLayer`,
+//! `SiglipEncoderLayer` and `Qwen2VLVisionBlock` (transformers 4.57), which differ in names, norms and activations
+//! only.
 
 use super::activation::Activation;
 use super::attention::{Attention, AttentionShape, Context, ProjectionNames};
@@ -31,6 +35,7 @@ pub(crate) struct BlockShape {
     /// Width of the feed-forward layers.
     pub(crate) inner: usize,
     /// Whether the feed-forward layers have biases.
+    /// False for Qwen2, true for SigLIP; Llama sets it by `mlp_bias`.
     pub(crate) mlp_bias: bool,
     /// Both norms.
     pub(crate) norm: NormKind,

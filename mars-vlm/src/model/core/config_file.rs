@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 /// The object in a `config.json`.
 #[derive(Clone, Debug)]
 pub(crate) struct ConfigFile {
+    /// For messages.
     pub(crate) path: PathBuf,
     map: Map<String, Value>,
 }
@@ -70,6 +71,9 @@ impl ConfigFile {
     }
 
     /// Turns the complaint of a check into an error about this file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the complaint.
     pub(crate) fn require(&self, checked: Result<(), String>) -> Result<(), Error> {
         checked.map_err(|what| Error::config(&self.path, what, crate::processor::supported()))
     }
@@ -90,6 +94,9 @@ pub(crate) mod limits {
 
     /// The first of `sizes` (name, value, largest) that is not in 1 to its largest value, as a message; `section`
     /// names the object that holds them.
+    ///
+    /// # Errors
+    /// The message.
     pub(crate) fn check(section: &str, sizes: &[(&str, usize, usize)]) -> Result<(), String> {
         match sizes.iter().find(|(_, size, largest)| !(1..=*largest).contains(size)) {
             Some((name, size, largest)) => {
@@ -100,6 +107,9 @@ pub(crate) mod limits {
     }
 
     /// Makes sure that a number is greater than zero and finite.
+    ///
+    /// # Errors
+    /// A message with the value.
     pub(crate) fn positive(section: &str, name: &str, value: f64) -> Result<(), String> {
         if value > 0.0 && value.is_finite() {
             return Ok(());

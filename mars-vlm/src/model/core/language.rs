@@ -20,6 +20,9 @@ pub struct LanguageModel {
 
 impl LanguageModel {
     /// `path` is the decoder's; the output layer is `lm_head`.
+    ///
+    /// # Errors
+    /// Those of [`TextModel::load`] and [`Loader::transposed`].
     pub(crate) fn load(
         loader: &mut Loader<'_>,
         path: &str,

@@ -3,6 +3,10 @@
 //! Rows are taken in chunks. The output layer is frozen, so the gradient of a row's loss with respect to its
 //! hidden state h is known at once, g = W (softmax(W^T h) - onehot), and the logits can be forgotten before the
 //! next chunk: the chunk's result is `loss + (h - fixed(h)) . g`, whose value is the loss and whose gradient is g.
+//!
+//! `loss = log(sum_v exp(z_v)) - z_target` in nats, with `z = W^T h`; memory is that of one chunk of logits instead
+//! of `answers * vocabulary` values. Gradients in the forward pass, chunk by chunk, are also how Liger Kernel does
+//! it (Hsu et al. 2024, arXiv 2410.10989). The gradient is exact, not an approximation.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor};
@@ -10,19 +14,26 @@ use mars_lora::ops;
 use std::ops::Range;
 
 /// Logits that are in memory at the same time.
+/// 8,388,608 values, 32 MiB as f32; a single row may have more.
 pub(super) const LOGITS: usize = 1 << 23;
 /// Weights of an output layer in half precision that are widened at the same time.
+/// 8,388,608 values, 32 MiB as f32.
 pub(super) const WIDENED: usize = 1 << 23;
 
 /// Losses of rows, `[N]`, and whether the most probable token is the right one, 1 or 0.
 #[derive(Debug)]
 pub(crate) struct Scored {
+    /// Nats, not averaged.
     pub(crate) losses: Tensor<1>,
+    /// `None` unless scores were asked for.
     pub(crate) correct: Option<Tensor<1>>,
 }
 
 /// Natural-log cross-entropies of `targets` `[N]` after `hidden` `[N, width]` by the output layer `head`
 /// `[width, vocabulary]`, in f32 or in half precision.
+///
+/// Tracked for `hidden` alone, in chunks, if the head is frozen; with the whole graph if the head is trained.
+/// `score` asks for [`Scored::correct`].
 pub(crate) fn cross_entropy(
     hidden: Tensor<2>,
     head: Tensor<2>,

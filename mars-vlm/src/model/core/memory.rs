@@ -3,6 +3,18 @@
 //! A block keeps for its gradients: both norms' inputs, and what the factors A read (both norms' results, the mixed
 //! values, the input of the last feed-forward layer); queries, keys and values; the attention weights; what goes into
 //! the activation. While it is computed, forward or backward, a few more of these exist; see [`Block`].
+//!
+//! Counts are ours, in f32 values until the end, where they are multiplied by 4 bytes. A block of R rows and P
+//! pairs of rows, width D, queries `Q = H W`, keys `K = G W`, inner width F, g = 2 gated or 1 plain layers, and
+//! rank sum r:
+//!
+//! - kept: `R (2 D + Q + 2 K + g F) + H P`, and where adapters act `R (2 D + Q + F + r)` more;
+//! - beside it, forward: `max(H P + R (Q + 2 K), (g + 1) R F) + R D`; backward: the same with `3 R D`.
+//!
+//! A pass holds, by kind: one block for an evaluation; the kept values of all blocks for training; the inputs of
+//! all blocks and the kept values of one for checkpointing (Chen et al. 2016, arXiv 1604.06174). Encoder blocks
+//! count for gradients only if an adapter acts on the encoder. Weights, adapters, optimizer states and the
+//! allocator's reserve are not included.
 
 use super::loss;
 use super::modules::{LANGUAGE_MODEL, VISION_ENCODER};
@@ -20,10 +32,12 @@ const PACKED: usize = 512;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PassKind {
     /// Forward only.
+    /// The values of a block are freed when its result is known.
     Evaluation,
     /// Forward and backward, with the graph of the whole model.
     Training,
     /// Forward, and backward block by block.
+    /// Costs one more forward pass of each block.
     Checkpointing,
 }
 
@@ -107,6 +121,10 @@ impl Block {
 }
 
 /// Bytes that a pass over `work` holds at most, whose images, all copies of them, are `vision`.
+///
+/// The maximum over the moments at which a pass is largest: at the top, with the logits of up to 2^23 values (or
+/// one row); at the bottom of the decoder; in the widest block of the encoder. Pixels, half-precision weights that
+/// are widened, and what products pack are added to it.
 pub(crate) fn pass_bytes(sizes: &ModelSizes, vision: &VisionLoad, work: &Work<'_>) -> usize {
     let (sequences, answers) = (work.sequences(), work.sequences() * work.answers);
     let rows = sequences * work.positions;

@@ -17,6 +17,7 @@ pub(crate) enum MlpNames {
 }
 
 /// `down(act(gate(x)) * up(x))`; SwiGLU with the activation `silu`.
+/// `gate` and `up` are `[width, inner]`, `down` is `[inner, out]`.
 #[derive(Module, Debug)]
 pub(crate) struct GatedMlp {
     gate: LoraLinear,
@@ -25,6 +26,7 @@ pub(crate) struct GatedMlp {
 }
 
 /// `down(act(up(x)))`.
+/// `up` is `[width, inner]`, `down` is `[inner, out]`.
 #[derive(Module, Debug)]
 pub(crate) struct PlainMlp {
     up: LoraLinear,

@@ -1,5 +1,9 @@
 //! What the families share: the transformer block, vision encoder and decoder, the pass over a batch, its loss, and
 //! estimates of its operations and memory.
+//!
+//! Letters of shapes: K adapters, B samples of each, S positions of the longest sample, `width` values of a hidden
+//! state, H query heads, G key and value heads, W values of a head, N rows in all. The vision encoder has T tiles
+//! for each of K adapters (or once for all) in the place of B.
 pub(super) mod activation;
 pub(super) mod attention;
 mod batch_pass;

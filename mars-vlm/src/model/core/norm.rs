@@ -64,6 +64,7 @@ impl Norm {
 }
 
 /// Normed `x`, with the gradient of `x` alone if the norm is frozen.
+/// `x` is `[.., width]`.
 pub(crate) fn rms<const D: usize>(norm: &RmsNorm, x: Tensor<D>) -> Tensor<D> {
     ops::rms_norm(x, norm.gamma.val(), norm.epsilon)
 }

@@ -1,6 +1,10 @@
 //! Rotary positions in the "rotate half" form of Hugging Face checkpoints
 //! (Su et al. 2021, arXiv 2104.09864; burn's own `RotaryEncoding` pairs neighbours instead), along a line, over the
 //! plane of an image, or along the three axes of M-RoPE (Wang et al. 2024, arXiv 2409.12191).
+//!
+//! Reference: `LlamaRotaryEmbedding`, `VisionRotaryEmbedding` and `apply_multimodal_rotary_pos_emb` (transformers
+//! 4.57). Angles are computed in f64 and rounded to f32 as cosines and sines, where the reference multiplies in
+//! f32: positions in the tens of thousands differ in the last digits.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -13,6 +17,8 @@ pub(crate) struct Rope {
 
 impl Rope {
     /// Angles `position * base^(-2 i / width)` for `positions` positions.
+    ///
+    /// The table is `[1, 1, positions, width]`, the same for all sequences; `width` is that of a head and even.
     pub(crate) fn line(positions: usize, width: usize, base: f64, device: &Device) -> Self {
         let angle = |p: usize, i: usize| p as f64 * frequency(i, width, base);
         Self::new([1, positions], width, angle, device)
@@ -20,6 +26,7 @@ impl Rope {
 
     /// Each frequency follows one of the axes time, row, column: the first `sections[0]` of the `width / 2` follow
     /// time, and so on. `axes` holds B * S positions.
+    /// `sections` are counted in frequencies and sum to `width / 2`.
     pub(crate) fn axes(
         axes: &[[u32; 3]],
         rows: usize,
@@ -35,6 +42,7 @@ impl Rope {
 
     /// The first half of the frequencies follows the row, the second the column; both are those of half the width.
     /// `positions` holds the row and column of B * S patches.
+    /// `width` is a multiple of 4; angles `row * base^(-4 i / width)` and `column * base^(-4 i / width)`.
     pub(crate) fn plane(
         positions: &[(u32, u32)],
         rows: usize,

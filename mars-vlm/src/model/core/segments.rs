@@ -45,6 +45,7 @@ impl Segments {
 
     /// Attention within each segment; `q`, `k`, `v` are `[B, H, S, W]` with B * S rows in all,
     /// the result is `[B, S, H * W]`.
+    /// Costs `sum(length^2)` pairs instead of `S^2`.
     pub(crate) fn attend(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<3> {
         let [batch, heads, positions, width] = q.dims();
         let rows = |x: Tensor<4>| {

@@ -1,5 +1,9 @@
 //! The SigLIP-style vision encoder (Zhai et al. 2023, arXiv 2303.15343): square tiles, a learnt embedding for the
 //! position of each patch.
+//!
+//! Reference: `SiglipVisionTransformer` and `Idefics3VisionTransformer` (transformers 4.57). The patch embedding is
+//! a convolution whose stride is its size, computed as a linear layer over flattened patches `[channels, patch,
+//! patch]`.
 
 use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
@@ -27,6 +31,9 @@ const NAMES: BlockNames = BlockNames {
 };
 
 /// Sizes of the encoder.
+///
+/// Accepted: widths 1 to 2^20, numbers of blocks and heads 1 to 2^14, sides 1 to 2^14 pixels, 3 channels, a width
+/// that the heads divide, `patch_size` at most `image_size`. Defaults are those of the family.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct SiglipConfig {
     /// Width.
@@ -51,11 +58,15 @@ pub struct SiglipConfig {
 
 impl SiglipConfig {
     /// Patches along a side of a full tile.
+    /// Rounded down: pixels that fill no patch are not seen.
     pub fn side(&self) -> usize {
         self.image_size / self.patch_size.max(1)
     }
 
     /// What is wrong with these sizes, if anything.
+    ///
+    /// # Errors
+    /// A message with the field, its value and what was expected.
     pub(crate) fn check(&self) -> Result<(), String> {
         let sizes = [
             ("hidden_size", self.hidden_size, limits::WIDTH),
@@ -96,6 +107,7 @@ impl SiglipConfig {
     }
 
     /// What `images`, tiles of `patches` patches each, cost when the first `layers` blocks run.
+    /// Attention is within a tile: `patches^2` pairs for each tile and block.
     pub(crate) fn load(&self, images: &[ImageShape], patches: usize, layers: usize) -> VisionLoad {
         let tiles: usize = images.iter().map(|image| image.tiles).sum();
         VisionLoad {

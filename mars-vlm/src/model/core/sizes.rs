@@ -4,6 +4,7 @@ use super::modules::{LANGUAGE_MODEL, VISION_ENCODER};
 use crate::processor::ImageShape;
 
 /// Sizes of a stack of equal blocks.
+/// Widths in values, as in `[B, S, width]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LayerSizes {
     /// Number of blocks.
@@ -30,12 +31,14 @@ pub struct ModelSizes {
     /// Decoder.
     pub text: LayerSizes,
     /// Number of tokens.
+    /// Rows of the embedding table and outputs of the output layer.
     pub vocabulary: usize,
     /// All frozen parameters.
     pub parameters: usize,
     /// Bytes that they take as they are kept.
     pub bytes: usize,
     /// Parameters of the largest layer that is multiplied whole.
+    /// In values; it is widened to f32 as a whole where weights are kept in half precision.
     pub largest: usize,
 }
 
@@ -58,6 +61,7 @@ pub struct VisionLoad {
     /// Rows of the projector.
     pub projected: usize,
     /// Pairs of rows that attend to each other, summed over the blocks.
+    /// Attention costs `4 * heads * head_width` FLOPs for each.
     pub pairs: usize,
     /// The same in the block that has most.
     pub most_pairs: usize,
@@ -66,9 +70,13 @@ pub struct VisionLoad {
 /// The samples of one adapter in a batch, without padding.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Load {
+    /// Tokens of all samples together.
     pub(crate) tokens: usize,
     /// Sum of the squared lengths.
+    /// In tokens squared: the pairs of one block that attend to each other.
     pub(crate) squares: usize,
+    /// Answer tokens of all samples together, the rows of the output layer.
     pub(crate) answers: usize,
+    /// Images of all samples, repetitions counted.
     pub(crate) images: Vec<ImageShape>,
 }

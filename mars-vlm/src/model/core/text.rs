@@ -1,4 +1,8 @@
 //! The decoder of Llama and Qwen2.
+//!
+//! Reference: `LlamaModel`, `Qwen2Model` and `Qwen2VLTextModel` (transformers 4.57): token embeddings, pre-norm
+//! blocks with RMS norms, rotary positions, grouped keys and values, a gated feed-forward network, a last RMS norm.
+//! Always causal; without a cache of keys and values, since whole sequences are scored.
 
 use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
@@ -124,6 +128,7 @@ impl TextPass<'_> {
     }
 
     /// The norm after the last block.
+    /// `[K * B, S, width]` in and out.
     pub(crate) fn norm(&self, x: Tensor<3>) -> Tensor<3> {
         norm::rms(&self.model.norm, x)
     }

@@ -7,6 +7,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Sizes of the decoder.
+///
+/// Fields that `config.json` lacks have the defaults of the family. Accepted: widths 1 to 2^20, numbers of blocks
+/// and heads 1 to 2^14, up to 2^24 tokens, an even width of a head, query heads a multiple of key heads; plain or
+/// three-axis rotary positions and full attention only.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct TextConfig {
     /// Width.
@@ -24,8 +28,10 @@ pub struct TextConfig {
     /// Number of tokens.
     pub vocab_size: usize,
     /// Added to mean squares.
+    /// Default 1e-6.
     pub rms_norm_eps: f64,
     /// Longest sequence.
+    /// In tokens; longer samples are refused by the processor.
     pub max_position_embeddings: usize,
     /// Activation of the gate; `silu`.
     pub hidden_act: String,
@@ -39,6 +45,7 @@ pub struct TextConfig {
     #[serde(default)]
     pub mlp_bias: bool,
     /// Whether the output layer is the embedding table.
+    /// `None`: the family decides.
     pub tie_word_embeddings: Option<bool>,
     rope_theta: Option<f64>,
     rope_parameters: Option<RopeParameters>,
@@ -116,6 +123,9 @@ impl TextConfig {
     }
 
     /// What is wrong with these settings, if anything.
+    ///
+    /// # Errors
+    /// A message with the field, its value and what was expected.
     pub(crate) fn check(&self) -> Result<(), String> {
         let sizes = [
             ("hidden_size", self.hidden_size, limits::WIDTH),

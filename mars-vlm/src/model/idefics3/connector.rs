@@ -1,4 +1,7 @@
 //! From vision features to image tokens: pixel shuffle (space to depth) and one bias-free projection.
+//!
+//! Pixel shuffle (Shi et al. 2016, arXiv 1609.05158, backwards): `[T, s * s, d]` to `[T, s * s / scale^2, d *
+//! scale^2]`, then `[d * scale^2, d_text]` without a bias (`Idefics3Connector`, transformers 4.57).
 
 use crate::Error;
 use crate::checkpoint::Loader;

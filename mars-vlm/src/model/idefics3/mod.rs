@@ -1,4 +1,8 @@
 //! Idefics3 and SmolVLM: a SigLIP-style encoder, pixel shuffle with one projection, a Llama decoder.
+//!
+//! Idefics3: Laurencon et al. 2024, arXiv 2408.12637; SmolVLM: Marafioti et al. 2025, arXiv 2504.05299. In
+//! SmolVLM-256M a tile of 512 pixels has 32 x 32 patches of 16 pixels, which `scale_factor` 4 makes 64 tokens.
+//! Reference: `Idefics3Model`, `SmolVLMModel` (transformers 4.57).
 mod config;
 mod connector;
 mod names;

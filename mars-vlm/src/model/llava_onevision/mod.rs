@@ -1,5 +1,9 @@
 //! LLaVA-OneVision (Li et al. 2024, arXiv 2408.03326): SigLIP's features before its last norm, two projection layers,
 //! a Qwen2 decoder.
+//!
+//! Reference: `LlavaOnevisionModel` (transformers 4.57). Features `[T, side^2, d_vision]` go through
+//! `linear2(act(linear1(x)))` to `[T, side^2, d_text]`; `anyres.rs` of the processor says which of them become
+//! tokens.
 mod config;
 mod names;
 

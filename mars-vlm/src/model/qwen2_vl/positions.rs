@@ -47,6 +47,7 @@ impl PatchPositions {
 }
 
 /// Pairs of rows that attend to each other within windows of an image.
+/// `sum(patches of a window ^ 2)`; windows at the lower and right edge are smaller.
 pub(super) fn pairs_in_windows(grid: Grid, side: usize) -> usize {
     let squares = |n: usize| (0..n.div_ceil(side)).map(|w| side.min(n - w * side).pow(2)).sum::<usize>();
     squares(grid.rows) * squares(grid.cols)

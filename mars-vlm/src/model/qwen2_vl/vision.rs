@@ -1,4 +1,8 @@
 //! The vision encoder: images of any size, rotary positions over the plane, windows, and a merger of neighbours.
+//!
+//! Reference: `Qwen2VisionTransformerPretrainedModel` and `Qwen2_5_VisionTransformerPretrainedModel` (transformers
+//! 4.57). The merger takes `merge^2` neighbouring patches of `width` values each, norms single patches, and
+//! projects `[tokens, merge^2 * width]` to `[tokens, out]` through one hidden layer.
 
 use super::config::Qwen2VlVisionConfig;
 use super::positions::PatchPositions;
@@ -20,6 +24,7 @@ use mars_lora::{AdapterStack, LoraLinear};
 use std::ops::Range;
 
 /// Constants of the architecture.
+/// The norms and the frequencies of the encoder; not settings of `config.json`.
 const EPSILON: f64 = 1e-6;
 const ROPE_BASE: f64 = 10_000.0;
 

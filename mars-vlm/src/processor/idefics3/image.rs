@@ -15,6 +15,7 @@ const MAX_SIDE: usize = 4096;
 
 impl ImageConfig {
     /// How an image of this size (pixels) is cut.
+    /// 0 x 0 where the whole image, after the resizes, fits into one tile or splitting is off.
     pub(super) fn grid(&self, width: usize, height: usize) -> Grid {
         if !self.splitting {
             return Grid::default();
@@ -28,6 +29,8 @@ impl ImageConfig {
     }
 
     /// Appends the tiles of `image` to `values`, row by row, the whole image last.
+    ///
+    /// `[rows * cols + 1, 3, tile, tile]` values; each resize works on the 8-bit result of the one before.
     pub(super) fn append(&self, image: &RgbImage, values: &mut Vec<f32>) {
         let Self { tile, resampling, .. } = *self;
         let resized = |image: &RgbImage, (width, height)| resize(image, width, height, resampling);

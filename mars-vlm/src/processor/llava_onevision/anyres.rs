@@ -11,6 +11,10 @@ use std::ops::Range;
 
 impl LlavaOnevisionImages {
     /// Tiles of the resolution that keeps most of an image of this width and height, wasting least.
+    ///
+    /// For a resolution of w x h pixels the image keeps `min(floor(width s) floor(height s), width height)` pixels
+    /// with `s = min(w / width, h / height)`; the largest of these wins, among equals the smallest rest `w h -
+    /// kept`, then the first.
     pub(super) fn grid(&self, (width, height): (usize, usize)) -> Grid {
         let mut best = (0, usize::MAX, self.tile, self.tile);
         for &(h, w) in &self.pinpoints {
@@ -26,6 +30,9 @@ impl LlavaOnevisionImages {
     }
 
     /// What stands at each image token of a single image.
+    ///
+    /// `side^2` features of the whole image, then the picture row by row. With c x r features in it and `ratio =
+    /// sqrt(c r / (most_tiles side^2)) > 1.1` it is reduced to `floor(c / ratio)` x `floor(r / ratio)`.
     pub(super) fn tokens(&self, grid: Grid, size: (usize, usize)) -> Vec<Feature> {
         let side = self.side;
         let per_tile = side * side;

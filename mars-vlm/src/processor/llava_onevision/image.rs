@@ -7,6 +7,8 @@ use crate::processor::resize::{append_tile, resize};
 
 impl LlavaOnevisionImages {
     /// Appends a single image: squeezed into one tile, then fitted into `grid` with black bars, tile by tile.
+    ///
+    /// `[rows * cols + 1, 3, tile, tile]` values; bars are black before normalisation.
     pub(super) fn append_tiles(&self, image: &RgbImage, grid: Grid, values: &mut Vec<f32>) {
         let tile = self.tile;
         let whole = resize(image, tile, tile, self.resampling);
@@ -22,6 +24,7 @@ impl LlavaOnevisionImages {
     }
 
     /// Appends one of several images: made square with bars, then one tile.
+    /// `[1, 3, tile, tile]` values; bars have the mean colour of the normalisation.
     pub(super) fn append_square(&self, image: &RgbImage, values: &mut Vec<f32>) {
         let side = image.width().max(image.height());
         let square = padded(image, (side, side), self.background);

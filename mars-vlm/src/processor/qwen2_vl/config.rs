@@ -22,8 +22,10 @@ pub struct Qwen2VlImages {
     /// Frames of a patch; an image is repeated to fill them.
     pub frames: usize,
     /// Fewest pixels of a resized image.
+    /// Default 3,136 (56 x 56).
     pub min_pixels: usize,
     /// Most pixels of a resized image.
+    /// Default 1,003,520 (1,280 tokens).
     pub max_pixels: usize,
     /// Filter of the resize.
     pub resampling: Resampling,

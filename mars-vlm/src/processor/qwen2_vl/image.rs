@@ -10,6 +10,14 @@ const LONGEST: f64 = 200.0;
 
 impl Qwen2VlImages {
     /// Width and height after the resize: multiples of a token's side, and pixels within the limits.
+    ///
+    /// With f = patch * merge (28 pixels): both sides go to the nearest multiple of f, halves to even. If their
+    /// product exceeds `max_pixels`, `b = sqrt(w h / max_pixels)` and sides are `max(f, floor(side / b / f) f)`; if
+    /// it is below `min_pixels`, `b = sqrt(min_pixels / (w h))` and sides are `ceil(side b / f) f`. That is
+    /// `smart_resize` of the reference.
+    ///
+    /// # Errors
+    /// A few words for sides in a ratio above 200, or that are no multiples of f where nothing is resized.
     pub(super) fn resized(&self, (width, height): (usize, usize)) -> Result<(usize, usize), String> {
         let factor = self.patch * self.merge;
         if !self.resize {
@@ -40,6 +48,7 @@ impl Qwen2VlImages {
 
     /// Appends the patches of an image: the patches of one token together, tokens row by row; within a patch
     /// channels, then frames, then rows.
+    /// Appended are `[patches, 3 * frames * patch^2]` values; an image is repeated to fill the frames of a patch.
     pub(super) fn append_patches(&self, image: &RgbImage, grid: Grid, values: &mut Vec<f32>) {
         let (patch, merge) = (self.patch, self.merge);
         let image = resize(image, grid.cols * patch, grid.rows * patch, self.resampling);

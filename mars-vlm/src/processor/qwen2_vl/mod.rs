@@ -12,6 +12,7 @@ use super::pixels::{Grid, ImageLayout, ImageShape};
 use crate::data::RgbImage;
 
 /// How the family is registered.
+/// An image of h x w pixels after the resize gives `h w / (patch * merge)^2` tokens.
 pub(super) const FAMILY: Family = Family {
     titles: &["Qwen2-VL", "Qwen2.5-VL"],
     model_types: &["qwen2_vl", "qwen2_5_vl"],
