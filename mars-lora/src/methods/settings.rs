@@ -55,7 +55,7 @@ impl MethodSpec {
 #[serde(deny_unknown_fields)]
 pub struct AdaLoraConfig {
     /// Initial rank (PEFT's `init_r`) over the rank of the run, which is the average at the end (PEFT's `target_r`); at
-    /// least 1 (1.5, as PEFT's 12 to 8).
+    /// above 0, and above 1 to prune at all (1.5, as PEFT's 12 to 8).
     pub init_ratio: f64,
     /// Steps before anything is pruned, PEFT's `tinit` (T/10). `warmup < T - tail`.
     pub warmup: usize,
