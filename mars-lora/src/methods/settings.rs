@@ -54,8 +54,8 @@ impl MethodSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdaLoraConfig {
-    /// Initial rank (PEFT's `init_r`) over the rank of the run, which is the average at the end (PEFT's `target_r`); at
-    /// above 0, and above 1 to prune at all (1.5, as PEFT's 12 to 8).
+    /// Initial rank (PEFT's `init_r`) over the rank of the run, which is the average at the end (PEFT's `target_r`); above
+    /// 0, and above 1 for pruning to take place (1.5, as PEFT's 12 to 8).
     pub init_ratio: f64,
     /// Steps before anything is pruned, PEFT's `tinit` (T/10). `warmup < T - tail`.
     pub warmup: usize,
