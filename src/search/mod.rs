@@ -197,7 +197,9 @@ impl<'a> Search<'a> {
         calibrate::calibrate(&mut session, &policy, index)
     }
 
-    /// Lets every one of `policies` search with each of `seeds` seeds in one campaign, with the same accounting for all.
+    /// Lets every one of `policies` search with each of `seeds` seeds in one campaign, with the same accounting for all. The
+    /// options of each policy count as they are given;
+    /// [`SearchSection::with_options`](crate::config::SearchSection::with_options) fills in those of the configuration.
     ///
     /// # Errors
     /// As for [`run`](Self::run); a search in which every candidate failed is a row without a perplexity.
