@@ -141,8 +141,11 @@ where
             return Ok(adapter);
         }
         self.observer.event(&Event::TrainingAgain(&spec.id()));
-        let mut watch = Again { observer: &mut *self.observer, interrupt: &self.interrupt };
+        let mut watch = Again { observer: &mut *self.observer, interrupt: &self.interrupt, error: None };
         self.trainer.train(std::slice::from_ref(spec), &mut watch);
+        if let Some(error) = watch.error {
+            return Err(error.into());
+        }
         self.observer.event(&Event::RoundDone);
         if self.interrupt.requested() {
             return Err(Error::interrupted());
@@ -156,6 +159,7 @@ where
 struct Again<'a> {
     observer: &'a mut dyn Observer,
     interrupt: &'a Interrupt,
+    error: Option<mars_calib::Error>,
 }
 
 impl mars_calib::Observer for Again<'_> {
@@ -170,6 +174,11 @@ impl mars_calib::Observer for Again<'_> {
         };
         self.observer.event(&Event::Progress(progress));
         if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }
+    }
+
+    fn storage_failed(&mut self, error: mars_calib::Error) -> Flow {
+        self.error.get_or_insert(error);
+        Flow::Stop
     }
 }
 

@@ -148,8 +148,8 @@ impl Campaign {
     /// diverged ones are never run twice.
     ///
     /// # Errors
-    /// [`Error::Spec`] before anything is run when a spec is out of range; [`Error::Io`] when a result
-    /// cannot be stored, upon which the trainer is stopped.
+    /// [`Error::Spec`] before anything is run when a spec is out of range; [`Error::Io`] when a result or a checkpoint
+    /// cannot be stored or read, upon which the trainer is stopped. What was finished by then stays.
     pub fn run(
         &mut self,
         trainer: &mut dyn Trainer,
@@ -227,6 +227,11 @@ impl Observer for Recorder<'_> {
             return Flow::Stop;
         }
         self.observe.finished(record)
+    }
+
+    fn storage_failed(&mut self, error: Error) -> Flow {
+        self.error.get_or_insert(error);
+        Flow::Stop
     }
 }
 

@@ -5,6 +5,7 @@
 //! from step to step. A trainer that resumed from a wrong state, or redid a step, would therefore
 //! give other numbers.
 
+use super::ended_by;
 use crate::convergence::has_converged;
 use crate::{
     CheckpointStore, CurvePoint, Error, Flow, Observer, Progress, RunEnd, RunRecord, RunSpec, Stage, Trainer,
@@ -109,9 +110,7 @@ impl Trainer for FakeTrainer {
             let record = if flow == Flow::Stop {
                 RunRecord::empty(spec.clone(), RunEnd::Interrupted)
             } else {
-                self.one(spec, observe).unwrap_or_else(|error| {
-                    RunRecord::empty(spec.clone(), RunEnd::Failed { why: error.to_string() })
-                })
+                self.one(spec, observe).unwrap_or_else(|error| ended_by(spec, error, observe))
             };
             if record.end == RunEnd::Interrupted || observe.finished(&record) == Flow::Stop {
                 flow = Flow::Stop;

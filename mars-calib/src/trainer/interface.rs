@@ -1,6 +1,6 @@
 //! What a trainer does, and how it reports while it does it.
 
-use crate::{RunId, RunRecord, RunSpec};
+use crate::{Error, RunEnd, RunId, RunRecord, RunSpec};
 
 /// Does training runs.
 pub trait Trainer {
@@ -30,6 +30,29 @@ pub trait Observer {
         let _ = record;
         Flow::Continue
     }
+
+    /// Called when the system refused to read or write a file of the trainer, as on a full disk. That is no property of the
+    /// runs under way: they end [`RunEnd::Interrupted`](crate::RunEnd::Interrupted), and the trainer stops.
+    fn storage_failed(&mut self, error: Error) -> Flow {
+        let _ = error;
+        Flow::Stop
+    }
+}
+
+/// The record of a run that an error ended: interrupted where the system refused to read or write, which is reported to
+/// `observe`; failed otherwise.
+pub(crate) fn ended_by(spec: &RunSpec, error: Error, observe: &mut dyn Observer) -> RunRecord {
+    if matches!(error, Error::Io { .. }) {
+        observe.storage_failed(error);
+        return RunRecord::empty(spec.clone(), RunEnd::Interrupted);
+    }
+    RunRecord::empty(spec.clone(), RunEnd::Failed { why: with_cause(&error) })
+}
+
+/// The message of an error with its cause.
+pub(crate) fn with_cause(error: &Error) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    format!("{error}{}", cause.unwrap_or_default())
 }
 
 /// Whether to go on.

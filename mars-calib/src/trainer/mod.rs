@@ -7,3 +7,4 @@ mod interface;
 pub mod native;
 
 pub use interface::{Flow, Observer, Progress, Silent, Stage, Trainer};
+pub(crate) use interface::{ended_by, with_cause};

@@ -2,6 +2,8 @@
 #![cfg(feature = "native")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "../shared/full_disk.rs"]
+mod full_disk;
 mod loading;
 mod methods;
 mod runs;

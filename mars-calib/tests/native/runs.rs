@@ -1,8 +1,12 @@
 //! Runs of plain LoRA: repeated, stacked with others, continued, stopped, diverged.
 
+use crate::full_disk::FullDisk;
 use crate::toy::{CLASSES, Setting, StopAt, WIDTH, spec, timeless};
 use mars_calib::native::{NativeOptions, NativeTrainer};
-use mars_calib::{AloneVal, ConvergenceRule, RunEnd, RunRecord, RunSpec, Silent, Trainer};
+use mars_calib::{
+    AloneVal, Campaign, ConvergenceRule, Error, OnChange, RunEnd, RunRecord, RunSpec, Settings, Silent,
+    Trainer,
+};
 
 fn runs() -> Vec<RunSpec> {
     vec![spec(4, 4, 0, 40), spec(2, 5, 1, 40), spec(0, 3, 0, 40), spec(4, 0, 0, 30), spec(1, 1, 2, 20)]
@@ -144,4 +148,29 @@ fn the_adapter_of_a_finished_run_can_be_fetched() {
     assert_eq!(adapter.parameters(), 4 * 2 * WIDTH + 2 * (WIDTH + CLASSES));
     assert!(adapter.factors.iter().all(|f| f.b.iter().any(|v| *v != 0.0)));
     assert!(trainer.adapter(&spec(4, 2, 0, 40)).unwrap().is_none());
+}
+
+/// Whichever checkpoint finds the disk full: the campaign stops with the cause, no run counts as failed, and the next call
+/// ends where an uninterrupted one does.
+#[test]
+fn a_full_disk_is_no_property_of_a_run() {
+    let setting = Setting::new();
+    let specs = [spec(4, 4, 0, 40), spec(2, 5, 1, 40)];
+    let straight = setting.trainer(4, 1).train(&specs, &mut Silent);
+    for room in [0, 1, 3] {
+        let options =
+            NativeOptions { checkpoint_every: Some(10), measure_updates: true, ..NativeOptions::default() };
+        let (model, train, validation) = (&setting.model, &setting.train, &setting.validation);
+        let store = FullDisk::with_room_for(room);
+        let mut trainer = NativeTrainer::new(model, train, validation, options).with_store(store);
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Campaign::open(directory.path(), Settings::default(), OnChange::Refuse).unwrap();
+        let error = open().run(&mut trainer, &specs, &mut Silent).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error}");
+        assert!(Campaign::read(directory.path()).unwrap().records.is_empty());
+        let resumed = open().run(&mut setting.trainer(4, 1), &specs, &mut Silent).unwrap();
+        for (resumed, straight) in resumed.iter().zip(&straight) {
+            assert_eq!((&resumed.val, &resumed.end), (&straight.val, &RunEnd::Finished), "{room}");
+        }
+    }
 }

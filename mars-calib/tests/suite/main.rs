@@ -5,8 +5,11 @@ mod campaign;
 mod checkpoints;
 mod command;
 mod fake;
+#[path = "../shared/full_disk.rs"]
+mod full_disk;
 mod kill;
 mod spec;
+mod storage;
 mod stored;
 
 use mars_calib::{OptimSpec, RunSpec, ScaleConvention, Variant};

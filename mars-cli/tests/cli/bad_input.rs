@@ -145,6 +145,21 @@ fn an_out_directory_that_cannot_be_written_is_an_io_error() {
     refused(&["search", "--out", &out], 74, &[&out]);
 }
 
+/// What cannot be stored is no fault of the ranks: the search stops at once, and the same call goes on when it can.
+#[test]
+fn checkpoints_that_cannot_be_written_are_an_io_error() {
+    let task = SmallTask::new();
+    let out = task.path("out");
+    let arguments = task.arguments("search", &["--policy", "race", "--out", &out]);
+    fs::create_dir(&out).unwrap();
+    let in_the_way = task.path("out/checkpoints");
+    fs::write(&in_the_way, "in the way").unwrap();
+    refused(&strs(&arguments), 74, &[&in_the_way]);
+    assert!(!Path::new(&out).join("decision.json").exists());
+    fs::remove_file(&in_the_way).unwrap();
+    assert_eq!(mars(&strs(&arguments)).code, Some(0));
+}
+
 #[test]
 fn a_directory_without_a_campaign_says_what_makes_one() {
     let task = SmallTask::new();

@@ -17,6 +17,7 @@ pub use curves::Curves;
 pub use options::{CommandLine, CommandOptions, CurveFormat, CurveSource};
 pub use template::Template;
 
+use super::{ended_by, with_cause};
 use crate::{Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Stage, Trainer};
 use options::Prepared;
 use process::{POLL, Process, last_words};
@@ -66,7 +67,13 @@ impl CommandTrainer {
         let curve = PathBuf::from(self.prepared.curve.arguments(spec, &out).concat());
         remove_old(&curve)?;
         let started = Instant::now();
-        let mut process = Process::start(&self.prepared, spec, &out)?;
+        let mut process = match Process::start(&self.prepared, spec, &out) {
+            // A program that cannot be started is a fault of the command.
+            Err(error @ Error::Io { action: "run", .. }) => {
+                return Ok(RunRecord::empty(spec.clone(), RunEnd::Failed { why: with_cause(&error) }));
+            }
+            started => started?,
+        };
         let outcome = self.watch(&mut process, spec, &out, &curve, observe);
         let record = RunRecord {
             wall_s: started.elapsed().as_secs_f64(),
@@ -156,11 +163,7 @@ impl Trainer for CommandTrainer {
                 records.push(RunRecord::empty(spec.clone(), RunEnd::Interrupted));
                 continue;
             }
-            let record = self.one(spec, observe).unwrap_or_else(|error| {
-                let cause = std::error::Error::source(&error).map(|source| format!(": {source}"));
-                let why = format!("{error}{}", cause.unwrap_or_default());
-                RunRecord::empty(spec.clone(), RunEnd::Failed { why })
-            });
+            let record = self.one(spec, observe).unwrap_or_else(|error| ended_by(spec, error, observe));
             stopped = record.end == RunEnd::Interrupted || observe.finished(&record) == Flow::Stop;
             records.push(record);
         }

@@ -3,7 +3,7 @@
 use super::evaluate::{Evaluation, evaluate_loading};
 use super::options::NativeOptions;
 use crate::checkpoint::CheckpointStore;
-use crate::{Progress, RunRecord};
+use crate::{Error, Progress, RunRecord};
 use mars_lora::{AdapterStack, Examples, Model};
 use std::sync::Mutex;
 
@@ -35,4 +35,6 @@ pub(super) enum Event {
     Progress(Progress),
     /// A run has ended: its place among the runs that were asked for, and its record.
     Done(usize, Box<RunRecord>),
+    /// The system refused to read or write.
+    StorageFailed(Error),
 }

@@ -6,6 +6,7 @@ use super::options::NativeOptions;
 use super::stack::{Start, train};
 use super::{fresh, method, method_state, state};
 use crate::checkpoint::{Checkpoint, CheckpointStore, MemoryCheckpoints};
+use crate::trainer::{ended_by, with_cause};
 use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, Trainer};
 use mars_lora::methods::RankMethod;
 use mars_lora::{Adapter, Examples, Model};
@@ -106,8 +107,14 @@ where
             };
             match start {
                 Ok(start) => starts.push(start),
-                Err(e) => {
-                    let record = RunRecord::empty(spec.clone(), RunEnd::Failed { why: e.to_string() });
+                Err(error) => {
+                    let record = ended_by(spec, error, observe);
+                    if record.end == RunEnd::Interrupted {
+                        return runs
+                            .iter()
+                            .map(|spec| RunRecord::empty(spec.clone(), RunEnd::Interrupted))
+                            .collect();
+                    }
                     observe.finished(&record);
                     records[index] = Some(record);
                     starts.push(None);
@@ -139,6 +146,7 @@ where
             for event in receiver {
                 let flow = match event {
                     Event::Progress(progress) => observe.progress(&progress),
+                    Event::StorageFailed(error) => observe.storage_failed(error),
                     Event::Done(index, record) => {
                         let flow = observe.finished(&record);
                         records[index] = Some(*record);
@@ -201,10 +209,13 @@ fn work<M, E>(
                 method::train(context, index, &spec, method, &emit_and_note)
             }
         };
-        if let Err(e) = trained {
+        if let Err(error @ Error::Io { .. }) = trained {
+            stop.store(true, Ordering::Relaxed);
+            emit(Event::StorageFailed(error));
+        } else if let Err(error) = trained {
             let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
             for (index, spec) in specs.into_iter().filter(|(index, _)| !done.contains(index)) {
-                let record = RunRecord::empty(spec, RunEnd::Failed { why: e.to_string() });
+                let record = RunRecord::empty(spec, RunEnd::Failed { why: with_cause(&error) });
                 emit(Event::Done(index, Box::new(record)));
             }
         }
