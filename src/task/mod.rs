@@ -1,9 +1,11 @@
 //! A task opened and checked: a model with training, validation and test data.
 mod files;
 mod memory;
+mod names;
 mod sources;
 
 pub use files::TaskFiles;
+pub(crate) use names::Names;
 
 use crate::{
     Error,
@@ -13,14 +15,10 @@ use crate::{
 };
 use burn::tensor::Device;
 use mars_calib::native::evaluate;
-use mars_lora::{
-    Adapter, AdapterConfig, AdapterStack, Examples, Model,
-    merge::{Checkpoint, ModelNames},
-    peft::Base,
-};
+use mars_lora::{Adapter, AdapterConfig, AdapterStack, Examples, Model, peft::Base};
 use mars_search::PolicySpec;
 use mars_vlm::{
-    checkpoint::{self, Precision, names_of_dir},
+    checkpoint::{self, Precision},
     data::{self, ImageStore, Lengths},
     model::{AnyModel, EncodedExamples},
     processor::Processor,
@@ -57,13 +55,6 @@ pub(crate) type MemoryEstimate<M, E> = fn(&Task<M, E>, &SearchConfig) -> Result<
 struct Images {
     processor: Arc<Processor>,
     store: Arc<ImageStore>,
-}
-
-/// What the layers of the model are called in its checkpoint and in other versions of `transformers`.
-#[derive(Default)]
-pub(crate) struct Names {
-    known: ModelNames,
-    modules: Vec<String>,
 }
 
 /// The quality of a model on a set of samples.
@@ -246,20 +237,6 @@ where
     /// The model by the names of its layers, for adapters on disk.
     pub fn base(&self) -> Base<'_> {
         self.names.base(Base::of(&self.model))
-    }
-}
-
-impl Names {
-    /// The names of the model in `dir`.
-    pub(crate) fn of(dir: &Path) -> Result<Self, Error> {
-        let known = names_of_dir(dir)?;
-        let modules = Checkpoint::open(dir)?.modules(&known);
-        Ok(Self { known, modules })
-    }
-
-    /// `base` with these names.
-    pub(crate) fn base<'a>(&'a self, base: Base<'a>) -> Base<'a> {
-        base.with_namings(&self.known.namings).with_others(&self.modules)
     }
 }
 
