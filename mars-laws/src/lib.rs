@@ -23,7 +23,8 @@ pub use law::{
 };
 pub use observation::{ConvergenceObservation, Observations, PerformanceObservation, Ranks};
 pub use registration::{
-    LossCurve, Refusal, RegisteredShift, Registration, RegistrationOptions, RegistrationOutcome, register,
+    LossCurve, Refusal, RegisteredShift, RegisteredTimes, Registration, RegistrationOptions,
+    RegistrationOutcome, TimedCurve, register, registered_times,
 };
 pub use report::{
     BalancedOutput, BestRankOutput, FitOutput, FitRequest, LawCOutput, LawPOutput, PredictionOutput,

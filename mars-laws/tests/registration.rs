@@ -138,13 +138,31 @@ fn blocks_of_samples_widen_the_intervals() {
 #[test]
 fn times_of_all_ranks_follow_from_that_of_one() {
     let found = registered(&planted(SHAPES[0], &[4, 8, 32], -0.5, 8, 80), &plain());
-    let times = found.times(32, 20.0).unwrap();
+    let times = found.times(&[(32, 20.0)]).unwrap();
     assert_eq!(times.iter().map(|(rank, _)| *rank).collect::<Vec<_>>(), [4, 8, 32]);
     for (rank, time) in times {
         let expected = 20.0 * (rank as f64 / 32.0).powf(-0.5);
         assert!((time / expected - 1.0).abs() < 0.05, "{rank}: {time} {expected}");
     }
-    assert_eq!(found.times(16, 20.0), None);
+    assert_eq!(found.times(&[(16, 20.0)]), None);
+    assert_eq!(found.times(&[(32, 0.0)]), None);
+    assert_eq!(found.times(&[]), None);
+    // Contradicting times meet in the middle of their logarithms.
+    let [slow, fast] = [18.0, 22.0].map(|time| found.times(&[(32, time)]).unwrap()[0].1);
+    let both = found.times(&[(32, 18.0), (32, 22.0)]).unwrap()[0].1;
+    assert!((both / (slow * fast).sqrt() - 1.0).abs() < 1e-12);
+
+    let curves = planted(SHAPES[0], &[4, 8, 32], -0.5, 8, 80);
+    let timed = |times: [Option<f64>; 3]| -> Vec<TimedCurve> {
+        curves.iter().cloned().zip(times).map(|(curve, time)| TimedCurve { curve, time }).collect()
+    };
+    let of_one = registered_times(&timed([None, None, Some(20.0)]), &plain()).unwrap();
+    assert!((of_one.times[0].unwrap() / 56.6 - 1.0).abs() < 0.05, "{:?}", of_one.times);
+    assert_eq!(registered_times(&timed([None; 3]), &plain()).unwrap().times, [None; 3]);
+    // Where the curves are refused, runs keep the times of their own.
+    let refused = registered_times(&timed([None, None, Some(20.0)])[2..], &plain()).unwrap();
+    assert_eq!(refused.times, [Some(20.0)]);
+    assert_eq!(refused.outcome, RegistrationOutcome::Refused { why: Refusal::TooFewCurves });
 }
 
 #[test]

@@ -17,8 +17,10 @@ mod options;
 mod outcome;
 mod register;
 mod spline;
+mod times;
 
 pub use curve::LossCurve;
 pub use options::RegistrationOptions;
 pub use outcome::{Refusal, RegisteredShift, Registration, RegistrationOutcome};
 pub use register::register;
+pub use times::{RegisteredTimes, TimedCurve, registered_times};

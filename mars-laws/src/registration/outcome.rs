@@ -59,11 +59,16 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// The times of all registered ranks, ascending, given the time of one of them. `None` where `rank` is not registered.
-    /// `t(r) = time * exp(s_rank - s_r)`; `time` in any unit.
-    pub fn times(&self, rank: usize, time: f64) -> Option<Vec<(usize, f64)>> {
-        let known = self.shifts.iter().find(|one| one.rank == rank)?.shift;
-        Some(self.shifts.iter().map(|one| (one.rank, time * (known - one.shift).exp())).collect())
+    /// The times of all registered ranks, ascending, given those of one or more of them. `None` where none of those ranks
+    /// is registered, or a time is not above 0.
+    /// `t(r) = exp(mean(ln t_i + s_i) - s_r)` over the given `(rank, time)`; times in any unit.
+    pub fn times(&self, known: &[(usize, f64)]) -> Option<Vec<(usize, f64)>> {
+        let ahead = |rank: usize| self.shifts.iter().find(|one| one.rank == rank).map(|one| one.shift);
+        let known: Vec<f64> =
+            known.iter().filter_map(|(rank, time)| Some(time.ln() + ahead(*rank)?)).collect();
+        let lowest = known.iter().sum::<f64>() / known.len() as f64;
+        let time = |one: &RegisteredShift| (one.rank, (lowest - one.shift).exp());
+        lowest.is_finite().then(|| self.shifts.iter().map(time).collect())
     }
 }
 
