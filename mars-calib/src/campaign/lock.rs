@@ -95,7 +95,9 @@ fn open(path: &Path) -> Result<File, Error> {
     match fs::symlink_metadata(path) {
         Ok(there) if there.is_symlink() => return Err(refused("a symbolic link")),
         Ok(there) if !there.is_file() => return Err(refused("something other than a file")),
-        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(Error::io("read", path)(source)),
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::io("read", path)(source));
+        }
         _ => {}
     }
     let mut options = OpenOptions::new();
@@ -116,7 +118,7 @@ fn open(path: &Path) -> Result<File, Error> {
 }
 
 /// The holder that has written its name into `file`.
-fn named_in(mut file: &File) -> String {
+fn named_in(file: &File) -> String {
     /// More than any name of a process and its host.
     const LONGEST: u64 = 1000;
     let mut holder = String::new();

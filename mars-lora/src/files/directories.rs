@@ -30,7 +30,9 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
     }
     match File::open(directory)?.sync_all() {
         // Some network file systems flush no directories, and say so.
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
         done => done,
     }
 }

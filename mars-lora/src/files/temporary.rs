@@ -115,7 +115,9 @@ mod tests {
         for name in [".tmp-7-result.json", ".tmp-10000007-step-4", "decision.tmp-12", ".README.md.tmp-1"] {
             assert!(final_name(name).is_some() || is_earlier(name), "{name}");
         }
-        for name in [".tmp-", ".tmp-7-", ".tmp-x-a", ".tmpA1b2C3", "notes.tmp-1", "report.tmp-", "report.html"] {
+        for name in
+            [".tmp-", ".tmp-7-", ".tmp-x-a", ".tmpA1b2C3", "notes.tmp-1", "report.tmp-", "report.html"]
+        {
             assert!(final_name(name).is_none() && !is_earlier(name), "{name}");
         }
     }
