@@ -99,7 +99,7 @@ mod caught {
         // allowed in the middle of any other function; the second call puts back what was there before.
         unsafe {
             let before = sigaction(signal, &action)?;
-            if before.handler() == SigHandler::SigIgn {
+            if matches!(before.handler(), SigHandler::SigIgn) {
                 sigaction(signal, &before)?;
             }
         }
