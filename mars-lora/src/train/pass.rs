@@ -193,9 +193,12 @@ impl Sums {
             Some(chain) => chain::backward(&*chain, &drop(part), &tracked),
             None => {
                 let result = model.forward(batch, &tracked, false);
-                let mut found = (result.losses.clone() * result.weights.clone()).sum().backward();
+                let loss = (result.losses.clone() * result.weights.clone()).sum();
                 let mut gradients = FactorGradients::default();
-                gradients.take(&tracked, &mut found);
+                // Samples without images read no layer of an image encoder.
+                if loss.is_autodiff() && loss.is_tracked() {
+                    gradients.take(&tracked, &mut loss.backward());
+                }
                 (result, gradients)
             }
         };
