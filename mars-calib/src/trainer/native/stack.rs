@@ -123,10 +123,17 @@ where
             training.score(on_grid)?;
         } else {
             training.optimizer.restore(&training.stack, moments);
+            training.prune()?;
             training.score(last_off_grid)?;
         }
         training.retire();
         Ok(Some(training))
+    }
+
+    /// Removes what a kill between a checkpoint and the removal of the one before has left.
+    fn prune(&self) -> Result<(), Error> {
+        let mut store = self.context.store.lock().unwrap_or_else(PoisonError::into_inner);
+        self.live.iter().try_for_each(|run| store.prune(&run.spec().lineage(), &[self.step]))
     }
 
     /// The steps of the present cohort.
