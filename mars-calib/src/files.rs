@@ -23,7 +23,8 @@ pub(crate) fn make_directory(path: &Path) -> Result<(), Error> {
 
 /// Removes what a killed process left under construction in `directory`, itself only.
 pub(crate) fn remove_stale(directory: &Path) -> Result<(), Error> {
-    files::remove_stale(directory).map_err(Error::io("remove the leftovers of a killed process in", directory))
+    files::remove_stale(directory)
+        .map_err(Error::io("remove the leftovers of a killed process in", directory))
 }
 
 /// The entries of `directory`, by name; none if it does not exist.

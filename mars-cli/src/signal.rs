@@ -27,7 +27,9 @@ impl Signals {
         let mut first: Option<Instant> = None;
         let asked = move |signal: &str| {
             if !searching.load(Ordering::SeqCst) {
-                console.error(format!("stopped by {signal}; nothing is left half done, the same call begins again"));
+                console.error(format!(
+                    "stopped by {signal}; nothing is left half done, the same call begins again"
+                ));
                 std::process::exit(Exit::Interrupted as i32);
             }
             match first {

@@ -51,7 +51,8 @@ impl AdapterStack {
         };
         let mut lows: Vec<_> = all.iter().map(|site| vec![None; site.bands.len()]).collect();
         for (index, band) in first.bands.iter().enumerate() {
-            let same = |site: &&SiteFactors| site.bands.iter().position(|other| other.members == band.members);
+            let same =
+                |site: &&SiteFactors| site.bands.iter().position(|other| other.members == band.members);
             let Some(others) = rest.iter().map(same).collect::<Option<Vec<usize>>>() else { continue };
             if self.drops(band) {
                 continue;
