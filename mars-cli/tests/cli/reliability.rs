@@ -5,6 +5,7 @@ use mars_reliability::{Fault, Instrument, Operation, Scenario, Sweep, sweep};
 use std::path::Path;
 
 /// Sweeps at every operation for which `chosen` is true. `None` where there is no instrument.
+#[allow(clippy::print_stderr)]
 fn swept(scenario: &Scenario, faults: &[Fault], chosen: impl Fn(&Operation) -> bool) -> Option<Sweep> {
     match Instrument::new(Path::new(env!("CARGO_BIN_EXE_mars"))) {
         Ok(instrument) => Some(sweep(&instrument, scenario, faults, 2, chosen, |_, _| {}).unwrap()),
