@@ -14,6 +14,7 @@ use clap::Parser;
 use cmd::Context;
 use console::{Console, Verbosity};
 use exit::Exit;
+use signal::Signals;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -39,7 +40,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, console: Console) -> Result<Exit, mars::Error> {
-    let context = Context { common: cli.common, console };
+    let signals = Signals::listen(console)?;
+    let context = Context { common: cli.common, console, signals };
     let json = context.common.json;
     match cli.command {
         None => cmd::search::bare(&context),

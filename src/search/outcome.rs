@@ -108,9 +108,12 @@ where
     let ranks = adapter::rank_map(session, &trained, winner)?;
     let place = session.out.join("adapter");
     let written = adapter::write(session, &trained, &place, card)?;
+    session.go_on()?;
     session.observer.event(&Event::Testing);
     let batch = session.config.run.eval_batch;
-    let (base, tuned) = (session.task.score(None, batch)?, session.task.score(Some(&written), batch)?);
+    let base = session.task.score(None, batch)?;
+    session.go_on()?;
+    let tuned = session.task.score(Some(&written), batch)?;
     let outcome = SearchOutcome {
         decision: searched.decision.clone(),
         results: searched.results.clone(),

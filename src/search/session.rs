@@ -135,6 +135,11 @@ where
         self.engine().search(policy, budget)
     }
 
+    /// An error if somebody has asked to stop.
+    pub(crate) fn go_on(&self) -> Result<(), Error> {
+        if self.interrupt.requested() { Err(Error::interrupted()) } else { Ok(()) }
+    }
+
     /// The adapter at the end of a run; trained again if its checkpoint is gone.
     pub(crate) fn adapter(&mut self, spec: &RunSpec) -> Result<Adapter, Error> {
         if let Some(adapter) = self.trainer.adapter(spec)? {
@@ -147,9 +152,7 @@ where
             return Err(error.into());
         }
         self.observer.event(&Event::RoundDone);
-        if self.interrupt.requested() {
-            return Err(Error::interrupted());
-        }
+        self.go_on()?;
         let lost = || Error::failed(format!("run {} left no adapter", spec.id()));
         self.trainer.adapter(spec)?.ok_or_else(lost)
     }

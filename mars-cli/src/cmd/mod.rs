@@ -20,7 +20,7 @@ use crate::{
     console::Console,
     hub,
     progress::Reporter,
-    signal,
+    signal::Signals,
 };
 use mars::{
     Error, Search, SearchConfig, config::Layers, evaluate::DataFiles, mars_calib::Settings,
@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Context {
     pub(crate) common: Common,
     pub(crate) console: Console,
+    pub(crate) signals: Signals,
 }
 
 impl Context {
@@ -116,14 +117,14 @@ impl Context {
         hub::folder(model, Need::Weights, self.console)
     }
 
-    /// A search that reports to the console and stops on Ctrl-C.
+    /// A search that reports to the console and stops on a signal.
     pub(crate) fn search<'a>(
         &self,
         config: &SearchConfig,
         place: &Place,
         reporter: &'a mut Reporter,
     ) -> Result<Search<'a>, Error> {
-        let search = Search::new(config.clone()).interrupt(signal::listen()?);
+        let search = Search::new(config.clone()).interrupt(self.signals.interrupt());
         Ok(search.accept_changes(place.accept_changes).observe(reporter))
     }
 

@@ -10,8 +10,8 @@ mod inspect;
 mod inspected;
 mod options;
 mod pairing;
+mod place;
 mod side_files;
-mod staged;
 mod update;
 mod write;
 

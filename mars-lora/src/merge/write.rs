@@ -2,10 +2,11 @@
 
 use super::options::{Direction, MergeOptions};
 use super::pairing::Pairing;
-use super::staged::{StagedDirectory, refuse_filled};
+use super::place::refuse_filled;
 use super::update::Update;
 use super::{Float, side_files};
 use crate::Error;
+use crate::files::NewDirectory;
 use crate::stored::{INDEX, StoredTensor, TensorFile, header, io, place};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -53,9 +54,9 @@ pub fn merge(
         return Err(Error::Variant { why: why.to_string() });
     }
     refuse_filled(out)?;
-    let staged = StagedDirectory::beside(out)?;
+    let staged = NewDirectory::beside(out).map_err(io(out))?;
     let merged = fill(&pairing, staged.path(), options, observe)?;
-    staged.put(out)?;
+    staged.put().map_err(io(out))?;
     Ok(merged)
 }
 
@@ -96,7 +97,7 @@ fn fill(
             };
             copy(file, from, to, update.as_ref(), &mut write)?;
         }
-        writer.flush().and_then(|()| writer.get_ref().sync_all()).map_err(io(&path))?;
+        writer.flush().map_err(io(&path))?;
         merged.files.push(name.to_string_lossy().into_owned());
     }
     if let Some(index) = &pairing.base.shards.index {

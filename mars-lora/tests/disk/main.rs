@@ -5,5 +5,6 @@ mod families;
 mod kit;
 mod merging;
 mod peft_fixtures;
+mod placing;
 mod refusals;
 mod writing;

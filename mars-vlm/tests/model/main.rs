@@ -2,6 +2,7 @@
 #![cfg(feature = "model")]
 #![allow(clippy::unwrap_used)]
 
+mod alone;
 mod architectures;
 mod checkpointing;
 mod estimates;
