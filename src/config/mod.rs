@@ -1,4 +1,5 @@
 //! The configuration of a search: typed, with defaults, in layers, and as TOML with its documentation.
+mod caution;
 mod chosen;
 mod key;
 mod layers;

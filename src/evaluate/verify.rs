@@ -4,11 +4,11 @@ use super::{DataFiles, evaluate_all, stack};
 use crate::{
     Error, SearchConfig,
     event::{Event, Observer},
-    task::{Names, device},
+    task::{Names, check_weights, device},
 };
 use mars_lora::merge::{Direction, Float, Inspection, MergeOptions, inspect, merge};
 use mars_vlm::{
-    checkpoint::names_of_dir,
+    checkpoint::{Precision, names_of_dir},
     data::{Dataset, ImageStore},
     model::{AnyModel, EncodedExamples},
     processor::Processor,
@@ -79,6 +79,7 @@ fn losses(
     let examples = EncodedExamples::new(processor, store, Dataset::read(&data.data)?.samples)?;
     let names = Names::of(model)?;
     let losses = |dir: &Path, adapter, label, observer: &mut dyn Observer| -> Result<Vec<f64>, Error> {
+        check_weights(dir, Precision::F32)?;
         let net = AnyModel::from_dir(dir, &device)?;
         let stack = stack(&net, adapter, &names)?;
         let all = evaluate_all(&net, &examples, &stack, config.run.eval_batch, label, observer)?;

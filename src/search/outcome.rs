@@ -12,7 +12,8 @@ use mars_calib::{Campaign, RunRecord};
 use mars_laws::{Ranks, analyse};
 use mars_lora::{Examples, Model};
 use mars_search::{
-    Budget, Decision, DecisionOutcome, PolicySpec, TrialResult, fine_tunes, run_cost, total_cost,
+    Budget, Confidence, Decision, DecisionOutcome, Gain, PolicySpec, TrialResult, fine_tunes, run_cost,
+    total_cost,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -56,8 +57,12 @@ pub struct Summary<'a> {
     pub ranks: &'a Ranks,
     /// In which sense they are an answer.
     pub outcome: DecisionOutcome,
-    /// Why they were chosen.
+    /// Why they were chosen; that training did not improve the model is said first.
     pub reason: &'a str,
+    /// What training brought, on the validation samples; `None` where the model was not evaluated before its first step.
+    pub gain: Option<Gain>,
+    /// How sure the choice is, where choices were compared on the same validation samples.
+    pub confidence: Option<Confidence>,
     /// What the search cost.
     pub cost: SearchCost,
     /// Directory of the adapter, where it is known.
@@ -71,12 +76,20 @@ pub struct Summary<'a> {
 }
 
 impl SearchOutcome {
+    /// Whether the adapter makes the model better than it was before training, on the validation samples. Also true where
+    /// that was not measured, by an external trainer that does not evaluate before its first step.
+    pub fn is_improvement(&self) -> bool {
+        self.decision.outcome != DecisionOutcome::Unimproved
+    }
+
     /// The outcome in short.
     pub fn summary(&self) -> Summary<'_> {
         Summary {
             ranks: &self.decision.ranks,
             outcome: self.decision.outcome,
             reason: &self.decision.reason,
+            gain: self.decision.gain,
+            confidence: self.decision.confidence,
             cost: self.cost,
             adapter: self.adapter.as_deref(),
             report: &self.report,
@@ -99,12 +112,11 @@ where
     let winner = winner(searched)?;
     let trained = session.adapter(&winner.spec)?;
     let cost = cost(searched);
-    let card = format!(
-        "Ranks chosen by `mars` {} with policy `{policy}`: {}\n\nCost of the search: {} fine-tunes.",
-        env!("CARGO_PKG_VERSION"),
-        searched.decision.reason,
-        quantity::number(cost.fine_tunes)
-    );
+    let decision = match session.task.vocabulary {
+        Some(vocabulary) => searched.decision.clone().with_vocabulary(vocabulary),
+        None => searched.decision.clone(),
+    };
+    let card = card(&decision, policy, cost);
     let ranks = adapter::rank_map(session, &trained, winner)?;
     let place = session.out.join("adapter");
     let written = adapter::write(session, &trained, &place, card)?;
@@ -112,7 +124,7 @@ where
     let batch = session.config.run.eval_batch;
     let (base, tuned) = (session.task.score(None, batch)?, session.task.score(Some(&written), batch)?);
     let outcome = SearchOutcome {
-        decision: searched.decision.clone(),
+        decision,
         results: searched.results.clone(),
         cost,
         adapter: Some(place),
@@ -172,6 +184,24 @@ pub(super) fn deliver_external(
     };
     write(&outcome, &data, config, campaign, out, observer)?;
     Ok(outcome)
+}
+
+/// The paragraphs of the adapter's card: first of all that it is of no use, where it is not.
+fn card(decision: &Decision, policy: &PolicySpec, cost: SearchCost) -> String {
+    let warning = match decision.outcome {
+        DecisionOutcome::Unimproved => {
+            "**This adapter is no improvement over the model before training.**\n\n"
+        }
+        _ => "",
+    };
+    let gain =
+        decision.gain.filter(Gain::is_improvement).map_or_else(String::new, |gain| format!("{gain}\n\n"));
+    format!(
+        "{warning}Ranks chosen by `mars` {} with policy `{policy}`: {}\n\n{gain}Cost of the search: {} fine-tunes.",
+        env!("CARGO_PKG_VERSION"),
+        decision.reason,
+        quantity::number(cost.fine_tunes)
+    )
 }
 
 /// Directory of the runs of an external command, within that of the campaign.

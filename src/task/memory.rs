@@ -7,10 +7,14 @@ use super::Task;
 use crate::{
     Error,
     config::SearchConfig,
-    plan::{Memory, available, resident},
+    plan::{self, Memory, left, resident},
 };
-use mars_lora::Examples;
-use mars_vlm::model::{EncodedExamples, PassKind, Work};
+use mars_lora::{Examples, stored::Shards};
+use mars_vlm::{
+    checkpoint::Precision,
+    model::{EncodedExamples, PassKind, Work},
+};
+use std::path::Path;
 
 const F32: f64 = 4.0;
 
@@ -59,8 +63,22 @@ pub(super) fn estimate(task: &Task, config: &SearchConfig) -> Result<Option<Memo
     let weights = sizes.bytes as f64;
     let program = resident().map_or(0.0, |bytes| (bytes - weights).max(0.0) + HELD_BACK);
     // Values before and after a step, gradients as they come and as rows, both moments.
-    let adapters = 6.0 * F32 * (stack * workers) as f64 * trainable;
+    let adapters = 6.0 * F32 * stack as f64 * workers as f64 * trainable;
     let activations = training.max(evaluation).max(test);
     let total = weights + program + adapters + activations;
-    Ok(Some(Memory { weights, program, adapters, activations, total, available: available() }))
+    let left = left();
+    let (available, bound) = (left.map(|left| left.bytes), left.map(|left| left.bound));
+    Ok(Some(Memory { weights, program, adapters, activations, total, available, bound }))
+}
+
+/// Refuses a model whose weights alone do not fit, by the headers of its files. Files that cannot be read are left to the
+/// loader, which says what is wrong with them.
+///
+/// # Errors
+/// An error of kind [`Memory`](crate::ErrorKind::Memory).
+pub(crate) fn check_weights(model: &Path, dtype: Precision) -> Result<(), Error> {
+    let Ok(shards) = Shards::open(model) else { return Ok(()) };
+    let tensors = shards.files().iter().flat_map(|file| file.tensors());
+    let values: f64 = tensors.map(|tensor| tensor.count() as f64).sum();
+    plan::check_weights(values * dtype.bytes() as f64)
 }

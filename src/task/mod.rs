@@ -5,6 +5,7 @@ mod names;
 mod sources;
 
 pub use files::TaskFiles;
+pub(crate) use memory::check_weights;
 pub(crate) use names::Names;
 
 use crate::{
@@ -43,6 +44,8 @@ pub struct Task<M = AnyModel, E = EncodedExamples> {
     pub(crate) data_name: String,
     /// What the adapter's configuration names as its base.
     pub(crate) base_name: String,
+    /// Tokens that the model can answer with, where that is known.
+    pub(crate) vocabulary: Option<usize>,
     names: Names,
     pub(crate) memory: MemoryEstimate<M, E>,
     images: Option<Images>,
@@ -104,6 +107,7 @@ impl Task {
         config.check()?;
         let device = device(&config.run.device)?;
         let processor = Arc::new(config.processor(&files.model)?);
+        check_weights(&files.model, config.model.dtype)?;
         let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
         check_ranks(config, &model)?;
 
@@ -139,6 +143,7 @@ impl Task {
             names: Names::of(&files.model)?,
             memory: memory::estimate,
             images: Some(images),
+            vocabulary: Some(model.sizes().vocabulary),
             model,
             train,
             val,
@@ -177,6 +182,7 @@ where
             names: Names::default(),
             memory: |_, _| Ok(None),
             images: None,
+            vocabulary: None,
         }
     }
 

@@ -15,7 +15,7 @@ pub(crate) fn run(context: &Context, args: &args::Tune) -> Result<Exit, Error> {
     layers.flag("search.policy", format!("fixed:{}", args.ranks))?;
     set(&mut layers, "out.adapter_layout", &args.adapter_layout)?;
     args.seed.iter().try_for_each(|seed| layers.flag("train.seed", i64::from(*seed)))?;
-    search::finish(context, &layers.config()?, &args.place, false)
+    search::finish(context, &layers.config()?, &args.place, args.strict)
 }
 
 /// Refuses a text that is no list of ranks by module, each of them once.

@@ -3,11 +3,13 @@
 
 mod adapters;
 mod bad_input;
+mod claims;
 mod data;
 mod families;
 mod fit;
 mod hub;
 mod kit;
+mod limits;
 mod malformed;
 mod search;
 mod settings;

@@ -95,7 +95,10 @@ impl Task {
             trial: trial.clone(),
             val_curve,
             blocks: self.blocks(trial, trial.steps),
-            earlier_blocks: steps[..steps.len() - 1].iter().map(|&step| (step, self.blocks(trial, step))).collect(),
+            earlier_blocks: steps[..steps.len() - 1]
+                .iter()
+                .map(|&step| (step, self.blocks(trial, step)))
+                .collect(),
             convergence,
             censored,
             end: (self.death)(trial).unwrap_or(TrialEnd::Finished),

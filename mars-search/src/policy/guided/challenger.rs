@@ -30,6 +30,11 @@ const COST_RATIO: f64 = 1.15;
 /// A loss that falls as `exp(-2 step / cut)` has made 86 % of its whole improvement at the cut.
 const CONVERGED: f64 = 2.0;
 
+/// What the evaluations of a run to `cut` cost that is seen at step 0 and at its end only, in steps.
+fn price_of_evaluations(budget: &Budget, cut: usize) -> f64 {
+    budget.price(cut, cut) - cut as f64
+}
+
 /// The middle, and when the two are compared.
 pub(super) struct Challenge {
     /// The middle candidate rank of each module; of two, the lower.
@@ -59,6 +64,13 @@ impl Challenge {
         let every = budget.eval_every;
         let price = |cut: usize| COST_RATIO * budget.price(cut, cut) / budget.price(budget.steps, 0);
         let mut cut = (budget.steps / CUT / every * every).max(earliest);
+        // Near the last one that is paid for at once, however many evaluations there are; the rest in steps of one.
+        let affordable =
+            extra / COST_RATIO * budget.price(budget.steps, 0) - price_of_evaluations(budget, cut);
+        let too_far = ((cut as f64 - affordable) / every as f64).floor() - 1.0;
+        if too_far >= 1.0 {
+            cut = cut.saturating_sub((too_far as usize).saturating_mul(every));
+        }
         while cut >= earliest && price(cut) > extra {
             cut = cut.checked_sub(every)?;
         }
