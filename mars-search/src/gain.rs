@@ -42,7 +42,7 @@ pub enum Verdict {
     Equal,
     /// The loss is higher than before.
     Worse,
-    /// The loss is lower than before, but no lower than that of guessing among all tokens.
+    /// The loss is not higher than before, but no lower than that of guessing among all tokens.
     Chance,
 }
 
@@ -70,7 +70,11 @@ impl Gain {
     #[must_use]
     pub fn with_vocabulary(self, vocabulary: usize) -> Self {
         let chance = (vocabulary.max(1) as f64).ln();
-        let guesses = self.verdict == Verdict::Better && self.after >= chance - CHANCE;
+        let guesses = match self.verdict {
+            Verdict::Better => self.after >= chance - CHANCE,
+            Verdict::Equal => (self.after - chance).abs() <= CHANCE,
+            Verdict::Worse | Verdict::Chance => false,
+        };
         Self { chance: Some(chance), verdict: if guesses { Verdict::Chance } else { self.verdict }, ..self }
     }
 
@@ -178,6 +182,9 @@ mod tests {
         assert_eq!(judged.verdict, Verdict::Chance);
         assert!(judged.to_string().contains("only guesses"), "{judged}");
         assert!(gain.with_vocabulary(1000).is_improvement());
+        // The samples do not tell a guess from what there was before.
+        let noisy = Gain::of(&result(&[1.3, 3.3, 0.3, 4.3], &[uniform; 4]), 8).unwrap();
+        assert_eq!((noisy.verdict, noisy.with_vocabulary(10).verdict), (Verdict::Equal, Verdict::Chance));
         let worse = Gain::of(&result(&[1.0; 4], &[uniform; 4]), 8).unwrap().with_vocabulary(10);
         assert_eq!(worse.verdict, Verdict::Worse);
     }

@@ -23,9 +23,19 @@ fn training_that_does_nothing_or_harm_is_said_first() {
     let task = SmallTask::new();
     let quick = "train.optim.warmup=1";
     for (name, settings, warned, verdict) in [
-        ("huge", &["train.learning_rate=1e10", quick][..], "train.learning_rate is 1e10", &["worse"][..]),
+        (
+            "huge",
+            &["train.learning_rate=1e10", quick][..],
+            "train.learning_rate is 1e10",
+            &["worse", "chance"][..],
+        ),
         ("none", &["train.learning_rate=1e-300", quick], "train.learning_rate is 1e-300", &["equal"]),
-        ("scale", &["lora.scale.scale=1e30", quick], "scale of an adapter is 1e30", &["worse", "equal", "chance"]),
+        (
+            "scale",
+            &["lora.scale.scale=1e30", quick],
+            "scale of an adapter is 1e30",
+            &["worse", "equal", "chance"],
+        ),
         ("tiny-scale", &["lora.scale.scale=1e-20", quick], "scale of an adapter is 1e-20", &["equal"]),
         ("warm-up", &["train.optim.warmup=1000000000000"], "train.optim.warmup is 1000000000000", &["equal"]),
         ("epsilon", &["train.optim.epsilon=1e20", quick], "train.optim.epsilon is 1e20", &["equal"]),
@@ -43,16 +53,27 @@ fn training_that_does_nothing_or_harm_is_said_first() {
         let summary: Value = serde_json::from_str(&done.stdout).unwrap();
         assert_eq!(summary["outcome"], "unimproved", "{name}: {summary}");
         assert!(verdict.contains(&summary["gain"]["verdict"].as_str().unwrap()), "{name}: {summary}");
-        assert!(summary["gain"]["error"].as_f64().unwrap() >= 0.0 && summary["gain"]["samples"] == 12, "{summary}");
+        assert!(
+            summary["gain"]["error"].as_f64().unwrap() >= 0.0 && summary["gain"]["samples"] == 12,
+            "{summary}"
+        );
         let card = read(&out, "adapter/README.md");
-        let first = card.split("---\n").nth(2).unwrap().lines().filter(|line| !line.is_empty()).nth(1).unwrap();
+        let first =
+            card.split("---\n").nth(2).unwrap().lines().filter(|line| !line.is_empty()).nth(1).unwrap();
         assert!(first.contains("no improvement"), "{name}: {card}");
         let page = read(&out, "report.html");
         let begins = page.split("summary unimproved\">").nth(1).unwrap();
-        assert!(begins.starts_with("Training") || begins.starts_with("The trained model only guesses"), "{name}");
+        assert!(
+            begins.starts_with("Training") || begins.starts_with("The trained model only guesses"),
+            "{name}"
+        );
         let text = mars(&strs(&tune(&task, &out, settings, &[])));
         assert_eq!(text.code, Some(0), "{name}: {}", text.stderr);
-        assert!(text.stdout.starts_with("WARNING   this adapter is no improvement"), "{name}: {}", text.stdout);
+        assert!(
+            text.stdout.starts_with("WARNING   this adapter is no improvement"),
+            "{name}: {}",
+            text.stdout
+        );
     }
 }
 
@@ -76,8 +97,17 @@ fn a_race_claims_what_was_measured() {
     let task = SmallTask::new();
     let out = task.path("out");
     let more = [
-        "--out", &out, "--json", "--set", "train.steps=24", "--set", "train.eval_every=2", "--set", "search.ranks=[2,4,8]",
-        "--set", "train.learning_rate=5e-3",
+        "--out",
+        &out,
+        "--json",
+        "--set",
+        "train.steps=24",
+        "--set",
+        "train.eval_every=2",
+        "--set",
+        "search.ranks=[2,4,8]",
+        "--set",
+        "train.learning_rate=5e-3",
     ];
     let done = mars(&strs(&task.arguments("search", &more)));
     assert_eq!(done.code, Some(0), "{}", done.stderr);

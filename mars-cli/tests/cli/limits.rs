@@ -32,7 +32,11 @@ fn what_fits_no_memory_is_refused_before_it_is_taken() {
             let started = Instant::now();
             let done = mars(&strs(&with(&task, command, settings, more)));
             assert_eq!(done.code, Some(4), "{command} {settings:?}: {}", done.stderr);
-            assert!(done.stderr.contains("of memory") && done.stderr.contains("train.batch"), "{}", done.stderr);
+            assert!(
+                done.stderr.contains("of memory") && done.stderr.contains("train.batch"),
+                "{}",
+                done.stderr
+            );
             assert!(!done.stderr.contains("panicked") && done.stdout.is_empty(), "{}", done.stderr);
             assert!(started.elapsed() < LIMIT, "{command} {settings:?}");
         }
@@ -47,7 +51,14 @@ fn a_plan_of_any_length_is_made_at_once() {
         (&["train.steps=1000000000000000000", "train.eval_every=1"], "guided"),
         (&["train.steps=9000000000000000000", "train.eval_every=9000000000000000000"], "halving"),
         (&["train.steps=9000000000000000000", "train.eval_every=1"], "grid"),
-        (&["train.steps=1000000000000000000", "calibration.steps=1000000000000000000", "calibration.eval_every=1"], "paper"),
+        (
+            &[
+                "train.steps=1000000000000000000",
+                "calibration.steps=1000000000000000000",
+                "calibration.eval_every=1",
+            ],
+            "paper",
+        ),
         (&["train.steps=1000000", "train.eval_every=1", "search.budget=4"], "guided"),
         (&["train.steps=100000", "train.eval_every=1"], "asha:1000000000000"),
         (&["calibration.joint=1000000000000000000"], "paper"),
@@ -56,7 +67,11 @@ fn a_plan_of_any_length_is_made_at_once() {
         let plan = json(&strs(&with(&task, "plan", settings, &["--policy", policy, "--json"])));
         assert!(started.elapsed() < LIMIT, "{policy} {settings:?}");
         assert!(plan["total_flops"].as_f64().unwrap() > 0.0, "{policy} {settings:?}");
-        assert!(plan["fine_tunes"].as_f64().unwrap() >= 0.99, "{policy} {settings:?}: {}", plan["fine_tunes"]);
+        assert!(
+            plan["fine_tunes"].as_f64().unwrap() >= 0.99,
+            "{policy} {settings:?}: {}",
+            plan["fine_tunes"]
+        );
     }
 }
 
@@ -75,8 +90,11 @@ fn limits_of_the_process_are_seen() {
         .map(|word| format!("'{}' ", word.to_str().unwrap()))
         .collect();
     for (limit, words) in [("-v 2500000", "address space"), ("-d 1500000", "data of the process")] {
-        let done: crate::kit::Done =
-            Command::new("sh").args(["-c", &format!("ulimit {limit}; exec {plain}")]).output().unwrap().into();
+        let done: crate::kit::Done = Command::new("sh")
+            .args(["-c", &format!("ulimit {limit}; exec {plain}")])
+            .output()
+            .unwrap()
+            .into();
         assert_eq!(done.code, Some(4), "{limit}: {}", done.stderr);
         assert!(done.stderr.contains(words) && done.stderr.contains("ulimit"), "{limit}: {}", done.stderr);
     }
