@@ -3,6 +3,7 @@ mod caution;
 mod chosen;
 mod key;
 mod layers;
+mod origin;
 mod print;
 mod resolve;
 mod section;
@@ -11,6 +12,7 @@ mod stored;
 mod tests;
 
 pub use layers::Layers;
+pub use origin::Origin;
 pub use section::{
     CalibrationConfig, DataConfig, LoraConfig, ModelConfig, OutConfig, RunConfig, ScaleConfig, ScaleKind,
     SearchSection, TooLong, TrainConfig, TrainerConfig, TrainerKind,

@@ -71,7 +71,7 @@ pub fn evaluate_files(
     data: &DataFiles,
     observer: &mut dyn Observer,
 ) -> Result<DataScore, Error> {
-    config.check()?;
+    config.check_reading()?;
     let device = device(&config.run.device)?;
     let processor = Arc::new(config.processor(model)?);
     check_weights(model, config.model.dtype)?;

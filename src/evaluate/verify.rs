@@ -58,7 +58,7 @@ pub fn verify(
     data: Option<&DataFiles>,
     observer: &mut dyn Observer,
 ) -> Result<Verification, Error> {
-    config.check()?;
+    config.check_reading()?;
     let inspection = inspect(adapter, model, &names_of_dir(model)?)?;
     inspection.cautions.iter().for_each(|caution| observer.event(&Event::Warning(caution)));
     let losses = data.map(|data| losses(config, adapter, model, data, observer)).transpose()?;

@@ -3,7 +3,7 @@
 //! What is in memory when model and data are open is read off the system; what training adds to it is counted from
 //! what its operations keep.
 
-use super::Task;
+use super::{Task, ranks::ranks_in_use};
 use crate::{
     Error,
     config::SearchConfig,
@@ -25,11 +25,9 @@ const HELD_BACK: f64 = 35.0 * 1048576.0;
 pub(super) fn estimate(task: &Task, config: &SearchConfig) -> Result<Option<Memory>, Error> {
     let native = config.native_options()?;
     let space = config.space(task.parameters_per_rank(config)?);
-    let largest = |module: &str| {
-        let adapted = config.lora.modules.iter().any(|known| known == module);
-        let ranks = if adapted { space.ranks_of(module) } else { Vec::new() };
-        ranks.into_iter().max().unwrap_or(0)
-    };
+    let in_use = ranks_in_use(config)?;
+    let largest =
+        |module: &str| in_use.iter().filter_map(|(_, ranks)| ranks.get(module).copied()).max().unwrap_or(0);
     let ranks = config.lora.modules.iter().map(|module| (module.as_str(), largest(module))).collect();
     let trainable = space.parameters(&ranks) as f64;
 

@@ -32,7 +32,8 @@ pub(crate) fn run(context: &Context, args: &args::Search) -> Result<Exit, Error>
     set_path(&mut layers, "out.dir", &args.place.out)?;
     set(&mut layers, "search.policy", &args.policy)?;
     set(&mut layers, "out.adapter_layout", &args.adapter_layout)?;
-    args.seed.iter().try_for_each(|seed| layers.flag("train.seed", i64::from(*seed)))?;
+    args.seed.iter().try_for_each(|seed| layers.option("train.seed", i64::from(*seed), "--seed"))?;
+    context.keep(&layers);
     finish(context, &layers.config()?, &args.place, args.strict)
 }
 

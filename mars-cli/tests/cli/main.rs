@@ -15,3 +15,4 @@ mod search;
 mod settings;
 mod stop;
 mod trainer;
+mod unused_settings;
