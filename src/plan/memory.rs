@@ -88,6 +88,7 @@ pub(crate) fn left() -> Option<Left> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::{Bound, Memory};
     use crate::ErrorKind;
 

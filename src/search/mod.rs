@@ -1,6 +1,7 @@
 //! A rank search as one call: [`Search`].
 mod adapter;
 mod calibrate;
+mod card;
 mod choose;
 mod external;
 mod observations;

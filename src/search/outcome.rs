@@ -1,11 +1,11 @@
 //! What a finished search leaves: adapter, decision, fits, report.
 
-use super::{Engine, Session, adapter, observations::of_records, session::Searched};
+use super::{Engine, Session, adapter, card::card, observations::of_records, session::Searched};
 use crate::{
     Error, Score,
     config::SearchConfig,
     event::{Event, Observer},
-    files, quantity,
+    files,
     report::{self, Provenance, ReportData, TestScore},
 };
 use mars_calib::{Campaign, RunRecord};
@@ -184,24 +184,6 @@ pub(super) fn deliver_external(
     };
     write(&outcome, &data, config, campaign, out, observer)?;
     Ok(outcome)
-}
-
-/// The paragraphs of the adapter's card: first of all that it is of no use, where it is not.
-fn card(decision: &Decision, policy: &PolicySpec, cost: SearchCost) -> String {
-    let warning = match decision.outcome {
-        DecisionOutcome::Unimproved => {
-            "**This adapter is no improvement over the model before training.**\n\n"
-        }
-        _ => "",
-    };
-    let gain =
-        decision.gain.filter(Gain::is_improvement).map_or_else(String::new, |gain| format!("{gain}\n\n"));
-    format!(
-        "{warning}Ranks chosen by `mars` {} with policy `{policy}`: {}\n\n{gain}Cost of the search: {} fine-tunes.",
-        env!("CARGO_PKG_VERSION"),
-        decision.reason,
-        quantity::number(cost.fine_tunes)
-    )
 }
 
 /// Directory of the runs of an external command, within that of the campaign.

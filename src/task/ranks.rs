@@ -4,16 +4,17 @@ use crate::{Error, config::SearchConfig};
 use mars_search::PolicySpec;
 use std::collections::BTreeMap;
 
+/// Largest rank by module.
+pub(super) type Largest = BTreeMap<String, usize>;
+
 /// The largest rank of each module that the policy may ask for, with the key of the setting that has it.
 ///
 /// # Errors
 /// An error of usage for fixed ranks of other modules.
-pub(super) fn ranks_in_use(
-    config: &SearchConfig,
-) -> Result<Vec<(&'static str, BTreeMap<String, usize>)>, Error> {
+pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, Largest)>, Error> {
     let space = config.space(BTreeMap::new());
     let modules = &config.lora.modules;
-    let all = |rank: usize| modules.iter().map(|module| (module.clone(), rank)).collect::<BTreeMap<_, _>>();
+    let all = |rank: usize| modules.iter().map(|module| (module.clone(), rank)).collect::<Largest>();
     let largest = |ranks: &[usize]| ranks.iter().copied().max().unwrap_or(0);
     Ok(match &config.search.policy {
         PolicySpec::Fixed(fixed) => {
