@@ -125,7 +125,7 @@ pub(crate) struct Search {
     /// How the adapter states ranks that differ: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) adapter_layout: Option<String>,
-    /// Exit with code 5 if the search fell back to the default ranks
+    /// Exit with code 5 if the search fell back to the default ranks, or training did not improve the model
     #[arg(long)]
     pub(crate) strict: bool,
 }
@@ -201,6 +201,9 @@ pub(crate) struct Tune {
     /// Seed of data order and initialisation
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u32>,
+    /// Exit with code 5 if training did not improve the model
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// An adapter and its base model: as flags like everywhere, or by position.

@@ -17,8 +17,8 @@ pub(crate) enum Exit {
     BadInput = 3,
     /// It does not fit into memory.
     Memory = 4,
-    /// Done, but with the default ranks, and `--strict` was given.
-    FellBack = 5,
+    /// Done, but with the default ranks or without an improvement over the base, and `--strict` was given.
+    NoAnswer = 5,
     /// The system refused to read or write; the same call may work later.
     Io = 74,
     /// Another process works on the campaign.

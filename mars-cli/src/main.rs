@@ -15,7 +15,7 @@ use cmd::Context;
 use console::{Console, Verbosity};
 use exit::Exit;
 use signal::Signals;
-use std::process::ExitCode;
+use std::{cell::RefCell, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -41,9 +41,9 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, console: Console) -> Result<Exit, mars::Error> {
     let signals = Signals::listen(console)?;
-    let context = Context { common: cli.common, console, signals };
+    let context = Context { common: cli.common, console, signals, settings: RefCell::new(None) };
     let json = context.common.json;
-    match cli.command {
+    let done = match cli.command {
         None => cmd::search::bare(&context),
         Some(Command::Search(args)) => cmd::search::run(&context, &args),
         Some(Command::Plan(args)) => cmd::plan::run(&context, &args),
@@ -59,5 +59,6 @@ fn run(cli: Cli, console: Console) -> Result<Exit, mars::Error> {
         Some(Command::Report(args)) => cmd::report::run(&context, &args),
         Some(Command::Devices) => cmd::devices::run(json),
         Some(Command::Config(task)) => cmd::config::run(&context, &task),
-    }
+    };
+    done.map_err(|error| context.explain(error))
 }

@@ -1,7 +1,9 @@
 //! The configuration of a search: typed, with defaults, in layers, and as TOML with its documentation.
+mod caution;
 mod chosen;
 mod key;
 mod layers;
+mod origin;
 mod print;
 mod resolve;
 mod section;
@@ -10,6 +12,7 @@ mod stored;
 mod tests;
 
 pub use layers::Layers;
+pub use origin::Origin;
 pub use section::{
     CalibrationConfig, DataConfig, LoraConfig, ModelConfig, OutConfig, RunConfig, ScaleConfig, ScaleKind,
     SearchSection, TooLong, TrainConfig, TrainerConfig, TrainerKind,

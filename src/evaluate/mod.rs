@@ -6,7 +6,7 @@ pub use verify::{AdapterLosses, Verification, verify};
 use crate::{
     Error, SearchConfig,
     event::{Event, Observer},
-    task::{Names, device},
+    task::{Names, check_weights, device},
 };
 use mars_calib::native::{Evaluation, evaluate};
 use mars_lora::{AdapterStack, Examples, peft, peft::Base};
@@ -71,9 +71,10 @@ pub fn evaluate_files(
     data: &DataFiles,
     observer: &mut dyn Observer,
 ) -> Result<DataScore, Error> {
-    config.check()?;
+    config.check_reading()?;
     let device = device(&config.run.device)?;
     let processor = Arc::new(config.processor(model)?);
+    check_weights(model, config.model.dtype)?;
     let net = AnyModel::load(model, config.model.dtype, &device)?;
     let names = Names::of(model)?;
     let stack = stack(&net, adapter, &names)?;

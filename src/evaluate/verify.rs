@@ -4,11 +4,11 @@ use super::{DataFiles, evaluate_all, stack};
 use crate::{
     Error, SearchConfig,
     event::{Event, Observer},
-    task::{Names, device},
+    task::{Names, check_weights, device},
 };
 use mars_lora::merge::{Direction, Float, Inspection, MergeOptions, inspect, merge};
 use mars_vlm::{
-    checkpoint::names_of_dir,
+    checkpoint::{Precision, names_of_dir},
     data::{Dataset, ImageStore},
     model::{AnyModel, EncodedExamples},
     processor::Processor,
@@ -58,7 +58,7 @@ pub fn verify(
     data: Option<&DataFiles>,
     observer: &mut dyn Observer,
 ) -> Result<Verification, Error> {
-    config.check()?;
+    config.check_reading()?;
     let inspection = inspect(adapter, model, &names_of_dir(model)?)?;
     inspection.cautions.iter().for_each(|caution| observer.event(&Event::Warning(caution)));
     let losses = data.map(|data| losses(config, adapter, model, data, observer)).transpose()?;
@@ -79,6 +79,7 @@ fn losses(
     let examples = EncodedExamples::new(processor, store, Dataset::read(&data.data)?.samples)?;
     let names = Names::of(model)?;
     let losses = |dir: &Path, adapter, label, observer: &mut dyn Observer| -> Result<Vec<f64>, Error> {
+        check_weights(dir, Precision::F32)?;
         let net = AnyModel::from_dir(dir, &device)?;
         let stack = stack(&net, adapter, &names)?;
         let all = evaluate_all(&net, &examples, &stack, config.run.eval_batch, label, observer)?;

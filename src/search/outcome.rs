@@ -1,18 +1,19 @@
 //! What a finished search leaves: adapter, decision, fits, report.
 
-use super::{Engine, Session, adapter, observations::of_records, session::Searched};
+use super::{Engine, Session, adapter, card::card, observations::of_records, session::Searched};
 use crate::{
     Error, Score,
     config::SearchConfig,
     event::{Event, Observer},
-    files, quantity,
+    files,
     report::{self, Provenance, ReportData, TestScore},
 };
 use mars_calib::{Campaign, RunRecord};
 use mars_laws::{Ranks, analyse};
 use mars_lora::{Examples, Model};
 use mars_search::{
-    Budget, Decision, DecisionOutcome, PolicySpec, TrialResult, fine_tunes, run_cost, total_cost,
+    Budget, Confidence, Decision, DecisionOutcome, Gain, PolicySpec, TrialResult, fine_tunes, run_cost,
+    total_cost,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -56,8 +57,12 @@ pub struct Summary<'a> {
     pub ranks: &'a Ranks,
     /// In which sense they are an answer.
     pub outcome: DecisionOutcome,
-    /// Why they were chosen.
+    /// Why they were chosen; that training did not improve the model is said first.
     pub reason: &'a str,
+    /// What training brought, on the validation samples; `None` where the model was not evaluated before its first step.
+    pub gain: Option<Gain>,
+    /// How sure the choice is, where choices were compared on the same validation samples.
+    pub confidence: Option<Confidence>,
     /// What the search cost.
     pub cost: SearchCost,
     /// Directory of the adapter, where it is known.
@@ -71,12 +76,20 @@ pub struct Summary<'a> {
 }
 
 impl SearchOutcome {
+    /// Whether the adapter makes the model better than it was before training, on the validation samples. Also true where
+    /// that was not measured, by an external trainer that does not evaluate before its first step.
+    pub fn is_improvement(&self) -> bool {
+        self.decision.outcome != DecisionOutcome::Unimproved
+    }
+
     /// The outcome in short.
     pub fn summary(&self) -> Summary<'_> {
         Summary {
             ranks: &self.decision.ranks,
             outcome: self.decision.outcome,
             reason: &self.decision.reason,
+            gain: self.decision.gain,
+            confidence: self.decision.confidence,
             cost: self.cost,
             adapter: self.adapter.as_deref(),
             report: &self.report,
@@ -99,12 +112,11 @@ where
     let winner = winner(searched)?;
     let trained = session.adapter(&winner.spec)?;
     let cost = cost(searched);
-    let card = format!(
-        "Ranks chosen by `mars` {} with policy `{policy}`: {}\n\nCost of the search: {} fine-tunes.",
-        env!("CARGO_PKG_VERSION"),
-        searched.decision.reason,
-        quantity::number(cost.fine_tunes)
-    );
+    let decision = match session.task.vocabulary {
+        Some(vocabulary) => searched.decision.clone().with_vocabulary(vocabulary),
+        None => searched.decision.clone(),
+    };
+    let card = card(&decision, policy, cost);
     let ranks = adapter::rank_map(session, &trained, winner)?;
     let place = session.out.join("adapter");
     let written = adapter::write(session, &trained, &place, card)?;
@@ -115,7 +127,7 @@ where
     session.go_on()?;
     let tuned = session.task.score(Some(&written), batch)?;
     let outcome = SearchOutcome {
-        decision: searched.decision.clone(),
+        decision,
         results: searched.results.clone(),
         cost,
         adapter: Some(place),

@@ -2,9 +2,11 @@
 mod files;
 mod memory;
 mod names;
+mod ranks;
 mod sources;
 
 pub use files::TaskFiles;
+pub(crate) use memory::check_weights;
 pub(crate) use names::Names;
 
 use crate::{
@@ -16,13 +18,13 @@ use crate::{
 use burn::tensor::Device;
 use mars_calib::native::evaluate;
 use mars_lora::{Adapter, AdapterConfig, AdapterStack, Examples, Model, peft::Base};
-use mars_search::PolicySpec;
 use mars_vlm::{
     checkpoint::{self, Precision},
     data::{self, ImageStore, Lengths},
     model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
+use ranks::ranks_in_use;
 use serde::{Deserialize, Serialize};
 use sources::{Part, Parts, Sources};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -43,6 +45,8 @@ pub struct Task<M = AnyModel, E = EncodedExamples> {
     pub(crate) data_name: String,
     /// What the adapter's configuration names as its base.
     pub(crate) base_name: String,
+    /// Tokens that the model can answer with, where that is known.
+    pub(crate) vocabulary: Option<usize>,
     names: Names,
     pub(crate) memory: MemoryEstimate<M, E>,
     images: Option<Images>,
@@ -104,6 +108,7 @@ impl Task {
         config.check()?;
         let device = device(&config.run.device)?;
         let processor = Arc::new(config.processor(&files.model)?);
+        check_weights(&files.model, config.model.dtype)?;
         let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
         check_ranks(config, &model)?;
 
@@ -139,6 +144,7 @@ impl Task {
             names: Names::of(&files.model)?,
             memory: memory::estimate,
             images: Some(images),
+            vocabulary: Some(model.sizes().vocabulary),
             model,
             train,
             val,
@@ -177,6 +183,7 @@ where
             names: Names::default(),
             memory: |_, _| Ok(None),
             images: None,
+            vocabulary: None,
         }
     }
 
@@ -260,24 +267,14 @@ fn model_digest(directory: &Path, dtype: Precision) -> Result<String, Error> {
     Ok(if dtype == Precision::F32 { files } else { format!("{files} {dtype}") })
 }
 
-/// Finds ranks that do not fit the model before anything is trained.
+/// Finds ranks that do not fit the model before anything is trained: those that the policy may ask for, under the name of the
+/// setting that has them.
 fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
-    let space = config.space(BTreeMap::new());
-    let fixed = match &config.search.policy {
-        PolicySpec::Fixed(ranks) => Some(ranks.resolve(&space)?),
-        _ => None,
-    };
-    let adapted = config.lora.modules.iter().map(|module| {
-        let ranks = match &fixed {
-            Some(fixed) => vec![fixed.get(module)],
-            None => {
-                let calibrated = &config.calibration.ranks;
-                [space.ranks_of(module), calibrated.clone(), vec![config.search.default_rank]].concat()
-            }
-        };
-        (module.clone(), ranks.into_iter().max().unwrap_or(0))
-    });
-    let largest = AdapterConfig { targets: config.lora.targets()?, ..AdapterConfig::new(adapted, 0) };
-    largest.useful_ranks(model.modules(), model.sites())?;
+    for (setting, ranks) in ranks_in_use(config)? {
+        let largest = AdapterConfig { targets: config.lora.targets()?, ..AdapterConfig::new(ranks, 0) };
+        largest
+            .useful_ranks(model.modules(), model.sites())
+            .map_err(|error| Error::usage(format!("{setting}: {error}")))?;
+    }
     Ok(())
 }

@@ -25,7 +25,7 @@ pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit, Error> 
         images: args.images.clone(),
         ..Task::default()
     };
-    let config = context.layers(&task)?.config()?;
+    let config = context.layers(&task)?.reading()?;
     let store = ImageStore::for_data(&args.data, config.data.images.as_deref())?;
     let model = config.model.dir.as_deref();
     let model = model.map(|model| hub::folder(model, Need::Processor, context.console)).transpose()?;

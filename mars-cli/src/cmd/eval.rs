@@ -13,7 +13,7 @@ use mars::{
 
 pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
     let task = Task { model: args.model.clone(), device: args.device.clone(), ..Task::default() };
-    let config = context.layers(&task)?.config()?;
+    let config = context.layers(&task)?.reading()?;
     let (model, data) = data_or_embedded(context, &config, args.data.as_ref(), args.images.as_ref())?;
     let mut reporter = context.reporter();
     let score = evaluate_files(&config, &model, args.adapter.as_deref(), &data, &mut reporter);

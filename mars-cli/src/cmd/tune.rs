@@ -12,10 +12,11 @@ pub(crate) fn run(context: &Context, args: &args::Tune) -> Result<Exit, Error> {
     check_ranks(&args.ranks)?;
     let mut layers = context.layers(&args.task)?;
     set_path(&mut layers, "out.dir", &args.place.out)?;
-    layers.flag("search.policy", format!("fixed:{}", args.ranks))?;
+    layers.option("search.policy", format!("fixed:{}", args.ranks), "--ranks")?;
     set(&mut layers, "out.adapter_layout", &args.adapter_layout)?;
-    args.seed.iter().try_for_each(|seed| layers.flag("train.seed", i64::from(*seed)))?;
-    search::finish(context, &layers.config()?, &args.place, false)
+    args.seed.iter().try_for_each(|seed| layers.option("train.seed", i64::from(*seed), "--seed"))?;
+    context.keep(&layers);
+    search::finish(context, &layers.config()?, &args.place, args.strict)
 }
 
 /// Refuses a text that is no list of ranks by module, each of them once.

@@ -34,7 +34,7 @@ struct Refused<'a> {
 pub(crate) fn run(context: &Context, args: &args::Verify) -> Result<Exit, Error> {
     let adapter = args.adapter().ok_or_else(|| Error::usage("no adapter is given; add --adapter DIR"))?;
     let task = Task { model: args.base().cloned(), device: args.device.clone(), ..Task::default() };
-    let config = context.layers(&task)?.config()?;
+    let config = context.layers(&task)?.reading()?;
     let (model, data) = match (&config.model.dir, &args.data) {
         // The embedded test split belongs to the embedded model alone.
         (Some(model), None) => (context.model(model)?, None),

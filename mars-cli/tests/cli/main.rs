@@ -3,11 +3,13 @@
 
 mod adapters;
 mod bad_input;
+mod claims;
 mod data;
 mod families;
 mod fit;
 mod hub;
 mod kit;
+mod limits;
 mod malformed;
 mod reliability;
 mod search;
@@ -15,3 +17,4 @@ mod settings;
 mod signal;
 mod stop;
 mod trainer;
+mod unused_settings;

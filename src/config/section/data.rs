@@ -82,7 +82,11 @@ impl DataConfig {
 
     pub(super) fn check(&self) -> Result<(), Error> {
         let (val, test) = (self.val_fraction, self.test_fraction);
-        if val > 0.0 && test > 0.0 && val + test < 1.0 {
+        // What is given is not split off.
+        let given = |path: &Option<PathBuf>| path.is_some();
+        let (needs_val, needs_test) = (!given(&self.val), !given(&self.test));
+        let sum = if needs_val { val } else { 0.0 } + if needs_test { test } else { 0.0 };
+        if (!needs_val || val > 0.0) && (!needs_test || test > 0.0) && sum < 1.0 {
             return Ok(());
         }
         Err(Error::usage(format!(

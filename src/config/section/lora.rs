@@ -108,8 +108,19 @@ impl LoraConfig {
         if self.modules.is_empty() {
             return Err(Error::usage("lora.modules is empty; name at least one module"));
         }
-        self.scale.convention().validate()?;
-        self.variant().validate()?;
-        self.targets().map(drop)
+        self.scale.convention().validate().map_err(|error| named("lora.scale", error))?;
+        self.variant().validate().map_err(|error| named("lora", error))?;
+        self.targets().map(drop).map_err(|error| Error::usage(format!("lora.targets: {error}")))
+    }
+}
+
+/// An error about a value with the key of its setting in `section`.
+fn named(section: &str, error: mars_lora::Error) -> Error {
+    match error {
+        mars_lora::Error::BadValue { name, value, expected } => {
+            Error::usage(format!("{section}.{name} is {value}; it must be {expected}"))
+        }
+        mars_lora::Error::Variant { why } => Error::usage(format!("lora.dora and lora.init: {why}")),
+        other => other.into(),
     }
 }
