@@ -24,7 +24,8 @@ pub struct Inspection {
 /// Matches every tensor of the adapter in `adapter` with a tensor of the base in `base`, by headers only.
 ///
 /// # Errors
-/// [`Error::Partial`] with all names that do not fit; [`Error::Io`] and [`Error::BadFile`].
+/// [`Error::Partial`] with all names that do not fit; [`Error::Tied`] for an adapter on an output layer that is the
+/// table of embeddings; [`Error::Io`] and [`Error::BadFile`].
 pub fn inspect(adapter: &Path, base: &Path, names: &ModelNames) -> Result<Inspection, Error> {
     let pairing = Pairing::open(adapter, base, names)?;
     let dora = pairing.adapter.config.use_dora;
@@ -46,7 +47,8 @@ pub fn inspect(adapter: &Path, base: &Path, names: &ModelNames) -> Result<Inspec
                 + if dora { place.site.outputs } else { 0 },
         })
         .collect();
-    let cautions = cautions(&pairing.adapter.config, &modules, pairing.naming.as_deref());
+    let mut cautions = cautions(&pairing.adapter.config, &modules, pairing.naming.as_deref());
+    cautions.extend(pairing.check_ties().err().map(|tied| format!("this adapter cannot be merged: {tied}")));
     let tensors = modules.len() * if dora { 3 } else { 2 };
     Ok(Inspection { modules, tensors, dora, cautions })
 }

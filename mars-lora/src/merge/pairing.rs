@@ -2,9 +2,9 @@
 
 use super::ModelNames;
 use super::checkpoint::{Checkpoint, Placed};
+use super::ties::{Ties, is_head};
 use crate::peft::{AdapterFiles, Base, Bound, canonical};
 use crate::{Error, Site, SiteKind};
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -15,8 +15,7 @@ pub(super) struct Pairing {
     pub(super) bound: Vec<(Bound, Placed)>,
     /// Who uses the names of the adapter's file, if not transformers 4.57.
     pub(super) naming: Option<String>,
-    /// Whether the files have an output layer of their own.
-    head: bool,
+    ties: Ties,
 }
 
 impl Pairing {
@@ -27,11 +26,13 @@ impl Pairing {
         let own = |name: &str| canonical(name, &names.namings);
         let embeddings: BTreeSet<String> = adapter.embedding_names().map(own).collect();
         let places = base.sites(names, &embeddings)?;
-        let is_head = |path: &str| path == "lm_head" || path.ends_with(".lm_head");
-        let head = places.iter().any(|place| is_head(&place.site.path));
+        let ties = match places.iter().any(|place| is_head(&place.site.path)) {
+            true => Ties::of(&base, names.tied_by_default),
+            false => Ties::Tied("the weights have no output layer of their own"),
+        };
         let adapted: Vec<&str> = adapter.module_names().filter(|name| is_head(&own(name))).collect();
-        if let (Some(path), false) = (adapted.first(), head) {
-            return Err(Error::Tied { path: (*path).to_string() });
+        if let (Some(path), Ties::Tied(why)) = (adapted.first(), ties) {
+            return Err(Error::Tied { path: (*path).to_string(), why });
         }
         // `all-linear` leaves the output layer alone, and so do lists that do not name it.
         let ours = |place: &&Placed| !is_head(&place.site.path) || !adapted.is_empty();
@@ -57,22 +58,21 @@ impl Pairing {
                 return Err(Error::BadFile { path: base.files()[place.file].path.clone(), why });
             }
         }
-        Ok(Self { adapter, base, bound, naming, head })
+        Ok(Self { adapter, base, bound, naming, ties })
+    }
+
+    /// The adapted table of embeddings that is the output layer as well, if there is one, and why it is both.
+    pub(super) fn tied(&self) -> Option<(&Site, &'static str)> {
+        let Ties::Tied(why) = self.ties else { return None };
+        let is_table = |site: &&Site| site.kind == SiteKind::Embedding && !site.leaf().contains("position");
+        let site = self.bound.iter().map(|(_, place)| &place.site).find(is_table)?;
+        Some((site, why))
     }
 
     /// Refuses to change a tensor that is the table of embeddings and the output layer at once.
     pub(super) fn check_ties(&self) -> Result<(), Error> {
-        let config = self.base.shards.dir().join("config.json");
-        let config: Value = std::fs::read_to_string(config)
-            .ok()
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or(Value::Null);
-        let tied = [&config, &config["text_config"]].into_iter().any(|c| c["tie_word_embeddings"] == true);
-        let is_tied = |site: &Site| {
-            site.kind == SiteKind::Embedding && !site.leaf().contains("position") && (tied || !self.head)
-        };
-        match self.bound.iter().find(|(_, place)| is_tied(&place.site)) {
-            Some((_, place)) => Err(Error::Tied { path: place.site.path.clone() }),
+        match self.tied() {
+            Some((site, why)) => Err(Error::Tied { path: site.path.clone(), why }),
             None => Ok(()),
         }
     }

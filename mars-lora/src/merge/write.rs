@@ -36,7 +36,7 @@ pub struct Merged {
 ///
 /// # Errors
 /// [`Error::Partial`] with the names if the adapter does not fit; [`Error::Tied`] if it changes an embedding that is
-/// the output layer as well; [`Error::Variant`] for unmerging DoRA; [`Error::BadFile`] if a value does not
+/// the output layer as well, or such an output layer; [`Error::Variant`] for unmerging DoRA; [`Error::BadFile`] if a value does not
 /// fit `dtype`; [`Error::Io`], also for an `out` that has something in it.
 pub fn merge(
     adapter: &Path,

@@ -10,3 +10,4 @@ mod half;
 mod idefics3;
 mod kit;
 mod merged;
+mod ties;
