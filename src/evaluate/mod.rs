@@ -76,6 +76,7 @@ pub fn evaluate_files(
     let processor = Arc::new(config.processor(model)?);
     let net = AnyModel::load(model, config.model.dtype, &device)?;
     let names = Names::of(model)?;
+    names.warn(observer);
     let stack = stack(&net, adapter, &names)?;
     let store = Arc::new(ImageStore::for_data(&data.data, data.images.as_deref())?);
     let samples = Dataset::read_with(&data.data, &config.data.read_options())?.samples;

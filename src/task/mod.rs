@@ -106,6 +106,8 @@ impl Task {
         let processor = Arc::new(config.processor(&files.model)?);
         let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
         check_ranks(config, &model)?;
+        let names = Names::of(&files.model)?;
+        names.warn(observer);
 
         let Parts { train, val, test } =
             Sources::of(config, files)?.read(config, files, &processor, observer)?;
@@ -136,7 +138,7 @@ impl Task {
             model_name: shown(&config.model.dir, "the embedded tiny Idefics3 model"),
             data_name: shown(&config.data.train, "the embedded digits"),
             base_name: files.base_name(config.model.dir.as_deref()),
-            names: Names::of(&files.model)?,
+            names,
             memory: memory::estimate,
             images: Some(images),
             model,

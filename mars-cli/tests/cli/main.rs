@@ -13,3 +13,4 @@ mod search;
 mod settings;
 mod stop;
 mod trainer;
+mod wrong_folders;

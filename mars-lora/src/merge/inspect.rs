@@ -48,6 +48,7 @@ pub fn inspect(adapter: &Path, base: &Path, names: &ModelNames) -> Result<Inspec
         })
         .collect();
     let mut cautions = cautions(&pairing.adapter.config, &modules, pairing.naming.as_deref());
+    cautions.extend(pairing.notes());
     cautions.extend(pairing.check_ties().err().map(|tied| format!("this adapter cannot be merged: {tied}")));
     let tensors = modules.len() * if dora { 3 } else { 2 };
     Ok(Inspection { modules, tensors, dora, cautions })

@@ -39,7 +39,11 @@ impl Pairing {
         let places: Vec<Placed> = places.iter().filter(ours).cloned().collect();
         let sites: Vec<Site> = places.iter().map(|place| place.site.clone()).collect();
         let named = Base::new(&names.modules, &sites).with_namings(&names.namings);
-        let bound = adapter.bind(&named)?;
+        let bound = adapter.bind(&named).map_err(|error| match (error, base.shards.quantised()) {
+            // Quantised layers have no weight of their name.
+            (Error::Partial(_), Some(method)) => quantised(&base, "its layers have no plain weights", method),
+            (other, _) => other,
+        })?;
         let naming = adapter.naming(&named).map(|naming| naming.used_by.clone());
         let bound: Vec<(Bound, Placed)> = bound
             .into_iter()
@@ -51,14 +55,17 @@ impl Pairing {
         for (_, place) in &bound {
             let tensor = base.tensor(place);
             if tensor.float().is_none() {
-                let why = format!(
-                    "tensor `{}` is {}, expected F32, F16, BF16 or F64; take the base before it was quantised",
-                    tensor.name, tensor.dtype
-                );
-                return Err(Error::BadFile { path: base.files()[place.file].path.clone(), why });
+                let what =
+                    format!("tensor `{}` is {}, expected F32, F16, BF16 or F64", tensor.name, tensor.dtype);
+                return Err(quantised(&base, &what, base.shards.quantised().unwrap_or("not floating-point")));
             }
         }
         Ok(Self { adapter, base, bound, naming, ties })
+    }
+
+    /// What the user should know of the files that were read.
+    pub(super) fn notes(&self) -> Vec<String> {
+        [self.base.notes(), self.adapter.notes()].concat()
     }
 
     /// The adapted table of embeddings that is the output layer as well, if there is one, and why it is both.
@@ -76,4 +83,13 @@ impl Pairing {
             None => Ok(()),
         }
     }
+}
+
+/// The error of a base whose weights are quantised.
+fn quantised(base: &Checkpoint, what: &str, method: &str) -> Error {
+    let why = format!(
+        "{what}: the base is quantised ({method}); take the model that it was made from, in bf16, f16 or f32, to which \
+         the adapter belongs as well"
+    );
+    Error::BadFile { path: base.shards.table_of_contents(), why }
 }

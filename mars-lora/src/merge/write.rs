@@ -27,6 +27,8 @@ pub struct Merged {
     pub copied: Vec<String>,
     /// Files and folders of the base that were left behind.
     pub left_out: Vec<String>,
+    /// What the user should know of the files that were read.
+    pub notes: Vec<String>,
 }
 
 /// Writes the base in `base` with the adapter in `adapter` merged into it as a new directory `out`.
@@ -65,7 +67,7 @@ fn fill(
     options: &MergeOptions<'_>,
     observe: &mut dyn FnMut(u64, u64),
 ) -> Result<Merged, Error> {
-    let mut merged = Merged::default();
+    let mut merged = Merged { notes: pairing.notes(), ..Merged::default() };
     let plans: Vec<Vec<StoredTensor>> =
         pairing.base.files().iter().map(|file| plan(file, options.dtype)).collect();
     let total = plans.iter().flatten().map(StoredTensor::bytes).sum();

@@ -1,9 +1,9 @@
 //! `adapter_config.json`: the fields of PEFT's `LoraConfig` that decide what an adapter computes.
 
 use super::targets::OneOrMore;
-use super::{CONFIG_FILE, Patterns, TargetModules};
+use super::{CONFIG_FILE, Patterns, TargetModules, absent};
 use crate::Error;
-use crate::stored::io;
+use crate::stored::{foreign, io};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -149,8 +149,14 @@ impl PeftConfig {
     /// compute; the message names the fields.
     pub fn read(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(CONFIG_FILE);
-        let bytes = std::fs::read(&path).map_err(io(&path))?;
         let bad = |why: String| Error::BadFile { path: path.clone(), why };
+        if let Some(cause) = absent::cause(dir) {
+            return Err(cause);
+        }
+        let bytes = std::fs::read(&path).map_err(io(&path))?;
+        if let Some(other) = foreign(&bytes) {
+            return Err(bad(other.to_string()));
+        }
         let config: Value = serde_json::from_slice(&bytes)
             .map_err(|e| bad(format!("not JSON: {e}; copy the adapter again")))?;
         match config.get("peft_type") {

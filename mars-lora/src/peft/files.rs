@@ -7,6 +7,9 @@ use crate::stored::{StoredTensor, TensorFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Weights in a format that is not read.
+const PICKLE: &str = "adapter_model.bin";
+
 /// The tensors of one module, by their places in the file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Module {
@@ -29,6 +32,7 @@ pub struct AdapterFiles {
     pub(super) weights: TensorFile,
     /// By the name in the file.
     pub(super) modules: BTreeMap<String, Module>,
+    notes: Vec<String>,
 }
 
 impl AdapterFiles {
@@ -41,7 +45,7 @@ impl AdapterFiles {
         let config = PeftConfig::read(dir)?;
         let path = dir.join(WEIGHTS_FILE);
         let bad = |why: String| Error::BadFile { path: path.clone(), why };
-        if !path.exists() && dir.join("adapter_model.bin").exists() {
+        if !path.exists() && dir.join(PICKLE).exists() {
             return Err(bad(
                 "only adapter_model.bin is here, a pickle, which can run code and is not read; \
                  load it with PEFT and call save_pretrained(dir, safe_serialization=True)"
@@ -79,7 +83,20 @@ impl AdapterFiles {
             };
             return Err(bad(format!("tensors that are no LoRA factors: {}{hint}", strange.join(", "))));
         }
-        Ok(Self { path: dir.to_path_buf(), config, weights, modules })
+        let mut notes = Vec::new();
+        if dir.join(PICKLE).exists() {
+            notes.push(format!(
+                "{} has the adapter twice: {WEIGHTS_FILE} is read, as PEFT does, and {PICKLE} is not; remove what is out \
+                 of date",
+                dir.display()
+            ));
+        }
+        Ok(Self { path: dir.to_path_buf(), config, weights, modules, notes })
+    }
+
+    /// What the user should know of the directory: which weights are read where it has them more than once.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The module names of the file.

@@ -7,6 +7,7 @@
 //! * [`read`], [`write()`]: an [`Adapter`](crate::Adapter) and its directory
 //! * [`PeftConfig`], [`Patterns`], [`TargetModules`], [`Matcher`]: the configuration, with the matching rules of PEFT
 //! * [`AdapterFiles`], [`AdapterFiles::bind`]: a directory as it is, and its modules matched with those of a base model
+mod absent;
 mod base;
 mod bind;
 mod card;

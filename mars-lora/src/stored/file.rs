@@ -4,12 +4,15 @@
 //! the header.
 
 use super::header::{Header, LONGEST_HEADER};
-use super::{StoredTensor, io};
+use super::{StoredTensor, foreign, io};
 use crate::Error;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+
+/// First bytes that tell what a file is.
+const START: u64 = 48;
 
 /// An open file.
 #[derive(Debug)]
@@ -42,6 +45,14 @@ impl TensorFile {
         }
         let mut file = File::open(path).map_err(io(path))?;
         let size = file.metadata().map_err(io(path))?.len();
+        let mut start = Vec::with_capacity(START as usize);
+        file.by_ref().take(START).read_to_end(&mut start).map_err(io(path))?;
+        let other = foreign(&start);
+        let bad = |why: String| match other {
+            Some(other) => Error::BadFile { path: path.to_path_buf(), why: other.to_string() },
+            None => bad(why),
+        };
+        file.seek(SeekFrom::Start(0)).map_err(io(path))?;
         if size < 8 {
             return Err(bad(format!("it has {size} bytes, the length of its header alone takes 8")));
         }

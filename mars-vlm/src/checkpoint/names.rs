@@ -7,7 +7,7 @@ use super::naming::model_names;
 use crate::Error;
 use crate::model::core::modules::{LANGUAGE_MODEL, PROJECTOR, VISION_ENCODER};
 use crate::model::{families, llava_onevision};
-use crate::processor::files;
+use crate::processor::{files, folder};
 use mars_lora::merge::ModelNames;
 use serde_json::Value;
 use std::path::Path;
@@ -19,9 +19,8 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Config`], [`Error::Io`] and [`Error::Malformed`] for a missing or unreadable `config.json`.
 pub fn names_of_dir(dir: &Path) -> Result<ModelNames, Error> {
-    let path = dir.join("config.json");
-    let config = files::object(&path)?
-        .ok_or_else(|| Error::config(&path, "no such file", "give the directory of a Hugging Face model"))?;
+    folder::check(dir)?;
+    let config = files::object(&dir.join("config.json"))?.ok_or_else(|| folder::no_config(dir))?;
     let kind = |of: &serde_json::Map<String, Value>| {
         of.get("model_type").and_then(Value::as_str).unwrap_or_default().to_string()
     };

@@ -11,3 +11,4 @@ mod idefics3;
 mod kit;
 mod merged;
 mod ties;
+mod twice;
