@@ -16,8 +16,8 @@ use std::path::Path;
 pub(crate) struct Names {
     known: ModelNames,
     modules: Vec<String>,
-    /// What the user should know of the checkpoint.
-    notes: Vec<String>,
+    /// None for models that were not read from a directory.
+    checkpoint: Option<Checkpoint>,
 }
 
 impl Names {
@@ -25,17 +25,22 @@ impl Names {
     pub(crate) fn of(dir: &Path) -> Result<Self, Error> {
         let known = names_of_dir(dir)?;
         let checkpoint = Checkpoint::open(dir)?;
-        let (modules, notes) = (checkpoint.modules(&known), checkpoint.notes().to_vec());
-        Ok(Self { known, modules, notes })
+        let modules = checkpoint.modules(&known);
+        Ok(Self { known, modules, checkpoint: Some(checkpoint) })
     }
 
     /// Reports what the user should know of the checkpoint.
     pub(crate) fn warn(&self, observer: &mut dyn Observer) {
-        self.notes.iter().for_each(|note| observer.event(&Event::Warning(note)));
+        let notes = self.checkpoint.iter().flat_map(|checkpoint| checkpoint.notes());
+        notes.for_each(|note| observer.event(&Event::Warning(note)));
     }
 
     /// `base` with these names.
     pub(crate) fn base<'a>(&'a self, base: Base<'a>) -> Base<'a> {
-        base.with_namings(&self.known.namings).with_others(&self.modules)
+        let named = base.with_namings(&self.known.namings).with_others(&self.modules);
+        match &self.checkpoint {
+            Some(checkpoint) => named.with_weights(checkpoint.shards()),
+            None => named,
+        }
     }
 }

@@ -31,6 +31,11 @@ impl Checkpoint {
         Ok(Self { shards: Shards::open(dir)? })
     }
 
+    /// Its weight files.
+    pub fn shards(&self) -> &Shards {
+        &self.shards
+    }
+
     /// What the user should know of the directory: which weights are read where it has them more than once.
     pub fn notes(&self) -> &[String] {
         self.shards.notes()

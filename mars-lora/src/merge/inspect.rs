@@ -17,6 +17,8 @@ pub struct Inspection {
     pub tensors: usize,
     /// Whether it has magnitudes (DoRA).
     pub dora: bool,
+    /// Tensors of the base that it changes otherwise than by factors: whole ones and rows that it replaces, and biases.
+    pub changed: Vec<String>,
     /// What other programs do with this adapter that its owner may not expect.
     pub cautions: Vec<String>,
 }
@@ -50,6 +52,14 @@ pub fn inspect(adapter: &Path, base: &Path, names: &ModelNames) -> Result<Inspec
     let mut cautions = cautions(&pairing.adapter.config, &modules, pairing.naming.as_deref());
     cautions.extend(pairing.notes());
     cautions.extend(pairing.check_ties().err().map(|tied| format!("this adapter cannot be merged: {tied}")));
-    let tensors = modules.len() * if dora { 3 } else { 2 };
-    Ok(Inspection { modules, tensors, dora, cautions })
+    let changed = pairing.changed();
+    if !changed.is_empty() {
+        cautions.push(format!(
+            "beside its factors the adapter changes {} tensors of the base (modules_to_save, biases or tokens): it can be \
+             merged, but is not applied unmerged here",
+            changed.len()
+        ));
+    }
+    let tensors = modules.len() * if dora { 3 } else { 2 } + changed.len();
+    Ok(Inspection { modules, tensors, dora, changed, cautions })
 }

@@ -8,6 +8,7 @@ mod caution;
 mod checkpoint;
 mod inspect;
 mod inspected;
+mod more;
 mod options;
 mod pairing;
 mod side_files;

@@ -2,8 +2,12 @@
 
 use super::ModelNames;
 use super::checkpoint::{Checkpoint, Placed};
+use super::more::More;
+use super::options::Direction;
 use super::ties::{Ties, is_head};
+use super::update::Update;
 use crate::peft::{AdapterFiles, Base, Bound, canonical};
+use crate::stored::{StoredTensor, TensorFile};
 use crate::{Error, Site, SiteKind};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,6 +20,7 @@ pub(super) struct Pairing {
     /// Who uses the names of the adapter's file, if not transformers 4.57.
     pub(super) naming: Option<String>,
     ties: Ties,
+    more: More,
 }
 
 impl Pairing {
@@ -60,7 +65,39 @@ impl Pairing {
                 return Err(quantised(&base, &what, base.shards.quantised().unwrap_or("not floating-point")));
             }
         }
-        Ok(Self { adapter, base, bound, naming, ties })
+        let more = More::of(&adapter, &base, &bound, names)?;
+        let is_end = |path: &str| is_head(path) || path.rsplit('.').next() == Some("embed_tokens");
+        if let (Some(path), Ties::Tied(why)) = (more.whole(&adapter).find(|path| is_end(path)), ties) {
+            return Err(Error::Tied { path: path.to_string(), why });
+        }
+        Ok(Self { adapter, base, bound, naming, ties, more })
+    }
+
+    /// What is added to a tensor of the base, by its file and its place there.
+    pub(super) fn update(&self, at: (usize, usize), direction: Direction) -> Result<Option<Update>, Error> {
+        let signed = |scale: f64| if direction == Direction::Merge { scale } else { -scale };
+        if let Some((bound, place)) = self.bound.iter().find(|(_, place)| (place.file, place.tensor) == at) {
+            let factors = self.adapter.factors(bound, &place.site)?;
+            return Ok(Some(Update::new(&factors, place.site.kind, signed(bound.scale))));
+        }
+        self.more.update(&self.adapter, at, signed)
+    }
+
+    /// The tensor of the adapter that takes the place of one of the base.
+    pub(super) fn replacement(&self, at: (usize, usize)) -> Option<(&TensorFile, &StoredTensor)> {
+        let file = &self.adapter.weights;
+        self.more.replaced.get(&at).map(|tensor| (file, &file.tensors[*tensor]))
+    }
+
+    /// Whether tensors or rows of the base are replaced.
+    pub(super) fn replaces(&self) -> bool {
+        !(self.more.replaced.is_empty() && self.more.rows.is_empty())
+    }
+
+    /// Tensors of the base that are changed otherwise than by factors.
+    pub(super) fn changed(&self) -> Vec<String> {
+        let name = |(file, tensor): &(usize, usize)| self.base.files()[*file].tensors[*tensor].name.clone();
+        self.more.places().map(name).collect()
     }
 
     /// What the user should know of the files that were read.

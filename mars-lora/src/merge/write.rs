@@ -8,7 +8,6 @@ use super::{Float, side_files};
 use crate::Error;
 use crate::stored::{INDEX, StoredTensor, TensorFile, header, io, place};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -54,6 +53,11 @@ pub fn merge(
                    that it was divided by; keep the base";
         return Err(Error::Variant { why: why.to_string() });
     }
+    if options.direction == Direction::Unmerge && pairing.replaces() {
+        let why = "an adapter that replaces whole tensors or rows of its base (modules_to_save, biases, tokens) cannot be \
+                   unmerged: the merged weights do not hold what was there; keep the base";
+        return Err(Error::Variant { why: why.to_string() });
+    }
     refuse_filled(out)?;
     let staged = StagedDirectory::beside(out)?;
     let merged = fill(&pairing, staged.path(), options, observe)?;
@@ -77,19 +81,13 @@ fn fill(
         let path = out.join(name);
         let mut writer = BufWriter::new(File::create(&path).map_err(io(&path))?);
         writer.write_all(&header(plan, file.metadata.as_ref())).map_err(io(&path))?;
-        let adapted: BTreeMap<usize, usize> = pairing
-            .bound
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, place))| place.file == index)
-            .map(|(at, (_, place))| (place.tensor, at))
-            .collect();
         for (at, (from, to)) in file.tensors.iter().zip(plan).enumerate() {
-            let update =
-                adapted.get(&at).map(|bound| update(pairing, *bound, options.direction)).transpose()?;
-            if update.is_some() {
+            let update = pairing.update((index, at), options.direction)?;
+            let replaced = pairing.replacement((index, at));
+            if update.is_some() || replaced.is_some() {
                 merged.tensors.push(from.name.clone());
             }
+            let (file, from) = replaced.unwrap_or((file, from));
             let mut write = |bytes: &[u8]| {
                 writer.write_all(bytes).map_err(io(&path))?;
                 done += bytes.len() as u64;
@@ -132,16 +130,6 @@ fn plan(file: &TensorFile, dtype: Option<Float>) -> Vec<StoredTensor> {
         StoredTensor { dtype: name, start, end, ..tensor.clone() }
     });
     plan.collect()
-}
-
-fn update(pairing: &Pairing, bound: usize, direction: Direction) -> Result<Update, Error> {
-    let (bound, place) = &pairing.bound[bound];
-    let factors = pairing.adapter.factors(bound, &place.site)?;
-    let scale = match direction {
-        Direction::Merge => bound.scale,
-        Direction::Unmerge => -bound.scale,
-    };
-    Ok(Update::new(&factors, place.site.kind, scale))
 }
 
 /// Copies one tensor block by block, changed and converted where asked.

@@ -158,7 +158,9 @@ impl AdapterFiles {
                 .unexpected
                 .push(format!("magnitude of the embedding `{}`, which is not supported", bound.name));
         }
-        let strange = module.parts.keys().filter(|part| !parts.contains(part));
+        let bias =
+            |part: &Part| *part == Part::BiasB && self.config.lora_bias && site.kind != SiteKind::Embedding;
+        let strange = module.parts.keys().filter(|part| !parts.contains(part) && !bias(part));
         partial.unexpected.extend(strange.map(|part| self.weights.tensors[module.parts[part]].name.clone()));
     }
 

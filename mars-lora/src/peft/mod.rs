@@ -13,6 +13,7 @@ mod bind;
 mod card;
 mod config;
 mod files;
+mod foreign;
 mod keys;
 mod layout;
 mod matcher;
@@ -23,6 +24,7 @@ pub(crate) mod python;
 mod read;
 mod selector;
 mod targets;
+mod whole;
 mod write;
 
 pub use base::Base;

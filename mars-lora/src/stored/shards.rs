@@ -118,6 +118,12 @@ impl Shards {
         &self.files
     }
 
+    /// The file and the tensor whose name `is` the one that is looked for.
+    pub(crate) fn find(&self, is: impl Fn(&str) -> bool) -> Option<(usize, usize)> {
+        let own = |file: &TensorFile| file.tensors.iter().position(|tensor| is(&tensor.name));
+        self.files.iter().enumerate().find_map(|(n, file)| Some((n, own(file)?)))
+    }
+
     /// The method by which the weights were quantised; none if they were not, as far as names and types show.
     pub fn quantised(&self) -> Option<&'static str> {
         quantised(

@@ -6,4 +6,5 @@ mod kit;
 mod merging;
 mod peft_fixtures;
 mod refusals;
+mod whole;
 mod writing;

@@ -105,7 +105,7 @@ fn other_weights() -> Vec<Case> {
             },
         ),
         Case::new(
-            Llava,
+            Sharded,
             "model/config.json",
             "a folder above the model",
             "the folder deeper in it",
