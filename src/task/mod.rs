@@ -3,6 +3,7 @@ mod files;
 mod memory;
 mod names;
 mod sources;
+mod start;
 
 pub use files::TaskFiles;
 pub(crate) use names::Names;
@@ -44,6 +45,8 @@ pub struct Task<M = AnyModel, E = EncodedExamples> {
     /// What the adapter's configuration names as its base.
     pub(crate) base_name: String,
     names: Names,
+    /// The adapter that training goes on from.
+    pub(crate) start: Option<Arc<Adapter>>,
     pub(crate) memory: MemoryEstimate<M, E>,
     images: Option<Images>,
 }
@@ -108,6 +111,8 @@ impl Task {
         check_ranks(config, &model)?;
         let names = Names::of(&files.model)?;
         names.warn(observer);
+        let start = config.model.adapter.as_deref();
+        let start = start.map(|dir| start::open(config, dir, &names.base(Base::of(&model)))).transpose()?;
 
         let Parts { train, val, test } =
             Sources::of(config, files)?.read(config, files, &processor, observer)?;
@@ -125,6 +130,7 @@ impl Task {
         };
         let ((train, train_digest), (val, val_digest), (test, _)) =
             (encode(train)?, encode(val)?, encode(test)?);
+        let (start, start_digest) = start.unzip();
         let fingerprints = [
             ("model", model_digest(&files.model, config.model.dtype)?),
             ("train", train_digest),
@@ -134,7 +140,12 @@ impl Task {
             path.as_ref().map_or_else(|| embedded.to_owned(), |path| path.display().to_string())
         };
         Ok(Self {
-            fingerprints: fingerprints.into_iter().map(|(of, digest)| (of.to_owned(), digest)).collect(),
+            fingerprints: fingerprints
+                .into_iter()
+                .chain(start_digest.map(|digest| ("adapter", digest)))
+                .map(|(of, digest)| (of.to_owned(), digest))
+                .collect(),
+            start,
             model_name: shown(&config.model.dir, "the embedded tiny Idefics3 model"),
             data_name: shown(&config.data.train, "the embedded digits"),
             base_name: files.base_name(config.model.dir.as_deref()),
@@ -177,6 +188,7 @@ where
             data_name: "data of one's own".to_owned(),
             base_name: "a model of one's own".to_owned(),
             names: Names::default(),
+            start: None,
             memory: |_, _| Ok(None),
             images: None,
         }

@@ -6,6 +6,7 @@ mod bad_input;
 mod data;
 mod families;
 mod fit;
+mod going_on;
 mod hub;
 mod kit;
 mod malformed;
