@@ -15,11 +15,12 @@ fn record(out: &str) -> Value {
     let runs: Vec<_> =
         fs::read_dir(Path::new(out).join("runs")).unwrap().map(|run| run.unwrap().path()).collect();
     assert_eq!(runs.len(), 1, "{runs:?}");
-    serde_json::from_slice(&fs::read(runs[0].join("result.json")).unwrap()).unwrap()
+    let stored: Value = serde_json::from_slice(&fs::read(runs[0].join("result.json")).unwrap()).unwrap();
+    stored["record"].clone()
 }
 
 fn first_loss(out: &str) -> f64 {
-    let curve = record(out)["curve"].as_array().unwrap().clone();
+    let curve = record(out)["val"].as_array().unwrap().clone();
     assert_eq!(curve[0]["step"], 0);
     curve[0]["loss"].as_f64().unwrap()
 }
