@@ -192,9 +192,12 @@ pub(crate) struct Tune {
     pub(crate) task: Task,
     #[command(flatten)]
     pub(crate) place: Place,
-    /// Rank of each module, as in ve=8,llm=16
-    #[arg(long, value_name = "RANKS")]
-    pub(crate) ranks: String,
+    /// Rank of each module, as in ve=8,llm=16 [default: those of --adapter]
+    #[arg(long, value_name = "RANKS", required_unless_present = "adapter")]
+    pub(crate) ranks: Option<String>,
+    /// PEFT adapter of the model to go on from: its factors, ranks and scales
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
     /// How the adapter states ranks that differ: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) adapter_layout: Option<String>,

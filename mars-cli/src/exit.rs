@@ -121,7 +121,7 @@ mod tests {
             describe(&mars::mars_vlm::Error::ExtraTensors { path, names, cause }.into())
         };
         assert!(extra(mars::mars_vlm::Misfit::Adapter).ends_with("(`mars merge` does that)"));
-        assert!(!extra(mars::mars_vlm::Misfit::Quantised).contains("`mars merge`"));
+        assert!(!extra(mars::mars_vlm::Misfit::Quantised("GPTQ")).contains("`mars merge`"));
     }
 
     #[test]

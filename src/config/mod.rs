@@ -160,6 +160,7 @@ impl SearchConfig {
             checkpoint_every: Some(run.checkpoint_every.unwrap_or(tenth)),
             measure_updates: self.rule().signal() == Signal::Updates,
             targets: self.lora.targets()?,
+            start: None,
         })
     }
 }

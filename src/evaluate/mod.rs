@@ -77,6 +77,7 @@ pub fn evaluate_files(
     check_weights(model, config.model.dtype)?;
     let net = AnyModel::load(model, config.model.dtype, &device)?;
     let names = Names::of(model)?;
+    names.warn(observer);
     let stack = stack(&net, adapter, &names)?;
     let store = Arc::new(ImageStore::for_data(&data.data, data.images.as_deref())?);
     let samples = Dataset::read_with(&data.data, &config.data.read_options())?.samples;

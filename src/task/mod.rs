@@ -4,6 +4,7 @@ mod memory;
 mod names;
 mod ranks;
 mod sources;
+mod start;
 
 pub use files::TaskFiles;
 pub(crate) use memory::check_weights;
@@ -48,6 +49,8 @@ pub struct Task<M = AnyModel, E = EncodedExamples> {
     /// Tokens that the model can answer with, where that is known.
     pub(crate) vocabulary: Option<usize>,
     names: Names,
+    /// The adapter that training goes on from.
+    pub(crate) start: Option<Arc<Adapter>>,
     pub(crate) memory: MemoryEstimate<M, E>,
     images: Option<Images>,
 }
@@ -111,6 +114,10 @@ impl Task {
         check_weights(&files.model, config.model.dtype)?;
         let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
         check_ranks(config, &model)?;
+        let names = Names::of(&files.model)?;
+        names.warn(observer);
+        let start = config.model.adapter.as_deref();
+        let start = start.map(|dir| start::open(config, dir, &names.base(Base::of(&model)))).transpose()?;
 
         let Parts { train, val, test } =
             Sources::of(config, files)?.read(config, files, &processor, observer)?;
@@ -128,6 +135,7 @@ impl Task {
         };
         let ((train, train_digest), (val, val_digest), (test, _)) =
             (encode(train)?, encode(val)?, encode(test)?);
+        let (start, start_digest) = start.unzip();
         let fingerprints = [
             ("model", model_digest(&files.model, config.model.dtype)?),
             ("train", train_digest),
@@ -137,11 +145,16 @@ impl Task {
             path.as_ref().map_or_else(|| embedded.to_owned(), |path| path.display().to_string())
         };
         Ok(Self {
-            fingerprints: fingerprints.into_iter().map(|(of, digest)| (of.to_owned(), digest)).collect(),
+            fingerprints: fingerprints
+                .into_iter()
+                .chain(start_digest.map(|digest| ("adapter", digest)))
+                .map(|(of, digest)| (of.to_owned(), digest))
+                .collect(),
+            start,
             model_name: shown(&config.model.dir, "the embedded tiny Idefics3 model"),
             data_name: shown(&config.data.train, "the embedded digits"),
             base_name: files.base_name(config.model.dir.as_deref()),
-            names: Names::of(&files.model)?,
+            names,
             memory: memory::estimate,
             images: Some(images),
             vocabulary: Some(model.sizes().vocabulary),
@@ -181,6 +194,7 @@ where
             data_name: "data of one's own".to_owned(),
             base_name: "a model of one's own".to_owned(),
             names: Names::default(),
+            start: None,
             memory: |_, _| Ok(None),
             images: None,
             vocabulary: None,

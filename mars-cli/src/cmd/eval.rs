@@ -2,7 +2,7 @@
 
 use crate::{
     args::{self, Task},
-    cmd::{Context, data_or_embedded},
+    cmd::{Context, data_or_embedded, roles},
     exit::Exit,
     output,
 };
@@ -15,6 +15,7 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
     let task = Task { model: args.model.clone(), device: args.device.clone(), ..Task::default() };
     let config = context.layers(&task)?.reading()?;
     let (model, data) = data_or_embedded(context, &config, args.data.as_ref(), args.images.as_ref())?;
+    args.adapter.iter().try_for_each(|adapter| roles::check(adapter, &model))?;
     let mut reporter = context.reporter();
     let score = evaluate_files(&config, &model, args.adapter.as_deref(), &data, &mut reporter);
     reporter.finish();

@@ -10,6 +10,7 @@ pub(crate) mod fit;
 pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod report;
+mod roles;
 pub(crate) mod search;
 pub(crate) mod tune;
 pub(crate) mod verify;

@@ -7,4 +7,5 @@ mod merging;
 mod peft_fixtures;
 mod placing;
 mod refusals;
+mod whole;
 mod writing;

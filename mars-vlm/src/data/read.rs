@@ -64,6 +64,7 @@ impl Dataset {
     /// [`Error::Io`] and [`Error::Malformed`], as for [`Self::read`].
     pub fn read_all(file: &Path, options: &ReadOptions) -> Result<(Self, Vec<Problem>), Error> {
         let (path, named) = locate(file);
+        crate::foreign::check(&path)?;
         let part = options.part.as_deref().or(named.as_deref());
         let format = options.format.map_or_else(|| Format::detect(&path), Ok)?;
         let (samples, problems) = match format {

@@ -11,3 +11,5 @@ mod half;
 mod idefics3;
 mod kit;
 mod merged;
+mod ties;
+mod twice;

@@ -76,6 +76,20 @@ impl Default for ScaleConfig {
 }
 
 impl ScaleConfig {
+    /// The settings that name `convention`.
+    pub(crate) fn of(convention: ScaleConvention) -> Self {
+        let default = Self::default();
+        match convention {
+            ScaleConvention::AlphaOverRank { alpha } => {
+                Self { kind: ScaleKind::AlphaOverRank, alpha, ..default }
+            }
+            ScaleConvention::AlphaOverSqrtRank { alpha } => {
+                Self { kind: ScaleKind::AlphaOverSqrtRank, alpha, ..default }
+            }
+            ScaleConvention::Constant { scale } => Self { kind: ScaleKind::Constant, scale, ..default },
+        }
+    }
+
     /// The convention that the settings name.
     pub fn convention(&self) -> ScaleConvention {
         let Self { kind, alpha, scale } = *self;

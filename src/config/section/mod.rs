@@ -54,6 +54,12 @@ impl SearchConfig {
             self.calibration.check()?;
         }
         self.trainer.check()?;
+        if self.model.adapter.is_some() && self.trainer.kind == TrainerKind::Command {
+            return Err(Error::usage(
+                "model.adapter is set, but a command trains (trainer.kind): it is the command that goes on from an adapter; \
+                 leave model.adapter empty",
+            ));
+        }
         for (key, value) in [
             ("train.steps", self.train.steps),
             ("train.eval_every", self.train.eval_every),

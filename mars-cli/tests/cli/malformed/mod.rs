@@ -5,6 +5,7 @@ mod case;
 mod configs;
 mod contradictions;
 mod data;
+mod foreign;
 mod images;
 mod index;
 mod open;
@@ -33,6 +34,7 @@ fn all() -> Vec<Case> {
         weights::cases(),
         index::cases(),
         adapters::cases(),
+        foreign::cases(),
     ];
     kinds.into_iter().flatten().collect()
 }

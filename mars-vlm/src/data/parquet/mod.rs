@@ -59,6 +59,7 @@ fn broken(file: &Path, why: impl ToString) -> Error {
 
 /// Appends the samples and problems of one file to `all`.
 fn read_file(file: &Path, writer: &mut BlobWriter, all: &mut Read) -> Result<(), Error> {
+    crate::foreign::check(file)?;
     let opened = File::open(file).map_err(Error::io(file))?;
     let reader = SerializedFileReader::new(opened).map_err(|e| broken(file, e))?;
     let columns = columns(file, reader.metadata().file_metadata().schema())?;
