@@ -52,7 +52,7 @@ impl Sample {
                     format!("{} in the answer of turn {k}", turn.placeholders()),
                     "move the image to the question, or reword an answer that says <image>",
                 ));
-            } else if turn.texts().all(|text| text.trim().is_empty()) {
+            } else if turn.learnt && turn.texts().all(|text| text.trim().is_empty()) {
                 problems.push(problem(
                     ProblemKind::EmptyAnswer,
                     "a non-empty answer".into(),
@@ -60,6 +60,16 @@ impl Sample {
                     "write the answer or remove the sample",
                 ));
             }
+        }
+        if self.turns.last().is_some_and(|turn| turn.role == Role::Assistant)
+            && self.answers().next().is_none()
+        {
+            problems.push(problem(
+                ProblemKind::EmptyAnswer,
+                "an answer that is learnt".into(),
+                "weight 0, loss false or train false on all of them".into(),
+                "remove the sample, or let an answer be learnt",
+            ));
         }
         if self.placeholders() != self.images.len() {
             problems.push(problem(

@@ -28,9 +28,11 @@ mod check;
 mod content;
 mod defects;
 mod fingerprint;
+mod foreign;
 mod format;
 mod histogram;
 mod image;
+mod json;
 mod origin;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -43,6 +45,7 @@ mod science_qa;
 mod shards;
 mod split;
 mod store;
+mod text;
 mod too_long;
 
 #[cfg(feature = "parquet")]
@@ -55,6 +58,7 @@ pub use image::RgbImage;
 pub use origin::{Origin, Unit};
 pub use problem::{Problem, ProblemKind};
 pub use read::{Dataset, ReadOptions};
+pub use record::UnusedKeys;
 pub use report::{ImageSizes, Lengths, Report};
 pub use sample::{ImageRef, Part, Role, Sample, Turn};
 pub use science_qa::PromptFormat;
