@@ -12,7 +12,7 @@ mod tests;
 pub use layers::Layers;
 pub use section::{
     CalibrationConfig, DataConfig, LoraConfig, ModelConfig, OutConfig, RunConfig, ScaleConfig, ScaleKind,
-    SearchSection, TooLong, TrainConfig, TrainerConfig, TrainerKind,
+    SearchSection, TrainConfig, TrainerConfig, TrainerKind, Unusable,
 };
 pub(crate) use stored::Facts;
 

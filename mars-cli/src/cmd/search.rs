@@ -76,7 +76,7 @@ fn samples(config: &SearchConfig) -> Result<usize, Error> {
 }
 
 fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
-    let SearchOutcome { decision, cost, adapter, report, test, base, .. } = outcome;
+    let SearchOutcome { decision, cost, adapter, report, test, base, left_out, .. } = outcome;
     let mut lines = vec![
         format!("ranks     {} ({})", decision.ranks, decision.outcome),
         format!("why       {}", decision.reason),
@@ -97,6 +97,7 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
         duration(cost.wall_s),
         duration(seconds)
     ));
+    lines.extend(left_out.iter().map(|one| format!("left out  {}: {one}", one.part)));
     lines.extend(adapter.iter().map(|adapter| format!("adapter   {}", adapter.display())));
     lines.push(format!("report    {}", report.display()));
     lines.join("\n")

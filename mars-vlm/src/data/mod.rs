@@ -33,6 +33,7 @@ mod format;
 mod histogram;
 mod image;
 mod json;
+mod left_out;
 mod origin;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -46,7 +47,6 @@ mod shards;
 mod split;
 mod store;
 mod text;
-mod too_long;
 
 #[cfg(feature = "parquet")]
 pub use blob::Blob;
@@ -55,6 +55,7 @@ pub use fingerprint::fingerprint;
 pub use format::Format;
 pub use histogram::{Bin, histogram};
 pub use image::RgbImage;
+pub use left_out::{LeaveOut, drop_too_long};
 pub use origin::{Origin, Unit};
 pub use problem::{Problem, ProblemKind};
 pub use read::{Dataset, ReadOptions};
@@ -64,4 +65,3 @@ pub use sample::{ImageRef, Part, Role, Sample, Turn};
 pub use science_qa::PromptFormat;
 pub use split::{Fractions, Split, split};
 pub use store::ImageStore;
-pub use too_long::drop_too_long;
