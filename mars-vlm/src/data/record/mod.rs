@@ -64,7 +64,8 @@ fn turns_and_images(value: &Value, keys: &mut UnusedKeys) -> Parsed<(Vec<Turn>, 
     let Value::Object(record) = value else {
         return defect("a JSON object", kind(value), "write each sample as {..}");
     };
-    let Some(name) = TURNS.into_iter().find(|key| present(record, key).is_some()) else {
+    let names = || TURNS.into_iter().filter(|key| present(record, key).is_some());
+    let Some(name) = names().find(|key| !is_empty(&record[*key])).or_else(|| names().next()) else {
         let keys: Vec<&str> = record.keys().map(String::as_str).take(20).collect();
         return defect(
             "a key \"conversations\" (LLaVA), \"messages\" (OpenAI) or \"texts\" (Cauldron)",
@@ -106,16 +107,14 @@ fn is_empty(value: &Value) -> bool {
 
 /// The list of turns under `name`, from columns where it is stored so, and from pairs of texts.
 fn turns(value: &Value, name: &str, images: usize, keys: &mut UnusedKeys) -> Parsed<Vec<Value>> {
-    let list = match transpose(value) {
-        Some(Value::Array(list)) => list,
-        _ => match value {
-            Value::Array(list) => list.clone(),
-            Value::Object(columns) if columns.contains_key("0") => {
-                let remedy = "the file is a table by columns: save it by rows (in pandas orient=\"records\")";
-                return defect("a list of turns", "an object of numbered values", remedy);
-            }
-            other => return defect("a list of turns", kind(other), "write the turns as [..]"),
-        },
+    if value.as_object().is_some_and(|columns| columns.contains_key("0")) {
+        let remedy = "the file is a table by columns: save it by rows (in pandas orient=\"records\")";
+        return defect("a list of turns", "an object of numbered values", remedy);
+    }
+    let list = match (transpose(value), value) {
+        (Some(Value::Array(list)), _) => list,
+        (_, Value::Array(list)) => list.clone(),
+        (_, other) => return defect("a list of turns", kind(other), "write the turns as [..]"),
     };
     if name == "texts" { from_pairs(&list, images, keys) } else { Ok(list) }
 }

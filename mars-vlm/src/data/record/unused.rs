@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, fmt};
 /// Names that are kept of each kind; a file could have a new one in each line.
 const MOST: usize = 50;
 
-/// Keys that a data set has and that mean nothing here, each with the number of its uses. Keys whose value is null do
-/// not count.
+/// Keys that a data set has and that mean nothing here, each with the number of its uses. Keys whose value is null,
+/// or an empty text or list, do not count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct UnusedKeys {
     /// Keys of samples, beside their turns.
@@ -47,7 +47,10 @@ impl UnusedKeys {
 }
 
 fn count(into: &mut BTreeMap<String, usize>, object: &Map<String, Value>, known: impl Fn(&str) -> bool) {
-    let keys = object.keys().filter(|key| !known(key) && present(object, key).is_some());
+    let says = |key: &str| {
+        present(object, key).is_some_and(|value| *value != "" && *value != Value::Array(Vec::new()))
+    };
+    let keys = object.keys().filter(|key| !known(key) && says(key));
     keys.for_each(|key| add(into, key, 1));
 }
 
