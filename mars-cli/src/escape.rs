@@ -80,6 +80,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::unwrap_used)]
     fn json_stays_the_same_json() {
         let value = serde_json::json!({"a\u{9b}": ["\u{7f}\u{2028}\u{202e}", "ü\n\u{1b}"]});
         let written = serde_json::to_string_pretty(&value).unwrap();

@@ -4,6 +4,7 @@
 mod adapters;
 mod bad_input;
 mod data;
+mod escapes;
 mod families;
 mod fit;
 mod hub;
@@ -13,3 +14,4 @@ mod search;
 mod settings;
 mod stop;
 mod trainer;
+mod unusable;

@@ -99,7 +99,7 @@ fn an_image_that_the_system_refuses_is_no_bad_sample() {
     let (dir, path) = file("data.jsonl", &item("locked", r#""image":"square.png","#, "<image>q", "a"));
     let store = images(dir.path());
     let place = dir.path().join("square.png");
-    fs::set_permissions(&place, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&place).is_ok() {
         return; // The superuser reads everything.
     }

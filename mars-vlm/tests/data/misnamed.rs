@@ -1,6 +1,6 @@
 //! Data files under other names, in other forms, or that are something else: read, or refused with the one true cause.
 
-use crate::kit::{LLAVA, fixture};
+use crate::kit::LLAVA;
 use mars_vlm::data::{CheckOptions, Dataset, Format, ImageRef, ImageStore, ProblemKind, ReadOptions, check};
 use serde_json::{Value, json};
 use std::fs;
@@ -142,7 +142,7 @@ fn what_a_file_is_instead_is_said_once() {
 #[cfg(feature = "parquet")]
 #[test]
 fn parquet_under_another_name_is_parquet() {
-    let bytes = fs::read(fixture("../parquet/conversations.parquet")).unwrap();
+    let bytes = fs::read(crate::kit::fixture("../parquet/conversations.parquet")).unwrap();
     for name in ["data.json", "data.jsonl", "data"] {
         assert_eq!(ids(name, &bytes).len(), 3, "{name}");
     }

@@ -9,6 +9,7 @@ mod images;
 mod index;
 mod open;
 mod preprocessors;
+mod records;
 mod templates;
 mod tokenizers;
 mod weights;
@@ -30,6 +31,7 @@ fn all() -> Vec<Case> {
         preprocessors::cases(),
         images::cases(),
         data::cases(),
+        records::cases(),
         weights::cases(),
         index::cases(),
         adapters::cases(),
