@@ -3,6 +3,7 @@ mod allocator;
 mod args;
 mod cmd;
 mod console;
+mod escape;
 mod exit;
 mod hub;
 mod output;
@@ -19,7 +20,7 @@ use std::{cell::RefCell, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| exit::usage(&error));
     let verbosity = match (cli.common.quiet, cli.common.verbose) {
         (true, _) => Verbosity::Quiet,
         (_, 0) => Verbosity::Normal,

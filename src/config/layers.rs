@@ -49,7 +49,7 @@ impl Layers {
     /// An error of usage for text that is not TOML, unknown keys and values of another type.
     pub fn text(&mut self, text: &str, source: &str) -> Result<(), Error> {
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
-            Error::usage(format!("{source}: {}", error.to_string().trim_end()))
+            Error::usage(format!("{source}: {}", error.to_string().trim_end().replace('\n', "\n  ")))
         })?;
         self.table(&table, source)
     }

@@ -15,7 +15,7 @@ pub use layers::Layers;
 pub use origin::Origin;
 pub use section::{
     CalibrationConfig, DataConfig, LoraConfig, ModelConfig, OutConfig, RunConfig, ScaleConfig, ScaleKind,
-    SearchSection, TooLong, TrainConfig, TrainerConfig, TrainerKind,
+    SearchSection, TrainConfig, TrainerConfig, TrainerKind, Unusable,
 };
 pub(crate) use stored::Facts;
 

@@ -4,14 +4,12 @@ use super::{DataFiles, evaluate_all, stack};
 use crate::{
     Error, SearchConfig,
     event::{Event, Observer},
-    task::{Names, check_weights, device},
+    task::{Names, Part, check_weights, device},
 };
 use mars_lora::merge::{Direction, Float, Inspection, MergeOptions, inspect, merge};
 use mars_vlm::{
     checkpoint::{Precision, names_of_dir},
-    data::{Dataset, ImageStore},
     model::{AnyModel, EncodedExamples},
-    processor::Processor,
 };
 use serde::Serialize;
 use std::{path::Path, sync::Arc};
@@ -74,9 +72,9 @@ fn losses(
     observer: &mut dyn Observer,
 ) -> Result<AdapterLosses, Error> {
     let device = device(&config.run.device)?;
-    let processor = Arc::new(Processor::from_dir(model)?);
-    let store = Arc::new(ImageStore::for_data(&data.data, data.images.as_deref())?);
-    let examples = EncodedExamples::new(processor, store, Dataset::read(&data.data)?.samples)?;
+    let processor = Arc::new(config.processor(model)?);
+    let Part { samples, store, .. } = data.read(config, &processor, observer)?;
+    let examples = EncodedExamples::new(processor, store, samples)?;
     let names = Names::of(model)?;
     let losses = |dir: &Path, adapter, label, observer: &mut dyn Observer| -> Result<Vec<f64>, Error> {
         check_weights(dir, Precision::F32)?;

@@ -7,6 +7,7 @@ use crate::{
     event::{Event, Observer},
     files,
     report::{self, Provenance, ReportData, TestScore},
+    task::LeftOut,
 };
 use mars_calib::{Campaign, RunRecord};
 use mars_laws::{Ranks, analyse};
@@ -37,6 +38,8 @@ pub struct SearchOutcome {
     pub test: Option<Score>,
     /// The base model on the test split; `None` likewise.
     pub base: Option<Score>,
+    /// Samples of the data that could not be used and were left out.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// What a search cost.
@@ -73,6 +76,9 @@ pub struct Summary<'a> {
     pub test: Option<Score>,
     /// The base model on the test split.
     pub base: Option<Score>,
+    /// Samples of the data that could not be used and were left out.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub left_out: &'a [LeftOut],
 }
 
 impl SearchOutcome {
@@ -95,6 +101,7 @@ impl SearchOutcome {
             report: &self.report,
             test: self.test,
             base: self.base,
+            left_out: &self.left_out,
         }
     }
 }
@@ -134,11 +141,14 @@ where
         report: session.out.join("report.html"),
         test: Some(tuned),
         base: Some(base),
+        left_out: session.task.left_out.clone(),
     };
     let task = session.task;
     let fingerprints = task.fingerprints.iter();
     let fingerprints = fingerprints.filter(|(of, _)| ["model", "train", "val"].contains(&of.as_str()));
     let more = fingerprints.map(|(of, digest)| (format!("fingerprint of {of}"), digest.clone()));
+    let left_out = task.left_out.iter().map(|one| (format!("left out of {}", one.part), one.to_string()));
+    let more = more.chain(left_out);
     let data = ReportData {
         ranks,
         provenance: provenance(
@@ -171,6 +181,7 @@ pub(super) fn deliver_external(
         report: out.join("report.html"),
         test: None,
         base: None,
+        left_out: Vec::new(),
     };
     let Engine { campaign, config, observer, space, .. } = engine;
     let command = config.trainer.command.clone().unwrap_or_else(|| "a trainer of one's own".to_owned());

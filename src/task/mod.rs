@@ -1,18 +1,22 @@
 //! A task opened and checked: a model with training, validation and test data.
 mod files;
+mod left_out;
 mod memory;
 mod names;
 mod ranks;
+mod samples;
 mod sources;
 mod start;
 
 pub use files::TaskFiles;
 pub(crate) use memory::check_weights;
+pub use left_out::LeftOut;
 pub(crate) use names::Names;
+pub(crate) use samples::{Part, Source};
 
 use crate::{
     Error,
-    config::SearchConfig,
+    config::{SearchConfig, Unusable},
     event::{Event, Observer, Silent},
     plan::Memory,
 };
@@ -27,7 +31,7 @@ use mars_vlm::{
 };
 use ranks::ranks_in_use;
 use serde::{Deserialize, Serialize};
-use sources::{Part, Parts, Sources};
+use sources::{Parts, Sources};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// A model, and the data that it is to be fine-tuned on.
@@ -41,6 +45,8 @@ pub struct Task<M = AnyModel, E = EncodedExamples> {
     pub(crate) test: E,
     /// Digests of model and data: what determines results and is not part of a run's specification.
     pub(crate) fingerprints: BTreeMap<String, String>,
+    /// Samples of its data sets that cannot be used.
+    pub(crate) left_out: Vec<LeftOut>,
     /// The base model and the data as the user knows them.
     pub(crate) model_name: String,
     pub(crate) data_name: String,
@@ -127,6 +133,8 @@ impl Task {
             val: val.samples.len(),
             test: test.samples.len(),
         });
+        let left_out: Vec<LeftOut> =
+            [&train, &val, &test].into_iter().filter_map(|part| part.left_out.clone()).collect();
         let encode = |part: Part| -> Result<(EncodedExamples, String), Error> {
             let store = part.store.clone();
             let examples = EncodedExamples::new(processor.clone(), part.store, part.samples)?;
@@ -144,13 +152,18 @@ impl Task {
         let shown = |path: &Option<std::path::PathBuf>, embedded: &str| {
             path.as_ref().map_or_else(|| embedded.to_owned(), |path| path.display().to_string())
         };
+        let mut fingerprints: BTreeMap<String, String> = fingerprints
+            .into_iter()
+            .chain(start_digest.map(|digest| ("adapter", digest)))
+            .map(|(of, digest)| (of.to_owned(), digest))
+            .collect();
+        if config.data.bad_sample == Unusable::Drop {
+            fingerprints.extend(LeftOut::fingerprints(&left_out));
+        }
         Ok(Self {
-            fingerprints: fingerprints
-                .into_iter()
-                .chain(start_digest.map(|digest| ("adapter", digest)))
-                .map(|(of, digest)| (of.to_owned(), digest))
-                .collect(),
+            fingerprints,
             start,
+            left_out,
             model_name: shown(&config.model.dir, "the embedded tiny Idefics3 model"),
             data_name: shown(&config.data.train, "the embedded digits"),
             base_name: files.base_name(config.model.dir.as_deref()),
@@ -190,6 +203,7 @@ where
             val,
             test,
             fingerprints: BTreeMap::new(),
+            left_out: Vec::new(),
             model_name: "a model of one's own".to_owned(),
             data_name: "data of one's own".to_owned(),
             base_name: "a model of one's own".to_owned(),

@@ -23,9 +23,10 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
     if context.common.json {
         output::json(&score)?;
     } else {
-        let DataScore { loss, perplexity, tokens, samples, accuracy, .. } = score;
+        let DataScore { loss, perplexity, tokens, samples, accuracy, left_out, .. } = score;
+        let left_out = left_out.map_or_else(String::new, |one| format!("\n{one}"));
         output::text(format!(
-            "loss {loss:.5}, perplexity {perplexity:.4}, accuracy {:.1} %; {samples} samples, {tokens} answer tokens",
+            "loss {loss:.5}, perplexity {perplexity:.4}, accuracy {:.1} %; {samples} samples, {tokens} answer tokens{left_out}",
             100.0 * accuracy
         ))?;
     }

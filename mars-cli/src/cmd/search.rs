@@ -82,7 +82,7 @@ fn samples(config: &SearchConfig) -> Result<usize, Error> {
 }
 
 fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
-    let SearchOutcome { decision, cost, adapter, report, test, base, .. } = outcome;
+    let SearchOutcome { decision, cost, adapter, report, test, base, left_out, .. } = outcome;
     let mut lines = Vec::new();
     if !outcome.is_improvement() {
         lines.push("WARNING   this adapter is no improvement over the model before training".to_owned());
@@ -114,6 +114,7 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
         duration(cost.wall_s),
         duration(seconds)
     ));
+    lines.extend(left_out.iter().map(|one| format!("left out  {}: {one}", one.part)));
     lines.extend(adapter.iter().map(|adapter| format!("adapter   {}", adapter.display())));
     lines.push(format!("report    {}", report.display()));
     lines.join("\n")

@@ -10,7 +10,7 @@ mod train;
 mod trainer;
 
 pub use calibration::CalibrationConfig;
-pub use data::{DataConfig, TooLong};
+pub use data::{DataConfig, Unusable};
 pub use lora::{LoraConfig, ScaleConfig, ScaleKind};
 pub use model::ModelConfig;
 pub use out::OutConfig;

@@ -10,6 +10,7 @@ mod images;
 mod index;
 mod open;
 mod preprocessors;
+mod records;
 mod templates;
 mod tokenizers;
 mod weights;
@@ -31,6 +32,7 @@ fn all() -> Vec<Case> {
         preprocessors::cases(),
         images::cases(),
         data::cases(),
+        records::cases(),
         weights::cases(),
         index::cases(),
         adapters::cases(),
