@@ -38,6 +38,7 @@ pub(crate) fn check(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+#[cfg(feature = "model")]
 /// The error of a folder of a model that has no `config.json`.
 pub(crate) fn no_config(dir: &Path) -> Error {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
