@@ -38,8 +38,8 @@ pub(crate) fn check(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-#[cfg(feature = "model")]
 /// The error of a folder of a model that has no `config.json`.
+#[cfg(feature = "model")]
 pub(crate) fn no_config(dir: &Path) -> Error {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let with = entries.filter(|entry| entry.path().join("config.json").is_file());
