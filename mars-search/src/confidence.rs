@@ -49,6 +49,25 @@ impl Margin {
     }
 }
 
+impl Confidence {
+    /// The probability in percent, without a certainty that no sample gives: `more than 99 %`.
+    pub fn certainty(&self) -> String {
+        match 100.0 * self.probability {
+            percent if percent > 99.0 => "more than 99 %".to_owned(),
+            percent if percent < 1.0 => "less than 1 %".to_owned(),
+            percent => format!("{percent:.0} %"),
+        }
+    }
+
+    /// The expected regret in percent, likewise: `below 0.1 % of perplexity`.
+    pub fn regret(&self) -> String {
+        match 100.0 * self.expected_regret {
+            percent if percent < 0.1 => "below 0.1 % of perplexity".to_owned(),
+            percent => format!("{percent:.1} % of perplexity"),
+        }
+    }
+}
+
 /// A sentence: what was compared, where, on how many samples, and what they tell.
 impl fmt::Display for Confidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,8 +90,8 @@ impl fmt::Display for Confidence {
         write!(
             f,
             " lowest on {} of redrawn validation sets, expected regret among those compared {}.",
-            share(self.probability),
-            regret(self.expected_regret)
+            self.certainty(),
+            self.regret()
         )
     }
 }
@@ -95,23 +114,6 @@ impl fmt::Display for Margin {
             f.write_str(", and this is less")?;
         }
         f.write_str(");")
-    }
-}
-
-/// A share in percent, without a certainty that no sample gives.
-fn share(probability: f64) -> String {
-    match 100.0 * probability {
-        percent if percent > 99.0 => "more than 99 %".to_owned(),
-        percent if percent < 1.0 => "less than 1 %".to_owned(),
-        percent => format!("{percent:.0} %"),
-    }
-}
-
-/// A relative excess of perplexity in percent, likewise.
-fn regret(relative: f64) -> String {
-    match 100.0 * relative {
-        percent if percent < 0.1 => "below 0.1 % of perplexity".to_owned(),
-        percent => format!("{percent:.1} % of perplexity"),
     }
 }
 

@@ -21,12 +21,12 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
     };
     if let Some(sure) = data.decision.confidence {
         words += &format!(
-            " At step {}, the last at which {} were compared, they lead on {} % of redrawn validation sets (expected \
-             regret {:.1} % of perplexity); what later steps or another seed would say is not in this figure.",
+            " At step {}, the last at which {} were compared, they lead on {} of redrawn validation sets (expected \
+             regret {}); what later steps or another seed would say is not in this figure.",
             sure.step,
             sure.compared,
-            share(sure.probability),
-            100.0 * sure.expected_regret
+            sure.certainty(),
+            sure.regret()
         );
         if let Some(margin) = sure.margin {
             let samples =
@@ -60,12 +60,6 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
         _ => "summary",
     };
     format!("<p class=\"{class}\">{}</p>", escape(&words))
-}
-
-/// A share in percent, without a certainty that no sample gives.
-fn share(probability: f64) -> String {
-    let percent = 100.0 * probability;
-    if percent > 99.0 { "more than 99".to_owned() } else { format!("{percent:.0}") }
 }
 
 /// What could make another search decide otherwise.

@@ -29,14 +29,7 @@ pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, L
             let candidate = |module: &String| (module.clone(), largest(&space.ranks_of(module)));
             let key = if config.search.candidates.is_empty() { "search.ranks" } else { "search.candidates" };
             let mut used = vec![(key, modules.iter().map(candidate).collect())];
-            let in_grid = matches!(
-                policy,
-                PolicySpec::Grid
-                    | PolicySpec::Random { .. }
-                    | PolicySpec::Halving { .. }
-                    | PolicySpec::Asha { .. }
-            );
-            if !in_grid {
+            if !policy.is_within_grid() {
                 used.push(("search.default_rank", all(config.search.default_rank)));
             }
             if config.may_calibrate() {

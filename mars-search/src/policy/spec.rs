@@ -80,6 +80,11 @@ impl PolicySpec {
         })
     }
 
+    /// Whether it chooses among the tuples of the grid alone, so that the default ranks are nothing to it.
+    pub fn is_within_grid(&self) -> bool {
+        matches!(self, Self::Grid | Self::Random { .. } | Self::Halving { .. } | Self::Asha { .. })
+    }
+
     /// Whether the settings are within their ranges.
     ///
     /// # Errors

@@ -118,14 +118,7 @@ impl SearchSection {
         for (module, ranks) in &self.candidates {
             check_ranks(&format!("search.candidates.{module}"), ranks)?;
         }
-        let in_grid = matches!(
-            policy,
-            PolicySpec::Grid
-                | PolicySpec::Random { .. }
-                | PolicySpec::Halving { .. }
-                | PolicySpec::Asha { .. }
-        );
-        if self.default_rank == 0 && !in_grid {
+        if self.default_rank == 0 && !policy.is_within_grid() {
             return Err(Error::usage("search.default_rank is 0; it must be at least 1"));
         }
         let guided = matches!(policy, PolicySpec::Guided(_));
