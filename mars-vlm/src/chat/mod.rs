@@ -4,7 +4,7 @@
 
 mod answer;
 mod date;
-mod json;
+pub mod jinja;
 mod marks;
 mod source;
 mod special;
