@@ -14,4 +14,5 @@ mod processor;
 mod report;
 mod science_qa;
 mod splits;
+mod templates;
 mod texts;
