@@ -12,5 +12,6 @@ mod template;
 
 pub use answer::Rendered;
 pub use date::Date;
+pub use source::TemplateSource;
 pub use special::SpecialTokens;
 pub use template::ChatTemplate;

@@ -4,7 +4,7 @@ use super::{
     date::Date,
     jinja::{Fault, Template},
     marks::{CLOSE, Marked, OPEN},
-    source,
+    source::TemplateSource,
     special::SpecialTokens,
 };
 use crate::{
@@ -34,17 +34,19 @@ pub struct ChatTemplate {
     content: Content,
     image_token: String,
     date: Date,
+    note: Option<String>,
     pub(super) special: SpecialTokens,
 }
 
 impl ChatTemplate {
-    /// Finds and reads the template of a model directory.
+    /// Finds and reads the template of a model directory, in the places and order of [`TemplateSource`].
     ///
     /// # Errors
     /// [`Error::Config`] if there is none, [`Error::Template`] if it cannot be read.
     pub fn from_dir(dir: &Path, special: SpecialTokens) -> Result<Self, Error> {
-        let (path, source) = source::find(dir)?;
-        Self::new(&source, &path, special)
+        let source = TemplateSource::find(dir)?;
+        let template = Self::new(&source.text, &source.path, special)?;
+        Ok(Self { note: source.note(), ..template })
     }
 
     /// Reads `source`; `path` names it in messages.
@@ -55,7 +57,15 @@ impl ChatTemplate {
         let template = Template::new(source).map_err(|fault| refused(path, &fault))?;
         let image_token = special.get("image_token").unwrap_or("<image>").to_string();
         let date = Date::default();
-        let chat = Self { template, path: path.into(), content: Content::Parts, image_token, date, special };
+        let chat = Self {
+            template,
+            path: path.into(),
+            content: Content::Parts,
+            image_token,
+            date,
+            note: None,
+            special,
+        };
         Ok(chat.probed())
     }
 
@@ -76,6 +86,11 @@ impl ChatTemplate {
     /// The file that the template came from.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What a user should know about where the template comes from, if anything: other templates that differ.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// The text of `turns`, followed by the opening of the model's turn if `generation_prompt`.

@@ -57,7 +57,8 @@ fn published_styles_render_as_in_transformers() {
         let template = ChatTemplate::new(&source, &path, special.clone()).unwrap();
         for (chat, texts) in one["cases"].as_object().unwrap() {
             for (text, prompt) in texts.as_array().unwrap().iter().zip([false, true]) {
-                let found = template.render(&turns(&expected["chats"][chat]), prompt).map_err(|e| e.to_string());
+                let found =
+                    template.render(&turns(&expected["chats"][chat]), prompt).map_err(|e| e.to_string());
                 wrong.extend(difference(&format!("{name}, {chat}, {prompt}"), text, found));
                 total += 1;
             }
@@ -75,8 +76,11 @@ fn tools_calls_and_documents_render_as_in_transformers() {
     for (name, one) in expected["templates"].as_object().unwrap() {
         let source = fs::read_to_string(fixtures().join(format!("{name}.jinja"))).unwrap();
         let template = Template::new(&source).unwrap();
-        for (text, (documents, prompt)) in
-            one["calls"].as_array().unwrap().iter().zip([(Value::Null, true), (calls["documents"].clone(), false)])
+        for (text, (documents, prompt)) in one["calls"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip([(Value::Null, true), (calls["documents"].clone(), false)])
         {
             let mut variables: Map<String, Value> = expected["special"].as_object().unwrap().clone();
             variables.insert("messages".into(), calls["messages"].clone());

@@ -17,7 +17,8 @@ use super::{
 pub(in super::super) fn format(format: &str, given: &Given, show: &dyn Show) -> Result<String, Fault> {
     show.budget().bytes(format.len())?;
     let mut out = String::new();
-    let mut next = 0;
+    // Number of fields without a name; `None` once a field has a number.
+    let mut next = Some(0);
     let mut rest = format;
     while let Some(at) = rest.find(['{', '}']) {
         out.push_str(&rest[..at]);
@@ -41,15 +42,20 @@ pub(in super::super) fn format(format: &str, given: &Given, show: &dyn Show) -> 
     Ok(out)
 }
 
-fn field(field: &str, given: &Given, next: &mut usize, show: &dyn Show) -> Result<String, Fault> {
+fn field(field: &str, given: &Given, next: &mut Option<usize>, show: &dyn Show) -> Result<String, Fault> {
     let (name, spec) = field.split_once(':').unwrap_or((field, ""));
     let (name, conversion) = name.split_once('!').map_or((name, None), |(name, c)| (name, Some(c)));
     let end = name.find(['.', '[']).unwrap_or(name.len());
     let (first, mut path) = name.split_at(end);
+    let mixed = || Fault::new("fields with and without numbers in one format string");
     let found = if first.is_empty() {
-        *next += 1;
-        given.plain.get(*next - 1)
+        let index = next.ok_or_else(mixed)?;
+        *next = Some(index + 1);
+        given.plain.get(index)
     } else if let Ok(index) = first.parse::<usize>() {
+        if next.take().is_some_and(|used| used > 0) {
+            return Err(mixed());
+        }
         given.plain.get(index)
     } else {
         given.named.iter().find(|(name, _)| &**name == first).map(|(_, value)| value)

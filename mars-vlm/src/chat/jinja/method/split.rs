@@ -78,7 +78,14 @@ fn listed<'s>(
 /// The words of a text after at most `most` cuts, with the rest of the text as it is.
 fn words(source: &str, most: usize, from_end: bool) -> impl Iterator<Item = &str> {
     let mut words = Vec::new();
-    let mut rest = source.trim_matches(text::is_space);
+    let trim = |text| {
+        if from_end {
+            str::trim_end_matches(text, text::is_space)
+        } else {
+            str::trim_start_matches(text, text::is_space)
+        }
+    };
+    let mut rest = trim(source);
     while !rest.is_empty() {
         let cut = if from_end { rest.rfind(text::is_space) } else { rest.find(text::is_space) };
         let Some(at) = cut.filter(|_| words.len() < most) else {
@@ -86,13 +93,8 @@ fn words(source: &str, most: usize, from_end: bool) -> impl Iterator<Item = &str
             break;
         };
         let len = rest[at..].chars().next().map_or(1, char::len_utf8);
-        if from_end {
-            words.push(&rest[at + len..]);
-            rest = rest[..at].trim_end_matches(text::is_space);
-        } else {
-            words.push(&rest[..at]);
-            rest = rest[at..].trim_start_matches(text::is_space);
-        }
+        words.push(if from_end { &rest[at + len..] } else { &rest[..at] });
+        rest = trim(if from_end { &rest[..at] } else { &rest[at..] });
     }
     if from_end {
         words.reverse();

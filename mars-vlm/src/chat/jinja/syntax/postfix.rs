@@ -124,6 +124,8 @@ impl Parser {
         } else if self.is_test_argument() {
             let argument = self.primary()?;
             Args { plain: vec![self.postfix(argument)?], ..Args::default() }
+        } else if self.is_name("is") {
+            return Err(Fault::new("tests with `is` cannot follow one another").at(self.line()));
         } else {
             Args::default()
         };
