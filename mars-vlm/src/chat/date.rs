@@ -123,7 +123,8 @@ impl Date {
 
     /// From 1.
     fn day_of_year(self) -> u32 {
-        let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        let leap =
+            self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
         BEFORE[(self.month.clamp(1, 12) - 1) as usize] + self.day + u32::from(leap && self.month > 2)
     }
 

@@ -1,6 +1,7 @@
 //! A list of malformed inputs: each is an error that names its file, with the exit code of bad input, and none a panic.
 
 mod adapters;
+mod bounds;
 mod case;
 mod configs;
 mod contradictions;
@@ -27,6 +28,7 @@ fn all() -> Vec<Case> {
         contradictions::cases(),
         tokenizers::cases(),
         templates::cases(),
+        bounds::cases(),
         preprocessors::cases(),
         images::cases(),
         data::cases(),

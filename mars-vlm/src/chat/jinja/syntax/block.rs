@@ -225,6 +225,10 @@ impl Parser {
         let body = self.body(end)?;
         self.loops = loops;
         let inner: Takes = std::mem::replace(&mut self.takes, takes);
+        // A macro also mentions what macros and calls within it mention.
+        self.takes.varargs |= inner.varargs;
+        self.takes.kwargs |= inner.kwargs;
+        self.takes.caller |= inner.caller;
         Ok(Macro { name, params, body, takes: inner })
     }
 
