@@ -1,10 +1,9 @@
 //! The embedded task: a tiny pre-trained model and pictures of real handwritten digits, carried in the library and unpacked
 //! where they are needed.
 
-use crate::Error;
+use crate::{Error, files};
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -57,15 +56,8 @@ pub fn unpack(out: &Path) -> Result<Unpacked, Error> {
         if fs::read(&path).is_ok_and(|there| there == bytes) {
             continue;
         }
-        let written = (|| {
-            let folder = path.parent().unwrap_or(&root);
-            fs::create_dir_all(folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(bytes)?;
-            file.persist(&path)?;
-            Ok::<(), std::io::Error>(())
-        })();
-        written.map_err(Error::io("write", &path))?;
+        files::create_directories(path.parent().unwrap_or(&root))?;
+        files::write(&path, bytes)?;
     }
     let digits = root.join("digits");
     Ok(Unpacked {

@@ -1,8 +1,9 @@
 //! Files that appear whole or not at all.
 
 use crate::{Error, ErrorKind};
+use mars_lora::files;
 use serde::Serialize;
-use std::{fs, path::Path};
+use std::path::Path;
 
 /// Writes a value as indented JSON.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
@@ -12,8 +13,12 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Erro
     write(path, text.as_bytes())
 }
 
-/// Writes a file by one rename.
+/// Puts a file in its place, whole or not at all.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
-    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(Error::io("write", path))
+    files::write(path, bytes).map_err(Error::io("write", path))
+}
+
+/// Makes a directory with all its parents.
+pub(crate) fn create_directories(path: &Path) -> Result<(), Error> {
+    files::create_directories(path).map_err(Error::io("create the directory", path))
 }

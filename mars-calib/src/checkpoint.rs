@@ -4,10 +4,10 @@
 //! continues from an earlier rung and a killed run from its last checkpoint, by the same rule.
 
 use crate::{Error, RunId, files};
+use mars_lora::files::NewDirectory;
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -105,36 +105,25 @@ impl CheckpointStore for DirectoryCheckpoints {
                 why: format!("`{bad}` cannot name a checkpoint file"),
             });
         }
-        let parent = self.0.join(lineage.as_str());
         if read(&place).is_some() {
             return Ok(()); // the same state: a run is a function of its spec
         }
-        files::make_directory(&parent)?;
-        files::remove_stale(&parent)?;
-        let temporary = files::beside(&place);
         let write = || -> io::Result<()> {
-            fs::create_dir(&temporary)?;
+            let staged = NewDirectory::beside(&place)?;
             let manifest: BTreeMap<&str, String> =
                 content.iter().map(|(name, bytes)| (name.as_str(), checksum(bytes))).collect();
             let manifest = serde_json::to_vec(&manifest)?;
             let all =
                 content.iter().map(|(name, bytes)| (name.as_str(), bytes)).chain([(MANIFEST, &manifest)]);
             for (name, bytes) in all {
-                let mut file = File::create(temporary.join(name))?;
-                file.write_all(bytes)?;
-                file.sync_all()?;
+                fs::write(staged.path().join(name), bytes)?;
             }
-            files::sync_directory(&temporary)?;
             if place.exists() {
                 fs::remove_dir_all(&place)?; // damaged, see above; a directory cannot be renamed over
             }
-            fs::rename(&temporary, &place)?;
-            files::sync_directory(&parent)
+            staged.put()
         };
-        write().map_err(|source| {
-            let _ = fs::remove_dir_all(&temporary);
-            Error::io("write the checkpoint", &place)(source)
-        })
+        write().map_err(Error::io("write the checkpoint", &place))
     }
 
     fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error> {

@@ -125,7 +125,7 @@ pub(crate) struct Search {
     /// How the adapter states ranks that differ: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) adapter_layout: Option<String>,
-    /// Exit with code 5 if the search fell back to the default ranks
+    /// Exit with code 5 if the search fell back to the default ranks, or training did not improve the model
     #[arg(long)]
     pub(crate) strict: bool,
 }
@@ -192,15 +192,21 @@ pub(crate) struct Tune {
     pub(crate) task: Task,
     #[command(flatten)]
     pub(crate) place: Place,
-    /// Rank of each module, as in ve=8,llm=16
-    #[arg(long, value_name = "RANKS")]
-    pub(crate) ranks: String,
+    /// Rank of each module, as in ve=8,llm=16 [default: those of --adapter]
+    #[arg(long, value_name = "RANKS", required_unless_present = "adapter")]
+    pub(crate) ranks: Option<String>,
+    /// PEFT adapter of the model to go on from: its factors, ranks and scales
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
     /// How the adapter states ranks that differ: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) adapter_layout: Option<String>,
     /// Seed of data order and initialisation
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u32>,
+    /// Exit with code 5 if training did not improve the model
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// An adapter and its base model: as flags like everywhere, or by position.

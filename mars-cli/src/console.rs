@@ -1,5 +1,6 @@
 //! What the user sees while waiting: bars on a terminal, plain lines elsewhere, all on stderr.
 
+use crate::escape;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use mars::quantity::duration;
 use std::{
@@ -82,7 +83,7 @@ impl Console {
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style.with_key("left", time_left).progress_chars("=> "));
         }
-        bar.set_prefix(label.to_owned());
+        bar.set_prefix(escape::line(label).into_owned());
         if self.terminal {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
@@ -118,7 +119,7 @@ impl Stage {
     pub(crate) fn at(&self, done: u64, note: &str) {
         self.bar.set_position(done);
         if !note.is_empty() && self.lines.is_none() {
-            self.bar.set_message(note.to_owned());
+            self.bar.set_message(escape::line(note).into_owned());
         }
         let Some(lines) = &self.lines else { return };
         let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +160,8 @@ fn time_left(state: &ProgressState, into: &mut dyn fmt::Write) {
     }
 }
 
+/// Writes to stderr what may name files and quote them: the one place where texts reach it.
 fn write_line(line: &str) {
     // A progress line that cannot be written is no reason to stop working.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", escape::message(line));
 }

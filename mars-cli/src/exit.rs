@@ -1,7 +1,8 @@
 //! How the program ends: an exit code, and one message with its causes.
 
-use mars::{Error, ErrorKind};
-use std::{io, process::ExitCode};
+use crate::escape;
+use mars::{Error, ErrorKind, SearchConfig, mars_vlm::data::ProblemKind};
+use std::{borrow::Cow, collections::BTreeSet, io, process::ExitCode};
 
 /// The exit codes of `mars`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub(crate) enum Exit {
     BadInput = 3,
     /// It does not fit into memory.
     Memory = 4,
-    /// Done, but with the default ranks, and `--strict` was given.
-    FellBack = 5,
+    /// Done, but with the default ranks or without an improvement over the base, and `--strict` was given.
+    NoAnswer = 5,
     /// The system refused to read or write; the same call may work later.
     Io = 74,
     /// Another process works on the campaign.
@@ -56,10 +57,36 @@ pub(crate) fn describe(error: &Error) -> String {
     }
 }
 
+/// Ends the program over its arguments, which help and version are too. What hides in an argument is shown.
+pub(crate) fn usage(error: &clap::Error) -> ! {
+    let plain = error.render().to_string();
+    match escape::text(&plain) {
+        Cow::Owned(shown) if error.use_stderr() => {
+            // Nothing is left to do where stderr is closed.
+            let _ = io::Write::write_all(&mut io::stderr(), shown.as_bytes());
+            std::process::exit(Exit::Usage as i32)
+        }
+        _ => error.exit(),
+    }
+}
+
+/// The settings that leave out samples with defects of these kinds, in brackets; empty if they are all set.
+pub(crate) fn leaving_out(kinds: impl Iterator<Item = ProblemKind>, config: &SearchConfig) -> String {
+    let set = config.data.leave_out();
+    let missing: BTreeSet<&str> = kinds.filter(|kind| !set.covers(*kind)).map(leaves_out).collect();
+    let missing: Vec<&str> = missing.into_iter().collect();
+    if missing.is_empty() { String::new() } else { format!(" (left out with {})", missing.join(", ")) }
+}
+
+/// The setting that leaves out samples with a defect of this kind.
+fn leaves_out(kind: ProblemKind) -> &'static str {
+    if kind == ProblemKind::TooLong { "data.too_long=drop" } else { "data.bad_sample=drop" }
+}
+
 /// What this command offers against an error of a library, which names no command.
 fn remedy(error: &Error) -> Option<&'static str> {
     use mars::mars_vlm::{
-        Error::{ExtraTensors, MissingTensor, TooLarge, WrongShape},
+        Error::{Data, ExtraTensors, MissingTensor, TooLarge, WrongShape},
         Misfit,
     };
     let Error::Vlm(error) = error else { return None };
@@ -68,6 +95,10 @@ fn remedy(error: &Error) -> Option<&'static str> {
             (*cause == Misfit::Adapter).then_some("`mars merge` does that")
         }
         TooLarge { .. } => Some("the setting is model.dtype"),
+        Data(problem) if problem.kind == ProblemKind::TooLong => Some(
+            "the setting data.too_long=drop leaves such samples out; data.max_tokens is the longest sequence",
+        ),
+        Data(_) => Some("the setting data.bad_sample=drop leaves such samples out"),
         _ => None,
     }
 }
@@ -121,7 +152,7 @@ mod tests {
             describe(&mars::mars_vlm::Error::ExtraTensors { path, names, cause }.into())
         };
         assert!(extra(mars::mars_vlm::Misfit::Adapter).ends_with("(`mars merge` does that)"));
-        assert!(!extra(mars::mars_vlm::Misfit::Quantised).contains("`mars merge`"));
+        assert!(!extra(mars::mars_vlm::Misfit::Quantised("GPTQ")).contains("`mars merge`"));
     }
 
     #[test]

@@ -3,6 +3,7 @@ mod allocator;
 mod args;
 mod cmd;
 mod console;
+mod escape;
 mod exit;
 mod hub;
 mod output;
@@ -14,11 +15,12 @@ use clap::Parser;
 use cmd::Context;
 use console::{Console, Verbosity};
 use exit::Exit;
-use std::process::ExitCode;
+use signal::Signals;
+use std::{cell::RefCell, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| exit::usage(&error));
     let verbosity = match (cli.common.quiet, cli.common.verbose) {
         (true, _) => Verbosity::Quiet,
         (_, 0) => Verbosity::Normal,
@@ -39,9 +41,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, console: Console) -> Result<Exit, mars::Error> {
-    let context = Context { common: cli.common, console };
+    let signals = Signals::listen(console)?;
+    let context = Context { common: cli.common, console, signals, settings: RefCell::new(None) };
     let json = context.common.json;
-    match cli.command {
+    let done = match cli.command {
         None => cmd::search::bare(&context),
         Some(Command::Search(args)) => cmd::search::run(&context, &args),
         Some(Command::Plan(args)) => cmd::plan::run(&context, &args),
@@ -57,5 +60,6 @@ fn run(cli: Cli, console: Console) -> Result<Exit, mars::Error> {
         Some(Command::Report(args)) => cmd::report::run(&context, &args),
         Some(Command::Devices) => cmd::devices::run(json),
         Some(Command::Config(task)) => cmd::config::run(&context, &task),
-    }
+    };
+    done.map_err(|error| context.explain(error))
 }

@@ -1,5 +1,6 @@
 //! Results on stdout: text for people, JSON for machines.
 
+use crate::escape;
 use mars::Error;
 use serde::Serialize;
 use std::{
@@ -9,8 +10,12 @@ use std::{
 
 /// Prints a text and a line end.
 pub(crate) fn text(text: impl AsRef<str>) -> Result<(), Error> {
+    write(&escape::text(text.as_ref()))
+}
+
+fn write(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", text.as_ref())
+    writeln!(stdout, "{text}")
         .and_then(|()| stdout.flush())
         .map_err(Error::io("write to", Path::new("stdout")))
 }
@@ -19,7 +24,7 @@ pub(crate) fn text(text: impl AsRef<str>) -> Result<(), Error> {
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
     let json = serde_json::to_string_pretty(value)
         .map_err(|error| Error::failed("the result cannot be written as JSON").because(error))?;
-    text(json)
+    write(&escape::json(&json))
 }
 
 /// Lays rows out in columns, the first row as header.

@@ -4,6 +4,7 @@ mod error;
 mod fit;
 mod law;
 mod observation;
+mod registration;
 mod report;
 mod uncertainty;
 
@@ -21,6 +22,10 @@ pub use law::{
     PowerLaw, fit_law_c, fit_law_c_all, fit_law_p,
 };
 pub use observation::{ConvergenceObservation, Observations, PerformanceObservation, Ranks};
+pub use registration::{
+    LossCurve, Refusal, RegisteredShift, RegisteredTimes, Registration, RegistrationOptions,
+    RegistrationOutcome, TimedCurve, register, registered_times,
+};
 pub use report::{
     BalancedOutput, BestRankOutput, FitOutput, FitRequest, LawCOutput, LawPOutput, PredictionOutput,
     ScoreOutput, StepsOutput, analyse, analyse_csv,

@@ -71,12 +71,15 @@ pub enum Error {
     Partial(Box<crate::peft::Partial>),
     /// An adapter on a tensor that two layers of the base share.
     #[error(
-        "`{path}` and its counterpart at the other end of the model share one tensor (tie_word_embeddings): merging \
-         would change both, which is not what the adapter does; use the adapter unmerged, or untie the base first"
+        "`{path}` and its counterpart at the other end of the model share one tensor ({why}): a merged model would \
+         change both or neither, which is not what the adapter does; use the adapter unmerged, or untie the base \
+         first: give it an output layer of its own and set tie_word_embeddings to false"
     )]
     Tied {
         /// Module path of the adapted layer.
         path: String,
+        /// What says so.
+        why: &'static str,
     },
     /// A file that could not be read or written.
     #[error("{path}: {source}")]

@@ -9,6 +9,7 @@
 //! | `adapter` | ranks, scales, first values, layers and factors of an adapter, as plain data |
 //! | [`peft`] | Hugging Face PEFT directories, read and written |
 //! | [`merge`] | an adapter added to the weight files of its base |
+//! | [`files`] | files and directories that appear whole or not at all |
 //! | [`stored`] | safetensors files from untrusted sources, read with checks |
 //! | `stack` | K adapters in one forward pass (feature `burn`) |
 //! | `train` | settings of the optimizer; training passes and AdamW for a stack (feature `burn`) |
@@ -16,6 +17,7 @@
 //! | [`methods`] | AdaLoRA, GeoLoRA and a scheduler after HyDRA: settings, and the methods (feature `burn`) |
 mod adapter;
 mod error;
+pub mod files;
 pub mod merge;
 pub mod methods;
 #[cfg(feature = "burn")]

@@ -1,6 +1,6 @@
 //! What a policy decided, and everything a reader needs to follow why.
 
-use crate::CandidateSource;
+use crate::{CandidateSource, Confidence, Gain};
 use mars_laws::{LawCSummary, LawPFit, Ranks};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -15,6 +15,8 @@ pub enum DecisionOutcome {
     Clamped,
     /// The configured default ranks.
     Fallback,
+    /// However they were chosen: training at these ranks did not make the model better than it was before.
+    Unimproved,
 }
 
 impl fmt::Display for DecisionOutcome {
@@ -23,6 +25,7 @@ impl fmt::Display for DecisionOutcome {
             DecisionOutcome::Solved => "solved",
             DecisionOutcome::Clamped => "clamped",
             DecisionOutcome::Fallback => "fallback",
+            DecisionOutcome::Unimproved => "unimproved",
         })
     }
 }
@@ -43,23 +46,34 @@ pub struct Decision {
     /// How sure it is, where choices were compared on the same validation samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
+    /// What training brought; `None` where the model was not evaluated before its first step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gain: Option<Gain>,
     /// The laws the decision rests on; `None` for policies that fit none.
     pub laws: Option<FittedLaws>,
 }
 
-/// How sure a choice is, at the cut that left one. It is about the validation loss at that step only: how other samples
-/// could have changed the choice, not how later steps or other seeds could.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Confidence {
-    /// Optimizer step of that cut.
-    pub step: usize,
-    /// Share of redrawn validation sets on which the choice has the lowest loss of those compared, 0 to 1.
-    pub probability: f64,
-    /// By how much perplexity exceeds that of the best of those compared, mean over redrawn validation sets,
-    /// relative: 0.01 is 1 %.
-    pub expected_regret: f64,
-    /// How many were compared.
-    pub compared: usize,
+impl Decision {
+    /// The decision with what training brought. Where that is no improvement, the reason says so first, and the outcome is
+    /// [`Unimproved`](DecisionOutcome::Unimproved).
+    #[must_use]
+    pub(crate) fn with_gain(mut self, gain: Option<Gain>) -> Self {
+        let known = self.gain.is_some_and(|known| !known.is_improvement());
+        self.gain = gain;
+        if let Some(gain) = gain.filter(|gain| !gain.is_improvement() && !known) {
+            self.outcome = DecisionOutcome::Unimproved;
+            self.reason = format!("{gain} {}", self.reason);
+        }
+        self
+    }
+
+    /// The decision about a model with so many tokens in its vocabulary: a result that is no better than guessing among
+    /// them is no improvement, see [`Gain::with_vocabulary`].
+    #[must_use]
+    pub fn with_vocabulary(self, vocabulary: usize) -> Self {
+        let gain = self.gain.map(|gain| gain.with_vocabulary(vocabulary));
+        self.with_gain(gain)
+    }
 }
 
 /// One rank choice that a policy considered.

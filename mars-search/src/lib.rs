@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 mod budget;
 mod calibration;
+mod confidence;
 mod cost;
 mod decision;
 mod error;
 mod forms;
+mod gain;
 mod method;
 mod policy;
 mod race;
@@ -18,10 +20,12 @@ mod totals;
 mod trial;
 
 pub use budget::{Budget, CalibrationPlan};
+pub use confidence::{Confidence, Margin};
 pub use cost::{Cost, fine_tunes};
-pub use decision::{Candidate, Confidence, Decision, DecisionOutcome, FittedLaws, LawPoint, ModuleLaw};
+pub use decision::{Candidate, Decision, DecisionOutcome, FittedLaws, LawPoint, ModuleLaw};
 pub use error::{Error, FailedTrial};
 pub use forms::POLICY_FORMS;
+pub use gain::{Gain, Verdict};
 pub use method::Method;
 pub use policy::{FixedRanks, GuidedOptions, Policy, PolicySpec, RaceOptions, halving_steps};
 pub use replay::{

@@ -50,12 +50,7 @@ impl Space {
     /// a module has no candidate, or a rank is 0.
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |why: String| Err(Error::Space { why });
-        if self.modules.is_empty() {
-            return refuse("there is no module to adapt".to_owned());
-        }
-        if let Some(twice) = (1..self.modules.len()).find(|&i| self.modules[..i].contains(&self.modules[i])) {
-            return refuse(format!("module `{}` is named twice", self.modules[twice]));
-        }
+        self.check_modules()?;
         if !self.modules.contains(&self.reference) {
             return refuse(format!(
                 "the reference module `{}` is not one of {}",
@@ -75,6 +70,21 @@ impl Space {
             return refuse("the default rank is 0; it must be at least 1".to_owned());
         }
         Ok(())
+    }
+
+    /// Whether there are modules, each named once: all that fixed ranks need.
+    ///
+    /// # Errors
+    /// [`Error::Space`] when there is no module, or one is named twice.
+    pub(crate) fn check_modules(&self) -> Result<(), Error> {
+        let refuse = |why: String| Err(Error::Space { why });
+        if self.modules.is_empty() {
+            return refuse("there is no module to adapt".to_owned());
+        }
+        match (1..self.modules.len()).find(|&i| self.modules[..i].contains(&self.modules[i])) {
+            Some(twice) => refuse(format!("module `{}` is named twice", self.modules[twice])),
+            None => Ok(()),
+        }
     }
 
     /// Candidate ranks of `module`, rising, each once; empty for an unknown module.

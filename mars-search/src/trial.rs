@@ -107,6 +107,11 @@ pub struct TrialResult {
     /// Empty where the trainer does not report them, or the trial has no usable loss.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<f64>,
+    /// The validation losses before the last one by the same blocks, as (optimizer step, nats per answer token
+    /// `[blocks]`), by rising step; step 0, the model before training, comes first. Empty where they are not reported,
+    /// and for calibration runs, which nothing compares by blocks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_blocks: Vec<(usize, Vec<f64>)>,
     /// Convergence time in optimizer steps; `None` where it is censored or was not looked for.
     pub convergence: Option<f64>,
     /// Why the convergence time is censored, as a sentence; `None` where it is not.
@@ -125,6 +130,7 @@ impl TrialResult {
             trial: trial.clone(),
             val_curve,
             blocks: Vec::new(),
+            earlier_blocks: Vec::new(),
             convergence: None,
             censored: None,
             end: TrialEnd::Finished,
@@ -136,6 +142,13 @@ impl TrialResult {
     #[must_use]
     pub fn with_blocks(self, blocks: Vec<f64>) -> Self {
         Self { blocks, ..self }
+    }
+
+    /// With the validation losses before the last one by blocks of the split, as (optimizer step, `[blocks]`), by rising
+    /// step.
+    #[must_use]
+    pub fn with_earlier_blocks(self, earlier_blocks: Vec<(usize, Vec<f64>)>) -> Self {
+        Self { earlier_blocks, ..self }
     }
 
     /// With a convergence time in optimizer steps.
@@ -167,6 +180,15 @@ impl TrialResult {
             }
             TrialEnd::Diverged { .. } | TrialEnd::Failed { .. } => None,
         }
+    }
+
+    /// The validation loss at step `step` by blocks of the split; `None` where it was not evaluated then, or no blocks
+    /// are reported.
+    pub(crate) fn blocks_at(&self, step: usize) -> Option<&[f64]> {
+        if self.val_curve.last().is_some_and(|(last, _)| *last == step) {
+            return (!self.blocks.is_empty()).then_some(&self.blocks);
+        }
+        self.earlier_blocks.iter().find(|(at, _)| *at == step).map(|(_, blocks)| blocks.as_slice())
     }
 
     /// Why the trial has no last loss, as a sentence; `None` when it has one.

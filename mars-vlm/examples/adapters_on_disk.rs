@@ -158,7 +158,7 @@ fn main() -> Result<()> {
     let text = std::fs::read_to_string(listed).with_context(|| listed.display().to_string())?;
     let Listed { sites, others } = serde_json::from_str(&text)?;
     let sites: Vec<Site> = sites.iter().map(ListedSite::site).collect();
-    let ModelNames { modules, namings } = names_of_dir(base_dir)?;
+    let ModelNames { modules, namings, .. } = names_of_dir(base_dir)?;
     let base = Base::new(&modules, &sites).with_namings(&namings).with_others(&others);
     std::fs::create_dir_all(out)?;
     for case in cases() {

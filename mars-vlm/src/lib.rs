@@ -5,6 +5,7 @@ pub mod chat;
 pub mod checkpoint;
 pub mod data;
 mod error;
+mod foreign;
 pub mod hub;
 mod misfit;
 #[cfg(feature = "model")]

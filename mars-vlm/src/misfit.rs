@@ -8,8 +8,8 @@ use std::fmt;
 pub enum Misfit {
     /// The file holds an adapter beside the weights, as PEFT keeps them in memory.
     Adapter,
-    /// The weights are quantised.
-    Quantised,
+    /// The weights are quantised, by the method that is named.
+    Quantised(&'static str),
     /// All names begin with this text, which a wrapper of the model put there.
     Wrapped(&'static str),
     /// `config.json` asks for an output layer that the file does not have.
@@ -39,10 +39,16 @@ impl fmt::Display for Misfit {
                     "all names begin with `{start}`, as a wrapper of the model left them; save the model inside of it"
                 );
             }
+            Self::Quantised(method) => {
+                return write!(
+                    f,
+                    "the checkpoint is quantised ({method}); take the model that it was made from, in bf16, f16 or \
+                     f32: an adapter that was trained on a quantised base belongs to it as well"
+                );
+            }
             Self::Adapter => {
                 "the file holds an adapter beside the weights: merge it into its base and give the result"
             }
-            Self::Quantised => "the checkpoint is quantised; take the original",
             Self::OutputLayer => {
                 "tie_word_embeddings is false in config.json, but the file has no output layer of its own: set it \
                  to true, or take config.json and weights from one model"

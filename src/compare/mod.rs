@@ -153,6 +153,7 @@ impl Measured {
             return Ok(*known);
         }
         let adapter = session.adapter(spec)?;
+        session.go_on()?;
         let score = session.task.score(Some(&adapter), session.config.run.eval_batch)?;
         self.tested.insert(spec.id(), score.perplexity);
         Ok(score.perplexity)

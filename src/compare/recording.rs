@@ -2,7 +2,7 @@
 
 use super::Measured;
 use crate::{
-    Error,
+    Error, files,
     search::{Session, convergence_time, trial_end},
 };
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -105,7 +105,7 @@ pub fn write_recording(path: &Path, recording: &Recording) -> Result<(), Error> 
     } else {
         json
     };
-    fs::write(path, bytes).map_err(Error::io("write", path))
+    files::write(path, &bytes)
 }
 
 /// Reads a recording.

@@ -23,6 +23,11 @@ fn by_name(table: &str) -> Option<Value> {
     }
 }
 
+/// Whether `key` is an entry of a table with free keys.
+pub(super) fn is_free(key: &str) -> bool {
+    key.rsplit_once('.').is_some_and(|(table, _)| by_name(table).is_some())
+}
+
 /// The default value of `key`, or one of the same type where keys are free; `None` if there
 /// is no such setting.
 pub(super) fn example(defaults: &Table, key: &str) -> Option<Value> {

@@ -1,6 +1,9 @@
 //! Layers of settings, each overriding the one before: defaults, file, environment, assignments, flags.
 
-use super::{SearchConfig, key};
+use super::{
+    SearchConfig, key,
+    origin::{Origin, Origins},
+};
 use crate::Error;
 use std::{fs, path::Path};
 use toml::{Table, Value};
@@ -14,8 +17,10 @@ const EMBEDDED: &str = include_str!("embedded.toml");
 /// the layers.
 #[derive(Clone, Debug)]
 pub struct Layers {
-    defaults: Table,
+    pub(super) defaults: Table,
     settings: Table,
+    /// Where each of the settings comes from.
+    pub(super) origins: Origins,
     warnings: Vec<String>,
 }
 
@@ -30,7 +35,7 @@ impl Layers {
     pub fn new() -> Self {
         let defaults = Table::try_from(SearchConfig::default())
             .expect("a default configuration is numbers, texts, lists and tables: a test writes it");
-        Self { defaults, settings: Table::new(), warnings: Vec::new() }
+        Self { defaults, settings: Table::new(), origins: Origins::new(), warnings: Vec::new() }
     }
 
     /// Oddities that the user should know of.
@@ -44,7 +49,7 @@ impl Layers {
     /// An error of usage for text that is not TOML, unknown keys and values of another type.
     pub fn text(&mut self, text: &str, source: &str) -> Result<(), Error> {
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
-            Error::usage(format!("{source}: {}", error.to_string().trim_end()))
+            Error::usage(format!("{source}: {}", error.to_string().trim_end().replace('\n', "\n  ")))
         })?;
         self.table(&table, source)
     }
@@ -111,6 +116,14 @@ impl Layers {
         self.put(key, value.into(), "a flag")
     }
 
+    /// The same for a flag with a name, as in `--policy`.
+    ///
+    /// # Errors
+    /// As for [`flag`](Self::flag).
+    pub fn option(&mut self, key: &str, value: impl Into<Value>, name: &str) -> Result<(), Error> {
+        self.put(key, value.into(), name)
+    }
+
     /// Takes a value as text: as it is for settings that are text, otherwise as TOML.
     fn parse(&mut self, key: &str, text: &str, source: &str) -> Result<(), Error> {
         let is_text = matches!(key::example(&self.defaults, key::current(key)), Some(Value::String(_)));
@@ -151,24 +164,43 @@ impl Layers {
             return Err(Error::usage(format!("{source}: {key} is {number}; it must be finite")));
         }
         key::put(&mut self.settings, key, value);
+        self.origins.insert(key.to_owned(), Origin::Set(source.to_owned()));
         Ok(())
     }
 
-    /// The settings, typed and checked.
+    /// The settings, typed and checked: all that a search under them uses.
     ///
     /// # Errors
-    /// An error of usage for values that no type takes, such as a negative count or an unknown policy.
+    /// An error of usage for values that no type takes, such as a negative count or an unknown policy, and those of
+    /// [`SearchConfig::check`]; with the origin of the settings that it names.
     pub fn config(&self) -> Result<SearchConfig, Error> {
+        self.checked(SearchConfig::check)
+    }
+
+    /// The settings, typed, of which those for reading a model and data are checked.
+    ///
+    /// # Errors
+    /// As for [`config`](Self::config), but for [`SearchConfig::check_reading`].
+    pub fn reading(&self) -> Result<SearchConfig, Error> {
+        self.checked(SearchConfig::check_reading)
+    }
+
+    fn checked(&self, check: fn(&SearchConfig) -> Result<(), Error>) -> Result<SearchConfig, Error> {
         let mut all = self.defaults.clone();
-        if is_embedded(&self.settings) {
+        if self.is_embedded() {
             merge(&mut all, &preset());
         }
         merge(&mut all, &self.settings);
-        let config: SearchConfig = Value::Table(all).try_into().map_err(|error: toml::de::Error| {
+        let typed = Value::Table(all).try_into().map_err(|error: toml::de::Error| {
             Error::usage(format!("settings: {}", error.to_string().trim_end()))
-        })?;
-        config.check()?;
-        Ok(config)
+        });
+        let checked = typed.and_then(|config: SearchConfig| check(&config).map(|()| config));
+        checked.map_err(|error| self.with_origins(error))
+    }
+
+    /// Whether they are about the embedded task.
+    pub(super) fn is_embedded(&self) -> bool {
+        is_embedded(&self.settings)
     }
 }
 

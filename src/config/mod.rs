@@ -1,7 +1,9 @@
 //! The configuration of a search: typed, with defaults, in layers, and as TOML with its documentation.
+mod caution;
 mod chosen;
 mod key;
 mod layers;
+mod origin;
 mod print;
 mod resolve;
 mod section;
@@ -10,9 +12,10 @@ mod stored;
 mod tests;
 
 pub use layers::Layers;
+pub use origin::Origin;
 pub use section::{
     CalibrationConfig, DataConfig, LoraConfig, ModelConfig, OutConfig, RunConfig, ScaleConfig, ScaleKind,
-    SearchSection, TooLong, TrainConfig, TrainerConfig, TrainerKind,
+    SearchSection, TrainConfig, TrainerConfig, TrainerKind, Unusable,
 };
 pub(crate) use stored::Facts;
 
@@ -157,6 +160,7 @@ impl SearchConfig {
             checkpoint_every: Some(run.checkpoint_every.unwrap_or(tenth)),
             measure_updates: self.rule().signal() == Signal::Updates,
             targets: self.lora.targets()?,
+            start: None,
         })
     }
 }

@@ -6,13 +6,13 @@ pub use verify::{AdapterLosses, Verification, verify};
 use crate::{
     Error, SearchConfig,
     event::{Event, Observer},
-    task::{Names, device},
+    task::{LeftOut, Names, Part, Source, check_weights, device},
 };
 use mars_calib::native::{Evaluation, evaluate};
 use mars_lora::{AdapterStack, Examples, peft, peft::Base};
 use mars_vlm::{
-    data::{Dataset, ImageStore},
     model::{AnyModel, EncodedExamples},
+    processor::Processor,
 };
 use serde::Serialize;
 use std::{
@@ -36,6 +36,8 @@ pub struct DataScore {
     pub accuracy: f64,
     /// Every sample.
     pub per_sample: Vec<SampleLoss>,
+    /// Samples that could not be used and were left out.
+    pub left_out: Option<LeftOut>,
 }
 
 /// The loss of one sample.
@@ -59,6 +61,19 @@ pub struct DataFiles {
     pub images: Option<PathBuf>,
 }
 
+impl DataFiles {
+    /// The samples, without those that the settings leave out.
+    fn read(
+        &self,
+        config: &SearchConfig,
+        processor: &Processor,
+        observer: &mut dyn Observer,
+    ) -> Result<Part, Error> {
+        let source = Source { path: self.data.clone(), part: None };
+        source.read("data", config, self.images.as_deref(), processor, observer)
+    }
+}
+
 /// Evaluates the model in the Hugging Face directory `model`, with the PEFT adapter in `adapter` if there is one, on `data`.
 /// Of `config` the sections `model`, `data` and `run` count.
 ///
@@ -71,14 +86,15 @@ pub fn evaluate_files(
     data: &DataFiles,
     observer: &mut dyn Observer,
 ) -> Result<DataScore, Error> {
-    config.check()?;
+    config.check_reading()?;
     let device = device(&config.run.device)?;
     let processor = Arc::new(config.processor(model)?);
+    check_weights(model, config.model.dtype)?;
     let net = AnyModel::load(model, config.model.dtype, &device)?;
     let names = Names::of(model)?;
+    names.warn(observer);
     let stack = stack(&net, adapter, &names)?;
-    let store = Arc::new(ImageStore::for_data(&data.data, data.images.as_deref())?);
-    let samples = Dataset::read_with(&data.data, &config.data.read_options())?.samples;
+    let Part { samples, store, left_out } = data.read(config, &processor, observer)?;
     let examples = EncodedExamples::new(processor, store, samples)?;
     let all = evaluate_all(&net, &examples, &stack, config.run.eval_batch, "evaluating", observer)?;
     let per_sample = all.samples.iter().enumerate();
@@ -91,6 +107,7 @@ pub fn evaluate_files(
         samples: all.samples.len(),
         accuracy: all.accuracy(),
         per_sample: per_sample.collect(),
+        left_out,
     })
 }
 

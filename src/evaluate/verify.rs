@@ -4,14 +4,12 @@ use super::{DataFiles, evaluate_all, stack};
 use crate::{
     Error, SearchConfig,
     event::{Event, Observer},
-    task::{Names, device},
+    task::{Names, Part, check_weights, device},
 };
 use mars_lora::merge::{Direction, Float, Inspection, MergeOptions, inspect, merge};
 use mars_vlm::{
-    checkpoint::names_of_dir,
-    data::{Dataset, ImageStore},
+    checkpoint::{Precision, names_of_dir},
     model::{AnyModel, EncodedExamples},
-    processor::Processor,
 };
 use serde::Serialize;
 use std::{path::Path, sync::Arc};
@@ -58,7 +56,7 @@ pub fn verify(
     data: Option<&DataFiles>,
     observer: &mut dyn Observer,
 ) -> Result<Verification, Error> {
-    config.check()?;
+    config.check_reading()?;
     let inspection = inspect(adapter, model, &names_of_dir(model)?)?;
     inspection.cautions.iter().for_each(|caution| observer.event(&Event::Warning(caution)));
     let losses = data.map(|data| losses(config, adapter, model, data, observer)).transpose()?;
@@ -74,11 +72,12 @@ fn losses(
     observer: &mut dyn Observer,
 ) -> Result<AdapterLosses, Error> {
     let device = device(&config.run.device)?;
-    let processor = Arc::new(Processor::from_dir(model)?);
-    let store = Arc::new(ImageStore::for_data(&data.data, data.images.as_deref())?);
-    let examples = EncodedExamples::new(processor, store, Dataset::read(&data.data)?.samples)?;
+    let processor = Arc::new(config.processor(model)?);
+    let Part { samples, store, .. } = data.read(config, &processor, observer)?;
+    let examples = EncodedExamples::new(processor, store, samples)?;
     let names = Names::of(model)?;
     let losses = |dir: &Path, adapter, label, observer: &mut dyn Observer| -> Result<Vec<f64>, Error> {
+        check_weights(dir, Precision::F32)?;
         let net = AnyModel::from_dir(dir, &device)?;
         let stack = stack(&net, adapter, &names)?;
         let all = evaluate_all(&net, &examples, &stack, config.run.eval_batch, label, observer)?;

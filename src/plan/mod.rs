@@ -1,10 +1,12 @@
 //! What a search would train, cost and hold in memory, without training.
+mod limits;
 mod memory;
 mod pricing;
 mod rehearsal;
 
+pub use limits::Bound;
 pub use memory::Memory;
-pub(crate) use memory::{available, resident};
+pub(crate) use memory::{check_weights, left, resident};
 pub use rehearsal::rehearse;
 pub(crate) use rehearsal::rehearsed_steps;
 
@@ -32,6 +34,8 @@ pub struct Plan {
     pub image_tokens: Option<Lengths>,
     /// What the final run does.
     pub train: PlannedTraining,
+    /// What of the settings is probably not meant, see [`SearchConfig::cautions`].
+    pub cautions: Vec<String>,
     /// Memory, estimated.
     pub memory: Option<Memory>,
     /// Name of the policy.
@@ -102,8 +106,9 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
     let space = config.space(task.parameters_per_rank(&config)?);
     let budget = config.budget(task.train.len(), config.train.seed);
     let policy = config.policy();
-    // Before the passes that are measured leave freed memory behind.
+    // Before the passes that are measured take the memory, and leave freed memory behind.
     let memory = (task.memory)(task, &config)?;
+    memory.as_ref().map_or(Ok(()), Memory::check)?;
     let pricing = Pricing::measure(&config, task)?;
     let mut runs = Vec::new();
     for step in rehearse(&policy, &space, &budget)? {
@@ -111,7 +116,7 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
         runs.push(PlannedRun { trial: step.trial, flops });
     }
     let evaluations = 1 + budget.steps / budget.eval_every;
-    let fine_tune_flops = pricing.flops(&space.default_ranks(), 0..budget.steps, evaluations)?;
+    let fine_tune_flops = pricing.flops(&space.default_ranks(), budget.steps, evaluations)?;
     let total_flops = runs.iter().map(|run| run.flops).sum::<f64>();
     Ok(Plan {
         modules: modules(&config, &task.model)?,
@@ -120,12 +125,13 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
         image_tokens: task.image_tokens()?,
         train: PlannedTraining {
             steps: budget.steps,
-            epochs: (budget.steps * budget.batch) as f64 / budget.samples as f64,
+            epochs: budget.steps as f64 * budget.batch as f64 / budget.samples as f64,
             batch: budget.batch,
             eval_every: budget.eval_every,
             validation_samples: budget.validation_samples,
             learning_rates: config.learning_rates(),
         },
+        cautions: config.cautions(),
         memory,
         policy: policy.to_string(),
         fine_tune_flops,

@@ -5,7 +5,7 @@ use mars_laws::Ranks;
 use mars_lora::{AdapterConfig, AdapterStack, Examples, Model};
 use mars_search::{Role, Trial};
 use mars_vlm::model::{AnyModel, EncodedExamples, VlmBatch};
-use std::{ops::Range, time::Instant};
+use std::time::Instant;
 
 /// Longest time for which forward passes are measured, seconds.
 const MEASURED_S: f64 = 0.5;
@@ -49,15 +49,12 @@ impl<'a> Pricing<'a> {
             Role::Alone | Role::Joint => self.config.calibration.eval_every,
             Role::Race | Role::Final => self.config.train.eval_every,
         };
-        let eval_every = eval_every.unwrap_or(trial.steps.max(1));
-        let seen = |step: &usize| *step == 0 || *step >= trial.evaluate_from;
-        let steps = (from..=trial.steps).skip(usize::from(from > 0));
-        let evaluations = steps.filter(|step| step.is_multiple_of(eval_every)).filter(seen).count();
-        self.flops(&trial.ranks, from..trial.steps, evaluations)
+        let evaluations = evaluations(trial, from, eval_every.unwrap_or(trial.steps).max(1));
+        self.flops(&trial.ranks, trial.steps.saturating_sub(from), evaluations)
     }
 
     /// FLOPs of so many steps of a run with so many evaluations.
-    pub(super) fn flops(&self, ranks: &Ranks, steps: Range<usize>, evaluations: usize) -> Result<f64, Error> {
+    pub(super) fn flops(&self, ranks: &Ranks, steps: usize, evaluations: usize) -> Result<f64, Error> {
         let model = &self.task.model;
         let targets = self.config.lora.targets()?;
         let adapter = AdapterConfig { targets, ..AdapterConfig::new(ranks.iter(), 0) };
@@ -65,6 +62,57 @@ impl<'a> Pricing<'a> {
         let pass = model.flops(&self.batch, &[sites]).first().copied().unwrap_or_default();
         let validation = self.config.run.validation_samples.unwrap_or(usize::MAX).min(self.task.val.len());
         let evaluation = pass.forward * validation as f64 / self.config.train.batch as f64;
-        Ok(steps.len() as f64 * (pass.forward + pass.backward) + evaluations as f64 * evaluation)
+        Ok(steps as f64 * (pass.forward + pass.backward) + evaluations as f64 * evaluation)
+    }
+}
+
+/// Evaluations of a trial after step `from`, with that of step 0 where it begins there: at every multiple of `every`, but
+/// for those before the step from which it is evaluated.
+fn evaluations(trial: &Trial, from: usize, every: usize) -> usize {
+    // Multiples of `every` up to and with the step, 0 not among them.
+    let up_to = |step: usize| step / every;
+    let unseen = trial.evaluate_from.saturating_sub(1).max(from).min(trial.steps);
+    usize::from(from == 0) + (up_to(trial.steps) - up_to(unseen))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::evaluations;
+    use mars_laws::Ranks;
+    use mars_search::{Role, Trial};
+
+    #[test]
+    fn evaluations_are_counted_as_if_they_were_listed() {
+        for (steps, from, evaluate_from, every) in [
+            (96, 0, 0, 8),
+            (96, 32, 0, 8),
+            (96, 32, 40, 8),
+            (97, 0, 24, 8),
+            (32, 0, 32, 8),
+            (32, 24, 24, 8),
+            (5, 0, 0, 8),
+            (40, 8, 100, 8),
+            (7, 7, 0, 1),
+        ] {
+            let ranks = Ranks::new().with("llm", 4);
+            let trial = Trial {
+                id: 0,
+                role: Role::Race,
+                ranks,
+                samples: 1,
+                seed: 0,
+                steps,
+                horizon: 100,
+                evaluate_from,
+                stop_when_converged: false,
+                continues: None,
+                method: None,
+            };
+            let listed = (from..=steps)
+                .skip(usize::from(from > 0))
+                .filter(|step| step.is_multiple_of(every) && (*step == 0 || *step >= evaluate_from))
+                .count();
+            assert_eq!(evaluations(&trial, from, every), listed, "{steps} {from} {evaluate_from} {every}");
+        }
     }
 }

@@ -4,6 +4,9 @@ use crate::Error;
 use mars_search::{Budget, Cost, FnRunner, PolicySpec, Role, Space, Trial, TrialResult};
 use std::collections::BTreeMap;
 
+/// Most evaluations of a run in a rehearsal: a race may be cut at each, and is played again at each cut.
+const EVALUATIONS: usize = 256;
+
 /// A trial that a policy is expected to ask for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -19,7 +22,7 @@ pub struct RehearsedTrial {
 /// # Errors
 /// When the policy cannot be built on `space` and `budget`, or cannot decide.
 pub fn rehearse(policy: &PolicySpec, space: &Space, budget: &Budget) -> Result<Vec<RehearsedTrial>, Error> {
-    let mut started = policy.build(space, budget)?;
+    let mut started = policy.build(space, &coarse(budget))?;
     let mut all = Vec::new();
     let mut reached: BTreeMap<u32, usize> = BTreeMap::new();
     let mut runner = FnRunner::new(|trial: &Trial| {
@@ -32,6 +35,12 @@ pub fn rehearse(policy: &PolicySpec, space: &Space, budget: &Budget) -> Result<V
     Ok(all)
 }
 
+/// The budget with no more than so many evaluations of a run that a race of any length is played in no time.
+fn coarse(budget: &Budget) -> Budget {
+    let every = budget.eval_every.max(budget.steps.div_ceil(EVALUATIONS));
+    Budget { eval_every: if budget.eval_every == 0 { 0 } else { every }, ..budget.clone() }
+}
+
 /// Optimizer steps of all trials that `policy` is expected to ask for; `continues` says whether the trainer continues runs
 /// from checkpoints.
 pub(crate) fn rehearsed_steps(
@@ -42,7 +51,8 @@ pub(crate) fn rehearsed_steps(
 ) -> Result<u64, Error> {
     let all = rehearse(policy, space, budget)?;
     let from = |step: &RehearsedTrial| if continues { step.from } else { 0 };
-    Ok(all.iter().map(|step| (step.trial.steps - from(step)) as u64).sum())
+    let steps = all.iter().map(|step| step.trial.steps.saturating_sub(from(step)) as u64);
+    Ok(steps.fold(0, u64::saturating_add))
 }
 
 /// A result as laws with usual exponents give it: gamma -0.33 for the reference module, which in the paper is the language

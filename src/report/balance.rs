@@ -26,7 +26,8 @@ fn kind(candidate: &Candidate) -> (Shape, &'static str) {
     match (candidate.outcome, candidate.source) {
         (Some(DecisionOutcome::Solved), _) => (Shape::Circle, "balanced"),
         (Some(DecisionOutcome::Clamped), _) => (Shape::Triangle, "clamped"),
-        (Some(DecisionOutcome::Fallback), _) | (_, CandidateSource::Default) => (Shape::Square, "default"),
+        (Some(DecisionOutcome::Fallback | DecisionOutcome::Unimproved), _)
+        | (_, CandidateSource::Default) => (Shape::Square, "default"),
         _ => (Shape::Diamond, "candidate"),
     }
 }

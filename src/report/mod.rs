@@ -49,7 +49,7 @@ pub fn rewrite(directory: &Path, svg: Option<&Path>) -> Result<(PathBuf, Vec<Pat
     files::write(&page, render(&data).as_bytes())?;
     let mut written = Vec::new();
     if let Some(directory) = svg {
-        fs::create_dir_all(directory).map_err(Error::io("create the directory", directory))?;
+        files::create_directories(directory)?;
         for (name, picture) in pictures(&data) {
             let path = directory.join(format!("{name}.svg"));
             files::write(&path, picture.as_bytes())?;

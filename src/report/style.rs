@@ -12,7 +12,7 @@ font:15px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',sans-se
 h1{font-size:26px;line-height:1.25;margin:0 0 6px}h2{font-size:19px;margin:38px 0 6px;padding-top:14px;border-top:1px solid var(--rule)}\
 h3{font-size:14.5px;margin:0 0 4px}p{margin:4px 0 10px;max-width:80ch}.soft,figcaption,.nothing{color:var(--soft)}\
 .badge{display:inline-block;font-size:13px;font-weight:600;padding:2px 10px;border:1.5px solid currentColor;border-radius:12px;\
-vertical-align:middle;margin-left:8px}.solved{color:var(--c2)}.clamped{color:var(--c4)}.fallback{color:var(--c1)}\
+vertical-align:middle;margin-left:8px}.solved{color:var(--c2)}.clamped{color:var(--c4)}.fallback,.unimproved{color:var(--c1)}\
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:12px;margin:18px 0}\
 .cards div{background:var(--card);border-radius:8px;padding:10px 14px}.cards b{display:block;font-size:20px;line-height:1.35}\
 .cards span{color:var(--soft);font-size:13px}\

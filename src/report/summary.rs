@@ -12,6 +12,11 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
     let chosen = tables::ranks(data, &data.decision.ranks);
     let mut words = match data.decision.outcome {
         DecisionOutcome::Fallback => format!("The search kept the default ranks {chosen}."),
+        // Before anything else: whatever was chosen is of no use.
+        DecisionOutcome::Unimproved => {
+            let gain = data.decision.gain.map_or_else(String::new, |gain| format!("{gain} "));
+            format!("{gain}The search chose ranks {chosen} all the same.")
+        }
         _ => format!("The search chose ranks {chosen}."),
     };
     if let Some(sure) = data.decision.confidence {
@@ -23,6 +28,19 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
             share(sure.probability),
             100.0 * sure.expected_regret
         );
+        if let Some(margin) = sure.margin {
+            let samples =
+                margin.samples.map_or_else(String::new, |samples| format!(" On {samples} samples:"));
+            words += &format!("{samples} {}", margin.to_string().trim_end_matches(';'));
+            words += ".";
+        }
+    }
+    match data.decision.gain {
+        Some(gain) if gain.is_improvement() => words += &format!(" {gain}"),
+        Some(_) => {}
+        None => {
+            words += " Whether training improved the model is not known: it was not evaluated before its first step.";
+        }
     }
     let cost = fine_tunes(&total, &unit);
     words += &format!(" It cost {} fine-tunes", maybe(cost, 2));
@@ -37,7 +55,11 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
     for change in changes(data) {
         words += &format!(" {change}");
     }
-    format!("<p class=\"summary\">{}</p>", escape(&words))
+    let class = match data.decision.outcome {
+        DecisionOutcome::Unimproved => "summary unimproved",
+        _ => "summary",
+    };
+    format!("<p class=\"{class}\">{}</p>", escape(&words))
 }
 
 /// A share in percent, without a certainty that no sample gives.
@@ -69,15 +91,31 @@ fn changes(data: &ReportData) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{super::sample::search, paragraph};
-    use mars_search::Confidence;
+    use mars_search::{Confidence, DecisionOutcome, Gain, Margin, Verdict};
 
     #[test]
     fn it_says_how_sure_and_what_would_change_it() {
         let mut data = search("guided", 0.02);
-        let sure = Confidence { step: 40, probability: 0.97, expected_regret: 0.001, compared: 2 };
+        let margin = Margin {
+            steps: 320,
+            samples: Some(128),
+            difference: -0.02,
+            handicap: 0.0,
+            error: 0.005,
+            resolvable: 0.011,
+        };
+        let sure = Confidence {
+            step: 40,
+            probability: 0.97,
+            expected_regret: 0.001,
+            compared: 2,
+            margin: Some(margin),
+        };
         data.decision.confidence = Some(sure);
         let words = paragraph(&data);
         assert!(words.contains("the last at which 2 were compared, they lead on 97 % of redrawn"), "{words}");
+        assert!(words.contains("On 128 samples: 0.0200 nats per token below the best other"), "{words}");
+        assert!(words.contains("Training lowered the validation loss from"), "{words}");
         assert!(words.contains("the full grid of 16 would have cost 16"), "{words}");
         assert!(!words.contains("This was close"));
         data.decision.confidence = Some(Confidence { probability: 0.55, ..sure });
@@ -88,5 +126,26 @@ mod tests {
             "{words}"
         );
         assert!(!words.contains("candidate of ve"));
+    }
+    #[test]
+    fn that_training_did_not_help_is_said_first() {
+        let mut data = search("guided", 0.02);
+        data.decision.outcome = DecisionOutcome::Unimproved;
+        let gain = data.decision.gain.unwrap_or(Gain {
+            before: 2.0,
+            after: 3.0,
+            error: None,
+            samples: None,
+            chance: None,
+            verdict: Verdict::Worse,
+        });
+        data.decision.gain = Some(Gain { before: 2.0, after: 3.0, verdict: Verdict::Worse, ..gain });
+        let words = paragraph(&data);
+        assert!(
+            words.starts_with("<p class=\"summary unimproved\">Training made the model worse"),
+            "{words}"
+        );
+        data.decision.gain = None;
+        assert!(paragraph(&data).contains("is not known: it was not evaluated before"));
     }
 }

@@ -5,7 +5,7 @@ use super::{
     number::{duration, fixed, flops, maybe, plain},
     svg::escape,
 };
-use mars_search::{Candidate, Cost, Role, fine_tunes, run_cost, total_cost};
+use mars_search::{Candidate, Cost, Gain, Role, fine_tunes, run_cost, total_cost};
 
 /// Rows of (name, value), both text.
 fn facts(caption: &str, rows: &[(String, String)]) -> String {
@@ -89,6 +89,7 @@ pub(crate) fn decision(data: &ReportData) -> String {
             pair("Outcome", data.decision.outcome.to_string()),
             pair("Policy", data.policy.clone()),
             pair("Why", data.decision.reason.clone()),
+            pair("Validation loss, before → after training", gained(data)),
             pair("Adapter parameters", parameters(data)),
             pair("Test perplexity, base → tuned", tested(score(|score| fixed(score.perplexity, 4)))),
             pair("Test accuracy, base → tuned", tested(score(|score| percent(score.accuracy)))),
@@ -103,6 +104,16 @@ pub(crate) fn decision(data: &ReportData) -> String {
             ),
             pair("One fine-tune", format!("{}, {}", flops(unit.total_flops()), duration(unit.wall_s))),
         ],
+    )
+}
+
+fn gained(data: &ReportData) -> String {
+    let error = |gain: &Gain| {
+        gain.error.map_or_else(String::new, |error| format!(", standard error {}", fixed(error, 4)))
+    };
+    data.decision.gain.as_ref().map_or_else(
+        || "not measured".to_owned(),
+        |gain| format!("{} → {}{}", fixed(gain.before, 4), fixed(gain.after, 4), error(gain)),
     )
 }
 

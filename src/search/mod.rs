@@ -1,6 +1,7 @@
 //! A rank search as one call: [`Search`].
 mod adapter;
 mod calibrate;
+mod card;
 mod choose;
 mod external;
 mod observations;
@@ -22,7 +23,7 @@ use crate::{
     Error, Interrupt, Task,
     compare::Comparison,
     config::{Facts, SearchConfig},
-    event::{Observer, Silent},
+    event::{Event, Observer, Silent},
     plan::Plan,
 };
 use mars_calib::{Campaign, CommandTrainer, OnChange, Trainer};
@@ -248,6 +249,9 @@ impl<'a> Search<'a> {
         };
         let mut config = self.config;
         config.out.dir = out.to_owned();
+        for caution in config.resolved(task.train.len(), task.val.len()).cautions() {
+            observer.event(&Event::Warning(&caution));
+        }
         let session =
             Session::open(config, task, self.fingerprints, self.on_change, observer, self.interrupt)?;
         Ok((session, policy))

@@ -1,18 +1,20 @@
 //! What a finished search leaves: adapter, decision, fits, report.
 
-use super::{Engine, Session, adapter, observations::of_records, session::Searched};
+use super::{Engine, Session, adapter, card::card, observations::of_records, session::Searched};
 use crate::{
     Error, Score,
     config::SearchConfig,
     event::{Event, Observer},
-    files, quantity,
+    files,
     report::{self, Provenance, ReportData, TestScore},
+    task::LeftOut,
 };
 use mars_calib::{Campaign, RunRecord};
 use mars_laws::{Ranks, analyse};
 use mars_lora::{Examples, Model};
 use mars_search::{
-    Budget, Decision, DecisionOutcome, PolicySpec, TrialResult, fine_tunes, run_cost, total_cost,
+    Budget, Confidence, Decision, DecisionOutcome, Gain, PolicySpec, TrialResult, fine_tunes, run_cost,
+    total_cost,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,8 @@ pub struct SearchOutcome {
     pub test: Option<Score>,
     /// The base model on the test split; `None` likewise.
     pub base: Option<Score>,
+    /// Samples of the data that could not be used and were left out.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// What a search cost.
@@ -56,8 +60,12 @@ pub struct Summary<'a> {
     pub ranks: &'a Ranks,
     /// In which sense they are an answer.
     pub outcome: DecisionOutcome,
-    /// Why they were chosen.
+    /// Why they were chosen; that training did not improve the model is said first.
     pub reason: &'a str,
+    /// What training brought, on the validation samples; `None` where the model was not evaluated before its first step.
+    pub gain: Option<Gain>,
+    /// How sure the choice is, where choices were compared on the same validation samples.
+    pub confidence: Option<Confidence>,
     /// What the search cost.
     pub cost: SearchCost,
     /// Directory of the adapter, where it is known.
@@ -68,20 +76,32 @@ pub struct Summary<'a> {
     pub test: Option<Score>,
     /// The base model on the test split.
     pub base: Option<Score>,
+    /// Samples of the data that could not be used and were left out.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub left_out: &'a [LeftOut],
 }
 
 impl SearchOutcome {
+    /// Whether the adapter makes the model better than it was before training, on the validation samples. Also true where
+    /// that was not measured, by an external trainer that does not evaluate before its first step.
+    pub fn is_improvement(&self) -> bool {
+        self.decision.outcome != DecisionOutcome::Unimproved
+    }
+
     /// The outcome in short.
     pub fn summary(&self) -> Summary<'_> {
         Summary {
             ranks: &self.decision.ranks,
             outcome: self.decision.outcome,
             reason: &self.decision.reason,
+            gain: self.decision.gain,
+            confidence: self.decision.confidence,
             cost: self.cost,
             adapter: self.adapter.as_deref(),
             report: &self.report,
             test: self.test,
             base: self.base,
+            left_out: &self.left_out,
         }
     }
 }
@@ -99,31 +119,36 @@ where
     let winner = winner(searched)?;
     let trained = session.adapter(&winner.spec)?;
     let cost = cost(searched);
-    let card = format!(
-        "Ranks chosen by `mars` {} with policy `{policy}`: {}\n\nCost of the search: {} fine-tunes.",
-        env!("CARGO_PKG_VERSION"),
-        searched.decision.reason,
-        quantity::number(cost.fine_tunes)
-    );
+    let decision = match session.task.vocabulary {
+        Some(vocabulary) => searched.decision.clone().with_vocabulary(vocabulary),
+        None => searched.decision.clone(),
+    };
+    let card = card(&decision, policy, cost);
     let ranks = adapter::rank_map(session, &trained, winner)?;
     let place = session.out.join("adapter");
     let written = adapter::write(session, &trained, &place, card)?;
+    session.go_on()?;
     session.observer.event(&Event::Testing);
     let batch = session.config.run.eval_batch;
-    let (base, tuned) = (session.task.score(None, batch)?, session.task.score(Some(&written), batch)?);
+    let base = session.task.score(None, batch)?;
+    session.go_on()?;
+    let tuned = session.task.score(Some(&written), batch)?;
     let outcome = SearchOutcome {
-        decision: searched.decision.clone(),
+        decision,
         results: searched.results.clone(),
         cost,
         adapter: Some(place),
         report: session.out.join("report.html"),
         test: Some(tuned),
         base: Some(base),
+        left_out: session.task.left_out.clone(),
     };
     let task = session.task;
     let fingerprints = task.fingerprints.iter();
     let fingerprints = fingerprints.filter(|(of, _)| ["model", "train", "val"].contains(&of.as_str()));
     let more = fingerprints.map(|(of, digest)| (format!("fingerprint of {of}"), digest.clone()));
+    let left_out = task.left_out.iter().map(|one| (format!("left out of {}", one.part), one.to_string()));
+    let more = more.chain(left_out);
     let data = ReportData {
         ranks,
         provenance: provenance(
@@ -156,6 +181,7 @@ pub(super) fn deliver_external(
         report: out.join("report.html"),
         test: None,
         base: None,
+        left_out: Vec::new(),
     };
     let Engine { campaign, config, observer, space, .. } = engine;
     let command = config.trainer.command.clone().unwrap_or_else(|| "a trainer of one's own".to_owned());

@@ -1,6 +1,6 @@
 //! What the record of a run means to a policy.
 
-use mars_calib::{Convergence, ConvergenceRule, RunEnd, RunRecord};
+use mars_calib::{BlockPoint, Convergence, ConvergenceRule, RunEnd, RunRecord};
 use mars_search::{Cost, Role, Trial, TrialEnd, TrialResult};
 use std::collections::BTreeMap;
 
@@ -25,7 +25,13 @@ pub(crate) fn trial_result(
             .val_blocks
             .last()
             .filter(|last| last.step == trial.steps)
-            .map_or_else(Vec::new, |last| last.losses.iter().map(|loss| f64::from(*loss)).collect()),
+            .map_or_else(Vec::new, |last| blocks(last).1),
+        earlier_blocks: match trial.role {
+            Role::Alone | Role::Joint => Vec::new(),
+            Role::Race | Role::Final => {
+                record.val_blocks.iter().filter(|point| point.step < trial.steps).map(blocks).collect()
+            }
+        },
         convergence,
         censored,
         end: trial_end(&record.end),
@@ -35,6 +41,11 @@ pub(crate) fn trial_result(
             wall_s: extra(|record| record.wall_s),
         },
     }
+}
+
+/// The blocks of a validation loss, with its step.
+fn blocks(point: &BlockPoint) -> (usize, Vec<f64>) {
+    (point.step, point.losses.iter().map(|loss| f64::from(*loss)).collect())
 }
 
 /// The convergence time of a run in steps, or why it has none.

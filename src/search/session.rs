@@ -3,12 +3,13 @@
 use super::runner::CampaignRunner;
 use crate::{
     Error, Interrupt, Task,
-    config::{Facts, SearchConfig},
+    config::{Facts, ScaleConfig, SearchConfig},
     event::{Event, Observer},
     plan::rehearsed_steps,
 };
 use mars_calib::{
-    Campaign, Flow, OnChange, Progress, RunRecord, RunSpec, Stage, Trainer, native::NativeTrainer,
+    Campaign, Flow, OnChange, Progress, RunRecord, RunSpec, Stage, Trainer,
+    native::{NativeOptions, NativeTrainer},
 };
 use mars_lora::{Adapter, Examples, Model};
 use mars_search::{Budget, Decision, PolicySpec, Space, Trial, TrialResult};
@@ -99,7 +100,10 @@ where
         observer: &'a mut dyn Observer,
         interrupt: Interrupt,
     ) -> Result<Self, Error> {
-        let config = config.resolved(task.train.len(), task.val.len());
+        let mut config = config.resolved(task.train.len(), task.val.len());
+        if let Some(start) = &task.start {
+            config.lora.scale = ScaleConfig::of(start.config.scale);
+        }
         if let Some(memory) = (task.memory)(task, &config)? {
             memory.check()?;
         }
@@ -111,7 +115,8 @@ where
         let out = config.out.dir.clone();
         let campaign = Campaign::open(&out, settings, on_change)?;
         warn(&campaign, observer);
-        let trainer = NativeTrainer::new(&task.model, &task.train, &task.val, config.native_options()?)
+        let options = NativeOptions { start: task.start.clone(), ..config.native_options()? };
+        let trainer = NativeTrainer::new(&task.model, &task.train, &task.val, options)
             .with_store(campaign.checkpoints());
         let space = config.space(facts.parameters_per_rank);
         let budget = config.budget(task.train.len(), config.train.seed);
@@ -135,6 +140,11 @@ where
         self.engine().search(policy, budget)
     }
 
+    /// An error if somebody has asked to stop.
+    pub(crate) fn go_on(&self) -> Result<(), Error> {
+        if self.interrupt.requested() { Err(Error::interrupted()) } else { Ok(()) }
+    }
+
     /// The adapter at the end of a run; trained again if its checkpoint is gone.
     pub(crate) fn adapter(&mut self, spec: &RunSpec) -> Result<Adapter, Error> {
         if let Some(adapter) = self.trainer.adapter(spec)? {
@@ -147,9 +157,7 @@ where
             return Err(error.into());
         }
         self.observer.event(&Event::RoundDone);
-        if self.interrupt.requested() {
-            return Err(Error::interrupted());
-        }
+        self.go_on()?;
         let lost = || Error::failed(format!("run {} left no adapter", spec.id()));
         self.trainer.adapter(spec)?.ok_or_else(lost)
     }

@@ -3,14 +3,18 @@
 //! What is in memory when model and data are open is read off the system; what training adds to it is counted from
 //! what its operations keep.
 
-use super::Task;
+use super::{Task, ranks::ranks_in_use};
 use crate::{
     Error,
     config::SearchConfig,
-    plan::{Memory, available, resident},
+    plan::{self, Memory, left, resident},
 };
-use mars_lora::Examples;
-use mars_vlm::model::{EncodedExamples, PassKind, Work};
+use mars_lora::{Examples, stored::Shards};
+use mars_vlm::{
+    checkpoint::Precision,
+    model::{EncodedExamples, PassKind, Work},
+};
+use std::path::Path;
 
 const F32: f64 = 4.0;
 
@@ -21,11 +25,9 @@ const HELD_BACK: f64 = 35.0 * 1048576.0;
 pub(super) fn estimate(task: &Task, config: &SearchConfig) -> Result<Option<Memory>, Error> {
     let native = config.native_options()?;
     let space = config.space(task.parameters_per_rank(config)?);
-    let largest = |module: &str| {
-        let adapted = config.lora.modules.iter().any(|known| known == module);
-        let ranks = if adapted { space.ranks_of(module) } else { Vec::new() };
-        ranks.into_iter().max().unwrap_or(0)
-    };
+    let in_use = ranks_in_use(config)?;
+    let largest =
+        |module: &str| in_use.iter().filter_map(|(_, ranks)| ranks.get(module).copied()).max().unwrap_or(0);
     let ranks = config.lora.modules.iter().map(|module| (module.as_str(), largest(module))).collect();
     let trainable = space.parameters(&ranks) as f64;
 
@@ -59,8 +61,22 @@ pub(super) fn estimate(task: &Task, config: &SearchConfig) -> Result<Option<Memo
     let weights = sizes.bytes as f64;
     let program = resident().map_or(0.0, |bytes| (bytes - weights).max(0.0) + HELD_BACK);
     // Values before and after a step, gradients as they come and as rows, both moments.
-    let adapters = 6.0 * F32 * (stack * workers) as f64 * trainable;
+    let adapters = 6.0 * F32 * stack as f64 * workers as f64 * trainable;
     let activations = training.max(evaluation).max(test);
     let total = weights + program + adapters + activations;
-    Ok(Some(Memory { weights, program, adapters, activations, total, available: available() }))
+    let left = left();
+    let (available, bound) = (left.map(|left| left.bytes), left.map(|left| left.bound));
+    Ok(Some(Memory { weights, program, adapters, activations, total, available, bound }))
+}
+
+/// Refuses a model whose weights alone do not fit, by the headers of its files. Files that cannot be read are left to the
+/// loader, which says what is wrong with them.
+///
+/// # Errors
+/// An error of kind [`Memory`](crate::ErrorKind::Memory).
+pub(crate) fn check_weights(model: &Path, dtype: Precision) -> Result<(), Error> {
+    let Ok(shards) = Shards::open(model) else { return Ok(()) };
+    let tensors = shards.files().iter().flat_map(|file| file.tensors());
+    let values: f64 = tensors.map(|tensor| tensor.count() as f64).sum();
+    plan::check_weights(values * dtype.bytes() as f64)
 }

@@ -1,30 +1,37 @@
 //! A task opened and checked: a model with training, validation and test data.
 mod files;
+mod left_out;
 mod memory;
 mod names;
+mod ranks;
+mod samples;
 mod sources;
+mod start;
 
 pub use files::TaskFiles;
+pub use left_out::LeftOut;
+pub(crate) use memory::check_weights;
 pub(crate) use names::Names;
+pub(crate) use samples::{Part, Source};
 
 use crate::{
     Error,
-    config::SearchConfig,
+    config::{SearchConfig, Unusable},
     event::{Event, Observer, Silent},
     plan::Memory,
 };
 use burn::tensor::Device;
 use mars_calib::native::evaluate;
 use mars_lora::{Adapter, AdapterConfig, AdapterStack, Examples, Model, peft::Base};
-use mars_search::PolicySpec;
 use mars_vlm::{
     checkpoint::{self, Precision},
     data::{self, ImageStore, Lengths},
     model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
+use ranks::ranks_in_use;
 use serde::{Deserialize, Serialize};
-use sources::{Part, Parts, Sources};
+use sources::{Parts, Sources};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// A model, and the data that it is to be fine-tuned on.
@@ -38,12 +45,18 @@ pub struct Task<M = AnyModel, E = EncodedExamples> {
     pub(crate) test: E,
     /// Digests of model and data: what determines results and is not part of a run's specification.
     pub(crate) fingerprints: BTreeMap<String, String>,
+    /// Samples of its data sets that cannot be used.
+    pub(crate) left_out: Vec<LeftOut>,
     /// The base model and the data as the user knows them.
     pub(crate) model_name: String,
     pub(crate) data_name: String,
     /// What the adapter's configuration names as its base.
     pub(crate) base_name: String,
+    /// Tokens that the model can answer with, where that is known.
+    pub(crate) vocabulary: Option<usize>,
     names: Names,
+    /// The adapter that training goes on from.
+    pub(crate) start: Option<Arc<Adapter>>,
     pub(crate) memory: MemoryEstimate<M, E>,
     images: Option<Images>,
 }
@@ -104,8 +117,13 @@ impl Task {
         config.check()?;
         let device = device(&config.run.device)?;
         let processor = Arc::new(config.processor(&files.model)?);
+        check_weights(&files.model, config.model.dtype)?;
         let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
         check_ranks(config, &model)?;
+        let names = Names::of(&files.model)?;
+        names.warn(observer);
+        let start = config.model.adapter.as_deref();
+        let start = start.map(|dir| start::open(config, dir, &names.base(Base::of(&model)))).transpose()?;
 
         let Parts { train, val, test } =
             Sources::of(config, files)?.read(config, files, &processor, observer)?;
@@ -115,6 +133,8 @@ impl Task {
             val: val.samples.len(),
             test: test.samples.len(),
         });
+        let left_out: Vec<LeftOut> =
+            [&train, &val, &test].into_iter().filter_map(|part| part.left_out.clone()).collect();
         let encode = |part: Part| -> Result<(EncodedExamples, String), Error> {
             let store = part.store.clone();
             let examples = EncodedExamples::new(processor.clone(), part.store, part.samples)?;
@@ -123,6 +143,7 @@ impl Task {
         };
         let ((train, train_digest), (val, val_digest), (test, _)) =
             (encode(train)?, encode(val)?, encode(test)?);
+        let (start, start_digest) = start.unzip();
         let fingerprints = [
             ("model", model_digest(&files.model, config.model.dtype)?),
             ("train", train_digest),
@@ -131,14 +152,25 @@ impl Task {
         let shown = |path: &Option<std::path::PathBuf>, embedded: &str| {
             path.as_ref().map_or_else(|| embedded.to_owned(), |path| path.display().to_string())
         };
+        let mut fingerprints: BTreeMap<String, String> = fingerprints
+            .into_iter()
+            .chain(start_digest.map(|digest| ("adapter", digest)))
+            .map(|(of, digest)| (of.to_owned(), digest))
+            .collect();
+        if config.data.bad_sample == Unusable::Drop {
+            fingerprints.extend(LeftOut::fingerprints(&left_out));
+        }
         Ok(Self {
-            fingerprints: fingerprints.into_iter().map(|(of, digest)| (of.to_owned(), digest)).collect(),
+            fingerprints,
+            start,
+            left_out,
             model_name: shown(&config.model.dir, "the embedded tiny Idefics3 model"),
             data_name: shown(&config.data.train, "the embedded digits"),
             base_name: files.base_name(config.model.dir.as_deref()),
-            names: Names::of(&files.model)?,
+            names,
             memory: memory::estimate,
             images: Some(images),
+            vocabulary: Some(model.sizes().vocabulary),
             model,
             train,
             val,
@@ -171,12 +203,15 @@ where
             val,
             test,
             fingerprints: BTreeMap::new(),
+            left_out: Vec::new(),
             model_name: "a model of one's own".to_owned(),
             data_name: "data of one's own".to_owned(),
             base_name: "a model of one's own".to_owned(),
             names: Names::default(),
+            start: None,
             memory: |_, _| Ok(None),
             images: None,
+            vocabulary: None,
         }
     }
 
@@ -260,24 +295,14 @@ fn model_digest(directory: &Path, dtype: Precision) -> Result<String, Error> {
     Ok(if dtype == Precision::F32 { files } else { format!("{files} {dtype}") })
 }
 
-/// Finds ranks that do not fit the model before anything is trained.
+/// Finds ranks that do not fit the model before anything is trained: those that the policy may ask for, under the name of the
+/// setting that has them.
 fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
-    let space = config.space(BTreeMap::new());
-    let fixed = match &config.search.policy {
-        PolicySpec::Fixed(ranks) => Some(ranks.resolve(&space)?),
-        _ => None,
-    };
-    let adapted = config.lora.modules.iter().map(|module| {
-        let ranks = match &fixed {
-            Some(fixed) => vec![fixed.get(module)],
-            None => {
-                let calibrated = &config.calibration.ranks;
-                [space.ranks_of(module), calibrated.clone(), vec![config.search.default_rank]].concat()
-            }
-        };
-        (module.clone(), ranks.into_iter().max().unwrap_or(0))
-    });
-    let largest = AdapterConfig { targets: config.lora.targets()?, ..AdapterConfig::new(adapted, 0) };
-    largest.useful_ranks(model.modules(), model.sites())?;
+    for (setting, ranks) in ranks_in_use(config)? {
+        let largest = AdapterConfig { targets: config.lora.targets()?, ..AdapterConfig::new(ranks, 0) };
+        largest
+            .useful_ranks(model.modules(), model.sites())
+            .map_err(|error| Error::usage(format!("{setting}: {error}")))?;
+    }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! What the layers of a model are called.
 
-use crate::Error;
+use crate::{
+    Error,
+    event::{Event, Observer},
+};
 use mars_lora::{
     merge::{Checkpoint, ModelNames},
     peft::Base,
@@ -13,18 +16,31 @@ use std::path::Path;
 pub(crate) struct Names {
     known: ModelNames,
     modules: Vec<String>,
+    /// None for models that were not read from a directory.
+    checkpoint: Option<Checkpoint>,
 }
 
 impl Names {
     /// The names of the model in `dir`.
     pub(crate) fn of(dir: &Path) -> Result<Self, Error> {
         let known = names_of_dir(dir)?;
-        let modules = Checkpoint::open(dir)?.modules(&known);
-        Ok(Self { known, modules })
+        let checkpoint = Checkpoint::open(dir)?;
+        let modules = checkpoint.modules(&known);
+        Ok(Self { known, modules, checkpoint: Some(checkpoint) })
+    }
+
+    /// Reports what the user should know of the checkpoint.
+    pub(crate) fn warn(&self, observer: &mut dyn Observer) {
+        let notes = self.checkpoint.iter().flat_map(|checkpoint| checkpoint.notes());
+        notes.for_each(|note| observer.event(&Event::Warning(note)));
     }
 
     /// `base` with these names.
     pub(crate) fn base<'a>(&'a self, base: Base<'a>) -> Base<'a> {
-        base.with_namings(&self.known.namings).with_others(&self.modules)
+        let named = base.with_namings(&self.known.namings).with_others(&self.modules);
+        match &self.checkpoint {
+            Some(checkpoint) => named.with_weights(checkpoint.shards()),
+            None => named,
+        }
     }
 }

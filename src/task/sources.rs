@@ -1,37 +1,21 @@
 //! Where training, validation and test samples come from, and how they are read.
 
-use super::TaskFiles;
-use crate::{
-    Error,
-    config::{SearchConfig, TooLong},
-    event::{Event, Observer},
+use super::{
+    TaskFiles,
+    samples::{Part, Source},
 };
+use crate::{Error, config::SearchConfig, event::Observer};
 use mars_vlm::{
-    data::{Dataset, Fractions, ImageStore, ReadOptions, Sample, Split, drop_too_long, split},
+    data::{Dataset, Fractions, Split, split},
     processor::Processor,
 };
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::PathBuf;
 
 /// The data of a task; what is missing is split off from the training data.
 pub(super) struct Sources {
     train: Source,
     val: Option<Source>,
     test: Option<Source>,
-}
-
-/// A file or folder, and the part of it if it has parts.
-struct Source {
-    path: PathBuf,
-    part: Option<String>,
-}
-
-/// Samples with the place of their images.
-pub(super) struct Part {
-    pub(super) samples: Vec<Sample>,
-    pub(super) store: Arc<ImageStore>,
 }
 
 /// The samples of a task.
@@ -72,9 +56,10 @@ impl Sources {
         processor: &Processor,
         observer: &mut dyn Observer,
     ) -> Result<Parts, Error> {
-        let mut read =
-            |source: &Source| source.read(config, files.images.as_deref(), processor, &mut *observer);
-        let Part { samples, store } = read(&self.train)?;
+        let mut read = |used_as: &str, source: &Source| {
+            source.read(used_as, config, files.images.as_deref(), processor, &mut *observer)
+        };
+        let Part { samples, store, left_out } = read("train", &self.train)?;
         let share = |given: &Option<Source>, fraction: f64| if given.is_some() { 0.0 } else { fraction };
         let data = &config.data;
         let fractions = Fractions {
@@ -89,44 +74,16 @@ impl Sources {
         let some = |indices: &[usize]| Part {
             samples: indices.iter().map(|index| samples[*index].clone()).collect(),
             store: store.clone(),
+            left_out: None,
         };
-        let mut rest = |given: &Option<Source>, indices: &[usize]| match given {
-            Some(source) => read(source),
+        let mut rest = |used_as: &str, given: &Option<Source>, indices: &[usize]| match given {
+            Some(source) => read(used_as, source),
             None => Ok(some(indices)),
         };
         Ok(Parts {
-            val: rest(&self.val, &divided.val)?,
-            test: rest(&self.test, &divided.test)?,
-            train: some(&divided.train),
+            val: rest("val", &self.val, &divided.val)?,
+            test: rest("test", &self.test, &divided.test)?,
+            train: Part { left_out, ..some(&divided.train) },
         })
-    }
-}
-
-impl Source {
-    fn read(
-        &self,
-        config: &SearchConfig,
-        images: Option<&Path>,
-        processor: &Processor,
-        observer: &mut dyn Observer,
-    ) -> Result<Part, Error> {
-        let options = ReadOptions { part: self.part.clone(), ..config.data.read_options() };
-        let samples = Dataset::read_with(&self.path, &options)?.samples;
-        let store = Arc::new(ImageStore::for_data(&self.path, images)?);
-        if config.data.too_long == TooLong::Error {
-            return Ok(Part { samples, store });
-        }
-        let all = samples.len();
-        let (samples, long) = drop_too_long(samples, &store, processor);
-        if let Some(first) = long.first() {
-            let path = self.path.display();
-            let warning = format!("{path}: {} of {all} samples are left out, the first: {first}", long.len());
-            observer.event(&Event::Warning(&warning));
-        }
-        if samples.is_empty() {
-            let message = format!("{}: every sample is too long", self.path.display());
-            return Err(Error::input(message));
-        }
-        Ok(Part { samples, store })
     }
 }

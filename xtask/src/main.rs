@@ -1,9 +1,10 @@
-//! `cargo xtask`: the checks of the workspace (`check`), and the recipes of `assets/` (`digits`, `pretrain`, `suite`).
+//! `cargo xtask`: the checks of the workspace (`check`), faults at every operation on files (`reliability`), and the recipes of `assets/` (`digits`, `pretrain`, `suite`).
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod check;
 mod command;
 mod place;
+mod reliability;
 
 use std::{env, process::ExitCode};
 
@@ -15,6 +16,11 @@ usage: cargo xtask COMMAND
 
   check [--list] [--only STEP]... [--skip STEP]...
                 what must hold before a change lands; several steps as A,B
+  reliability [--call CALL]... [--fault FAULT]... [--every N] [--jobs N] [--table FILE]
+                kills `mars`, and lets the disk fail, at every operation on a file of small searches, and repeats the
+                call: exit codes, messages and results are compared. Linux only. Calls are native, command, unpack and
+                merge, faults kill, full and broken (default all); --every N takes every N-th operation (default 1),
+                --jobs N calls run at a time (default 2). Nothing is written but the table into FILE, if asked for
   digits        write assets/digits, and assets/model except for the weights
   pretrain      train the embedded model and write its weights
   suite DIR     write the tasks of the comparison suite";
@@ -23,6 +29,7 @@ fn run(arguments: &[String]) -> Outcome {
     let place = Place::find()?;
     match arguments.split_first() {
         Some((name, rest)) if name == "check" => check::run(&check::Options::parse(rest)?, &place),
+        Some((name, rest)) if name == "reliability" => reliability::run(rest, &place),
         // What makes data and configuration needs no burn.
         Some((name, _)) if ["digits", "suite"].contains(&name.as_str()) => {
             recipe(&place, &["--no-default-features"], arguments)

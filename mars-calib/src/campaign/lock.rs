@@ -1,56 +1,54 @@
 //! One process at a time: an operating-system lock on `mars.lock`, gone with its holder.
 //!
 //! The lock is that of the operating system on the open file, so a killed process leaves none behind. The file
-//! stays, with the name of its last holder.
+//! stays, with the name of its last holder. The directory itself is locked as well where its file system can do that:
+//! then nothing is gained by removing the file. Elsewhere the holder notices that, see [`Lock::check`].
 
 use crate::Error;
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{Read, Seek, Write},
-    path::Path,
+    io::{self, Read, Seek, Write},
+    path::{Path, PathBuf},
 };
+
+const FILE: &str = "mars.lock";
 
 /// Holds the campaign's lock until dropped.
 #[derive(Debug)]
-pub(super) struct Lock(File);
+pub(super) struct Lock {
+    campaign: PathBuf,
+    file: File,
+    /// `None` where directories cannot be opened or locked.
+    directory: Option<File>,
+}
 
 impl Lock {
     /// Takes the lock of the campaign in `directory`.
     ///
     /// # Errors
-    /// [`Error::Locked`] at once when another process has it; [`Error::Io`] otherwise.
+    /// [`Error::Locked`] at once when another process has it; [`Error::Corrupt`] when something other than a file has
+    /// its name, a symbolic link included; [`Error::Io`] otherwise.
     pub(super) fn take(directory: &Path) -> Result<Self, Error> {
-        let path = directory.join("mars.lock");
-        loop {
-            let mut file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .read(true)
-                .write(true)
-                .open(&path)
-                .map_err(Error::io("open", &path))?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    let mut holder = String::new();
-                    let _ = file.read_to_string(&mut holder);
-                    let holder = if holder.is_empty() { "another process".into() } else { holder };
-                    return Err(Error::Locked { path: directory.to_owned(), holder });
-                }
-                Err(TryLockError::Error(source)) => return Err(Error::io("lock", &path)(source)),
-            }
-            if !same_file(&file, &path) {
-                continue; // removed between opening and locking: this lock guards nothing
-            }
-            let holder = format!("process {} on {}", std::process::id(), host());
-            let written = (|| {
-                file.set_len(0)?;
-                file.rewind()?;
-                file.write_all(holder.as_bytes())
-            })();
-            written.map_err(Error::io("write", &path))?;
-            return Ok(Self(file));
+        let path = directory.join(FILE);
+        let inside = File::open(directory).ok();
+        if let Some(Err(TryLockError::WouldBlock)) = inside.as_ref().map(File::try_lock) {
+            let holder = open(&path).map(|file| named_in(&file)).unwrap_or_else(|_| holder_of(""));
+            return Err(Error::Locked { path: directory.to_owned(), holder });
         }
+        Ok(Self { campaign: directory.to_owned(), file: take_file(directory, &path)?, directory: inside })
+    }
+
+    /// Makes sure that the lock is still one: that `mars.lock` is the file on which it is held. A file that was
+    /// removed is made and locked again.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take), when another process has the new file.
+    pub(super) fn check(&mut self) -> Result<(), Error> {
+        let path = self.campaign.join(FILE);
+        if !is_named(&self.file, &path) {
+            self.file = take_file(&self.campaign, &path)?;
+        }
+        Ok(())
     }
 }
 
@@ -58,22 +56,92 @@ impl Lock {
 /// holds a copy of every open file, and with it the lock.
 impl Drop for Lock {
     fn drop(&mut self) {
-        let _ = self.0.unlock();
+        let _ = self.file.unlock();
+        let _ = self.directory.as_ref().map(File::unlock);
     }
 }
 
+/// Opens, locks and signs the file of the lock.
+fn take_file(campaign: &Path, path: &Path) -> Result<File, Error> {
+    loop {
+        let mut file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Locked { path: campaign.to_owned(), holder: named_in(&file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(Error::io("lock", path)(source)),
+        }
+        if !is_named(&file, path) {
+            continue; // removed between opening and locking: this lock guards nothing
+        }
+        let holder = format!("process {} on {}", std::process::id(), host());
+        let written = (|| {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(holder.as_bytes())
+        })();
+        written.map_err(Error::io("write", path))?;
+        return Ok(file);
+    }
+}
+
+/// Opens the file of the lock, or makes it. Whatever else has its name is neither followed nor written to.
+fn open(path: &Path) -> Result<File, Error> {
+    let refused = |what: &str| Error::Corrupt {
+        path: path.to_owned(),
+        why: format!("it is {what}, not the file of a lock; remove it"),
+    };
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_symlink() => return Err(refused("a symbolic link")),
+        Ok(there) if !there.is_file() => return Err(refused("something other than a file")),
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::io("read", path)(source));
+        }
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
+        // For what comes between looking and opening.
+        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    }
+    let file = options.open(path).map_err(Error::io("open", path))?;
+    match file.metadata() {
+        Ok(opened) if opened.is_file() => Ok(file),
+        Ok(_) => Err(refused("something other than a file")),
+        Err(source) => Err(Error::io("read", path)(source)),
+    }
+}
+
+/// The holder that has written its name into `file`.
+fn named_in(file: &File) -> String {
+    /// More than any name of a process and its host.
+    const LONGEST: u64 = 1000;
+    let mut holder = String::new();
+    let _ = file.take(LONGEST).read_to_string(&mut holder);
+    holder_of(&holder)
+}
+
+fn holder_of(name: &str) -> String {
+    if name.is_empty() { "another process".into() } else { name.to_owned() }
+}
+
 #[cfg(unix)]
-fn same_file(file: &File, path: &Path) -> bool {
+fn is_named(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs::metadata(path)) {
+    match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
         _ => false,
     }
 }
 
 #[cfg(not(unix))]
-fn same_file(_: &File, path: &Path) -> bool {
-    fs::metadata(path).is_ok()
+fn is_named(_: &File, path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 fn host() -> String {

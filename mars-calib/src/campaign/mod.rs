@@ -46,7 +46,7 @@ pub struct Campaign {
     settings: Settings,
     records: BTreeMap<RunId, RunRecord>,
     warnings: Vec<Warning>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// What a campaign directory holds, read without its lock.
@@ -96,7 +96,7 @@ impl Campaign {
             files::remove_stale(lineage)?;
         }
         let (records, warnings) = results::load(directory, true)?;
-        Ok(Self { directory: directory.to_owned(), settings, records, warnings, _lock: lock })
+        Ok(Self { directory: directory.to_owned(), settings, records, warnings, lock })
     }
 
     /// What the campaign in `directory` holds, whether or not another process works on it.
@@ -149,7 +149,8 @@ impl Campaign {
     ///
     /// # Errors
     /// [`Error::Spec`] before anything is run when a spec is out of range; [`Error::Io`] when a result or a checkpoint
-    /// cannot be stored or read, upon which the trainer is stopped. What was finished by then stays.
+    /// cannot be stored or read, [`Error::Locked`] when another process has taken the campaign meanwhile, upon which the
+    /// trainer is stopped. What was finished by then stays.
     pub fn run(
         &mut self,
         trainer: &mut dyn Trainer,
@@ -170,6 +171,7 @@ impl Campaign {
         let mut unfinished = BTreeMap::new();
         if !missing.is_empty() {
             let mut recorder = Recorder { campaign: self, asked: &asked, observe, error: None };
+            recorder.campaign.lock.check()?;
             let returned = trainer.train(&missing, &mut recorder);
             if let Some(error) = recorder.error {
                 return Err(error);
@@ -193,6 +195,7 @@ impl Campaign {
 
     /// Stores a record that is not stored yet.
     fn keep(&mut self, record: &RunRecord) -> Result<(), Error> {
+        self.lock.check()?;
         match record.end {
             RunEnd::Interrupted => {}
             RunEnd::Failed { .. } => results::store(&self.directory, record)?,
@@ -216,6 +219,11 @@ struct Recorder<'a> {
 
 impl Observer for Recorder<'_> {
     fn progress(&mut self, event: &Progress) -> Flow {
+        if self.error.is_none()
+            && let Err(error) = self.campaign.lock.check()
+        {
+            self.error = Some(error);
+        }
         if self.error.is_some() { Flow::Stop } else { self.observe.progress(event) }
     }
 

@@ -8,6 +8,7 @@ mod fake;
 #[path = "../shared/full_disk.rs"]
 mod full_disk;
 mod kill;
+mod lock;
 mod spec;
 mod storage;
 mod stored;

@@ -3,13 +3,14 @@
 use crate::{
     args::{self, Task},
     cmd::Context,
-    exit::Exit,
+    escape,
+    exit::{self, Exit},
     hub, output,
 };
 use mars::{
     Error,
     mars_vlm::{
-        data::{Bin, CheckOptions, ImageStore, Lengths, Report, check},
+        data::{Bin, CheckOptions, ImageStore, Lengths, Problem, Report, check},
         hub::Need,
     },
     quantity::bytes,
@@ -25,12 +26,16 @@ pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit, Error> 
         images: args.images.clone(),
         ..Task::default()
     };
-    let config = context.layers(&task)?.config()?;
+    let config = context.layers(&task)?.reading()?;
     let store = ImageStore::for_data(&args.data, config.data.images.as_deref())?;
     let model = config.model.dir.as_deref();
     let model = model.map(|model| hub::folder(model, Need::Processor, context.console)).transpose()?;
     let processor = model.map(|model| config.processor(&model)).transpose()?;
-    let options = CheckOptions { read: config.data.read_options(), ..CheckOptions::default() };
+    let options = CheckOptions {
+        read: config.data.read_options(),
+        leave_out: config.data.leave_out(),
+        ..CheckOptions::default()
+    };
     let stage = context.console.stage("checking", "images and samples", 0);
     let report = check(&args.data, &store, processor.as_ref(), &options, &|done, total| {
         stage.set_total(total as u64);
@@ -46,12 +51,13 @@ pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit, Error> 
     if report.ok {
         return Ok(Exit::Done);
     }
-    let count = report.problem_count;
-    Err(Error::input(format!(
-        "{}: {count} of {} samples cannot be used",
-        report.file.display(),
-        report.samples
-    )))
+    let (file, all, left) = (report.file.display(), report.samples, report.left_out);
+    if left == report.bad_samples {
+        return Err(Error::input(format!("{file}: all of {all} samples are left out")));
+    }
+    let count = report.bad_samples - left;
+    let remedy = exit::leaving_out(report.problems.iter().map(|problem| problem.kind), &config);
+    Err(Error::input(format!("{file}: {count} of {all} samples cannot be used{remedy}")))
 }
 
 fn describe(report: &Report) -> String {
@@ -94,16 +100,27 @@ fn describe(report: &Report) -> String {
     };
     if report.problem_count > 0 {
         lines.push(shown("problems", report.problem_count, report.problems.len()));
-        lines.extend(report.problems.iter().map(|problem| format!("  {problem}")));
+        lines.extend(report.problems.iter().map(shown_one));
     }
     if report.warning_count > 0 {
         lines.push(shown("warnings", report.warning_count, report.warnings.len()));
-        lines.extend(report.warnings.iter().map(|problem| format!("  {problem}")));
+        lines.extend(report.warnings.iter().map(shown_one));
     }
-    if report.ok {
+    if !report.unused.is_empty() {
+        lines.push(report.unused.to_string());
+    }
+    if report.left_out > 0 {
+        lines.push(format!("{} of {} samples are left out", report.left_out, report.samples));
+    }
+    if report.problem_count == 0 {
         lines.push("no problem found".into());
     }
     lines.join("\n")
+}
+
+/// A problem on a line of its own.
+fn shown_one(problem: &Problem) -> String {
+    format!("  {}", escape::line(&problem.to_string()))
 }
 
 /// A histogram as bars of text, one line for each bin; a bin that is not empty has a bar.

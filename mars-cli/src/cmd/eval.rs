@@ -2,7 +2,7 @@
 
 use crate::{
     args::{self, Task},
-    cmd::{Context, data_or_embedded},
+    cmd::{Context, data_or_embedded, roles},
     exit::Exit,
     output,
 };
@@ -13,8 +13,9 @@ use mars::{
 
 pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
     let task = Task { model: args.model.clone(), device: args.device.clone(), ..Task::default() };
-    let config = context.layers(&task)?.config()?;
+    let config = context.layers(&task)?.reading()?;
     let (model, data) = data_or_embedded(context, &config, args.data.as_ref(), args.images.as_ref())?;
+    args.adapter.iter().try_for_each(|adapter| roles::check(adapter, &model))?;
     let mut reporter = context.reporter();
     let score = evaluate_files(&config, &model, args.adapter.as_deref(), &data, &mut reporter);
     reporter.finish();
@@ -22,9 +23,10 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
     if context.common.json {
         output::json(&score)?;
     } else {
-        let DataScore { loss, perplexity, tokens, samples, accuracy, .. } = score;
+        let DataScore { loss, perplexity, tokens, samples, accuracy, left_out, .. } = score;
+        let left_out = left_out.map_or_else(String::new, |one| format!("\n{one}"));
         output::text(format!(
-            "loss {loss:.5}, perplexity {perplexity:.4}, accuracy {:.1} %; {samples} samples, {tokens} answer tokens",
+            "loss {loss:.5}, perplexity {perplexity:.4}, accuracy {:.1} %; {samples} samples, {tokens} answer tokens{left_out}",
             100.0 * accuracy
         ))?;
     }

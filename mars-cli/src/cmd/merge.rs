@@ -1,6 +1,11 @@
 //! `mars merge`: an adapter in the weights of its base.
 
-use crate::{args, cmd::Context, exit::Exit, output};
+use crate::{
+    args,
+    cmd::{Context, roles},
+    exit::Exit,
+    output,
+};
 use mars::{
     Error,
     mars_lora::merge::{Direction, MergeOptions, merge},
@@ -14,6 +19,7 @@ pub(crate) fn run(context: &Context, args: &args::Merge) -> Result<Exit, Error> 
     let named = args.base().ok_or_else(|| needed("base model", "--model"))?;
     let adapter = args.adapter().ok_or_else(|| needed("adapter", "--adapter"))?;
     let base = context.model(named)?;
+    roles::check(adapter, &base)?;
     let names = names_of_dir(&base)?;
     let direction = if args.unmerge { Direction::Unmerge } else { Direction::Merge };
     let options = MergeOptions { names: &names, dtype: args.dtype, direction };
@@ -24,6 +30,7 @@ pub(crate) fn run(context: &Context, args: &args::Merge) -> Result<Exit, Error> 
     });
     stage.finish();
     let merged = merged?;
+    merged.notes.iter().for_each(|note| context.console.warn(note));
     if context.common.json {
         output::json(&merged)?;
         return Ok(Exit::Done);

@@ -10,6 +10,7 @@ pub(crate) mod fit;
 pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod report;
+mod roles;
 pub(crate) mod search;
 pub(crate) mod tune;
 pub(crate) mod verify;
@@ -20,18 +21,24 @@ use crate::{
     console::Console,
     hub,
     progress::Reporter,
-    signal,
+    signal::Signals,
 };
 use mars::{
     Error, Search, SearchConfig, config::Layers, evaluate::DataFiles, mars_calib::Settings,
     mars_vlm::hub::Need, task::TaskFiles,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+};
 
 /// What every command is given.
 pub(crate) struct Context {
     pub(crate) common: Common,
     pub(crate) console: Console,
+    pub(crate) signals: Signals,
+    /// The settings in layers, once they are put together.
+    pub(crate) settings: RefCell<Option<Layers>>,
 }
 
 impl Context {
@@ -71,21 +78,35 @@ impl Context {
         }
         set(&mut layers, "run.device", &task.device)?;
         if task.gradient_checkpointing {
-            layers.flag("run.gradient_checkpointing", true)?;
+            layers.option("run.gradient_checkpointing", true, "--gradient-checkpointing")?;
         }
         match task.trainer.as_deref() {
             None => {}
             Some("native") => {
-                layers.flag("trainer.kind", "native")?;
-                layers.flag("trainer.command", "")?;
+                layers.option("trainer.kind", "native", "--trainer")?;
+                layers.option("trainer.command", "", "--trainer")?;
             }
             Some(command) => {
-                layers.flag("trainer.kind", "command")?;
-                layers.flag("trainer.command", command)?;
+                layers.option("trainer.kind", "command", "--trainer")?;
+                layers.option("trainer.command", command, "--trainer")?;
             }
         }
         layers.warnings().iter().for_each(|warning| self.console.warn(warning));
+        self.keep(&layers);
         Ok(layers)
+    }
+
+    /// The error with the origin of every setting that it is about.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        match &*self.settings.borrow() {
+            Some(layers) => layers.with_origins(error),
+            None => error,
+        }
+    }
+
+    /// Keeps the settings for messages, with what flags of a command have added.
+    pub(crate) fn keep(&self, layers: &Layers) {
+        self.settings.replace(Some(layers.clone()));
     }
 
     /// The task of a configuration, opened.
@@ -116,14 +137,14 @@ impl Context {
         hub::folder(model, Need::Weights, self.console)
     }
 
-    /// A search that reports to the console and stops on Ctrl-C.
+    /// A search that reports to the console and stops on a signal.
     pub(crate) fn search<'a>(
         &self,
         config: &SearchConfig,
         place: &Place,
         reporter: &'a mut Reporter,
     ) -> Result<Search<'a>, Error> {
-        let search = Search::new(config.clone()).interrupt(signal::listen()?);
+        let search = Search::new(config.clone()).interrupt(self.signals.interrupt());
         Ok(search.accept_changes(place.accept_changes).observe(reporter))
     }
 
@@ -146,14 +167,30 @@ pub(crate) fn must_have_campaign(directory: &Path) -> Result<(), Error> {
 
 /// Overrides a setting by a flag, if it is given.
 pub(crate) fn set(layers: &mut Layers, key: &str, value: &Option<String>) -> Result<(), Error> {
-    value.iter().try_for_each(|value| layers.flag(key, value.as_str()))
+    value.iter().try_for_each(|value| layers.option(key, value.as_str(), flag_of(key)))
+}
+
+/// The flag that sets `key`.
+fn flag_of(key: &str) -> &'static str {
+    match key {
+        "model.dir" => "--model",
+        "data.train" => "--data",
+        "data.val" => "--val",
+        "data.test" => "--test",
+        "data.images" => "--images",
+        "run.device" => "--device",
+        "search.policy" => "--policy",
+        "out.dir" => "--out",
+        "out.adapter_layout" => "--adapter-layout",
+        _ => "a flag",
+    }
 }
 
 /// Overrides a setting by a path, if it is given.
 pub(crate) fn set_path(layers: &mut Layers, key: &str, path: &Option<PathBuf>) -> Result<(), Error> {
     path.iter().try_for_each(|path| {
         let refused = || Error::usage(format!("the path {} is not UTF-8; settings are text", path.display()));
-        layers.flag(key, path.to_str().ok_or_else(refused)?)
+        layers.option(key, path.to_str().ok_or_else(refused)?, flag_of(key))
     })
 }
 

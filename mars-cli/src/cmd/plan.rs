@@ -19,12 +19,12 @@ pub(crate) fn run(context: &Context, args: &args::Plan) -> Result<Exit, Error> {
     let config = layers.config()?;
     let task = context.open(&config)?;
     let plan = Search::new(config).plan(&task)?;
+    plan.cautions.iter().for_each(|caution| context.console.warn(caution));
     if context.common.json {
         output::json(&plan)?
     } else {
         output::text(describe(&plan))?
     }
-    plan.memory.map_or(Ok(()), |memory| memory.check())?;
     Ok(Exit::Done)
 }
 
@@ -62,8 +62,9 @@ fn describe(plan: &Plan) -> String {
         train.validation_samples
     ));
     if let Some(memory) = &plan.memory {
+        let left = memory.available.zip(memory.bound);
         let available =
-            memory.available.map_or_else(String::new, |all| format!("; available {}", bytes(all)));
+            left.map_or_else(String::new, |(all, bound)| format!("; {} available {bound}", bytes(all)));
         parts.push(format!(
             "memory, estimated: {} (weights {}, program and data {}, adapters {}, activations {}){available}",
             bytes(memory.total),

@@ -32,7 +32,8 @@ pub(crate) fn run(context: &Context, args: &args::Search) -> Result<Exit, Error>
     set_path(&mut layers, "out.dir", &args.place.out)?;
     set(&mut layers, "search.policy", &args.policy)?;
     set(&mut layers, "out.adapter_layout", &args.adapter_layout)?;
-    args.seed.iter().try_for_each(|seed| layers.flag("train.seed", i64::from(*seed)))?;
+    args.seed.iter().try_for_each(|seed| layers.option("train.seed", i64::from(*seed), "--seed"))?;
+    context.keep(&layers);
     finish(context, &layers.config()?, &args.place, args.strict)
 }
 
@@ -60,8 +61,13 @@ pub(crate) fn finish(
     } else {
         output::text(describe(&outcome, started.elapsed().as_secs_f64()))?;
     }
-    let fell_back = outcome.decision.outcome == DecisionOutcome::Fallback;
-    Ok(if strict && fell_back { Exit::FellBack } else { Exit::Done })
+    if !outcome.is_improvement() {
+        context.console.warn("the adapter is no improvement over the model before training");
+    }
+    Ok(match outcome.decision.outcome {
+        DecisionOutcome::Fallback | DecisionOutcome::Unimproved if strict => Exit::NoAnswer,
+        _ => Exit::Done,
+    })
 }
 
 /// Training samples of an external command: as set, or counted.
@@ -76,11 +82,22 @@ fn samples(config: &SearchConfig) -> Result<usize, Error> {
 }
 
 fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
-    let SearchOutcome { decision, cost, adapter, report, test, base, .. } = outcome;
-    let mut lines = vec![
+    let SearchOutcome { decision, cost, adapter, report, test, base, left_out, .. } = outcome;
+    let mut lines = Vec::new();
+    if !outcome.is_improvement() {
+        lines.push("WARNING   this adapter is no improvement over the model before training".to_owned());
+    }
+    lines.extend([
         format!("ranks     {} ({})", decision.ranks, decision.outcome),
         format!("why       {}", decision.reason),
-    ];
+    ]);
+    match decision.gain {
+        Some(gain) if gain.is_improvement() => lines.push(format!("gain      {gain}")),
+        Some(_) => {}
+        None => {
+            lines.push("gain      not known: the model was not evaluated before its first step".to_owned())
+        }
+    }
     if let (Some(test), Some(base)) = (test, base) {
         lines.push(format!(
             "test      perplexity {:.4} (base model {:.4}), accuracy {:.1} % (base model {:.1} %)",
@@ -97,6 +114,7 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
         duration(cost.wall_s),
         duration(seconds)
     ));
+    lines.extend(left_out.iter().map(|one| format!("left out  {}: {one}", one.part)));
     lines.extend(adapter.iter().map(|adapter| format!("adapter   {}", adapter.display())));
     lines.push(format!("report    {}", report.display()));
     lines.join("\n")

@@ -2,20 +2,52 @@
 
 use crate::{
     args,
-    cmd::{Context, search, set, set_path},
+    cmd::{Context, roles, search, set, set_path},
     exit::Exit,
 };
-use mars::Error;
-use std::collections::BTreeSet;
+use mars::{Error, config::Layers, mars_lora::merge::inspect, mars_vlm::checkpoint::names_of_dir};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 pub(crate) fn run(context: &Context, args: &args::Tune) -> Result<Exit, Error> {
-    check_ranks(&args.ranks)?;
+    args.ranks.iter().try_for_each(|ranks| check_ranks(ranks))?;
     let mut layers = context.layers(&args.task)?;
     set_path(&mut layers, "out.dir", &args.place.out)?;
-    layers.flag("search.policy", format!("fixed:{}", args.ranks))?;
+    set_path(&mut layers, "model.adapter", &args.adapter)?;
+    let own = args.adapter.as_ref().map(|adapter| ranks_of(context, &layers, adapter)).transpose()?;
+    if let Some(own) = &own {
+        let modules: BTreeSet<String> =
+            layers.config()?.lora.modules.into_iter().chain(own.keys().cloned()).collect();
+        layers.flag("lora.modules", modules.into_iter().collect::<Vec<_>>())?;
+    }
+    let ranks = match (&args.ranks, own) {
+        (Some(ranks), _) => ranks.clone(),
+        (None, own) => {
+            let own = own.unwrap_or_default();
+            own.iter().map(|(module, rank)| format!("{module}={rank}")).collect::<Vec<_>>().join(",")
+        }
+    };
+    let origin = if args.ranks.is_some() { "--ranks" } else { "--adapter" };
+    layers.option("search.policy", format!("fixed:{ranks}"), origin)?;
     set(&mut layers, "out.adapter_layout", &args.adapter_layout)?;
-    args.seed.iter().try_for_each(|seed| layers.flag("train.seed", i64::from(*seed)))?;
-    search::finish(context, &layers.config()?, &args.place, false)
+    args.seed.iter().try_for_each(|seed| layers.option("train.seed", i64::from(*seed), "--seed"))?;
+    context.keep(&layers);
+    search::finish(context, &layers.config()?, &args.place, args.strict)
+}
+
+/// The commonest rank of each module of an adapter.
+fn ranks_of(context: &Context, layers: &Layers, adapter: &Path) -> Result<BTreeMap<String, usize>, Error> {
+    let model = context.files(&layers.config()?)?.model;
+    roles::check(adapter, &model)?;
+    let mut counts: BTreeMap<String, BTreeMap<usize, usize>> = BTreeMap::new();
+    for layer in inspect(adapter, &model, &names_of_dir(&model)?)?.modules {
+        *counts.entry(layer.module).or_default().entry(layer.rank).or_insert(0) += 1;
+    }
+    let commonest =
+        |of: &BTreeMap<usize, usize>| of.iter().max_by_key(|(_, count)| **count).map(|(rank, _)| *rank);
+    Ok(counts.iter().filter_map(|(module, of)| Some((module.clone(), commonest(of)?))).collect())
 }
 
 /// Refuses a text that is no list of ranks by module, each of them once.

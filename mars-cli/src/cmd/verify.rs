@@ -2,7 +2,7 @@
 
 use crate::{
     args::{self, Task},
-    cmd::{Context, data_or_embedded},
+    cmd::{Context, data_or_embedded, roles},
     exit::Exit,
     output,
 };
@@ -34,7 +34,7 @@ struct Refused<'a> {
 pub(crate) fn run(context: &Context, args: &args::Verify) -> Result<Exit, Error> {
     let adapter = args.adapter().ok_or_else(|| Error::usage("no adapter is given; add --adapter DIR"))?;
     let task = Task { model: args.base().cloned(), device: args.device.clone(), ..Task::default() };
-    let config = context.layers(&task)?.config()?;
+    let config = context.layers(&task)?.reading()?;
     let (model, data) = match (&config.model.dir, &args.data) {
         // The embedded test split belongs to the embedded model alone.
         (Some(model), None) => (context.model(model)?, None),
@@ -43,6 +43,7 @@ pub(crate) fn run(context: &Context, args: &args::Verify) -> Result<Exit, Error>
             (model, Some(data))
         }
     };
+    roles::check(adapter, &model)?;
     let mut reporter = context.reporter();
     let verification = verify(&config, adapter, &model, data.as_ref(), &mut reporter);
     reporter.finish();
@@ -68,7 +69,7 @@ pub(crate) fn run(context: &Context, args: &args::Verify) -> Result<Exit, Error>
 
 /// Lists the tensors that do not fit.
 fn refuse(context: &Context, partial: &Partial) -> Result<Exit, Error> {
-    let Partial { missing, unexpected, wrong, .. } = partial;
+    let Partial { missing, unexpected, wrong, cause, .. } = partial;
     if context.common.json {
         output::json(&Refused { ok: false, missing, unexpected, wrong })?;
     } else {
@@ -78,11 +79,12 @@ fn refuse(context: &Context, partial: &Partial) -> Result<Exit, Error> {
         output::text(lines.collect::<Vec<_>>().join("\n"))?;
     }
     Err(Error::input(format!(
-        "{}: the adapter does not fit the base: {} tensors missing, {} without a place, {} of another shape",
+        "{}: the adapter does not fit the base: {} tensors missing, {} without a place, {} of another shape{}",
         partial.path.display(),
         missing.len(),
         unexpected.len(),
-        wrong.len()
+        wrong.len(),
+        cause.map(|cause| format!("; {cause}")).unwrap_or_default(),
     )))
 }
 

@@ -3,13 +3,22 @@
 
 mod adapters;
 mod bad_input;
+mod claims;
 mod data;
+mod escapes;
 mod families;
 mod fit;
+mod going_on;
 mod hub;
 mod kit;
+mod limits;
 mod malformed;
+mod reliability;
 mod search;
 mod settings;
+mod signal;
 mod stop;
 mod trainer;
+mod unusable;
+mod unused_settings;
+mod wrong_folders;

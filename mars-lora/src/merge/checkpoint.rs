@@ -31,6 +31,16 @@ impl Checkpoint {
         Ok(Self { shards: Shards::open(dir)? })
     }
 
+    /// Its weight files.
+    pub fn shards(&self) -> &Shards {
+        &self.shards
+    }
+
+    /// What the user should know of the directory: which weights are read where it has them more than once.
+    pub fn notes(&self) -> &[String] {
+        self.shards.notes()
+    }
+
     /// The own names of all modules with parameters.
     pub fn modules(&self, names: &ModelNames) -> Vec<String> {
         let modules =

@@ -17,6 +17,8 @@ pub struct Inspection {
     pub tensors: usize,
     /// Whether it has magnitudes (DoRA).
     pub dora: bool,
+    /// Tensors of the base that it changes otherwise than by factors: whole ones and rows that it replaces, and biases.
+    pub changed: Vec<String>,
     /// What other programs do with this adapter that its owner may not expect.
     pub cautions: Vec<String>,
 }
@@ -24,7 +26,8 @@ pub struct Inspection {
 /// Matches every tensor of the adapter in `adapter` with a tensor of the base in `base`, by headers only.
 ///
 /// # Errors
-/// [`Error::Partial`] with all names that do not fit; [`Error::Io`] and [`Error::BadFile`].
+/// [`Error::Partial`] with all names that do not fit; [`Error::Tied`] for an adapter on an output layer that is the
+/// table of embeddings; [`Error::Io`] and [`Error::BadFile`].
 pub fn inspect(adapter: &Path, base: &Path, names: &ModelNames) -> Result<Inspection, Error> {
     let pairing = Pairing::open(adapter, base, names)?;
     let dora = pairing.adapter.config.use_dora;
@@ -46,7 +49,17 @@ pub fn inspect(adapter: &Path, base: &Path, names: &ModelNames) -> Result<Inspec
                 + if dora { place.site.outputs } else { 0 },
         })
         .collect();
-    let cautions = cautions(&pairing.adapter.config, &modules, pairing.naming.as_deref());
-    let tensors = modules.len() * if dora { 3 } else { 2 };
-    Ok(Inspection { modules, tensors, dora, cautions })
+    let mut cautions = cautions(&pairing.adapter.config, &modules, pairing.naming.as_deref());
+    cautions.extend(pairing.notes());
+    cautions.extend(pairing.check_ties().err().map(|tied| format!("this adapter cannot be merged: {tied}")));
+    let changed = pairing.changed();
+    if !changed.is_empty() {
+        cautions.push(format!(
+            "beside its factors the adapter changes {} tensors of the base (modules_to_save, biases or tokens): it can be \
+             merged, but is not applied unmerged here",
+            changed.len()
+        ));
+    }
+    let tensors = modules.len() * if dora { 3 } else { 2 } + changed.len();
+    Ok(Inspection { modules, tensors, dora, changed, cautions })
 }

@@ -8,10 +8,12 @@ mod caution;
 mod checkpoint;
 mod inspect;
 mod inspected;
+mod more;
 mod options;
 mod pairing;
+mod place;
 mod side_files;
-mod staged;
+mod ties;
 mod update;
 mod write;
 
@@ -32,4 +34,7 @@ pub struct ModelNames {
     pub modules: Vec<AdaptedModule>,
     /// Namings of other versions and of the files.
     pub namings: Vec<Naming>,
+    /// Whether the output layer is the table of embeddings where `tie_word_embeddings` is not in `config.json`.
+    /// Default no, as in most families.
+    pub tied_by_default: bool,
 }

@@ -4,6 +4,7 @@
 
 use crate::{Factors, SiteKind};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 
 /// What is added to the rows of a weight as it lies on disk.
 pub(super) struct Update {
@@ -14,6 +15,8 @@ pub(super) struct Update {
     rank: usize,
     pub(super) columns: usize,
     magnitude: Option<Vec<f32>>,
+    /// Rows that are replaced in the end.
+    rows: BTreeMap<usize, Vec<f64>>,
 }
 
 impl Update {
@@ -29,7 +32,20 @@ impl Update {
                 (wide(&factors.b, scale), wide(&factors.a, 1.0), inputs)
             }
         };
-        Self { left, right, rank, columns, magnitude: factors.magnitude.clone() }
+        Self { left, right, rank, columns, magnitude: factors.magnitude.clone(), rows: BTreeMap::new() }
+    }
+
+    /// The update of a bias `[outputs]` by that of B.
+    pub(super) fn of_bias(bias: &[f64], scale: f64) -> Self {
+        let left = bias.iter().map(|value| value * scale).collect();
+        Self { left, right: vec![1.0], rank: 1, columns: 1, magnitude: None, rows: BTreeMap::new() }
+    }
+
+    /// Nothing but rows of a table `[vocabulary, columns]`, one after the other in `values`.
+    pub(super) fn of_rows(rows: &[usize], values: &[f64], columns: usize) -> Self {
+        let values = values.chunks_exact(columns.max(1)).map(<[f64]>::to_vec);
+        let rows = rows.iter().copied().zip(values).collect();
+        Self { left: Vec::new(), right: Vec::new(), rank: 0, columns, magnitude: None, rows }
     }
 
     /// Changes some rows, of which the first is row `first` of the weight.
@@ -47,6 +63,9 @@ impl Update {
                 let norm = values.iter().map(|x| x * x).sum::<f64>().sqrt();
                 let factor = f64::from(magnitude[row]) / norm;
                 values.iter_mut().for_each(|x| *x *= factor);
+            }
+            if let Some(own) = self.rows.get(&row) {
+                values.copy_from_slice(own);
             }
         });
     }

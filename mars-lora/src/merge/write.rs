@@ -2,13 +2,13 @@
 
 use super::options::{Direction, MergeOptions};
 use super::pairing::Pairing;
-use super::staged::{StagedDirectory, refuse_filled};
+use super::place::refuse_filled;
 use super::update::Update;
 use super::{Float, side_files};
 use crate::Error;
+use crate::files::NewDirectory;
 use crate::stored::{INDEX, StoredTensor, TensorFile, header, io, place};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -27,6 +27,8 @@ pub struct Merged {
     pub copied: Vec<String>,
     /// Files and folders of the base that were left behind.
     pub left_out: Vec<String>,
+    /// What the user should know of the files that were read.
+    pub notes: Vec<String>,
 }
 
 /// Writes the base in `base` with the adapter in `adapter` merged into it as a new directory `out`.
@@ -36,7 +38,7 @@ pub struct Merged {
 ///
 /// # Errors
 /// [`Error::Partial`] with the names if the adapter does not fit; [`Error::Tied`] if it changes an embedding that is
-/// the output layer as well; [`Error::Variant`] for unmerging DoRA; [`Error::BadFile`] if a value does not
+/// the output layer as well, or such an output layer; [`Error::Variant`] for unmerging DoRA; [`Error::BadFile`] if a value does not
 /// fit `dtype`; [`Error::Io`], also for an `out` that has something in it.
 pub fn merge(
     adapter: &Path,
@@ -52,10 +54,15 @@ pub fn merge(
                    that it was divided by; keep the base";
         return Err(Error::Variant { why: why.to_string() });
     }
+    if options.direction == Direction::Unmerge && pairing.replaces() {
+        let why = "an adapter that replaces whole tensors or rows of its base (modules_to_save, biases, tokens) cannot be \
+                   unmerged: the merged weights do not hold what was there; keep the base";
+        return Err(Error::Variant { why: why.to_string() });
+    }
     refuse_filled(out)?;
-    let staged = StagedDirectory::beside(out)?;
+    let staged = NewDirectory::beside(out).map_err(io(out))?;
     let merged = fill(&pairing, staged.path(), options, observe)?;
-    staged.put(out)?;
+    staged.put().map_err(io(out))?;
     Ok(merged)
 }
 
@@ -65,7 +72,7 @@ fn fill(
     options: &MergeOptions<'_>,
     observe: &mut dyn FnMut(u64, u64),
 ) -> Result<Merged, Error> {
-    let mut merged = Merged::default();
+    let mut merged = Merged { notes: pairing.notes(), ..Merged::default() };
     let plans: Vec<Vec<StoredTensor>> =
         pairing.base.files().iter().map(|file| plan(file, options.dtype)).collect();
     let total = plans.iter().flatten().map(StoredTensor::bytes).sum();
@@ -75,19 +82,13 @@ fn fill(
         let path = out.join(name);
         let mut writer = BufWriter::new(File::create(&path).map_err(io(&path))?);
         writer.write_all(&header(plan, file.metadata.as_ref())).map_err(io(&path))?;
-        let adapted: BTreeMap<usize, usize> = pairing
-            .bound
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, place))| place.file == index)
-            .map(|(at, (_, place))| (place.tensor, at))
-            .collect();
         for (at, (from, to)) in file.tensors.iter().zip(plan).enumerate() {
-            let update =
-                adapted.get(&at).map(|bound| update(pairing, *bound, options.direction)).transpose()?;
-            if update.is_some() {
+            let update = pairing.update((index, at), options.direction)?;
+            let replaced = pairing.replacement((index, at));
+            if update.is_some() || replaced.is_some() {
                 merged.tensors.push(from.name.clone());
             }
+            let (file, from) = replaced.unwrap_or((file, from));
             let mut write = |bytes: &[u8]| {
                 writer.write_all(bytes).map_err(io(&path))?;
                 done += bytes.len() as u64;
@@ -96,7 +97,7 @@ fn fill(
             };
             copy(file, from, to, update.as_ref(), &mut write)?;
         }
-        writer.flush().and_then(|()| writer.get_ref().sync_all()).map_err(io(&path))?;
+        writer.flush().map_err(io(&path))?;
         merged.files.push(name.to_string_lossy().into_owned());
     }
     if let Some(index) = &pairing.base.shards.index {
@@ -130,16 +131,6 @@ fn plan(file: &TensorFile, dtype: Option<Float>) -> Vec<StoredTensor> {
         StoredTensor { dtype: name, start, end, ..tensor.clone() }
     });
     plan.collect()
-}
-
-fn update(pairing: &Pairing, bound: usize, direction: Direction) -> Result<Update, Error> {
-    let (bound, place) = &pairing.bound[bound];
-    let factors = pairing.adapter.factors(bound, &place.site)?;
-    let scale = match direction {
-        Direction::Merge => bound.scale,
-        Direction::Unmerge => -bound.scale,
-    };
-    Ok(Update::new(&factors, place.site.kind, scale))
 }
 
 /// Copies one tensor block by block, changed and converted where asked.

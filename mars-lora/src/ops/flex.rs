@@ -2,10 +2,13 @@
 //!
 //! Inputs of the loops in half precision are widened, and results rounded once at the end. Matrix products (after the
 //! weight is widened to the type of the input) and the layer norm's forward pass are the backend's.
+//!
+//! A row of a product with a weight has the same bits whatever other rows are multiplied with it: see [`enough`].
 
 use super::{RowOps, kernels};
 use burn::backend::flex::{Flex, FlexTensor, Layout};
 use burn::backend::{Bytes, DType, FloatDType, TensorMetadata, ops::FloatTensorOps};
+use burn::tensor::{Shape, Slice};
 use half::{bf16, f16};
 
 /// The values in order, as f32.
@@ -55,15 +58,41 @@ fn wide(weight: FlexTensor, dtype: DType) -> FlexTensor {
     }
 }
 
+/// `x W` of matrices `[rows, inputs]` and `[inputs, outputs]`, with so many rows that all are computed by the kernel
+/// for large matrices.
+fn matmul_of_rows(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+    let (rows, inputs, outputs) = (x.shape()[0], x.shape()[1], weight.shape()[1]);
+    let least = enough(inputs, outputs);
+    if rows >= least {
+        return Flex::float_matmul(x, weight);
+    }
+    let rest = FlexTensor::zeros(Shape::from(vec![least - rows, inputs]), x.dtype());
+    let all = Flex::float_matmul(Flex::float_cat(vec![x, rest], 0), weight);
+    Flex::float_slice(all, &[Slice::from(0..rows), Slice::from(0..outputs)])
+}
+
+/// Rows from which on every row of a product is summed in one order, which depends on inputs and outputs alone.
+///
+/// `gemm` 0.19 sums an element along the inputs in blocks whose size follows from the number of inputs, but for:
+/// single rows (a matrix and a vector); up to 256 elements (sums side by side, for some layouts); and, beyond 512
+/// inputs, up to 64 rows and outputs (other blocks). Adding rows of zeros costs at most 64 rows of a narrow matrix.
+fn enough(inputs: usize, outputs: usize) -> usize {
+    const SIDE_BY_SIDE: usize = 256;
+    const NARROW: usize = 64;
+    const BLOCK: usize = 512;
+    let blocks = if inputs > BLOCK && outputs <= NARROW { NARROW + 1 } else { 2 };
+    blocks.max(SIDE_BY_SIDE / outputs.max(1) + 1)
+}
+
 impl RowOps for Flex {
     fn product(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
         let weight = widened(weight, &x);
-        Flex::float_matmul(x, weight)
+        matmul_of_rows(x, weight)
     }
 
     fn product_slope(grad: FlexTensor, weight: FlexTensor) -> FlexTensor {
         let weight = widened(weight, &grad);
-        Flex::float_matmul(grad, Flex::float_transpose(weight))
+        matmul_of_rows(grad, Flex::float_transpose(weight))
     }
 
     fn softmax_rows(x: FlexTensor) -> FlexTensor {

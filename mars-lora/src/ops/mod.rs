@@ -7,6 +7,7 @@
 //! | [`softmax`] | the result |
 //! | [`Swish::apply`], [`Swish::gate`] | the inputs |
 //! | [`layer_norm`], [`rms_norm`] | the input |
+//! | [`relay`] | nothing |
 //!
 //! They compose burn's own operations on every backend, and are loops over rows on the CPU backend. Gradients
 //! are those of the tensors that move: weights and norms are constants.
@@ -28,12 +29,21 @@ use burn::tensor::Tensor;
 ///
 /// A weight in half precision is widened for the product only. One that collects gradients itself must
 /// have the type of `x`.
-/// The gradient of `x` is `g W^T`; that of a frozen `W` is not formed.
+/// The gradient of `x` is `g W^T`; that of a frozen `W` is not formed. On the CPU backend a row of the result, and of the
+/// gradient, has the same bits whatever the number of rows.
 pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     if weight.is_tracked() {
         return x.matmul(weight);
     }
     Tensor::from_dispatch(<Dispatch as RowOps>::product(x.into_dispatch(), weight.into_dispatch()))
+}
+
+/// `x`, as a step of its own in the graph.
+///
+/// Gradients are added in an order that follows from the shape of the whole graph. Where a tensor is read more than twice,
+/// a chain of relays, each read by one reader and by the next relay, makes the order that of the chain.
+pub fn relay<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as RowOps>::relay(x.into_dispatch()))
 }
 
 /// Softmax over the last dimension.

@@ -1,6 +1,7 @@
 //! The modules of the base model that an adapter belongs to.
 
 use super::Naming;
+use crate::stored::Shards;
 use crate::{AdaptedModule, Site};
 
 /// A base model by its names.
@@ -15,12 +16,14 @@ pub struct Base<'a> {
     /// Paths of further modules, which no target pattern may select; default none. Parents of sites need not
     /// be listed.
     pub others: &'a [String],
+    /// Its weight files, with which copies in an adapter are compared; default not known.
+    pub weights: Option<&'a Shards>,
 }
 
 impl<'a> Base<'a> {
     /// A base without other names.
     pub fn new(modules: &'a [AdaptedModule], sites: &'a [Site]) -> Self {
-        Self { modules, sites, namings: &[], others: &[] }
+        Self { modules, sites, namings: &[], others: &[], weights: None }
     }
 
     /// The base that `model` is.
@@ -39,5 +42,11 @@ impl<'a> Base<'a> {
     #[must_use]
     pub fn with_others(self, others: &'a [String]) -> Self {
         Self { others, ..self }
+    }
+
+    /// The same with its weight files, so that copies of them in an adapter can be told from trained values.
+    #[must_use]
+    pub fn with_weights(self, weights: &'a Shards) -> Self {
+        Self { weights: Some(weights), ..self }
     }
 }

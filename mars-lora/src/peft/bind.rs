@@ -8,6 +8,13 @@ use crate::stored::StoredTensor;
 use crate::{Error, Factors, Site, SiteKind};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Of adapters on the patch embedding of models that read films.
+const SPATIAL: &str = "adapters of a 3-D convolution of patches are neither trained nor applied, only merged: merge the \
+                       adapter into its base and use the result, or train it without that layer";
+/// Of adapters on the output layer.
+const HEAD: &str = "adapters of the output layer are neither trained nor applied, only merged: merge the adapter into its \
+                    base and use the result";
+
 /// A module of an adapter at its place in a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bound {
@@ -46,6 +53,7 @@ impl AdapterFiles {
             missing: Vec::new(),
             unexpected: Vec::new(),
             wrong: Vec::new(),
+            cause: None,
         };
         let mut by_site: BTreeMap<String, &str> = BTreeMap::new();
         let mut double = BTreeSet::new();
@@ -83,7 +91,13 @@ impl AdapterFiles {
             all.push(bound);
         }
         for (name, module) in self.modules.iter().filter(|(name, _)| !placed.contains(name.as_str())) {
-            let _ = name;
+            let spatial = self.tensors(module).any(|tensor| tensor.shape.len() == 5);
+            let head = name == "lm_head" || name.ends_with(".lm_head");
+            partial.cause = match (spatial, head) {
+                (true, _) => Some(SPATIAL),
+                (_, true) => Some(HEAD),
+                _ => partial.cause,
+            };
             partial.unexpected.extend(self.tensors(module).map(|tensor| tensor.name.clone()));
         }
         if !(partial.missing.is_empty() && partial.unexpected.is_empty() && partial.wrong.is_empty()) {
@@ -144,7 +158,9 @@ impl AdapterFiles {
                 .unexpected
                 .push(format!("magnitude of the embedding `{}`, which is not supported", bound.name));
         }
-        let strange = module.parts.keys().filter(|part| !parts.contains(part));
+        let bias =
+            |part: &Part| *part == Part::BiasB && self.config.lora_bias && site.kind != SiteKind::Embedding;
+        let strange = module.parts.keys().filter(|part| !parts.contains(part) && !bias(part));
         partial.unexpected.extend(strange.map(|part| self.weights.tensors[module.parts[part]].name.clone()));
     }
 

@@ -1,9 +1,9 @@
 //! `adapter_config.json`: the fields of PEFT's `LoraConfig` that decide what an adapter computes.
 
-use super::targets::OneOrMore;
-use super::{CONFIG_FILE, Patterns, TargetModules};
+use super::targets::{OneOrMore, ends_with};
+use super::{CONFIG_FILE, Patterns, TargetModules, absent, foreign};
 use crate::Error;
-use crate::stored::io;
+use crate::stored::{self, io};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -43,6 +43,8 @@ pub struct PeftConfig {
     /// Dropout probability of the inputs of A in training, in [0, 1); no effect on a loaded adapter's function.
     #[serde(default)]
     pub lora_dropout: f64,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) lora_bias: bool,
     #[serde(default)]
     modules_to_save: Option<Vec<String>>,
     /// Always `LORA`.
@@ -58,6 +60,8 @@ pub struct PeftConfig {
     pub target_modules: TargetModules,
     #[serde(default)]
     task_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trainable_token_indices: Option<Value>,
     /// Whether the adapter has magnitudes (DoRA).
     #[serde(default)]
     pub use_dora: bool,
@@ -82,32 +86,15 @@ pub(super) struct Parts {
     pub(super) use_rslora: bool,
 }
 
-/// Fields that change what is computed in ways that this crate does not know, unless null, false or empty.
-const FOREIGN: [&str; 14] = [
-    "alora_invocation_tokens",
-    "arrow_config",
-    "kasa_config",
-    "layer_replication",
-    "lora_bias",
-    "megatron_config",
-    "monteclora_config",
-    "target_parameters",
-    "trainable_token_indices",
-    "use_bdlora",
-    "use_qalora",
-    "velora_config",
-    "loftq_config",
-    "corda_config",
-];
-
 /// No layer has as many inputs and outputs.
 const LARGEST_RANK: usize = 1 << 24;
 
-/// Initialisations that leave the base weights as they are.
-const HARMLESS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
-
 fn none_text() -> String {
     "none".to_string()
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn yes() -> Value {
@@ -128,6 +115,7 @@ impl PeftConfig {
             layers_pattern: None,
             layers_to_transform: None,
             lora_alpha: parts.lora_alpha,
+            lora_bias: false,
             lora_dropout: parts.dropout,
             modules_to_save: None,
             peft_type: "LORA".to_string(),
@@ -136,6 +124,7 @@ impl PeftConfig {
             revision: None,
             target_modules: parts.target_modules,
             task_type: Some("CAUSAL_LM".to_string()),
+            trainable_token_indices: None,
             use_dora: parts.use_dora,
             use_rslora: parts.use_rslora,
             other: Map::new(),
@@ -149,13 +138,19 @@ impl PeftConfig {
     /// compute; the message names the fields.
     pub fn read(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(CONFIG_FILE);
-        let bytes = std::fs::read(&path).map_err(io(&path))?;
         let bad = |why: String| Error::BadFile { path: path.clone(), why };
+        if let Some(cause) = absent::cause(dir) {
+            return Err(cause);
+        }
+        let bytes = std::fs::read(&path).map_err(io(&path))?;
+        if let Some(other) = stored::foreign(&bytes) {
+            return Err(bad(other.to_string()));
+        }
         let config: Value = serde_json::from_slice(&bytes)
             .map_err(|e| bad(format!("not JSON: {e}; copy the adapter again")))?;
         match config.get("peft_type") {
             Some(Value::String(kind)) if kind.as_str() == "LORA" => (),
-            Some(other) => return Err(bad(format!("peft_type is {other}, expected \"LORA\""))),
+            Some(other) => return Err(bad(foreign::kind(other))),
             None => return Err(bad("peft_type is missing, expected \"LORA\"".to_string())),
         }
         if config.get("target_modules").is_none_or(Value::is_null) {
@@ -178,39 +173,63 @@ impl PeftConfig {
         if let Some(alpha) = alphas.into_iter().find(|alpha| !(*alpha > 0.0 && alpha.is_finite())) {
             return Err(format!("an alpha is {alpha}, expected a positive number"));
         }
-        if self.bias != "none" {
-            let bias = &self.bias;
-            return Err(format!(
-                "bias is \"{bias}\": the adapter trained biases of the base, which is not read"
-            ));
+        if !["none", "all", "lora_only"].contains(&self.bias.as_str()) {
+            return Err(format!("bias is \"{}\", expected none, all or lora_only", self.bias));
         }
-        if let Some(saved) = self.modules_to_save.as_ref().filter(|saved| !saved.is_empty()) {
-            return Err(format!(
-                "modules_to_save holds whole modules, which are not read: {}",
-                saved.join(", ")
-            ));
+        if let Some(tokens) = &self.trainable_token_indices
+            && !tokens.is_null()
+            && token_rows(tokens, None).is_none()
+        {
+            let what = "expected numbers of tokens, or such lists by the names of layers";
+            return Err(format!("trainable_token_indices is {tokens}, {what}"));
         }
-        let init = &self.init_lora_weights;
-        if !init.is_boolean() && !init.as_str().is_some_and(|name| HARMLESS.contains(&name)) {
-            return Err(format!(
-                "init_lora_weights is {init}: the adapter belongs to a changed base; save it again with PEFT's \
-                 `path_initial_model_for_weight_conversion`, which makes it a plain LoRA"
-            ));
-        }
-        let is_set = |value: &Value| match value {
-            Value::Null | Value::Bool(false) => false,
+        foreign::check(&self.init_lora_weights, &self.other)
+    }
+
+    /// Names of modules that the file holds as a whole (`modules_to_save`).
+    pub(super) fn saved(&self) -> &[String] {
+        self.modules_to_save.as_deref().unwrap_or_default()
+    }
+
+    /// Whether biases of the base were trained.
+    pub(super) fn trains_biases(&self) -> bool {
+        self.bias != "none"
+    }
+
+    /// `bias`.
+    pub(super) fn bias(&self) -> &str {
+        &self.bias
+    }
+
+    /// The rows of the embeddings at `module` that were trained, if any.
+    pub(super) fn token_rows(&self, module: &str) -> Option<Vec<usize>> {
+        token_rows(self.trainable_token_indices.as_ref()?, Some(module))
+    }
+
+    /// Whether rows of embeddings were trained.
+    pub(super) fn trains_tokens(&self) -> bool {
+        self.trainable_token_indices.as_ref().is_some_and(|tokens| match tokens {
             Value::Array(all) => !all.is_empty(),
             Value::Object(all) => !all.is_empty(),
-            _ => true,
-        };
-        let foreign: Vec<_> =
-            FOREIGN.into_iter().filter(|field| self.other.get(*field).is_some_and(is_set)).collect();
-        if !foreign.is_empty() {
-            return Err(format!(
-                "these fields change the adapter in ways not known here: {}",
-                foreign.join(", ")
-            ));
+            _ => false,
+        })
+    }
+}
+
+/// The list that `trainable_token_indices` has for `module` (a list is for all); without a module, all of them. None if it
+/// is no list of numbers, or names other modules.
+fn token_rows(tokens: &Value, module: Option<&str>) -> Option<Vec<usize>> {
+    let list = |value: &Value| -> Option<Vec<usize>> {
+        let numbers = value.as_array()?.iter();
+        numbers.map(|row| row.as_u64().and_then(|row| usize::try_from(row).ok())).collect()
+    };
+    match (tokens, module) {
+        (Value::Object(all), Some(module)) => {
+            all.iter().find(|(name, _)| ends_with(module, name)).and_then(|(_, rows)| list(rows))
         }
-        Ok(())
+        (Value::Object(all), None) => {
+            all.values().map(list).collect::<Option<Vec<_>>>().map(|lists| lists.concat())
+        }
+        (other, _) => list(other),
     }
 }

@@ -1,11 +1,15 @@
 //! An adapter directory as it is on disk, before it is matched with a model.
 
 use super::keys::{self, Part};
-use super::{PeftConfig, WEIGHTS_FILE};
+use super::whole::{Whole, is_in};
+use super::{CONFIG_FILE, PeftConfig, WEIGHTS_FILE};
 use crate::Error;
 use crate::stored::{StoredTensor, TensorFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Weights in a format that is not read.
+const PICKLE: &str = "adapter_model.bin";
 
 /// The tensors of one module, by their places in the file.
 #[derive(Clone, Debug, Default)]
@@ -26,9 +30,11 @@ pub struct AdapterFiles {
     pub(super) path: PathBuf,
     /// The configuration.
     pub config: PeftConfig,
-    pub(super) weights: TensorFile,
+    pub(crate) weights: TensorFile,
     /// By the name in the file.
     pub(super) modules: BTreeMap<String, Module>,
+    pub(crate) whole: Vec<Whole>,
+    notes: Vec<String>,
 }
 
 impl AdapterFiles {
@@ -41,7 +47,7 @@ impl AdapterFiles {
         let config = PeftConfig::read(dir)?;
         let path = dir.join(WEIGHTS_FILE);
         let bad = |why: String| Error::BadFile { path: path.clone(), why };
-        if !path.exists() && dir.join("adapter_model.bin").exists() {
+        if !path.exists() && dir.join(PICKLE).exists() {
             return Err(bad(
                 "only adapter_model.bin is here, a pickle, which can run code and is not read; \
                  load it with PEFT and call save_pretrained(dir, safe_serialization=True)"
@@ -50,10 +56,13 @@ impl AdapterFiles {
         }
         let weights = TensorFile::open(&path)?;
         let mut modules: BTreeMap<String, Module> = BTreeMap::new();
-        let (mut strange, mut adapter) = (Vec::new(), None);
+        let (mut strange, mut whole, mut adapter) = (Vec::new(), Vec::new(), None);
         for (index, tensor) in weights.tensors.iter().enumerate() {
             let Some(key) = keys::parse(&tensor.name) else {
-                strange.push(tensor.name.as_str());
+                match Whole::parse(&tensor.name, index, &config) {
+                    Some(one) => whole.push(one),
+                    None => strange.push(tensor.name.as_str()),
+                }
                 continue;
             };
             if *adapter.get_or_insert(key.adapter) != key.adapter {
@@ -69,17 +78,34 @@ impl AdapterFiles {
             }
         }
         if !strange.is_empty() {
-            let copies = strange
-                .iter()
-                .any(|name| name.ends_with("embed_tokens.weight") || name.contains("base_layer"));
-            let hint = if copies {
-                "; whole weights of the base are no part of a LoRA: save the adapter with save_embedding_layers=False"
-            } else {
-                ""
-            };
-            return Err(bad(format!("tensors that are no LoRA factors: {}{hint}", strange.join(", "))));
+            return Err(bad(format!("tensors that are no LoRA factors: {}", strange.join(", "))));
         }
-        Ok(Self { path: dir.to_path_buf(), config, weights, modules })
+        promised(&config, &modules, &whole)
+            .map_err(|why| Error::BadFile { path: dir.join(CONFIG_FILE), why })?;
+        let mut notes = Vec::new();
+        if dir.join(PICKLE).exists() {
+            notes.push(format!(
+                "{} has the adapter twice: {WEIGHTS_FILE} is read, as PEFT does, and {PICKLE} is not; remove what is out \
+                 of date",
+                dir.display()
+            ));
+        }
+        Ok(Self { path: dir.to_path_buf(), config, weights, modules, whole, notes })
+    }
+
+    /// What the user should know of the directory: which weights are read where it has them more than once.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The place in the file of the bias of B of a module (`lora_bias`).
+    pub(crate) fn bias_of(&self, module: &str) -> Option<usize> {
+        self.modules.get(module)?.parts.get(&Part::BiasB).copied()
     }
 
     /// The module names of the file.
@@ -95,4 +121,35 @@ impl AdapterFiles {
     pub(super) fn tensor(&self, module: &Module, part: Part) -> Option<&StoredTensor> {
         module.parts.get(&part).map(|index| &self.weights.tensors[*index])
     }
+}
+
+/// Makes sure that the file has what the configuration says was trained beside the factors.
+///
+/// # Errors
+/// A message with the field, and what to do.
+fn promised(config: &PeftConfig, modules: &BTreeMap<String, Module>, whole: &[Whole]) -> Result<(), String> {
+    let lost = |name: &&String| !whole.iter().any(|one| is_in(&one.module, name));
+    let lost: Vec<&str> = config.saved().iter().filter(lost).map(String::as_str).collect();
+    if !lost.is_empty() {
+        return Err(format!(
+            "modules_to_save names modules of which the file has no tensors: {}; save the adapter again, or remove \
+             them from the list if they were not trained",
+            lost.join(", ")
+        ));
+    }
+    if config.trains_biases() && !whole.iter().any(|one| one.leaf == "bias") {
+        return Err(format!(
+            "bias is \"{}\", but the file has no biases, as some versions of PEFT write it: they are lost, and PEFT \
+             loads the adapter without them; to do so here as well, set bias to \"none\"",
+            config.bias()
+        ));
+    }
+    if config.lora_bias && !modules.values().any(|module| module.parts.contains_key(&Part::BiasB)) {
+        return Err("lora_bias is true, but the file has no biases of B; save the adapter again".to_string());
+    }
+    if config.trains_tokens() && !whole.iter().any(|one| one.rows.is_some()) {
+        let what = "trainable_token_indices is set, but the file has no such rows; save the adapter again";
+        return Err(what.to_string());
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::SiteKind;
 
-const PREFIX: &str = "base_model.model.";
+pub(super) const PREFIX: &str = "base_model.model.";
 
 /// What a tensor is to its module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,6 +12,8 @@ pub(super) enum Part {
     EmbeddingA,
     EmbeddingB,
     Magnitude,
+    /// The bias of B, of `lora_bias`.
+    BiasB,
 }
 
 const PARTS: [(&str, Part); 5] = [
@@ -43,6 +45,11 @@ pub(super) fn parse(name: &str) -> Option<Key<'_>> {
         (rest.is_empty() || rest.starts_with('.')).then_some((at, part, text.len()))
     })?;
     let rest = name[at + 1 + length..].strip_prefix('.').unwrap_or("");
+    let (part, rest) = match (part, rest.strip_suffix("bias")) {
+        (Part::B, Some("")) => (Part::BiasB, ""),
+        (Part::B, Some(adapter)) if adapter.ends_with('.') => (Part::BiasB, adapter.trim_end_matches('.')),
+        _ => (part, rest),
+    };
     let (adapter, weight) = match rest.strip_suffix(".weight") {
         Some(adapter) => (adapter, true),
         None if rest == "weight" => ("", true),
@@ -50,7 +57,7 @@ pub(super) fn parse(name: &str) -> Option<Key<'_>> {
     };
     let fits = match part {
         Part::A | Part::B => weight,
-        Part::EmbeddingA | Part::EmbeddingB => !weight,
+        Part::EmbeddingA | Part::EmbeddingB | Part::BiasB => !weight,
         Part::Magnitude => true,
     };
     let adapter = (!adapter.is_empty()).then_some(adapter);
@@ -100,8 +107,10 @@ mod tests {
         assert_eq!(of("m.q.lora_magnitude_vector.weight"), Some(("m.q", Part::Magnitude, None)));
         assert_eq!(of("m.q.lora_magnitude_vector.one.weight"), Some(("m.q", Part::Magnitude, Some("one"))));
         assert_eq!(of("m.e.lora_embedding_A.one"), Some(("m.e", Part::EmbeddingA, Some("one"))));
+        assert_eq!(of("m.q.lora_B.bias"), Some(("m.q", Part::BiasB, None)));
+        assert_eq!(of("m.q.lora_B.one.bias"), Some(("m.q", Part::BiasB, Some("one"))));
         for name in
-            ["m.q.weight", "m.q.lora_B.bias", "m.q.lora_A", "m.e.lora_embedding_A.weight", "lora_A.weight"]
+            ["m.q.weight", "m.q.lora_A.bias", "m.q.lora_A", "m.e.lora_embedding_A.weight", "lora_A.weight"]
         {
             assert_eq!(of(name), None, "{name}");
         }

@@ -7,11 +7,13 @@
 //! * [`read`], [`write()`]: an [`Adapter`](crate::Adapter) and its directory
 //! * [`PeftConfig`], [`Patterns`], [`TargetModules`], [`Matcher`]: the configuration, with the matching rules of PEFT
 //! * [`AdapterFiles`], [`AdapterFiles::bind`]: a directory as it is, and its modules matched with those of a base model
+mod absent;
 mod base;
 mod bind;
 mod card;
 mod config;
 mod files;
+mod foreign;
 mod keys;
 mod layout;
 mod matcher;
@@ -22,6 +24,7 @@ pub(crate) mod python;
 mod read;
 mod selector;
 mod targets;
+mod whole;
 mod write;
 
 pub use base::Base;

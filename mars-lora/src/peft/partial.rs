@@ -13,6 +13,8 @@ pub struct Partial {
     pub unexpected: Vec<String>,
     /// Tensors of another shape or type, with both.
     pub wrong: Vec<String>,
+    /// Why, where that is known, and what can be done.
+    pub cause: Option<&'static str>,
 }
 
 /// Names of one kind listed in a message; further ones are only counted.
@@ -32,6 +34,6 @@ impl fmt::Display for Partial {
                 write!(f, " and {} more", names.len() - TOLD)?;
             }
         }
-        f.write_str("; check that the adapter was made for this base model")
+        write!(f, "; {}", self.cause.unwrap_or("check that the adapter was made for this base model"))
     }
 }

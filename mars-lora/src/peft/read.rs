@@ -15,12 +15,43 @@ use std::path::Path;
 pub fn read(dir: &Path, base: &Base<'_>) -> Result<Adapter, Error> {
     let files = AdapterFiles::open(dir)?;
     let bound = files.bind(base)?;
+    refuse_more(&files, base)?;
     let factors = bound
         .iter()
         .map(|bound| files.factors(bound, &base.sites[bound.site]))
         .collect::<Result<Vec<_>, Error>>()?;
     let config = adapter_config(&files, base, &bound)?;
     Ok(Adapter { config, factors, offset: Vec::new() })
+}
+
+/// Refuses an adapter that holds more than factors, unless it is a copy of what the base has.
+fn refuse_more(files: &AdapterFiles, base: &Base<'_>) -> Result<(), Error> {
+    let mut more = Vec::new();
+    for whole in &files.whole {
+        let equal = match base.weights {
+            Some(weights) => whole.is_copy(&files.weights, weights, base.namings)?,
+            None => false,
+        };
+        if !equal {
+            more.push(format!("{}.{}", whole.module, whole.leaf));
+        }
+    }
+    if files.config.lora_bias {
+        more.push("biases of B (lora_bias)".to_string());
+    }
+    if more.is_empty() {
+        return Ok(());
+    }
+    const SHOWN: usize = 6;
+    let rest = more.len().saturating_sub(SHOWN);
+    let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    let why = format!(
+        "beside its factors the adapter changes {}{rest}, for which there is a place only in the weights of the base: merge \
+         the adapter into its base and use the result as the model. If these are copies that were not trained, save the \
+         adapter again with save_embedding_layers=False",
+        more[..more.len().min(SHOWN)].join(", ")
+    );
+    Err(Error::BadFile { path: files.path.clone(), why })
 }
 
 /// The configuration that gives every layer its rank and its scale.

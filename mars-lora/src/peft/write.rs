@@ -2,11 +2,12 @@
 
 use super::layout::{Entry, lay_out};
 use super::{Base, CONFIG_FILE, PeftConfig, PeftLayout, Provenance, WEIGHTS_FILE, card, keys};
+use crate::files::{NewFile, create_directories, sync_directory};
 use crate::stored::{Float, StoredTensor, header, io};
 use crate::{Adapter, Error, Site, SiteKind};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a file is filled with.
 type Content<'a> = dyn Fn(&mut dyn Write) -> std::io::Result<()> + 'a;
@@ -30,38 +31,32 @@ pub fn write(
     let json = serde_json::to_string_pretty(&config)
         .map_err(|e| Error::BadFile { path: dir.join(CONFIG_FILE), why: e.to_string() })?;
     let text = card::card(adapter, &entries, base.sites, layout, provenance);
-    fs::create_dir_all(dir).map_err(io(dir))?;
+    create_directories(dir).map_err(io(dir))?;
     let files: [(&str, &Content<'_>); 3] = [
         (WEIGHTS_FILE, &|out| tensors(&entries, base.sites, out)),
         ("README.md", &|out| out.write_all(text.as_bytes())),
         (CONFIG_FILE, &|out| out.write_all(json.as_bytes())),
     ];
-    let temporary = |name: &str| dir.join(format!(".{name}.tmp-{}", std::process::id()));
-    let result = (|| {
-        for (name, content) in files {
-            let path = temporary(name);
-            let mut out = BufWriter::new(File::create(&path).map_err(io(&path))?);
-            content(&mut out).and_then(|()| out.flush()).map_err(io(&path))?;
-            out.get_ref().sync_all().map_err(io(&path))?;
-        }
-        let config = dir.join(CONFIG_FILE);
-        match fs::remove_file(&config) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(&config)(e)),
-            _ => (),
-        }
-        for (name, _) in files {
-            let path = dir.join(name);
-            fs::rename(temporary(name), &path).map_err(io(&path))?;
-        }
-        Ok(())
-    })();
-    if result.is_err() {
-        for (name, _) in files {
-            // Whatever is left of them is of no use; the first error is what matters.
-            let _ = fs::remove_file(temporary(name));
-        }
+    let fill = |(name, content): (&str, &Content<'_>)| {
+        let path = dir.join(name);
+        let filled = (|| {
+            let mut out = BufWriter::new(NewFile::beside(&path)?);
+            content(&mut out)?;
+            out.into_inner().map_err(std::io::IntoInnerError::into_error)
+        })();
+        Ok((filled.map_err(io(&path))?, path))
+    };
+    // All of them first: a full disk leaves an earlier adapter as it was.
+    let filled: Vec<(NewFile, PathBuf)> = files.into_iter().map(fill).collect::<Result<_, Error>>()?;
+    let place = dir.join(CONFIG_FILE);
+    match fs::remove_file(&place) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        removed => removed.and_then(|()| sync_directory(dir)).map_err(io(&place))?,
     }
-    result.map(|()| config)
+    for (file, path) in filled {
+        file.put().map_err(io(&path))?;
+    }
+    Ok(config)
 }
 
 fn tensors(entries: &[Entry], sites: &[Site], out: &mut dyn Write) -> std::io::Result<()> {

@@ -1,10 +1,7 @@
 //! Neighbouring adapters of a stack whose low-rank products at one site are one batch.
 //!
-//! `[n, N, in] x [n, in, R] x [n, R, out]`, where R is the largest rank of the band: smaller ones are padded
-//! with zeros. Padding needs no mask: a zero row of A meets a zero row of B, so both gradients are exactly
-//! zero and stay so under Adam and weight decay.
-//! An adapter keeps its band's R for life, so that what joins or leaves the stack cannot change the order of
-//! the additions in its products.
+//! `[n, N, in] x [n, in, r] x [n, r, out]`, where r is the rank of all members: nothing is padded. So each matrix of the
+//! batch is that of the adapter alone, and what else is in the stack cannot change a bit of it.
 
 use std::ops::Range;
 
@@ -12,40 +9,26 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Band {
     pub(crate) members: Range<usize>,
-    /// Padded rank.
     pub(crate) rank: usize,
     pub(crate) dora: bool,
 }
 
-/// Splits adapters into bands, in order: `ranks[k]` and whether adapter k has a magnitude. Adapters of rank 0
-/// are in no band.
+/// Splits adapters into bands, in order: `ranks[k]`, whether adapter k has a magnitude, and whether it may share a band
+/// with the one before it. Adapters of rank 0 are in no band.
 ///
-/// Neighbours share a band as long as padding wastes less than `WASTE` of their products.
-/// An adapter joins the band before it if `sum of ranks >= 0.7 * R * n` still holds for the n members then and
-/// their largest rank R, and if both or neither are DoRA. Greedy from left to right; the rule and the 30 % are
-/// ours.
-pub(crate) fn bands(ranks: &[usize], dora: &[bool]) -> Vec<Band> {
+/// `alike` must say the same at all layers of a module, so that the bands of layers that read one input have the same
+/// members; neighbours that are alike must have equal ranks.
+pub(crate) fn bands(ranks: &[usize], dora: &[bool], alike: &[bool]) -> Vec<Band> {
     let mut all: Vec<Band> = Vec::new();
-    let mut used = 0;
-    for (k, (rank, dora)) in ranks.iter().zip(dora).enumerate() {
-        if *rank == 0 {
-            continue;
+    for (k, ((rank, dora), alike)) in ranks.iter().zip(dora).zip(alike).enumerate() {
+        match all.last_mut().filter(|band| *alike && band.members.end == k && band.rank == *rank) {
+            Some(band) => band.members.end = k + 1,
+            None if *rank > 0 => all.push(Band { members: k..k + 1, rank: *rank, dora: *dora }),
+            None => {}
         }
-        if let Some(last) = all.last_mut().filter(|b| b.members.end == k && b.dora == *dora) {
-            let (wide, count) = (last.rank.max(*rank), last.members.len() + 1);
-            if ((used + rank) as f64) >= (1.0 - WASTE) * (wide * count) as f64 {
-                (last.rank, last.members.end, used) = (wide, k + 1, used + rank);
-                continue;
-            }
-        }
-        all.push(Band { members: k..k + 1, rank: *rank, dora: *dora });
-        used = *rank;
     }
     all
 }
-
-/// Share of a band's products that may be padding.
-const WASTE: f64 = 0.3;
 
 /// The bands of the adapters `keep`, in that order.
 pub(crate) fn kept(bands: &[Band], keep: &[usize]) -> Vec<Band> {
@@ -69,16 +52,18 @@ mod tests {
     }
 
     #[test]
-    fn equal_ranks_share_a_band_and_far_ranks_do_not() {
-        assert_eq!(bands(&[8, 8, 8], &[false; 3]), [band(0, 3, 8)]);
-        assert_eq!(bands(&[2, 2, 64, 0, 64], &[false; 5]), [band(0, 2, 2), band(2, 3, 64), band(4, 5, 64)]);
-        assert_eq!(bands(&[7, 8], &[false; 2]), [band(0, 2, 8)]);
-        assert_eq!(bands(&[8, 8], &[false, true]).len(), 2);
+    fn neighbours_that_are_alike_share_a_band() {
+        let alike = [false, true, true];
+        assert_eq!(bands(&[8, 8, 8], &[false; 3], &alike), [band(0, 3, 8)]);
+        assert_eq!(bands(&[8, 8, 8], &[false; 3], &[false, true, false]), [band(0, 2, 8), band(2, 3, 8)]);
+        let far = bands(&[2, 2, 64, 0, 64], &[false; 5], &[false, true, false, false, false]);
+        assert_eq!(far, [band(0, 2, 2), band(2, 3, 64), band(4, 5, 64)]);
+        assert_eq!(bands(&[0, 0, 4], &[false; 3], &[false, true, false]), [band(2, 3, 4)]);
     }
 
     #[test]
-    fn what_is_kept_keeps_its_padding() {
-        let all = bands(&[7, 8, 64, 64], &[false; 4]);
+    fn what_is_kept_keeps_its_rank() {
+        let all = bands(&[8, 8, 64, 64], &[false; 4], &[false, true, false, true]);
         assert_eq!(kept(&all, &[0, 2]), [band(0, 1, 8), band(1, 2, 64)]);
         assert_eq!(kept(&all, &[1, 0]), [band(0, 2, 8)]);
     }

@@ -5,6 +5,7 @@ use super::band::{self, Band};
 use super::layout::{Layout, Slot};
 use crate::{Adapter, AdapterConfig, Error, Init, Model};
 use burn::tensor::Tensor;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl AdapterStack {
@@ -32,8 +33,7 @@ impl AdapterStack {
     }
 
     /// This stack with more adapters at its end. Those that were in it compute what they did, to the bit.
-    /// Bands are formed among those that join only, so the padded rank R of the others, and with it the order
-    /// of their additions, stays. Factors are copied; dropout draws are not carried over.
+    /// Factors are copied; dropout draws are not carried over.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -47,7 +47,8 @@ impl AdapterStack {
         }
         let dora: Vec<bool> = configs.iter().map(|config| config.dora).collect();
         let layout = Layout::new(model.sites(), &ranks, &dora);
-        let bands = layout.slots.iter().map(|slot| self.bands_with(slot, &ranks, &dora)).collect();
+        let alike = Alike::new(model, &configs, &ranks);
+        let bands = layout.slots.iter().map(|slot| self.bands_with(slot, &ranks, &dora, &alike)).collect();
         let mut stack = Self {
             configs,
             ranks,
@@ -70,14 +71,43 @@ impl AdapterStack {
     }
 
     /// The bands of this stack at a slot, and those of the adapters that join it.
-    fn bands_with(&self, slot: &Slot, ranks: &[Vec<usize>], dora: &[bool]) -> Vec<Band> {
+    fn bands_with(&self, slot: &Slot, ranks: &[Vec<usize>], dora: &[bool], alike: &Alike) -> Vec<Band> {
         let known = self.layout.slots.iter().position(|own| own.site == slot.site);
         let mut all = known.map_or(Vec::new(), |index| self.bands[index].clone());
         let own = self.len();
         let new: Vec<usize> = ranks[own..].iter().map(|of| of[slot.site]).collect();
         let shifted = |band: Band| Band { members: band.members.start + own..band.members.end + own, ..band };
-        all.extend(band::bands(&new, &dora[own..]).into_iter().map(shifted));
+        all.extend(band::bands(&new, &dora[own..], &alike.at(slot)[own..]).into_iter().map(shifted));
         all
+    }
+}
+
+/// Which adapters can share bands with those before them, by module.
+///
+/// They are alike in a module if they have the same rank at each of its layers and compute the same products there:
+/// with or without a magnitude, an offset and dropout.
+struct Alike(BTreeMap<String, Vec<bool>>);
+
+impl Alike {
+    fn new<M: Model>(model: &M, configs: &[AdapterConfig], ranks: &[Vec<usize>]) -> Self {
+        let form = |k: usize| (configs[k].dora, configs[k].init == Init::Pissa, configs[k].dropout > 0.0);
+        let mut modules: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (index, site) in model.sites().iter().enumerate() {
+            modules.entry(site.module.clone()).or_default().push(index);
+        }
+        let with_before = |sites: &[usize], k: usize| {
+            k > 0 && form(k) == form(k - 1) && sites.iter().all(|site| ranks[k][*site] == ranks[k - 1][*site])
+        };
+        let all = modules.into_iter().map(|(module, sites)| {
+            let alike = (0..configs.len()).map(|k| with_before(&sites, k)).collect();
+            (module, alike)
+        });
+        Self(all.collect())
+    }
+
+    /// For each adapter, whether it is like the one before it; the first is not.
+    fn at(&self, slot: &Slot) -> &[bool] {
+        self.0.get(&slot.module).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -8,7 +8,7 @@
 //! layer drops inputs of its own, as in PEFT.
 
 use super::products::{BandFactors, SiteFactors};
-use crate::AdapterStack;
+use crate::{AdapterStack, ops};
 use burn::tensor::{DType, Int, Tensor};
 
 impl AdapterStack {
@@ -28,45 +28,54 @@ impl AdapterStack {
             sites.iter().for_each(|site| probe.see(*site, x));
         }
         let acting = sites.map(|site| self.sites.get(site).and_then(Option::as_ref));
-        let mut lows = self.shared_lows(&acting, x).unwrap_or_default().into_iter();
+        let mut x = ops::relay(x.clone());
+        let mut lows = self.shared_lows(&acting, &x).into_iter();
         let mut layers = acting.into_iter().zip(weights);
         bases.map(|base| match (layers.next(), lows.next().unwrap_or_default()) {
-            (Some((Some(site), weight)), lows) => self.apply_one(site, x, base, weight, lows),
+            (Some((Some(site), weight)), lows) => {
+                x = ops::relay(x.clone());
+                self.apply_one(site, &x, base, weight, lows)
+            }
             _ => base,
         })
     }
 
-    /// The products `x A` of several layers as one, `[layer][band]`; nothing if their bands differ or drop inputs.
-    fn shared_lows(&self, acting: &[Option<&SiteFactors>], x: &Tensor<2>) -> Option<Vec<Vec<Tensor<3>>>> {
-        let all: Vec<&SiteFactors> = acting.iter().copied().collect::<Option<_>>()?;
-        let (first, rest) = all.split_first()?;
-        let alike = |site: &&SiteFactors| {
-            let members =
-                |site: &SiteFactors| site.bands.iter().map(|b| b.members.clone()).collect::<Vec<_>>();
-            members(site) == members(first)
+    /// The products `x A` of several layers as one, `[layer][band]`; `None` for a band that is not at all of the layers or
+    /// drops inputs. Whether products are shared does not depend on other bands.
+    fn shared_lows(&self, acting: &[Option<&SiteFactors>], x: &Tensor<2>) -> Vec<Vec<Option<Tensor<3>>>> {
+        let Some(all) = acting.iter().copied().collect::<Option<Vec<&SiteFactors>>>() else {
+            return Vec::new();
         };
-        if rest.is_empty() || !rest.iter().all(alike) || self.drops(first) {
-            return None;
-        }
-        let mut lows = vec![Vec::with_capacity(first.bands.len()); all.len()];
-        for index in 0..first.bands.len() {
-            let columns: Vec<Tensor<3>> = all.iter().map(|site| site.bands[index].columns()).collect();
+        let Some((first, rest)) = all.split_first().filter(|(_, rest)| !rest.is_empty()) else {
+            return Vec::new();
+        };
+        let mut lows: Vec<_> = all.iter().map(|site| vec![None; site.bands.len()]).collect();
+        for (index, band) in first.bands.iter().enumerate() {
+            let same =
+                |site: &&SiteFactors| site.bands.iter().position(|other| other.members == band.members);
+            let Some(others) = rest.iter().map(same).collect::<Option<Vec<usize>>>() else { continue };
+            if self.drops(band) {
+                continue;
+            }
+            let places: Vec<usize> = std::iter::once(index).chain(others).collect();
+            let columns: Vec<Tensor<3>> =
+                all.iter().zip(&places).map(|(site, place)| site.bands[*place].columns()).collect();
             let widths: Vec<usize> = columns.iter().map(|c| c.dims()[2]).collect();
-            let low = self.rows_of(x, &first.bands[index]).matmul(Tensor::cat(columns, 2));
+            let low = self.rows_of(x, band).matmul(Tensor::cat(columns, 2));
             let mut from = 0;
-            for (own, width) in lows.iter_mut().zip(widths) {
-                own.push(low.clone().narrow(2, from, width));
+            for ((own, place), width) in lows.iter_mut().zip(places).zip(widths) {
+                own[place] = Some(low.clone().narrow(2, from, width));
                 from += width;
             }
         }
-        Some(lows)
+        lows
     }
 
-    fn drops(&self, site: &SiteFactors) -> bool {
-        self.draws.is_some() && site.bands.iter().any(BandFactors::drops)
+    fn drops(&self, band: &BandFactors) -> bool {
+        self.draws.is_some() && band.drops()
     }
 
-    /// As [`apply`](Self::apply) for one layer; `lows` are its products `x A` for each band, if they are known.
+    /// As [`apply`](Self::apply) for one layer; `lows` are its products `x A` for each band, where they are known.
     /// With a gain and own product `o = x W`, what is added to the base is `(o + delta) gain - o`.
     fn apply_one(
         &self,
@@ -74,7 +83,7 @@ impl AdapterStack {
         x: &Tensor<2>,
         base: Tensor<2>,
         weight: &Tensor<2>,
-        lows: Vec<Tensor<3>>,
+        lows: Vec<Option<Tensor<3>>>,
     ) -> Tensor<2> {
         let mut lows = lows.into_iter();
         let deltas = site.bands.iter().map(|band| {
@@ -82,7 +91,7 @@ impl AdapterStack {
                 Some(draws) if band.drops() => Some(band.drop(self.rows_of(x, band), draws, site.stream)),
                 _ => None,
             };
-            let low = lows.next().unwrap_or_else(|| {
+            let low = lows.next().flatten().unwrap_or_else(|| {
                 dropped.clone().unwrap_or_else(|| self.rows_of(x, band)).matmul(band.columns())
             });
             let delta = band.expand(low);

@@ -68,6 +68,12 @@ impl AdapterStack {
         if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, 0) }
     }
 
+    /// Euclidean norm of each row of `[K, P]` in the layout of this stack, such as the change of its factors; what else is in
+    /// the stack does not change a bit of it.
+    pub fn norms(&self, flat: &Tensor<2>) -> Vec<f64> {
+        self.squares(flat).into_iter().map(f64::sqrt).collect()
+    }
+
     /// Squared Euclidean norm of each row of `[K, P]`; what else is in the stack does not change a bit of it.
     /// Summed in f32 over each factor of a band, then in f64 over factors and sites in site order.
     pub(crate) fn squares(&self, flat: &Tensor<2>) -> Vec<f64> {

@@ -50,7 +50,12 @@ impl LoraLinear {
         // One large product instead of one per row of the batch.
         let x = x.reshape([rows * positions, inputs]);
         let weights = layers.map(|layer| layer.weight.val());
-        let bases = weights.each_ref().map(|weight| ops::product(x.clone(), weight.clone()));
+        let mut x = x;
+        let bases = weights.each_ref().map(|weight| {
+            let base = ops::product(x.clone(), weight.clone());
+            x = ops::relay(x.clone());
+            base
+        });
         let outputs = adapters.apply(layers.map(|layer| layer.site), &x, bases, &weights);
         let mut layers = layers.iter();
         outputs.map(|mut y| {

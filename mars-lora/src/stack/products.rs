@@ -1,12 +1,12 @@
 //! The factors of one site on the device, and their forward pass.
 //!
-//! Members of a band share shapes: n adapters, N rows each, padded rank R. With a PiSSA offset the frozen
+//! Members of a band share shapes: n adapters, N rows each, rank R. With a PiSSA offset the frozen
 //! factors are further columns of the same products, A and A0 side by side and B above -B0, which costs twice
 //! the rank.
 
 use super::band::Band;
 use super::layout::Slot;
-use crate::AdapterConfig;
+use crate::{AdapterConfig, Init};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use rand::RngCore;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -79,7 +79,9 @@ impl BandFactors {
             a: a(flat),
             b: b(flat),
             magnitude: band.dora.then(|| part(flat, slot.magnitude(), 1, slot.outputs)),
-            offset: offset.map(|rows| (a(rows), b(rows))),
+            offset: offset
+                .filter(|_| configs[band.members.start].init == Init::Pissa)
+                .map(|rows| (a(rows), b(rows))),
             scale,
             dropout: configs[band.members.clone()].iter().map(|config| config.dropout).collect(),
         }

@@ -4,12 +4,15 @@
 //! the header.
 
 use super::header::{Header, LONGEST_HEADER};
-use super::{StoredTensor, io};
+use super::{StoredTensor, foreign, io};
 use crate::Error;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+
+/// First bytes that tell what a file is.
+const START: u64 = 48;
 
 /// An open file.
 #[derive(Debug)]
@@ -42,6 +45,14 @@ impl TensorFile {
         }
         let mut file = File::open(path).map_err(io(path))?;
         let size = file.metadata().map_err(io(path))?.len();
+        let mut start = Vec::with_capacity(START as usize);
+        file.by_ref().take(START).read_to_end(&mut start).map_err(io(path))?;
+        let other = foreign(&start);
+        let bad = |why: String| match other {
+            Some(other) => Error::BadFile { path: path.to_path_buf(), why: other.to_string() },
+            None => bad(why),
+        };
+        file.seek(SeekFrom::Start(0)).map_err(io(path))?;
         if size < 8 {
             return Err(bad(format!("it has {size} bytes, the length of its header alone takes 8")));
         }
@@ -108,6 +119,34 @@ impl TensorFile {
         file.seek(SeekFrom::Start(self.data + from))
             .and_then(|_| file.read_exact(buffer))
             .map_err(io(&self.path))
+    }
+
+    /// Whether `own` of this file has the shape and the values that `theirs` has in `other`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn same(
+        &self,
+        own: &StoredTensor,
+        other: &Self,
+        theirs: &StoredTensor,
+    ) -> Result<bool, Error> {
+        const BLOCK: u64 = 1 << 20;
+        let (Some(a), Some(b)) = (own.float(), theirs.float()) else { return Ok(false) };
+        if own.shape != theirs.shape {
+            return Ok(false);
+        }
+        let (count, mut one, mut two) = (own.count() as u64, Vec::new(), Vec::new());
+        let (a_size, b_size) = (a.size() as u64, b.size() as u64);
+        for first in (0..count).step_by(BLOCK as usize) {
+            let last = (first + BLOCK).min(count);
+            self.read(own.start + first * a_size, own.start + last * a_size, &mut one)?;
+            other.read(theirs.start + first * b_size, theirs.start + last * b_size, &mut two)?;
+            if a.decode(&one) != b.decode(&two) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The values of a tensor, all of them numbers.

@@ -2,16 +2,22 @@
 //!
 //! * [`TensorFile`]: one file, checked when it is opened
 //! * [`Shards`]: the weight files of a model directory
+mod absent;
 mod file;
 mod float;
+mod foreign;
 mod header;
+mod quantised;
 mod shards;
 mod unique;
 
+pub(crate) use absent::no_folder;
 pub use file::{TensorFile, place};
 pub use float::Float;
+pub use foreign::foreign;
 pub(crate) use header::header;
 pub use header::{LONGEST_HEADER, StoredTensor};
+pub use quantised::quantised;
 pub(crate) use shards::INDEX;
 pub use shards::Shards;
 

@@ -1,7 +1,9 @@
 //! The weight files of a model directory: `model.safetensors`, or shards with their index.
+//!
+//! As in `transformers`, the single file counts where both are there, and pickles never do.
 
 use super::unique::Unique;
-use super::{TensorFile, io};
+use super::{TensorFile, absent, foreign, io, quantised};
 use crate::Error;
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,9 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The file of weights that are not divided.
-const SINGLE: &str = "model.safetensors";
+pub(super) const SINGLE: &str = "model.safetensors";
 /// The index of divided ones.
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
+/// Weights in a format that is not read.
+const PICKLES: [&str; 2] = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
 /// Longer indices are not read, bytes.
 const LONGEST_INDEX: u64 = 64 << 20;
 
@@ -22,6 +26,7 @@ pub struct Shards {
     pub(crate) files: Vec<TensorFile>,
     /// The index of sharded weights.
     pub(crate) index: Option<Value>,
+    notes: Vec<String>,
 }
 
 impl Shards {
@@ -33,11 +38,17 @@ impl Shards {
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(INDEX);
         let bad = |why: String| Error::BadFile { path: path.clone(), why };
-        let (index, map) = if path.is_file() {
+        let (single, divided) = (dir.join(SINGLE), path.is_file());
+        if !divided
+            && !single.exists()
+            && let Some(cause) = absent::cause(dir)
+        {
+            return Err(cause);
+        }
+        let (index, map) = if divided && !single.is_file() {
             let (index, map) = read_index(&path)?;
             (Some(index), map)
         } else {
-            refuse_pickles(dir)?;
             (None, BTreeMap::new())
         };
         let names: BTreeSet<&str> = match &index {
@@ -76,7 +87,25 @@ impl Shards {
                 }
             }
         }
-        Ok(Self { dir: dir.to_path_buf(), files, index })
+        let beside = [(INDEX, divided && index.is_none())];
+        let beside = beside.into_iter().chain(PICKLES.map(|name| (name, dir.join(name).exists())));
+        let beside: Vec<&str> = beside.filter(|(_, there)| *there).map(|(name, _)| name).collect();
+        let mut notes = Vec::new();
+        if !beside.is_empty() {
+            let read = if index.is_some() { INDEX } else { SINGLE };
+            notes.push(format!(
+                "{} has the weights more than once: {read} is read, as transformers does, and {} is not; remove what is \
+                 out of date",
+                dir.display(),
+                beside.join(", ")
+            ));
+        }
+        Ok(Self { dir: dir.to_path_buf(), files, index, notes })
+    }
+
+    /// What the user should know of the directory: which weights are read where it has them more than once.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The directory.
@@ -87,6 +116,19 @@ impl Shards {
     /// The files, in the order of their names.
     pub fn files(&self) -> &[TensorFile] {
         &self.files
+    }
+
+    /// The file and the tensor whose name `is` the one that is looked for.
+    pub(crate) fn find(&self, is: impl Fn(&str) -> bool) -> Option<(usize, usize)> {
+        let own = |file: &TensorFile| file.tensors.iter().position(|tensor| is(&tensor.name));
+        self.files.iter().enumerate().find_map(|(n, file)| Some((n, own(file)?)))
+    }
+
+    /// The method by which the weights were quantised; none if they were not, as far as names and types show.
+    pub fn quantised(&self) -> Option<&'static str> {
+        quantised(
+            self.files.iter().flat_map(|file| &file.tensors).map(|t| (t.name.as_str(), t.dtype.as_str())),
+        )
     }
 
     /// The file that says which tensors there are: the index, or the only weight file.
@@ -110,6 +152,9 @@ fn read_index(path: &Path) -> Result<(Value, BTreeMap<String, String>), Error> {
         )));
     }
     let bytes = std::fs::read(path).map_err(io(path))?;
+    if let Some(other) = foreign(&bytes) {
+        return Err(bad(other.to_string()));
+    }
     let Index { weight_map: Unique(map) } =
         serde_json::from_slice(&bytes).map_err(|e| bad(format!("not an index of weights: {e}; {remedy}")))?;
     if map.is_empty() {
@@ -124,22 +169,4 @@ fn read_index(path: &Path) -> Result<(Value, BTreeMap<String, String>), Error> {
     }
     let index = serde_json::from_slice(&bytes).map_err(|e| bad(format!("not JSON: {e}; {remedy}")))?;
     Ok((index, map.into_iter().collect()))
-}
-
-/// A helpful error where the weights are only there in a format that can run code.
-fn refuse_pickles(dir: &Path) -> Result<(), Error> {
-    if dir.join(SINGLE).exists() {
-        return Ok(());
-    }
-    let pickles = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
-    match pickles.into_iter().find(|name| dir.join(name).exists()) {
-        Some(name) => Err(Error::BadFile {
-            path: dir.join(SINGLE),
-            why: format!(
-                "no such file, only {name}, a pickle, which can run code and is not read; load the model with \
-                 transformers and call save_pretrained(dir, safe_serialization=True)"
-            ),
-        }),
-        None => Ok(()),
-    }
 }

@@ -77,7 +77,7 @@ impl StackedAdamW {
         self.steps.iter_mut().for_each(|t| *t += 1);
         let gradients = match clip_norm {
             Some(most) => {
-                let norms = stack.squares(&gradients).into_iter().map(f64::sqrt);
+                let norms = stack.norms(&gradients).into_iter();
                 let factors =
                     norms.map(|norm| if norm.is_nan() { norm } else { (most / (norm + 1e-6)).min(1.0) });
                 gradients * column(factors.collect())

@@ -31,6 +31,9 @@ pub struct Share {
     pub rows: Vec<Vec<usize>>,
 }
 
+/// Halves of a batch: enough for two threads where there is one adapter, and too few to make products small.
+const HALVES: usize = 2;
+
 /// Threads for the parts of training passes.
 #[derive(Debug)]
 pub struct Parts {
@@ -40,7 +43,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// `count` parts (at least 1), which share the threads that the caller's products would use.
+    /// `count` parts (at least 1) at the same time, which share the threads that the caller's products would use.
     ///
     /// Each part gets `max(1, threads / count)` of the threads of the pool that this is called in.
     ///
@@ -65,35 +68,36 @@ impl Parts {
         self
     }
 
-    /// Shares of a batch, one for each part that can be had: `rows[k]` are the examples of adapter k, equally many
-    /// for each.
+    /// Shares of a batch: `rows[k]` are the examples of adapter k, equally many for each.
     ///
-    /// Whole adapters are distributed if they divide evenly, which leaves the result equal to the bit; otherwise examples.
-    /// Whole adapters if K is a multiple of the parts or there are fewer examples than parts; otherwise runs of
-    /// `ceil(examples / parts)` examples of every adapter.
+    /// How the examples of an adapter are divided follows from their number alone: into two halves, the first of
+    /// `ceil(examples / 2)`. Neighbouring adapters are in one share where their examples are the same, since a batch is as long
+    /// as its longest example. So what a share computes for an adapter has the same bits, whatever the number of parts and
+    /// the other adapters of the stack. There are as many shares as parts, if there are so many halves of adapters.
     pub fn shares(&self, rows: &[Vec<usize>]) -> Vec<Share> {
-        let (adapters, parts) = (rows.len(), self.pools.len().max(1));
         let examples = rows.first().map_or(0, Vec::len);
-        if adapters.is_multiple_of(parts) || examples < parts {
-            let size = adapters.div_ceil(parts).max(1);
-            let shares = rows.chunks(size).enumerate();
-            return shares
-                .map(|(part, own)| Share {
-                    adapters: part * size..part * size + own.len(),
-                    rows: own.to_vec(),
-                })
-                .collect();
+        let half = examples.div_ceil(HALVES).max(1);
+        let cohorts: Vec<&[Vec<usize>]> = rows.chunk_by(|a, b| a == b).collect();
+        let divided = cohorts.len() * examples.div_ceil(half).max(1);
+        let chunks = self.pools.len().max(1).div_ceil(divided.max(1));
+        let (mut shares, mut first) = (Vec::new(), 0);
+        for cohort in cohorts {
+            for own in cohort.chunks(cohort.len().div_ceil(chunks)) {
+                let adapters = first..first + own.len();
+                first = adapters.end;
+                let of = |start: usize| Share {
+                    adapters: adapters.clone(),
+                    rows: own.iter().map(|own| own[start..(start + half).min(examples)].to_vec()).collect(),
+                };
+                shares.extend((0..examples.max(1)).step_by(half).map(of));
+            }
         }
-        let size = examples.div_ceil(parts).max(1);
-        let share = |start: usize| Share {
-            adapters: 0..adapters,
-            rows: rows.iter().map(|own| own[start..(start + size).min(examples)].to_vec()).collect(),
-        };
-        (0..examples).step_by(size).map(share).collect()
+        shares
     }
 
     /// Losses and gradients of all adapters of `stack`. `batches` belong to the [`shares`](Self::shares) of a batch,
-    /// each with its adapters; the result is that of the whole batch up to rounding, and the same at each call.
+    /// each with its adapters; the result is that of the whole batch up to rounding, and to the bit the same for every number
+    /// of parts and every stack that an adapter is in.
     ///
     /// `draws[k]` decides what adapter k drops, as in [`AdapterStack::dropping`]; `None` is a pass without dropout.
     /// Examples that are shared out differently are dropped differently.
@@ -189,9 +193,12 @@ impl Sums {
             Some(chain) => chain::backward(&*chain, &drop(part), &tracked),
             None => {
                 let result = model.forward(batch, &tracked, false);
-                let mut found = (result.losses.clone() * result.weights.clone()).sum().backward();
+                let loss = (result.losses.clone() * result.weights.clone()).sum();
                 let mut gradients = FactorGradients::default();
-                gradients.take(&tracked, &mut found);
+                // Samples without images read no layer of an image encoder.
+                if loss.is_autodiff() && loss.is_tracked() {
+                    gradients.take(&tracked, &mut loss.backward());
+                }
                 (result, gradients)
             }
         };

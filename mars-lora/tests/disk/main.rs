@@ -5,5 +5,7 @@ mod families;
 mod kit;
 mod merging;
 mod peft_fixtures;
+mod placing;
 mod refusals;
+mod whole;
 mod writing;

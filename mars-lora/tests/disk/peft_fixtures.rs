@@ -30,7 +30,8 @@ const CASES: [&str; 15] = [
 
 fn names() -> ModelNames {
     let module = |name: &str, pattern: &str| AdaptedModule { name: name.into(), pattern: pattern.into() };
-    ModelNames { modules: vec![module("ve", r"vision\..*"), module("llm", r"text\..*")], namings: Vec::new() }
+    let modules = vec![module("ve", r"vision\..*"), module("llm", r"text\..*")];
+    ModelNames { modules, ..ModelNames::default() }
 }
 
 #[test]

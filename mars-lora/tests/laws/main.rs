@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod adalora;
+mod alone;
 mod differential;
 mod files;
 mod function;

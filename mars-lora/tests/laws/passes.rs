@@ -80,10 +80,8 @@ fn parts_add_up_to_the_whole() {
             let parts = Parts::new(count).unwrap();
             let found = pass(&model, &stack, &parts, None);
             close(&whole, &found, 1e-6);
-            assert_eq!(gradients(&found), gradients(&pass(&model, &stack, &parts, None)), "not repeatable");
-            if ranks.len().is_multiple_of(count) {
-                assert_eq!(gradients(&whole), gradients(&found), "adapters on their own differ in some bit");
-            }
+            assert_eq!(gradients(&whole), gradients(&found), "{count} parts differ in some bit");
+            assert_eq!(whole.losses, found.losses);
         }
     }
 }
@@ -97,7 +95,8 @@ fn shares_cover_every_example_of_every_adapter_once() {
                 let rows: Vec<Vec<usize>> =
                     (0..adapters).map(|k| (0..examples).map(|i| 10 * k + i).collect()).collect();
                 let shares = parts.shares(&rows);
-                assert!(shares.len() <= count);
+                assert!(shares.len() <= count.max(2 * adapters), "{} shares", shares.len());
+                assert!(shares.len() >= count.min(adapters * examples.min(2)), "{} shares", shares.len());
                 let mut seen = vec![Vec::new(); adapters];
                 for share in shares {
                     assert!(share.rows.iter().all(|own| own.len() == share.rows[0].len()));

@@ -5,7 +5,10 @@
 //! worker ever waits for a rung to fill. Ours: the tuples come in a random order of the whole grid, the last rung is
 //! the final run, and when nothing is left to begin the best run that is furthest trains to the end.
 
-use super::machine::{Machine, Step, Strategy};
+use super::{
+    machine::{Machine, Step, Strategy},
+    words,
+};
 use crate::{
     Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FailedTrial, Role, Space,
     TrialResult,
@@ -71,6 +74,10 @@ impl Course<'_> {
 impl Strategy for Asha {
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     fn asynchronous(&self) -> bool {
@@ -156,6 +163,26 @@ impl Asha {
             .map(|(entry, ..)| entry)
     }
 
+    /// Where the choice was last compared with another, as a sentence with the blank before it.
+    fn last_comparison(&self, best: usize, courses: &[Course<'_>]) -> String {
+        let others = |rung: &usize| {
+            courses
+                .iter()
+                .enumerate()
+                .filter(|(entry, one)| *entry != best && one.loss(*rung).is_some())
+                .count()
+        };
+        match (0..self.rungs.len()).rev().find(|rung| others(rung) > 0) {
+            None => " It was compared with no other.".to_owned(),
+            Some(rung) => format!(
+                " It was last compared at step {} of {}, with {} others; those were not trained further.",
+                self.rungs[rung],
+                self.budget.steps,
+                others(&rung)
+            ),
+        }
+    }
+
     fn decide(&self, best: usize, courses: &[Course<'_>]) -> Decision {
         let mut candidates = Vec::new();
         for (entry, (ranks, course)) in self.entries.iter().zip(courses).enumerate() {
@@ -179,6 +206,8 @@ impl Asha {
             candidates.len(),
             self.workers
         );
+        reason += &self.last_comparison(best, courses);
+        reason += &words::untried(&self.space, &candidates);
         if failed > 0 {
             reason += &format!(" {failed} of them diverged or failed.");
         }
@@ -189,6 +218,7 @@ impl Asha {
             trial: courses[best].ids.last().copied().unwrap_or_default(),
             candidates,
             confidence: None,
+            gain: None,
             laws: None,
         }
     }

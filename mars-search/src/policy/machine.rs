@@ -5,7 +5,7 @@
 //! the stored results again.
 
 use crate::{
-    Decision, Error, Policy, Trial, TrialResult,
+    Budget, Decision, Error, Gain, Policy, Trial, TrialResult,
     records::{Progress, Records},
 };
 
@@ -17,6 +17,9 @@ pub(crate) type Step = Progress<Box<Decision>>;
 pub(crate) trait Strategy: Send {
     /// The policy's name with its settings.
     fn name(&self) -> String;
+
+    /// The budget that it was started with.
+    fn budget(&self) -> &Budget;
 
     /// Whether it goes on whenever a result comes in, rather than when all that it asked for are there. Then
     /// [`step`](Self::step) asks for further runs only, and for none where it waits.
@@ -53,7 +56,12 @@ impl<S: Strategy> Machine<S> {
     fn advance(&mut self) -> Result<(), Error> {
         match self.strategy.step(&self.records)? {
             Progress::Missing(drafts) => self.records.post(drafts),
-            Progress::Done(decision) => self.decision = Some(*decision),
+            Progress::Done(decision) => {
+                let chosen = self.records.results().find(|result| result.trial.id == decision.trial);
+                let samples = self.strategy.budget().validation_samples;
+                let gain = chosen.and_then(|result| Gain::of(result, samples));
+                self.decision = Some(decision.with_gain(gain));
+            }
         }
         Ok(())
     }

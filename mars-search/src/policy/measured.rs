@@ -8,6 +8,7 @@
 use super::{
     FixedRanks,
     machine::{Machine, Step, Strategy},
+    words,
 };
 use crate::{
     Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, Space,
@@ -155,6 +156,10 @@ impl Strategy for Measured {
         self.name.clone()
     }
 
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     fn step(&mut self, records: &Records) -> Result<Step, Error> {
         let entrants: Vec<_> = self.entries.iter().map(|ranks| Entrant { ranks, evaluate_from: 0 }).collect();
         let race = Race {
@@ -175,12 +180,14 @@ impl Strategy for Measured {
 
 impl Measured {
     fn decide(&self, result: &RaceResult) -> Decision {
-        let RaceResult { winner, trial, standings, .. } = result;
+        let RaceResult { winner, trial, standings, last_cut, .. } = result;
         let candidates = self.entries.iter().zip(standings).map(|(ranks, standing)| {
             let mut candidate = Candidate::new(ranks.clone(), self.source);
             standing.write(&mut candidate);
             candidate
         });
+        let candidates: Vec<Candidate> = candidates.collect();
+        let confidence = last_cut.as_ref().and_then(|cut| cut.confidence(&self.budget));
         let failed = standings.iter().filter(|standing| standing.fault.is_some()).count();
         let mut reason = match self.entries.len() {
             1 => format!("{}.", self.done),
@@ -190,6 +197,19 @@ impl Measured {
                 self.done
             ),
         };
+        let last = |standing: &&Standing| standing.steps == self.budget.steps && standing.loss.is_some();
+        let equal = standings.iter().filter(last).filter(|one| one.loss == standings[*winner].loss).count();
+        if equal > 1 {
+            reason += &format!(
+                " {equal} choices have exactly this loss; of these the one with the fewest adapter parameters was taken."
+            );
+        }
+        if let Some(cut) = last_cut {
+            reason += &format!(" {}", cut.in_words(confidence.as_ref(), &self.budget));
+        }
+        if self.entries.len() > 1 {
+            reason += &words::untried(&self.space, &candidates);
+        }
         if failed > 0 {
             reason += &format!(" {failed} of them diverged or failed.");
         }
@@ -198,8 +218,9 @@ impl Measured {
             outcome: DecisionOutcome::Solved,
             reason,
             trial: *trial,
-            candidates: candidates.collect(),
-            confidence: None,
+            candidates,
+            confidence,
+            gain: None,
             laws: None,
         }
     }

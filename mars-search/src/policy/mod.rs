@@ -27,6 +27,7 @@ mod spec;
 mod surface;
 mod table;
 mod text;
+mod words;
 
 pub use fixed::FixedRanks;
 pub use guided::GuidedOptions;

@@ -59,6 +59,10 @@ impl Strategy for Paper {
         self.name.clone()
     }
 
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     fn step(&mut self, records: &Records) -> Result<Step, Error> {
         let ranking = match self.ranking.take() {
             Some(ranking) => ranking,
@@ -137,6 +141,7 @@ impl Paper {
             trial,
             candidates,
             confidence: None,
+            gain: None,
             laws: Some(ranking.laws.clone()),
         })))
     }
@@ -147,7 +152,10 @@ fn reason(choice: &Candidate, outcome: DecisionOutcome, ranking: &Ranking, faile
     let mut reason = match (&ranking.unranked, outcome) {
         (Some(why), _) => format!("Default ranks {ranks}: the published Law-P could not be fitted ({why})."),
         (None, DecisionOutcome::Fallback) => format!("Default ranks {ranks} by the published rule."),
-        (None, _) => format!("Balanced ranks {ranks} have the lowest perplexity by the published Law-P."),
+        (None, _) => format!(
+            "Balanced ranks {ranks} have the lowest perplexity by the published Law-P, a prediction: no other choice was trained \
+             in full."
+        ),
     };
     if let Some(note) = &choice.note {
         reason += &format!(" {ranks}: {note}.");

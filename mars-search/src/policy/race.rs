@@ -9,6 +9,7 @@
 use super::{
     machine::{Machine, Step, Strategy},
     measured::{ETA, nats},
+    words,
 };
 use crate::{
     Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FittedLaws, Space, calibration,
@@ -126,6 +127,10 @@ impl Strategy for BalancedRace {
         self.name.clone()
     }
 
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     fn step(&mut self, records: &Records) -> Result<Step, Error> {
         let field = match self.field.take() {
             Some(field) => field,
@@ -207,15 +212,17 @@ impl BalancedRace {
         Ok(Progress::Done(Box::new(Decision {
             ranks: chosen.ranks.clone(),
             outcome,
-            reason: self.reason(chosen, by_default, field, &won),
+            reason: self.reason(&candidates, by_default, field, &won),
             trial: won.trial,
-            confidence: None,
+            confidence: won.last_cut.as_ref().and_then(|cut| cut.confidence(&self.budget)),
+            gain: None,
             laws: field.laws.clone(),
             candidates,
         })))
     }
 
-    fn reason(&self, chosen: &Candidate, by_default: bool, field: &Field, won: &RaceResult) -> String {
+    fn reason(&self, candidates: &[Candidate], by_default: bool, field: &Field, won: &RaceResult) -> String {
+        let chosen = &candidates[field.racing[won.winner]];
         let (ranks, standings) = (&chosen.ranks, &won.standings);
         let others = standings.len() - 1;
         let loss = nats(&standings[won.winner]);
@@ -230,6 +237,10 @@ impl BalancedRace {
                 format!("Balanced ranks {ranks}{loss} won the race against {n} other choice{}.", plural(n))
             }
         };
+        if let Some(cut) = &won.last_cut {
+            let confidence = cut.confidence(&self.budget);
+            reason += &format!(" {}", cut.in_words(confidence.as_ref(), &self.budget));
+        }
         if let Some(runner_up) = won.runner_up {
             reason += &format!(
                 " {} was ahead at the last cut, but by no more than {} % of perplexity, and has more adapter \
@@ -242,6 +253,7 @@ impl BalancedRace {
         if failed > 0 {
             reason += &format!(" {failed} choice{} diverged or failed.", plural(failed));
         }
+        reason += &words::untried(&self.space, candidates);
         if !field.faults.is_empty() {
             reason += &format!(" Left out: {}.", field.faults.join("; "));
         }

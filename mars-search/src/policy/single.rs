@@ -28,6 +28,10 @@ impl Strategy for Single {
         self.method.to_string()
     }
 
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     fn step(&mut self, records: &Records) -> Result<Step, Error> {
         let Self { method, ranks, budget } = self;
         let plain = Draft::full_data(Role::Final, ranks, budget, budget.steps);
@@ -61,6 +65,7 @@ impl Strategy for Single {
             trial,
             candidates: vec![candidate],
             confidence: None,
+            gain: None,
             laws: None,
         })))
     }

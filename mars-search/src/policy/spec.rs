@@ -58,7 +58,11 @@ impl PolicySpec {
     /// [`Error::Space`] or [`Error::Budget`] when it cannot run on these; [`Error::PolicySetting`] when a
     /// setting is out of its range.
     pub fn build(&self, space: &Space, budget: &Budget) -> Result<Box<dyn Policy>, Error> {
-        space.check()?;
+        match self {
+            // Candidates, default and reference are nothing to fixed ranks.
+            Self::Fixed(_) => space.check_modules()?,
+            _ => space.check()?,
+        }
         budget.check()?;
         self.check()?;
         let name = self.to_string();

@@ -64,6 +64,10 @@ impl Strategy for Surface {
         self.name.clone()
     }
 
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     fn step(&mut self, records: &Records) -> Result<Step, Error> {
         let Self { space, budget, design, .. } = self;
         let steps = rungs::on_grid(budget.steps.div_ceil(PART), budget);
@@ -115,9 +119,10 @@ impl Strategy for Surface {
         let mut reason = match &law {
             Ok(law) => format!(
                 "Ranks {ranks} are the lowest point of a quadratic surface through {} runs of {steps} steps \
-                 (perplexity {:.4} there).",
+                 (perplexity {:.4} there), a prediction: trained to step {} were these alone.",
                 design.len(),
-                law.predict(&ranks, budget.samples)
+                law.predict(&ranks, budget.samples),
+                budget.steps
             ),
             Err(why) => format!("Default ranks {ranks}: the surface could not be fitted ({why})."),
         };
@@ -138,6 +143,7 @@ impl Strategy for Surface {
             trial,
             candidates,
             confidence: None,
+            gain: None,
             laws: law.ok().map(|law| FittedLaws { law_p: Some(law), ..FittedLaws::default() }),
         })))
     }

@@ -10,6 +10,7 @@
 mod evidence;
 mod halving;
 mod handicap;
+mod last_cut;
 pub(crate) mod paired;
 pub(crate) mod rungs;
 mod standing;
@@ -17,6 +18,7 @@ mod standing;
 pub(crate) use evidence::EvidenceRule;
 pub(crate) use halving::HalvingRule;
 pub(crate) use handicap::Handicap;
+pub(crate) use last_cut::LastCut;
 pub(crate) use standing::{DropReason, Standing};
 
 use crate::{
@@ -96,18 +98,6 @@ pub(crate) struct RaceResult {
     pub(crate) last_cut: Option<LastCut>,
     /// One for each entrant, in their order.
     pub(crate) standings: Vec<Standing>,
-}
-
-/// The cut that left one entrant.
-pub(crate) struct LastCut {
-    /// The step at which it was made.
-    pub(crate) step: usize,
-    /// The entrant with the lowest loss.
-    pub(crate) leader: usize,
-    /// Losses by block of those compared, the one that was left first.
-    /// `[compared][blocks]`, in nats per answer token with the handicap; empty inner lists where the trainer
-    /// reports no blocks.
-    pub(crate) blocks: Vec<Vec<f64>>,
 }
 
 impl Race<'_> {
@@ -229,8 +219,13 @@ impl Race<'_> {
         }
         *running = vec![chosen];
         let others = raced.iter().copied().filter(|&entrant| entrant != chosen);
-        let compared = std::iter::once(chosen).chain(others);
-        LastCut { step, leader, blocks: compared.map(|entrant| standings[entrant].blocks.clone()).collect() }
+        let compared: Vec<usize> = std::iter::once(chosen).chain(others).collect();
+        LastCut {
+            step,
+            leader,
+            handicaps: compared.iter().map(|&entrant| self.handicap_at(entrant, step)).collect(),
+            blocks: compared.iter().map(|&entrant| standings[entrant].blocks.clone()).collect(),
+        }
     }
 
     /// The best `count` entrants that neither diverged nor failed: the furthest trained first, then by loss.

@@ -44,6 +44,15 @@ impl Paired {
         all.then_some(Self { difference: mean, error, freedom: (n - 1) as f64 })
     }
 
+    /// The least difference that the blocks tell from none, in nats: half of the two-sided 95 % interval of Student's t,
+    /// `t_(0.975, n - 1) * error`.
+    pub(crate) fn resolvable(&self) -> f64 {
+        match StudentsT::new(0.0, 1.0, self.freedom) {
+            Ok(t) => t.inverse_cdf(0.975) * self.error,
+            Err(_) => f64::INFINITY,
+        }
+    }
+
     /// One-sided p-value of "the first is not worse than the second by more than `margin` nats": small where the
     /// first is clearly worse. Student's t over the blocks.
     /// In 0 to 1. Without any scatter it is 0 or 1 by the sign of the difference.
@@ -65,23 +74,25 @@ impl Paired {
 ///
 /// Returns (probability in 0 to 1, `mean(exp(m_1 - min_i m_i) - 1)` >= 0) over 1,000 bootstrap draws of the blocks
 /// with replacement (Efron 1979), reproducible by `seed`. Blocks are drawn for all runs together, which keeps the
-/// pairing. Ties count for the first.
+/// pairing. A draw on which several have the lowest mean counts for the first by its part of them.
 pub(crate) fn confidence(runs: &[&[f64]], seed: u64) -> Option<(f64, f64)> {
     let n = runs.first()?.len();
     if n < 3 || runs.iter().any(|run| run.len() != n || run.iter().any(|loss| !loss.is_finite())) {
         return None;
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let (mut best, mut excess) = (0, 0.0);
+    let (mut best, mut excess) = (0.0, 0.0);
     for _ in 0..DRAWS {
         let drawn: Vec<usize> = (0..n).map(|_| rng.random_range(0..n)).collect();
         let mean = |run: &[f64]| drawn.iter().map(|&block| run[block]).sum::<f64>() / n as f64;
-        let first = mean(runs[0]);
-        let lowest = runs.iter().map(|run| mean(run)).fold(f64::INFINITY, f64::min);
-        best += usize::from(first <= lowest);
+        let means: Vec<f64> = runs.iter().map(|run| mean(run)).collect();
+        let (first, lowest) = (means[0], means.iter().copied().fold(f64::INFINITY, f64::min));
+        if first <= lowest {
+            best += 1.0 / means.iter().filter(|mean| **mean <= lowest).count() as f64;
+        }
         excess += (first - lowest).exp_m1();
     }
-    Some((best as f64 / DRAWS as f64, excess / DRAWS as f64))
+    Some((best / DRAWS as f64, excess / DRAWS as f64))
 }
 
 #[cfg(test)]
@@ -129,5 +140,22 @@ mod tests {
         let (share, excess) = super::confidence(&[&low, &other], 1).unwrap();
         assert!((0.35..0.65).contains(&share) && excess > 0.0 && excess < 0.01, "{share} {excess}");
         assert_eq!(super::confidence(&[&low, &low[..15]], 0), None);
+    }
+
+    #[test]
+    fn equal_runs_share_the_probability() {
+        let run = [1.0, 2.0, 4.0, 3.0];
+        assert_eq!(super::confidence(&[&run, &run], 0), Some((0.5, 0.0)));
+        assert_eq!(super::confidence(&[&run, &run, &run, &run], 7), Some((0.25, 0.0)));
+        // One of two that lead together.
+        let worse = run.map(|loss| loss + 1.0);
+        assert_eq!(super::confidence(&[&run, &worse, &run], 0), Some((0.5, 0.0)));
+    }
+
+    #[test]
+    fn what_can_be_resolved_is_half_an_interval() {
+        // scipy.stats.t.ppf(0.975, 2) = 4.302653, times 1/sqrt(3).
+        let paired = Paired::of(&[2.0, 4.0, 6.0], &[1.0, 2.0, 3.0]).unwrap();
+        assert!((paired.resolvable() - 4.302_652_73 / 3.0_f64.sqrt()).abs() < 1e-6);
     }
 }

@@ -154,8 +154,14 @@ impl Recording {
             cost.wall_s -= earlier.wall_s;
         }
         let curve = points.iter().map(|point| (point.step, point.loss())).collect();
+        let before_last = points.iter().take(points.len().saturating_sub(1));
+        let earlier = match trial.role {
+            Role::Alone | Role::Joint => Vec::new(),
+            Role::Race | Role::Final => before_last.map(|point| (point.step, point.blocks.clone())).collect(),
+        };
         let mut result = TrialResult::finished(trial, curve, cost)
             .with_blocks(points.last().map(|point| point.blocks.clone()).unwrap_or_default())
+            .with_earlier_blocks(earlier)
             .with_end(if diverged_later { TrialEnd::Finished } else { run.end.clone() });
         if trial.role == Role::Alone {
             (result.convergence, result.censored) = (run.convergence, run.censored.clone());

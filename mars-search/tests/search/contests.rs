@@ -3,7 +3,7 @@
 use crate::kit::{Task, budget, play, play_in_order, space, ve_llm, wide_space};
 use mars_laws::Ranks;
 use mars_search::{
-    DecisionOutcome, Error, Method, PolicySpec, Role, Trial, TrialEnd, halving_steps, total_cost,
+    DecisionOutcome, Error, Method, PolicySpec, Role, Trial, TrialEnd, Verdict, halving_steps, total_cost,
 };
 use proptest::prelude::*;
 
@@ -202,4 +202,52 @@ proptest! {
         prop_assert_eq!(straight.decision, turned.decision);
         prop_assert!(straight.results == turned.results);
     }
+}
+
+/// Training that does nothing, or harm: every choice is as bad as it was, or worse, and one of them is still the lowest.
+#[test]
+fn a_search_that_improves_nothing_says_so_first_whatever_the_policy() {
+    for policy in ["guided", "halving", "grid", "random:2", "asha:2", "race", "paper", "surface", "fixed:8x8"]
+    {
+        let harm = Task::new(|_, _| 7.0).noisy(1e-3);
+        let decision = play(policy, &space(), &budget(), &harm).unwrap().decision;
+        assert_eq!(decision.outcome, DecisionOutcome::Unimproved, "{policy}: {}", decision.reason);
+        assert_eq!(decision.gain.unwrap().verdict, Verdict::Worse, "{policy}");
+        assert!(
+            decision.reason.starts_with("Training made the model worse"),
+            "{policy}: {}",
+            decision.reason
+        );
+        let nothing = Task::new(|_, _| 5.0);
+        let decision = play(policy, &space(), &budget(), &nothing).unwrap().decision;
+        assert_eq!(decision.outcome, DecisionOutcome::Unimproved, "{policy}: {}", decision.reason);
+        assert_eq!(decision.gain.unwrap().verdict, Verdict::Equal, "{policy}");
+        // What is equal leads together.
+        if let Some(sure) = decision.confidence.filter(|sure| sure.margin.unwrap().handicap == 0.0) {
+            assert!((sure.probability - 1.0 / sure.compared as f64).abs() < 1e-9, "{policy}: {sure}");
+            assert!(sure.to_string().contains("the same loss as the best other"), "{policy}: {sure}");
+        }
+        let noise = Task::new(|_, _| 5.0).noisy(0.3);
+        let decision = play(policy, &space(), &budget(), &noise).unwrap().decision;
+        assert_eq!(decision.outcome, DecisionOutcome::Unimproved, "{policy}: {}", decision.reason);
+        let good = Task::new(|_, _| 1.0).noisy(1e-3);
+        let decision = play(policy, &space(), &budget(), &good).unwrap().decision;
+        assert!(decision.gain.unwrap().is_improvement(), "{policy}: {}", decision.reason);
+        assert_ne!(decision.outcome, DecisionOutcome::Unimproved, "{policy}");
+    }
+}
+
+#[test]
+fn a_race_says_what_was_compared_and_what_was_not() {
+    let played = play("guided", &space(), &budget(), &Task::new(|_, _| 1.0).noisy(0.02)).unwrap();
+    let (decision, reason) = (&played.decision, &played.decision.reason);
+    assert!(!reason.contains("probability 1.00"), "{reason}");
+    if decision.candidates.iter().filter(|one| one.trial.is_some()).count() > 1 {
+        assert!(reason.contains("Compared with") && reason.contains("standard error"), "{reason}");
+        assert!(reason.contains("cannot be told from noise"), "{reason}");
+    }
+    assert!(reason.contains("rank choices of the grid were not tried"), "{reason}");
+    let grid = play("grid", &space(), &budget(), &Task::new(|_, _| 1.0)).unwrap().decision;
+    assert!(grid.reason.contains("16 choices have exactly this loss"), "{}", grid.reason);
+    assert!(!grid.reason.contains("not tried"), "{}", grid.reason);
 }

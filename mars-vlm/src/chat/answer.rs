@@ -17,7 +17,7 @@ use std::ops::Range;
 pub struct Rendered {
     /// The text; each image placeholder is a single image token.
     pub text: String,
-    /// Byte ranges of the answers in `text`, one per assistant turn, end-of-turn token included.
+    /// Byte ranges of the answers in `text`, one per assistant turn that is learnt, end-of-turn token included.
     pub answers: Vec<Range<usize>>,
 }
 
@@ -32,7 +32,7 @@ impl ChatTemplate {
         let assistant: Vec<usize> = (0..turns.len()).filter(|k| turns[*k].role == Role::Assistant).collect();
         let tagged = (generated.len() == assistant.len()).then_some(generated);
         let mut answers: Vec<Range<usize>> = Vec::with_capacity(assistant.len());
-        for (nth, &k) in assistant.iter().enumerate() {
+        for (nth, &k) in assistant.iter().enumerate().filter(|(_, k)| turns[**k].learnt) {
             let prompt = self.render(&turns[..k], true)?;
             let tag = tagged.as_ref().map(|tags| tags[nth].clone());
             let after = answers.last().map_or(0, |answer| answer.end);

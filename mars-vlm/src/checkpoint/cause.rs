@@ -1,6 +1,7 @@
 //! Why a checkpoint probably does not fit its `config.json`, concluded from names and shapes of its tensors.
 
 use crate::Misfit;
+use mars_lora::stored::quantised;
 
 /// Why `name` is not among `names`.
 pub(super) fn of_missing<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Misfit {
@@ -54,8 +55,8 @@ fn of_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Option<Misfit> 
     if any(&[".lora_A.", ".lora_B.", ".base_layer."]) {
         return Some(Misfit::Adapter);
     }
-    if any(&[".qweight", ".qzeros", ".weight_scale", ".quant_state", ".absmax", ".SCB"]) {
-        return Some(Misfit::Quantised);
+    if let Some(method) = quantised(names.clone().map(|name| (name, ""))) {
+        return Some(Misfit::Quantised(method));
     }
     ["module.", "_orig_mod."].into_iter().find(|start| all_begin(start)).map(Misfit::Wrapped)
 }

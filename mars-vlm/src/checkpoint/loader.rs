@@ -103,6 +103,11 @@ impl<'a> Loader<'a> {
         self
     }
 
+    /// Whether there is a tensor of this name, under its own name or another's.
+    pub fn contains(&self, name: &str) -> bool {
+        self.source.contains(&self.on_disk(name))
+    }
+
     /// The name of the tensor on disk.
     fn on_disk(&self, name: &str) -> String {
         let other = |(ours, theirs): &(&str, &'static [&'static str])| {

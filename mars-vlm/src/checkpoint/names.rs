@@ -7,8 +7,9 @@ use super::naming::model_names;
 use crate::Error;
 use crate::model::core::modules::{LANGUAGE_MODEL, PROJECTOR, VISION_ENCODER};
 use crate::model::{families, llava_onevision};
-use crate::processor::files;
+use crate::processor::{files, folder};
 use mars_lora::merge::ModelNames;
+use serde_json::Value;
 use std::path::Path;
 
 /// The names of the family of the model in `dir`, by `model_type` in its `config.json`.
@@ -18,12 +19,21 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Config`], [`Error::Io`] and [`Error::Malformed`] for a missing or unreadable `config.json`.
 pub fn names_of_dir(dir: &Path) -> Result<ModelNames, Error> {
-    let path = dir.join("config.json");
-    let config = files::object(&path)?
-        .ok_or_else(|| Error::config(&path, "no such file", "give the directory of a Hugging Face model"))?;
-    let kind = config.get("model_type").and_then(serde_json::Value::as_str);
-    Ok(names_of_type(kind.unwrap_or("")).unwrap_or_default())
+    folder::check(dir)?;
+    let config = files::object(&dir.join("config.json"))?.ok_or_else(|| folder::no_config(dir))?;
+    let kind = |of: &serde_json::Map<String, Value>| {
+        of.get("model_type").and_then(Value::as_str).unwrap_or_default().to_string()
+    };
+    let names = names_of_type(&kind(&config)).unwrap_or_default();
+    // The decoder decides, whichever model it is a part of.
+    let decoder = config.get("text_config").and_then(Value::as_object).unwrap_or(&config);
+    let tied_by_default = names.tied_by_default || kind(decoder).starts_with(TIED);
+    Ok(ModelNames { tied_by_default, ..names })
 }
+
+/// What the names of decoders begin with whose default is to have the output layer tied to the embeddings
+/// (`mars-vlm/tests/oracle/tie_flags.py`).
+const TIED: &str = "gemma";
 
 /// The names of the family that `config.json` calls `model_type`, if it is known: of every family that can be loaded,
 /// and of some whose adapters can only be read and merged.
@@ -32,7 +42,8 @@ pub fn names_of_type(model_type: &str) -> Option<ModelNames> {
         return Some((family.names)());
     }
     match model_type {
-        "llava" | "llava_next" | "gemma3" => Some(llava_onevision::names()),
+        "llava" | "llava_next" => Some(llava_onevision::names()),
+        "gemma3" => Some(ModelNames { tied_by_default: true, ..llava_onevision::names() }),
         "qwen3_vl" => {
             let modules = [
                 (VISION_ENCODER, r"visual\.blocks\..*"),

@@ -17,5 +17,5 @@ pub(crate) fn model_names(modules: &[(&str, &str)], namings: Vec<Naming>) -> Mod
         name: (*name).to_string(),
         pattern: (*pattern).to_string(),
     };
-    ModelNames { modules: modules.iter().map(module).collect(), namings }
+    ModelNames { modules: modules.iter().map(module).collect(), namings, tied_by_default: false }
 }

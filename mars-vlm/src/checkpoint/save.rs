@@ -6,7 +6,7 @@ use crate::Error;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Tensor};
 use half::f16;
-use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
+use safetensors::tensor::{Dtype, TensorView, serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -63,7 +63,7 @@ pub fn export<M: Module>(module: &M, stored: &[Stored]) -> Vec<Named> {
 /// Writes `tensors` to a safetensors file, in half precision if `half`.
 ///
 /// # Errors
-/// [`Error::Malformed`] with the path if the file cannot be written.
+/// [`Error::Io`] if the file cannot be written; [`Error::Malformed`] if a shape does not fit its values.
 pub fn save(path: &Path, tensors: &[Named], half: bool) -> Result<(), Error> {
     let bytes = |values: &[f32]| -> Vec<u8> {
         if half {
@@ -81,5 +81,6 @@ pub fn save(path: &Path, tensors: &[Named], half: bool) -> Result<(), Error> {
         views.push((name.clone(), TensorView::new(dtype, shape.clone(), data).map_err(bad)?));
     }
     let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-    serialize_to_file(views, Some(metadata), path).map_err(bad)
+    let bytes = serialize(views, Some(metadata)).map_err(bad)?;
+    mars_lora::files::write(path, &bytes).map_err(Error::io(path))
 }

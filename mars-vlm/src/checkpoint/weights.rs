@@ -3,7 +3,7 @@
 use super::cause;
 use super::loader::Source;
 use super::precision::{Precision, convert};
-use crate::Error;
+use crate::{Error, Misfit};
 use burn::tensor::TensorData;
 use mars_lora::stored::{Float, Shards, TensorFile, place};
 use memmap2::Mmap;
@@ -52,8 +52,13 @@ impl Weights {
         if names.is_empty() {
             return Ok(());
         }
-        let cause = cause::of_extra(&names);
+        let cause = self.quantised().unwrap_or_else(|| cause::of_extra(&names));
         Err(Error::ExtraTensors { path: self.shards.table_of_contents(), names, cause })
+    }
+
+    /// What is wrong if the weights are quantised.
+    fn quantised(&self) -> Option<Misfit> {
+        self.shards.quantised().map(Misfit::Quantised)
     }
 
     /// The tensor `name`, which must have this shape: its file and the bytes of its values.
@@ -63,7 +68,9 @@ impl Weights {
                 path: self.shards.table_of_contents(),
                 name: name.to_string(),
                 expected: shape.to_vec(),
-                cause: cause::of_missing(name, self.positions.keys().map(String::as_str)),
+                cause: self
+                    .quantised()
+                    .unwrap_or_else(|| cause::of_missing(name, self.positions.keys().map(String::as_str))),
             });
         };
         let shard = &self.shards.files()[file];
@@ -74,15 +81,14 @@ impl Weights {
                 name: name.to_string(),
                 expected: shape.to_vec(),
                 found: tensor.shape.clone(),
-                cause: cause::of_shape(name, shape, &tensor.shape),
+                cause: self.quantised().unwrap_or_else(|| cause::of_shape(name, shape, &tensor.shape)),
             });
         }
         let bad = |why: String| Error::Weights { path: shard.path().to_path_buf(), why };
         let float = tensor.float().ok_or_else(|| {
             let dtype = &tensor.dtype;
-            bad(format!(
-                "tensor `{name}` is {dtype}, expected F32, F16, BF16 or F64; take the model before it was quantised"
-            ))
+            let cause = self.quantised().unwrap_or(Misfit::OtherModel);
+            bad(format!("tensor `{name}` is {dtype}, expected F32, F16, BF16 or F64; {cause}"))
         })?;
         shard.check_length()?;
         let (start, end) = (shard.data() + tensor.start, shard.data() + tensor.end);

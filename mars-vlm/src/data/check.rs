@@ -3,6 +3,7 @@
 use super::{
     histogram::histogram,
     image::Header,
+    left_out::LeaveOut,
     problem::{Problem, ProblemKind},
     read::{Dataset, ReadOptions},
     report::{ImageSizes, Lengths, Report},
@@ -29,11 +30,13 @@ pub struct CheckOptions {
     pub decode: bool,
     /// How the data set is read.
     pub read: ReadOptions,
+    /// Which unusable samples are left out, so that the others can be used. Default none.
+    pub leave_out: LeaveOut,
 }
 
 impl Default for CheckOptions {
     fn default() -> Self {
-        Self { keep: 20, decode: true, read: ReadOptions::default() }
+        Self { keep: 20, decode: true, read: ReadOptions::default(), leave_out: LeaveOut::default() }
     }
 }
 
@@ -87,6 +90,8 @@ pub fn check(
     problems.sort_by_key(|problem| problem.index);
     warnings.sort_by_key(|problem| problem.index);
     let (problem_count, warning_count) = (problems.len(), warnings.len());
+    let bad = bad_samples(&problems, options.leave_out);
+    let left_out = bad.values().filter(|covered| **covered).count();
     problems.truncate(options.keep);
     warnings.truncate(options.keep);
     let lengths = |length: fn(&TokenCount) -> usize| Lengths::new(counts.iter().map(length).collect());
@@ -94,8 +99,10 @@ pub fn check(
     Ok(Report {
         file: data.file.to_path_buf(),
         images: store.path().to_path_buf(),
-        ok: problem_count == 0,
+        ok: left_out == bad.len() && (left_out == 0 || left_out < samples),
         samples,
+        bad_samples: bad.len(),
+        left_out,
         text_only: data.samples.iter().filter(|sample| sample.images.is_empty()).count(),
         image_uses: data.samples.iter().map(|sample| sample.images.len()).sum(),
         answers: data.samples.iter().map(|sample| sample.answers().count()).sum(),
@@ -104,11 +111,21 @@ pub fn check(
         problem_count,
         warnings,
         warning_count,
+        unused: data.unused,
         token_histogram: histogram(&totals),
         tokens: Lengths::new(totals),
         image_tokens: lengths(|count| count.image),
         answer_tokens: lengths(|count| count.answer),
     })
+}
+
+/// The samples with problems, by position, and whether each is left out for them.
+fn bad_samples(problems: &[Problem], which: LeaveOut) -> HashMap<usize, bool> {
+    let mut bad: HashMap<usize, bool> = HashMap::new();
+    for problem in problems {
+        *bad.entry(problem.index).or_insert(true) &= which.covers(problem.kind);
+    }
+    bad
 }
 
 /// What was found in one sample.
@@ -167,17 +184,7 @@ fn header(store: &ImageStore, image: &ImageRef, options: &CheckOptions) -> Resul
 
 /// An error about an image or the text of `sample`, as a problem.
 fn named(sample: &Sample, e: Error) -> Problem {
-    match sample.blame(e) {
-        Error::Data(problem) => *problem,
-        other => Problem::new(
-            &sample.origin,
-            &sample.id,
-            ProblemKind::ImageUnreadable,
-            "every image to be readable",
-            other.to_string(),
-            "make the file readable",
-        ),
-    }
+    sample.defect(e).unwrap_or_else(|e| sample.unreadable(&e))
 }
 
 /// A warning for each sample whose id an earlier one has.

@@ -52,7 +52,7 @@ impl Sample {
                     format!("{} in the answer of turn {k}", turn.placeholders()),
                     "move the image to the question, or reword an answer that says <image>",
                 ));
-            } else if turn.texts().all(|text| text.trim().is_empty()) {
+            } else if turn.learnt && turn.texts().all(|text| text.trim().is_empty()) {
                 problems.push(problem(
                     ProblemKind::EmptyAnswer,
                     "a non-empty answer".into(),
@@ -60,6 +60,16 @@ impl Sample {
                     "write the answer or remove the sample",
                 ));
             }
+        }
+        if self.turns.last().is_some_and(|turn| turn.role == Role::Assistant)
+            && self.answers().next().is_none()
+        {
+            problems.push(problem(
+                ProblemKind::EmptyAnswer,
+                "an answer that is learnt".into(),
+                "weight 0, loss false or train false on all of them".into(),
+                "remove the sample, or let an answer be learnt",
+            ));
         }
         if self.placeholders() != self.images.len() {
             problems.push(problem(
@@ -92,5 +102,20 @@ impl Sample {
             _ => return error,
         };
         Problem::new(&self.origin, &self.id, kind, expected, error.to_string(), remedy).into()
+    }
+    /// `error`, which this sample caused, as a [`Problem`] of it, also where an entry of an archive is broken; errors that
+    /// have nothing to do with the sample are errors.
+    pub(crate) fn defect(&self, error: Error) -> Result<Problem, Error> {
+        match self.blame(error) {
+            Error::Data(problem) => Ok(*problem),
+            Error::Io { path, source } => Err(Error::Io { path, source }),
+            other => Ok(self.unreadable(&other)),
+        }
+    }
+
+    /// The problem of an image that cannot be read at all.
+    pub(crate) fn unreadable(&self, error: &Error) -> Problem {
+        let (kind, expected) = (ProblemKind::ImageUnreadable, "every image to be readable");
+        Problem::new(&self.origin, &self.id, kind, expected, error.to_string(), "make the file readable")
     }
 }

@@ -1,7 +1,7 @@
 //! The digest of a data set, so that results on other samples are never taken for results on these.
 
 use super::{
-    sample::{Part, Sample},
+    sample::{Part, Role, Sample},
     store::ImageStore,
 };
 use crate::Error;
@@ -12,7 +12,8 @@ use blake3::Hasher;
 ///
 /// Images whose digest `store` knows already, from a split or because they were decoded, are not read again.
 ///
-/// What is hashed, sample by sample: for each turn the role, a 0 byte, the parts as text (below), a 0 byte; for each
+/// What is hashed, sample by sample: for each turn the role, a 0 byte, the parts as text (below), a 0 byte, and a 2 byte
+/// if it is an answer that is not learnt; for each
 /// image the 32 bytes of [`ImageStore::fingerprint`]; a 1 byte. The parts of a turn are written
 /// `[Image, Text("What \"is\" it?")]`, with the escapes of Rust string literals.
 ///
@@ -27,6 +28,9 @@ pub fn fingerprint(samples: &[Sample], store: &ImageStore) -> Result<String, Err
             write_parts(&turn.parts, &mut text);
             all.update(turn.role.name().as_bytes()).update(&[0]);
             all.update(text.as_bytes()).update(&[0]);
+            if turn.role == Role::Assistant && !turn.learnt {
+                all.update(&[2]);
+            }
         }
         for image in &sample.images {
             all.update(&store.fingerprint(image)?);

@@ -1,6 +1,6 @@
 //! Which kind of data set a path names.
 
-use super::science_qa;
+use super::{foreign::foreign, science_qa};
 use crate::Error;
 use std::{
     fmt,
@@ -86,8 +86,14 @@ fn sniff(path: &Path) -> Result<Format, Error> {
     let mut head = Vec::new();
     let file = File::open(path).map_err(Error::io(path))?;
     file.take(1 << 16).read_to_end(&mut head).map_err(Error::io(path))?;
-    if head.starts_with(b"PAR1") || is_parquet(path) {
+    if head.starts_with(b"PAR1") {
         return Ok(Format::Parquet);
+    }
+    if is_parquet(path) {
+        return match misnamed(&head) {
+            Some((what, remedy)) => Err(Error::malformed(path, format!("no Parquet but {what}"), remedy)),
+            None => Ok(Format::Parquet),
+        };
     }
     let named = path.file_name().is_some_and(|name| name == science_qa::PROBLEMS);
     let text = String::from_utf8_lossy(&head);
@@ -97,6 +103,18 @@ fn sniff(path: &Path) -> Result<Format, Error> {
     let asks = has("choices") && has("question");
     let converses = ["messages", "conversations", "texts"].into_iter().any(has);
     Ok(if object && (named || asks) && !converses { Format::ScienceQa } else { Format::Json })
+}
+
+/// What a file is that is named as Parquet and begins with `head`, and the remedy, if it is known.
+pub(super) fn misnamed(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    if let Some(other) = foreign(head).filter(|_| !head.starts_with(b"PAR1")) {
+        return Some((other.what, other.remedy));
+    }
+    let start = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(head).trim_ascii_start();
+    match start.first() {
+        Some(b'[' | b'{') => Some(("JSON", "name it .json")),
+        _ => None,
+    }
 }
 
 /// Whether the name ends as those of Parquet files.

@@ -111,6 +111,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
 fn decoder(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, Orientation), String> {
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
     if reader.format().is_none() {
+        if let Some((what, remedy)) = crate::foreign::foreign(bytes) {
+            return Err(format!("{what}: {remedy}"));
+        }
         let start: String = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();
         return Err(if bytes.is_empty() {
             "the file is empty".into()

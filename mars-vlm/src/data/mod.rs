@@ -28,9 +28,12 @@ mod check;
 mod content;
 mod defects;
 mod fingerprint;
+mod foreign;
 mod format;
 mod histogram;
 mod image;
+mod json;
+mod left_out;
 mod origin;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -43,7 +46,7 @@ mod science_qa;
 mod shards;
 mod split;
 mod store;
-mod too_long;
+mod text;
 
 #[cfg(feature = "parquet")]
 pub use blob::Blob;
@@ -52,12 +55,13 @@ pub use fingerprint::fingerprint;
 pub use format::Format;
 pub use histogram::{Bin, histogram};
 pub use image::RgbImage;
+pub use left_out::{LeaveOut, drop_too_long};
 pub use origin::{Origin, Unit};
 pub use problem::{Problem, ProblemKind};
 pub use read::{Dataset, ReadOptions};
+pub use record::UnusedKeys;
 pub use report::{ImageSizes, Lengths, Report};
 pub use sample::{ImageRef, Part, Role, Sample, Turn};
 pub use science_qa::PromptFormat;
 pub use split::{Fractions, Split, split};
 pub use store::ImageStore;
-pub use too_long::drop_too_long;

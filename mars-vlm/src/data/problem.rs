@@ -1,8 +1,11 @@
 //! A defect of one sample, described so that the user can find and correct it.
 
 use super::origin::{Origin, Unit};
-use serde::Serialize;
-use std::{fmt, path::PathBuf};
+use serde::{Serialize, Serializer};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// The kind of a defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -55,10 +58,16 @@ impl ProblemKind {
     }
 }
 
+/// Writes a path as text; bytes that are no UTF-8 as U+FFFD.
+pub(super) fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
 /// A defect of one sample: where it is, what was expected, what was found, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The data file.
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// What [`line`](Self::line) counts.
     pub unit: Unit,

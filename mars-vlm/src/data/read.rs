@@ -1,17 +1,18 @@
-//! Reading a data set of any format; JSON lists, JSON objects and JSON lines are read here.
+//! Reading a data set of any format.
 
 use super::{
     format::{Format, locate},
+    json,
     origin::{Origin, Unit},
     problem::{Problem, ProblemKind},
-    record,
+    record::{self, UnusedKeys},
     sample::Sample,
     science_qa::{self, PromptFormat},
-    shards,
+    shards, text,
 };
 use crate::Error;
-use serde_json::{Value, value::RawValue};
-use std::{fs, path::Path, sync::Arc};
+use serde_json::Value;
+use std::{path::Path, sync::Arc};
 
 /// How a data set is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Dataset {
     pub file: Arc<Path>,
     /// The samples.
     pub samples: Vec<Sample>,
+    /// What the records hold beside their samples, and nothing here reads.
+    pub unused: UnusedKeys,
 }
 
 impl Dataset {
@@ -64,17 +67,21 @@ impl Dataset {
     /// [`Error::Io`] and [`Error::Malformed`], as for [`Self::read`].
     pub fn read_all(file: &Path, options: &ReadOptions) -> Result<(Self, Vec<Problem>), Error> {
         let (path, named) = locate(file);
+        crate::foreign::check(&path)?;
         let part = options.part.as_deref().or(named.as_deref());
         let format = options.format.map_or_else(|| Format::detect(&path), Ok)?;
-        let (samples, problems) = match format {
+        let (samples, problems, unused) = match format {
             Format::Json => read_json(&path, part)?,
-            Format::ScienceQa => science_qa::read(&path, part, &options.science_qa)?,
+            Format::ScienceQa => {
+                let (samples, problems) = science_qa::read(&path, part, &options.science_qa)?;
+                (samples, problems, UnusedKeys::default())
+            }
             Format::Parquet => read_parquet(&path, part)?,
         };
         if samples.is_empty() && problems.is_empty() {
             return Err(Error::malformed(&path, "no sample in it", "give a file with at least one sample"));
         }
-        Ok((Self { file: path.into(), samples }, problems))
+        Ok((Self { file: path.into(), samples, unused }, problems))
     }
 
     /// The names of the parts that the data set at `file` has: those of ScienceQA's split file, or those that the names
@@ -95,8 +102,8 @@ impl Dataset {
     }
 }
 
-/// Samples, and records that are none.
-type Read = (Vec<Sample>, Vec<Problem>);
+/// Samples, records that are none, and keys that were passed over.
+type Read = (Vec<Sample>, Vec<Problem>, UnusedKeys);
 
 #[cfg(feature = "parquet")]
 use super::parquet::read as read_parquet;
@@ -116,88 +123,37 @@ fn read_json(file: &Path, part: Option<&str>) -> Result<Read, Error> {
         let what = format!("a JSON file has no part \"{part}\"");
         return Err(Error::malformed(file, what, "name the file alone"));
     }
-    let bytes = fs::read(file).map_err(Error::io(file))?;
-    let text = std::str::from_utf8(&bytes).map_err(|e| {
-        Error::malformed(file, format!("not UTF-8 text: byte {}", e.valid_up_to()), "save it as UTF-8")
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text::read(file)?;
+    let text = text::without_nan(&text);
     let shared: Arc<Path> = file.into();
-    let (mut samples, mut problems) = (Vec::new(), Vec::new());
-    for (index, (line, json)) in records(file, text)?.into_iter().enumerate() {
+    let (mut samples, mut problems, mut keys) = Read::default();
+    for (index, (line, json)) in json::records(file, &text)?.into_iter().enumerate() {
         let origin = Origin { file: shared.clone(), unit: Unit::Line, line, index };
         let sample = match serde_json::from_str::<Value>(json) {
-            Ok(value) => record::parse(&value, origin),
-            Err(e) => Err(Box::new(Problem::new(
-                &origin,
-                &format!("item {index}"),
-                ProblemKind::Format,
-                "a JSON object",
-                e.to_string(),
-                "correct the line; a file cut off while copying ends like this",
-            ))),
+            Ok(value) => record::parse(&value, origin, &mut keys),
+            Err(e) => Err(Box::new(no_json(&origin, &e))),
         };
         match sample {
             Ok(sample) => samples.push(sample),
             Err(problem) => problems.push(*problem),
         }
     }
-    Ok((samples, problems))
+    Ok((samples, problems, keys))
 }
 
-/// The texts of the records with the lines on which they begin.
-fn records<'a>(file: &Path, text: &'a str) -> Result<Vec<(usize, &'a str)>, Error> {
-    let lines_only = file.extension().is_some_and(|end| end.eq_ignore_ascii_case("jsonl"));
-    let start = text.trim_start();
-    if !lines_only && start.starts_with('[') {
-        return list(file, text);
-    }
-    if !lines_only && start.starts_with('{') {
-        // One object over the whole file, or one object per line: the first line decides.
-        let first_line = start.lines().next().unwrap_or_default();
-        if serde_json::from_str::<&RawValue>(first_line).is_err()
-            && let Ok(one) = serde_json::from_str::<Value>(text)
-        {
-            if one.get("data").is_some_and(Value::is_array) {
-                return Err(Error::malformed(
-                    file,
-                    "an object with the samples under \"data\"",
-                    "save the list itself",
-                ));
-            }
-            let line = 1 + text[..text.len() - start.len()].matches('\n').count();
-            return Ok(vec![(line, start)]);
-        }
-    } else if !lines_only && !start.is_empty() {
-        let found: String = start.chars().take(20).collect();
-        return Err(Error::malformed(
-            file,
-            format!("begins with {found:?}, which is no JSON"),
-            "give a JSON list or JSON lines; convert other formats first",
-        ));
-    }
-    Ok(text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(k, line)| (k + 1, line))
-        .collect())
-}
-
-/// The elements of a JSON list with the lines on which they begin.
-fn list<'a>(file: &Path, text: &'a str) -> Result<Vec<(usize, &'a str)>, Error> {
-    let raw: Vec<&'a RawValue> = serde_json::from_str(text).map_err(|e| {
-        let remedy = if e.is_eof() { "the file is cut off: copy it again" } else { "correct the JSON there" };
-        Error::malformed(file, e, remedy)
-    })?;
-    let (mut line, mut seen) = (1, 0);
-    Ok(raw
-        .into_iter()
-        .map(|raw| {
-            // The records borrow from `text`, so the distance of their addresses is their offset.
-            let at = raw.get().as_ptr() as usize - text.as_ptr() as usize;
-            line += text[seen..at].matches('\n').count();
-            seen = at;
-            (line, raw.get())
-        })
-        .collect())
+/// The problem of a record that is no JSON.
+fn no_json(origin: &Origin, e: &serde_json::Error) -> Problem {
+    let why = e.to_string();
+    let why = why.split(" at line ").next().unwrap_or_default();
+    // The position within the record would only confuse beside the line of the file.
+    let actual = format!("{why} on line {}", origin.line + e.line().saturating_sub(1));
+    let (expected, remedy) = if why.contains("hex escape") {
+        let remedy = "the text was cut within a character: remove the half that is left, or write both";
+        ("whole characters, not one half of a surrogate pair (\\ud800 to \\udfff)", remedy)
+    } else if e.is_eof() {
+        ("a JSON object", "correct the line; a file cut off while copying ends like this")
+    } else {
+        ("a JSON object", "correct the line")
+    };
+    Problem::new(origin, &format!("item {}", origin.index), ProblemKind::Format, expected, actual, remedy)
 }

@@ -1,6 +1,7 @@
 //! The outcome of checking a data set.
 
-use super::{histogram::Bin, image::Header, problem::Problem};
+use super::problem::lossy;
+use super::{histogram::Bin, image::Header, problem::Problem, record::UnusedKeys};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -63,13 +64,19 @@ impl ImageSizes {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The data file.
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// The image folder or archive.
+    #[serde(serialize_with = "lossy")]
     pub images: PathBuf,
-    /// Whether no problem was found.
+    /// Whether the data can be used: no problem was found, or only in samples that are left out.
     pub ok: bool,
     /// Items in the file, usable or not.
     pub samples: usize,
+    /// Of them, those with a problem.
+    pub bad_samples: usize,
+    /// Of these, those that are left out.
+    pub left_out: usize,
     /// Samples without an image.
     pub text_only: usize,
     /// Images that samples name, repetitions counted.
@@ -86,6 +93,8 @@ pub struct Report {
     pub warnings: Vec<Problem>,
     /// Number of oddities, kept or not.
     pub warning_count: usize,
+    /// Keys of the file that nothing here reads.
+    pub unused: UnusedKeys,
     /// Length of the whole sequence, if a processor was given.
     pub tokens: Option<Lengths>,
     /// The same as a histogram; empty without a processor.

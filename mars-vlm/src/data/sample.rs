@@ -43,12 +43,19 @@ pub struct Turn {
     pub role: Role,
     /// Texts and image placeholders, in order.
     pub parts: Vec<Part>,
+    /// Whether the model learns to generate the turn; only turns of the assistant are ever learnt.
+    pub learnt: bool,
 }
 
 impl Turn {
-    /// A turn of text only.
+    /// A turn of `parts`, which is learnt if it is the assistant's.
+    pub fn new(role: Role, parts: Vec<Part>) -> Self {
+        Self { role, parts, learnt: role == Role::Assistant }
+    }
+
+    /// A turn of text only, which is learnt if it is the assistant's.
     pub fn text(role: Role, text: impl Into<String>) -> Self {
-        Self { role, parts: vec![Part::Text(text.into())] }
+        Self::new(role, vec![Part::Text(text.into())])
     }
 
     /// The texts of the turn, in order.
@@ -107,8 +114,8 @@ impl Sample {
         self.turns.iter().map(Turn::placeholders).sum()
     }
 
-    /// The assistant turns, oldest first.
+    /// The assistant turns that are learnt, oldest first.
     pub fn answers(&self) -> impl Iterator<Item = &Turn> {
-        self.turns.iter().filter(|turn| turn.role == Role::Assistant)
+        self.turns.iter().filter(|turn| turn.learnt && turn.role == Role::Assistant)
     }
 }

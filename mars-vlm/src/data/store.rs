@@ -61,6 +61,7 @@ impl ImageStore {
         if fs::metadata(path).map_err(Error::io(path))?.is_dir() {
             return Ok(Self { path: path_buf, archive: None, digests: Mutex::default() });
         }
+        crate::foreign::check(path)?;
         let file = File::open(path).map_err(Error::io(path))?;
         let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| {
             Error::malformed(path, format!("no zip archive: {e}"), "give a folder or a .zip file of images")

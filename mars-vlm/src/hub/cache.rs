@@ -84,7 +84,8 @@ pub(super) fn missing(snapshot: &Path, need: Need) -> Result<Option<String>, Err
     if always.is_some() || need == Need::Processor {
         return Ok(always.map(str::to_string));
     }
-    if lacks(INDEX) {
+    // The single file counts where both are there.
+    if !lacks(SINGLE) || lacks(INDEX) {
         return Ok(lacks(SINGLE).then(|| SINGLE.to_string()));
     }
     let index = files::object(&snapshot.join(INDEX))?.unwrap_or_default();

@@ -10,6 +10,7 @@
 
 use super::{Cache, ModelId, Progress};
 use crate::Error;
+use mars_lora::files;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
@@ -97,15 +98,15 @@ impl Transfer<'_> {
         if !super::id::is_commit(&sha) {
             return Err(self.refused(format!("the server calls the revision {sha:?}, which is no commit")));
         }
-        let files: Vec<&Sibling> = siblings.iter().filter(|file| is_wanted(&file.rfilename)).collect();
+        let wanted: Vec<&Sibling> = siblings.iter().filter(|file| is_wanted(&file.rfilename)).collect();
         let snapshot = self.model.join("snapshots").join(&sha);
         let partial = self.model.join("blobs");
         for folder in [&snapshot, &partial] {
-            fs::create_dir_all(folder).map_err(Error::io(folder))?;
+            files::create_directories(folder).map_err(Error::io(folder))?;
         }
-        let total = files.iter().filter_map(|file| file.size).sum();
+        let total = wanted.iter().filter_map(|file| file.size).sum();
         let mut done = 0;
-        for file in files {
+        for file in wanted {
             let target = snapshot.join(&file.rfilename);
             if !target.is_file() {
                 let before = done;
@@ -113,7 +114,9 @@ impl Transfer<'_> {
                     |bytes| observe(Progress { file: &file.rfilename, done: before + bytes, total });
                 let part = partial.join(format!("{sha}.{}.incomplete", file.rfilename));
                 self.file(&sha, file, &part, &mut observe)?;
-                fs::rename(&part, &target).map_err(Error::io(&target))?;
+                fs::rename(&part, &target)
+                    .and_then(|()| files::sync_directory(&snapshot))
+                    .map_err(Error::io(&target))?;
             }
             done += file.size.unwrap_or(0);
         }
@@ -234,10 +237,8 @@ impl Transfer<'_> {
     fn refer(&self, sha: &str) -> Result<(), Error> {
         let path = self.model.join("refs").join(self.id.revision());
         let folder = path.parent().unwrap_or(&self.model);
-        fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        let temporary = folder.join(format!(".tmp-{}", std::process::id()));
-        fs::write(&temporary, sha).map_err(Error::io(&temporary))?;
-        fs::rename(&temporary, &path).map_err(Error::io(&path))
+        files::create_directories(folder).map_err(Error::io(folder))?;
+        files::write(&path, sha.as_bytes()).map_err(Error::io(&path))
     }
 
     /// The error of a connection that failed.

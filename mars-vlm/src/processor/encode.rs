@@ -4,6 +4,7 @@ use super::{
     encoded::{Encoded, EncodedText, TokenCount},
     families,
     family::ImageProcessor,
+    folder,
     model_facts::ModelFacts,
     pixels::ImageLayout,
     placeholders,
@@ -41,6 +42,7 @@ impl Processor {
     /// [`Error::Config`] if a file is missing, or tokenizer and model contradict each other;
     /// [`Error::Tokenizer`], [`Error::Template`], [`Error::Malformed`], [`Error::Io`].
     pub fn from_dir(dir: &Path) -> Result<Self, Error> {
+        folder::check(dir)?;
         let special = SpecialTokens::from_dir(dir)?;
         let images = families::open(dir, &special)?;
         let facts = ModelFacts::from_dir(dir)?;

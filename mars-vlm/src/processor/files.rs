@@ -1,6 +1,6 @@
 //! Reading the JSON files of a model directory.
 
-use crate::Error;
+use crate::{Error, foreign::foreign};
 use serde_json::{Map, Value};
 use std::{fs, io, path::Path};
 
@@ -25,6 +25,9 @@ pub(crate) fn text(path: &Path) -> Result<Option<String>, Error> {
         Ok(_) => {}
     }
     let bytes = fs::read(path).map_err(Error::io(path))?;
+    if let Some((what, remedy)) = foreign(&bytes) {
+        return Err(Error::malformed(path, what, remedy));
+    }
     let text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
         Error::malformed(path, format!("not UTF-8 text: byte {at}"), COPY)

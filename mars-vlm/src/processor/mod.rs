@@ -13,6 +13,7 @@ mod encoded;
 mod families;
 mod family;
 pub(crate) mod files;
+pub(crate) mod folder;
 pub mod idefics3;
 pub mod llava_onevision;
 mod model_facts;

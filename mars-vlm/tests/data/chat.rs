@@ -134,7 +134,7 @@ fn templates_for_plain_text_get_plain_text() {
     let source = "{% for m in messages %}{{ m['role'] + ': ' + m['content'].strip() + '<end>' }}{% endfor %}\
         {% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}";
     let turns = [
-        Turn { role: Role::User, parts: vec![Part::Image, Part::Text("What?".into())] },
+        Turn::new(Role::User, vec![Part::Image, Part::Text("What?".into())]),
         Turn::text(Role::Assistant, "cat"),
     ];
     let rendered = template(source).render_answers(&turns).unwrap();

@@ -8,7 +8,11 @@ mod fingerprints;
 mod formats;
 mod images;
 mod kit;
+mod learnt;
+mod left_out;
 mod long;
+mod misnamed;
+mod nulls;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod processor;

@@ -48,6 +48,15 @@ fn an_id_is_its_snapshot() {
 }
 
 #[test]
+fn an_old_index_beside_whole_weights_does_not_count() {
+    let dir = cached(&[&ALL[..], &["model.safetensors.index.json"]].concat());
+    let snapshot = dir.path().join("models--org--tiny-vlm/snapshots").join(COMMIT);
+    let stale = r#"{"weight_map": {"a": "model-00001-of-00001.safetensors"}}"#;
+    fs::write(snapshot.join("model.safetensors.index.json"), stale).unwrap();
+    assert_eq!(ask(&dir, "org/tiny-vlm", Need::Weights).unwrap(), snapshot);
+}
+
+#[test]
 fn references_may_lie_in_folders_and_end_with_a_newline() {
     let dir = cached(&ALL);
     let refs = dir.path().join("models--org--tiny-vlm/refs/refs/pr");

@@ -57,6 +57,12 @@ impl Samples {
         Self { sequences: sequences.map(Arc::new).collect(), token }
     }
 
+    /// Samples `rows[k]` for adapter k.
+    pub(crate) fn of(&self, rows: &[Vec<usize>]) -> VlmBatch {
+        let own = |own: &Vec<usize>| own.iter().map(|row| Arc::clone(&self.sequences[*row])).collect();
+        VlmBatch::new(&rows.iter().map(own).collect::<Vec<_>>(), self.token, &Device::flex()).unwrap()
+    }
+
     /// All samples for each of `adapters` adapters, in another order for each.
     pub(crate) fn batch(&self, adapters: usize) -> VlmBatch {
         let turned = |k: usize| {

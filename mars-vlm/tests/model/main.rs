@@ -2,6 +2,7 @@
 #![cfg(feature = "model")]
 #![allow(clippy::unwrap_used)]
 
+mod alone;
 mod architectures;
 mod checkpointing;
 mod estimates;
@@ -10,3 +11,5 @@ mod half;
 mod idefics3;
 mod kit;
 mod merged;
+mod ties;
+mod twice;

@@ -2,7 +2,7 @@
 
 use crate::{Error, config::chosen};
 use documented::DocumentedFields;
-use mars_vlm::data::{Format, PromptFormat, ReadOptions};
+use mars_vlm::data::{Format, LeaveOut, PromptFormat, ReadOptions};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -42,13 +42,16 @@ pub struct DataConfig {
     #[serde(with = "chosen::number")]
     pub max_tokens: Option<usize>,
     /// What happens to longer samples: error, or drop, which lists them and leaves them out. Samples are never cut.
-    pub too_long: TooLong,
+    pub too_long: Unusable,
+    /// What happens to samples that cannot be used for another reason, as a missing or unreadable image, or turns that make
+    /// no conversation: error, or drop, which lists them and leaves them out.
+    pub bad_sample: Unusable,
 }
 
-/// What happens to a sample that is longer than the longest sequence.
+/// What happens to a sample that cannot be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TooLong {
+pub enum Unusable {
     /// It is an error.
     #[default]
     Error,
@@ -69,7 +72,8 @@ impl Default for DataConfig {
             format: None,
             scienceqa: PromptFormat::default(),
             max_tokens: None,
-            too_long: TooLong::Error,
+            too_long: Unusable::Error,
+            bad_sample: Unusable::Error,
         }
     }
 }
@@ -80,9 +84,18 @@ impl DataConfig {
         ReadOptions { format: self.format, science_qa: self.scienceqa.clone(), ..ReadOptions::default() }
     }
 
+    /// Which samples are left out rather than being an error.
+    pub fn leave_out(&self) -> LeaveOut {
+        LeaveOut { too_long: self.too_long == Unusable::Drop, bad: self.bad_sample == Unusable::Drop }
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
         let (val, test) = (self.val_fraction, self.test_fraction);
-        if val > 0.0 && test > 0.0 && val + test < 1.0 {
+        // What is given is not split off.
+        let given = |path: &Option<PathBuf>| path.is_some();
+        let (needs_val, needs_test) = (!given(&self.val), !given(&self.test));
+        let sum = if needs_val { val } else { 0.0 } + if needs_test { test } else { 0.0 };
+        if (!needs_val || val > 0.0) && (!needs_test || test > 0.0) && sum < 1.0 {
             return Ok(());
         }
         Err(Error::usage(format!(

@@ -76,6 +76,20 @@ impl Default for ScaleConfig {
 }
 
 impl ScaleConfig {
+    /// The settings that name `convention`.
+    pub(crate) fn of(convention: ScaleConvention) -> Self {
+        let default = Self::default();
+        match convention {
+            ScaleConvention::AlphaOverRank { alpha } => {
+                Self { kind: ScaleKind::AlphaOverRank, alpha, ..default }
+            }
+            ScaleConvention::AlphaOverSqrtRank { alpha } => {
+                Self { kind: ScaleKind::AlphaOverSqrtRank, alpha, ..default }
+            }
+            ScaleConvention::Constant { scale } => Self { kind: ScaleKind::Constant, scale, ..default },
+        }
+    }
+
     /// The convention that the settings name.
     pub fn convention(&self) -> ScaleConvention {
         let Self { kind, alpha, scale } = *self;
@@ -108,8 +122,19 @@ impl LoraConfig {
         if self.modules.is_empty() {
             return Err(Error::usage("lora.modules is empty; name at least one module"));
         }
-        self.scale.convention().validate()?;
-        self.variant().validate()?;
-        self.targets().map(drop)
+        self.scale.convention().validate().map_err(|error| named("lora.scale", error))?;
+        self.variant().validate().map_err(|error| named("lora", error))?;
+        self.targets().map(drop).map_err(|error| Error::usage(format!("lora.targets: {error}")))
+    }
+}
+
+/// An error about a value with the key of its setting in `section`.
+fn named(section: &str, error: mars_lora::Error) -> Error {
+    match error {
+        mars_lora::Error::BadValue { name, value, expected } => {
+            Error::usage(format!("{section}.{name} is {value}; it must be {expected}"))
+        }
+        mars_lora::Error::Variant { why } => Error::usage(format!("lora.dora and lora.init: {why}")),
+        other => other.into(),
     }
 }

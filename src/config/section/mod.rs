@@ -10,7 +10,7 @@ mod train;
 mod trainer;
 
 pub use calibration::CalibrationConfig;
-pub use data::{DataConfig, TooLong};
+pub use data::{DataConfig, Unusable};
 pub use lora::{LoraConfig, ScaleConfig, ScaleKind};
 pub use model::ModelConfig;
 pub use out::OutConfig;
@@ -26,18 +26,40 @@ use mars_search::PolicySpec;
 use std::collections::BTreeMap;
 
 impl SearchConfig {
-    /// Checks everything that can be checked before a file is opened.
+    /// Checks what is used to read a model and data and to evaluate, and nothing else.
+    ///
+    /// # Errors
+    /// An error of usage that names the setting, its value and what is expected.
+    pub fn check_reading(&self) -> Result<(), Error> {
+        self.run.check()?;
+        match self.data.max_tokens {
+            Some(0) => Err(Error::usage("data.max_tokens is 0; leave it unset, or give at least 1")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks everything that a search under this configuration uses and that can be checked before a file is opened.
+    /// Settings that its policy or its trainer does not use may have any value.
     ///
     /// # Errors
     /// An error of usage that names the setting, its value and what is expected.
     pub fn check(&self) -> Result<(), Error> {
+        self.check_reading()?;
         self.train.check()?;
-        self.run.check()?;
         self.lora.check()?;
         self.data.check()?;
-        self.search.check()?;
-        self.calibration.check()?;
+        let modules = &self.lora.modules;
+        self.search.check(modules)?;
+        if self.may_calibrate() {
+            self.calibration.check()?;
+        }
         self.trainer.check()?;
+        if self.model.adapter.is_some() && self.trainer.kind == TrainerKind::Command {
+            return Err(Error::usage(
+                "model.adapter is set, but a command trains (trainer.kind): it is the command that goes on from an adapter; \
+                 leave model.adapter empty",
+            ));
+        }
         for (key, value) in [
             ("train.steps", self.train.steps),
             ("train.eval_every", self.train.eval_every),
@@ -54,19 +76,17 @@ impl SearchConfig {
                 return Err(Error::usage(format!("{key} is 0; leave it unset, or give at least 1")));
             }
         }
-        let modules = &self.lora.modules;
-        if let PolicySpec::Fixed(ranks) = &self.search.policy {
-            ranks.resolve(&self.space(BTreeMap::new()))?;
-        }
-        if !modules.contains(&self.search.reference) {
-            let reference = &self.search.reference;
-            return Err(Error::usage(format!(
-                "search.reference is \"{reference}\", which is not in lora.modules {modules:?}"
-            )));
+        let fixed = match &self.search.policy {
+            PolicySpec::Fixed(ranks) => Some(ranks),
+            _ => None,
+        };
+        if let Some(ranks) = fixed {
+            let wrong = |error| Error::usage(format!("search.policy is {}: {error}", self.search.policy));
+            ranks.resolve(&self.space(BTreeMap::new())).map_err(wrong)?;
         }
         for (key, names) in [
             ("train.learning_rates", self.train.learning_rates.keys().collect::<Vec<_>>()),
-            ("search.candidates", self.search.candidates.keys().collect()),
+            ("search.candidates", self.search.candidates.keys().filter(|_| fixed.is_none()).collect()),
             ("trainer.parameters_per_rank", self.trainer.parameters_per_rank.keys().collect()),
         ] {
             if let Some(stray) = names.into_iter().find(|name| !modules.contains(name)) {
@@ -76,5 +96,9 @@ impl SearchConfig {
             }
         }
         Ok(())
+    }
+    /// Whether the policy is one that may ask for calibration runs.
+    pub(crate) fn may_calibrate(&self) -> bool {
+        matches!(self.search.policy, PolicySpec::Guided(_) | PolicySpec::Race(_) | PolicySpec::Paper)
     }
 }

@@ -14,6 +14,10 @@ pub struct ModelConfig {
     /// up in the local Hugging Face cache. "": the embedded tiny model.
     #[serde(with = "chosen::path")]
     pub dir: Option<PathBuf>,
+    /// Directory of a PEFT adapter of the base model from which training goes on: with its factors, ranks and scales, which
+    /// search.policy must name, as in fixed:ve=8,llm=16. "": adapters begin fresh.
+    #[serde(with = "chosen::path")]
+    pub adapter: Option<PathBuf>,
     /// How the frozen weights are kept in memory: f32, or bf16 or f16 in half the memory. All arithmetic is in f32.
     pub dtype: Precision,
 }

@@ -37,6 +37,9 @@ pub struct RunConfig {
     pub checkpoint_every: Option<usize>,
 }
 
+/// Most threads of one kind that may be asked for.
+const MOST_THREADS: usize = 1024;
+
 impl Default for RunConfig {
     fn default() -> Self {
         Self {
@@ -58,6 +61,12 @@ impl RunConfig {
         for (key, value) in [("run.stack", self.stack), ("run.eval_batch", self.eval_batch)] {
             if value == 0 {
                 return Err(Error::usage(format!("{key} is 0; it must be at least 1")));
+            }
+        }
+        // Each is a thread, or several.
+        for (key, value) in [("run.parts", self.parts), ("run.loaders", self.loaders)] {
+            if let Some(value) = value.filter(|value| *value > MOST_THREADS) {
+                return Err(Error::usage(format!("{key} is {value}; it must be at most {MOST_THREADS}")));
             }
         }
         Ok(())

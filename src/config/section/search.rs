@@ -99,9 +99,52 @@ impl SearchSection {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), Error> {
-        check_ranks("search.ranks", &self.ranks)?;
-        self.candidates.iter().try_for_each(|(_, ranks)| check_ranks("search.candidates", ranks))
+    /// Checks what the policy uses: fixed ranks need no candidates, methods none but the default rank, and the settings of
+    /// races count in races.
+    pub(super) fn check(&self, modules: &[String]) -> Result<(), Error> {
+        let policy = &self.policy;
+        if let PolicySpec::Fixed(_) = policy {
+            return Ok(());
+        }
+        if !modules.contains(&self.reference) {
+            let reference = &self.reference;
+            return Err(Error::usage(format!(
+                "search.reference is \"{reference}\", which is not in lora.modules {modules:?}"
+            )));
+        }
+        if modules.iter().any(|module| !self.candidates.contains_key(module)) {
+            check_ranks("search.ranks", &self.ranks)?;
+        }
+        for (module, ranks) in &self.candidates {
+            check_ranks(&format!("search.candidates.{module}"), ranks)?;
+        }
+        let in_grid = matches!(
+            policy,
+            PolicySpec::Grid
+                | PolicySpec::Random { .. }
+                | PolicySpec::Halving { .. }
+                | PolicySpec::Asha { .. }
+        );
+        if self.default_rank == 0 && !in_grid {
+            return Err(Error::usage("search.default_rank is 0; it must be at least 1"));
+        }
+        let guided = matches!(policy, PolicySpec::Guided(_));
+        let race = matches!(policy, PolicySpec::Race(_));
+        let share = |value: f64| value > 0.0 && value < 1.0;
+        let rules = [
+            (guided, "budget", self.budget, self.budget >= 1.0, "at least 1, the final run alone"),
+            (guided, "error_rate", self.error_rate, share(self.error_rate), "between 0 and 1"),
+            (guided || race, "tolerance", self.tolerance, self.tolerance >= 0.0, "at least 0"),
+            (guided || race, "kappa", self.kappa, self.kappa > 0.0, "greater than 0"),
+            (guided || race, "level", self.level, share(self.level), "between 0 and 1"),
+            (race, "eta", self.eta as f64, (2..=4).contains(&self.eta), "2, 3 or 4"),
+        ];
+        match rules.into_iter().find(|(used, _, _, holds, _)| *used && !holds) {
+            Some((_, key, value, _, rule)) => {
+                Err(Error::usage(format!("search.{key} is {value}; it must be {rule}")))
+            }
+            None => Ok(()),
+        }
     }
 }
 

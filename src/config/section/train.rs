@@ -78,12 +78,19 @@ impl TrainConfig {
         if self.batch == 0 {
             return Err(Error::usage("train.batch is 0; it must be at least 1"));
         }
-        let mut rates = self.learning_rates.values().chain([&self.learning_rate]);
-        if let Some(rate) = rates.find(|rate| **rate <= 0.0 || rate.is_nan()) {
-            return Err(Error::usage(format!(
-                "train.learning_rate is {rate}; learning rates must be greater than 0"
-            )));
+        let single = self
+            .learning_rates
+            .iter()
+            .map(|(module, rate)| (format!("train.learning_rates.{module}"), *rate));
+        let mut rates = single.chain([("train.learning_rate".to_owned(), self.learning_rate)]);
+        if let Some((key, rate)) = rates.find(|(_, rate)| *rate <= 0.0 || rate.is_nan()) {
+            return Err(Error::usage(format!("{key} is {rate}; learning rates must be greater than 0")));
         }
-        Ok(self.optim.validate()?)
+        self.optim.validate().map_err(|error| match error {
+            mars_calib::Error::Spec { field, value, rule } => {
+                Error::usage(format!("train.optim.{field} is {value}; {rule}"))
+            }
+            other => other.into(),
+        })
     }
 }

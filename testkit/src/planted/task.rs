@@ -55,13 +55,13 @@ impl Task {
         floor + (5.0 - floor) * left + self.noise * normal(trial, step as u64)
     }
 
-    /// The last loss by eight blocks, which scatter so that the standard error of their mean is the noise.
-    fn blocks(&self, trial: &Trial) -> Vec<f64> {
+    /// The loss after `step` steps by eight blocks, which scatter so that the standard error of their mean is the noise.
+    fn blocks(&self, trial: &Trial, step: usize) -> Vec<f64> {
         let scatter: Vec<f64> = (0..8)
-            .map(|b| 8.0_f64.sqrt() * self.noise * normal(trial, (trial.steps * 8 + b + 1000) as u64))
+            .map(|b| 8.0_f64.sqrt() * self.noise * normal(trial, (step * 8 + b + 1000) as u64))
             .collect();
         let mean = scatter.iter().sum::<f64>() / 8.0;
-        scatter.iter().map(|own| self.loss(trial, trial.steps) + own - mean).collect()
+        scatter.iter().map(|own| self.loss(trial, step) + own - mean).collect()
     }
 
     /// The result of a trial that continues from step `before` (0 for a new one) with `batch` samples a step. It is
@@ -94,7 +94,11 @@ impl Task {
         TrialResult {
             trial: trial.clone(),
             val_curve,
-            blocks: self.blocks(trial),
+            blocks: self.blocks(trial, trial.steps),
+            earlier_blocks: steps[..steps.len() - 1]
+                .iter()
+                .map(|&step| (step, self.blocks(trial, step)))
+                .collect(),
             convergence,
             censored,
             end: (self.death)(trial).unwrap_or(TrialEnd::Finished),

@@ -85,7 +85,7 @@ pub(super) fn last_words(out: &Path) -> String {
         Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
     };
     match read() {
-        Ok(text) if !text.is_empty() => format!("; the end of its stderr:\n{text}"),
+        Ok(text) if !text.is_empty() => format!("; the end of its stderr:\n  {}", text.replace('\n', "\n  ")),
         _ => " and wrote nothing to stderr".into(),
     }
 }

@@ -1,8 +1,10 @@
 //! The adapter that a run begins with.
 
+use super::options::NativeOptions;
 use crate::order::Order;
 use crate::{Error, RunSpec};
 use mars_lora::{Activations, Adapter, AdapterConfig, Examples, Init, Model, Targets};
+use std::collections::BTreeMap;
 
 /// Batches that the activations are read from; those that the run begins with.
 const EVA_BATCHES: usize = 8;
@@ -21,12 +23,30 @@ pub(super) fn config(spec: &RunSpec, targets: &Targets) -> AdapterConfig {
     }
 }
 
+/// The adapter that a run goes on from.
+fn continued(spec: &RunSpec, start: &Adapter) -> Result<Adapter, Error> {
+    let own = &start.config;
+    let same = spec.ranks.iter().map(|(module, rank)| (module.to_owned(), rank)).collect::<BTreeMap<_, _>>();
+    if same != own.ranks {
+        let spelled: Vec<String> =
+            own.ranks.iter().map(|(module, rank)| format!("{module}={rank}")).collect();
+        let rule = format!("training goes on from an adapter with {}", spelled.join(","));
+        return Err(Error::spec("ranks", &spec.ranks, rule));
+    }
+    if spec.method.is_some() || spec.variant.init != Init::default() || spec.variant.dora != own.dora {
+        let rule = "training goes on from an adapter, whose kind is given";
+        return Err(Error::spec("method or variant", "set", rule));
+    }
+    let config = AdapterConfig { dropout: spec.variant.dropout, ..own.clone() };
+    Ok(Adapter { config, ..start.clone() })
+}
+
 /// The fresh adapter of a run, and the operations that it took.
 /// With [`Init::Eva`] the operations are those of the forward passes that read the activations; otherwise 0.
 /// FLOPs.
 pub(super) fn adapter<M, E>(
     spec: &RunSpec,
-    targets: &Targets,
+    options: &NativeOptions,
     model: &M,
     train: &E,
 ) -> Result<(Adapter, f64), Error>
@@ -34,7 +54,10 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    let config = config(spec, targets);
+    if let Some(start) = &options.start {
+        return Ok((continued(spec, start)?, 0.0));
+    }
+    let config = config(spec, &options.targets);
     if spec.variant.init != Init::Eva {
         return Ok((Adapter::fresh(config, model)?, 0.0));
     }

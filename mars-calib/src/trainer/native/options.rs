@@ -1,7 +1,8 @@
 //! How the native trainer uses the machine.
 
 use super::loading::Loading;
-use mars_lora::Targets;
+use mars_lora::{Adapter, Targets};
+use std::sync::Arc;
 
 /// How the native trainer uses the machine; none of it changes what is learnt beyond rounding.
 #[derive(Clone, Debug)]
@@ -28,6 +29,9 @@ pub struct NativeOptions {
     pub measure_updates: bool,
     /// Layers within the adapted modules. Default all linear ones.
     pub targets: Targets,
+    /// The adapter that all runs begin with, with its factors and scales, whose ranks must be theirs; the targets do not
+    /// count then. What it is belongs into the fingerprint of the runs. Default none: runs begin fresh.
+    pub start: Option<Arc<Adapter>>,
 }
 
 impl Default for NativeOptions {
@@ -43,6 +47,7 @@ impl Default for NativeOptions {
             checkpoint_every: None,
             measure_updates: false,
             targets: Targets::default(),
+            start: None,
         }
     }
 }

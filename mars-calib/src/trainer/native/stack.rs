@@ -123,10 +123,17 @@ where
             training.score(on_grid)?;
         } else {
             training.optimizer.restore(&training.stack, moments);
+            training.prune()?;
             training.score(last_off_grid)?;
         }
         training.retire();
         Ok(Some(training))
+    }
+
+    /// Removes what a kill between a checkpoint and the removal of the one before has left.
+    fn prune(&self) -> Result<(), Error> {
+        let mut store = self.context.store.lock().unwrap_or_else(PoisonError::into_inner);
+        self.live.iter().try_for_each(|run| store.prune(&run.spec().lineage(), &[self.step]))
     }
 
     /// The steps of the present cohort.
@@ -163,7 +170,7 @@ where
         let step = step + 1;
         self.step = step;
 
-        let updates = before.map(|before| update_sizes(before, self.stack.flat()));
+        let updates = before.map(|before| update_sizes(&before, &self.stack));
         let share = began.elapsed().as_secs_f64() / self.live.len() as f64;
         let mut stop = false;
         for (k, run) in self.live.iter_mut().enumerate() {
@@ -175,7 +182,7 @@ where
             record.flops += flops[k].forward + flops[k].backward;
             record.wall_s += share;
             if let Some(sizes) = &updates {
-                record.updates.push(CurvePoint { step, loss: f64::from(sizes[k]) });
+                record.updates.push(CurvePoint { step, loss: sizes[k] });
             }
             if !loss.is_finite() {
                 record.end = RunEnd::Diverged { step };
@@ -281,9 +288,10 @@ fn progress(run: &Live, stage: Stage, step: usize, loss: Option<f64>) -> Progres
 }
 
 /// Norm of the change of all factors over their norm, for each adapter.
-/// `||after - before|| / ||after||` of each row of `[K, P]`, without unit.
-fn update_sizes(before: Tensor<2>, after: Tensor<2>) -> Vec<f32> {
-    let norm = |x: Tensor<2>| x.square().sum_dim(1).sqrt();
-    let sizes = norm(after.clone() - before) / norm(after);
-    sizes.into_data().iter::<f32>().collect()
+/// `||after - before|| / ||after||` of each row of `[K, P]`, without unit, to the precision of f32.
+fn update_sizes(before: &Tensor<2>, stack: &AdapterStack) -> Vec<f64> {
+    let after = stack.flat();
+    let changes = stack.norms(&(after.clone() - before.clone()));
+    let ratio = |(change, size): (f64, f64)| f64::from((change / size) as f32);
+    changes.into_iter().zip(stack.norms(&after)).map(ratio).collect()
 }

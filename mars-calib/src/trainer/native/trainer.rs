@@ -47,7 +47,7 @@ where
     /// # Errors
     /// [`Error::Lora`] when its ranks or its variant do not fit the model, or an example cannot be read.
     pub fn fresh(&self, spec: &RunSpec) -> Result<Adapter, Error> {
-        Ok(fresh::adapter(spec, &self.options.targets, self.model, self.train)?.0)
+        Ok(fresh::adapter(spec, &self.options, self.model, self.train)?.0)
     }
 
     /// The adapter of a run as it is at the end of `spec`, if its checkpoint is there.
@@ -73,7 +73,7 @@ where
     /// Where a run begins: fresh, or at its latest checkpoint.
     fn start(&self, index: usize, spec: &RunSpec) -> Result<Start, Error> {
         spec.validate()?;
-        let (mut adapter, flops) = fresh::adapter(spec, &self.options.targets, self.model, self.train)?;
+        let (mut adapter, flops) = fresh::adapter(spec, &self.options, self.model, self.train)?;
         if let Some(Checkpoint { step, files }) = self.checkpoint(spec)? {
             let (moments, earlier) = state::read(&files, step, &mut adapter)?;
             let record = RunRecord { id: spec.id(), spec: spec.clone(), end: RunEnd::Interrupted, ..earlier };
@@ -98,6 +98,9 @@ where
         for (index, spec) in runs.iter().enumerate() {
             let start = match &spec.method {
                 None => self.start(index, spec).map(Some),
+                Some(_) if self.options.start.is_some() => {
+                    Err(Error::spec("method", "set", "training goes on from an adapter of plain LoRA"))
+                }
                 Some(method) => spec.validate().and_then(|()| {
                     let method =
                         method::start(method, spec, fresh::config(spec, &self.options.targets), self.model)?;

@@ -149,6 +149,10 @@ impl Target {
         Self { path: self.path.with_file_name(name) }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn bytes(&self) -> Vec<u8> {
         fs::read(&self.path).unwrap()
     }

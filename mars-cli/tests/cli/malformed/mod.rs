@@ -6,10 +6,12 @@ mod case;
 mod configs;
 mod contradictions;
 mod data;
+mod foreign;
 mod images;
 mod index;
 mod open;
 mod preprocessors;
+mod records;
 mod templates;
 mod tokenizers;
 mod weights;
@@ -32,9 +34,11 @@ fn all() -> Vec<Case> {
         preprocessors::cases(),
         images::cases(),
         data::cases(),
+        records::cases(),
         weights::cases(),
         index::cases(),
         adapters::cases(),
+        foreign::cases(),
     ];
     kinds.into_iter().flatten().collect()
 }

@@ -98,7 +98,7 @@ fn broken_files() -> Vec<Case> {
         }),
         broken("a header that is cut off", "EOF", |file| write(file, "{\"a\": {\"dtype\"", &[])),
         broken("a header of zeros", "its header", |file| write(file, &"\0".repeat(64), &[])),
-        broken("an archive", "its header says", |file| {
+        broken("an archive", "a pickle of torch.save", |file| {
             file.put(b"PK\x03\x04\x14\x00\x00\x00\x08\x00abcdefgh")
         }),
     ]

@@ -4,9 +4,12 @@
 //! converged by a third of the run is too fast for it: lower ranks, which still improve then, often end lower. One that
 //! still improves may be too slow. So the middle trains to the cut first, which costs nothing beside the final run if it
 //! wins, and its curve says on which side the challenger is: one candidate up, or two down, since too fast costs more
-//! than too slow. Measured in docs/results/suite.md.
+//! than too slow. It has converged where its samples say so by more than their noise (`pace.rs`). Measured in docs/results/suite.md.
 
-use super::moves::{middle, wide_pair};
+use super::{
+    moves::{middle, wide_pair},
+    pace::{Pace, Verdict},
+};
 use crate::{
     Budget, Candidate, Role, Space, TrialResult,
     race::rungs,
@@ -26,6 +29,11 @@ const COST_RATIO: f64 = 1.15;
 /// 0.4 of the run.
 /// A loss that falls as `exp(-2 step / cut)` has made 86 % of its whole improvement at the cut.
 const CONVERGED: f64 = 2.0;
+
+/// What the evaluations of a run to `cut` cost that is seen at step 0 and at its end only, in steps.
+fn price_of_evaluations(budget: &Budget, cut: usize) -> f64 {
+    budget.price(cut, cut) - cut as f64
+}
 
 /// The middle, and when the two are compared.
 pub(super) struct Challenge {
@@ -56,6 +64,13 @@ impl Challenge {
         let every = budget.eval_every;
         let price = |cut: usize| COST_RATIO * budget.price(cut, cut) / budget.price(budget.steps, 0);
         let mut cut = (budget.steps / CUT / every * every).max(earliest);
+        // Near the last one that is paid for at once, however many evaluations there are; the rest in steps of one.
+        let affordable =
+            extra / COST_RATIO * budget.price(budget.steps, 0) - price_of_evaluations(budget, cut);
+        let too_far = ((cut as f64 - affordable) / every as f64).floor() - 1.0;
+        if too_far >= 1.0 {
+            cut = cut.saturating_sub((too_far as usize).saturating_mul(every));
+        }
         while cut >= earliest && price(cut) > extra {
             cut = cut.checked_sub(every)?;
         }
@@ -92,34 +107,43 @@ impl Challenge {
             Progress::Done(results) => results[0],
             Progress::Missing(missing) => return Progress::Missing(missing),
         };
-        let (mut candidate, why) = match self.recent_share(opening) {
-            Some((share, bar)) if share >= bar => (higher, self.in_words("was still falling", share)),
-            Some((share, _)) => (lower, self.in_words("had converged", share)),
-            None => (lower, format!("had not improved by step {}", self.cut)),
+        let (mut candidate, why) = match self.pace(opening) {
+            // Where the samples cannot tell, it counts as falling: too slow ranks are the commoner case.
+            Some(pace) if pace.verdict == Verdict::Converged => (lower, self.in_words(&pace)),
+            Some(pace) => (higher, self.in_words(&pace)),
+            None => (lower, format!("had not improved by step {} by more than noise", self.cut)),
         };
         candidate.add_note(format!("tried because the loss of {middle} {why}"));
         challenger(candidate)
     }
 
-    /// The share of the improvement up to the cut that came after the first look, and the share that counts as just
+    /// How the loss moved between the first look and the cut, beside the share of the improvement that counts as just
     /// converged: for a loss that falls as `exp(-2 step / cut)`, (e^(-2 look / cut) - e^-2) / (1 - e^-2), 0.10 at three
     /// quarters. `None` where there was no improvement, or the run diverged or failed.
-    fn recent_share(&self, opening: &TrialResult) -> Option<(f64, f64)> {
-        let (first, last) = (opening.val_curve.first()?.1, opening.last_loss()?);
-        let &(first_look_at, before) =
-            opening.val_curve.iter().rev().find(|(step, _)| *step <= self.first_look_at)?;
-        let share = (before - last) / (first - last);
+    fn pace(&self, opening: &TrialResult) -> Option<Pace> {
+        let look = opening.val_curve.iter().rev().find(|(step, _)| *step <= self.first_look_at)?.0;
         let left = |step: usize| (-CONVERGED * step as f64 / self.cut as f64).exp();
-        let bar = (left(first_look_at) - left(self.cut)) / (1.0 - left(self.cut));
-        (first > last && share.is_finite()).then_some((share, bar))
+        let bar = (left(look) - left(self.cut)) / (1.0 - left(self.cut));
+        Pace::of(opening, look, bar)
     }
 
-    fn in_words(&self, what: &str, share: f64) -> String {
+    fn in_words(&self, pace: &Pace) -> String {
+        let what = match pace.verdict {
+            Verdict::Falling => "was still falling",
+            Verdict::Unclear => "may still have been falling",
+            Verdict::Converged => "had converged",
+        };
+        let error = pace.error.map_or_else(
+            || "standard error not known".to_owned(),
+            |error| format!("standard error {:.0} %", 100.0 * error),
+        );
         format!(
-            "{what}: {:.0} % of its improvement up to step {} came after step {}",
-            100.0 * share,
+            "{what}: {:.0} % ({error}) of its improvement up to step {} came after step {}, {:.0} % of one that has just \
+             converged",
+            100.0 * pace.share,
             self.cut,
-            self.first_look_at
+            self.first_look_at,
+            100.0 * pace.bar
         )
     }
 }

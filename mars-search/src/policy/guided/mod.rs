@@ -10,6 +10,7 @@ mod challenger;
 mod field;
 mod moves;
 mod options;
+mod pace;
 mod price;
 mod probable;
 mod reason;
@@ -18,8 +19,8 @@ pub use options::GuidedOptions;
 
 use super::machine::{Machine, Step, Strategy};
 use crate::{
-    Budget, Confidence, Decision, DecisionOutcome, Error, Space,
-    race::{Entrant, EvidenceRule, Handicap, LastCut, Race, paired},
+    Budget, Decision, DecisionOutcome, Error, Space,
+    race::{Entrant, EvidenceRule, Handicap, Race},
     records::{Progress, Records},
 };
 use field::Field;
@@ -51,6 +52,10 @@ pub(crate) fn start(
 impl Strategy for Guided {
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     fn step(&mut self, records: &Records) -> Result<Step, Error> {
@@ -96,24 +101,18 @@ impl Guided {
             }
             standing.write(&mut candidates[at]);
         }
-        let confidence = won.last_cut.as_ref().and_then(|cut| confidence(cut, self.budget.seed));
+        let confidence = won.last_cut.as_ref().and_then(|cut| cut.confidence(&self.budget));
         let ranks = candidates[field.racing[won.winner]].ranks.clone();
         let alone = entrants.len() == 1 && self.space.modules.len() > 1;
         Ok(Progress::Done(Box::new(Decision {
             outcome: if alone { DecisionOutcome::Fallback } else { DecisionOutcome::Solved },
-            reason: reason::of(&self.options, field, &won, confidence, &candidates),
+            reason: reason::of(self, field, &won, confidence.as_ref(), &candidates),
             ranks,
             trial: won.trial,
             candidates,
             confidence,
+            gain: None,
             laws: field.laws.clone(),
         })))
     }
-}
-
-/// How sure the cut that left one is.
-fn confidence(cut: &LastCut, seed: u64) -> Option<Confidence> {
-    let runs: Vec<&[f64]> = cut.blocks.iter().map(Vec::as_slice).collect();
-    let (probability, expected_regret) = paired::confidence(&runs, seed)?;
-    Some(Confidence { step: cut.step, probability, expected_regret, compared: runs.len() })
 }

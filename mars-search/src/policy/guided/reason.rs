@@ -1,19 +1,21 @@
 //! The decision in words.
 
-use super::{GuidedOptions, field::Field};
+use super::{Guided, field::Field};
 use crate::{
     Candidate, Confidence,
+    policy::words,
     race::{DropReason, RaceResult},
 };
 
 /// Who won against how many, how sure that is, and who was ahead at the last cut, in sentences for the user.
 pub(super) fn of(
-    options: &GuidedOptions,
+    policy: &Guided,
     field: &Field,
     won: &RaceResult,
-    confidence: Option<Confidence>,
+    confidence: Option<&Confidence>,
     candidates: &[Candidate],
 ) -> String {
+    let Guided { options, space, budget, .. } = policy;
     let chosen = &candidates[field.racing[won.winner]];
     let (ranks, others) = (&chosen.ranks, field.racing.len() - 1);
     let mut reason = match others {
@@ -21,19 +23,10 @@ pub(super) fn of(
         n => format!("Ranks {ranks} ({}) won the race against {n} other choice{}", chosen.source, plural(n)),
     };
     if others > 0 {
-        match confidence {
-            Some(sure) => {
-                reason += &format!(
-                    "; at step {}, when {} were left, they were best with probability {:.2} (expected regret \
-                     {:.1} % of perplexity).",
-                    sure.step,
-                    sure.compared,
-                    sure.probability,
-                    100.0 * sure.expected_regret
-                );
-            }
-            None => reason.push('.'),
-        }
+        reason.push('.');
+    }
+    if let Some(cut) = &won.last_cut {
+        reason += &format!(" {}", cut.in_words(confidence, budget));
     }
     if let Some(runner_up) = won.runner_up {
         reason += &format!(
@@ -58,6 +51,7 @@ pub(super) fn of(
     if failed > 0 {
         reason += &format!(" {failed} choice{} diverged or failed.", plural(failed));
     }
+    reason += &words::untried(space, candidates);
     if !field.notes.is_empty() {
         let notes = field.notes.join("; ");
         reason += &format!(" Note: {notes}.");

@@ -52,21 +52,6 @@ fn value(field: &Field, images: &mut Vec<Blob>, writer: &mut BlobWriter) -> Resu
     })
 }
 
-/// Turns `{"a": [..], "b": [..]}`, as sequences of objects may be stored, into a list of objects.
-pub(super) fn transpose(value: Value) -> Value {
-    let Value::Object(columns) = value else { return value };
-    let lengths: Option<Vec<usize>> = columns.values().map(|list| list.as_array().map(Vec::len)).collect();
-    let Some(length) = lengths.as_deref().and_then(|all| {
-        let first = *all.first()?;
-        all.iter().all(|length| *length == first).then_some(first)
-    }) else {
-        return Value::Object(columns);
-    };
-    let object =
-        |k: usize| columns.iter().map(|(name, list)| (name.clone(), list[k].clone())).collect::<Map<_, _>>();
-    Value::Array((0..length).map(|k| Value::Object(object(k))).collect())
-}
-
 /// The image that a mark in `image` refers to; other images as they are.
 pub(super) fn restore(image: ImageRef, images: &[Blob]) -> ImageRef {
     let text: &str = match &image {

@@ -12,6 +12,7 @@ use super::{
     origin::{Origin, Unit},
     problem::{Problem, ProblemKind},
     sample::{ImageRef, Part, Role, Sample, Turn},
+    text,
 };
 use crate::Error;
 use entries::{Entry, entries};
@@ -20,7 +21,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::{
     collections::HashMap,
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -53,7 +53,7 @@ pub(crate) fn splits(path: &Path) -> Result<Vec<(String, Vec<String>)>, Error> {
         return Ok(Vec::new());
     }
     let wrong = |what: String| Error::malformed(&file, what, "copy it from the ScienceQA data again");
-    let text = fs::read_to_string(&file).map_err(Error::io(&file))?;
+    let text = text::read(&file)?;
     let splits: serde_json::Map<String, Value> =
         serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
     let pid = |value: &Value| match value {
@@ -81,7 +81,7 @@ pub(crate) fn read(
     format: &PromptFormat,
 ) -> Result<(Vec<Sample>, Vec<Problem>), Error> {
     let file = problems_file(path);
-    let text = fs::read_to_string(&file).map_err(Error::io(&file))?;
+    let text = text::read(&file)?;
     let shared: Arc<Path> = file.as_path().into();
     let all = entries(&file, &text)?;
     let Some(split) = split else {
@@ -190,6 +190,6 @@ fn sample(
         images.push(ImageRef::Path(format!("{split}/{pid}/{image}")));
         parts.push(Part::Image);
     }
-    let turns = vec![Turn { role: Role::User, parts }, Turn::text(Role::Assistant, answer)];
+    let turns = vec![Turn::new(Role::User, parts), Turn::text(Role::Assistant, answer)];
     Ok(Sample { id: pid, turns, images, origin })
 }

@@ -1,7 +1,7 @@
 //! Reading and checking `config.json`: published files leave out what has `transformers`' default value.
 
 use crate::Error;
-use crate::processor::files;
+use crate::processor::{files, folder};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -20,10 +20,11 @@ impl ConfigFile {
     /// # Errors
     /// [`Error::Config`] if there is none, [`Error::Io`], [`Error::Malformed`].
     pub(crate) fn read(dir: &Path) -> Result<Self, Error> {
+        folder::check(dir)?;
         let path = dir.join("config.json");
         match files::object(&path)? {
             Some(map) => Ok(Self { path, map }),
-            None => Err(Error::config(&path, "no such file", "give the directory of a Hugging Face model")),
+            None => Err(folder::no_config(dir)),
         }
     }
 

@@ -21,6 +21,9 @@ pub struct LanguageModel {
 impl LanguageModel {
     /// `path` is the decoder's; the output layer is `lm_head`.
     ///
+    /// `tied` is what `config.json` says. Where only its top level says so, beside a `text_config` that does not, an
+    /// output layer in the file counts, as in `transformers` 4.57, which asks `text_config` alone.
+    ///
     /// # Errors
     /// Those of [`TextModel::load`] and [`Loader::transposed`].
     pub(crate) fn load(
@@ -30,9 +33,10 @@ impl LanguageModel {
         tied: bool,
     ) -> Result<Self, Error> {
         let text = TextModel::load(loader, path, config)?;
-        let lm_head = match tied {
+        const HEAD: &str = "lm_head.weight";
+        let lm_head = match tied && (config.tie_word_embeddings.is_some() || !loader.contains(HEAD)) {
             true => None,
-            false => Some(loader.transposed("lm_head.weight", &[config.vocab_size, config.hidden_size])?),
+            false => Some(loader.transposed(HEAD, &[config.vocab_size, config.hidden_size])?),
         };
         Ok(Self { text, lm_head })
     }

@@ -63,7 +63,7 @@ pub struct Work<'a> {
 
 impl Work<'_> {
     fn sequences(&self) -> usize {
-        self.adapters * self.batch
+        self.adapters.saturating_mul(self.batch)
     }
 
     fn ranks_of(&self, module: &str) -> usize {
@@ -79,44 +79,46 @@ impl Work<'_> {
 
 /// Values of one block over `rows` rows, `pairs` of which attend to each other.
 struct Block {
-    rows: usize,
-    width: usize,
+    rows: f64,
+    width: f64,
     /// What the graph keeps.
-    kept: usize,
+    kept: f64,
     /// What exists beside that in the forward pass, and in the backward pass.
-    forward: usize,
-    backward: usize,
+    forward: f64,
+    backward: f64,
 }
 
 impl Block {
     /// `ranks` is the sum of the ranks of the block's adapters, if there are any.
-    fn new(of: &LayerSizes, rows: usize, pairs: usize, ranks: Option<usize>) -> Self {
-        let (queries, keys) = (of.heads * of.head_width, of.kv_heads * of.head_width);
-        let scores = of.heads * pairs;
+    fn new(of: &LayerSizes, rows: f64, pairs: f64, ranks: Option<usize>) -> Self {
+        let (heads, kv_heads, head_width) = (of.heads as f64, of.kv_heads as f64, of.head_width as f64);
+        let (width, inner) = (of.width as f64, of.inner as f64);
+        let (queries, keys) = (heads * head_width, kv_heads * head_width);
+        let scores = heads * pairs;
         // Norms, queries, keys, values, and what the activation takes.
-        let gates = if of.gated { 2 } else { 1 };
-        let always = rows * (2 * of.width + queries + 2 * keys + gates * of.inner) + scores;
-        let for_factors = |ranks| rows * (2 * of.width + queries + of.inner + ranks);
+        let gates = if of.gated { 2.0 } else { 1.0 };
+        let always = rows * (2.0 * width + queries + 2.0 * keys + gates * inner) + scores;
+        let for_factors = |ranks| rows * (2.0 * width + queries + inner + ranks as f64);
         // Scores beside weights, or their gradient; two summands of a wide layer, with what becomes of them.
-        let attention = scores + rows * (queries + 2 * keys);
-        let wide = (gates + 1) * rows * of.inner;
+        let attention = scores + rows * (queries + 2.0 * keys);
+        let wide = (gates + 1.0) * rows * inner;
         Self {
             rows,
-            width: of.width,
-            kept: always + ranks.map_or(0, for_factors),
-            forward: attention.max(wide) + rows * of.width,
-            backward: attention.max(wide) + 3 * rows * of.width,
+            width,
+            kept: always + ranks.map_or(0.0, for_factors),
+            forward: attention.max(wide) + rows * width,
+            backward: attention.max(wide) + 3.0 * rows * width,
         }
     }
 
     /// What it is given.
-    fn input(&self) -> usize {
+    fn input(&self) -> f64 {
         self.rows * self.width
     }
 
     /// Alone and without a graph: inputs and results of its parts come and go.
-    fn untracked(&self) -> usize {
-        2 * self.input() + self.forward + self.rows * self.width
+    fn untracked(&self) -> f64 {
+        2.0 * self.input() + self.forward + self.rows * self.width
     }
 }
 
@@ -125,51 +127,58 @@ impl Block {
 /// The maximum over the moments at which a pass is largest: at the top, with the logits of up to 2^23 values (or
 /// one row); at the bottom of the decoder; in the widest block of the encoder. Pixels, half-precision weights that
 /// are widened, and what products pack are added to it.
+///
+/// Counted in f64, which is exact for what any machine has: numbers beyond all bounds, of a batch of 10^18 samples for
+/// example, are as large as they are, and the result is the largest number of bytes there is.
 pub(crate) fn pass_bytes(sizes: &ModelSizes, vision: &VisionLoad, work: &Work<'_>) -> usize {
-    let (sequences, answers) = (work.sequences(), work.sequences() * work.answers);
-    let rows = sequences * work.positions;
+    let sequences = work.adapters as f64 * work.batch as f64;
+    let (answers, positions) = (sequences * work.answers as f64, work.positions as f64);
+    let rows = sequences * positions;
+    let (width, vocabulary) = (sizes.text.width as f64, sizes.vocabulary as f64);
+    let (patches, blocks, kernel) = (vision.patches as f64, vision.blocks as f64, vision.kernel as f64);
     let (vision_ranks, text_ranks) = (work.ranks_of(VISION_ENCODER), work.ranks_of(LANGUAGE_MODEL));
     let (of_vision, of_text) = (vision_ranks > 0, text_ranks > 0);
-    let pairs = sequences * work.positions.pow(2);
+    let pairs = sequences * positions.powi(2);
     let text = Block::new(&sizes.text, rows, pairs, of_text.then_some(text_ranks));
-    let encoder = |pairs| Block::new(&sizes.vision, vision.patches, pairs, Some(vision_ranks));
-    let average = encoder(vision.pairs / vision.blocks.max(1));
-    let widest = encoder(vision.most_pairs);
+    let encoder = |pairs| Block::new(&sizes.vision, patches, pairs, Some(vision_ranks));
+    let average = encoder(vision.pairs as f64 / blocks.max(1.0));
+    let widest = encoder(vision.most_pairs as f64);
 
     // Pixels as they come and as patches, and embeddings of the text with the features.
-    let pixels = 2 * vision.patches * vision.kernel / sizes.vision.width.max(1);
-    let embedded = 3 * rows * sizes.text.width;
-    let logits = 2 * (answers * sizes.vocabulary).min(loss::LOGITS.max(sizes.vocabulary));
-    let end = logits + 3 * answers * sizes.text.width;
+    let pixels = 2.0 * patches * kernel / (sizes.vision.width as f64).max(1.0);
+    let embedded = 3.0 * rows * width;
+    let logits = 2.0 * (answers * vocabulary).min((loss::LOGITS as f64).max(vocabulary));
+    let end = logits + 3.0 * answers * width;
     let widened = if sizes.bytes < F32 * sizes.parameters {
-        sizes.largest.max(loss::WIDENED.min(sizes.vocabulary * sizes.text.width))
+        (sizes.largest as f64).max((loss::WIDENED as f64).min(vocabulary * width))
     } else {
-        0
+        0.0
     };
 
     let held = match work.kind {
         PassKind::Evaluation => {
-            let blocks = widest.untracked().max(text.untracked() + embedded);
-            blocks.max(end + text.input())
+            let inside = widest.untracked().max(text.untracked() + embedded);
+            inside.max(end + text.input())
         }
         PassKind::Training => {
-            let below = if of_vision { vision.blocks * average.kept } else { 0 };
-            let own = sizes.text.layers * text.kept;
+            let below = if of_vision { blocks * average.kept } else { 0.0 };
+            let own = sizes.text.layers as f64 * text.kept;
             // At the top everything is kept; at the bottom of the decoder only the encoder's part is.
             let top = below + own + embedded + end.max(text.backward);
             let bottom = if of_vision { below + widest.backward } else { widest.untracked() };
             top.max(bottom)
         }
         PassKind::Checkpointing => {
-            let below = if of_vision { vision.blocks * average.input() } else { 0 };
-            let own = if of_vision || of_text { sizes.text.layers * text.input() } else { 0 };
+            let below = if of_vision { blocks * average.input() } else { 0.0 };
+            let own = if of_vision || of_text { sizes.text.layers as f64 * text.input() } else { 0.0 };
             let top = below + own + embedded + end.max(text.kept + text.backward);
             let bottom = if of_vision { below + widest.kept + widest.backward } else { widest.untracked() };
             top.max(bottom).max(below + widest.untracked())
         }
     };
-    let packed = sizes.vocabulary * sizes.text.width.min(PACKED);
-    F32 * (held + pixels + widened + packed)
+    let packed = vocabulary * width.min(PACKED as f64);
+    // Saturates.
+    (F32 as f64 * (held + pixels + widened + packed)) as usize
 }
 
 #[cfg(test)]
@@ -236,5 +245,28 @@ mod tests {
     fn more_images_hold_more_in_proportion() {
         let (one, four) = (bytes(PassKind::Training, 1, 48), bytes(PassKind::Training, 4, 48));
         assert!((3 * one..5 * one).contains(&four), "{one} {four}");
+    }
+    #[test]
+    fn numbers_beyond_all_bounds_are_the_largest_number_of_bytes() {
+        let ranks = [(VISION_ENCODER, 8), (LANGUAGE_MODEL, 56)];
+        let ranks = ranks.map(|(module, ranks)| (module.to_string(), ranks)).into();
+        let load = VisionLoad {
+            patches: 1024,
+            blocks: 12,
+            kernel: 768,
+            projected: 64,
+            pairs: 1 << 24,
+            most_pairs: 1 << 20,
+        };
+        for kind in [PassKind::Training, PassKind::Checkpointing, PassKind::Evaluation] {
+            for (adapters, batch) in
+                [(1, usize::MAX), (usize::MAX, 1), (usize::MAX, usize::MAX), (1 << 40, 1 << 40)]
+            {
+                let work =
+                    Work { kind, adapters, batch, positions: 164, answers: 10, images: &[], ranks: &ranks };
+                let bytes = pass_bytes(&sizes(), &load.times(work.image_copies()), &work);
+                assert_eq!(bytes, usize::MAX, "{kind:?} {adapters} {batch}");
+            }
+        }
     }
 }

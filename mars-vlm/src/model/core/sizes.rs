@@ -67,6 +67,21 @@ pub struct VisionLoad {
     pub most_pairs: usize,
 }
 
+impl VisionLoad {
+    /// The load of `copies` times the same images; counts beyond all bounds stay at the largest.
+    #[must_use]
+    pub fn times(self, copies: usize) -> Self {
+        let times = |count: usize| count.saturating_mul(copies);
+        Self {
+            patches: times(self.patches),
+            projected: times(self.projected),
+            pairs: times(self.pairs),
+            most_pairs: times(self.most_pairs),
+            ..self
+        }
+    }
+}
+
 /// The samples of one adapter in a batch, without padding.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Load {

@@ -106,8 +106,8 @@ impl<N: Network> Vlm<N> {
 
     /// Bytes that a pass over `work` holds at most, beside weights and adapters.
     pub fn pass_bytes(&self, work: &Work<'_>) -> usize {
-        let images = work.images.repeat(work.image_copies());
-        memory::pass_bytes(&self.sizes, &self.vision_load(&images), work)
+        let load = self.vision_load(work.images).times(work.image_copies());
+        memory::pass_bytes(&self.sizes, &load, work)
     }
 
     /// What the vision encoder does for `images`.

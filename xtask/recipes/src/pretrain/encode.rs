@@ -58,7 +58,7 @@ impl Encoder {
         let question = Part::Text(sample.question.text.clone());
         let parts = sample.image.iter().map(|_| Part::Image).chain([question]).collect();
         let turns =
-            [Turn { role: Role::User, parts }, Turn::text(Role::Assistant, sample.question.answer.as_str())];
+            [Turn::new(Role::User, parts), Turn::text(Role::Assistant, sample.question.answer.as_str())];
         let pictures = sample.image.iter().map(colour).collect::<Result<Vec<_>>>()?;
         let pixels = self.processor.images.process(&pictures).map_err(anyhow::Error::msg)?;
         let text = self.processor.tokens(&turns, &pixels.images)?;

@@ -1,0 +1,65 @@
+//! How curves are registered, and what is refused.
+
+use crate::{Error, uncertainty::check_level};
+use serde::{Deserialize, Serialize};
+
+/// How to register.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegistrationOptions {
+    /// Evaluations after this time are not used; > 0; infinite by default.
+    pub until: f64,
+    /// Improvement of a curve below this part of the loss of the base model is not registered, in [0, 1). Default 0.02.
+    pub min_improvement: f64,
+    /// Least part of a curve's evaluations within the range of the others', in [0, 1]. Default 0.3.
+    pub min_overlap: f64,
+    /// Largest [`Registration::misfit`], > 0. Default 0.08.
+    pub max_misfit: f64,
+    /// Largest distance of a shift from the straight line over ln r, > 0: 0.3 (the default) is a factor of 1.35 in time.
+    pub max_departure: f64,
+    /// Redrawn curves for the intervals; 200 by default; 0 leaves them unbounded.
+    pub draws: usize,
+    /// Seed of the draws; 0 by default.
+    pub seed: u64,
+    /// Nominal coverage of the intervals, between 0 and 1 (both excluded); 0.95 by default.
+    pub level: f64,
+}
+
+impl Default for RegistrationOptions {
+    fn default() -> Self {
+        Self {
+            until: f64::INFINITY,
+            min_improvement: 0.02,
+            min_overlap: 0.3,
+            max_misfit: 0.08,
+            max_departure: 0.3,
+            draws: 200,
+            seed: 0,
+            level: 0.95,
+        }
+    }
+}
+
+impl RegistrationOptions {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        check_level(self.level)?;
+        let options = [
+            ("until", self.until, self.until > 0.0, "above 0"),
+            (
+                "min_improvement",
+                self.min_improvement,
+                (0.0..1.0).contains(&self.min_improvement),
+                "0 to below 1",
+            ),
+            ("min_overlap", self.min_overlap, (0.0..=1.0).contains(&self.min_overlap), "0 to 1"),
+            ("max_misfit", self.max_misfit, self.max_misfit > 0.0, "above 0"),
+            ("max_departure", self.max_departure, self.max_departure > 0.0, "above 0"),
+        ];
+        match options.into_iter().find(|(_, _, good, _)| !good) {
+            Some((name, value, _, allowed)) => {
+                Err(Error::BadOption { name, value: value.to_string(), allowed })
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! A directory under construction.
+
+use super::directories::{create_directories, parent, sync_directory};
+use super::temporary::beside;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A directory that is filled beside its final place and put there by [`put`](Self::put); without that, it is removed
+/// with all that is in it when dropped.
+#[derive(Debug)]
+pub struct NewDirectory {
+    temporary: PathBuf,
+    target: PathBuf,
+    /// Has the lock that tells other processes that this is being filled; `None` where directories cannot be opened.
+    _lock: Option<File>,
+}
+
+impl NewDirectory {
+    /// An empty one for what will become `path`, whose parents are made if needed.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn beside(path: &Path) -> io::Result<Self> {
+        create_directories(parent(path))?;
+        let (temporary, lock) = beside(path, |name| {
+            fs::create_dir(name)?;
+            Ok(File::open(name).ok())
+        })?;
+        Ok(Self { temporary, target: path.to_owned(), _lock: lock })
+    }
+
+    /// Where it is now.
+    pub fn path(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Puts it in its place: every file in it flushed, renamed once, and the rename flushed. The final place must be
+    /// free, or an empty directory.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn put(self) -> io::Result<()> {
+        sync_all(&self.temporary)?;
+        fs::rename(&self.temporary, &self.target)?;
+        sync_directory(parent(&self.target))
+    }
+}
+
+/// Flushes all files under `directory`, then the directory itself.
+fn sync_all(directory: &Path) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(()); // elsewhere only who may write to a file can flush it
+    }
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_all(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_directory(directory)
+}
+
+impl Drop for NewDirectory {
+    fn drop(&mut self) {
+        // After `put` there is nothing of this name; after an error its contents are of no use.
+        let _ = fs::remove_dir_all(&self.temporary);
+    }
+}

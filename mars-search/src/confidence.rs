@@ -1,0 +1,164 @@
+//! How sure a choice is, as numbers and in words.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How sure a choice is, at the cut that left one. It is about the validation loss at that step only: how other samples
+/// could have changed the choice, not how later steps or other seeds could, and not what choices that were not compared
+/// would have reached.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Confidence {
+    /// Optimizer step of that cut.
+    pub step: usize,
+    /// Share of redrawn validation sets on which the choice has the lowest loss of those compared, 0 to 1; where several
+    /// have the same loss, each has its part of the share.
+    pub probability: f64,
+    /// By how much perplexity exceeds that of the best of those compared, mean over redrawn validation sets,
+    /// relative: 0.01 is 1 %.
+    pub expected_regret: f64,
+    /// How many were compared.
+    pub compared: usize,
+    /// What the difference to the best of the others is, and how exact; `None` in decisions of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<Margin>,
+}
+
+/// The difference between a choice and the best of the others that it was compared with, on the same validation samples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Margin {
+    /// Optimizer steps of the final run, of which the comparison saw the first [`step`](Confidence::step).
+    pub steps: usize,
+    /// Validation samples of the comparison; `None` where the number is not known.
+    pub samples: Option<usize>,
+    /// Loss of the choice minus that of the other, nats per answer token; negative where the choice is lower.
+    pub difference: f64,
+    /// Handicap of the choice minus that of the other, nats, which the comparison adds to the difference; 0 where both
+    /// have the same.
+    pub handicap: f64,
+    /// Standard error of the difference, paired by blocks of the samples, nats.
+    pub error: f64,
+    /// The least difference that these samples tell from none, nats: half of the 95 % interval of Student's t.
+    pub resolvable: f64,
+}
+
+impl Margin {
+    /// Whether the samples tell the two apart, handicap included.
+    pub fn is_resolved(&self) -> bool {
+        let compared = (self.difference + self.handicap).abs();
+        compared > self.resolvable && compared > 0.0
+    }
+}
+
+/// A sentence: what was compared, where, on how many samples, and what they tell.
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let others = self.compared.saturating_sub(1);
+        write!(
+            f,
+            "Compared with {others} other{} at step {}",
+            if others == 1 { "" } else { "s" },
+            self.step
+        )?;
+        if let Some(margin) = &self.margin {
+            write!(f, " of {}", margin.steps)?;
+            if let Some(samples) = margin.samples {
+                write!(f, " on {samples} validation samples")?;
+            }
+            write!(f, ": {margin}")?;
+        } else {
+            f.write_str(":")?;
+        }
+        write!(
+            f,
+            " lowest on {} of redrawn validation sets, expected regret among those compared {}.",
+            share(self.probability),
+            regret(self.expected_regret)
+        )
+    }
+}
+
+impl fmt::Display for Margin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { difference, handicap, error, resolvable, .. } = *self;
+        let side = if difference < 0.0 { "below" } else { "above" };
+        if difference == 0.0 {
+            f.write_str("the same loss as the best other")?;
+        } else {
+            write!(f, "{:.4} nats per token {side} the best other", difference.abs())?;
+        }
+        if handicap != 0.0 {
+            let whom = if handicap > 0.0 { "against it" } else { "in its favour" };
+            write!(f, ", with a handicap of {:.4} {whom} for the number of parameters", handicap.abs())?;
+        }
+        write!(f, " (standard error {error:.4}; less than {resolvable:.4} cannot be told from noise")?;
+        if !self.is_resolved() {
+            f.write_str(", and this is less")?;
+        }
+        f.write_str(");")
+    }
+}
+
+/// A share in percent, without a certainty that no sample gives.
+fn share(probability: f64) -> String {
+    match 100.0 * probability {
+        percent if percent > 99.0 => "more than 99 %".to_owned(),
+        percent if percent < 1.0 => "less than 1 %".to_owned(),
+        percent => format!("{percent:.0} %"),
+    }
+}
+
+/// A relative excess of perplexity in percent, likewise.
+fn regret(relative: f64) -> String {
+    match 100.0 * relative {
+        percent if percent < 0.1 => "below 0.1 % of perplexity".to_owned(),
+        percent => format!("{percent:.1} % of perplexity"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Confidence, Margin};
+
+    #[test]
+    fn a_certain_choice_of_two_says_how_little_that_is() {
+        let margin = Margin {
+            steps: 96,
+            samples: Some(32),
+            difference: -0.5,
+            handicap: 0.0,
+            error: 0.1,
+            resolvable: 0.2,
+        };
+        let sure = Confidence {
+            step: 32,
+            probability: 1.0,
+            expected_regret: 0.0,
+            compared: 2,
+            margin: Some(margin),
+        };
+        assert_eq!(
+            sure.to_string(),
+            "Compared with 1 other at step 32 of 96 on 32 validation samples: 0.5000 nats per token below the best other \
+             (standard error 0.1000; less than 0.2000 cannot be told from noise); lowest on more than 99 % of redrawn \
+             validation sets, expected regret among those compared below 0.1 % of perplexity."
+        );
+        let close = Margin { difference: 0.03, handicap: -0.05, ..margin };
+        assert!(!close.is_resolved());
+        let text = close.to_string();
+        assert!(
+            text.contains("0.0300 nats per token above") && text.contains("0.0500 in its favour"),
+            "{text}"
+        );
+        assert!(text.contains("and this is less"), "{text}");
+        let tie = Margin { difference: 0.0, error: 0.0, resolvable: 0.0, ..margin };
+        assert!(tie.to_string().starts_with("the same loss") && !tie.is_resolved());
+        let old: Confidence =
+            serde_json::from_str(r#"{"step":4,"probability":0.5,"expected_regret":0.02,"compared":3}"#)
+                .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(
+            old.to_string(),
+            "Compared with 2 others at step 4: lowest on 50 % of redrawn validation sets, expected regret among those \
+             compared 2.0 % of perplexity."
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! Settings of training that are allowed and probably not meant.
+
+use super::SearchConfig;
+use mars_search::PolicySpec;
+
+/// Peak learning rates above this are beyond reason for AdamW, which moves every value by about the rate in each step:
+/// factors A begin at a few hundredths. Usual are 1e-5 to 1e-2.
+const HIGHEST_RATE: f64 = 0.1;
+
+/// A factor that all steps together can move by less than this, times the scale, changes nothing beside weights in f32.
+const LEAST_REACH: f64 = 1e-6;
+
+/// Scales beyond these let rounding or nothing through. Usual are 0.1 to 64.
+const SCALES: std::ops::RangeInclusive<f64> = 1e-4..=1e3;
+
+/// An epsilon above this is larger than the root of the second moment of a clipped gradient.
+const HIGHEST_EPSILON: f64 = 1e-2;
+
+impl SearchConfig {
+    /// What of a [resolved](Self::resolved) configuration is probably not meant, a sentence for each: training under it
+    /// would do nothing, or harm. Empty where an external command trains, which has its own optimizer.
+    pub fn cautions(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if self.trainer.command_options().is_some() {
+            return all;
+        }
+        self.warm_up(&mut all);
+        self.rates(&mut all);
+        self.scales(&mut all);
+        let epsilon = self.train.optim.epsilon;
+        if epsilon > HIGHEST_EPSILON {
+            all.push(format!(
+                "train.optim.epsilon is {epsilon:e}: above {HIGHEST_EPSILON:e} it outweighs the gradients, and steps become \
+                 much smaller than the learning rate; usual is 1e-8"
+            ));
+        }
+        all
+    }
+
+    /// A warm-up that is not over when a run is.
+    fn warm_up(&self, all: &mut Vec<String>) {
+        let warmup = self.train.optim.warmup;
+        let calibrates = matches!(self.search.policy, PolicySpec::Paper | PolicySpec::Race(_));
+        let runs = [
+            ("the final run has train.steps", self.train.steps),
+            ("calibration runs have calibration.steps", self.calibration.steps.filter(|_| calibrates)),
+        ];
+        for (runs, steps) in runs {
+            let Some(steps) = steps.filter(|steps| warmup >= *steps) else { continue };
+            let highest = highest_factor(self, steps);
+            all.push(format!(
+                "train.optim.warmup is {warmup} steps, but {runs} = {steps}: the learning rate gets to \
+                 {:.0} % of its peak and no further",
+                100.0 * highest
+            ));
+        }
+    }
+
+    /// Rates with which AdamW throws the factors about, or does not move them.
+    fn rates(&self, all: &mut Vec<String>) {
+        let steps = self.train.steps.unwrap_or(0);
+        for (module, rate) in self.learning_rates() {
+            let named = self.train.learning_rates.contains_key(&module);
+            let setting =
+                if named { format!("train.learning_rates.{module}") } else { "train.learning_rate".into() };
+            let decay = rate * self.train.optim.weight_decay;
+            // No step is taken at more than the peak.
+            let reach = rate * steps as f64 * highest_factor(self, steps) * self.largest_scale();
+            let caution = if rate > HIGHEST_RATE {
+                format!(
+                    "{setting} is {rate:e}: AdamW moves every value by about that much in each step; usual are 1e-5 to 1e-2, and \
+                     above {HIGHEST_RATE} training ends worse than it began"
+                )
+            } else if reach < LEAST_REACH {
+                format!(
+                    "{setting} is {rate:e}: in {steps} steps no value moves far enough to change what the model computes in f32; \
+                     usual are 1e-5 to 1e-2"
+                )
+            } else if decay >= 1.0 {
+                format!(
+                    "{setting} times train.optim.weight_decay is {decay}: each step takes all of every factor away"
+                )
+            } else {
+                continue;
+            };
+            if !all.contains(&caution) {
+                all.push(caution);
+            }
+        }
+    }
+
+    /// Scales of the candidate ranks that are out of all proportion.
+    fn scales(&self, all: &mut Vec<String>) {
+        let scale = self.largest_scale();
+        if !SCALES.contains(&scale) {
+            all.push(format!(
+                "the scale of an adapter is {scale:e} by lora.scale; usual are 0.1 to 64, and beyond {:e} to {:e} training does \
+                 nothing or harm",
+                SCALES.start(),
+                SCALES.end()
+            ));
+        }
+    }
+
+    /// The largest scale of a candidate rank, that of the lowest one; of a fixed choice that of its ranks.
+    fn largest_scale(&self) -> f64 {
+        let space = self.space(std::collections::BTreeMap::new());
+        let lowest = match &self.search.policy {
+            PolicySpec::Fixed(fixed) => {
+                fixed.resolve(&space).ok().and_then(|ranks| ranks.iter().map(|(_, rank)| rank).min())
+            }
+            _ => self.lora.modules.iter().flat_map(|module| space.ranks_of(module)).min(),
+        };
+        self.lora.scale.convention().scale(lowest.unwrap_or(1).max(1))
+    }
+}
+
+/// The largest factor on the learning rate that a run of `steps` steps gets to, in [0, 1].
+fn highest_factor(config: &SearchConfig, steps: usize) -> f64 {
+    let optim = config.train.optim;
+    // A product of a line up and a line down, both capped: its largest value is where one of them leaves its cap, or halfway.
+    let decay = (optim.decay_fraction * steps as f64) as usize;
+    let places = [optim.warmup.saturating_sub(1), steps.saturating_sub(decay), steps / 2, steps];
+    let near = places.into_iter().flat_map(|step| [step.saturating_sub(1), step, step.saturating_add(1)]);
+    near.map(|step| optim.factor(step.min(steps.saturating_sub(1)), steps)).fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SearchConfig, highest_factor};
+
+    fn cautions(change: impl FnOnce(&mut SearchConfig)) -> Vec<String> {
+        let mut config = SearchConfig::default().resolved(1000, 100);
+        change(&mut config);
+        config.cautions()
+    }
+
+    #[test]
+    fn what_is_usual_is_not_warned_of() {
+        assert_eq!(cautions(|_| ()), [] as [String; 0]);
+        assert_eq!(SearchConfig::embedded().resolved(1024, 64).cautions(), [] as [String; 0]);
+        for rate in [1e-6, 1e-5, 1e-3, 1e-2, 5e-2] {
+            assert_eq!(cautions(|config| config.train.learning_rate = rate), [] as [String; 0], "{rate}");
+        }
+        for alpha in [1.0, 16.0, 256.0] {
+            let none = cautions(|config| {
+                config.lora.scale.kind = crate::config::ScaleKind::AlphaOverRank;
+                config.lora.scale.alpha = alpha;
+            });
+            assert_eq!(none, [] as [String; 0], "{alpha}");
+        }
+    }
+
+    #[test]
+    fn each_is_named_with_its_setting_and_value() {
+        for (text, part) in [
+            ("train.learning_rate=1e10", "train.learning_rate is 1e10"),
+            ("train.learning_rate=0.5", "train.learning_rate is 5e-1"),
+            ("train.learning_rate=1e-300", "train.learning_rate is 1e-300"),
+            ("train.learning_rate=1e-12", "no value moves"),
+            ("train.learning_rates.ve=3", "train.learning_rates.ve is 3e0"),
+            ("train.optim.warmup=1000", "train.optim.warmup is 1000"),
+            ("train.optim.warmup=375", "train.steps = 375"),
+            ("train.optim.weight_decay=1e5", "takes all of every factor"),
+            ("train.optim.epsilon=10", "train.optim.epsilon is 1e1"),
+            ("lora.scale.scale=1e30", "scale of an adapter is 1e30"),
+            ("lora.scale.scale=1e-9", "scale of an adapter is 1e-9"),
+        ] {
+            let mut layers = crate::config::Layers::new();
+            layers.flag("data.train", "train.json").unwrap_or_else(|error| panic!("{error}"));
+            layers.assignment(text).unwrap_or_else(|error| panic!("{error}"));
+            let config = layers.config().unwrap_or_else(|error| panic!("{text}: {error}"));
+            let all = config.resolved(1000, 100).cautions();
+            assert!(all.iter().any(|caution| caution.contains(part)), "{text}: {all:?}");
+        }
+    }
+
+    #[test]
+    fn the_highest_rate_is_the_highest() {
+        let mut config = SearchConfig::default();
+        for (warmup, fraction) in [(0, 0.0), (10, 0.3), (60, 0.5), (100, 1.0), (1000, 0.3), (1000, 0.0)] {
+            (config.train.optim.warmup, config.train.optim.decay_fraction) = (warmup, fraction);
+            for steps in [1, 7, 100] {
+                let all = (0..steps).map(|step| config.train.optim.factor(step, steps));
+                let most = all.fold(0.0, f64::max);
+                let found = highest_factor(&config, steps);
+                assert!((found - most).abs() < 1e-9, "{warmup} {fraction} {steps}: {found} {most}");
+            }
+        }
+    }
+}

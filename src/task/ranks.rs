@@ -1,0 +1,48 @@
+//! The largest ranks that a search may ask for, by the setting that has them.
+
+use crate::{Error, config::SearchConfig};
+use mars_search::PolicySpec;
+use std::collections::BTreeMap;
+
+/// Largest rank by module.
+pub(super) type Largest = BTreeMap<String, usize>;
+
+/// The largest rank of each module that the policy may ask for, with the key of the setting that has it.
+///
+/// # Errors
+/// An error of usage for fixed ranks of other modules.
+pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, Largest)>, Error> {
+    let space = config.space(BTreeMap::new());
+    let modules = &config.lora.modules;
+    let all = |rank: usize| modules.iter().map(|module| (module.clone(), rank)).collect::<Largest>();
+    let largest = |ranks: &[usize]| ranks.iter().copied().max().unwrap_or(0);
+    Ok(match &config.search.policy {
+        PolicySpec::Fixed(fixed) => {
+            let ranks = fixed.resolve(&space)?;
+            vec![(
+                "search.policy",
+                modules.iter().map(|module| (module.clone(), ranks.get(module))).collect(),
+            )]
+        }
+        PolicySpec::Method(_) => vec![("search.default_rank", all(config.search.default_rank))],
+        policy => {
+            let candidate = |module: &String| (module.clone(), largest(&space.ranks_of(module)));
+            let key = if config.search.candidates.is_empty() { "search.ranks" } else { "search.candidates" };
+            let mut used = vec![(key, modules.iter().map(candidate).collect())];
+            let in_grid = matches!(
+                policy,
+                PolicySpec::Grid
+                    | PolicySpec::Random { .. }
+                    | PolicySpec::Halving { .. }
+                    | PolicySpec::Asha { .. }
+            );
+            if !in_grid {
+                used.push(("search.default_rank", all(config.search.default_rank)));
+            }
+            if config.may_calibrate() {
+                used.push(("calibration.ranks", all(largest(&config.calibration.ranks))));
+            }
+            used
+        }
+    })
+}

@@ -1,0 +1,69 @@
+//! The samples of one data set, as the settings say to read them.
+
+use super::LeftOut;
+use crate::{
+    Error,
+    config::{SearchConfig, Unusable},
+    event::{Event, Observer},
+};
+use mars_vlm::{
+    data::{Dataset, ImageStore, ReadOptions, Sample},
+    processor::Processor,
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A file or folder, and the part of it if it has parts.
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    pub(crate) part: Option<String>,
+}
+
+/// Samples with the place of their images.
+pub(crate) struct Part {
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) store: Arc<ImageStore>,
+    /// The samples of the same source that were left out.
+    pub(crate) left_out: Option<LeftOut>,
+}
+
+impl Source {
+    /// Reads the data set, which is used as `used_as` (`train`, ..), without the samples that are to be left out.
+    ///
+    /// # Errors
+    /// The first defect that no setting passes over, by file and line; a data set of which nothing is left.
+    pub(crate) fn read(
+        &self,
+        used_as: &str,
+        config: &SearchConfig,
+        images: Option<&Path>,
+        processor: &Processor,
+        observer: &mut dyn Observer,
+    ) -> Result<Part, Error> {
+        let options = ReadOptions { part: self.part.clone(), ..config.data.read_options() };
+        let which = config.data.leave_out();
+        let path = self.path.display();
+        let (data, mut problems) = match config.data.bad_sample {
+            Unusable::Error => (Dataset::read_with(&self.path, &options)?, Vec::new()),
+            Unusable::Drop => Dataset::read_all(&self.path, &options)?,
+        };
+        if !data.unused.is_empty() {
+            observer.event(&Event::Warning(&format!("{path}: {}", data.unused)));
+        }
+        let store = Arc::new(ImageStore::for_data(&self.path, images)?);
+        let all = data.samples.len() + problems.len();
+        let (samples, unusable) = which.divide(data.samples, &store, processor)?;
+        problems.extend(unusable);
+        problems.sort_by_key(|problem| problem.index);
+        let left_out = LeftOut::new(used_as, &self.path, all, &problems);
+        if let Some(left_out) = &left_out {
+            if samples.is_empty() {
+                return Err(Error::input(format!("{path}: nothing is left: {left_out}")));
+            }
+            observer.event(&Event::Warning(&format!("{path}: {left_out}")));
+        }
+        Ok(Part { samples, store, left_out })
+    }
+}

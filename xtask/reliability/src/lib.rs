@@ -1,0 +1,22 @@
+//! What becomes of a search when the process is killed, or the disk fails, at any one of its operations on files.
+//!
+//! A small shared library in C, loaded by `LD_PRELOAD`, counts the operations of `mars` on files under one directory
+//! and at one of them ends the process or lets the operation fail. A *sweep* does that at each operation in turn and
+//! repeats the call without a fault. Linux only; the library is compiled by the C compiler that the workspace needs.
+//!
+//! * [`Instrument`]: the compiled library, and calls of `mars` under it
+//! * [`Fault`]: what happens at the operation
+//! * [`Scenario`]: the call whose operations are swept
+//! * [`sweep`]: all points of a scenario with their verdicts
+mod fault;
+mod instrument;
+mod scenario;
+mod sweep;
+mod table;
+mod tree;
+
+pub use fault::Fault;
+pub use instrument::{Done, Instrument, Operation};
+pub use scenario::Scenario;
+pub use sweep::{Point, Sweep, Verdict, sweep};
+pub use table::table;
