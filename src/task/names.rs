@@ -32,7 +32,10 @@ impl Names {
     /// Reports what the user should know of the checkpoint and its chat template.
     pub(crate) fn warn(&self, template: &ChatTemplate, observer: &mut dyn Observer) {
         let notes = self.checkpoint.iter().flat_map(|checkpoint| checkpoint.notes());
-        notes.map(String::as_str).chain(template.note()).for_each(|note| observer.event(&Event::Warning(note)));
+        notes
+            .map(String::as_str)
+            .chain(template.note())
+            .for_each(|note| observer.event(&Event::Warning(note)));
     }
 
     /// `base` with these names.

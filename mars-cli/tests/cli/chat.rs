@@ -18,8 +18,8 @@ fn templates_that_differ_are_warned_of_once_by_name() {
     };
     assert_eq!((warnings(&eval), warnings(&check)), (0, 0));
     let processor = model.join("processor_config.json");
-    let mut config: serde_json::Value =
-        fs::read(&processor).map_or_else(|_| serde_json::json!({}), |text| serde_json::from_slice(&text).unwrap());
+    let mut config: serde_json::Value = fs::read(&processor)
+        .map_or_else(|_| serde_json::json!({}), |text| serde_json::from_slice(&text).unwrap());
     config["chat_template"] = "another".into();
     fs::write(&processor, config.to_string()).unwrap();
     assert_eq!((warnings(&eval), warnings(&check)), (1, 1));

@@ -39,7 +39,8 @@ pub fn fingerprint(dir: &Path) -> Result<String, Error> {
     let template = dir.join(TEMPLATE);
     if template.is_file() {
         let mut hash = Hasher::new();
-        hash.update_reader(File::open(&template).map_err(Error::io(&template))?).map_err(Error::io(&template))?;
+        hash.update_reader(File::open(&template).map_err(Error::io(&template))?)
+            .map_err(Error::io(&template))?;
         files.insert(TEMPLATE.to_owned(), hash.finalize());
     }
     let mut all = Hasher::new();

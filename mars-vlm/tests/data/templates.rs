@@ -26,7 +26,7 @@ fn turns(chat: &Value) -> Vec<Turn> {
             _ => Role::Assistant,
         };
         let part = |part: &Value| part.as_str().map_or(Part::Image, |text| Part::Text(text.into()));
-        Turn { role, parts: turn[1].as_array().unwrap().iter().map(part).collect() }
+        Turn { parts: turn[1].as_array().unwrap().iter().map(part).collect(), ..Turn::text(role, "") }
     };
     chat.as_array().unwrap().iter().map(turn).collect()
 }

@@ -33,10 +33,10 @@ pub(super) fn cases() -> Vec<Case> {
     let post = |single: Value| json!({"type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": {}});
     let bpe = |prefix: &str| json!({"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": ["a b"], "continuing_subword_prefix": prefix});
     vec![
-        template("a text that doubles", "MiB", grown("n.x ~ n.x")),
-        template("a text that doubles in a format", "MiB", grown("'%s%s' % (n.x, n.x)")),
-        template("a text that doubles by replacing", "MiB", grown("n.x.replace('a', 'aa')")),
-        template("a text that grows by joining", "MiB", grown("n.x.join([n.x, n.x])")),
+        template("a text that doubles", "more than", grown("n.x ~ n.x")),
+        template("a text that doubles in a format", "more than", grown("'%s%s' % (n.x, n.x)")),
+        template("a text that doubles by replacing", "more than", grown("n.x.replace('a', 'aa')")),
+        template("a text that grows by joining", "more than", grown("n.x.join([n.x, n.x])")),
         template("a text repeated", "MiB", "{{ 'a' * 10 ** 15 }}"),
         template("a huge width in a format", "MiB", "{{ '%99999999999d' % 1 }}"),
         template("a huge width in braces", "MiB", "{{ '{:>99999999999}'.format(1) }}"),
