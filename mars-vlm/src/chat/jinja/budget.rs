@@ -15,6 +15,8 @@ const DEEPEST_RUN: u32 = 250;
 const STEPS: u64 = 5_000_000;
 /// Most bytes that one rendering may make of texts and lists, all together, whether still needed or not.
 const BYTES: u64 = 256 << 20;
+/// Size of a value, at most.
+pub(super) const BYTES_A_VALUE: usize = 32;
 /// Bytes that are read, compared or searched within one step.
 const BYTES_A_STEP: usize = 64;
 
@@ -72,7 +74,7 @@ impl Budget {
     /// If none is left.
     pub(super) fn values(&self, len: usize) -> Result<(), Fault> {
         self.steps(len)?;
-        self.bytes(len.saturating_mul(size_of::<super::value::Value>()))
+        self.bytes(len.saturating_mul(BYTES_A_VALUE))
     }
 
     /// Runs `inside` one level deeper.

@@ -3,7 +3,8 @@
 use super::{
     super::{
         fault::Fault,
-        syntax::tree::{Args, Comparison, Expr, Kind},
+        filter::printf,
+        syntax::tree::{Args, Arithmetic, Comparison, Expr, Kind},
         value::{self, Dict, Value},
     },
     function,
@@ -72,7 +73,13 @@ impl<'t> Machine<'t> {
             Kind::Plus(inner) => value::positive(&self.eval(inner, scope)?),
             Kind::Binary(op, a, b) => {
                 let a = self.eval(a, scope)?;
-                value::binary(*op, &a, &self.eval(b, scope)?, self)
+                let b = self.eval(b, scope)?;
+                match (op, &a) {
+                    (Arithmetic::Rem, Value::Str(format)) => {
+                        Ok(Value::text(printf::format(format, b.defined()?, self)?))
+                    }
+                    _ => value::binary(*op, &a, &b, self),
+                }
             }
             Kind::Compare(first, others) => self.compare(first, others, scope),
             Kind::Concat(parts) => {

@@ -1,11 +1,11 @@
 //! Operators on numbers, texts and lists.
 
 use super::{
-    super::{fault::Fault, filter::printf, syntax::tree::Arithmetic},
+    super::{fault::Fault, syntax::tree::Arithmetic},
     Show, Value,
 };
 
-/// `a` and `b` under an operator.
+/// `a` and `b` under an operator, except for `%` on texts.
 ///
 /// # Errors
 /// For types that do not fit, division by zero, whole numbers beyond 64 bits, and beyond the budget.
@@ -28,9 +28,6 @@ pub(in super::super) fn binary(
         (Arithmetic::Add, Value::Tuple(a), Value::Tuple(b)) => {
             budget.values(a.items().len() + b.items().len())?;
             return Value::tuple([a.items(), b.items()].concat());
-        }
-        (Arithmetic::Rem, Value::Str(format), values) => {
-            return Ok(Value::text(printf::format(format, values, show)?));
         }
         (Arithmetic::Mul, Value::Str(text), count) | (Arithmetic::Mul, count, Value::Str(text)) => {
             if let Some(count) = count.as_int() {

@@ -19,7 +19,7 @@ pub(super) use order::order;
 pub(super) use print::{Show, plain, repr};
 pub(super) use set::{Dict, Seq};
 
-use super::fault::Fault;
+use super::{budget::BYTES_A_VALUE, fault::Fault};
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
@@ -52,6 +52,8 @@ pub(super) enum Value {
     Method(Rc<(Value, Arc<str>)>),
     Loop(Rc<LoopState>),
 }
+
+const _: () = assert!(size_of::<Value>() <= BYTES_A_VALUE);
 
 #[derive(Debug)]
 pub(super) struct Generator {
