@@ -13,7 +13,7 @@ pub struct RegistrationOptions {
     pub min_improvement: f64,
     /// Least part of a curve's evaluations within the range of the others', in [0, 1]. Default 0.3.
     pub min_overlap: f64,
-    /// Largest [`Registration::misfit`], > 0. Default 0.08.
+    /// Largest [`misfit`](super::Registration::misfit), > 0. Default 0.08.
     pub max_misfit: f64,
     /// Largest distance of a shift from the straight line over ln r, > 0: 0.3 (the default) is a factor of 1.35 in time.
     pub max_departure: f64,

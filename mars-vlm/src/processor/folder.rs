@@ -39,6 +39,7 @@ pub(crate) fn check(dir: &Path) -> Result<(), Error> {
 }
 
 /// The error of a folder of a model that has no `config.json`.
+#[cfg(feature = "model")]
 pub(crate) fn no_config(dir: &Path) -> Error {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let with = entries.filter(|entry| entry.path().join("config.json").is_file());
