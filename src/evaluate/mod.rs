@@ -92,7 +92,7 @@ pub fn evaluate_files(
     check_weights(model, config.model.dtype)?;
     let net = AnyModel::load(model, config.model.dtype, &device)?;
     let names = Names::of(model)?;
-    names.warn(observer);
+    names.warn(&processor.template, observer);
     let stack = stack(&net, adapter, &names)?;
     let Part { samples, store, left_out } = data.read(config, &processor, observer)?;
     let examples = EncodedExamples::new(processor, store, samples)?;

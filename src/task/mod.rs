@@ -121,7 +121,7 @@ impl Task {
         let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
         check_ranks(config, &model)?;
         let names = Names::of(&files.model)?;
-        names.warn(observer);
+        names.warn(&processor.template, observer);
         let start = config.model.adapter.as_deref();
         let start = start.map(|dir| start::open(config, dir, &names.base(Base::of(&model)))).transpose()?;
 

@@ -8,7 +8,7 @@ use mars_lora::{
     merge::{Checkpoint, ModelNames},
     peft::Base,
 };
-use mars_vlm::checkpoint::names_of_dir;
+use mars_vlm::{chat::ChatTemplate, checkpoint::names_of_dir};
 use std::path::Path;
 
 /// What the layers of the model are called in its checkpoint and in other versions of `transformers`.
@@ -29,10 +29,13 @@ impl Names {
         Ok(Self { known, modules, checkpoint: Some(checkpoint) })
     }
 
-    /// Reports what the user should know of the checkpoint.
-    pub(crate) fn warn(&self, observer: &mut dyn Observer) {
+    /// Reports what the user should know of the checkpoint and its chat template.
+    pub(crate) fn warn(&self, template: &ChatTemplate, observer: &mut dyn Observer) {
         let notes = self.checkpoint.iter().flat_map(|checkpoint| checkpoint.notes());
-        notes.for_each(|note| observer.event(&Event::Warning(note)));
+        notes
+            .map(String::as_str)
+            .chain(template.note())
+            .for_each(|note| observer.event(&Event::Warning(note)));
     }
 
     /// `base` with these names.

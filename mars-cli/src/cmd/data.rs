@@ -31,6 +31,8 @@ pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit, Error> 
     let model = config.model.dir.as_deref();
     let model = model.map(|model| hub::folder(model, Need::Processor, context.console)).transpose()?;
     let processor = model.map(|model| config.processor(&model)).transpose()?;
+    let note = processor.as_ref().and_then(|processor| processor.template.note());
+    note.into_iter().for_each(|note| context.console.warn(note));
     let options = CheckOptions {
         read: config.data.read_options(),
         leave_out: config.data.leave_out(),

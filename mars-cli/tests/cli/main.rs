@@ -3,6 +3,7 @@
 
 mod adapters;
 mod bad_input;
+mod chat;
 mod claims;
 mod data;
 mod escapes;

@@ -1,12 +1,11 @@
 //! Marks around what a template calls generated: two characters that stand in the rendered text for its
-//! `{% generation %}` tags, which minijinja does not know, and are taken out again with the byte ranges between them.
+//! `{% generation %}` tags, and are taken out again with the byte ranges between them.
 
-use regex::{Captures, Regex};
 use std::ops::Range;
 
-/// Stand for `{% generation %}` and `{% endgeneration %}` in the rendered text; private use, plane 16.
+/// Stands for `{% generation %}` in the rendered text; private use, plane 16.
 pub(super) const OPEN: char = '\u{10fff0}';
-/// Stands for the closing tag.
+/// Stands for `{% endgeneration %}`.
 pub(super) const CLOSE: char = '\u{10fff1}';
 
 /// Rendered text with the byte ranges between generation tags.
@@ -32,18 +31,4 @@ impl Marked {
         }
         marked
     }
-}
-
-/// Replaces the generation tags of the template `source` by tags that print a mark.
-///
-/// Two block tags stand around the mark so that the whitespace rules of blocks (and `-`) still
-/// apply on both sides.
-pub(super) fn mark_generation(source: &str) -> String {
-    #[expect(clippy::unwrap_used, reason = "a constant pattern, compiled in every test")]
-    let tag = Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}").unwrap();
-    tag.replace_all(source, |found: &Captures<'_>| {
-        let mark = if found.get(2).is_some() { CLOSE } else { OPEN };
-        format!("{{%{} if true %}}{{{{ \"{mark}\" }}}}{{% endif {}%}}", &found[1], &found[3])
-    })
-    .into_owned()
 }

@@ -4,7 +4,7 @@
 
 mod answer;
 mod date;
-mod json;
+pub mod jinja;
 mod marks;
 mod source;
 mod special;
@@ -12,5 +12,6 @@ mod template;
 
 pub use answer::Rendered;
 pub use date::Date;
+pub use source::TemplateSource;
 pub use special::SpecialTokens;
 pub use template::ChatTemplate;

@@ -1,22 +1,18 @@
-//! A compiled Jinja chat template with the extras that Hugging Face's renderer gives.
+//! A chat template with what Hugging Face's renderer gives it.
 
 use super::{
     date::Date,
-    json,
-    marks::{CLOSE, Marked, OPEN, mark_generation},
-    source,
+    jinja::{Fault, Template},
+    marks::{CLOSE, Marked, OPEN},
+    source::TemplateSource,
     special::SpecialTokens,
 };
 use crate::{
     Error,
     data::{Part, Role, Turn},
 };
-use minijinja::{Environment, ErrorKind, Value, context};
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
-
-const NAME: &str = "chat";
-/// Steps that a template may take: thousands of times what a long conversation needs, and used up within a second.
-const FUEL: u64 = 5_000_000;
 
 /// How the template wants the content of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,50 +24,49 @@ enum Content {
 }
 
 /// A chat template, ready to render.
+///
+/// It sees `messages`, `add_generation_prompt`, the special tokens by their names, and `tools` and `documents`, which
+/// are None.
 #[derive(Debug)]
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    template: Template,
     path: PathBuf,
     content: Content,
     image_token: String,
+    date: Date,
+    note: Option<String>,
     pub(super) special: SpecialTokens,
 }
 
 impl ChatTemplate {
-    /// Finds and compiles the template of a model directory.
-    ///
-    /// Looked for, in this order: `chat_template.jinja`, `chat_template.json`,
-    /// `tokenizer_config.json`, `processor_config.json`.
+    /// Finds and reads the template of a model directory, in the places and order of [`TemplateSource`].
     ///
     /// # Errors
-    /// [`Error::Config`] if there is none, [`Error::Template`] if it does not compile.
+    /// [`Error::Config`] if there is none, [`Error::Template`] if it cannot be read.
     pub fn from_dir(dir: &Path, special: SpecialTokens) -> Result<Self, Error> {
-        let (path, source) = source::find(dir)?;
-        Self::new(&source, &path, special)
+        let source = TemplateSource::find(dir)?;
+        let template = Self::new(&source.text, &source.path, special)?;
+        Ok(Self { note: source.note(), ..template })
     }
 
-    /// Compiles `source`; `path` names it in messages.
+    /// Reads `source`; `path` names it in messages.
     ///
     /// # Errors
-    /// [`Error::Template`] if it does not compile.
+    /// [`Error::Template`] if it is no template.
     pub fn new(source: &str, path: &Path, special: SpecialTokens) -> Result<Self, Error> {
-        let mut environment = Environment::new();
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
-        environment.set_fuel(Some(FUEL));
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_filter("tojson", json::tojson);
-        environment.add_function("raise_exception", |message: String| -> Result<Value, minijinja::Error> {
-            Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-        });
-        environment
-            .add_template_owned(NAME, mark_generation(source))
-            .map_err(|e| Error::Template { path: path.into(), why: reason(&e) })?;
+        let template = Template::new(source).map_err(|fault| refused(path, &fault))?;
         let image_token = special.get("image_token").unwrap_or("<image>").to_string();
-        let template = Self { environment, path: path.into(), content: Content::Parts, image_token, special }
-            .with_date(Date::default());
-        Ok(template.probed())
+        let date = Date::default();
+        let chat = Self {
+            template,
+            path: path.into(),
+            content: Content::Parts,
+            image_token,
+            date,
+            note: None,
+            special,
+        };
+        Ok(chat.probed())
     }
 
     /// The same template with another image token (only templates that take plain text notice).
@@ -84,11 +79,7 @@ impl ChatTemplate {
     /// The same template on another day (only templates that call `strftime_now` notice).
     #[must_use]
     pub fn with_date(mut self, date: Date) -> Self {
-        self.environment.add_function("strftime_now", move |format: String| {
-            date.format(&format).map_err(|unknown| {
-                minijinja::Error::new(ErrorKind::InvalidOperation, format!("strftime_now: unknown {unknown}"))
-            })
-        });
+        self.date = date;
         self
     }
 
@@ -97,12 +88,17 @@ impl ChatTemplate {
         &self.path
     }
 
+    /// What a user should know about where the template comes from, if anything: other templates that differ.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
     /// The text of `turns`, followed by the opening of the model's turn if `generation_prompt`.
     ///
     /// Each image placeholder appears as the model's image token, not yet expanded.
     ///
     /// # Errors
-    /// [`Error::Template`] if the template refuses the conversation.
+    /// [`Error::Template`] if the template refuses the conversation, or exceeds the limits of [`jinja`](super::jinja).
     pub fn render(&self, turns: &[Turn], generation_prompt: bool) -> Result<String, Error> {
         Ok(self.render_marked(turns, generation_prompt)?.text)
     }
@@ -115,12 +111,19 @@ impl ChatTemplate {
         if turns.iter().flat_map(Turn::texts).any(|text| text.contains([OPEN, CLOSE])) {
             return Err(self.refuse("the conversation contains a private-use character that marks answers"));
         }
-        let messages: Vec<Value> = turns.iter().map(|turn| self.message(turn)).collect();
-        let named = Value::from_serialize(&self.special.named);
-        let template = self.environment.get_template(NAME).map_err(|e| self.refuse(reason(&e)))?;
-        let text = template
-            .render(context! { messages, add_generation_prompt => generation_prompt, ..named })
-            .map_err(|e| self.refuse(reason(&e)))?;
+        let mut variables = Map::new();
+        variables.insert("messages".into(), turns.iter().map(|turn| self.message(turn)).collect());
+        for name in ["tools", "documents"] {
+            variables.insert(name.into(), Value::Null);
+        }
+        variables.insert("add_generation_prompt".into(), generation_prompt.into());
+        for (name, token) in &self.special.named {
+            variables.insert(name.clone(), token.as_str().into());
+        }
+        let text = self
+            .template
+            .render_marked(&variables, self.date)
+            .map_err(|fault| refused(&self.path, &fault))?;
         Ok(Marked::strip(&text))
     }
 
@@ -131,16 +134,15 @@ impl ChatTemplate {
 
     /// A turn as the template's `messages` hold it.
     fn message(&self, turn: &Turn) -> Value {
-        let content = match self.content {
+        let content: Value = match self.content {
             Content::Parts => turn
                 .parts
                 .iter()
                 .map(|part| match part {
-                    Part::Image => context! { type => "image" },
-                    Part::Text(text) => context! { type => "text", text },
+                    Part::Image => json!({"type": "image"}),
+                    Part::Text(text) => json!({"type": "text", "text": text}),
                 })
-                .collect::<Vec<_>>()
-                .into(),
+                .collect(),
             Content::Text => {
                 let mut text = String::new();
                 for (k, part) in turn.parts.iter().enumerate() {
@@ -154,17 +156,18 @@ impl ChatTemplate {
                         }
                     }
                 }
-                Value::from(text)
+                text.into()
             }
         };
-        context! { role => turn.role.name(), content }
+        json!({"role": turn.role.name(), "content": content})
     }
 
     /// Finds out which form of content the template takes, by showing it one question.
     fn probed(mut self) -> Self {
         let question = [Turn::text(Role::User, "probe")];
         // A template for plain text prints the list of parts as it is, or fails on it.
-        let fits = |text: &str| text.contains("probe") && !text.contains("\"type\"");
+        let printed = ["'type'", "\"type\""];
+        let fits = |text: &str| text.contains("probe") && !printed.iter().any(|list| text.contains(list));
         if !self.render(&question, false).is_ok_and(|text| fits(&text)) {
             self.content = Content::Text;
             if !self.render(&question, false).is_ok_and(|text| fits(&text)) {
@@ -175,11 +178,6 @@ impl ChatTemplate {
     }
 }
 
-/// The reason of a template failure with its line.
-fn reason(e: &minijinja::Error) -> String {
-    let what = e.detail().map_or_else(|| e.kind().to_string(), str::to_string);
-    match e.line() {
-        Some(line) => format!("{what} (line {line})"),
-        None => what,
-    }
+fn refused(path: &Path, fault: &Fault) -> Error {
+    Error::Template { path: path.into(), why: fault.to_string() }
 }

@@ -12,8 +12,12 @@ use std::path::Path;
 /// Ends of the names of files that determine what a model computes.
 const SUFFIXES: [&str; 4] = ["safetensors", "json", "jinja", "txt"];
 
+/// A chat template outside of the directory itself.
+const TEMPLATE: &str = "additional_chat_templates/default.jinja";
+
 /// Digest of the model directory `dir`: names and contents of its weights, configuration, tokenizer and chat template;
-/// 16 hexadecimal digits (64 bits of BLAKE3). Folders in it do not count, nor do files of other kinds.
+/// 16 hexadecimal digits (64 bits of BLAKE3). Folders in it do not count,
+/// except for the chat template `additional_chat_templates/default.jinja`, nor do files of other kinds.
 ///
 /// What is hashed, in the order of the names: the name, a 0 byte, the 32 bytes of the BLAKE3 hash of the contents.
 ///
@@ -31,6 +35,13 @@ pub fn fingerprint(dir: &Path) -> Result<String, Error> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             files.insert(name, hash.finalize());
         }
+    }
+    let template = dir.join(TEMPLATE);
+    if template.is_file() {
+        let mut hash = Hasher::new();
+        hash.update_reader(File::open(&template).map_err(Error::io(&template))?)
+            .map_err(Error::io(&template))?;
+        files.insert(TEMPLATE.to_owned(), hash.finalize());
     }
     let mut all = Hasher::new();
     for (name, digest) in files {

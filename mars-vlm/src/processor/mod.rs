@@ -23,6 +23,7 @@ pub mod qwen2_vl;
 mod resize;
 mod settings;
 mod tokenizer;
+mod tokenizer_limits;
 
 pub use encode::Processor;
 pub use encoded::{Encoded, EncodedText, TokenCount};

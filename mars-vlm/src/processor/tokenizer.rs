@@ -1,9 +1,10 @@
 //! Text to token ids, with the position of each token in the text.
 
-use super::files;
+use super::{files, tokenizer_limits};
 use crate::{Error, chat::SpecialTokens};
 use std::{
     ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 use tokenizers::{AddedToken, Tokenizer};
@@ -41,14 +42,16 @@ impl TextTokenizer {
     /// processors make sure of; none is added to the vocabulary.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`] if the file is missing or malformed.
+    /// [`Error::Tokenizer`] if the file is missing or malformed, or lets texts grow beyond any need.
     pub fn from_dir(dir: &Path, special: &SpecialTokens, image: &str) -> Result<Self, Error> {
         let path = dir.join("tokenizer.json");
         let refused = |e: tokenizers::Error| Error::Tokenizer { path: path.clone(), why: e.to_string() };
+        let why = |why: String| Error::Tokenizer { path: path.clone(), why };
         let Some(text) = files::text(&path)? else {
             return Err(Error::config(&path, "no such file", "save the checkpoint with its fast tokenizer"));
         };
-        let mut inner: Tokenizer = text.parse().map_err(refused)?;
+        tokenizer_limits::check(&text).map_err(why)?;
+        let mut inner: Tokenizer = guarded(|| text.parse()).map_err(why)?;
         inner.with_truncation(None).map_err(refused)?;
         inner.with_padding(None);
         let usual = [image, "<fake_token_around_image>", "<end_of_utterance>"].map(String::from);
@@ -59,7 +62,7 @@ impl TextTokenizer {
             .filter(|token| inner.token_to_id(token).is_some())
             .map(|token| AddedToken::from(token.clone(), true).normalized(false))
             .collect();
-        inner.add_special_tokens(known).map_err(refused)?;
+        guarded(|| inner.add_special_tokens(known)).map_err(why)?;
         Ok(Self { inner, path, bos: special.get("bos_token").map(str::to_string) })
     }
 
@@ -72,10 +75,8 @@ impl TextTokenizer {
     /// [`Error::Tokenizer`] if the tokenizer cannot express the text.
     pub fn encode(&self, text: &str) -> Result<Tokens, Error> {
         let opened = self.bos.as_ref().is_some_and(|bos| text.starts_with(bos.as_str()));
-        let encoding = self
-            .inner
-            .encode(text, !opened)
-            .map_err(|e| Error::Tokenizer { path: self.path.clone(), why: e.to_string() })?;
+        let refused = |why| Error::Tokenizer { path: self.path.clone(), why };
+        let encoding = guarded(|| self.inner.encode(text, !opened)).map_err(refused)?;
         // Byte-level tokenizers report tokens without their blanks: a lone blank would have no
         // position at all. A token reaches back to the end of the one before it.
         let mut covered = 0;
@@ -97,9 +98,8 @@ impl TextTokenizer {
     /// # Errors
     /// [`Error::Tokenizer`] if the decoder fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
-        self.inner
-            .decode(ids, false)
-            .map_err(|e| Error::Tokenizer { path: self.path.clone(), why: e.to_string() })
+        guarded(|| self.inner.decode(ids, false))
+            .map_err(|why| Error::Tokenizer { path: self.path.clone(), why })
     }
 
     /// The id of a token.
@@ -120,5 +120,19 @@ impl TextTokenizer {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// What the library answers, with a panic of it as an error: some files that it reads make it index out of bounds.
+fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(|e| e.to_string()),
+        Err(panic) => {
+            let said = panic.downcast_ref::<String>().map(String::as_str);
+            let said = said.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+            Err(format!(
+                "the tokenizer library fails on this file: {said}; copy it from the checkpoint again"
+            ))
+        }
     }
 }

@@ -186,19 +186,46 @@ fn sources_are_taken_in_order_and_special_tokens_reach_the_template() {
     };
     let missing = rendered().unwrap_err().to_string();
     assert!(missing.contains("no chat template") && missing.contains("chat_template.jinja"), "{missing}");
-    write("processor_config.json", r#"{"chat_template": "4"}"#);
-    assert_eq!(rendered().unwrap(), "4");
     write(
         "tokenizer_config.json",
         r#"{"bos_token": {"content": "<s>"}, "eos_token": "</s>", "chat_template":
-            [{"name": "tools", "template": "no"}, {"name": "default", "template": "{{ bos_token }}3{{ eos_token }}"}]}"#,
+            [{"name": "tools", "template": "no"}, {"name": "default", "template": "{{ bos_token }}5{{ eos_token }}"}]}"#,
     );
-    assert_eq!(rendered().unwrap(), "<s>3</s>");
-    write("chat_template.json", r#"{"chat_template": "2{{ unk_token }}"}"#);
+    assert_eq!(rendered().unwrap(), "<s>5</s>");
+    write("processor_config.json", r#"{"chat_template": {"rag": "no", "default": "4{{ unk_token }}"}}"#);
+    assert_eq!(rendered().unwrap(), "4");
+    fs::create_dir(dir.path().join("additional_chat_templates")).unwrap();
+    write("additional_chat_templates/default.jinja", "3");
+    assert_eq!(rendered().unwrap(), "3");
+    write("chat_template.jinja", "2");
     assert_eq!(rendered().unwrap(), "2");
-    write("chat_template.jinja", "1");
+    write("chat_template.json", r#"{"chat_template": "1"}"#);
+    let both = rendered().unwrap_err().to_string();
+    assert!(both.contains("chat_template.json") && both.contains("additional_chat_templates"), "{both}");
+    fs::remove_dir_all(dir.path().join("additional_chat_templates")).unwrap();
     assert_eq!(rendered().unwrap(), "1");
     write("tokenizer_config.json", "{\"cut\": ");
     let cut = SpecialTokens::from_dir(dir.path()).unwrap_err().to_string();
     assert!(cut.contains("tokenizer_config.json") && cut.contains("line 1"), "{cut}");
+}
+
+#[test]
+fn templates_that_differ_are_noted_and_equal_ones_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    let note = || ChatTemplate::from_dir(dir.path(), special()).unwrap().note().map(str::to_owned);
+    write("chat_template.jinja", "{{ messages[0].content }}\n");
+    assert_eq!(note(), None);
+    write("tokenizer_config.json", r#"{"chat_template": "{{ messages[0].content }}"}"#);
+    assert_eq!(note(), None);
+    write("processor_config.json", r#"{"chat_template": "other"}"#);
+    let differs = note().unwrap();
+    assert!(
+        differs.contains("chat_template.jinja") && differs.contains("processor_config.json"),
+        "{differs}"
+    );
+    assert!(!differs.contains("tokenizer_config.json"), "{differs}");
+    write("chat_template.json", r#"{"chat_template": "third"}"#);
+    let newer = note().unwrap();
+    assert!(newer.contains("chat_template.json counts") && newer.contains("transformers 5"), "{newer}");
 }

@@ -1,6 +1,7 @@
 //! What turns a user's files into the input of a model: data sets, chat templates, processors. Builds without burn.
 #![allow(clippy::unwrap_used)]
 
+mod bounds;
 mod chat;
 mod families;
 mod fingerprints;
@@ -18,4 +19,5 @@ mod processor;
 mod report;
 mod science_qa;
 mod splits;
+mod templates;
 mod texts;

@@ -31,6 +31,13 @@ fn files_that_determine_results_count_and_others_do_not() {
     assert_ne!(digest(), first, "a name counts");
     fs::rename(dir.path().join("other.jinja"), dir.path().join("chat_template.jinja")).unwrap();
     assert_eq!(digest(), first);
+    let folder = dir.path().join("additional_chat_templates");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("rag.jinja"), "not used").unwrap();
+    assert_eq!(digest(), first);
+    fs::write(folder.join("default.jinja"), "used").unwrap();
+    assert_ne!(digest(), first, "a template in its folder counts");
+    fs::remove_dir_all(&folder).unwrap();
     fs::write(dir.path().join("config.json"), "{}").unwrap();
     assert_ne!(digest(), first, "contents count");
     assert!(fingerprint(&dir.path().join("no")).is_err());

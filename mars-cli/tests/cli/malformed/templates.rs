@@ -31,7 +31,7 @@ pub(super) fn cases() -> Vec<Case> {
         broken("a macro that calls itself", "recursion", |file| {
             file.put("{% macro again(n) %}{{ again(n + 1) }}{% endmacro %}{{ again(0) }}");
         }),
-        broken("loops without end", "fuel", |file| {
+        broken("loops without end", "steps", |file| {
             file.put("{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}");
         }),
         broken("a range beyond counting", "range", |file| {
@@ -60,12 +60,12 @@ pub(super) fn cases() -> Vec<Case> {
             file.remove();
             file.beside("chat_template.json").put("{\"chat_template\": 7}");
         })
-        .naming("model"),
+        .naming("chat_template.json"),
         Case::new(Whole, TEMPLATE, "in JSON, several without a usual one", "no chat template", |file| {
             file.remove();
             file.beside("chat_template.json")
                 .put("{\"chat_template\": [{\"name\": \"tools\", \"template\": \"{{ messages }}\"}]}");
         })
-        .naming("model"),
+        .naming("chat_template.json"),
     ]
 }
