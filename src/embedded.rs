@@ -2,6 +2,7 @@
 //! where they are needed.
 
 use crate::Error;
+use mars_lora::stored::regular;
 use std::{
     fs,
     io::Write,
@@ -54,7 +55,7 @@ pub fn unpack(out: &Path) -> Result<Unpacked, Error> {
     let root = out.join("embedded");
     for (name, bytes) in FILES {
         let path = root.join(name);
-        if fs::read(&path).is_ok_and(|there| there == bytes) {
+        if regular::read(&path, bytes.len() as u64).is_ok_and(|there| there == bytes) {
             continue;
         }
         let written = (|| {

@@ -3,6 +3,7 @@
 use super::ModelNames;
 use super::checkpoint::{Checkpoint, Placed};
 use crate::peft::{AdapterFiles, Base, Bound, canonical};
+use crate::stored::regular;
 use crate::{Error, Site, SiteKind};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -63,7 +64,7 @@ impl Pairing {
     /// Refuses to change a tensor that is the table of embeddings and the output layer at once.
     pub(super) fn check_ties(&self) -> Result<(), Error> {
         let config = self.base.shards.dir().join("config.json");
-        let config: Value = std::fs::read_to_string(config)
+        let config: Value = regular::read_text(&config, regular::LONGEST_CONFIG)
             .ok()
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or(Value::Null);

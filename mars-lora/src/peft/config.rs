@@ -3,7 +3,7 @@
 use super::targets::OneOrMore;
 use super::{CONFIG_FILE, Patterns, TargetModules};
 use crate::Error;
-use crate::stored::io;
+use crate::stored::{io, regular};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -149,7 +149,7 @@ impl PeftConfig {
     /// compute; the message names the fields.
     pub fn read(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(CONFIG_FILE);
-        let bytes = std::fs::read(&path).map_err(io(&path))?;
+        let bytes = regular::read(&path, regular::LONGEST_CONFIG).map_err(io(&path))?;
         let bad = |why: String| Error::BadFile { path: path.clone(), why };
         let config: Value = serde_json::from_slice(&bytes)
             .map_err(|e| bad(format!("not JSON: {e}; copy the adapter again")))?;

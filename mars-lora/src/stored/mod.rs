@@ -2,9 +2,11 @@
 //!
 //! * [`TensorFile`]: one file, checked when it is opened
 //! * [`Shards`]: the weight files of a model directory
+//! * [`regular`]: the only kind of files that is opened, these and all others
 mod file;
 mod float;
 mod header;
+pub mod regular;
 mod shards;
 mod unique;
 

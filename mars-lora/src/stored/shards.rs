@@ -1,7 +1,7 @@
 //! The weight files of a model directory: `model.safetensors`, or shards with their index.
 
 use super::unique::Unique;
-use super::{TensorFile, io};
+use super::{TensorFile, io, regular};
 use crate::Error;
 use serde::Deserialize;
 use serde_json::Value;
@@ -103,13 +103,7 @@ fn read_index(path: &Path) -> Result<(Value, BTreeMap<String, String>), Error> {
     }
     let bad = |why: String| Error::BadFile { path: path.to_path_buf(), why };
     let remedy = "fetch or copy it again";
-    let size = std::fs::metadata(path).map_err(io(path))?.len();
-    if size > LONGEST_INDEX {
-        return Err(bad(format!(
-            "{size} bytes long, more than the {LONGEST_INDEX} that are read of an index"
-        )));
-    }
-    let bytes = std::fs::read(path).map_err(io(path))?;
+    let bytes = regular::read(path, LONGEST_INDEX).map_err(io(path))?;
     let Index { weight_map: Unique(map) } =
         serde_json::from_slice(&bytes).map_err(|e| bad(format!("not an index of weights: {e}; {remedy}")))?;
     if map.is_empty() {

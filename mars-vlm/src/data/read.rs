@@ -10,8 +10,9 @@ use super::{
     shards,
 };
 use crate::Error;
+use mars_lora::stored::regular;
 use serde_json::{Value, value::RawValue};
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 /// How a data set is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,7 +117,7 @@ fn read_json(file: &Path, part: Option<&str>) -> Result<Read, Error> {
         let what = format!("a JSON file has no part \"{part}\"");
         return Err(Error::malformed(file, what, "name the file alone"));
     }
-    let bytes = fs::read(file).map_err(Error::io(file))?;
+    let bytes = regular::read(file, u64::MAX).map_err(Error::io(file))?;
     let text = std::str::from_utf8(&bytes).map_err(|e| {
         Error::malformed(file, format!("not UTF-8 text: byte {}", e.valid_up_to()), "save it as UTF-8")
     })?;

@@ -4,6 +4,7 @@ use crate::kit::{fixture, read};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use mars_vlm::Error;
 use mars_vlm::data::{ImageRef, ImageStore};
+use sha2::Digest;
 use std::fs;
 
 #[test]
@@ -69,4 +70,32 @@ fn missing_and_broken_images_are_named_with_their_store() {
     assert!(error.contains("no.zip") && error.contains("zip archive"), "{error}");
     let error = ImageStore::open(&dir.path().join("absent")).unwrap_err();
     assert!(matches!(error, Error::Io { .. }) && error.to_string().contains("absent"));
+}
+
+/// Every kind of image against Pillow (`mars-vlm/tests/oracle/images.py`): the same pixels, and the same refusals.
+#[test]
+fn pixels_are_those_of_pillow() {
+    let folder = fixture("../images");
+    let expected: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let store = ImageStore::open(&folder).unwrap();
+    let mut wrong = Vec::new();
+    for (name, expected) in expected.as_object().unwrap() {
+        let image = ImageRef::Path(name.as_str().into());
+        let found = store.load(&image).map(|image| {
+            let digest = sha2::Sha256::digest(image.pixels());
+            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            serde_json::json!({"width": image.width(), "height": image.height(), "sha256": digest})
+        });
+        match found {
+            Ok(found) if found == *expected => {
+                let (width, height) = store.size(&image).unwrap();
+                assert_eq!((width.into(), height.into()), (found["width"].clone(), found["height"].clone()));
+            }
+            Err(_) if expected.is_null() => {}
+            other => wrong.push(format!("{name}: {other:?} instead of {expected}")),
+        }
+    }
+    assert!(expected.as_object().unwrap().len() >= 70);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -14,6 +14,7 @@ use super::{
     shards,
 };
 use crate::Error;
+use mars_lora::stored::regular;
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},
     record::reader::RowIter,
@@ -59,7 +60,7 @@ fn broken(file: &Path, why: impl ToString) -> Error {
 
 /// Appends the samples and problems of one file to `all`.
 fn read_file(file: &Path, writer: &mut BlobWriter, all: &mut Read) -> Result<(), Error> {
-    let opened = File::open(file).map_err(Error::io(file))?;
+    let opened = regular::open(file).map_err(Error::io(file))?;
     let reader = SerializedFileReader::new(opened).map_err(|e| broken(file, e))?;
     let columns = columns(file, reader.metadata().file_metadata().schema())?;
     let rows = RowIter::from_file_into(Box::new(reader)).project(Some(columns));

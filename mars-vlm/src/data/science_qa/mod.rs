@@ -15,12 +15,12 @@ use super::{
 };
 use crate::Error;
 use entries::{Entry, entries};
+use mars_lora::stored::regular;
 use prompt::{MOST_CHOICES, Texts};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
     collections::HashMap,
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -53,7 +53,7 @@ pub(crate) fn splits(path: &Path) -> Result<Vec<(String, Vec<String>)>, Error> {
         return Ok(Vec::new());
     }
     let wrong = |what: String| Error::malformed(&file, what, "copy it from the ScienceQA data again");
-    let text = fs::read_to_string(&file).map_err(Error::io(&file))?;
+    let text = regular::read_text(&file, u64::MAX).map_err(Error::io(&file))?;
     let splits: serde_json::Map<String, Value> =
         serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
     let pid = |value: &Value| match value {
@@ -81,7 +81,7 @@ pub(crate) fn read(
     format: &PromptFormat,
 ) -> Result<(Vec<Sample>, Vec<Problem>), Error> {
     let file = problems_file(path);
-    let text = fs::read_to_string(&file).map_err(Error::io(&file))?;
+    let text = regular::read_text(&file, u64::MAX).map_err(Error::io(&file))?;
     let shared: Arc<Path> = file.as_path().into();
     let all = entries(&file, &text)?;
     let Some(split) = split else {
