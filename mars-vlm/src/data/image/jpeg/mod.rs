@@ -22,7 +22,7 @@ const MOST_VISITS: u64 = 1 << 30;
 /// is refused.
 pub(super) fn header(bytes: &[u8]) -> Result<Stored, String> {
     let ended = Cell::new(false);
-    let (width, height) = guarded(|| {
+    let read = guarded(|| {
         let jpeg = open(bytes, &ended)?;
         let blocks =
             |part: &mozjpeg::CompInfo| u64::from(part.width_in_blocks) * u64::from(part.height_in_blocks);
@@ -31,9 +31,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Stored, String> {
         // Each block takes at least a bit.
         if blocks / 8 > bytes.len() as u64 {
             let size = bytes.len();
-            return Err(format!(
-                "the file is cut off: {width} x {height} pixels do not fit into its {size} bytes"
-            ));
+            return Err(format!("{width} x {height} pixels do not fit into its {size} bytes: it is cut off"));
         }
         // All scans of a progressive image meet in memory, two bytes a value; the others pass by.
         let coefficients = if segments::is_progressive(bytes) { blocks * 128 } else { 0 };
@@ -49,7 +47,9 @@ pub(super) fn header(bytes: &[u8]) -> Result<Stored, String> {
             return Err(format!("{scans} scans of {width} x {height} pixels: save it again"));
         }
         Ok((width, height))
-    })?;
+    });
+    let cut = |why| if ended.get() { format!("the file is cut off: {why}") } else { why };
+    let (width, height) = read.map_err(cut)?;
     let exif = segments::exif(bytes).map_or(Orientation::NoTransforms, orientation::of_exif);
     Ok(Stored { orientation: exif, ..Stored::upright(width, height) })
 }
