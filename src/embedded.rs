@@ -2,6 +2,7 @@
 //! where they are needed.
 
 use crate::{Error, files};
+use mars_lora::stored::regular;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -53,7 +54,7 @@ pub fn unpack(out: &Path) -> Result<Unpacked, Error> {
     let root = out.join("embedded");
     for (name, bytes) in FILES {
         let path = root.join(name);
-        if fs::read(&path).is_ok_and(|there| there == bytes) {
+        if regular::read(&path, bytes.len() as u64).is_ok_and(|there| there == bytes) {
             continue;
         }
         files::create_directories(path.parent().unwrap_or(&root))?;

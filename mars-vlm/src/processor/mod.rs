@@ -21,6 +21,7 @@ mod pixels;
 mod placeholders;
 pub mod qwen2_vl;
 mod resize;
+mod resolution;
 mod settings;
 mod tokenizer;
 
@@ -31,5 +32,6 @@ pub(crate) use families::supported;
 pub use family::ImageProcessor;
 pub use model_facts::ModelFacts;
 pub use pixels::{Feature, Grid, ImageLayout, ImageShape, Pixels};
+pub use resolution::Resolution;
 pub use settings::{Intensity, Resampling};
 pub use tokenizer::{TextTokenizer, Tokens};

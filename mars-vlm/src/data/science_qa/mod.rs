@@ -16,6 +16,7 @@ use super::{
 };
 use crate::Error;
 use entries::{Entry, entries};
+use mars_lora::stored::regular;
 use prompt::{MOST_CHOICES, Texts};
 use serde::Deserialize;
 use serde_json::Value;
