@@ -3,10 +3,7 @@
 
 use crate::{Error, files};
 use mars_lora::stored::regular;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 macro_rules! assets {
     ($($path:literal),* $(,)?) => {

@@ -11,7 +11,6 @@ use mars_lora::stored::regular;
 use mars_search::{Cost, RecordedPoint, RecordedRun, Recording};
 use std::{
     collections::BTreeMap,
-    fs,
     io::{Read as _, Write as _},
     path::Path,
 };

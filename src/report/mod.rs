@@ -28,10 +28,7 @@ pub use pictures::{Picture, pictures};
 
 use crate::{Error, files};
 use mars_lora::stored::regular;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// Writes the report of the finished search in `directory` again, and every chart as an SVG file into `svg`. Returns the
 /// page and the pictures.

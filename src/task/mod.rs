@@ -9,8 +9,8 @@ mod sources;
 mod start;
 
 pub use files::TaskFiles;
-pub(crate) use memory::check_weights;
 pub use left_out::LeftOut;
+pub(crate) use memory::check_weights;
 pub(crate) use names::Names;
 pub(crate) use samples::{Part, Source};
 

@@ -19,6 +19,6 @@ mod settings;
 mod signal;
 mod stop;
 mod trainer;
+mod unusable;
 mod unused_settings;
 mod wrong_folders;
-mod unusable;

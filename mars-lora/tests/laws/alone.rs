@@ -186,7 +186,9 @@ fn a_row_of_a_product_has_the_same_bits_in_any_number_of_rows() {
             let turned = tensor(3, [outputs, inputs]).transpose();
             for (layout, weight) in [("in order", weight), ("transposed", turned)] {
                 let whole = bits(ops::product(x.clone(), weight.clone()));
-                for (from, count) in [(0, 1), (7, 1), (0, 2), (3, 5), (1, 16), (2, 63), (0, 64), (5, 65), (9, 150)] {
+                for (from, count) in
+                    [(0, 1), (7, 1), (0, 2), (3, 5), (1, 16), (2, 63), (0, 64), (5, 65), (9, 150)]
+                {
                     let part = bits(ops::product(x.clone().narrow(0, from, count), weight.clone()));
                     let expected = &whole[from * outputs..(from + count) * outputs];
                     assert!(part == expected, "{count} rows of {inputs} x {outputs}, {layout}");

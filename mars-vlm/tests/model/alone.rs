@@ -33,9 +33,10 @@ fn found(
     let batches = shares.map(|Share { adapters, rows }| (adapters, samples.of(&rows))).collect();
     let pass = parts.pass(model, batches, &stack, None).unwrap();
     let bits = |v: &f32| if *v == 0.0 { 0 } else { v.to_bits() };
-    let gradients = stack.unpad(&pass.gradients).into_iter().map(|own| {
-        own.iter().flat_map(|f| f.a.iter().chain(&f.b)).map(bits).collect::<Vec<u32>>()
-    });
+    let gradients = stack
+        .unpad(&pass.gradients)
+        .into_iter()
+        .map(|own| own.iter().flat_map(|f| f.a.iter().chain(&f.b)).map(bits).collect::<Vec<u32>>());
     // In evaluation every adapter has the same samples.
     let scored = model.forward(&samples.of(&vec![rows[0].clone(); adapters.len()]), &stack, true).losses;
     let width = scored.dims()[1];

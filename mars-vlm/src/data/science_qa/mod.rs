@@ -16,7 +16,6 @@ use super::{
 };
 use crate::Error;
 use entries::{Entry, entries};
-use mars_lora::stored::regular;
 use prompt::{MOST_CHOICES, Texts};
 use serde::Deserialize;
 use serde_json::Value;
