@@ -15,7 +15,21 @@ pub(crate) fn assets() -> PathBuf {
 
 /// `mars` with the environment of the test, but none of its variables.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mars"));
+    without_variables(Command::new(env!("CARGO_BIN_EXE_mars")), arguments)
+}
+
+/// The same with signals as they are in a terminal, also where the test runs under `nohup` or in the background of a shell,
+/// which ignore some of them.
+pub(crate) fn listening(arguments: &[&str]) -> Command {
+    if cfg!(not(target_os = "linux")) {
+        return command(arguments);
+    }
+    let mut env = Command::new("env");
+    env.args(["--default-signal=INT,TERM,HUP,USR1", env!("CARGO_BIN_EXE_mars")]);
+    without_variables(env, arguments)
+}
+
+fn without_variables(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("MARS_") {

@@ -1,7 +1,7 @@
 //! Requests to stop, at every stage of a call.
 #![cfg(unix)]
 
-use crate::kit::{SmallTask, command, mars, strs};
+use crate::kit::{SmallTask, listening, mars, strs};
 use std::{
     fs,
     io::Read,
@@ -12,7 +12,7 @@ use std::{
 };
 
 fn start(arguments: &[String]) -> Child {
-    command(&strs(arguments)).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    listening(&strs(arguments)).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 fn send(child: &Child, signal: &str) {

@@ -1,6 +1,6 @@
 //! Stopping and going on: Ctrl-C, a second process, a kill.
 
-use crate::kit::{SmallTask, command, mars, strs};
+use crate::kit::{SmallTask, listening, mars, strs};
 use std::{
     fs,
     path::Path,
@@ -15,7 +15,7 @@ fn signal(child: &Child, name: &str) {
 
 /// Starts a fine-tune and waits until it has written its first checkpoint.
 fn start(arguments: &[String], out: &str) -> Child {
-    let mut child = command(&strs(arguments)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = listening(&strs(arguments)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let checkpoints = Path::new(out).join("checkpoints");
     let deadline = Instant::now() + Duration::from_secs(300);
     while fs::read_dir(&checkpoints).map_or(0, Iterator::count) == 0 {
