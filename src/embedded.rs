@@ -2,10 +2,8 @@
 //! where they are needed.
 
 use crate::{Error, files};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use mars_lora::stored::regular;
+use std::path::{Path, PathBuf};
 
 macro_rules! assets {
     ($($path:literal),* $(,)?) => {
@@ -53,7 +51,7 @@ pub fn unpack(out: &Path) -> Result<Unpacked, Error> {
     let root = out.join("embedded");
     for (name, bytes) in FILES {
         let path = root.join(name);
-        if fs::read(&path).is_ok_and(|there| there == bytes) {
+        if regular::read(&path, bytes.len() as u64).is_ok_and(|there| there == bytes) {
             continue;
         }
         files::create_directories(path.parent().unwrap_or(&root))?;

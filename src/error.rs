@@ -188,9 +188,13 @@ fn calib(error: &mars_calib::Error) -> ErrorKind {
 fn reading(source: &io::Error) -> ErrorKind {
     match source.kind() {
         io::ErrorKind::AlreadyExists => ErrorKind::Usage,
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
-            ErrorKind::Input
-        }
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::IsADirectory
+        // No regular file, one that is longer than any of its kind, or no text.
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::FileTooLarge
+        | io::ErrorKind::InvalidData => ErrorKind::Input,
         _ => ErrorKind::Io,
     }
 }

@@ -4,7 +4,7 @@
 //! continues from an earlier rung and a killed run from its last checkpoint, by the same rule.
 
 use crate::{Error, RunId, files};
-use mars_lora::files::NewDirectory;
+use mars_lora::{files::NewDirectory, stored::regular};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -145,10 +145,10 @@ impl CheckpointStore for DirectoryCheckpoints {
 
 /// The files of a state; `None` if any is missing or damaged.
 fn read(place: &Path) -> Option<Files> {
-    let manifest = fs::read(place.join(MANIFEST)).ok()?;
+    let manifest = regular::read(&place.join(MANIFEST), u64::MAX).ok()?;
     let manifest: BTreeMap<String, String> = serde_json::from_slice(&manifest).ok()?;
     let file = |(name, sum): (String, String)| {
-        let bytes = is_plain(&name).then(|| fs::read(place.join(&name)).ok()).flatten()?;
+        let bytes = is_plain(&name).then(|| regular::read(&place.join(&name), u64::MAX).ok()).flatten()?;
         (checksum(&bytes) == sum).then_some((name, bytes))
     };
     manifest.into_iter().map(file).collect()

@@ -50,7 +50,9 @@ pub enum Error {
         remedy: String,
     },
     /// An image exists but does not decode.
-    #[error("image {image} of {store} cannot be decoded: {why}; PNG, JPEG and WebP are read")]
+    #[error(
+        "image {image} of {store} cannot be decoded: {why}; JPEG, PNG, WebP, GIF, BMP, TIFF and PNM are read"
+    )]
     ImageDecode {
         /// The image as the data set names it.
         image: String,
@@ -212,7 +214,6 @@ impl From<Problem> for Error {
     }
 }
 
-#[cfg(feature = "model")]
 impl From<mars_lora::Error> for Error {
     fn from(error: mars_lora::Error) -> Self {
         match error {

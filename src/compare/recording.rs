@@ -7,10 +7,10 @@ use crate::{
 };
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use mars_calib::{RunId, RunRecord};
+use mars_lora::stored::regular;
 use mars_search::{Cost, RecordedPoint, RecordedRun, Recording};
 use std::{
     collections::BTreeMap,
-    fs,
     io::{Read as _, Write as _},
     path::Path,
 };
@@ -108,16 +108,22 @@ pub fn write_recording(path: &Path, recording: &Recording) -> Result<(), Error> 
     files::write(path, &bytes)
 }
 
+/// Longest recording that is read, packed and unpacked, bytes: 1 GiB.
+const LONGEST: u64 = 1 << 30;
+
 /// Reads a recording.
 ///
 /// # Errors
 /// An error of input that names the file, for one that is missing, not compressed as its name says, or no recording.
 pub fn read_recording(path: &Path) -> Result<Recording, Error> {
     let wrong = |why: String| Error::input(format!("{} is not a recording: {why}", path.display()));
-    let bytes = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let bytes = regular::read(path, LONGEST).map_err(|error| wrong(error.to_string()))?;
     let json = if is_gzip(path) {
         let mut json = Vec::new();
-        GzDecoder::new(&bytes[..]).read_to_end(&mut json).map_err(|error| wrong(error.to_string()))?;
+        let unpacked = GzDecoder::new(&bytes[..]).take(LONGEST + 1).read_to_end(&mut json);
+        if unpacked.map_err(|error| wrong(error.to_string()))? as u64 > LONGEST {
+            return Err(wrong(format!("it unpacks to more than the {LONGEST} bytes that are read")));
+        }
         json
     } else {
         bytes

@@ -5,7 +5,8 @@ use super::{
     origin::{Origin, Origins},
 };
 use crate::Error;
-use std::{fs, path::Path};
+use mars_lora::stored::regular;
+use std::path::Path;
 use toml::{Table, Value};
 
 /// What suits the embedded task.
@@ -67,7 +68,7 @@ impl Layers {
     /// # Errors
     /// An error of usage when it cannot be read, and as for [`text`](Self::text).
     pub fn file(&mut self, path: &Path) -> Result<(), Error> {
-        let text = fs::read_to_string(path).map_err(|error| {
+        let text = regular::read_text(path, regular::LONGEST_CONFIG).map_err(|error| {
             Error::usage(format!("cannot read the configuration {}", path.display())).because(error)
         })?;
         self.text(&text, &path.display().to_string())

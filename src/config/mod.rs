@@ -129,7 +129,7 @@ impl SearchConfig {
     /// # Errors
     /// When the processor's files are missing or cannot be used.
     pub fn processor(&self, dir: &Path) -> Result<Processor, Error> {
-        let processor = Processor::from_dir(dir)?;
+        let processor = Processor::from_dir(dir)?.with_resolution(&self.data.resolution())?;
         Ok(match self.data.max_tokens {
             None => processor,
             Some(most) => {

@@ -27,10 +27,8 @@ pub use data::{LayerRank, Provenance, RankMap, ReportData, TestScore};
 pub use pictures::{Picture, pictures};
 
 use crate::{Error, files};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use mars_lora::stored::regular;
+use std::path::{Path, PathBuf};
 
 /// Writes the report of the finished search in `directory` again, and every chart as an SVG file into `svg`. Returns the
 /// page and the pictures.
@@ -39,7 +37,7 @@ use std::{
 /// An error of input when the directory holds no finished search or its `report.json` is damaged; a full disk.
 pub fn rewrite(directory: &Path, svg: Option<&Path>) -> Result<(PathBuf, Vec<PathBuf>), Error> {
     let source = directory.join("report.json");
-    let text = fs::read_to_string(&source).map_err(|error| {
+    let text = regular::read_text(&source, u64::MAX).map_err(|error| {
         Error::input(format!("{} holds no finished search", directory.display())).because(error)
     })?;
     let data: ReportData = serde_json::from_str(&text).map_err(|error| {

@@ -139,6 +139,10 @@ impl Task {
             let store = part.store.clone();
             let examples = EncodedExamples::new(processor.clone(), part.store, part.samples)?;
             let digest = data::fingerprint(examples.samples(), &store)?;
+            // Sizes that are not set leave the digest, and so the ids of runs, as they are.
+            let resolution = config.data.resolution();
+            let sized = !resolution.set().is_empty();
+            let digest = if sized { format!("{digest} {resolution}") } else { digest };
             Ok((examples, digest))
         };
         let ((train, train_digest), (val, val_digest), (test, _)) =

@@ -6,6 +6,7 @@
 
 use crate::files;
 use crate::{Error, RunEnd, RunId, RunRecord};
+use mars_lora::stored::regular;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -76,7 +77,7 @@ pub(super) fn load(
             files::remove_stale(&directory)?;
         }
         let path = directory.join("result.json");
-        let bytes = match fs::read(&path) {
+        let bytes = match regular::read(&path, u64::MAX) {
             Ok(bytes) => bytes,
             Err(source) if source.kind() == io::ErrorKind::NotFound => continue,
             Err(source) => return Err(Error::io("read", &path)(source)),

@@ -2,9 +2,10 @@
 
 use crate::Error;
 use crate::files;
+use mars_lora::stored::regular;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    io,
     path::Path,
 };
 use toml::{Table, Value};
@@ -61,7 +62,7 @@ impl Settings {
     /// [`Error::Corrupt`] when the file is there but is not what this crate writes; [`Error::Io`] when it cannot be read.
     pub fn read(directory: &Path) -> Result<Option<Self>, Error> {
         let path = directory.join(FILE);
-        let text = match fs::read_to_string(&path) {
+        let text = match regular::read_text(&path, u64::MAX) {
             Ok(text) => text,
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Error::io("read", &path)(source)),

@@ -6,7 +6,8 @@ use mars::{
     mars_laws::{FitRequest, Form, Loss, Observations, analyse},
     search::observations,
 };
-use std::{fs, path::Path};
+use mars_lora::stored::regular;
+use std::path::Path;
 
 pub(crate) fn run(args: &args::Fit, json: bool) -> Result<Exit, Error> {
     let (form, loss) = (form(&args.form)?, loss(&args.loss)?);
@@ -44,7 +45,7 @@ fn measured(directory: &Path) -> Result<(Observations, mars::SearchConfig), Erro
 fn tables(args: &args::Fit) -> Result<Observations, Error> {
     let mut all = Observations::default();
     for path in &args.runs {
-        let text = fs::read_to_string(path).map_err(|error| {
+        let text = regular::read_text(path, u64::MAX).map_err(|error| {
             Error::input(format!("cannot read the table {}", path.display())).because(error)
         })?;
         let table = Observations::from_csv(&text)

@@ -2,7 +2,7 @@
 
 use super::options::MergeOptions;
 use crate::Error;
-use crate::stored::{Float, io};
+use crate::stored::{Float, io, regular};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -45,6 +45,7 @@ pub(super) fn copy(from: &Path, to: &Path, options: &MergeOptions<'_>) -> Result
             retyped(&path, &to.join(&name), dtype)?;
             copied.taken.push(name);
         } else {
+            regular::open(&path).map_err(io(&path))?;
             fs::copy(&path, to.join(&name)).map_err(io(&path))?;
             copied.taken.push(name);
         }
@@ -64,7 +65,7 @@ fn retyped(from: &Path, to: &Path, dtype: Float) -> Result<(), Error> {
         }
     }
     let bad = |why: String| Error::BadFile { path: from.to_path_buf(), why };
-    let bytes = fs::read(from).map_err(io(from))?;
+    let bytes = regular::read(from, regular::LONGEST_CONFIG).map_err(io(from))?;
     let mut config: Value = serde_json::from_slice(&bytes).map_err(|e| bad(format!("not JSON: {e}")))?;
     replace(&mut config, dtype);
     let text = serde_json::to_string_pretty(&config).map_err(|e| bad(e.to_string()))?;

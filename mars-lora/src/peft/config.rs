@@ -3,7 +3,7 @@
 use super::targets::{OneOrMore, ends_with};
 use super::{CONFIG_FILE, Patterns, TargetModules, absent, foreign};
 use crate::Error;
-use crate::stored::{self, io};
+use crate::stored::{self, io, regular};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -142,7 +142,7 @@ impl PeftConfig {
         if let Some(cause) = absent::cause(dir) {
             return Err(cause);
         }
-        let bytes = std::fs::read(&path).map_err(io(&path))?;
+        let bytes = regular::read(&path, regular::LONGEST_CONFIG).map_err(io(&path))?;
         if let Some(other) = stored::foreign(&bytes) {
             return Err(bad(other.to_string()));
         }

@@ -4,7 +4,7 @@
 //! the header.
 
 use super::header::{Header, LONGEST_HEADER};
-use super::{StoredTensor, foreign, io};
+use super::{StoredTensor, foreign, io, regular};
 use crate::Error;
 use serde_json::Value;
 use std::fs::File;
@@ -39,11 +39,7 @@ impl TensorFile {
             path: path.to_path_buf(),
             why: format!("not a whole safetensors file: {why}; fetch or copy it again"),
         };
-        // Before it is opened: a pipe would wait for a writer.
-        if !std::fs::metadata(path).map_err(io(path))?.is_file() {
-            return Err(bad("it is no ordinary file".to_string()));
-        }
-        let mut file = File::open(path).map_err(io(path))?;
+        let mut file = regular::open(path).map_err(io(path))?;
         let size = file.metadata().map_err(io(path))?.len();
         let mut start = Vec::with_capacity(START as usize);
         file.by_ref().take(START).read_to_end(&mut start).map_err(io(path))?;

@@ -2,12 +2,14 @@
 //!
 //! * [`TensorFile`]: one file, checked when it is opened
 //! * [`Shards`]: the weight files of a model directory
+//! * [`regular`]: the only kind of files that is opened, these and all others
 mod absent;
 mod file;
 mod float;
 mod foreign;
 mod header;
 mod quantised;
+pub mod regular;
 mod shards;
 mod unique;
 

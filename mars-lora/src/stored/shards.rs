@@ -3,7 +3,7 @@
 //! As in `transformers`, the single file counts where both are there, and pickles never do.
 
 use super::unique::Unique;
-use super::{TensorFile, absent, foreign, io, quantised};
+use super::{TensorFile, absent, foreign, io, quantised, regular};
 use crate::Error;
 use serde::Deserialize;
 use serde_json::Value;
@@ -145,13 +145,7 @@ fn read_index(path: &Path) -> Result<(Value, BTreeMap<String, String>), Error> {
     }
     let bad = |why: String| Error::BadFile { path: path.to_path_buf(), why };
     let remedy = "fetch or copy it again";
-    let size = std::fs::metadata(path).map_err(io(path))?.len();
-    if size > LONGEST_INDEX {
-        return Err(bad(format!(
-            "{size} bytes long, more than the {LONGEST_INDEX} that are read of an index"
-        )));
-    }
-    let bytes = std::fs::read(path).map_err(io(path))?;
+    let bytes = regular::read(path, LONGEST_INDEX).map_err(io(path))?;
     if let Some(other) = foreign(&bytes) {
         return Err(bad(other.to_string()));
     }

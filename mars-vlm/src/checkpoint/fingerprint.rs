@@ -5,8 +5,9 @@
 
 use crate::Error;
 use blake3::Hasher;
+use mars_lora::stored::regular;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 /// Ends of the names of files that determine what a model computes.
@@ -30,7 +31,7 @@ pub fn fingerprint(dir: &Path) -> Result<String, Error> {
         let suffix = path.extension().map(|suffix| suffix.to_string_lossy().into_owned()).unwrap_or_default();
         if path.is_file() && SUFFIXES.contains(&suffix.as_str()) {
             let mut hash = Hasher::new();
-            let file = File::open(&path).map_err(Error::io(&path))?;
+            let file = regular::open(&path).map_err(Error::io(&path))?;
             hash.update_reader(file).map_err(Error::io(&path))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             files.insert(name, hash.finalize());

@@ -2,9 +2,9 @@
 
 use super::{foreign::foreign, science_qa};
 use crate::Error;
+use mars_lora::stored::regular;
 use std::{
-    fmt,
-    fs::{self, File},
+    fmt, fs,
     io::Read,
     path::{Path, PathBuf},
     str::FromStr,
@@ -84,7 +84,7 @@ impl FromStr for Format {
 /// The format of a file by its name and its first 64 KiB.
 fn sniff(path: &Path) -> Result<Format, Error> {
     let mut head = Vec::new();
-    let file = File::open(path).map_err(Error::io(path))?;
+    let file = regular::open(path).map_err(Error::io(path))?;
     file.take(1 << 16).read_to_end(&mut head).map_err(Error::io(path))?;
     if head.starts_with(b"PAR1") {
         return Ok(Format::Parquet);

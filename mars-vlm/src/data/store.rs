@@ -2,7 +2,7 @@
 
 use super::{
     format::{Format, locate},
-    image::{self, Header, RgbImage},
+    image::{self, Header, LONGEST, RgbImage},
     sample::ImageRef,
     science_qa,
 };
@@ -12,6 +12,7 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use mars_lora::stored::regular;
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -26,9 +27,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The longest image that is unpacked, bytes.
-const LONGEST: u64 = 1 << 30;
-
 /// A folder or zip archive of images, opened once and read from any thread.
 ///
 /// Images are not kept in memory: each call reads the one image that it is asked for. Their digests (32 bytes each)
@@ -36,7 +34,8 @@ const LONGEST: u64 = 1 << 30;
 /// is open keeps its first digest.
 ///
 /// A name is looked for as it is, relative to the folder or in the archive; where all files of an archive share one
-/// top folder, also without it. Images longer than 1 GiB are not unpacked.
+/// top folder, also without it. Images longer than 512 MiB are neither read nor unpacked, and images of more than
+/// 89,478,485 pixels not decoded: both are told before, by the file or its header.
 #[derive(Debug)]
 pub struct ImageStore {
     path: PathBuf,
@@ -62,7 +61,7 @@ impl ImageStore {
             return Ok(Self { path: path_buf, archive: None, digests: Mutex::default() });
         }
         crate::foreign::check(path)?;
-        let file = File::open(path).map_err(Error::io(path))?;
+        let file = regular::open(path).map_err(Error::io(path))?;
         let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| {
             Error::malformed(path, format!("no zip archive: {e}"), "give a folder or a .zip file of images")
         })?;
@@ -97,7 +96,7 @@ impl ImageStore {
     }
 
     /// Decodes an image to RGB.
-    /// Upright 8-bit RGB, `[height, width, 3]`; at most 178,956,970 pixels, Pillow's limit.
+    /// Upright 8-bit RGB, `[height, width, 3]`; at most 89,478,485 pixels, above which Pillow warns.
     ///
     /// # Errors
     /// [`Error::ImageMissing`], [`Error::ImageDecode`], [`Error::Io`].
@@ -168,13 +167,15 @@ impl ImageStore {
             Some(archive) if !Path::new(name).is_absolute() => self.unzip(archive, image, name),
             _ => {
                 let path = self.path.join(name);
-                match fs::read(&path) {
+                match regular::read(&path, LONGEST) {
                     Ok(bytes) => Ok(bytes),
-                    Err(e) if is_no_file(&e) => Err(self.missing(image)),
-                    Err(e) if e.kind() == ErrorKind::IsADirectory => {
-                        Err(self.undecodable(image, "it is a folder".into()))
-                    }
-                    Err(e) => Err(Error::io(&path)(e)),
+                    Err(e) => Err(match e.kind() {
+                        _ if e.get_ref().is_none() && is_no_file(&e) => self.missing(image),
+                        ErrorKind::IsADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => {
+                            self.undecodable(image, e.to_string())
+                        }
+                        _ => Error::io(&path)(e),
+                    }),
                 }
             }
         }
@@ -187,11 +188,17 @@ impl ImageStore {
         let broken =
             |e: String| Error::malformed(&self.path, format!("{name}: {e}"), "pack the archive again");
         let file = zip.by_index(*at).map_err(|e| broken(e.to_string()))?;
+        let length = file.size();
+        if length > LONGEST {
+            return Err(broken(format!(
+                "{length} bytes when it is unpacked, more than the {LONGEST} that are read"
+            )));
+        }
         let mut bytes = Vec::new();
-        // What a few bytes are unpacked to is not for the archive to say.
-        file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|e| broken(e.to_string()))?;
-        if bytes.len() as u64 > LONGEST {
-            return Err(broken(format!("more than {LONGEST} bytes when it is unpacked")));
+        // What it unpacks to may be more than the archive says.
+        let count = file.take(length + 1).read_to_end(&mut bytes).map_err(|e| broken(e.to_string()))?;
+        if count as u64 != length {
+            return Err(broken(format!("it unpacks to other than the {length} bytes that the archive says")));
         }
         Ok(bytes)
     }

@@ -2,14 +2,15 @@
 
 use super::foreign::foreign;
 use crate::Error;
-use std::{borrow::Cow, fs, path::Path};
+use mars_lora::stored::regular;
+use std::{borrow::Cow, path::Path};
 
 /// The text of `file` without its byte order mark.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] for a file that is no UTF-8 text, with what it is as far as that is known.
 pub(super) fn read(file: &Path) -> Result<String, Error> {
-    let mut bytes = fs::read(file).map_err(Error::io(file))?;
+    let mut bytes = regular::read(file, u64::MAX).map_err(Error::io(file))?;
     if let Some(other) = encoding(&bytes) {
         return Err(Error::malformed(file, format!("not UTF-8 text but {other}"), "save it as UTF-8"));
     }

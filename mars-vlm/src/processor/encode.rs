@@ -8,6 +8,7 @@ use super::{
     model_facts::ModelFacts,
     pixels::ImageLayout,
     placeholders,
+    resolution::Resolution,
     tokenizer::TextTokenizer,
 };
 use crate::{
@@ -76,6 +77,15 @@ impl Processor {
     pub fn with_max_len(mut self, max_len: usize) -> Self {
         self.max_len = Some(max_len);
         self
+    }
+
+    /// The same processor with images of another size.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a size that the family does not have, or that contradicts its files.
+    pub fn with_resolution(mut self, resolution: &Resolution) -> Result<Self, Error> {
+        self.images.resize_to(resolution).map_err(Error::Argument)?;
+        Ok(self)
     }
 
     /// The longest sequence in tokens, if there is a limit.

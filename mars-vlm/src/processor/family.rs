@@ -1,6 +1,9 @@
 //! What differs between the processors of model families: a folder for each implements [`ImageProcessor`].
 
-use super::pixels::{ImageLayout, Pixels};
+use super::{
+    pixels::{ImageLayout, Pixels},
+    resolution::Resolution,
+};
 use crate::{Error, chat::SpecialTokens, data::RgbImage};
 use std::{fmt, path::Path};
 
@@ -36,6 +39,14 @@ pub trait ImageProcessor: fmt::Debug + Send + Sync {
 
     /// Appends the values of all tiles of an image, row-major `[tiles, tile_shape...]`.
     fn append(&self, image: &RgbImage, layout: &ImageLayout, values: &mut Vec<f32>);
+
+    /// Sets how large images are made. Default: nothing can be set.
+    ///
+    /// # Errors
+    /// A few words about a size that the family does not have, or that contradicts its files.
+    fn resize_to(&mut self, resolution: &Resolution) -> Result<(), String> {
+        resolution.only(&[], "this model")
+    }
 
     /// Time, row and column of each token, for families whose positions have three axes; `image` is the image token.
     /// Default: none, positions count the tokens.

@@ -1,8 +1,9 @@
 //! Reading the JSON files of a model directory.
 
 use crate::{Error, foreign::foreign};
+use mars_lora::stored::regular;
 use serde_json::{Map, Value};
-use std::{fs, io, path::Path};
+use std::{io::ErrorKind, path::Path};
 
 /// Longer files are not read, bytes: the largest of these, vocabularies, have some tens of millions.
 const LONGEST: u64 = 256 << 20;
@@ -12,27 +13,25 @@ const COPY: &str = "copy the file from the checkpoint again";
 /// The text of `path`, or `None` if there is no such file.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Malformed`] for more than 256 MiB, no ordinary file, or no UTF-8.
+/// [`Error::Io`]; [`Error::Malformed`] for more than 256 MiB or no UTF-8.
 pub(crate) fn text(path: &Path) -> Result<Option<String>, Error> {
-    match fs::metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io(path)(e)),
-        Ok(found) if !found.is_file() => return Err(Error::malformed(path, "it is no ordinary file", COPY)),
-        Ok(found) if found.len() > LONGEST => {
-            let what = format!("{} bytes long, more than the {LONGEST} that are read", found.len());
-            return Err(Error::malformed(path, what, COPY));
+    let bytes = match regular::read(path, LONGEST) {
+        Ok(bytes) => bytes,
+        Err(e) => {
+            return match e.kind() {
+                ErrorKind::NotFound => Ok(None),
+                ErrorKind::FileTooLarge => Err(Error::malformed(path, e, COPY)),
+                _ => Err(Error::io(path)(e)),
+            };
         }
-        Ok(_) => {}
-    }
-    let bytes = fs::read(path).map_err(Error::io(path))?;
+    };
     if let Some((what, remedy)) = foreign(&bytes) {
         return Err(Error::malformed(path, what, remedy));
     }
-    let text = String::from_utf8(bytes).map_err(|e| {
+    String::from_utf8(bytes).map(Some).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
         Error::malformed(path, format!("not UTF-8 text: byte {at}"), COPY)
-    })?;
-    Ok(Some(text))
+    })
 }
 
 /// The object in `path`, or `None` if there is no such file.

@@ -4,6 +4,7 @@ use crate::kit::{fixture, read};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use mars_vlm::Error;
 use mars_vlm::data::{ImageRef, ImageStore};
+use sha2::Digest;
 use std::fs;
 
 #[test]
@@ -69,4 +70,80 @@ fn missing_and_broken_images_are_named_with_their_store() {
     assert!(error.contains("no.zip") && error.contains("zip archive"), "{error}");
     let error = ImageStore::open(&dir.path().join("absent")).unwrap_err();
     assert!(matches!(error, Error::Io { .. }) && error.to_string().contains("absent"));
+}
+
+/// Every kind of image against Pillow (`mars-vlm/tests/oracle/images.py`): the same pixels, and the same refusals.
+#[test]
+fn pixels_are_those_of_pillow() {
+    let folder = fixture("../images");
+    let expected: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let store = ImageStore::open(&folder).unwrap();
+    let mut wrong = Vec::new();
+    for (name, expected) in expected.as_object().unwrap() {
+        let image = ImageRef::Path(name.as_str().into());
+        let found = store.load(&image).map(|image| {
+            let digest = sha2::Sha256::digest(image.pixels());
+            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            serde_json::json!({"width": image.width(), "height": image.height(), "sha256": digest})
+        });
+        match found {
+            Ok(found) if found == *expected => {
+                let (width, height) = store.size(&image).unwrap();
+                assert_eq!((width.into(), height.into()), (found["width"].clone(), found["height"].clone()));
+            }
+            Err(_) if expected.is_null() => {}
+            other => wrong.push(format!("{name}: {other:?} instead of {expected}")),
+        }
+    }
+    assert!(expected.as_object().unwrap().len() >= 70);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn images_that_would_take_much_memory_are_refused_by_their_headers() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    let mut claims = fs::read(fixture("../images/420.jpg")).unwrap();
+    let at = claims.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    claims[at + 5..at + 9].copy_from_slice(&[0x32, 0xc8, 0x32, 0xc8]);
+    let frame = b"\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\0;";
+    let gif = [b"GIF89a\xff\xff\xff\xff\0\0\0".as_slice(), frame].concat();
+    let bmp = {
+        let mut bmp = fs::read(fixture("../images/colour.bmp")).unwrap();
+        bmp[18..26].copy_from_slice(&[0, 0, 1, 0, 0, 0, 1, 0]);
+        bmp
+    };
+    for (name, bytes, says) in [
+        ("a.jpg", claims.as_slice(), "13000 x 13000"),
+        ("a.gif", &gif, "65535 x 65535"),
+        ("a.bmp", &bmp, "65536 x 65536"),
+        ("a.ppm", b"P6 20000 20000 255 ", "20000 x 20000"),
+    ] {
+        fs::write(dir.path().join(name), bytes).unwrap();
+        let error = store.load(&ImageRef::Path(name.into())).unwrap_err().to_string();
+        assert!(error.contains(says) && error.contains(name), "{error}");
+    }
+    fs::File::create(dir.path().join("long.png")).unwrap().set_len(1 << 30).unwrap();
+    let error = store.load(&ImageRef::Path("long.png".into())).unwrap_err().to_string();
+    assert!(error.contains("1073741824 bytes long"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_no_images_and_no_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe.png");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::os::unix::fs::symlink("/dev/zero", dir.path().join("zero.png")).unwrap();
+    let store = ImageStore::open(dir.path()).unwrap();
+    for (name, what) in [("pipe.png", "a pipe"), ("zero.png", "a device")] {
+        let error = store.load(&ImageRef::Path(name.into())).unwrap_err();
+        assert!(matches!(error, Error::ImageDecode { .. }), "{error}");
+        assert!(error.to_string().contains(what) && error.to_string().contains(name), "{error}");
+        let path = dir.path().join(name);
+        let error = mars_vlm::data::Dataset::read(&path).unwrap_err().to_string();
+        assert!(error.contains(what) && error.contains(name), "{error}");
+        assert!(ImageStore::open(&path).unwrap_err().to_string().contains(what));
+    }
 }

@@ -3,6 +3,7 @@
 use crate::{Error, config::chosen};
 use documented::DocumentedFields;
 use mars_vlm::data::{Format, LeaveOut, PromptFormat, ReadOptions};
+use mars_vlm::processor::Resolution;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -41,6 +42,16 @@ pub struct DataConfig {
     /// Longest sequence in tokens, those of images included. 0: what the model takes.
     #[serde(with = "chosen::number")]
     pub max_tokens: Option<usize>,
+    /// Fewest pixels of a resized image, of Qwen2-VL. 0: what the model's files say.
+    #[serde(with = "chosen::number")]
+    pub min_pixels: Option<usize>,
+    /// Most pixels of a resized image, of Qwen2-VL; of a grid of tiles, of LLaVA-OneVision. 0: what the model's files say.
+    #[serde(with = "chosen::number")]
+    pub max_pixels: Option<usize>,
+    /// Longer side of a resized image in pixels, of Idefics3 and SmolVLM; at most of a grid of tiles, of LLaVA-OneVision.
+    /// 0: what the model's files say.
+    #[serde(with = "chosen::number")]
+    pub longest_edge: Option<usize>,
     /// What happens to longer samples: error, or drop, which lists them and leaves them out. Samples are never cut.
     pub too_long: Unusable,
     /// What happens to samples that cannot be used for another reason, as a missing or unreadable image, or turns that make
@@ -72,6 +83,9 @@ impl Default for DataConfig {
             format: None,
             scienceqa: PromptFormat::default(),
             max_tokens: None,
+            min_pixels: None,
+            max_pixels: None,
+            longest_edge: None,
             too_long: Unusable::Error,
             bad_sample: Unusable::Error,
         }
@@ -79,6 +93,12 @@ impl Default for DataConfig {
 }
 
 impl DataConfig {
+    /// How large images are made.
+    pub fn resolution(&self) -> Resolution {
+        let Self { min_pixels, max_pixels, longest_edge, .. } = *self;
+        Resolution { min_pixels, max_pixels, longest_edge }
+    }
+
     /// How data sets are read.
     pub fn read_options(&self) -> ReadOptions {
         ReadOptions { format: self.format, science_qa: self.scienceqa.clone(), ..ReadOptions::default() }

@@ -2,6 +2,7 @@
 
 use super::CurveFormat;
 use crate::{CurvePoint, Error};
+use mars_lora::stored::regular;
 use serde::Deserialize;
 use std::{
     fs,
@@ -28,7 +29,7 @@ impl Curves {
     /// # Errors
     /// [`Error::Corrupt`] with file and place when the content cannot be understood, [`Error::Io`].
     pub fn read(path: &Path, format: CurveFormat) -> Result<Option<Self>, Error> {
-        let text = |path: &Path| fs::read_to_string(path).map_err(Error::io("read", path));
+        let text = |path: &Path| regular::read_text(path, u64::MAX).map_err(Error::io("read", path));
         let file = |path: PathBuf| Some(path).filter(|path| path.is_file());
         let (state, csv) = if path.is_dir() {
             let state = file(path.join("trainer_state.json")).or_else(|| latest_checkpoint(path));

@@ -59,10 +59,23 @@ pub(super) fn cases() -> Vec<Case> {
             file.put(b"BM\x1a\x00\x00\x00\x00\x00\x00\x00\x1a\x00\x00\x00")
         }),
         broken("a vector drawing", "no known image format", |file| file.put("<svg xmlns='x'/>")),
-        Case::new(Whole, "data/turned.jpg", "cut in half", "end marker", |file| file.halve()),
-        Case::new(Whole, "data/turned.jpg", "a beginning alone", "end marker", |file| file.cut(2)),
+        Case::new(Whole, "data/turned.jpg", "cut in half", "cut off", |file| file.halve()),
+        Case::new(Whole, "data/turned.jpg", "a beginning alone", "cut off", |file| file.cut(2)),
         Case::new(Whole, "data/turned.jpg", "a JPEG of noise", "cannot be decoded", |file| {
             file.put([b"\xff\xd8\xff\xda\x00\x02".to_vec(), vec![0x5a; 64], b"\xff\xd9".to_vec()].concat());
+        }),
+        Case::new(Whole, "data/turned.jpg", "pixels that its bytes cannot hold", "13000 x 13000", |file| {
+            let mut bytes = file.bytes();
+            let at = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+            bytes[at + 5..at + 9].copy_from_slice(&[0x32, 0xc8, 0x32, 0xc8]);
+            file.put(bytes);
+        }),
+        broken("a GIF of more pixels than are decoded", "more than the 89478485", |file| {
+            let frame = b"\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\0;";
+            file.put([b"GIF89a\xff\xff\xff\xff\0\0\0".as_slice(), frame].concat());
+        }),
+        broken("a PPM of more pixels than are decoded", "more than the 89478485", |file| {
+            file.put("P6\n20000 20000\n255\n")
         }),
         Case::new(Whole, "data/lossless.webp", "cut in half", "cannot be decoded", |file| file.halve()),
         Case::new(Whole, "data/lossless.webp", "a RIFF of sounds", "no known image format", |file| {

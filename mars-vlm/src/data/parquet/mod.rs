@@ -15,6 +15,7 @@ use super::{
     shards,
 };
 use crate::Error;
+use mars_lora::stored::regular;
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},
     record::reader::RowIter,
@@ -68,7 +69,7 @@ fn unreadable(file: &Path, why: impl ToString) -> Error {
 /// Appends the samples and problems of one file to `all`.
 fn read_file(file: &Path, writer: &mut BlobWriter, all: &mut Read) -> Result<(), Error> {
     crate::foreign::check(file)?;
-    let opened = File::open(file).map_err(Error::io(file))?;
+    let opened = regular::open(file).map_err(Error::io(file))?;
     let reader = SerializedFileReader::new(opened).map_err(|e| unreadable(file, e))?;
     let metadata = reader.metadata().file_metadata();
     let columns = columns(file, metadata.schema())?;

@@ -10,6 +10,8 @@ use super::family::{Family, ImageProcessor};
 use super::files;
 use super::model_facts::ModelFacts;
 use super::pixels::{ImageLayout, ImageShape};
+use super::resolution::Resolution;
+use super::settings::LONGEST_SIDE;
 use crate::{Error, chat::SpecialTokens, data::RgbImage};
 use serde_json::Value;
 use std::path::Path;
@@ -59,6 +61,23 @@ impl ImageProcessor for Idefics3Images {
             ImageLayout::plain(ImageShape { grid, tiles, features: tiles * self.prompt.seq_len })
         };
         Ok(sizes.iter().map(layout).collect())
+    }
+
+    fn resize_to(&mut self, resolution: &Resolution) -> Result<(), String> {
+        resolution.only(&["longest_edge"], "this model")?;
+        match (resolution.longest_edge, self.config.resize) {
+            (None, _) => Ok(()),
+            (Some(edge), None) => {
+                Err(format!("longest_edge is {edge}, but preprocessor_config.json says do_resize false"))
+            }
+            (Some(edge), _) if !(1..=LONGEST_SIDE).contains(&edge) => {
+                Err(format!("longest_edge is {edge}, expected 1 to {LONGEST_SIDE}"))
+            }
+            (Some(edge), Some(_)) => {
+                self.config.resize = Some(TargetSize::LongestEdge(edge));
+                Ok(())
+            }
+        }
     }
 
     fn prompt(&self, layout: &ImageLayout) -> String {

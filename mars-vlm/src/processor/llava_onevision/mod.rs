@@ -7,6 +7,7 @@ pub use config::LlavaOnevisionImages;
 
 use super::family::{Family, ImageProcessor};
 use super::pixels::{Feature, Grid, ImageLayout, ImageShape};
+use super::resolution::Resolution;
 use super::settings::MOST_PIXELS;
 use crate::data::RgbImage;
 
@@ -40,6 +41,19 @@ impl ImageProcessor for LlavaOnevisionImages {
         let mut tokens: Vec<Feature> = (0..per_tile as u32).map(Feature::Row).collect();
         tokens.push(Feature::Newline);
         Ok(vec![ImageLayout { shape, tokens }; sizes.len()])
+    }
+
+    fn resize_to(&mut self, resolution: &Resolution) -> Result<(), String> {
+        resolution.only(&["max_pixels", "longest_edge"], "this model")?;
+        let (area, edge) =
+            (resolution.max_pixels.unwrap_or(usize::MAX), resolution.longest_edge.unwrap_or(usize::MAX));
+        let mut kept = self.pinpoints.clone();
+        kept.retain(|(height, width)| height * width <= area && *height.max(width) <= edge);
+        if kept.is_empty() {
+            return Err(format!("{resolution}: no grid of tiles of {0} x {0} pixels is as small", self.tile));
+        }
+        self.pinpoints = kept;
+        Ok(())
     }
 
     fn prompt(&self, layout: &ImageLayout) -> String {

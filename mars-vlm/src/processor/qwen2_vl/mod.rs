@@ -9,6 +9,8 @@ pub(crate) use image::token_order;
 
 use super::family::{Family, ImageProcessor};
 use super::pixels::{Grid, ImageLayout, ImageShape};
+use super::resolution::Resolution;
+use super::settings::MOST_PIXELS;
 use crate::data::RgbImage;
 
 /// How the family is registered.
@@ -45,6 +47,26 @@ impl ImageProcessor for Qwen2VlImages {
 
     fn append(&self, image: &RgbImage, layout: &ImageLayout, values: &mut Vec<f32>) {
         self.append_patches(image, layout.shape.grid, values);
+    }
+
+    fn resize_to(&mut self, resolution: &Resolution) -> Result<(), String> {
+        resolution.only(&["min_pixels", "max_pixels"], "this model")?;
+        let (min, max) = (
+            resolution.min_pixels.unwrap_or(self.min_pixels),
+            resolution.max_pixels.unwrap_or(self.max_pixels),
+        );
+        let token = (self.patch * self.merge).pow(2);
+        if !resolution.set().is_empty() && !self.resize {
+            return Err(format!("{resolution}, but preprocessor_config.json says do_resize false"));
+        }
+        if min > max || min > MOST_PIXELS || max < token {
+            return Err(format!(
+                "min_pixels is {min} and max_pixels {max}; expected {token} (one token) or more for the second, and \
+                 for the first at most that and {MOST_PIXELS}"
+            ));
+        }
+        (self.min_pixels, self.max_pixels) = (min, max);
+        Ok(())
     }
 
     fn positions(&self, ids: &[u32], image: u32, layouts: &[ImageLayout]) -> Option<Vec<[u32; 3]>> {

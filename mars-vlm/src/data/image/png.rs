@@ -1,0 +1,89 @@
+//! PNG.
+
+use super::{decode::Stored, orientation, rgb};
+use image::metadata::Orientation;
+use png::{BitDepth, ColorType, DecodeOptions, Decoder, Limits, Transformations};
+use std::{borrow::Cow, io::Cursor};
+
+/// Most bytes that the decoder keeps beside the image.
+const KEPT: usize = 64 << 20;
+/// Length of what a file begins with.
+const SIGNATURE: usize = 8;
+
+/// Size, depth and orientation. Texts and colour profiles, which a few bytes may unpack to gigabytes, are not read.
+pub(super) fn header(bytes: &[u8]) -> Result<Stored, String> {
+    let mut decoder = decoder(bytes);
+    let info = decoder.read_header_info().map_err(|e| e.to_string())?;
+    let deep_grey = (info.color_type, info.bit_depth) == (ColorType::Grayscale, BitDepth::Sixteen);
+    Ok(Stored { orientation: turned(bytes), deep_grey, ..Stored::upright(info.width, info.height) })
+}
+
+/// Grey of 16 bits is clipped at 255, as Pillow does; other values of 16 bits keep their high byte.
+pub(super) fn pixels(bytes: &[u8], stored: &Stored) -> Result<Vec<u8>, String> {
+    let mut decoder = decoder(bytes);
+    let strip = if stored.deep_grey {
+        Transformations::EXPAND
+    } else {
+        Transformations::EXPAND | Transformations::STRIP_16
+    };
+    decoder.set_transformations(strip);
+    let mut reader = decoder.read_info().map_err(|e| e.to_string())?;
+    let size = reader.output_buffer_size().ok_or("it is too large")?;
+    let mut values = vec![0; size];
+    let frame = reader.next_frame(&mut values).map_err(|e| e.to_string())?;
+    let samples = frame.color_type.samples();
+    Ok(match (frame.bit_depth, samples) {
+        (BitDepth::Eight, 3) => values,
+        (BitDepth::Eight, 4) => rgb::without_fourth(values),
+        (BitDepth::Eight, n) => values.chunks_exact(n).flat_map(|p| [p[0]; 3]).collect(),
+        (_, n) => {
+            let clipped = |p: &[u8]| if p[0] == 0 { p[1] } else { 255 };
+            values.chunks_exact(2 * n).flat_map(|p| [clipped(p); 3]).collect()
+        }
+    })
+}
+
+fn decoder(bytes: &[u8]) -> Decoder<Cursor<Cow<'_, [u8]>>> {
+    let mut options = DecodeOptions::default();
+    options.set_ignore_text_chunk(true);
+    options.set_ignore_iccp_chunk(true);
+    let bytes = completed(bytes);
+    // The sum of the last chunk may be what is missing.
+    options.set_ignore_checksums(matches!(bytes, Cow::Owned(_)));
+    let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
+    decoder.set_limits(Limits { bytes: KEPT });
+    decoder
+}
+
+/// A file with its end: Pillow does not miss the last chunk, nor the checksum of the one before it.
+fn completed(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut end = bytes.len().min(SIGNATURE);
+    for (kind, data) in chunks(bytes) {
+        if &kind == b"IEND" {
+            return Cow::Borrowed(bytes);
+        }
+        end += 8 + data.len() + 4;
+    }
+    let whole = bytes.get(..end.min(bytes.len())).unwrap_or(bytes);
+    let mut whole = whole.to_vec();
+    whole.resize(end, 0);
+    whole.extend_from_slice(b"\0\0\0\0IEND\xae\x42\x60\x82");
+    Cow::Owned(whole)
+}
+
+/// Kinds and data of the chunks whose data are there.
+fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    let mut rest = bytes.get(SIGNATURE..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (&[a, b, c, d, kind @ ..], body) = rest.split_first_chunk::<8>()?;
+        let data = body.get(..u32::from_be_bytes([a, b, c, d]) as usize)?;
+        rest = body.get(data.len() + 4..).unwrap_or_default();
+        Some((kind, data))
+    })
+}
+
+/// The orientation in the chunk of EXIF data, wherever it stands.
+fn turned(bytes: &[u8]) -> Orientation {
+    let exif = chunks(bytes).find(|(kind, _)| kind == b"eXIf");
+    exif.map_or(Orientation::NoTransforms, |(_, exif)| orientation::of_exif(exif))
+}
