@@ -4,7 +4,7 @@
 //! directories with equal digests load the same model; a re-saved copy in other shards has another digest.
 
 use crate::Error;
-use blake3::Hasher;
+use blake3::{Hash, Hasher};
 use mars_lora::stored::regular;
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,23 +30,23 @@ pub fn fingerprint(dir: &Path) -> Result<String, Error> {
         let path = entry.map_err(Error::io(dir))?.path();
         let suffix = path.extension().map(|suffix| suffix.to_string_lossy().into_owned()).unwrap_or_default();
         if path.is_file() && SUFFIXES.contains(&suffix.as_str()) {
-            let mut hash = Hasher::new();
-            let file = regular::open(&path).map_err(Error::io(&path))?;
-            hash.update_reader(file).map_err(Error::io(&path))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            files.insert(name, hash.finalize());
+            files.insert(name, contents(&path)?);
         }
     }
     let template = dir.join(TEMPLATE);
     if template.is_file() {
-        let mut hash = Hasher::new();
-        hash.update_reader(File::open(&template).map_err(Error::io(&template))?)
-            .map_err(Error::io(&template))?;
-        files.insert(TEMPLATE.to_owned(), hash.finalize());
+        files.insert(TEMPLATE.to_owned(), contents(&template)?);
     }
     let mut all = Hasher::new();
     for (name, digest) in files {
         all.update(name.as_bytes()).update(&[0]).update(digest.as_bytes());
     }
     Ok(all.finalize().to_hex()[..16].to_owned())
+}
+
+/// The BLAKE3 hash of one file.
+fn contents(path: &Path) -> Result<Hash, Error> {
+    let file = regular::open(path).map_err(Error::io(path))?;
+    Ok(Hasher::new().update_reader(file).map_err(Error::io(path))?.finalize())
 }
