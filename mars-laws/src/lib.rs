@@ -18,8 +18,8 @@ pub use fit::{
     Domain, Fit, FitOptions, Goodness, Law, Loss, Parameter, Point, Reason, Residuals, fit, starts_around,
 };
 pub use law::{
-    Form, LawC, LawCFit, LawCForm, LawCOptions, LawCSummary, LawPFit, LawPForm, LawPOptions, Offset,
-    PowerLaw, fit_law_c, fit_law_c_all, fit_law_p,
+    CalibrationSet, Form, LawC, LawCFit, LawCForm, LawCOptions, LawCSummary, LawPFit, LawPForm, LawPOptions,
+    Offset, PowerLaw, RegisteredLawC, fit_law_c, fit_law_c_all, fit_law_p, registered_law_c,
 };
 pub use observation::{ConvergenceObservation, Observations, PerformanceObservation, Ranks};
 pub use registration::{

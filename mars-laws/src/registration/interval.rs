@@ -52,6 +52,11 @@ impl Draws {
         }
     }
 
+    /// What `statistic` makes of each draw.
+    pub(super) fn each<T>(&self, statistic: impl Fn(&[f64]) -> T) -> Vec<T> {
+        self.draws.iter().map(|draw| statistic(draw)).collect()
+    }
+
     /// The interval of a number computed from the parameters; unbounded without draws.
     pub(super) fn interval(&self, statistic: impl Fn(&[f64]) -> f64) -> Interval {
         let mut values: Vec<f64> =

@@ -56,9 +56,26 @@ pub struct Registration {
     pub r2: f64,
     /// The common curve, (time, loss in nats per token), in the time of the lowest rank: for a picture.
     pub curve: Vec<[f64; 2]>,
+    /// What the intervals are taken from; not in files.
+    #[serde(skip)]
+    pub(crate) redrawn: Redrawn,
+}
+
+/// The shifts of redrawn curves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Redrawn {
+    /// In the order of [`Registration::shifts`], one list for each draw.
+    pub(crate) shifts: Vec<Vec<f64>>,
+    /// Degrees of freedom of the registration.
+    pub(crate) freedom: f64,
 }
 
 impl Registration {
+    /// Where a rank is among the shifts.
+    pub(crate) fn place(&self, rank: usize) -> Option<usize> {
+        self.shifts.iter().position(|shift| shift.rank == rank)
+    }
+
     /// The times of all registered ranks, ascending, given those of one or more of them. `None` where none of those ranks
     /// is registered, or a time is not above 0.
     /// `t(r) = exp(mean(ln t_i + s_i) - s_r)` over the given `(rank, time)`; times in any unit.
@@ -113,6 +130,19 @@ pub enum Refusal {
     },
     /// The search for the shifts ended without a determined minimum.
     NotDetermined,
+}
+
+impl fmt::Display for RegistrationOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registered(found) => write!(
+                f,
+                "the curves are one: gamma {:.3}, interval [{:.3}, {:.3}]",
+                found.gamma, found.gamma_interval.lo, found.gamma_interval.hi
+            ),
+            Self::Refused { why } => why.fmt(f),
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -2,7 +2,7 @@
 
 use super::{
     LossCurve, Refusal, RegisteredShift, Registration, RegistrationOptions, RegistrationOutcome,
-    common_curve::CommonCurve, interval::Draws, line::Line,
+    common_curve::CommonCurve, interval::Draws, line::Line, outcome::Redrawn,
 };
 use crate::{
     Error,
@@ -141,6 +141,7 @@ fn attempt(curves: &[LossCurve], options: &RegistrationOptions) -> Result<Regist
         misfit,
         r2: fitted.goodness.r2.unwrap_or(f64::NAN),
         curve: drawn.collect(),
+        redrawn: Redrawn { shifts: draws.each(shifts), freedom: fitted.goodness.freedom },
     })
 }
 

@@ -87,6 +87,12 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
+    /// Refits that were made elsewhere, of a fit with `freedom` degrees of freedom.
+    pub(crate) fn given(estimate: Vec<f64>, draws: Vec<Vec<f64>>, freedom: f64) -> Self {
+        let (failed, jackknife, stretch) = (0, Vec::new(), 1.0);
+        Self { estimate, draws, failed, jackknife, freedom, stretch, kind: IntervalKind::Expanded }
+    }
+
     /// The `level` interval of any number computed from the parameters: one of them, a prediction, a rank.
     ///
     /// `level` is between 0 and 1. Draws for which the number is NaN are left out; unbounded without draws.

@@ -10,4 +10,4 @@ pub use bootstrap::{Bootstrap, BootstrapOptions, bootstrap};
 pub(crate) use interval::Number;
 pub use interval::{Interval, IntervalKind};
 pub use resampling::Resampling;
-pub(crate) use tails::{Tails, quantile};
+pub(crate) use tails::{Tails, normal_quantile, quantile};
