@@ -39,6 +39,18 @@ pub struct CalibrationPlan {
     pub seeds: Vec<u64>,
     /// Rank tuples per size and seed for the performance law, spread over the grid.
     pub joint: usize,
+    /// Optimizer steps after which the alone runs of lower ranks end: their convergence times come from the registration
+    /// of the first steps, and only the highest rank of each module and size trains on to its convergence. `None`, the
+    /// default: every run trains on to its own.
+    #[serde(default)]
+    pub window: Option<usize>,
+    /// Optimizer steps between the evaluations of a calibration run.
+    /// 0, the default: unknown; each run is then charged half the evaluations of the final run.
+    #[serde(default)]
+    pub eval_every: usize,
+    /// Validation samples of an evaluation of a calibration run; 0, the default: those of the final run.
+    #[serde(default)]
+    pub validation_samples: usize,
 }
 
 impl Budget {
@@ -62,6 +74,9 @@ impl Budget {
                 steps,
                 seeds: vec![0],
                 joint: 8,
+                window: None,
+                eval_every: 0,
+                validation_samples: 0,
             },
         }
     }
@@ -96,6 +111,21 @@ impl Budget {
         steps as f64 + evaluation * self.evaluations(steps, evaluate_from) as f64
     }
 
+    /// What a calibration run to step `steps` costs with its evaluations, in optimizer steps, estimated likewise.
+    /// With the interval and the samples of its own evaluations where the plan has them; else with half of the evaluations of the final run, the least
+    /// that it has.
+    pub(crate) fn calibration_price(&self, steps: usize) -> f64 {
+        let plan = &self.calibration;
+        let samples =
+            if plan.validation_samples > 0 { plan.validation_samples } else { self.validation_samples };
+        let evaluation = samples as f64 / (2 * self.batch) as f64;
+        let evaluations = match plan.eval_every {
+            0 => 0.5 * self.evaluations(self.steps, 0) as f64,
+            every => (1 + steps.div_ceil(every)) as f64,
+        };
+        steps as f64 + evaluation * evaluations
+    }
+
     /// Evaluations of a run to step `steps`, one at its end among them.
     /// Step 0, every multiple of `eval_every` from `evaluate_from` on, and the last step count.
     pub(crate) fn evaluations(&self, steps: usize, evaluate_from: usize) -> usize {
@@ -127,6 +157,12 @@ impl CalibrationPlan {
         }
         if self.steps == 0 {
             return refuse("calibration runs have 0 steps".to_owned());
+        }
+        if let Some(window) = self.window.filter(|window| !(1..=self.steps).contains(window)) {
+            return refuse(format!(
+                "the window of calibration is {window} steps; it must be 1 to {}, the steps of a run",
+                self.steps
+            ));
         }
         if self.seeds.is_empty() || (1..self.seeds.len()).any(|i| self.seeds[..i].contains(&self.seeds[i])) {
             return refuse(format!(

@@ -28,8 +28,12 @@ pub struct Confidence {
 pub struct Margin {
     /// Optimizer steps of the final run, of which the comparison saw the first [`step`](Confidence::step).
     pub steps: usize,
-    /// Validation samples of the comparison; `None` where the number is not known.
+    /// Samples of the comparison; `None` where the number is not known.
     pub samples: Option<usize>,
+    /// The steps whose training losses were compared, first and last, each on a batch that was not trained on before;
+    /// `None` where it was the validation loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<(usize, usize)>,
     /// Loss of the choice minus that of the other, nats per answer token; negative where the choice is lower.
     pub difference: f64,
     /// Handicap of the choice minus that of the other, nats, which the comparison adds to the difference; 0 where both
@@ -80,8 +84,13 @@ impl fmt::Display for Confidence {
         )?;
         if let Some(margin) = &self.margin {
             write!(f, " of {}", margin.steps)?;
-            if let Some(samples) = margin.samples {
-                write!(f, " on {samples} validation samples")?;
+            match (margin.training, margin.samples) {
+                (Some((from, to)), Some(samples)) => write!(
+                    f,
+                    " on the {samples} training samples of steps {from} to {to}, each seen for the first time"
+                )?,
+                (_, Some(samples)) => write!(f, " on {samples} validation samples")?,
+                (_, None) => {}
             }
             write!(f, ": {margin}")?;
         } else {
@@ -89,8 +98,13 @@ impl fmt::Display for Confidence {
         }
         write!(
             f,
-            " lowest on {} of redrawn validation sets, expected regret among those compared {}.",
+            " lowest on {} of redrawn {} sets, expected regret among those compared {}.",
             self.certainty(),
+            if self.margin.is_some_and(|margin| margin.training.is_some()) {
+                "training"
+            } else {
+                "validation"
+            },
             self.regret()
         )
     }
@@ -126,6 +140,7 @@ mod tests {
         let margin = Margin {
             steps: 96,
             samples: Some(32),
+            training: None,
             difference: -0.5,
             handicap: 0.0,
             error: 0.1,

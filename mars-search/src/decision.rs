@@ -1,7 +1,7 @@
 //! What a policy decided, and everything a reader needs to follow why.
 
 use crate::{CandidateSource, Confidence, Gain};
-use mars_laws::{LawCSummary, LawPFit, Ranks};
+use mars_laws::{LawCSummary, LawPFit, Ranks, RegistrationOutcome};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -129,6 +129,18 @@ pub struct FittedLaws {
     pub unfitted: BTreeMap<String, String>,
     /// Law-P, where one was fitted; without its bootstrap draws.
     pub law_p: Option<LawPFit>,
+    /// The registered curves of each module, by size; empty where convergence times were read off each curve.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registered: BTreeMap<String, Vec<RegisteredSet>>,
+}
+
+/// The curves of one module at one size, laid on one another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegisteredSet {
+    /// Samples of the training subset.
+    pub samples: usize,
+    /// Shifts, exponent and common curve, or why there are none.
+    pub outcome: RegistrationOutcome,
 }
 
 /// Law-C of one module and its points.

@@ -22,7 +22,7 @@ mod trial;
 pub use budget::{Budget, CalibrationPlan};
 pub use confidence::{Confidence, Margin};
 pub use cost::{Cost, fine_tunes};
-pub use decision::{Candidate, Decision, DecisionOutcome, FittedLaws, LawPoint, ModuleLaw};
+pub use decision::{Candidate, Decision, DecisionOutcome, FittedLaws, LawPoint, ModuleLaw, RegisteredSet};
 pub use error::{Error, FailedTrial};
 pub use forms::POLICY_FORMS;
 pub use gain::{Gain, Verdict};

@@ -31,6 +31,8 @@ pub enum CandidateSource {
     Higher,
     /// `lower`: two candidates below the middle or the default.
     Lower,
+    /// `mixed`: one module at its rank in a balanced tuple, the others in the middle.
+    Mixed,
     /// `neighbour`: one candidate from the default, up or down.
     Neighbour,
     /// `adalora`, `diff-lr:10`, ...: the ranks are the budget of another method than plain LoRA.
@@ -39,7 +41,7 @@ pub enum CandidateSource {
 
 impl CandidateSource {
     /// The sources of one word.
-    const WORDS: [Self; 12] = [
+    const WORDS: [Self; 13] = [
         Self::Fixed,
         Self::Grid,
         Self::Random,
@@ -51,6 +53,7 @@ impl CandidateSource {
         Self::Middle,
         Self::Higher,
         Self::Lower,
+        Self::Mixed,
         Self::Neighbour,
     ];
 }
@@ -69,6 +72,7 @@ impl fmt::Display for CandidateSource {
             Self::Middle => "middle",
             Self::Higher => "higher",
             Self::Lower => "lower",
+            Self::Mixed => "mixed",
             Self::Neighbour => "neighbour",
             Self::Method(method) => return method.fmt(f),
         })

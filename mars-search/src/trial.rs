@@ -109,9 +109,14 @@ pub struct TrialResult {
     pub blocks: Vec<f64>,
     /// The validation losses before the last one by the same blocks, as (optimizer step, nats per answer token
     /// `[blocks]`), by rising step; step 0, the model before training, comes first. Empty where they are not reported,
-    /// and for calibration runs, which nothing compares by blocks.
+    /// and for joint calibration runs, which nothing compares by blocks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_blocks: Vec<(usize, Vec<f64>)>,
+    /// Training losses as (optimizer step counted from 1, mean cross-entropy of its batch before the update, in nats per
+    /// answer token), by rising step, also those of a trial that this one continues. Runs of equal seed and samples see the
+    /// same batches. Empty where they are not reported, and for calibration runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub train_curve: Vec<(usize, f64)>,
     /// Convergence time in optimizer steps; `None` where it is censored or was not looked for.
     pub convergence: Option<f64>,
     /// Why the convergence time is censored, as a sentence; `None` where it is not.
@@ -131,6 +136,7 @@ impl TrialResult {
             val_curve,
             blocks: Vec::new(),
             earlier_blocks: Vec::new(),
+            train_curve: Vec::new(),
             convergence: None,
             censored: None,
             end: TrialEnd::Finished,
@@ -149,6 +155,12 @@ impl TrialResult {
     #[must_use]
     pub fn with_earlier_blocks(self, earlier_blocks: Vec<(usize, Vec<f64>)>) -> Self {
         Self { earlier_blocks, ..self }
+    }
+
+    /// With the training losses as (optimizer step, nats per answer token), by rising step.
+    #[must_use]
+    pub fn with_train_curve(self, train_curve: Vec<(usize, f64)>) -> Self {
+        Self { train_curve, ..self }
     }
 
     /// With a convergence time in optimizer steps.

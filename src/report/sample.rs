@@ -14,8 +14,16 @@ pub(crate) fn search(policy: &str, scatter: f64) -> ReportData {
         default_rank: 16,
         parameters_per_rank: [("ve".to_owned(), 3712), ("llm".to_owned(), 5184)].into(),
     };
-    let calibration =
-        CalibrationPlan { ranks, sizes: vec![128, 256, 512], steps: 240, seeds: vec![1, 2], joint: 7 };
+    let calibration = CalibrationPlan {
+        ranks,
+        sizes: vec![128, 256, 512],
+        steps: 240,
+        seeds: vec![1, 2],
+        joint: 7,
+        window: None,
+        eval_every: 0,
+        validation_samples: 0,
+    };
     let budget = Budget {
         steps: 320,
         samples: 2048,

@@ -93,6 +93,7 @@ mod tests {
         let margin = Margin {
             steps: 320,
             samples: Some(128),
+            training: None,
             difference: -0.02,
             handicap: 0.0,
             error: 0.005,

@@ -27,10 +27,14 @@ pub(crate) fn trial_result(
             .filter(|last| last.step == trial.steps)
             .map_or_else(Vec::new, |last| blocks(last).1),
         earlier_blocks: match trial.role {
-            Role::Alone | Role::Joint => Vec::new(),
-            Role::Race | Role::Final => {
+            Role::Joint => Vec::new(),
+            Role::Alone | Role::Race | Role::Final => {
                 record.val_blocks.iter().filter(|point| point.step < trial.steps).map(blocks).collect()
             }
+        },
+        train_curve: match trial.role {
+            Role::Alone | Role::Joint => Vec::new(),
+            Role::Race | Role::Final => record.train.iter().map(|point| (point.step, point.loss)).collect(),
         },
         convergence,
         censored,

@@ -3,6 +3,7 @@
 //! Law-C takes convergence times in optimizer steps, Law-P final perplexities, `exp(loss)`. Censored, diverged and
 //! failed runs are left out of a fit and counted in its message.
 
+use super::registered::register;
 use crate::{Budget, FittedLaws, LawPoint, ModuleLaw, Space, TrialResult};
 use mars_laws::{
     BootstrapOptions, ConvergenceObservation, Form, LawCFit, LawCOptions, LawPFit, LawPOptions, Offset,
@@ -17,6 +18,23 @@ pub(crate) struct Calibrated {
     pub(crate) fits: BTreeMap<String, LawCFit>,
     /// What is reported: summaries, points, and why a module has no fit.
     pub(crate) laws: FittedLaws,
+}
+
+impl Calibrated {
+    /// Takes in the law of a module, or why it has none.
+    fn insert(&mut self, module: &str, fit: Result<LawCFit, String>, points: Vec<LawPoint>) {
+        match fit {
+            Ok(fit) => {
+                self.laws.law_c.insert(module.to_owned(), ModuleLaw { summary: (&fit).into(), points });
+                self.fits.insert(module.to_owned(), fit);
+            }
+            Err(why) => {
+                let left_out = points.iter().filter(|point| point.steps.is_none()).count();
+                let why = format!("{why} ({left_out} of {} runs censored or failed)", points.len());
+                self.laws.unfitted.insert(module.to_owned(), why);
+            }
+        }
+    }
 }
 
 /// Which Law-C to fit.
@@ -34,6 +52,16 @@ pub(crate) enum Rule {
 pub(crate) fn law_c(space: &Space, budget: &Budget, alone: &[&TrialResult], rule: Rule) -> Calibrated {
     let mut calibrated = Calibrated { fits: BTreeMap::new(), laws: FittedLaws::default() };
     for (stream, module) in (0_u64..).zip(&space.modules) {
+        // Balanced ranks pair the draws of two modules: each module draws from a stream of its own.
+        let seed = budget.seed.wrapping_add(stream.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        if let Some(window) = budget.calibration.window {
+            let found = register(module, alone, window, seed);
+            if !found.sets.is_empty() {
+                calibrated.laws.registered.insert(module.clone(), found.sets);
+            }
+            calibrated.insert(module, found.law, found.points);
+            continue;
+        }
         let points = points(module, alone);
         let observations: Vec<_> = points
             .iter()
@@ -41,19 +69,8 @@ pub(crate) fn law_c(space: &Space, budget: &Budget, alone: &[&TrialResult], rule
                 Some(ConvergenceObservation::new(module.as_str(), point.rank, point.samples, point.steps?))
             })
             .collect();
-        // Balanced ranks pair the draws of two modules: each module draws from a stream of its own.
-        let seed = budget.seed.wrapping_add(stream.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        match fit_module(&observations, rule, seed) {
-            Ok(fit) => {
-                calibrated.laws.law_c.insert(module.clone(), ModuleLaw { summary: (&fit).into(), points });
-                calibrated.fits.insert(module.clone(), fit);
-            }
-            Err(why) => {
-                let left_out = points.len() - observations.len();
-                let why = format!("{why} ({left_out} of {} runs censored or failed)", points.len());
-                calibrated.laws.unfitted.insert(module.clone(), why);
-            }
-        }
+        let fit = fit_module(&observations, rule, seed);
+        calibrated.insert(module, fit, points);
     }
     calibrated
 }
@@ -78,8 +95,8 @@ fn fit_module(observations: &[ConvergenceObservation], rule: Rule, seed: u64) ->
     }
 }
 
-/// The runs of `module` as points of its law.
-fn points(module: &str, alone: &[&TrialResult]) -> Vec<LawPoint> {
+/// The runs of `module` as points of its law, in their order.
+pub(super) fn points(module: &str, alone: &[&TrialResult]) -> Vec<LawPoint> {
     alone
         .iter()
         .filter(|result| result.trial.ranks.get(module) > 0)

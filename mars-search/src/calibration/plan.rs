@@ -1,24 +1,12 @@
 //! Calibration runs: each module alone for Law-C, all modules jointly for Law-P.
 
+use super::design::Design;
 use crate::{Budget, Role, Space, records::Draft};
 use mars_laws::Ranks;
 
-/// Every module alone at every rank, size and seed of the plan.
-///
-/// `modules * sizes * ranks * seeds` runs, evaluated from step 0; all other modules are frozen without adapters.
+/// The alone runs of the full design of the plan.
 pub(crate) fn alone(space: &Space, budget: &Budget) -> Vec<Draft> {
-    let plan = &budget.calibration;
-    let mut drafts = Vec::new();
-    for module in &space.modules {
-        for &samples in &plan.sizes {
-            for &rank in &plan.ranks {
-                let ranks = Ranks::new().with(module.as_str(), rank);
-                drafts
-                    .extend(plan.seeds.iter().map(|&seed| draft(Role::Alone, &ranks, samples, seed, budget)));
-            }
-        }
-    }
-    drafts
+    Design::full(&budget.calibration).runs(space, budget)
 }
 
 /// The plan's number of rank tuples, spread over the grid of its ranks, at every size and seed.
@@ -30,16 +18,16 @@ pub(crate) fn joint(space: &Space, budget: &Budget) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for &samples in &plan.sizes {
         for ranks in spread(&space.modules, |_| plan.ranks.clone(), plan.joint) {
-            drafts.extend(plan.seeds.iter().map(|&seed| draft(Role::Joint, &ranks, samples, seed, budget)));
+            drafts.extend(plan.seeds.iter().map(|&seed| draft(&ranks, samples, seed, budget)));
         }
     }
     drafts
 }
 
-fn draft(role: Role, ranks: &Ranks, samples: usize, seed: u64, budget: &Budget) -> Draft {
+fn draft(ranks: &Ranks, samples: usize, seed: u64, budget: &Budget) -> Draft {
     let steps = budget.calibration.steps;
     Draft {
-        role,
+        role: Role::Joint,
         ranks: ranks.clone(),
         samples,
         seed,

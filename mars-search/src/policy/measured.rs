@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, Space,
     race::{
-        Entrant, HalvingRule, Race, RaceResult, Standing,
+        Entrant, HalvingRule, Race, RaceResult, Score, Standing,
         rungs::{self, Rung},
     },
     records::{Progress, Records},
@@ -167,6 +167,7 @@ impl Strategy for Measured {
             budget: &self.budget,
             entrants: &entrants,
             rule: &HalvingRule { rungs: &self.rungs },
+            score: Score::Validation,
             handicap: None,
             // Only exactly equal losses go to fewer parameters.
             tolerance: 0.0,

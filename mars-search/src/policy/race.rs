@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FittedLaws, Space, calibration,
-    race::{Entrant, HalvingRule, RaceResult, rungs},
+    race::{Entrant, HalvingRule, RaceResult, Score, rungs},
     records::{Progress, Records},
 };
 use mars_laws::{BalanceOptions, Ranks};
@@ -195,6 +195,7 @@ impl BalancedRace {
             budget: &self.budget,
             entrants: &entrants,
             rule: &HalvingRule { rungs: &rungs::evaluated(ladder, &self.budget) },
+            score: Score::Validation,
             handicap: None,
             tolerance: self.options.tolerance,
         };

@@ -9,6 +9,8 @@ pub(crate) struct LastCut {
     pub(crate) step: usize,
     /// The entrant with the lowest loss.
     pub(crate) leader: usize,
+    /// The steps whose training losses were compared; `None` where it was the validation loss.
+    pub(crate) training: Option<(usize, usize)>,
     /// Handicaps of those compared, nats, the one that was left first.
     pub(crate) handicaps: Vec<f64>,
     /// Losses by block of those compared, the one that was left first.
@@ -30,7 +32,11 @@ impl LastCut {
         let handicap = self.handicaps[0] - self.handicaps[1 + best];
         let margin = Margin {
             steps: budget.steps,
-            samples: (budget.validation_samples > 0).then_some(budget.validation_samples),
+            samples: match self.training {
+                Some((from, to)) => Some((to + 1 - from) * budget.batch),
+                None => (budget.validation_samples > 0).then_some(budget.validation_samples),
+            },
+            training: self.training,
             difference: paired.difference - handicap,
             handicap,
             error: paired.error,

@@ -5,7 +5,7 @@
 //! paired evidence within a budget ([`EvidenceRule`]).
 //!
 //! Two candidates are compared by `loss + handicap`, in nats per answer token, at the same optimizer step of the
-//! same learning-rate schedule. A race is a pure function of the recorded results: it is played from the start each
+//! same learning-rate schedule; the loss is that of validation or of the training batches ([`Score`]). A race is a pure function of the recorded results: it is played from the start each
 //! time, and stops at the first run without a result, so that a restarted search takes the same decisions.
 mod evidence;
 mod halving;
@@ -13,12 +13,14 @@ mod handicap;
 mod last_cut;
 pub(crate) mod paired;
 pub(crate) mod rungs;
+mod score;
 mod standing;
 
 pub(crate) use evidence::EvidenceRule;
 pub(crate) use halving::HalvingRule;
 pub(crate) use handicap::Handicap;
 pub(crate) use last_cut::LastCut;
+pub(crate) use score::Score;
 pub(crate) use standing::{DropReason, Standing};
 
 use crate::{
@@ -48,6 +50,8 @@ pub(crate) struct Race<'a> {
     pub(crate) entrants: &'a [Entrant<'a>],
     /// When entrants are compared, and which are dropped.
     pub(crate) rule: &'a dyn DropRule,
+    /// What entrants are compared by.
+    pub(crate) score: Score,
     /// What choices with many parameters are charged for being fast early; `None`: nothing.
     pub(crate) handicap: Option<Handicap<'a>>,
     /// Relative difference of perplexity within which the cut that leaves one goes to fewer adapter parameters; >= 0.
@@ -171,12 +175,14 @@ impl Race<'_> {
         for (&entrant, result) in running.iter().zip(results) {
             let standing = &mut standings[entrant];
             standing.spent += Spent::of(result, standing.steps, counted);
-            match result.last_loss() {
-                Some(loss) => {
+            match self.score.of(result, step, self.budget) {
+                Some(scored) => {
                     (standing.trial, standing.steps) = (Some(result.trial.id), step);
                     let handicap = self.handicap_at(entrant, step);
-                    (standing.loss, standing.handicapped_loss) = (Some(loss), Some(loss + handicap));
-                    standing.blocks = result.blocks.iter().map(|block| block + handicap).collect();
+                    standing.loss = result.last_loss();
+                    standing.handicapped_loss = Some(scored.loss + handicap);
+                    standing.blocks = scored.blocks.iter().map(|block| block + handicap).collect();
+                    standing.training = scored.training;
                 }
                 None => {
                     standing.fault =
@@ -223,6 +229,7 @@ impl Race<'_> {
         LastCut {
             step,
             leader,
+            training: standings[leader].training,
             handicaps: compared.iter().map(|&entrant| self.handicap_at(entrant, step)).collect(),
             blocks: compared.iter().map(|&entrant| standings[entrant].blocks.clone()).collect(),
         }

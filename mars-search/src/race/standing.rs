@@ -17,8 +17,10 @@ pub(crate) struct Standing {
     pub(crate) loss: Option<f64>,
     /// The loss with the handicap: what is compared.
     pub(crate) handicapped_loss: Option<f64>,
-    /// The handicapped loss by blocks of the validation split.
+    /// The handicapped loss by blocks of what it is a loss of.
     pub(crate) blocks: Vec<f64>,
+    /// The steps whose training losses are compared; `None` where it is the validation loss.
+    pub(crate) training: Option<(usize, usize)>,
     /// What its training and its evaluations have cost.
     pub(crate) spent: Spent,
     /// The step of the cut at which it was dropped, and why.

@@ -44,6 +44,9 @@ pub fn budget() -> Budget {
             steps: 4000,
             seeds: vec![1, 2],
             joint: 8,
+            window: None,
+            eval_every: 0,
+            validation_samples: 0,
         },
     }
 }

@@ -99,6 +99,7 @@ impl Task {
                 .iter()
                 .map(|&step| (step, self.blocks(trial, step)))
                 .collect(),
+            train_curve: Vec::new(),
             convergence,
             censored,
             end: (self.death)(trial).unwrap_or(TrialEnd::Finished),

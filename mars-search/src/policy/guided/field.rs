@@ -7,6 +7,7 @@
 use super::{
     GuidedOptions,
     challenger::{Challenge, Challenger},
+    lawful::{self, Calibrated},
     moves::{neighbours, wide_pair},
     price::{affordable, first_cut, racers, share},
     probable::probably_best,
@@ -39,6 +40,8 @@ pub(super) struct Field {
     pub(super) notes: Vec<String>,
     /// What calibration fitted; `None` where there was none.
     pub(super) laws: Option<FittedLaws>,
+    /// Whether paired training losses decide, without a handicap, instead of validation losses with one.
+    pub(super) by_training_loss: bool,
 }
 
 impl Field {
@@ -65,9 +68,19 @@ impl Field {
             baseline: space.default_ranks(),
             notes: Vec::new(),
             laws: None,
+            by_training_loss: false,
         };
         let mut extra = options.fine_tunes - 1.0;
-        if space.modules.len() > 1 {
+        let plan = &budget.calibration;
+        if space.modules.len() > 1 && plan.window.is_some() && plan.check(budget.samples).is_ok() {
+            match lawful::line_up(field, space, budget, options, records)? {
+                Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
+                Progress::Done(Calibrated::Field(ready)) => return Ok(Progress::Done(*ready)),
+                Progress::Done(Calibrated::Refused(spent, rest)) => {
+                    (field, extra) = (*rest, extra - spent);
+                }
+            }
+        } else if space.modules.len() > 1 {
             let (alone, joint) = affordable(space, budget, CALIBRATION * extra);
             let drafts: Vec<Draft> = alone.iter().chain(&joint).cloned().collect();
             if alone.is_empty() {
@@ -147,6 +160,18 @@ impl Field {
             self.candidates[late].add_note("there was no place left in the race");
         }
         Ok(())
+    }
+
+    /// Lets a candidate race, unless its ranks do already, or as many as there are places race; then it is only listed.
+    pub(super) fn enter_within(&mut self, candidate: Candidate, places: usize) {
+        let known = self.candidates.iter().position(|other| other.ranks == candidate.ranks);
+        if self.racing.len() < places {
+            self.enter(candidate);
+        } else if known.is_none() && candidate.source == CandidateSource::Balanced {
+            let mut candidate = candidate;
+            candidate.add_note("there was no place left in the race");
+            self.candidates.push(candidate);
+        }
     }
 
     /// Lets a candidate race, unless its ranks do already.

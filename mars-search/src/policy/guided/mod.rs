@@ -8,6 +8,7 @@
 //! which go on; the last one trains to the end, and its adapter is the result: there is no final run beside the race.
 mod challenger;
 mod field;
+mod lawful;
 mod moves;
 mod options;
 mod pace;
@@ -20,7 +21,8 @@ pub use options::GuidedOptions;
 use super::machine::{Machine, Step, Strategy};
 use crate::{
     Budget, Decision, DecisionOutcome, Error, Space,
-    race::{Entrant, EvidenceRule, Handicap, Race},
+    calibration::first_pass,
+    race::{Entrant, EvidenceRule, Handicap, Race, Score},
     records::{Progress, Records},
 };
 use field::Field;
@@ -87,7 +89,8 @@ impl Guided {
             budget: &self.budget,
             entrants: &entrants,
             rule: &EvidenceRule { first_cut: field.cut, fine_tunes, error_rate },
-            handicap: Some(Handicap { baseline: &field.baseline }),
+            score: if field.by_training_loss { Score::Training } else { Score::Validation },
+            handicap: (!field.by_training_loss).then_some(Handicap { baseline: &field.baseline }),
             tolerance,
         };
         let won = match race.play(records)? {
@@ -101,6 +104,10 @@ impl Guided {
             }
             standing.write(&mut candidates[at]);
         }
+        let mut laws = field.laws.clone();
+        if let Some(laws) = laws.as_mut().filter(|laws| laws.law_p.is_none() && field.by_training_loss) {
+            laws.law_p = first_pass::law_p(&self.budget, records).ok();
+        }
         let confidence = won.last_cut.as_ref().and_then(|cut| cut.confidence(&self.budget));
         let ranks = candidates[field.racing[won.winner]].ranks.clone();
         let alone = entrants.len() == 1 && self.space.modules.len() > 1;
@@ -112,7 +119,7 @@ impl Guided {
             candidates,
             confidence,
             gain: None,
-            laws: field.laws.clone(),
+            laws,
         })))
     }
 }

@@ -13,6 +13,18 @@ pub(super) fn wide_pair(space: &Space, ranks: &Ranks) -> [Candidate; 2] {
     [Candidate::new(moved(1), CandidateSource::Higher), Candidate::new(moved(-2), CandidateSource::Lower)]
 }
 
+/// Tuples between `low` and `high`: one module at its rank in `high`, the others at that in `low`; the modules in the order of their
+/// names in the space, the reference last.
+pub(super) fn between(space: &Space, low: &Ranks, high: &Ranks) -> Vec<Candidate> {
+    let mut modules: Vec<&String> = space.modules.iter().collect();
+    modules.sort_by_key(|module| **module == space.reference);
+    let tuple = |raised: &String| -> Ranks {
+        let rank = |module: &String| if module == raised { high.get(module) } else { low.get(module) };
+        space.modules.iter().map(|module| (module.as_str(), rank(module))).collect()
+    };
+    modules.into_iter().map(|module| Candidate::new(tuple(module), CandidateSource::Mixed)).collect()
+}
+
 /// The candidate rank of `module` so many steps above the rank `from`, or below it; the last there is.
 fn moved(space: &Space, module: &str, from: usize, by: isize) -> usize {
     let ranks = space.ranks_of(module);

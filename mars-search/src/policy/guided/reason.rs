@@ -52,11 +52,13 @@ pub(super) fn of(
         reason += &format!(" {failed} choice{} diverged or failed.", plural(failed));
     }
     reason += &words::untried(space, candidates);
-    if !field.notes.is_empty() {
-        let notes = field.notes.join("; ");
-        reason += &format!(" Note: {notes}.");
+    let notes = field.notes.join("; ");
+    let without_laws = budget.calibration.window.is_some() && !field.by_training_loss;
+    match (notes.is_empty(), without_laws && space.modules.len() > 1) {
+        (true, _) => reason,
+        (false, true) => format!("Chosen without balanced ranks: {notes}. {reason}"),
+        (false, false) => format!("{reason} Note: {notes}."),
     }
-    reason
 }
 
 /// Why a candidate did not go on after `step`.

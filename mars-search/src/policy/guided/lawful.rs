@@ -1,0 +1,158 @@
+//! The field of a race that follows a calibration by registration (ours): MARS proper.
+//!
+//! 1. The most informative design that leaves the price of one more choice in the race.
+//! 2. Law-C of every module, and the balanced tuples that pass the gates.
+//! 3. The middle of the range, the highest balanced tuple, tuples between the two, and what else the cap pays for, race from the beginning of the
+//!    final run to an early cut, where paired training losses of the first pass decide.
+//!
+//! Where rank buys little speed, the learning rate is at its limit: lower ranks come first then, and the cut is later (measured on
+//! a task with a rate that is too high, where a cut at a twentieth of the run would have kept the worst).
+
+use super::{
+    field::Field,
+    moves::{between, middle, wide_pair},
+};
+use crate::{
+    Budget, Candidate, CandidateSource, Error, Space, TrialResult,
+    calibration::{self, Design},
+    policy::guided::GuidedOptions,
+    race::rungs,
+    records::{Draft, Progress, Records},
+};
+
+/// The cut falls after one part in so many of the final run, at its next evaluation; where rank buys little speed, after one
+/// in so many.
+const CUT: usize = 20;
+const LATE_CUT: usize = 10;
+
+/// Exponent of the rank above which rank buys little speed. The paper has -0.33; -0.30 to -0.45 were measured at usual
+/// rates, -0.12 to -0.19 at one that is too high.
+const LITTLE_SPEED: f64 = -0.25;
+
+/// How much more another choice may cost than the estimate, for the cap to hold.
+const COST_RATIO: f64 = 1.15;
+
+/// Most choices of the race.
+const MOST: usize = 6;
+
+/// What calibration came to.
+pub(super) enum Calibrated {
+    /// Balanced tuples race.
+    Field(Box<Field>),
+    /// There is nothing to balance, or no money to race: what it has cost in fine-tunes, and a field with laws and notes, without
+    /// entrants.
+    Refused(f64, Box<Field>),
+}
+
+/// The field by the laws, or the calibration runs that are missing.
+///
+/// # Errors
+/// [`Error::Space`] for more modules than neighbours can be made for.
+pub(super) fn line_up(
+    mut field: Field,
+    space: &Space,
+    budget: &Budget,
+    options: &GuidedOptions,
+    records: &Records,
+) -> Result<Progress<Calibrated>, Error> {
+    let extra = options.fine_tunes - 1.0;
+    let cut = rungs::on_grid(budget.steps.div_ceil(CUT), budget);
+    let price =
+        |drafts: &[Draft]| drafts.iter().map(|draft| calibration_share(budget, draft.steps)).sum::<f64>();
+    let limit = extra - price_of_choice(budget, cut);
+    let designs = Design::all(&budget.calibration);
+    let affordable =
+        designs.iter().map(|design| design.runs(space, budget)).find(|runs| price(runs) <= limit);
+    let Some(drafts) = affordable else {
+        field.notes.push(unaffordable(space, budget, extra, &designs, price));
+        return Ok(Progress::Done(Calibrated::Refused(0.0, Box::new(field))));
+    };
+    let results = match records.all(&drafts) {
+        Progress::Done(results) => results,
+        Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
+    };
+    let spent = results.iter().map(|result| calibration_share(budget, trained(result))).sum::<f64>();
+    let mut found = calibration::line_up(space, budget, &results, &options.balance);
+    field.notes.append(&mut found.faults);
+    let gammas = found.laws.law_c.values().map(|law| law.summary.law.gamma);
+    let slow = gammas.fold(f64::NEG_INFINITY, f64::max) > LITTLE_SPEED;
+    field.laws = Some(found.laws);
+    let mut balanced = Vec::new();
+    for (at, candidate) in found.candidates.into_iter().enumerate() {
+        if found.solved.contains(&at) { balanced.push(candidate) } else { field.candidates.push(candidate) }
+    }
+    if balanced.is_empty() {
+        return Ok(Progress::Done(Calibrated::Refused(spent, Box::new(field))));
+    }
+    field.cut = if slow { rungs::on_grid(budget.steps.div_ceil(LATE_CUT), budget) } else { cut };
+    let places =
+        (1 + ((extra - spent) / price_of_choice(budget, field.cut)).floor().max(0.0) as usize).min(MOST);
+    for candidate in choices(space, balanced, slow) {
+        field.enter_within(candidate, places);
+    }
+    if field.racing.len() < 2 {
+        field.racing.clear();
+        return Ok(Progress::Done(Calibrated::Refused(spent, Box::new(field))));
+    }
+    field.evaluate_from = vec![field.cut; field.racing.len()];
+    field.by_training_loss = true;
+    Ok(Progress::Done(Calibrated::Field(Box::new(field))))
+}
+
+/// In the order in which they get the places.
+fn choices(space: &Space, mut balanced: Vec<Candidate>, slow: bool) -> Vec<Candidate> {
+    balanced.sort_by_key(|candidate| space.parameters(&candidate.ranks));
+    let centre = middle(space);
+    let safe = Candidate::new(centre.clone(), CandidateSource::Middle);
+    let [higher, lower] = wide_pair(space, &centre);
+    let mut choices = vec![safe];
+    if slow {
+        choices.push(lower);
+        choices.extend(balanced);
+        choices.push(higher);
+    } else {
+        balanced.reverse();
+        let top = balanced[0].ranks.clone();
+        let rest = balanced.split_off(1);
+        choices.extend(balanced);
+        choices.extend(between(space, &centre, &top));
+        choices.extend(rest);
+        choices.extend([higher, lower]);
+    }
+    choices
+}
+
+/// What a calibration run to step `steps` costs, in fine-tunes.
+fn calibration_share(budget: &Budget, steps: usize) -> f64 {
+    budget.calibration_price(steps) / budget.price(budget.steps, 0)
+}
+
+/// What one more choice costs up to the cut, in fine-tunes.
+fn price_of_choice(budget: &Budget, cut: usize) -> f64 {
+    COST_RATIO * budget.price(cut, cut) / budget.price(budget.steps, 0)
+}
+
+/// Steps that a run trained: it may have ended once its convergence was certain.
+fn trained(result: &TrialResult) -> usize {
+    result.val_curve.last().map_or(result.trial.steps, |(step, _)| *step)
+}
+
+/// Why no law is fitted, and from how many steps on one would be.
+fn unaffordable(
+    space: &Space,
+    budget: &Budget,
+    extra: f64,
+    designs: &[Design],
+    price: impl Fn(&[Draft]) -> f64,
+) -> String {
+    let least = designs.last().map_or(0.0, |design| price(&design.runs(space, budget)));
+    // Prices fall as 1 / steps; the plan of a longer run is taken to be the same.
+    let needed = least + price_of_choice(budget, rungs::on_grid(budget.steps.div_ceil(CUT), budget));
+    let from = if extra > 0.0 { (needed / extra * budget.steps as f64).ceil() } else { f64::INFINITY };
+    let from =
+        if from.is_finite() { format!(" (affordable from about {from} steps on)") } else { String::new() };
+    format!(
+        "the smallest calibration would have cost {least:.2} fine-tunes of the {extra:.2} that are left beside the final \
+         run, so no law was fitted{from}"
+    )
+}
