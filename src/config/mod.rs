@@ -25,7 +25,7 @@ use mars_calib::{
     convergence::Signal,
     native::{Loading, NativeOptions},
 };
-use mars_laws::FitRequest;
+use mars_laws::{BalanceOptions, FitRequest};
 use mars_search::{Budget, CalibrationPlan, PolicySpec, Space};
 use mars_vlm::processor::Processor;
 use serde::{Deserialize, Serialize};
@@ -94,6 +94,9 @@ impl SearchConfig {
                 steps: calibration.steps.unwrap_or(0),
                 seeds: calibration.seeds.clone(),
                 joint: calibration.joint,
+                window: calibration.window.filter(|_| calibration.is_registered()),
+                eval_every: calibration.eval_every.filter(|_| calibration.is_registered()).unwrap_or(0),
+                validation_samples: calibration.validation_samples.unwrap_or(0),
             },
         }
     }
@@ -107,7 +110,7 @@ impl SearchConfig {
     pub fn fit_request(&self) -> FitRequest {
         FitRequest {
             reference: self.search.reference.clone(),
-            balance: self.search.balance(),
+            balance: BalanceOptions { kappa: self.search.kappa.unwrap_or(1.0), ..self.search.balance() },
             ..FitRequest::default()
         }
     }

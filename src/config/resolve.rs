@@ -8,8 +8,17 @@ const PASSES: usize = 3;
 const EVALUATIONS: usize = 20;
 /// Evaluations of a calibration run, where their interval is not set.
 const CALIBRATION_EVALUATIONS: usize = 40;
-/// Subsets for calibration as fractions 1/n of the training set, where sizes are not set.
+/// Subsets for calibration as fractions 1/n of the training set, where sizes are not set: for times read off each curve, and
+/// for registered ones.
 const SUBSETS: [usize; 3] = [16, 8, 4];
+const REGISTERED_SUBSETS: [usize; 2] = [16, 4];
+/// Shortest and longest window of registered runs, where it is not set: what the exponents need (measured), and what is
+/// left of it in short searches.
+const WINDOW: [usize; 2] = [8, 64];
+/// Evaluations in a window.
+const WINDOW_EVALUATIONS: usize = 8;
+/// Validation samples of a registered run.
+const REGISTERED_VALIDATION: usize = 64;
 
 impl SearchConfig {
     /// The configuration for so many training and validation samples, with everything filled in that was left to mars:
@@ -18,9 +27,11 @@ impl SearchConfig {
     /// |---|---|
     /// | `train.steps` | three passes over the training set |
     /// | `train.eval_every` | a twentieth of them |
-    /// | `calibration.steps` | a third of the final run |
-    /// | `calibration.eval_every` | a fortieth of them |
-    /// | `calibration.sizes` | 1/16, 1/8 and 1/4 of the training set |
+    /// | `calibration.window` | an eighth of the final run, 8 to 64 steps |
+    /// | `calibration.steps` | a tenth of the final run, at least two windows; a third of it for other rules than `registered` |
+    /// | `calibration.eval_every` | an eighth of the window; a fortieth of the steps for other rules |
+    /// | `calibration.sizes` | 1/16 and 1/4 of the training set; 1/16, 1/8 and 1/4 for other rules |
+    /// | `calibration.validation_samples` | 64, and never more than `run.validation_samples` |
     /// | `run.validation_samples` | all, and never more than there are |
     #[must_use]
     pub fn resolved(&self, samples: usize, validation: usize) -> Self {
@@ -28,10 +39,19 @@ impl SearchConfig {
         let (train, calibration) = (&mut config.train, &mut config.calibration);
         let steps = *train.steps.get_or_insert((PASSES * samples).div_ceil(train.batch.max(1)).max(1));
         train.eval_every.get_or_insert(steps.div_ceil(EVALUATIONS));
-        let steps = *calibration.steps.get_or_insert(steps.div_ceil(3));
-        calibration.eval_every.get_or_insert(steps.div_ceil(CALIBRATION_EVALUATIONS));
+        let registered = calibration.is_registered();
+        if registered {
+            let [shortest, longest] = WINDOW;
+            let window = *calibration.window.get_or_insert(steps.div_ceil(8).clamp(shortest, longest));
+            calibration.steps.get_or_insert(steps.div_ceil(10).max(2 * window));
+            calibration.eval_every.get_or_insert(window.div_ceil(WINDOW_EVALUATIONS));
+        } else {
+            let steps = *calibration.steps.get_or_insert(steps.div_ceil(3));
+            calibration.eval_every.get_or_insert(steps.div_ceil(CALIBRATION_EVALUATIONS));
+        }
         calibration.sizes.get_or_insert_with(|| {
-            let mut sizes: Vec<usize> = SUBSETS.iter().map(|part| (samples / part).max(1)).collect();
+            let subsets = if registered { REGISTERED_SUBSETS.as_slice() } else { &SUBSETS };
+            let mut sizes: Vec<usize> = subsets.iter().map(|part| (samples / part).max(1)).collect();
             sizes.dedup();
             sizes
         });
@@ -39,6 +59,9 @@ impl SearchConfig {
             None => validation,
             Some(some) => some.min(validation),
         });
+        let most = config.run.validation_samples.unwrap_or(validation);
+        let own = &mut config.calibration.validation_samples;
+        *own = Some(own.unwrap_or(REGISTERED_VALIDATION).min(most));
         config
     }
 }
@@ -46,6 +69,7 @@ impl SearchConfig {
 #[cfg(test)]
 mod tests {
     use super::SearchConfig;
+    use mars_calib::ConvergenceDefinition;
 
     #[test]
     fn what_is_set_stays_and_what_is_not_follows_from_the_data() {
@@ -53,8 +77,19 @@ mod tests {
         config.train.batch = 10;
         let resolved = config.resolved(1000, 70);
         assert_eq!((resolved.train.steps, resolved.train.eval_every), (Some(300), Some(15)));
-        assert_eq!((resolved.calibration.steps, resolved.calibration.eval_every), (Some(100), Some(3)));
-        assert_eq!(resolved.calibration.sizes, Some(vec![62, 125, 250]));
+        let calibration = &resolved.calibration;
+        assert_eq!(
+            (calibration.window, calibration.steps, calibration.eval_every),
+            (Some(38), Some(76), Some(5))
+        );
+        assert_eq!((&calibration.sizes, calibration.validation_samples), (&Some(vec![62, 250]), Some(64)));
+        config.calibration.rule = ConvergenceDefinition::AloneVal;
+        let calibration = config.resolved(1000, 70).calibration;
+        assert_eq!(
+            (calibration.window, calibration.steps, calibration.eval_every),
+            (None, Some(100), Some(3))
+        );
+        assert_eq!(calibration.sizes, Some(vec![62, 125, 250]));
         assert_eq!(resolved.run.validation_samples, Some(70));
         assert_eq!(resolved.resolved(5, 1000), resolved, "resolving is idempotent");
         config.train.steps = Some(7);

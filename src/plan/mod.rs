@@ -116,7 +116,7 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
         runs.push(PlannedRun { trial: step.trial, flops });
     }
     let evaluations = 1 + budget.steps / budget.eval_every;
-    let fine_tune_flops = pricing.flops(&space.default_ranks(), budget.steps, evaluations)?;
+    let fine_tune_flops = pricing.flops(&space.default_ranks(), budget.steps, evaluations, None)?;
     let total_flops = runs.iter().map(|run| run.flops).sum::<f64>();
     Ok(Plan {
         modules: modules(&config, &task.model)?,

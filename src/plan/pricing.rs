@@ -50,17 +50,28 @@ impl<'a> Pricing<'a> {
             Role::Race | Role::Final => self.config.train.eval_every,
         };
         let evaluations = evaluations(trial, from, eval_every.unwrap_or(trial.steps).max(1));
-        self.flops(&trial.ranks, trial.steps.saturating_sub(from), evaluations)
+        let validation = match trial.role {
+            Role::Alone | Role::Joint => self.config.run_template().calibration_validation,
+            Role::Race | Role::Final => None,
+        };
+        self.flops(&trial.ranks, trial.steps.saturating_sub(from), evaluations, validation)
     }
 
-    /// FLOPs of so many steps of a run with so many evaluations.
-    pub(super) fn flops(&self, ranks: &Ranks, steps: usize, evaluations: usize) -> Result<f64, Error> {
+    /// FLOPs of so many steps of a run with so many evaluations, on at most so many validation samples.
+    pub(super) fn flops(
+        &self,
+        ranks: &Ranks,
+        steps: usize,
+        evaluations: usize,
+        most: Option<usize>,
+    ) -> Result<f64, Error> {
         let model = &self.task.model;
         let targets = self.config.lora.targets()?;
         let adapter = AdapterConfig { targets, ..AdapterConfig::new(ranks.iter(), 0) };
         let sites = adapter.site_ranks(model.modules(), model.sites())?;
         let pass = model.flops(&self.batch, &[sites]).first().copied().unwrap_or_default();
         let validation = self.config.run.validation_samples.unwrap_or(usize::MAX).min(self.task.val.len());
+        let validation = most.unwrap_or(usize::MAX).min(validation);
         let evaluation = pass.forward * validation as f64 / self.config.train.batch as f64;
         Ok(steps as f64 * (pass.forward + pass.backward) + evaluations as f64 * evaluation)
     }

@@ -2,8 +2,11 @@
 
 use crate::{Error, config::SearchConfig};
 use mars_calib::{Campaign, ConvergenceRule, RunEnd, RunRecord, Settings};
-use mars_laws::{ConvergenceObservation, Observations, PerformanceObservation};
-use std::path::Path;
+use mars_laws::{
+    CalibrationSet, ConvergenceObservation, LossCurve, Observations, PerformanceObservation,
+    RegistrationOptions, TimedCurve, registered_law_c,
+};
+use std::{collections::BTreeMap, path::Path};
 
 /// The observations of the campaign in `directory`, and the configuration that it was started with. Whether or not
 /// another process works on it. Without finished calibration runs the observations are empty.
@@ -36,25 +39,19 @@ fn of_runs<'a>(
     rule: &dyn ConvergenceRule,
 ) -> Observations {
     let planned = config.calibration.steps.unwrap_or(0);
+    let window = config.calibration.window.filter(|_| config.calibration.is_registered());
     let mut all = Observations::default();
+    let mut alone = Vec::new();
     for record in records {
         let spec = &record.spec;
-        if (spec.steps, spec.horizon) != (planned, planned)
-            || !matches!(record.end, RunEnd::Finished | RunEnd::Converged)
-        {
+        let length = spec.steps == planned || Some(spec.steps) == window;
+        if !length || spec.horizon != planned || !matches!(record.end, RunEnd::Finished | RunEnd::Converged) {
             continue;
         }
         let mut ranks = spec.ranks.iter();
         if let (Some((module, rank)), None) = (ranks.next(), ranks.next()) {
-            let steps = rule.of(record).step();
-            all.convergence.extend(steps.map(|steps| ConvergenceObservation {
-                module: module.to_owned(),
-                rank,
-                samples: spec.samples,
-                steps,
-                weight: 1.0,
-                convention: spec.convention(),
-            }));
+            let own = rule.of(record).step().filter(|_| Some(spec.steps) != window);
+            alone.push(Alone { module, rank, time: own, record });
         } else if spec.ranks.len() == config.lora.modules.len() {
             let perplexity =
                 record.val.last().map(|point| point.loss.exp()).filter(|value| value.is_finite());
@@ -67,5 +64,55 @@ fn of_runs<'a>(
             }));
         }
     }
+    if window.is_some() {
+        register(&mut alone);
+    }
+    all.convergence.extend(alone.iter().filter_map(Alone::observation));
     all
+}
+
+/// A run of one module.
+struct Alone<'a> {
+    module: &'a str,
+    rank: usize,
+    /// Its convergence time, in steps.
+    time: Option<f64>,
+    record: &'a RunRecord,
+}
+
+impl Alone<'_> {
+    fn observation(&self) -> Option<ConvergenceObservation> {
+        let spec = &self.record.spec;
+        Some(ConvergenceObservation {
+            module: self.module.to_owned(),
+            rank: self.rank,
+            samples: spec.samples,
+            steps: self.time?,
+            weight: 1.0,
+            convention: spec.convention(),
+        })
+    }
+
+    fn curve(&self) -> TimedCurve {
+        let points = self.record.val.iter().map(|point| (point.step as f64, point.loss));
+        TimedCurve { curve: LossCurve::new(self.rank, points), time: self.time }
+    }
+}
+
+/// Gives runs that ended before their convergence the times that registration knows.
+fn register(alone: &mut [Alone<'_>]) {
+    let mut sets: BTreeMap<(&str, usize), Vec<usize>> = BTreeMap::new();
+    for (at, run) in alone.iter().enumerate() {
+        sets.entry((run.module, run.record.spec.samples)).or_default().push(at);
+    }
+    let options = RegistrationOptions { draws: 0, ..RegistrationOptions::default() };
+    for ((module, samples), members) in sets {
+        let runs = members.iter().map(|at| alone[*at].curve()).collect();
+        let found = registered_law_c(module, &[CalibrationSet { samples, runs }], &options);
+        // Curves that cannot be registered leave the times that runs have of their own.
+        let times = found.ok().and_then(|mut found| found.sets.pop()).map_or_else(Vec::new, |set| set.times);
+        for (at, time) in members.into_iter().zip(times) {
+            alone[at].time = time;
+        }
+    }
 }

@@ -229,7 +229,7 @@ fn report_data(
         policy: policy.to_string(),
         space: space.clone(),
         budget: budget.clone(),
-        kappa: config.search.kappa,
+        kappa: config.search.balance().kappa,
         decision: outcome.decision.clone(),
         results: outcome.results.clone(),
         final_train: winner.train.iter().map(|point| (point.step, point.loss)).collect(),

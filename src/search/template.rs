@@ -17,9 +17,14 @@ pub struct RunTemplate {
     pub eval_every: usize,
     /// Optimizer steps between evaluations of calibration runs.
     pub calibration_eval_every: usize,
-    /// Whether calibration runs may end once their convergence time is certain, which only the default definition of
-    /// convergence knows.
+    /// Whether calibration runs may end once their convergence time is certain, which only times read off the validation loss
+    /// allow.
     pub stop_when_converged: bool,
+    /// Whether calibration runs keep their learning rate after the warm-up, which registration needs: what does not decay can be
+    /// ended at any step.
+    pub constant_rate: bool,
+    /// Validation samples of an evaluation of calibration runs; `None`: as many as in others.
+    pub calibration_validation: Option<usize>,
     /// Peak learning rate of each adapted module.
     pub learning_rates: BTreeMap<String, f64>,
     /// The module whose learning rate is the same under all methods.
@@ -39,7 +44,16 @@ impl SearchConfig {
             batch: self.train.batch,
             eval_every: self.train.eval_every.unwrap_or(1),
             calibration_eval_every: self.calibration.eval_every.unwrap_or(1),
-            stop_when_converged: self.calibration.rule == ConvergenceDefinition::AloneVal,
+            stop_when_converged: matches!(
+                self.calibration.rule,
+                ConvergenceDefinition::Registered | ConvergenceDefinition::AloneVal
+            ),
+            constant_rate: self.calibration.is_registered(),
+            calibration_validation: self
+                .calibration
+                .is_registered()
+                .then_some(self.calibration.validation_samples)
+                .flatten(),
             learning_rates: self.learning_rates(),
             reference: self.search.reference.clone(),
             scale: self.lora.scale.convention(),
@@ -53,10 +67,9 @@ impl RunTemplate {
     /// The run that does `trial` in a campaign with this fingerprint; `earlier` holds the records of earlier trials, by
     /// their ids.
     pub fn spec(&self, trial: &Trial, earlier: &BTreeMap<u32, RunRecord>, fingerprint: &str) -> RunSpec {
-        let eval_every = match trial.role {
-            Role::Alone | Role::Joint => self.calibration_eval_every,
-            Role::Race | Role::Final => self.eval_every,
-        };
+        let calibration = matches!(trial.role, Role::Alone | Role::Joint);
+        let eval_every = if calibration { self.calibration_eval_every } else { self.eval_every };
+        let decay_fraction = if calibration && self.constant_rate { 0.0 } else { self.optim.decay_fraction };
         // A method that moves ranks is compared as it is, whatever the variant of the others.
         let method = trial.method.and_then(|method| method_spec(method, trial.horizon));
         RunSpec {
@@ -69,9 +82,10 @@ impl RunTemplate {
             eval_every,
             evaluate_from: trial.evaluate_from,
             stop_when_converged: trial.stop_when_converged && self.stop_when_converged,
+            validation: self.calibration_validation.filter(|_| calibration),
             learning_rates: self.rates(trial.method),
             scale: self.scale,
-            optim: self.optim,
+            optim: OptimSpec { decay_fraction, ..self.optim },
             variant: match trial.method {
                 Some(Method::Eva) => Variant { init: Init::Eva, ..self.variant },
                 _ if method.is_some() => Variant::default(),
@@ -83,11 +97,11 @@ impl RunTemplate {
         }
     }
 
-    /// The convention of all plain runs by this template: what must be equal for observations to enter one fit.
+    /// The convention of all plain calibration runs by this template: what must be equal for observations to enter one fit.
     pub fn convention(&self, fingerprint: &str) -> String {
         let any = Trial {
             id: 0,
-            role: Role::Final,
+            role: Role::Alone,
             ranks: Ranks::new(),
             samples: 1,
             seed: 0,

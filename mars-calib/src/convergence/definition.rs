@@ -9,8 +9,11 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConvergenceDefinition {
-    /// [`AloneVal`]: most of the improvement in validation loss of a run with one module adapted. The default.
+    /// [`AloneVal`] of the runs that train to their convergence, and from them by registration (`mars_laws::register`) the times of
+    /// those that end after their first steps. The default.
     #[default]
+    Registered,
+    /// [`AloneVal`]: most of the improvement in validation loss of a run with one module adapted.
     AloneVal,
     /// [`TimeConstant`]: the time constant of an exponential fitted to the validation loss.
     TimeConstant,
@@ -20,21 +23,22 @@ pub enum ConvergenceDefinition {
 
 impl ConvergenceDefinition {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::AloneVal, Self::TimeConstant, Self::UpdateSize];
+    pub const ALL: [Self; 4] = [Self::Registered, Self::AloneVal, Self::TimeConstant, Self::UpdateSize];
 
-    /// The name in configurations: `alone-val`, `time-constant` or `update-size`.
+    /// The name in configurations: `registered`, `alone-val`, `time-constant` or `update-size`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Registered => "registered",
             Self::AloneVal => "alone-val",
             Self::TimeConstant => "time-constant",
             Self::UpdateSize => "update-size",
         }
     }
 
-    /// The rule with its default settings.
+    /// The rule with its default settings, for one run by itself.
     pub fn rule(self) -> Box<dyn ConvergenceRule> {
         match self {
-            Self::AloneVal => Box::new(AloneVal::default()),
+            Self::Registered | Self::AloneVal => Box::new(AloneVal::default()),
             Self::TimeConstant => Box::new(TimeConstant::default()),
             Self::UpdateSize => Box::new(UpdateSize::default()),
         }
@@ -70,8 +74,7 @@ mod tests {
             assert_eq!(serde_json::to_value(one).ok(), Some(one.name().into()));
         }
         let error = "alone".parse::<ConvergenceDefinition>().map_err(|error| error.to_string());
-        let expected =
-            "there is no definition of convergence `alone`; there are alone-val, time-constant, update-size";
+        let expected = "there is no definition of convergence `alone`; there are registered, alone-val, time-constant, update-size";
         assert_eq!(error, Err(expected.to_owned()));
     }
 }

@@ -67,6 +67,9 @@ pub struct RunSpec {
     /// [`has_converged`](crate::convergence::has_converged). Default no; `until_settled` in files.
     #[serde(default, rename = "until_settled", skip_serializing_if = "std::ops::Not::not")]
     pub stop_when_converged: bool,
+    /// The run is evaluated on the first so many validation samples, >= 1; `None`, the default: on all that the trainer has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<usize>,
     /// Peak learning rate of each adapted module, > 0.
     /// Multiplied at each step by [`OptimSpec::factor`].
     pub learning_rates: BTreeMap<String, f64>,
@@ -106,6 +109,7 @@ impl RunSpec {
             eval_every: (steps / 20).max(1),
             evaluate_from: 0,
             stop_when_converged: false,
+            validation: None,
             learning_rates: ranks.modules().map(|module| (module.to_owned(), rate)).collect(),
             ranks,
             scale: ScaleConvention::default(),
@@ -165,6 +169,7 @@ impl RunSpec {
             ("batch", self.batch),
             ("steps", self.steps),
             ("eval_every", self.eval_every),
+            ("validation", self.validation.unwrap_or(1)),
         ] {
             if value == 0 {
                 return Err(Error::spec(field, value, "it must be at least 1"));

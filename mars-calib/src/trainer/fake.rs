@@ -154,7 +154,9 @@ impl FakeTrainer {
                     flow = Flow::Stop;
                 }
             }
-            let converged = !last && spec.stop_when_converged && has_converged(&state.val);
+            let converged = !last
+                && spec.stop_when_converged
+                && has_converged(&state.val, spec.optim.decay_fraction == 0.0);
             let interrupted = flow == Flow::Stop && !last && !converged;
             let due = state.step > 0 && state.step.is_multiple_of(self.checkpoint_every);
             if !broken && (interrupted || last || due) {

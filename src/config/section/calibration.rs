@@ -11,20 +11,28 @@ use serde::{Deserialize, Serialize};
 pub struct CalibrationConfig {
     /// Ranks at which each module is calibrated alone; at least two for a law in the rank.
     pub ranks: Vec<usize>,
-    /// Subset sizes in samples; at least two for a law in the size. []: 1/16, 1/8, 1/4 of the training set.
+    /// Subset sizes in samples; at least two for a law in the size. []: 1/16 and 1/4 of the training set; with another rule than
+    /// registered 1/16, 1/8, 1/4.
     #[serde(with = "chosen::number")]
     pub sizes: Option<Vec<usize>>,
-    /// Optimizer steps of each run. 0: a third of the final run.
+    /// Optimizer steps of each run; with the rule registered, of those that train to their convergence, at most. 0: a third of the final
+    /// run; with the rule registered a tenth of it, at least two windows.
     #[serde(with = "chosen::number")]
     pub steps: Option<usize>,
     /// Seeds; each run is made once with each.
     pub seeds: Vec<u64>,
     /// Rank tuples per size in runs of all modules, for the performance law.
     pub joint: usize,
-    /// Optimizer steps between evaluations. 0: a fortieth of the run.
+    /// Optimizer steps of the runs whose times come from registration. 0: an eighth of the final run, from 8 to 64.
+    #[serde(with = "chosen::number")]
+    pub window: Option<usize>,
+    /// Validation samples of an evaluation, with the rule registered. 0: 64, or all where there are fewer.
+    #[serde(with = "chosen::number")]
+    pub validation_samples: Option<usize>,
+    /// Optimizer steps between evaluations. 0: a fortieth of the run; with the rule registered an eighth of the window.
     #[serde(with = "chosen::number")]
     pub eval_every: Option<usize>,
-    /// Definition of the convergence time: alone-val, time-constant or update-size.
+    /// Definition of the convergence time: registered, alone-val, time-constant or update-size.
     pub rule: ConvergenceDefinition,
 }
 
@@ -34,6 +42,8 @@ impl Default for CalibrationConfig {
             ranks: vec![4, 8, 16, 32],
             sizes: None,
             steps: None,
+            window: None,
+            validation_samples: None,
             seeds: vec![0],
             joint: 7,
             eval_every: None,
@@ -43,6 +53,11 @@ impl Default for CalibrationConfig {
 }
 
 impl CalibrationConfig {
+    /// Whether times come from registered curves.
+    pub fn is_registered(&self) -> bool {
+        self.rule == ConvergenceDefinition::Registered
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
         super::search::check_ranks("calibration.ranks", &self.ranks)
     }

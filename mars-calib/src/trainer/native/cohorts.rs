@@ -3,13 +3,14 @@
 use crate::{OptimSpec, RunSpec};
 
 /// What the runs of one stack have in common.
-/// Equal first step, batch size, interval of evaluations, optimizer and adapted modules; ranks, seeds, samples,
+/// Equal first step, batch size, interval and samples of evaluations, optimizer and adapted modules; ranks, seeds, samples,
 /// horizons and learning rates may differ.
 #[derive(Clone, Debug, PartialEq)]
 struct StackKey {
     start: usize,
     batch: usize,
     eval_every: usize,
+    validation: Option<usize>,
     optim: OptimSpec,
     modules: Vec<String>,
 }
@@ -20,6 +21,7 @@ impl StackKey {
             start,
             batch: spec.batch,
             eval_every: spec.eval_every,
+            validation: spec.validation,
             optim: spec.optim,
             modules: spec.ranks.modules().map(String::from).collect(),
         }

@@ -21,10 +21,15 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    /// Losses of the adapters of `stack` on the validation samples that the options select.
-    pub(super) fn validate(&self, stack: &AdapterStack) -> Result<Vec<Evaluation>, mars_lora::Error> {
+    /// Losses of the adapters of `stack` on the validation samples that the options select, the first `most` of them.
+    pub(super) fn validate(
+        &self,
+        stack: &AdapterStack,
+        most: Option<usize>,
+    ) -> Result<Vec<Evaluation>, mars_lora::Error> {
         let Self { model, validation, options, .. } = self;
-        let rows: Vec<usize> = (0..validation.len()).take(options.validation_samples).collect();
+        let samples = options.validation_samples.min(most.unwrap_or(usize::MAX));
+        let rows: Vec<usize> = (0..validation.len()).take(samples).collect();
         evaluate_loading(*model, *validation, &rows, options.eval_batch, stack, options.loading)
     }
 }

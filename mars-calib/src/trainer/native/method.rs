@@ -121,7 +121,7 @@ where
 {
     let began = Instant::now();
     let stack = stack(method.result(), context.model)?;
-    let all = context.validate(&stack)?;
+    let all = context.validate(&stack, record.spec.validation)?;
     for evaluation in all {
         if !record_loss(record, step, &evaluation).is_finite() {
             record.end = RunEnd::Diverged { step };

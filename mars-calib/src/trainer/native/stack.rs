@@ -210,7 +210,7 @@ where
         }
         let began = Instant::now();
         let part = if due.len() == live.len() { self.stack.clone() } else { self.stack.keep(&due) };
-        let evaluations = self.context.validate(&part)?;
+        let evaluations = self.context.validate(&part, live[due[0]].spec().validation)?;
         let share = began.elapsed().as_secs_f64() / due.len() as f64;
         for (k, evaluation) in due.into_iter().zip(evaluations) {
             let record = &mut live[k].record;
@@ -218,7 +218,9 @@ where
             record.wall_s += share;
             if !loss.is_finite() {
                 record.end = RunEnd::Diverged { step };
-            } else if record.spec.stop_when_converged && has_converged(&record.val) {
+            } else if record.spec.stop_when_converged
+                && has_converged(&record.val, record.spec.optim.decay_fraction == 0.0)
+            {
                 record.end = RunEnd::Converged;
             }
             (self.emit)(Event::Progress(progress(&live[k], Stage::Evaluate, step, Some(loss))));
