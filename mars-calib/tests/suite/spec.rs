@@ -19,6 +19,7 @@ fn everything_that_determines_the_result_is_in_the_id() {
         RunSpec { eval_every: 8, ..base.clone() },
         RunSpec { evaluate_from: 8, ..base.clone() },
         RunSpec { stop_when_converged: true, ..base.clone() },
+        RunSpec { validation: Some(8), ..base.clone() },
         RunSpec {
             learning_rates: BTreeMap::from([("ve".into(), 2e-3), ("llm".into(), 1e-3)]),
             ..base.clone()

@@ -10,10 +10,8 @@ use mars_laws::{
 };
 use std::collections::BTreeMap;
 
-/// The first window begins after one part in so many of the final run: before that, warm-up.
-const FROM: usize = 100;
-/// And not before this step.
-const EARLIEST: usize = 8;
+/// The step after which the first window begins: before it, warm-up.
+const FROM: usize = 8;
 
 /// Law-P of the runs on all the data, in the form that predicts later windows best, with intervals.
 ///
@@ -41,7 +39,7 @@ pub(crate) fn law_p(budget: &Budget, records: &Records) -> Result<LawPFit, Strin
 fn windows(ranks: &Ranks, result: &TrialResult, budget: &Budget) -> Vec<PerformanceObservation> {
     let pass = budget.samples / budget.batch;
     let mut points = Vec::new();
-    let mut from = (budget.steps / FROM).max(EARLIEST);
+    let mut from = FROM;
     while 2 * from <= pass {
         let own = result.train_curve.iter().filter(|(step, _)| (from + 1..=2 * from).contains(step));
         let losses: Vec<f64> = own.map(|(_, loss)| *loss).filter(|loss| loss.is_finite()).collect();

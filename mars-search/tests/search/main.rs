@@ -7,6 +7,7 @@ mod contests;
 mod costs;
 mod guided;
 mod kit;
+mod lawful;
 mod machine;
 mod more_policies;
 mod names;

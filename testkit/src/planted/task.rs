@@ -24,6 +24,9 @@ pub struct Task {
     pub noise: f64,
     /// How a trial dies, for those that do; none unless set otherwise.
     pub death: Death,
+    /// Optimizer steps between evaluations of alone runs, whose losses then are one curve shifted in log time, at 90 % of its
+    /// fall at the convergence time. `None`, unless set otherwise: as other runs.
+    pub registers: Option<usize>,
 }
 
 impl Task {
@@ -33,12 +36,25 @@ impl Task {
             ("ve".to_owned(), (9.0, -0.4, 0.6, 1.0)),
             ("llm".to_owned(), (6.0, -0.33, 0.68, 4.0)),
         ]);
-        Self { laws, floor: Box::new(floor), speed: 4.0, noise: 0.0, death: Box::new(|_| None) }
+        Self {
+            laws,
+            floor: Box::new(floor),
+            speed: 4.0,
+            noise: 0.0,
+            death: Box::new(|_| None),
+            registers: None,
+        }
     }
 
     /// With noise of this standard deviation.
     pub fn noisy(mut self, noise: f64) -> Self {
         self.noise = noise;
+        self
+    }
+
+    /// With alone runs that are evaluated every so many steps and can be registered, and with training losses.
+    pub fn registering(mut self, every: usize) -> Self {
+        self.registers = Some(every);
         self
     }
 
@@ -50,9 +66,40 @@ impl Task {
 
     /// Loss after `step` steps: curves fall exponentially from 5 to their floor and never cross.
     pub fn loss(&self, trial: &Trial, step: usize) -> f64 {
+        if let (Role::Alone, Some(_)) = (trial.role, self.registers) {
+            let left = (-(step as f64) * 10_f64.ln() / self.time(trial)).exp();
+            return 2.0 + 3.0 * left + self.noise * normal(trial, step as u64);
+        }
         let floor = (self.floor)(&trial.ranks, trial.samples);
         let left = (-self.speed * step as f64 / trial.horizon as f64).exp();
         floor + (5.0 - floor) * left + self.noise * normal(trial, step as u64)
+    }
+
+    /// The convergence time of a module alone, without noise; NaN where several are adapted or no law is planted.
+    fn time(&self, trial: &Trial) -> f64 {
+        let law =
+            trial.ranks.modules().next().and_then(|module| self.laws.get(module).map(|law| (module, law)));
+        law.map_or(f64::NAN, |(module, (k, gamma, delta, offset))| {
+            let rank = trial.ranks.get(module) as f64;
+            k * rank.powf(*gamma) * (trial.samples as f64).powf(*delta) + offset
+        })
+    }
+
+    /// The training losses up to a step: those of validation, with a noise that all trials share.
+    fn train_curve(&self, trial: &Trial) -> Vec<(usize, f64)> {
+        let shared = Trial {
+            id: 0,
+            ranks: Ranks::new(),
+            evaluate_from: 0,
+            continues: None,
+            steps: 0,
+            ..trial.clone()
+        };
+        let own = |step: usize| {
+            let noise = normal(&shared, step as u64) - normal(trial, step as u64) * 0.5;
+            (step, self.loss(trial, step) + self.noise * noise)
+        };
+        (1..=trial.steps).map(own).collect()
     }
 
     /// The loss after `step` steps by eight blocks, which scatter so that the standard error of their mean is the noise.
@@ -72,16 +119,16 @@ impl Task {
     /// # Panics
     /// When a module is trained alone for which no law is planted.
     pub fn train(&self, trial: &Trial, before: usize, batch: usize) -> TrialResult {
-        let every = (trial.horizon / 8).max(1);
+        let alone = self.registers.filter(|_| trial.role == Role::Alone);
+        let every = alone.unwrap_or((trial.horizon / 8).max(1));
         let mut steps: Vec<usize> = (0..trial.steps).step_by(every).collect();
         steps.push(trial.steps);
         steps.retain(|step| *step == 0 || *step >= trial.evaluate_from);
         let val_curve: Vec<_> = steps.iter().map(|&step| (step, self.loss(trial, step))).collect();
         let (mut convergence, mut censored) = (None, None);
-        if let (Role::Alone, Some(module)) = (trial.role, trial.ranks.modules().next()) {
-            let (k, gamma, delta, offset) = self.laws[module];
-            let rank = trial.ranks.get(module) as f64;
-            let t = k * rank.powf(gamma) * (trial.samples as f64).powf(delta) + offset;
+        if trial.role == Role::Alone {
+            let t = self.time(trial);
+            assert!(!t.is_nan(), "a law is planted for {}", trial.ranks);
             let t = t * (self.noise * normal(trial, u64::MAX)).exp();
             if t > 0.95 * trial.steps as f64 {
                 censored = Some("the run is too short".to_owned());
@@ -99,7 +146,10 @@ impl Task {
                 .iter()
                 .map(|&step| (step, self.blocks(trial, step)))
                 .collect(),
-            train_curve: Vec::new(),
+            train_curve: match (self.registers, trial.role) {
+                (Some(_), Role::Race | Role::Final) => self.train_curve(trial),
+                _ => Vec::new(),
+            },
             convergence,
             censored,
             end: (self.death)(trial).unwrap_or(TrialEnd::Finished),

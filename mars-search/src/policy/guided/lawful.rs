@@ -13,12 +13,13 @@ use super::{
     moves::{between, middle, wide_pair},
 };
 use crate::{
-    Budget, Candidate, CandidateSource, Error, Space, TrialResult,
+    Budget, Candidate, CandidateSource, Error, FittedLaws, Space, TrialResult,
     calibration::{self, Design},
     policy::guided::GuidedOptions,
     race::rungs,
     records::{Draft, Progress, Records},
 };
+use mars_laws::LawCSummary;
 
 /// The cut falls after one part in so many of the final run, at its next evaluation; where rank buys little speed, after one
 /// in so many.
@@ -59,7 +60,9 @@ pub(super) fn line_up(
     let cut = rungs::on_grid(budget.steps.div_ceil(CUT), budget);
     let price =
         |drafts: &[Draft]| drafts.iter().map(|draft| calibration_share(budget, draft.steps)).sum::<f64>();
-    let limit = extra - price_of_choice(budget, cut);
+    let late = rungs::on_grid(budget.steps.div_ceil(LATE_CUT), budget);
+    // What calibration will say of the cut is not known before it: the later one must be affordable.
+    let limit = extra - price_of_choice(budget, late);
     let designs = Design::all(&budget.calibration);
     let affordable =
         designs.iter().map(|design| design.runs(space, budget)).find(|runs| price(runs) <= limit);
@@ -74,17 +77,16 @@ pub(super) fn line_up(
     let spent = results.iter().map(|result| calibration_share(budget, trained(result))).sum::<f64>();
     let mut found = calibration::line_up(space, budget, &results, &options.balance);
     field.notes.append(&mut found.faults);
-    let gammas = found.laws.law_c.values().map(|law| law.summary.law.gamma);
-    let slow = gammas.fold(f64::NEG_INFINITY, f64::max) > LITTLE_SPEED;
+    let slow = buys_little_speed(&found.laws);
     field.laws = Some(found.laws);
     let mut balanced = Vec::new();
     for (at, candidate) in found.candidates.into_iter().enumerate() {
         if found.solved.contains(&at) { balanced.push(candidate) } else { field.candidates.push(candidate) }
     }
-    if balanced.is_empty() {
+    if balanced.is_empty() && !slow {
         return Ok(Progress::Done(Calibrated::Refused(spent, Box::new(field))));
     }
-    field.cut = if slow { rungs::on_grid(budget.steps.div_ceil(LATE_CUT), budget) } else { cut };
+    field.cut = if slow { late } else { cut };
     let places =
         (1 + ((extra - spent) / price_of_choice(budget, field.cut)).floor().max(0.0) as usize).min(MOST);
     for candidate in choices(space, balanced, slow) {
@@ -97,6 +99,14 @@ pub(super) fn line_up(
     field.evaluate_from = vec![field.cut; field.racing.len()];
     field.by_training_loss = true;
     Ok(Progress::Done(Calibrated::Field(Box::new(field))))
+}
+
+/// Whether rank buys speed, but little: every module has a law, and some interval of an exponent lies below 0.
+fn buys_little_speed(laws: &FittedLaws) -> bool {
+    let summaries = || laws.law_c.values().map(|law| &law.summary);
+    let highest = summaries().map(|law| law.law.gamma).fold(f64::NEG_INFINITY, f64::max);
+    let falls = |law: &LawCSummary| law.interval.get("gamma").is_some_and(|gamma| gamma.hi < 0.0);
+    laws.unfitted.is_empty() && highest > LITTLE_SPEED && summaries().any(falls)
 }
 
 /// In the order in which they get the places.
@@ -147,7 +157,7 @@ fn unaffordable(
 ) -> String {
     let least = designs.last().map_or(0.0, |design| price(&design.runs(space, budget)));
     // Prices fall as 1 / steps; the plan of a longer run is taken to be the same.
-    let needed = least + price_of_choice(budget, rungs::on_grid(budget.steps.div_ceil(CUT), budget));
+    let needed = least + price_of_choice(budget, rungs::on_grid(budget.steps.div_ceil(LATE_CUT), budget));
     let from = if extra > 0.0 { (needed / extra * budget.steps as f64).ceil() } else { f64::INFINITY };
     let from =
         if from.is_finite() { format!(" (affordable from about {from} steps on)") } else { String::new() };

@@ -1,0 +1,149 @@
+//! A guided search with registered laws: what it calibrates, which choices race, what it costs and says.
+
+use crate::kit::{Played, Task, play_in_order, space, ve_llm};
+use mars_laws::Ranks;
+use mars_search::{
+    Budget, CalibrationPlan, CandidateSource, DecisionOutcome, GuidedOptions, PolicySpec, Role, fine_tunes,
+    run_cost, total_cost,
+};
+use std::collections::BTreeMap;
+
+/// A final run of 4,000 steps over 8,192 samples, evaluated every 200.
+fn budget() -> Budget {
+    let plain = Budget::new(4000, 8192, 16);
+    Budget {
+        eval_every: 200,
+        calibration: CalibrationPlan {
+            sizes: vec![1024, 4096],
+            steps: 160,
+            window: Some(64),
+            eval_every: 8,
+            ..plain.calibration.clone()
+        },
+        ..plain
+    }
+}
+
+/// The vision encoder takes three times as long as the language model; the floor has its least at `best`.
+fn task(gamma: f64, best: Ranks) -> Task {
+    let laws = BTreeMap::from([
+        ("ve".to_owned(), (30.0, gamma, 0.15, 0.0)),
+        ("llm".to_owned(), (10.0, gamma, 0.15, 0.0)),
+    ]);
+    let floor = move |ranks: &Ranks, _: usize| {
+        let octaves =
+            ranks.iter().map(|(module, rank)| (rank as f64 / best.get(module) as f64).log2().powi(2));
+        1.0 + 0.05 * octaves.sum::<f64>()
+    };
+    Task { laws, speed: 20.0, ..Task::new(floor).registering(8) }
+}
+
+fn guided(cap: f64, budget: &Budget, task: &Task) -> Played {
+    let mut options = GuidedOptions { fine_tunes: cap, ..GuidedOptions::default() };
+    options.balance.kappa = 4.0;
+    play_in_order(&PolicySpec::Guided(options), &space(), budget, task, |trials| trials).unwrap()
+}
+
+fn cost(played: &Played) -> f64 {
+    fine_tunes(&total_cost(&played.results), &run_cost(&played.results, played.decision.trial)).unwrap()
+}
+
+#[test]
+fn laws_are_fitted_within_the_cap_and_the_best_balanced_choice_wins() {
+    let played = guided(1.39, &budget(), &task(-0.4, ve_llm(32, 64)).noisy(2e-3));
+    let decision = &played.decision;
+    let laws = decision.laws.as_ref().unwrap();
+    for (module, law) in &laws.law_c {
+        let law = &law.summary;
+        assert!((law.law.gamma + 0.4).abs() < 0.05 && law.r2_log > 0.95, "{module}: {law:?}");
+        assert!(law.interval["gamma"].contains(-0.4), "{module}: {law:?}");
+        let registered = &laws.registered[module];
+        assert!(registered.iter().any(|set| set.outcome.registration().is_some()), "{module}");
+    }
+    assert_eq!((laws.law_c.len(), laws.unfitted.len()), (2, 0));
+    // t_ve = 3 t_llm at equal ranks: kappa = 4 asks for half the rank.
+    let balanced: Vec<_> =
+        decision.candidates.iter().filter(|one| one.source == CandidateSource::Balanced).collect();
+    assert!(balanced.iter().any(|one| one.ranks == ve_llm(32, 64)), "{balanced:?}");
+    assert_eq!(
+        (&decision.ranks, decision.outcome),
+        (&ve_llm(32, 64), DecisionOutcome::Solved),
+        "{}",
+        decision.reason
+    );
+    assert!(decision.reason.contains("training samples of steps 101 to 200"), "{}", decision.reason);
+    let law_p = laws.law_p.as_ref().unwrap();
+    assert!(law_p.reason.is_ok() && law_p.interval.len() == law_p.parameters.len());
+    assert!(cost(&played) <= 1.39, "{}", cost(&played));
+}
+
+#[test]
+fn calibration_runs_are_short_but_for_the_highest_rank() {
+    let played = guided(1.39, &budget(), &task(-0.4, ve_llm(32, 64)));
+    let alone: Vec<_> =
+        played.results.iter().map(|result| &result.trial).filter(|t| t.role == Role::Alone).collect();
+    assert!(!alone.is_empty());
+    for trial in alone {
+        let rank = trial.ranks.iter().next().unwrap().1;
+        assert_eq!(trial.steps, if rank == 64 { 160 } else { 64 }, "{trial:?}");
+        assert!(rank == 64 || trial.samples == 4096, "{trial:?}");
+    }
+}
+
+#[test]
+fn the_cap_holds_whatever_it_is() {
+    for cap in [1.0, 1.1, 1.39, 2.0] {
+        for (steps, noise) in [(400, 1e-3), (1600, 0.05), (40_000, 1e-3)] {
+            let budget = Budget { steps, eval_every: steps / 20, ..budget() };
+            let played = guided(cap, &budget, &task(-0.4, ve_llm(32, 64)).noisy(noise));
+            let cost = cost(&played);
+            assert!(cost <= cap + 1e-9, "{cost} of {cap} at {steps} steps: {}", played.decision.reason);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_calibrated_or_not_balanced_is_said_first() {
+    let poor = guided(1.1, &Budget { steps: 400, eval_every: 20, ..budget() }, &task(-0.4, ve_llm(32, 64)));
+    let reason = &poor.decision.reason;
+    assert!(poor.decision.laws.is_none());
+    assert!(
+        reason.starts_with("Chosen without balanced ranks: the smallest calibration would have cost"),
+        "{reason}"
+    );
+    assert!(reason.contains("affordable from about"), "{reason}");
+
+    // Rank buys no speed, as with scale alpha / r: there is nothing to balance.
+    let flat = guided(1.39, &budget(), &task(0.0, ve_llm(16, 16)).noisy(5e-3));
+    let reason = &flat.decision.reason;
+    assert!(flat.decision.laws.is_some() && cost(&flat) <= 1.39);
+    assert!(reason.starts_with("Chosen without balanced ranks: "), "{reason}");
+    assert!(flat.decision.candidates.iter().all(|one| one.outcome != Some(DecisionOutcome::Solved)));
+}
+
+/// Exponents near 0: a rate so high that rank buys little speed.
+#[test]
+fn where_rank_buys_little_speed_lower_ranks_come_first_and_the_cut_is_later() {
+    let played = guided(1.39, &budget(), &task(-0.15, ve_llm(8, 8)).noisy(1e-3));
+    let race: Vec<_> = played.results.iter().filter(|result| result.trial.role == Role::Race).collect();
+    assert_eq!(race.iter().map(|result| result.trial.steps).min(), Some(400), "{}", played.decision.reason);
+    assert!(race.iter().any(|result| result.trial.ranks == ve_llm(8, 8)));
+    assert_eq!(played.decision.ranks, ve_llm(8, 8), "{}", played.decision.reason);
+}
+
+#[test]
+fn results_in_any_order_give_the_same_decision() {
+    let task = task(-0.4, ve_llm(32, 64)).noisy(0.01);
+    let options = GuidedOptions::default();
+    let spec = PolicySpec::Guided(options);
+    let play = |reversed: bool| {
+        let order = |mut trials: Vec<mars_search::TrialResult>| {
+            if reversed {
+                trials.reverse();
+            }
+            trials
+        };
+        play_in_order(&spec, &space(), &budget(), &task, order).unwrap().decision
+    };
+    assert_eq!(format!("{:?}", play(false)), format!("{:?}", play(true)));
+}
