@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Knots of the common curve: one for this many points, within these limits.
-const POINTS_A_KNOT: usize = 5;
+const POINTS_A_KNOT: usize = 2;
 const KNOTS: std::ops::RangeInclusive<usize> = 3..=7;
 
 /// Points on the common curve for a picture.
