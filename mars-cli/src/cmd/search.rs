@@ -18,12 +18,17 @@ use std::time::Instant;
 /// Without a command: says what will happen, then searches on the embedded task.
 pub(crate) fn bare(context: &Context) -> Result<Exit, Error> {
     let config = context.layers(&Task::default())?.config()?;
-    context.console.say(format!(
-        "mars will now choose LoRA ranks for its embedded tiny vision-language model, on real handwritten digits:\n\
-         rank choices race inside one fine-tune, and the winner's adapter stays.\n\
-         Everything goes to {}/ and can be stopped (Ctrl-C) and continued. `mars --help` shows the rest.",
-        config.out.dir.display()
-    ));
+    let out = config.out.dir.display();
+    for line in [
+        "mars will now choose LoRA ranks for its embedded tiny vision-language model, on real handwritten digits:",
+        "short runs of each module give its convergence law, balanced rank choices race in the first steps of one fine-tune,",
+        "and the winner trains on to the end: its adapter stays.",
+        &format!(
+            "Everything goes to {out}/ and can be stopped (Ctrl-C) and continued. `mars --help` shows the rest."
+        ),
+    ] {
+        context.console.say(line);
+    }
     finish(context, &config, &Place::default(), false)
 }
 

@@ -25,13 +25,13 @@ pub fn write(assets: &Path) -> Result<()> {
     model_files::write(&assets.join("model"))
 }
 
-/// Writes the tasks of the comparison suite, each with a `mars.toml`, into directories of `place`.
+/// Writes the tasks of the comparison suite and the long ones, each with a `mars.toml`, into directories of `place`.
 ///
 /// # Errors
 /// When a file cannot be written.
 pub fn write_suite(place: &Path) -> Result<()> {
     let digits = Digits::load()?;
-    for task in &task::SUITE {
+    for task in task::SUITE.iter().chain(&task::LONG) {
         let directory = place.join(task.name);
         downstream::write(&digits, task, &directory)?;
         let text = directory.to_str().with_context(|| format!("{} is not UTF-8", directory.display()))?;

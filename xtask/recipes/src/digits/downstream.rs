@@ -35,8 +35,8 @@ fn parts(task: &Task) -> [Part; 3] {
     };
     [
         part(Split::Train, "train", 11, task.images, 4),
-        part(Split::Val, "val", 12, 128, 2),
-        part(Split::Test, "test", 13, 256, 2),
+        part(Split::Val, "val", 12, task.evaluated[0], 2),
+        part(Split::Test, "test", 13, task.evaluated[1], 2),
     ]
 }
 

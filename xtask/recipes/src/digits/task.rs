@@ -20,6 +20,8 @@ pub struct Task {
     pub kinds: &'static [Kind],
     /// Pictures of the training split, with four questions each.
     pub images: usize,
+    /// Pictures of the validation and of the test split, with two questions each.
+    pub evaluated: [usize; 2],
     /// Added to the seeds of the splits, so that no two tasks share their pictures.
     pub seed: u64,
     /// Settings of `mars` that differ from those of the suite, as lines of TOML `key = value`.
@@ -50,6 +52,7 @@ pub const EMBEDDED: Task = Task {
     language: Language::New,
     kinds: &DOWNSTREAM,
     images: 1024,
+    evaluated: [128, 256],
     seed: 0,
     settings: &[],
     held_back: false,
@@ -109,8 +112,52 @@ pub const SUITE: [Task; 8] = [
     },
 ];
 
+/// Tasks with final runs of 1,200 steps or more, and splits that tell small differences: 1,536 validation and 3,072 test
+/// samples.
+pub const LONG: [Task; 4] = [
+    Task { name: "long", evaluated: [768, 1536], ..EMBEDDED },
+    Task {
+        name: "long-few",
+        images: 128,
+        evaluated: [768, 1536],
+        seed: 900,
+        settings: &[("train.steps", "1200"), ("train.eval_every", "60")],
+        ..EMBEDDED
+    },
+    Task {
+        name: "long-fast",
+        images: 1024,
+        evaluated: [768, 1536],
+        seed: 1000,
+        settings: &[("train.steps", "1200"), ("train.eval_every", "60"), ("train.learning_rate", "5e-3")],
+        ..EMBEDDED
+    },
+    Task {
+        name: "long-turned",
+        look: Look { rotation: -25.0, contrast: 0.7, noise: 0.1 },
+        kinds: &HARD,
+        evaluated: [768, 1536],
+        seed: 1100,
+        held_back: true,
+        ..EMBEDDED
+    },
+];
+
+/// Settings of the long tasks.
+const LONG_SETTINGS: [(&str, &str); 9] = [
+    ("data.train", "\"train.json\""),
+    ("data.val", "\"val.json\""),
+    ("data.test", "\"test.json\""),
+    ("data.images", "\"images.zip\""),
+    ("train.steps", "1600"),
+    ("train.batch", "16"),
+    ("train.eval_every", "80"),
+    ("train.learning_rate", "1e-3"),
+    ("run.workers", "64"),
+];
+
 /// Settings of every task of the suite.
-const SETTINGS: [(&str, &str); 16] = [
+const SETTINGS: [(&str, &str); 17] = [
     ("data.train", "\"train.json\""),
     ("data.val", "\"val.json\""),
     ("data.test", "\"test.json\""),
@@ -125,6 +172,7 @@ const SETTINGS: [(&str, &str); 16] = [
     ("calibration.steps", "16"),
     ("calibration.eval_every", "2"),
     ("calibration.joint", "4"),
+    ("calibration.rule", "\"alone-val\""),
     ("run.workers", "64"),
     ("run.validation_samples", "64"),
 ];
@@ -147,8 +195,10 @@ impl Task {
     /// The configuration file that makes `mars` run the task from `directory`.
     pub fn configuration(&self, directory: &str) -> String {
         let mut lines = String::new();
-        for (key, value) in SETTINGS {
-            let own = self.settings.iter().find(|(own, _)| *own == key).map(|(_, value)| *value);
+        let long = LONG.iter().any(|task| task.name == self.name);
+        let settings = if long { LONG_SETTINGS.as_slice() } else { &SETTINGS };
+        for (key, value) in settings {
+            let own = self.settings.iter().find(|(own, _)| own == key).map(|(_, value)| *value);
             let value = own.unwrap_or(value);
             match (key.strip_prefix("data."), value.strip_prefix('"')) {
                 (Some(_), Some(file)) => lines += &format!("{key} = \"{directory}/{file}\n"),
@@ -156,7 +206,7 @@ impl Task {
             }
         }
         for (key, value) in self.settings {
-            if !SETTINGS.iter().any(|(other, _)| other == key) {
+            if !settings.iter().any(|(other, _)| other == key) {
                 lines += &format!("{key} = {value}\n");
             }
         }
