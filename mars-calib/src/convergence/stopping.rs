@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn what_does_not_fall_has_not_converged() {
         let flat: Vec<CurvePoint> = (0..40).map(|step| CurvePoint { step, loss: 2.0 }).collect();
-        assert!(!has_converged(&flat));
+        assert!(!has_converged(&flat, true));
         let broken =
             flat.iter().map(|p| CurvePoint { loss: if p.step > 20 { f64::NAN } else { p.loss }, ..*p });
         assert!(!has_converged(&broken.collect::<Vec<_>>(), true) && !has_converged(&[], true));
