@@ -37,10 +37,15 @@ pub(crate) fn law_p(data: &ReportData) -> String {
     let Some(fit) = data.decision.laws.as_ref().and_then(|laws| laws.law_p.as_ref()) else {
         return String::new();
     };
-    let parameters: Vec<_> =
-        fit.parameters.iter().map(|(name, value)| format!("{name} = {}", plain(*value))).collect();
+    let parameter = |(name, value): (&String, &f64)| {
+        let interval =
+            fit.interval.get(name).filter(|interval| interval.lo.is_finite() && interval.hi.is_finite());
+        let interval = interval.map(|interval| format!(" [{}, {}]", plain(interval.lo), plain(interval.hi)));
+        format!("{name} = {}{}", plain(*value), interval.unwrap_or_default())
+    };
+    let parameters: Vec<_> = fit.parameters.iter().map(parameter).collect();
     let text = format!(
-        "Law-P, form {}: {}; rms {} in perplexity; fit {}.",
+        "Law-P, form {}, 95 % intervals in brackets: {}; rms {} in perplexity; fit {}.",
         fit.law.form,
         parameters.join(", "),
         plain(fit.rms),

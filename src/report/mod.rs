@@ -14,6 +14,7 @@ mod pictures;
 mod price;
 mod race;
 mod ranks;
+mod registered;
 #[cfg(test)]
 pub(crate) mod sample;
 mod style;

@@ -5,7 +5,7 @@ use super::{
     data::ReportData,
     final_run, laws,
     number::{duration, fixed, maybe},
-    perplexity, price, race, ranks,
+    perplexity, price, race, ranks, registered,
     style::STYLE,
     summary,
     svg::escape,
@@ -32,7 +32,7 @@ pub(crate) fn page(data: &ReportData) -> String {
         (
             "Convergence times",
             "Law-C: t = k · r^γ · D^δ + E, the steps a module needs at rank r on D samples, trained alone.",
-            charts(&laws::figures(data)) + &laws::law_p(data),
+            charts(&(registered::figures(data) + &laws::figures(data))) + &laws::law_p(data),
         ),
         (
             "Calibration runs",

@@ -21,16 +21,25 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
     };
     if let Some(sure) = data.decision.confidence {
         words += &format!(
-            " At step {}, the last at which {} were compared, they lead on {} of redrawn validation sets (expected \
+            " At step {}, the last at which {} were compared, they lead on {} of redrawn {} sets (expected \
              regret {}); what later steps or another seed would say is not in this figure.",
             sure.step,
             sure.compared,
             sure.certainty(),
+            if sure.margin.is_some_and(|margin| margin.training.is_some()) {
+                "training"
+            } else {
+                "validation"
+            },
             sure.regret()
         );
         if let Some(margin) = sure.margin {
-            let samples =
-                margin.samples.map_or_else(String::new, |samples| format!(" On {samples} samples:"));
+            let samples = margin.samples.map_or_else(String::new, |samples| match margin.training {
+                Some((from, to)) => {
+                    format!(" On the {samples} training samples of steps {from} to {to}, new to each:")
+                }
+                None => format!(" On {samples} samples:"),
+            });
             words += &format!("{samples} {}", margin.to_string().trim_end_matches(';'));
             words += ".";
         }

@@ -9,7 +9,8 @@ use crate::{
 use mars::{
     Error, SearchConfig, SearchOutcome,
     config::TrainerKind,
-    mars_search::DecisionOutcome,
+    mars_laws::Interval,
+    mars_search::{Decision, DecisionOutcome},
     mars_vlm::data::Dataset,
     quantity::{duration, flops, number},
 };
@@ -86,6 +87,40 @@ fn samples(config: &SearchConfig) -> Result<usize, Error> {
     }
 }
 
+/// Law-C of each module, and Law-P, a line each.
+fn laws(decision: &Decision) -> Vec<String> {
+    let Some(laws) = &decision.laws else { return Vec::new() };
+    let bracket = |interval: Option<&Interval>| match interval {
+        Some(interval) if interval.lo.is_finite() && interval.hi.is_finite() => {
+            format!(" [{:.3}, {:.3}]", interval.lo, interval.hi)
+        }
+        _ => String::new(),
+    };
+    let mut lines: Vec<String> = laws
+        .law_c
+        .iter()
+        .map(|(module, law)| {
+            let summary = &law.summary;
+            let gamma = bracket(summary.interval.get("gamma"));
+            let measured = law.points.iter().filter(|point| point.steps.is_some()).count();
+            format!(
+                "law-c     {module}: steps to converge fall as rank^{:.3}{gamma}; log R^2 {:.3}, {measured} runs",
+                summary.law.gamma, summary.r2_log
+            )
+        })
+        .collect();
+    lines.extend(laws.unfitted.iter().map(|(module, why)| format!("law-c     {module}: none, {why}")));
+    lines.extend(laws.law_p.iter().map(|law| {
+        let exponents =
+            law.parameters.iter().filter(|(name, _)| name.starts_with("alpha") || *name == "beta");
+        let each: Vec<String> = exponents
+            .map(|(name, value)| format!("{name} {value:.3}{}", bracket(law.interval.get(name))))
+            .collect();
+        format!("law-p     form {}: {}", law.law.form, each.join(", "))
+    }));
+    lines
+}
+
 fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
     let SearchOutcome { decision, cost, adapter, report, test, base, left_out, .. } = outcome;
     let mut lines = Vec::new();
@@ -96,6 +131,7 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
         format!("ranks     {} ({})", decision.ranks, decision.outcome),
         format!("why       {}", decision.reason),
     ]);
+    lines.extend(laws(decision));
     match decision.gain {
         Some(gain) if gain.is_improvement() => lines.push(format!("gain      {gain}")),
         Some(_) => {}
