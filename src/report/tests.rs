@@ -81,7 +81,10 @@ fn every_policy_has_a_whole_report() {
         )));
         assert!(html.contains("18.310") && html.contains("1.921") && html.contains("71.6 %"));
         assert_eq!(count(&html, "<tr class=\"strong\"><td>chosen</td>"), 1, "one row is the choice");
-        assert_eq!(html.contains("Law-P, form published: A = "), policy == "paper");
+        assert_eq!(
+            html.contains("Law-P, form published, 95 % intervals in brackets: A = "),
+            policy == "paper"
+        );
     }
 }
 

@@ -51,9 +51,8 @@ impl SearchConfig {
             constant_rate: self.calibration.is_registered(),
             calibration_validation: self
                 .calibration
-                .is_registered()
-                .then_some(self.calibration.validation_samples)
-                .flatten(),
+                .validation_samples
+                .filter(|samples| *samples > 0 && self.calibration.is_registered()),
             learning_rates: self.learning_rates(),
             reference: self.search.reference.clone(),
             scale: self.lora.scale.convention(),

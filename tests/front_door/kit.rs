@@ -1,5 +1,6 @@
 //! A small search on planted laws, and what it reports.
 
+use mars::mars_calib::ConvergenceDefinition;
 use mars::{
     SearchConfig,
     event::{Event, Observer},
@@ -16,6 +17,7 @@ pub(crate) fn config(policy: &str) -> SearchConfig {
     config.train.eval_every = Some(10);
     config.calibration.steps = Some(200);
     config.calibration.eval_every = Some(5);
+    config.calibration.rule = ConvergenceDefinition::AloneVal;
     config.resolved(SAMPLES, 64)
 }
 

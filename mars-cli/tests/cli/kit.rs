@@ -141,6 +141,7 @@ impl SmallTask {
             "calibration.ranks=[2,4]",
             "calibration.sizes=[16,48]",
             "calibration.steps=8",
+            "calibration.rule=alone-val",
             "calibration.eval_every=1",
         ] {
             all.extend(["--set".to_owned(), setting.to_owned()]);

@@ -61,6 +61,8 @@ impl Setting {
             "calibration.steps=120",
             "--set",
             "calibration.eval_every=1",
+            "--set",
+            "calibration.rule=alone-val",
         ];
         [&common[..], more].concat()
     }
