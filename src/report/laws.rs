@@ -66,6 +66,9 @@ fn figure(id: &str, title: &str, law: &ModuleLaw, samples: usize) -> String {
     let (Some(&least), Some(&most)) = (sizes.first(), sizes.last()) else {
         return nothing(title, "There is no point.");
     };
+    if least == most {
+        return by_rank(id, title, law, least, &ranks);
+    }
     let line = |rank: usize| {
         let (from, to) = (least as f64, samples.max(most) as f64);
         (0..=48)
@@ -112,6 +115,37 @@ fn figure(id: &str, title: &str, law: &ModuleLaw, samples: usize) -> String {
         plain(formula.offset),
     );
     chart.figure(title, &description, &legend, &caption(law, measured.len(), samples > most))
+}
+
+/// The chart of a law at one size: time over rank.
+fn by_rank(id: &str, title: &str, law: &ModuleLaw, samples: usize, ranks: &[usize]) -> String {
+    let formula = law_c(law);
+    let measured: Vec<_> = law.points.iter().filter_map(|point| Some((point, point.steps?))).collect();
+    let (Some(&low), Some(&high)) = (ranks.first(), ranks.last()) else {
+        return nothing(title, "There is no point.");
+    };
+    let (low, high) = (low as f64, high as f64);
+    let curve = (0..=48).map(|i| low * (high / low).powf(f64::from(i) / 48.0));
+    let line: Vec<(f64, f64)> = curve.map(|rank| (rank, formula.predict(rank, samples as f64))).collect();
+    let ticks = ranks.iter().map(|rank| *rank as f64);
+    let x = Axis::over("rank", Scale::Log, ticks.clone());
+    let times = measured.iter().map(|(_, steps)| *steps).chain(line.iter().map(|(_, steps)| *steps));
+    let (Some(x), Some(y)) = (x, Axis::over("convergence time (steps)", Scale::Log, times)) else {
+        return nothing(title, "No run of this module has a convergence time.");
+    };
+    let mut chart = Chart::new(id, x.ticks_at(ticks), y);
+    chart.line(line, &format!("line {}", series(0)));
+    for (point, steps) in &measured {
+        let hint = format!("rank {}, seed {}: {} steps", point.rank, point.seed, plain(*steps));
+        chart.mark(Shape::of(0), (point.rank as f64, *steps), 4.2, &format!("mark {}", series(0)), &hint);
+    }
+    let description = format!(
+        "Convergence time over rank on logarithmic axes at {samples} samples: {} points and the fitted law, gamma = {}.",
+        measured.len(),
+        fixed(formula.gamma, 3)
+    );
+    let note = format!(" Measured at {samples} samples only: how the time depends on the size is not known.");
+    chart.figure(title, &description, &[], &(caption(law, measured.len(), false) + &note))
 }
 
 fn caption(law: &ModuleLaw, measured: usize, extrapolated: bool) -> String {
