@@ -59,6 +59,13 @@ impl CalibrationConfig {
     }
 
     pub(super) fn check(&self) -> Result<(), Error> {
+        if let (true, Some(window), Some(steps)) = (self.is_registered(), self.window, self.steps)
+            && window > steps
+        {
+            return Err(Error::usage(format!(
+                "calibration.window is {window}; it must be at most calibration.steps, {steps}"
+            )));
+        }
         super::search::check_ranks("calibration.ranks", &self.ranks)
     }
 }
