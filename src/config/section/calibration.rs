@@ -21,7 +21,7 @@ pub struct CalibrationConfig {
     pub steps: Option<usize>,
     /// Seeds; each run is made once with each.
     pub seeds: Vec<u64>,
-    /// Rank tuples per size in runs of all modules, for the performance law.
+    /// Rank tuples per size in runs of all modules, for the performance law; guided with the rule registered fits it to its race.
     pub joint: usize,
     /// Optimizer steps of the runs whose times come from registration. 0: an eighth of the final run, from 8 to 64.
     #[serde(with = "chosen::number")]
