@@ -1,6 +1,7 @@
 //! A list of malformed inputs: each is an error that names its file, with the exit code of bad input, and none a panic.
 
 mod adapters;
+mod bombs;
 mod bounds;
 mod case;
 mod configs;
@@ -31,6 +32,7 @@ fn all() -> Vec<Case> {
         tokenizers::cases(),
         templates::cases(),
         bounds::cases(),
+        bombs::cases(),
         preprocessors::cases(),
         images::cases(),
         data::cases(),
@@ -112,4 +114,40 @@ fn the_program_says_the_same() {
         assert_eq!(errors.count(), 1, "{context}");
         assert!(done.stderr.contains(case.file()), "{context}");
     }
+}
+
+/// Every input that the program can be given, by itself: under 10 s and 1 GB. Prints the greatest of both.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "minutes; run it alone, with --nocapture, for the figures in docs/results"]
+fn the_program_takes_little_of_everything() {
+    use std::time::{Duration, Instant};
+    let cases: Vec<Case> = all().into_iter().filter(|case| case.base == Base::Whole).collect();
+    let (mut slowest, mut largest) = ((Duration::ZERO, String::new()), (0, String::new()));
+    for case in &cases {
+        let place = Place::new(case.base);
+        (case.spoil)(&place.target(case.path));
+        let (model, data) = (place.text("model"), place.text("data/train.json"));
+        let mut command = crate::kit::command(&["eval", "--model", &model, "--data", &data]);
+        let started = Instant::now();
+        let mut child =
+            command.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let (mut peak, status) = (0, format!("/proc/{}/status", child.id()));
+        let code = loop {
+            // The kernel's own peak, which only grows.
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let found = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+            peak = found.and_then(|kb| kb.parse().ok()).unwrap_or(0).max(peak);
+            if let Some(status) = child.try_wait().unwrap() {
+                break status.code();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        let (took, name) = (started.elapsed(), format!("{}: {}", case.path, case.name));
+        assert_eq!(code, Some(3), "{name}");
+        assert!(took < Duration::from_secs(10) && peak < 1_000_000_u64, "{name}: {took:?}, {peak} kB");
+        slowest = slowest.max((took, name.clone()));
+        largest = largest.max((peak, name));
+    }
+    println!("{} of {} inputs; slowest {slowest:?}; largest {largest:?} kB", cases.len(), all().len());
 }
