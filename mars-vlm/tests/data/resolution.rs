@@ -98,7 +98,8 @@ fn tokens_of_samples_follow_the_setting_and_what_sets_nothing_changes_nothing() 
 
 #[test]
 fn what_a_family_does_not_have_or_cannot_do_is_refused_by_name() {
-    let cases: [(&str, &[(&str, usize)], &[&str]); 11] = [
+    type Case = (&'static str, &'static [(&'static str, usize)], &'static [&'static str]);
+    let cases: [Case; 11] = [
         ("families/qwen", &[("longest_edge", 20)], &["longest_edge is 20", "Qwen2-VL", "max_pixels"]),
         ("families/qwen", &[("max_pixels", 63)], &["max_pixels 63", "64 (one token)"]),
         ("families/qwen", &[("max_pixels", 100)], &["min_pixels is 192", "max_pixels 100"]),

@@ -143,6 +143,7 @@ fn watched(arguments: &[&str]) -> (Option<i32>, Duration, u64) {
 /// Every input that the program can be given, by itself: under 10 s and 1 GB. Prints the greatest of both.
 #[cfg(target_os = "linux")]
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #[ignore = "minutes; run it alone, with --nocapture, for the figures in docs/results"]
 fn the_program_takes_little_of_everything() {
     let cases: Vec<Case> = all().into_iter().filter(|case| case.base == Base::Whole).collect();
