@@ -127,12 +127,12 @@ impl SearchConfig {
         self.calibration.rule.rule()
     }
 
-    /// The processor of the model in `dir`, with the longest sequence that is set.
+    /// The processor of the model in `dir`, with the longest sequence and the size of images that are set.
     ///
     /// # Errors
-    /// When the processor's files are missing or cannot be used.
+    /// When the processor's files are missing or cannot be used, and for a size of images that the family does not have.
     pub fn processor(&self, dir: &Path) -> Result<Processor, Error> {
-        let processor = Processor::from_dir(dir)?.with_resolution(&self.data.resolution())?;
+        let processor = self.data.resized(Processor::from_dir(dir)?)?;
         Ok(match self.data.max_tokens {
             None => processor,
             Some(most) => {

@@ -26,13 +26,20 @@ pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit, Error> 
         images: args.images.clone(),
         ..Task::default()
     };
-    let config = context.layers(&task)?.reading()?;
+    let layers = context.layers(&task)?;
+    let config = layers.reading()?;
     let store = ImageStore::for_data(&args.data, config.data.images.as_deref())?;
     let model = config.model.dir.as_deref();
     let model = model.map(|model| hub::folder(model, Need::Processor, context.console)).transpose()?;
     let processor = model.map(|model| config.processor(&model)).transpose()?;
     let note = processor.as_ref().and_then(|processor| processor.template.note());
     note.into_iter().for_each(|note| context.console.warn(note));
+    for (name, value) in config.data.resolution().set().into_iter().filter(|_| processor.is_none()) {
+        let place = layers.origin(&format!("data.{name}"));
+        context.console.warn(format!(
+            "data.{name} is {value} and {place}, but images are sized for a model: name one with --model"
+        ));
+    }
     let options = CheckOptions {
         read: config.data.read_options(),
         leave_out: config.data.leave_out(),

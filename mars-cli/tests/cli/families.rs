@@ -176,9 +176,8 @@ fn qwen2_5_vl_from_plan_to_adapter() {
     assert_names(&names, &paths, 10 + 14);
 }
 
-#[test]
-fn qwen2_vl_from_plan_to_adapter() {
-    let task = SmallTask::new();
+/// A tiny Qwen2-VL, each of whose tokens is 12 by 12 pixels.
+pub(crate) fn qwen2_vl(task: &SmallTask) -> std::path::PathBuf {
     let config = value!({
         "model_type": "qwen2_vl",
         "text_config": text(value!({"rope_scaling": {"type": "mrope", "mrope_section": [2, 1, 1]}})),
@@ -188,7 +187,13 @@ fn qwen2_vl_from_plan_to_adapter() {
     });
     let images =
         value!({"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 6, "min_pixels": 144});
-    let model = model::<Qwen2VlNet>(&task, config, images);
+    model::<Qwen2VlNet>(task, config, images)
+}
+
+#[test]
+fn qwen2_vl_from_plan_to_adapter() {
+    let task = SmallTask::new();
+    let model = qwen2_vl(&task);
     let names = search(&task, &model, "fixed:4x2", [8, 2, 14], 4);
     let paths = ["model.visual.blocks.0.attn.proj", "model.visual.blocks.1.mlp.fc2"];
     assert_names(&names, &paths, 8 + 14);

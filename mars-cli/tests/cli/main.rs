@@ -15,6 +15,7 @@ mod kit;
 mod limits;
 mod malformed;
 mod reliability;
+mod resolution;
 mod search;
 mod settings;
 mod signal;

@@ -16,7 +16,7 @@ mod unique;
 pub(crate) use absent::no_folder;
 pub use file::{TensorFile, place};
 pub use float::Float;
-pub use foreign::foreign;
+pub use foreign::{Foreign, foreign, leftover};
 pub(crate) use header::header;
 pub use header::{LONGEST_HEADER, StoredTensor};
 pub use quantised::quantised;

@@ -1,20 +1,9 @@
 //! Files that hold something else than their names or settings say, told by their first bytes.
 
-/// What a file is that is none of the formats of data sets, and the remedy.
-pub(crate) struct Foreign {
-    /// As in "this is ..".
-    pub(crate) what: &'static str,
-    /// What the user can do.
-    pub(crate) remedy: &'static str,
-}
+use mars_lora::stored::{Foreign, leftover};
 
 /// First bytes, what begins with them, and the remedy.
-const KNOWN: [(&[u8], &str, &str); 18] = [
-    (
-        b"version https://git-lfs.github.com/spec/",
-        "a git-lfs pointer instead of the file itself",
-        "fetch the file (`git lfs pull`), or download it again",
-    ),
+const KNOWN: [(&[u8], &str, &str); 17] = [
     (b"PAR1", "a Parquet file", "name it .parquet, and no other format"),
     (b"ARROW1", "an Arrow file", "save the data set as Parquet or JSON lines (to_parquet, to_json)"),
     (
@@ -40,16 +29,8 @@ const KNOWN: [(&[u8], &str, &str); 18] = [
 
 /// What a file that begins with `head` is, if it is known and none of the formats of data sets.
 pub(crate) fn foreign(head: &[u8]) -> Option<Foreign> {
-    if let Some((_, what, remedy)) = KNOWN.into_iter().find(|(start, ..)| head.starts_with(start)) {
-        return Some(Foreign { what, remedy });
-    }
-    let text = head.trim_ascii_start();
-    let begins = |tag: &[u8]| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
-    if begins(b"<!doctype html") || begins(b"<html") {
-        let remedy = "a server sent a page in place of the file: download the file itself";
-        return Some(Foreign { what: "a web page", remedy });
-    }
-    None
+    let known = KNOWN.into_iter().find(|(start, ..)| head.starts_with(start));
+    leftover(head).or(known.map(|(_, what, remedy)| Foreign { what, remedy }))
 }
 
 /// Whether the first line of a text is that of a table: two fields or more between commas or tabs.

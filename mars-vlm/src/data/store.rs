@@ -195,6 +195,8 @@ impl ImageStore {
             )));
         }
         let mut bytes = Vec::new();
+        // Exactly, as doubling what is there could take twice as much.
+        bytes.try_reserve_exact(length as usize).map_err(|e| broken(e.to_string()))?;
         // What it unpacks to may be more than the archive says.
         let count = file.take(length + 1).read_to_end(&mut bytes).map_err(|e| broken(e.to_string()))?;
         if count as u64 != length {

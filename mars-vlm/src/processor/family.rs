@@ -45,7 +45,7 @@ pub trait ImageProcessor: fmt::Debug + Send + Sync {
     /// # Errors
     /// A few words about a size that the family does not have, or that contradicts its files.
     fn resize_to(&mut self, resolution: &Resolution) -> Result<(), String> {
-        resolution.only(&[], "this model")
+        resolution.only(&[], &["this model"])
     }
 
     /// Time, row and column of each token, for families whose positions have three axes; `image` is the image token.

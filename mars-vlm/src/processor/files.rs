@@ -1,7 +1,7 @@
 //! Reading the JSON files of a model directory.
 
-use crate::{Error, foreign::foreign};
-use mars_lora::stored::regular;
+use crate::Error;
+use mars_lora::stored::{leftover, regular};
 use serde_json::{Map, Value};
 use std::{io::ErrorKind, path::Path};
 
@@ -25,8 +25,8 @@ pub(crate) fn text(path: &Path) -> Result<Option<String>, Error> {
             };
         }
     };
-    if let Some((what, remedy)) = foreign(&bytes) {
-        return Err(Error::malformed(path, what, remedy));
+    if let Some(other) = leftover(&bytes) {
+        return Err(Error::malformed(path, format!("it is {}", other.what), other.remedy));
     }
     String::from_utf8(bytes).map(Some).map_err(|e| {
         let at = e.utf8_error().valid_up_to();

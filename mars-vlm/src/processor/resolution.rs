@@ -24,17 +24,21 @@ impl Resolution {
         all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
-    /// Refuses what a family does not have.
+    /// Refuses what a family of these models does not have.
     ///
     /// # Errors
     /// A few words with what it has instead.
-    pub(crate) fn only(&self, known: &[&str], family: &str) -> Result<(), String> {
-        match self.set().into_iter().find(|(name, _)| !known.contains(name)) {
-            None => Ok(()),
-            Some((name, value)) => {
-                Err(format!("{name} is {value}, but images of {family} are sized by {}", known.join(" and ")))
+    pub(crate) fn only(&self, known: &[&str], models: &[&str]) -> Result<(), String> {
+        let Some((name, value)) = self.set().into_iter().find(|(name, _)| !known.contains(name)) else {
+            return Ok(());
+        };
+        let models = models.join(" and ");
+        Err(match known {
+            [] => format!("{name} is {value}, but the size of images of {models} cannot be set"),
+            known => {
+                format!("{name} is {value}, but images of {models} are sized by {}", known.join(" and "))
             }
-        }
+        })
     }
 }
 

@@ -182,3 +182,61 @@ fn time_without_end() {
     let long = "{# ".to_owned() + &" ".repeat(2 << 20) + " #}";
     assert!(refusal(&long).contains("bytes"));
 }
+
+/// Lists that a filter or method makes for itself, and values that it copies on the way.
+#[test]
+fn lists_made_on_the_way() {
+    for source in [
+        "{{ ('a ' * 60000000).split() | length }}",
+        "{{ ('a ' * 60000000).rsplit() | length }}",
+        "{{ ('a,' * 60000000).rsplit(',') | length }}",
+        "{{ ('\\n' * 60000000) | indent }}",
+        "{{ messages | map(attribute='a.' * 60000000) | list }}",
+        "{{ messages | sort(attribute='a,' * 60000000) }}",
+        "{{ messages | tojson(separators='a' * 60000000) }}",
+    ] {
+        let why = refusal(source);
+        assert!(why.contains("MiB") || why.contains("steps"), "{source}: {why}");
+    }
+    let named = |before: &str, inside: &str| {
+        format!(
+            "{before}{{% for i in range(99999) %}}{{% for j in range(99999) %}}{inside}{{% endfor %}}{{% endfor %}}"
+        )
+    };
+    let long = "a".repeat(250);
+    let arguments: String = (0..3000).map(|n| format!("a{n}=0,")).collect();
+    let parameters: String = (0..3000).map(|n| format!("a{n},")).collect();
+    for source in [
+        named("{% set k = 'a' * 90000000 %}", "{{ {}[k] is defined }}"),
+        named("{% set k = 'a' * 900000 %}{% set d = {k: 1} %}{% set l = 'a' * 900000 %}", "{{ d[l] }}"),
+        named("", &format!("{{{{ {long} }}}}")),
+        named("", &format!("{}{{{{ {long} }}}}{}", "{% with %}".repeat(90), "{% endwith %}".repeat(90))),
+        named(
+            &format!("{{% macro m({parameters}) %}}{{% endmacro %}}"),
+            &format!("{{{{ m({arguments}) }}}}"),
+        ),
+        named("", "{% macro m() %}{% endmacro %}"),
+    ] {
+        let why = refusal(&source);
+        assert!(why.contains("MiB") || why.contains("steps"), "{why}");
+    }
+    assert!(refusal(&format!("{{{{ {} }}}}", "a".repeat(257))).contains("a name of 257 bytes"));
+}
+
+/// An order that is none must not disturb sorting, nor a fault in the middle of it.
+#[test]
+fn values_without_an_order_are_sorted_without_panic() {
+    let render = |source: &str| {
+        Template::new(source).and_then(|template| template.render(&Map::new(), Date::default()))
+    };
+    let mixed = "{% set n = namespace(l=[]) %}{% for i in range(400) %}\
+                 {% set n.l = n.l + [('nan' if i % 3 == 0 else (i * 7919) % 401) | float] %}{% endfor %}";
+    let sorted =
+        render(&format!("{mixed}{{{{ n.l | sort | length }}}} {{{{ (n.l | sort(reverse=true))[0] }}}}"));
+    assert!(sorted.unwrap().starts_with("400 "));
+    let stable = "{% for p in [(1, 'a'), (0, 'b'), (1, 'c'), (0, 'd'), (2, 'e')] | sort(attribute=0, reverse=true) %}\
+                  {{ p[1] }}{% endfor %}";
+    assert_eq!(render(stable).unwrap(), "eacbd");
+    let refused = format!("{mixed}{{{{ (n.l + ['x'] + n.l) | sort }}}}");
+    assert!(render(&refused).unwrap_err().to_string().contains("not supported between"));
+}

@@ -17,6 +17,7 @@ mod nulls;
 mod parquet;
 mod processor;
 mod report;
+mod resolution;
 mod science_qa;
 mod splits;
 mod templates;

@@ -3,7 +3,7 @@
 use crate::{Error, config::chosen};
 use documented::DocumentedFields;
 use mars_vlm::data::{Format, LeaveOut, PromptFormat, ReadOptions};
-use mars_vlm::processor::Resolution;
+use mars_vlm::processor::{Processor, Resolution};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -42,10 +42,11 @@ pub struct DataConfig {
     /// Longest sequence in tokens, those of images included. 0: what the model takes.
     #[serde(with = "chosen::number")]
     pub max_tokens: Option<usize>,
-    /// Fewest pixels of a resized image, of Qwen2-VL. 0: what the model's files say.
+    /// Fewest pixels of a resized image, of Qwen2-VL and Qwen2.5-VL. 0: what the model's files say.
     #[serde(with = "chosen::number")]
     pub min_pixels: Option<usize>,
-    /// Most pixels of a resized image, of Qwen2-VL; of a grid of tiles, of LLaVA-OneVision. 0: what the model's files say.
+    /// Most pixels of a resized image, of Qwen2-VL and Qwen2.5-VL; of a grid of tiles, of LLaVA-OneVision. 0: what the model's
+    /// files say.
     #[serde(with = "chosen::number")]
     pub max_pixels: Option<usize>,
     /// Longer side of a resized image in pixels, of Idefics3 and SmolVLM; at most of a grid of tiles, of LLaVA-OneVision.
@@ -97,6 +98,21 @@ impl DataConfig {
     pub fn resolution(&self) -> Resolution {
         let Self { min_pixels, max_pixels, longest_edge, .. } = *self;
         Resolution { min_pixels, max_pixels, longest_edge }
+    }
+
+    /// The processor with images of the size that is set.
+    ///
+    /// # Errors
+    /// A setting that the model's family does not have, or a size that contradicts the model's files, by the setting's name.
+    pub(in crate::config) fn resized(&self, processor: Processor) -> Result<Processor, Error> {
+        let resolution = self.resolution();
+        processor.with_resolution(&resolution).map_err(|error| {
+            let named = resolution
+                .set()
+                .into_iter()
+                .fold(error.to_string(), |text, (name, _)| text.replace(name, &format!("data.{name}")));
+            Error::usage(named)
+        })
     }
 
     /// How data sets are read.

@@ -29,7 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
         broken("a byte order mark", "expected value", |file| {
             file.put([b"\xef\xbb\xbf".to_vec(), file.bytes()].concat());
         }),
-        broken("a folder", "no ordinary file", |file| file.make_folder()),
+        broken("a folder", "it is a folder", |file| file.make_folder()),
         broken("very deep", "recursion limit", |file| file.put("{\"a\":".repeat(100_000))),
         broken("two objects", "trailing characters", |file| file.put([file.bytes(), file.bytes()].concat())),
         broken("NaN for a number", "expected value", |file| file.swap("0.00001", "NaN")),

@@ -14,13 +14,15 @@ fn other(name: &'static str, image: &'static str, says: &'static str) -> Case {
     Case::new(Whole, DATA, name, says, move |file| file.set("0/image", image))
 }
 
+/// A chunk of a PNG.
+pub(super) fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let body = [kind.as_slice(), data].concat();
+    let length = (data.len() as u32).to_be_bytes();
+    [length.as_slice(), &body, &crc(&body).to_be_bytes()].concat()
+}
+
 /// A PNG of this size whose data are of a single pixel.
 fn png(width: u32, height: u32) -> Vec<u8> {
-    let chunk = |kind: &[u8; 4], data: &[u8]| {
-        let body = [kind.as_slice(), data].concat();
-        let length = (data.len() as u32).to_be_bytes();
-        [length.as_slice(), &body, &crc(&body).to_be_bytes()].concat()
-    };
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
     // zlib: a stored block of a filter byte and three values.
     let data = [0x78, 0x01, 0x01, 0x04, 0x00, 0xfb, 0xff, 0, 1, 2, 3, 0x00, 0x0e, 0x00, 0x07];

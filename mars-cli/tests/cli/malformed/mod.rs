@@ -1,6 +1,7 @@
 //! A list of malformed inputs: each is an error that names its file, with the exit code of bad input, and none a panic.
 
 mod adapters;
+mod bombs;
 mod bounds;
 mod case;
 mod configs;
@@ -23,6 +24,11 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(target_os = "linux")]
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 fn all() -> Vec<Case> {
     let kinds = [
@@ -31,6 +37,7 @@ fn all() -> Vec<Case> {
         tokenizers::cases(),
         templates::cases(),
         bounds::cases(),
+        bombs::cases(),
         preprocessors::cases(),
         images::cases(),
         data::cases(),
@@ -111,5 +118,68 @@ fn the_program_says_the_same() {
         let errors = done.stderr.lines().filter(|line| line.starts_with("error: "));
         assert_eq!(errors.count(), 1, "{context}");
         assert!(done.stderr.contains(case.file()), "{context}");
+    }
+}
+
+/// Exit code, time and greatest memory in kB of the program on these arguments.
+#[cfg(target_os = "linux")]
+fn watched(arguments: &[&str]) -> (Option<i32>, Duration, u64) {
+    let mut command = crate::kit::command(arguments);
+    let started = Instant::now();
+    let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let (mut peak, status) = (0, format!("/proc/{}/status", child.id()));
+    loop {
+        // The kernel's own peak, which only grows.
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let found = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        peak = found.and_then(|kb| kb.parse().ok()).unwrap_or(0).max(peak);
+        if let Some(status) = child.try_wait().unwrap() {
+            return (status.code(), started.elapsed(), peak);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Every input that the program can be given, by itself: under 10 s and 1 GB. Prints the greatest of both.
+#[cfg(target_os = "linux")]
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+#[ignore = "minutes; run it alone, with --nocapture, for the figures in docs/results"]
+fn the_program_takes_little_of_everything() {
+    let cases: Vec<Case> = all().into_iter().filter(|case| case.base == Base::Whole).collect();
+    let (mut slowest, mut largest) = ((Duration::ZERO, String::new()), (0, String::new()));
+    for case in &cases {
+        let place = Place::new(case.base);
+        (case.spoil)(&place.target(case.path));
+        let (model, data) = (place.text("model"), place.text("data/train.json"));
+        let (code, took, peak) = watched(&["eval", "--model", &model, "--data", &data]);
+        let name = format!("{}: {}", case.path, case.name);
+        assert_eq!(code, Some(3), "{name}");
+        assert!(took < Duration::from_secs(10) && peak < 1_000_000, "{name}: {took:?}, {peak} kB");
+        slowest = slowest.max((took, name.clone()));
+        largest = largest.max((peak, name));
+    }
+    println!("{} of {} inputs; slowest {slowest:?}; largest {largest:?} kB", cases.len(), all().len());
+}
+
+/// Colour profiles and texts of a PNG are not unpacked: half a gigabyte of them takes no more than any image.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_not_read_is_not_unpacked() {
+    use std::io::Write;
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    (0..512).for_each(|_| packed.write_all(&[0; 1 << 20]).unwrap());
+    let packed = packed.finish().unwrap();
+    for kind in [b"iCCP", b"zTXt"] {
+        let place = Place::new(Base::Whole);
+        let file = place.target("data/square.png");
+        // After the signature and the header, which takes 25 bytes.
+        let (bytes, at) = (file.bytes(), 8 + 25);
+        let chunk = images::chunk(kind, &[b"x\0\0", packed.as_slice()].concat());
+        file.put([&bytes[..at], &chunk, &bytes[at..]].concat());
+        let (model, data) = (place.text("model"), place.text("data/train.json"));
+        let (code, took, peak) = watched(&["eval", "--model", &model, "--data", &data]);
+        assert_eq!(code, Some(0), "{kind:?}");
+        assert!(took < Duration::from_secs(10) && peak < 300_000, "{kind:?}: {took:?}, {peak} kB");
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn cases() -> Vec<Case> {
         broken("cut in half", "EOF", |file| file.halve()),
         broken("a list", "no JSON object", |file| file.put("[]")),
         broken("not text", "not UTF-8", |file| file.put(b"{\"size\": \"\x80\"}")),
-        broken("a folder", "no ordinary file", |file| file.make_folder()),
+        broken("a folder", "it is a folder", |file| file.make_folder()),
         broken("no size", "size missing", |file| file.unset("size")),
         broken("no tile", "max_image_size missing", |file| file.unset("max_image_size")),
         Case::new(Whole, PROCESSOR, "cut in half", "EOF", |file| file.halve()),

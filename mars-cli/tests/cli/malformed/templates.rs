@@ -12,7 +12,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         broken("missing", "no chat template", |file| file.remove()).naming("model"),
         broken("not text", "not UTF-8", |file| file.put(b"{{ '\xff' }}")),
-        broken("a folder", "no ordinary file", |file| file.make_folder()),
+        broken("a folder", "it is a folder", |file| file.make_folder()),
         broken("an expression that is not closed", "unexpected end", |file| file.put("{{ messages")),
         broken("a loop that is not closed", "unexpected end", |file| {
             file.put("{% for m in messages %}{{ m }}")

@@ -22,7 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
         broken("a list", "tokenizer", |file| file.put("[]")),
         broken("nothing in it", "tokenizer", |file| file.put("{}")),
         broken("not text", "UTF-8", |file| file.put(b"{\"version\": \"\xff\xfe\"}")),
-        broken("a folder", "no ordinary file", |file| file.make_folder()),
+        broken("a folder", "it is a folder", |file| file.make_folder()),
         broken("very deep", "invalid type", |file| file.put("[".repeat(100_000))),
         broken("no model", "model", |file| file.unset("model")),
         broken("no vocabulary", "tokenizer", |file| file.unset("model/vocab")),

@@ -74,7 +74,7 @@ fn broken_files() -> Vec<Case> {
     vec![
         broken("missing", "cannot read", |file| file.remove()),
         broken("a pickle instead", "safe_serialization=True", |file| file.rename("pytorch_model.bin")),
-        broken("a folder", "no ordinary file", |file| file.make_folder()),
+        broken("a folder", "it is a folder", |file| file.make_folder()),
         broken("empty", "it has 0 bytes", |file| file.put("")),
         broken("seven bytes", "it has 7 bytes", |file| file.cut(7)),
         broken("a length alone", "the file is truncated", |file| file.cut(8)),

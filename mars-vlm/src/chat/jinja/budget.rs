@@ -5,6 +5,8 @@ use std::cell::Cell;
 
 /// Longest source of a template, bytes. Published ones have at most some tens of thousands.
 pub(super) const LONGEST_SOURCE: usize = 1 << 20;
+/// Longest name of a variable, attribute or filter, bytes: names are looked up with each use.
+pub(super) const LONGEST_NAME: usize = 256;
 /// Deepest nesting of expressions and of blocks in the source.
 pub(super) const DEEPEST_SOURCE: u32 = 100;
 /// Deepest nesting of lists, tuples and mappings in each other.
@@ -18,7 +20,7 @@ const BYTES: u64 = 256 << 20;
 /// Size of a value, at most.
 pub(super) const BYTES_A_VALUE: usize = 32;
 /// Bytes that are read, compared or searched within one step.
-const BYTES_A_STEP: usize = 64;
+pub(super) const BYTES_A_STEP: usize = 64;
 
 /// What is left to one rendering.
 #[derive(Debug)]

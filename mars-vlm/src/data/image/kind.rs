@@ -36,8 +36,8 @@ pub(super) fn kind(bytes: &[u8]) -> Result<&'static Kind, String> {
         return Err("the file is empty".into());
     }
     KINDS.iter().find(|kind| (kind.begins)(bytes)).ok_or_else(|| {
-        if let Some((what, remedy)) = crate::foreign::foreign(bytes) {
-            return format!("{what}: {remedy}");
+        if let Some(other) = mars_lora::stored::leftover(bytes) {
+            return other.to_string();
         }
         let start: String = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();
         format!("no known image format (it begins with the bytes {start})")

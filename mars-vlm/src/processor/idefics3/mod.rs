@@ -64,7 +64,7 @@ impl ImageProcessor for Idefics3Images {
     }
 
     fn resize_to(&mut self, resolution: &Resolution) -> Result<(), String> {
-        resolution.only(&["longest_edge"], "this model")?;
+        resolution.only(&["longest_edge"], FAMILY.titles)?;
         match (resolution.longest_edge, self.config.resize) {
             (None, _) => Ok(()),
             (Some(edge), None) => {

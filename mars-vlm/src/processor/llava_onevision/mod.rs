@@ -44,7 +44,7 @@ impl ImageProcessor for LlavaOnevisionImages {
     }
 
     fn resize_to(&mut self, resolution: &Resolution) -> Result<(), String> {
-        resolution.only(&["max_pixels", "longest_edge"], "this model")?;
+        resolution.only(&["max_pixels", "longest_edge"], FAMILY.titles)?;
         let (area, edge) =
             (resolution.max_pixels.unwrap_or(usize::MAX), resolution.longest_edge.unwrap_or(usize::MAX));
         let mut kept = self.pinpoints.clone();

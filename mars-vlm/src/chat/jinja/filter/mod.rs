@@ -89,8 +89,8 @@ impl Machine<'_> {
         let usual = if indent.is_some() { [",", ": "] } else { [", ", ": "] };
         let separators = match separators {
             None | Some(Value::None) => usual.map(String::from),
-            Some(pair) => match pair.items().as_deref() {
-                Some([Value::Str(between), Value::Str(after)]) => [between.to_string(), after.to_string()],
+            Some(pair) => match self.walk(&pair)?.as_slice() {
+                [Value::Str(between), Value::Str(after)] => [between.to_string(), after.to_string()],
                 _ => return Err(Fault::new("tojson: separators are two texts")),
             },
         };
@@ -124,6 +124,7 @@ impl Machine<'_> {
         let parts = match path {
             Value::Str(path) => {
                 self.budget.scan(path.len())?;
+                self.budget.values(2 * path.split('.').count())?;
                 path.split('.')
                     .map(|part| match part.parse::<i64>() {
                         Ok(index) if part.bytes().all(|c| c.is_ascii_digit()) => Value::Int(index),

@@ -5,7 +5,7 @@ use super::super::{
     run::{Given, Machine},
     value::{Value, equal, order},
 };
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::VecDeque};
 
 impl Machine<'_> {
     pub(super) fn order_filter(&self, name: &str, value: Value, given: Given) -> Result<Value, Fault> {
@@ -16,7 +16,11 @@ impl Machine<'_> {
                     given.bind(name, ["reverse", "case_sensitive", "attribute"])?;
                 let paths = match &attribute {
                     None | Some(Value::None) => vec![Value::None],
-                    Some(Value::Str(paths)) => paths.split(',').map(Value::text).collect(),
+                    Some(Value::Str(paths)) => {
+                        self.budget.scan(paths.len())?;
+                        self.budget.values(2 * paths.split(',').count())?;
+                        paths.split(',').map(Value::text).collect()
+                    }
                     Some(other) => vec![other.clone()],
                 };
                 let mut keyed = Vec::new();
@@ -62,7 +66,10 @@ impl Machine<'_> {
                     if name == "unique" {
                         let mut seen = false;
                         for (other, _) in &kept {
-                            seen = seen || equal(other, &key, &self.budget)?;
+                            seen = equal(other, &key, &self.budget)?;
+                            if seen {
+                                break;
+                            }
                         }
                         if !seen {
                             kept.push((key, item));
@@ -99,23 +106,39 @@ impl Machine<'_> {
     }
 
     /// The items in the order of their keys; equal ones stay in place.
-    fn sorted(&self, mut keyed: Vec<(Value, Value)>, reverse: bool) -> Result<Vec<Value>, Fault> {
-        let mut failed = None;
-        keyed.sort_by(|(a, _), (b, _)| {
-            if failed.is_some() {
-                return Ordering::Equal;
+    ///
+    /// Merged by hand: the sorting of the standard library may panic where an order is none, as with NaN.
+    fn sorted(&self, keyed: Vec<(Value, Value)>, reverse: bool) -> Result<Vec<Value>, Fault> {
+        let mut runs: VecDeque<VecDeque<(Value, Value)>> =
+            keyed.into_iter().map(|one| VecDeque::from([one])).collect();
+        // Runs in the order of their items: each round merges all neighbours.
+        while runs.len() > 1 {
+            let mut merged = VecDeque::with_capacity(runs.len().div_ceil(2));
+            while let Some(first) = runs.pop_front() {
+                merged.push_back(match runs.pop_front() {
+                    Some(second) => self.merged(first, second, reverse)?,
+                    None => first,
+                });
             }
-            let found = order(a, b, &self.budget).map(|found| found.unwrap_or(Ordering::Equal));
-            let found = found.unwrap_or_else(|fault| {
-                failed = Some(fault);
-                Ordering::Equal
-            });
-            if reverse { found.reverse() } else { found }
-        });
-        match failed {
-            Some(fault) => Err(fault),
-            None => Ok(keyed.into_iter().map(|(_, item)| item).collect()),
+            runs = merged;
         }
+        Ok(runs.into_iter().flatten().map(|(_, item)| item).collect())
+    }
+
+    fn merged(
+        &self,
+        mut first: VecDeque<(Value, Value)>,
+        mut second: VecDeque<(Value, Value)>,
+        reverse: bool,
+    ) -> Result<VecDeque<(Value, Value)>, Fault> {
+        let mut all = VecDeque::with_capacity(first.len() + second.len());
+        while let (Some((a, _)), Some((b, _))) = (first.front(), second.front()) {
+            let earlier = if reverse { order(a, b, &self.budget)? } else { order(b, a, &self.budget)? };
+            all.extend(if earlier == Some(Ordering::Less) { second.pop_front() } else { first.pop_front() });
+        }
+        all.append(&mut first);
+        all.append(&mut second);
+        Ok(all)
     }
 
     fn grouped(

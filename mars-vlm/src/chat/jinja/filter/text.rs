@@ -103,6 +103,9 @@ impl Machine<'_> {
         };
         let is = |value: Option<Value>| value.is_some_and(|value| value.is_true());
         let (first, blank) = (is(first), is(blank));
+        // A line is kept in 16 bytes; all breaks of lines begin with one of these.
+        let breaks = source.bytes().filter(|byte| *byte < b' ' || matches!(byte, 0xc2 | 0xe2)).count();
+        self.budget.bytes(breaks.saturating_mul(16).saturating_add(source.len()))?;
         let ended = format!("{source}\n");
         let lines = text::lines(&ended, false);
         let total = indent.len().saturating_mul(lines.len());

@@ -54,6 +54,8 @@ pub(in super::super) fn replaced(
     machine.budget.scan(source.len() + old.len())?;
     let most = usize::try_from(count).unwrap_or(usize::MAX);
     let found = source.matches(old).take(most).count();
+    // Each place costs more than a byte.
+    machine.budget.steps(found / 8)?;
     machine.budget.bytes(source.len().saturating_add(found.saturating_mul(new.len())))?;
     Ok(Value::text(source.replacen(old, new, most)))
 }

@@ -12,13 +12,17 @@ pub(super) fn call(source: &str, name: &str, given: Given, machine: &Machine<'_>
             let [sep, most] = given.bind(name, ["sep", "maxsplit"])?;
             let most = usize::try_from(whole(most, -1)?).unwrap_or(usize::MAX - 1);
             match sep {
-                None | Some(Value::None) => listed(words(source, most, name == "rsplit"), source, machine),
+                None | Some(Value::None) => {
+                    // A word and its blank are two bytes or more, and a place in the list of words 16.
+                    machine.budget.bytes(source.len().saturating_mul(8))?;
+                    listed(words(source, most, name == "rsplit"), source, machine)
+                }
                 Some(Value::Str(sep)) if sep.is_empty() => Err(Fault::new("empty separator")),
                 Some(Value::Str(sep)) if name == "split" => {
                     listed(source.splitn(most.saturating_add(1), &*sep), source, machine)
                 }
                 Some(Value::Str(sep)) => {
-                    machine.budget.bytes(source.len())?;
+                    machine.budget.bytes((source.len() / sep.len()).saturating_mul(16))?;
                     let mut parts: Vec<&str> = source.rsplitn(most.saturating_add(1), &*sep).collect();
                     parts.reverse();
                     listed(parts.into_iter(), source, machine)

@@ -59,6 +59,8 @@ impl<'t> Machine<'t> {
             return Ok(Value::undefined());
         };
         let refuse = |what: String| Err(Fault::new(format!("macro '{}' {what}", source.name)));
+        // Each named argument is looked for among the parameters.
+        self.budget.steps(source.params.len() * given.named.len() / 8 + source.params.len())?;
         let inner = Scope::inside(Some(&scope));
         let mut plain = given.plain.into_iter();
         let mut bound: Vec<Option<Value>> = source.params.iter().map(|_| plain.next()).collect();

@@ -24,7 +24,7 @@ impl<'t> Machine<'t> {
             Kind::Int(n) => Ok(Value::Int(*n)),
             Kind::Float(x) => Ok(Value::Float(*x)),
             Kind::Str(text) => Ok(Value::Str(text.clone())),
-            Kind::Name(name) => Ok(match scope.get(name) {
+            Kind::Name(name) => scope.get(name, &self.budget).map(|found| match found {
                 Some(value) => value,
                 None => function::named(name)
                     .unwrap_or_else(|| Value::Undefined(Some(format!("'{name}'").into()))),

@@ -1,7 +1,10 @@
 //! Variables in nested scopes.
 
-use super::super::{syntax::tree::Name, value::Value};
+use super::super::{budget::Budget, fault::Fault, syntax::tree::Name, value::Value};
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
+
+/// Scopes that are looked through within one step.
+const LEVELS_A_STEP: usize = 8;
 
 /// The variables of a block, and those around it.
 #[derive(Debug)]
@@ -15,14 +18,21 @@ impl Scope {
         Rc::new(Self { variables: RefCell::default(), parent: parent.cloned() })
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<Value> {
+    /// # Errors
+    /// If no steps are left.
+    pub(super) fn get(&self, name: &str, budget: &Budget) -> Result<Option<Value>, Fault> {
         let mut scope = self;
-        loop {
+        for level in 1_usize.. {
             if let Some(value) = scope.variables.borrow().get(name) {
-                return Some(value.clone());
+                return Ok(Some(value.clone()));
             }
-            scope = scope.parent.as_deref()?;
+            let Some(parent) = scope.parent.as_deref() else { break };
+            scope = parent;
+            if level % LEVELS_A_STEP == 0 {
+                budget.steps(1)?;
+            }
         }
+        Ok(None)
     }
 
     pub(super) fn set(&self, name: &Name, value: Value) {

@@ -133,7 +133,7 @@ impl<'t> Machine<'t> {
                 }
             }
             Target::Attr(name, attribute) => {
-                let Some(Value::Namespace(place)) = scope.get(name) else {
+                let Some(Value::Namespace(place)) = scope.get(name, &self.budget)? else {
                     return Err(Fault::new(format!("{name} is no namespace: its {attribute} cannot be set")));
                 };
                 let mut all = self.namespaces.borrow_mut();

@@ -4,7 +4,7 @@
 //! are blanks between the beginning of a line and a block (`lstrip_blocks`); `-` and `+` in a tag overrule them.
 
 use super::{
-    super::{fault::Fault, value::text::is_space},
+    super::{budget::LONGEST_NAME, fault::Fault, value::text::is_space},
     token::{self, Token, TokenKind},
 };
 
@@ -177,6 +177,10 @@ impl<'s> Lexer<'s> {
             let (kind, len) = if let Some(found) = token::number(rest, attribute)? {
                 found
             } else if let Some(name) = token::name(rest) {
+                if name.len() > LONGEST_NAME {
+                    let what = format!("a name of {} bytes, more than {LONGEST_NAME}", name.len());
+                    return Err(Fault::new(what));
+                }
                 (TokenKind::Name(name.into()), name.len())
             } else if let Some((text, len)) = token::string(rest)? {
                 (TokenKind::Str(text.into()), len)

@@ -6,6 +6,9 @@ use super::{
 };
 use std::{rc::Rc, sync::Arc};
 
+/// Characters of a name that a message shows.
+const LONGEST_SHOWN: usize = 100;
+
 const TEXT_METHODS: [&str; 36] = [
     "capitalize",
     "casefold",
@@ -113,6 +116,7 @@ pub(in super::super) fn item(value: &Value, key: &Value, show: &dyn Show) -> Res
 }
 
 fn missing(value: &Value, name: &str) -> Value {
+    let name = name.char_indices().nth(LONGEST_SHOWN).map_or(name, |(end, _)| &name[..end]);
     Value::Undefined(Some(format!("'{} object' has no attribute '{name}': it", value.kind()).into()))
 }
 

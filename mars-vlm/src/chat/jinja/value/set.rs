@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        budget::{Budget, DEEPEST_VALUE},
+        budget::{BYTES_A_STEP, Budget, DEEPEST_VALUE},
         fault::Fault,
     },
     Value, compare,
@@ -85,10 +85,16 @@ impl Dict {
 }
 
 fn find(entries: &[(Value, Value)], key: &Value, budget: &Budget) -> Result<Option<usize>, Fault> {
+    let most = if let Value::Str(text) = key { text.len() } else { 0 };
     budget.steps(entries.len() / 8)?;
     for (at, (one, _)) in entries.iter().enumerate() {
         if match (one, key) {
-            (Value::Str(a), Value::Str(b)) => a == b,
+            // Texts of different lengths differ at once.
+            (Value::Str(a), Value::Str(b)) if a.len() == most => {
+                budget.steps(most / BYTES_A_STEP)?;
+                a == b
+            }
+            (Value::Str(_), Value::Str(_)) => false,
             _ => compare::equal(one, key, budget)?,
         } {
             return Ok(Some(at));
