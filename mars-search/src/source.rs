@@ -31,6 +31,8 @@ pub enum CandidateSource {
     Higher,
     /// `lower`: two candidates below the middle or the default.
     Lower,
+    /// `highest`: every module at its highest candidate rank.
+    Highest,
     /// `mixed`: one module at its rank in a balanced tuple, the others in the middle.
     Mixed,
     /// `neighbour`: one candidate from the default, up or down.
@@ -41,7 +43,7 @@ pub enum CandidateSource {
 
 impl CandidateSource {
     /// The sources of one word.
-    const WORDS: [Self; 13] = [
+    const WORDS: [Self; 14] = [
         Self::Fixed,
         Self::Grid,
         Self::Random,
@@ -53,6 +55,7 @@ impl CandidateSource {
         Self::Middle,
         Self::Higher,
         Self::Lower,
+        Self::Highest,
         Self::Mixed,
         Self::Neighbour,
     ];
@@ -72,6 +75,7 @@ impl fmt::Display for CandidateSource {
             Self::Middle => "middle",
             Self::Higher => "higher",
             Self::Lower => "lower",
+            Self::Highest => "highest",
             Self::Mixed => "mixed",
             Self::Neighbour => "neighbour",
             Self::Method(method) => return method.fmt(f),

@@ -2,15 +2,15 @@
 //!
 //! 1. The most informative design that leaves the price of one more choice in the race.
 //! 2. Law-C of every module, and the balanced tuples that pass the gates.
-//! 3. The middle of the range, the highest balanced tuple, tuples between the two, and what else the cap pays for, race from the beginning of the
-//!    final run to an early cut, where paired training losses of the first pass decide.
+//! 3. The middle of the range, the highest rank of every module, balanced tuples from the highest down, and what else the cap
+//!    pays for race from the beginning of the final run to an early cut, where paired training losses of the first pass decide.
 //!
 //! Where rank buys little speed, the learning rate is at its limit: lower ranks come first then, and the cut is later (measured on
 //! a task with a rate that is too high, where a cut at a twentieth of the run would have kept the worst).
 
 use super::{
     field::Field,
-    moves::{between, middle, wide_pair},
+    moves::{between, highest, middle, wide_pair},
 };
 use crate::{
     Budget, Candidate, CandidateSource, Error, FittedLaws, Space, TrialResult,
@@ -123,10 +123,9 @@ fn choices(space: &Space, mut balanced: Vec<Candidate>, slow: bool) -> Vec<Candi
     } else {
         balanced.reverse();
         let top = balanced[0].ranks.clone();
-        let rest = balanced.split_off(1);
+        choices.push(highest(space));
         choices.extend(balanced);
         choices.extend(between(space, &centre, &top));
-        choices.extend(rest);
         choices.extend([higher, lower]);
     }
     choices

@@ -13,6 +13,14 @@ pub(super) fn wide_pair(space: &Space, ranks: &Ranks) -> [Candidate; 2] {
     [Candidate::new(moved(1), CandidateSource::Higher), Candidate::new(moved(-2), CandidateSource::Lower)]
 }
 
+/// Every module at its highest candidate rank: where rank buys speed and the run is not too long for its data, the best of what was
+/// measured.
+pub(super) fn highest(space: &Space) -> Candidate {
+    let rank = |module: &String| space.ranks_of(module).last().copied().unwrap_or(space.default_rank);
+    let ranks = space.modules.iter().map(|module| (module.as_str(), rank(module))).collect();
+    Candidate::new(ranks, CandidateSource::Highest)
+}
+
 /// Tuples between `low` and `high`: one module at its rank in `high`, the others at that in `low`; the modules in the order of their
 /// names in the space, the reference last.
 pub(super) fn between(space: &Space, low: &Ranks, high: &Ranks) -> Vec<Candidate> {
