@@ -17,7 +17,7 @@ pub struct Space {
     pub reference: String,
     /// Candidate ranks of each module, any order, each >= 1.
     pub candidates: BTreeMap<String, Vec<usize>>,
-    /// Rank of every module in the safe default configuration (ours: 16).
+    /// Rank of every module in the safe default configuration (ours: 16); see [`default_ranks`](Self::default_ranks).
     pub default_rank: usize,
     /// Adapter parameters of each module per unit of rank, the sum of (inputs + outputs) over its
     /// adapted layers; decides between choices that are equal within noise. A module that is absent
@@ -95,9 +95,15 @@ impl Space {
         ranks
     }
 
-    /// Every module at the default rank.
+    /// Every module at the default rank, or at the candidate nearest to it by ratio where it is none; of two as near, the
+    /// lower.
     pub fn default_ranks(&self) -> Ranks {
-        self.modules.iter().map(|module| (module.as_str(), self.default_rank)).collect()
+        let far = |rank: &usize| (*rank as f64 / self.default_rank.max(1) as f64).ln().abs();
+        let nearest = |module: &String| {
+            let ranks = self.ranks_of(module).into_iter();
+            ranks.min_by(|a, b| far(a).total_cmp(&far(b))).unwrap_or(self.default_rank)
+        };
+        self.modules.iter().map(|module| (module.as_str(), nearest(module))).collect()
     }
 
     /// The full grid: every tuple of candidate ranks, the last module changing fastest.
@@ -132,5 +138,20 @@ impl Space {
                 unit.saturating_mul(rank as u64)
             })
             .fold(0, u64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Space;
+
+    #[test]
+    fn the_default_is_a_candidate() {
+        let cases: [(&[usize], usize); 5] =
+            [(&[4], 4), (&[8, 16, 32], 16), (&[8, 32], 8), (&[64, 2], 64), (&[20, 12], 20)];
+        for (ranks, expected) in cases {
+            let found = Space::new(["ve", "llm"], "llm", ranks).default_ranks();
+            assert_eq!((found.get("ve"), found.get("llm")), (expected, expected), "{ranks:?}");
+        }
     }
 }

@@ -51,7 +51,8 @@ impl SearchConfig {
         // Variables of the environment may be secrets.
         let trainer = &super::TrainerConfig { environment: BTreeMap::new(), ..trainer.clone() };
         let plan = Plan { model, data, calibration, search, run, trainer, out, facts };
-        Ok(Settings { config: table(&Shared { lora, train })?, plan: table(&plan)?, fingerprints })
+        let (config, plan) = (table(&Shared { lora, train })?, table(&plan)?);
+        Ok(Settings { config, plan, fingerprints, ..Settings::default() })
     }
 
     /// The configuration, and the facts, that a campaign was started with.

@@ -8,7 +8,7 @@ use crate::{
     plan::rehearsed_steps,
 };
 use mars_calib::{
-    Campaign, Flow, OnChange, Progress, RunRecord, RunSpec, Stage, Trainer,
+    Campaign, Flow, OnChange, Progress, RunRecord, RunSpec, Settings, Stage, Trainer,
     native::{NativeOptions, NativeTrainer},
 };
 use mars_lora::{Adapter, Examples, Model};
@@ -112,6 +112,7 @@ where
         let mut fingerprints = fingerprints(&config, task);
         fingerprints.extend(more_fingerprints);
         let settings = config.settings(&facts, fingerprints)?;
+        let settings = Settings { compared: task.compared.clone(), ..settings };
         let out = config.out.dir.clone();
         let campaign = Campaign::open(&out, settings, on_change)?;
         warn(&campaign, observer);

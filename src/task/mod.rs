@@ -45,6 +45,8 @@ pub struct Task<M = AnyModel, E = EncodedExamples> {
     pub(crate) test: E,
     /// Digests of model and data: what determines results and is not part of a run's specification.
     pub(crate) fingerprints: BTreeMap<String, String>,
+    /// The digest of the test data, on which no run depends.
+    pub(crate) compared: BTreeMap<String, String>,
     /// Samples of its data sets that cannot be used.
     pub(crate) left_out: Vec<LeftOut>,
     /// The base model and the data as the user knows them.
@@ -145,7 +147,7 @@ impl Task {
             let digest = if sized { format!("{digest} {resolution}") } else { digest };
             Ok((examples, digest))
         };
-        let ((train, train_digest), (val, val_digest), (test, _)) =
+        let ((train, train_digest), (val, val_digest), (test, test_digest)) =
             (encode(train)?, encode(val)?, encode(test)?);
         let (start, start_digest) = start.unzip();
         let fingerprints = [
@@ -166,6 +168,7 @@ impl Task {
         }
         Ok(Self {
             fingerprints,
+            compared: [("test".to_owned(), test_digest)].into(),
             start,
             left_out,
             model_name: shown(&config.model.dir, "the embedded tiny Idefics3 model"),
@@ -207,6 +210,7 @@ where
             val,
             test,
             fingerprints: BTreeMap::new(),
+            compared: BTreeMap::new(),
             left_out: Vec::new(),
             model_name: "a model of one's own".to_owned(),
             data_name: "data of one's own".to_owned(),

@@ -21,6 +21,9 @@ pub struct Settings {
     pub plan: Table,
     /// Digests of what run specs do not name, by what they are of: `model`, `train`, `targets`, ...
     pub fingerprints: BTreeMap<String, String>,
+    /// Digests of what no run depends on, but what is reported of the result does, such as `test`: compared with those of the next
+    /// call, and no part of the ids of runs. What only one side has is not compared.
+    pub compared: BTreeMap<String, String>,
 }
 
 impl Settings {
@@ -37,6 +40,7 @@ impl Settings {
 
     /// What differs, one line for each key: `key: old -> new`.
     pub fn changes(&self, new: &Self) -> Vec<String> {
+        let compared = &new.compared;
         let flat = |settings: &Self| {
             let mut all = BTreeMap::new();
             flatten("", &settings.config, &mut all);
@@ -45,7 +49,13 @@ impl Settings {
             }
             all
         };
-        let (old, new) = (flat(self), flat(new));
+        let (mut old, mut new) = (flat(self), flat(new));
+        for (of, digest) in &self.compared {
+            if let Some(other) = compared.get(of) {
+                old.insert(format!("fingerprint of {of}"), digest.clone());
+                new.insert(format!("fingerprint of {of}"), other.clone());
+            }
+        }
         let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
         let value = |from: &BTreeMap<String, String>, key: &String| {
             from.get(key).cloned().unwrap_or("not set".into())
@@ -72,26 +82,44 @@ impl Settings {
             why: format!("{why}; restore the file, or use another directory"),
         };
         let mut table: Table = text.parse().map_err(|e: toml::de::Error| corrupt(e.message()))?;
+        let version =
+            table.get("campaign").and_then(|section| section.get("version")).and_then(Value::as_str);
+        match version.map(release) {
+            Some(Some(written)) if Some(written) <= release(env!("CARGO_PKG_VERSION")) => {}
+            Some(Some(_)) => {
+                let why = "it was written by a newer version of mars";
+                let version = version.unwrap_or_default();
+                let why = format!("{why} ({version}); use that version or a later one, or another directory");
+                return Err(Error::Corrupt { path, why });
+            }
+            _ => return Err(corrupt("it is not that of a campaign: [campaign] has no version")),
+        }
         let mut section = |name: &str| match table.remove(name) {
             Some(Value::Table(section)) => Ok(section),
             _ => Err(corrupt(&format!("there is no [{name}] section"))),
         };
         let config = section("config")?;
-        let fingerprints = section("fingerprints")?
-            .into_iter()
-            .map(|(of, digest)| match digest {
+        let digests = |section: Table| {
+            let digest = |(of, digest)| match digest {
                 Value::String(digest) => Ok((of, digest)),
                 other => Err(corrupt(&format!("fingerprint `{of}` is {other}, not a string"))),
-            })
-            .collect::<Result<_, _>>()?;
+            };
+            section.into_iter().map(digest).collect::<Result<BTreeMap<_, _>, _>>()
+        };
+        let fingerprints = digests(section("fingerprints")?)?;
+        // Campaigns of before it was kept have none.
+        let compared = match table.remove("compared") {
+            Some(Value::Table(section)) => digests(section)?,
+            _ => BTreeMap::new(),
+        };
         let plan = match table.remove("plan") {
             Some(Value::Table(plan)) => plan,
             _ => Table::new(),
         };
-        Ok(Some(Self { config, plan, fingerprints }))
+        Ok(Some(Self { config, plan, fingerprints, compared }))
     }
 
-    /// Sections `[campaign]` (version of this crate), `[fingerprints]`, `[config]` and `[plan]`; replaces the
+    /// Sections `[campaign]` (version of this crate), `[fingerprints]`, `[compared]`, `[config]` and `[plan]`; replaces the
     /// file as a whole.
     ///
     /// # Errors
@@ -100,12 +128,23 @@ impl Settings {
         let mut all = Table::new();
         let version = Value::from(env!("CARGO_PKG_VERSION"));
         all.insert("campaign".into(), Value::Table(Table::from_iter([("version".to_owned(), version)])));
-        let digests = self.fingerprints.iter().map(|(of, digest)| (of.clone(), Value::from(digest.as_str())));
-        all.insert("fingerprints".into(), Value::Table(digests.collect()));
+        for (section, digests) in [("fingerprints", &self.fingerprints), ("compared", &self.compared)] {
+            let digests = digests.iter().map(|(of, digest)| (of.clone(), Value::from(digest.as_str())));
+            let digests: Table = digests.collect();
+            if section == "fingerprints" || !digests.is_empty() {
+                all.insert(section.into(), Value::Table(digests));
+            }
+        }
         all.insert("config".into(), Value::Table(self.config.clone()));
         all.insert("plan".into(), Value::Table(self.plan.clone()));
         files::write(&directory.join(FILE), all.to_string().as_bytes())
     }
+}
+
+/// Major and minor number of a version, which tell formats apart; `None` for what is none.
+fn release(version: &str) -> Option<(u64, u64)> {
+    let mut numbers = version.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 fn flatten(prefix: &str, table: &Table, into: &mut BTreeMap<String, String>) {

@@ -200,6 +200,7 @@ fn other_settings_are_refused_with_what_differs() {
         )]),
         fingerprints: BTreeMap::from([("model".into(), model.into())]),
         plan: toml::Table::from_iter([("rate_again".into(), toml::Value::Float(rate))]),
+        compared: BTreeMap::new(),
     };
     let replanned = Settings { plan: toml::Table::new(), ..settings(1e-3, "aa") };
     drop(Campaign::open(directory.path(), settings(1e-3, "aa"), OnChange::Refuse).unwrap());
@@ -215,6 +216,24 @@ fn other_settings_are_refused_with_what_differs() {
     drop(accepted);
     assert_eq!(Campaign::resume(directory.path()).unwrap().settings(), &settings(2e-3, "bb"));
     assert_ne!(settings(1e-3, "aa").fingerprint(), settings(1e-3, "bb").fingerprint());
+}
+
+/// What no run depends on is compared all the same, but for campaigns of before it was kept.
+#[test]
+fn other_test_data_are_noticed_and_leave_the_runs() {
+    let directory = tempdir().unwrap();
+    let settings = |test: Option<&str>| Settings {
+        compared: test.map(|test| ("test".to_owned(), test.to_owned())).into_iter().collect(),
+        ..Settings::default()
+    };
+    let open =
+        |test, change| Campaign::open(directory.path(), settings(test), change).map(|c| c.settings().clone());
+    assert!(open(None, OnChange::Refuse).is_ok() && open(Some("aa"), OnChange::Refuse).is_ok());
+    let error = open(Some("bb"), OnChange::Refuse).unwrap_err().to_string();
+    assert!(error.contains("fingerprint of test: aa -> bb"), "{error}");
+    assert_eq!(open(Some("bb"), OnChange::Accept).unwrap(), settings(Some("bb")));
+    assert!(open(Some("bb"), OnChange::Refuse).is_ok());
+    assert_eq!(settings(Some("aa")).fingerprint(), settings(Some("bb")).fingerprint());
 }
 
 #[test]

@@ -101,6 +101,7 @@ fn settings() -> Settings {
             ("model".into(), "0123456789abcdef".into()),
             ("train".into(), "fedcba9876543210".into()),
         ]),
+        compared: BTreeMap::new(),
     }
 }
 
@@ -159,4 +160,28 @@ fn nothing_of_an_earlier_version_is_done_again() {
     let records = campaign.run(&mut Never, &runs(), &mut Silent).unwrap();
     assert!(records.iter().all(|record| record.end.is_final()));
     assert_eq!(files(&fixture()), files(directory.path()));
+}
+
+#[test]
+fn a_campaign_of_a_newer_version_or_of_none_is_refused_and_left_as_it_is() {
+    for (version, part) in [
+        ("version = \"0.2.0\"", "newer version of mars (0.2.0)"),
+        ("version = \"99.0\"", "newer version of mars (99.0)"),
+        ("version = 7", "not that of a campaign"),
+        ("version = \"new\"", "not that of a campaign"),
+        ("", "not that of a campaign"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("campaign.toml");
+        let text = format!("[campaign]\n{version}\n[fingerprints]\n[config]\n");
+        std::fs::write(&path, &text).unwrap();
+        let opened = mars_calib::Campaign::open(
+            directory.path(),
+            mars_calib::Settings::default(),
+            mars_calib::OnChange::Accept,
+        );
+        let message = opened.map(drop).unwrap_err().to_string();
+        assert!(message.contains("campaign.toml") && message.contains(part), "{message}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
 }
