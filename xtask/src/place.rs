@@ -23,6 +23,11 @@ impl Place {
         Ok(Self { root: root.to_owned(), debug: debug.to_owned() })
     }
 
+    /// cargo's target directory.
+    pub(crate) fn target(&self) -> Result<&Path, Failure> {
+        Ok(self.debug.parent().ok_or("this program lies outside a target directory")?)
+    }
+
     /// `cargo` with these arguments, in the workspace's root.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
