@@ -17,6 +17,7 @@ mod malformed;
 mod reliability;
 mod search;
 mod settings;
+mod share;
 mod signal;
 mod stop;
 mod trainer;
