@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use mars::{mars_lora::merge::Float, mars_search::POLICY_FORMS};
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 /// Chooses LoRA ranks for a multimodal language model by measurement, within the cost of little more than one fine-tune:
 /// rank choices race inside it, and calibration runs with scaling laws are added where the budget pays for them. Without a
@@ -151,6 +151,9 @@ pub(crate) struct Calibrate {
     /// Only run number I of the plan, counted from 0
     #[arg(long, value_name = "I")]
     pub(crate) index: Option<usize>,
+    /// Take at most N runs at a time, and leave the others to further processes on the same campaign; default: all
+    #[arg(long, value_name = "N")]
+    pub(crate) at_once: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Args)]

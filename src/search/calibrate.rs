@@ -2,12 +2,15 @@
 
 use super::{Session, result::trial_result};
 use crate::Error;
-use mars_calib::RunEnd;
+use mars_calib::{
+    RunEnd, RunRecord, RunSpec,
+    campaign::{Claimed, Pace},
+};
 use mars_laws::Ranks;
 use mars_lora::{Examples, Model};
 use mars_search::{NoResults, Outcome, PolicySpec, Role, Trial};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 /// One calibration run of the plan, done.
 #[derive(Clone, Debug, Serialize)]
@@ -44,6 +47,7 @@ pub(super) fn calibrate<M, E>(
     session: &mut Session<'_, M, E>,
     policy: &PolicySpec,
     index: Option<usize>,
+    at_once: Option<NonZeroUsize>,
 ) -> Result<Vec<CalibratedRun>, Error>
 where
     M: Model,
@@ -69,12 +73,13 @@ where
     }
     let chosen: Vec<(usize, Trial)> =
         planned.into_iter().enumerate().filter(|(at, _)| index.is_none_or(|index| index == *at)).collect();
-    let trials: Vec<Trial> = chosen.iter().map(|(_, trial)| trial.clone()).collect();
-    let records = session.engine().runs(&trials)?;
+    let at_once = at_once.map_or(usize::MAX, NonZeroUsize::get);
+    let records = share(session, &chosen, at_once)?;
     let rule = session.config.rule();
-    let runs = chosen.into_iter().zip(&records).map(|((index, trial), record)| {
+    let runs = chosen.into_iter().zip(&records).filter_map(|((index, trial), record)| {
+        let record = record.as_ref()?;
         let result = trial_result(&*rule, &trial, record, &BTreeMap::new());
-        CalibratedRun {
+        Some(CalibratedRun {
             index,
             id: record.id.to_string(),
             role: trial.role,
@@ -87,7 +92,47 @@ where
             convergence: result.convergence,
             censored: result.censored,
             failed: matches!(record.end, RunEnd::Failed { .. }),
-        }
+        })
     });
     Ok(runs.collect())
+}
+
+/// Does those of `chosen` that no other process does, `at_once` in one pass. Returns the record of each; `None` for one that
+/// another process trains, or has failed to train.
+fn share<M, E>(
+    session: &mut Session<'_, M, E>,
+    chosen: &[(usize, Trial)],
+    at_once: usize,
+) -> Result<Vec<Option<RunRecord>>, Error>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    let template = session.config.run_template();
+    let fingerprint = session.campaign.settings().fingerprint();
+    let specs: Vec<RunSpec> =
+        chosen.iter().map(|(_, trial)| template.spec(trial, &BTreeMap::new(), &fingerprint)).collect();
+    let mut own = BTreeMap::new();
+    let holders = loop {
+        let interrupt = session.interrupt.clone();
+        let stop = || interrupt.requested();
+        match session.campaign.claim(&specs, at_once, Pace::default(), &stop)? {
+            Claimed::Runs(places) => {
+                let trials: Vec<Trial> = places.iter().map(|at| chosen[*at].1.clone()).collect();
+                own.extend(places.into_iter().zip(session.engine().runs(&trials)?));
+                session.go_on()?;
+            }
+            Claimed::AllDone => break Vec::new(),
+            Claimed::Elsewhere(holders) => break holders,
+            Claimed::Stopped => return Err(Error::interrupted()),
+        }
+    };
+    if own.is_empty() && !holders.is_empty() {
+        let path = session.campaign.directory().to_owned();
+        return Err(mars_calib::Error::Locked { path, holder: holders.join(", ") }.into());
+    }
+    let known = session.campaign.records();
+    let record =
+        |(at, spec): (usize, &RunSpec)| own.get(&at).cloned().or_else(|| known.get(&spec.id()).cloned());
+    Ok(specs.iter().enumerate().map(record).collect())
 }

@@ -26,11 +26,11 @@ use crate::{
     event::{Event, Observer, Silent},
     plan::Plan,
 };
-use mars_calib::{Campaign, CommandTrainer, OnChange, Trainer};
+use mars_calib::{Campaign, CommandTrainer, OnChange, Settings, Trainer};
 use mars_lora::{Examples, Model};
 use mars_search::{Budget, PolicySpec, Space};
 use mars_vlm::model::{AnyModel, EncodedExamples};
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::Path};
 
 /// A search for LoRA ranks: a configuration, who watches, and what can stop it.
 ///
@@ -112,7 +112,7 @@ impl<'a> Search<'a> {
         E: Examples<Batch = M::Batch>,
     {
         let mut silent = Silent;
-        let (mut session, policy) = self.open(task, out.as_ref(), &mut silent)?;
+        let (mut session, policy) = self.open(task, out.as_ref(), Campaign::open, &mut silent)?;
         let budget = session.budget.clone();
         let searched = session.search(&policy, &budget)?;
         outcome::deliver(&mut session, &policy, &searched)
@@ -179,24 +179,28 @@ impl<'a> Search<'a> {
     }
 
     /// Does the calibration runs that the policy asks for first and that are not recorded yet; of all of them, or of the
-    /// one with number `index`, counted from 0.
+    /// one with number `index`, counted from 0. Several processes may do that at the same time: each claims at most `at_once`
+    /// runs (`None`: all that are free), trains them in one pass, and claims again; none is trained twice. Returned are
+    /// the runs that are done or failed, whoever trained them; those of others that still train are not waited for.
     ///
     /// # Errors
-    /// As for [`run`](Self::run); an error of usage when the policy asks for no calibration within its budget, or `index`
+    /// As for [`run`](Self::run); [`ErrorKind::Locked`](crate::ErrorKind::Locked) when other processes hold all that is left
+    /// and this one has trained nothing; an error of usage when the policy asks for no calibration within its budget, or `index`
     /// is beyond its runs.
     pub fn calibrate<M, E>(
         self,
         task: &Task<M, E>,
         out: impl AsRef<Path>,
         index: Option<usize>,
+        at_once: Option<NonZeroUsize>,
     ) -> Result<Vec<CalibratedRun>, Error>
     where
         M: Model,
         E: Examples<Batch = M::Batch>,
     {
         let mut silent = Silent;
-        let (mut session, policy) = self.open(task, out.as_ref(), &mut silent)?;
-        calibrate::calibrate(&mut session, &policy, index)
+        let (mut session, policy) = self.open(task, out.as_ref(), Campaign::share, &mut silent)?;
+        calibrate::calibrate(&mut session, &policy, index, at_once)
     }
 
     /// Lets every one of `policies` search with each of `seeds` seeds in one campaign, with the same accounting for all. The
@@ -217,7 +221,7 @@ impl<'a> Search<'a> {
         E: Examples<Batch = M::Batch>,
     {
         let mut silent = Silent;
-        let (mut session, _) = self.open(task, out.as_ref(), &mut silent)?;
+        let (mut session, _) = self.open(task, out.as_ref(), Campaign::open, &mut silent)?;
         crate::compare::compare(&mut session, policies, seeds)
     }
 
@@ -233,6 +237,7 @@ impl<'a> Search<'a> {
         self,
         task: &'s Task<M, E>,
         out: &Path,
+        how: fn(&Path, Settings, OnChange) -> Result<Campaign, mars_calib::Error>,
         silent: &'s mut Silent,
     ) -> Result<(Session<'s, M, E>, PolicySpec), Error>
     where
@@ -242,6 +247,7 @@ impl<'a> Search<'a> {
     {
         self.config.check()?;
         self.config.check_native()?;
+        let opening = session::Opening { how, on_change: self.on_change };
         let policy = self.config.policy();
         let observer: &'s mut dyn Observer = match self.observer {
             Some(observer) => observer,
@@ -252,8 +258,7 @@ impl<'a> Search<'a> {
         for caution in config.resolved(task.train.len(), task.val.len()).cautions() {
             observer.event(&Event::Warning(&caution));
         }
-        let session =
-            Session::open(config, task, self.fingerprints, self.on_change, observer, self.interrupt)?;
+        let session = Session::open(config, task, self.fingerprints, opening, observer, self.interrupt)?;
         Ok((session, policy))
     }
 }

@@ -13,7 +13,10 @@ use mars_calib::{
 };
 use mars_lora::{Adapter, Examples, Model};
 use mars_search::{Budget, Decision, PolicySpec, Space, Trial, TrialResult};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// A finished search: its decision, every trial with its result, and the record behind each.
 #[derive(Debug)]
@@ -73,6 +76,14 @@ impl Engine<'_> {
     }
 }
 
+/// How a session opens its campaign.
+#[derive(Clone, Copy)]
+pub(crate) struct Opening {
+    /// [`Campaign::open`] or [`Campaign::share`].
+    pub(crate) how: fn(&Path, Settings, OnChange) -> Result<Campaign, mars_calib::Error>,
+    pub(crate) on_change: OnChange,
+}
+
 /// A task with its campaign, trained by the native trainer.
 pub(crate) struct Session<'a, M, E> {
     pub(crate) config: SearchConfig,
@@ -91,12 +102,12 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    /// Opens the campaign for `task` in `out.dir`, and settles what depends on the amount of data.
+    /// Opens the campaign for `task` in `out.dir` with `open`, for this process alone or shared, and settles what depends on the amount of data.
     pub(crate) fn open(
         config: SearchConfig,
         task: &'a Task<M, E>,
         more_fingerprints: BTreeMap<String, String>,
-        on_change: OnChange,
+        open: Opening,
         observer: &'a mut dyn Observer,
         interrupt: Interrupt,
     ) -> Result<Self, Error> {
@@ -114,7 +125,7 @@ where
         let settings = config.settings(&facts, fingerprints)?;
         let settings = Settings { compared: task.compared.clone(), ..settings };
         let out = config.out.dir.clone();
-        let campaign = Campaign::open(&out, settings, on_change)?;
+        let campaign = (open.how)(&out, settings, open.on_change)?;
         warn(&campaign, observer);
         let options = NativeOptions { start: task.start.clone(), ..config.native_options()? };
         let trainer = NativeTrainer::new(&task.model, &task.train, &task.val, options)

@@ -144,7 +144,7 @@ fn is_named(_: &File, path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-fn host() -> String {
+pub(super) fn host() -> String {
     ["/proc/sys/kernel/hostname", "/etc/hostname"]
         .iter()
         .find_map(|path| fs::read_to_string(path).ok())

@@ -7,21 +7,29 @@
 //! checkpoints/           states to continue from, see `checkpoint`
 //! runs/<id>/failure.txt  why the last try of a run failed; it does not count as done
 //! mars.lock              operating-system lock; names its holder
+//! claims/<id>.<n>        which process does a run of a shared campaign, with its heartbeat; see `claim`
 //! ```
 //!
 //! Files are written aside, flushed to the disk and renamed, so that a kill leaves the old content or the new. A result
 //! counts only if its checksum and its id agree with its content; otherwise it is set aside under another name and the
-//! run is done again. One process writes at a time; [`Campaign::read`] needs no lock.
+//! run is done again. One process has the campaign for itself ([`Campaign::open`]), or several share it, run by run
+//! ([`Campaign::share`]); [`Campaign::read`] needs no lock.
+mod claim;
+mod heartbeat;
 mod lock;
 mod results;
 mod settings;
+mod share;
 
+pub use claim::Pace;
 pub use results::Warning;
 pub use settings::Settings;
+pub use share::Claimed;
 
 use crate::{
     DirectoryCheckpoints, Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Trainer, files,
 };
+use heartbeat::Heartbeat;
 use lock::Lock;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,7 +54,12 @@ pub struct Campaign {
     settings: Settings,
     records: BTreeMap<RunId, RunRecord>,
     warnings: Vec<Warning>,
-    lock: Lock,
+    /// `None` while it is shared.
+    lock: Option<Lock>,
+    /// What this process holds of a shared campaign.
+    claims: Option<Heartbeat>,
+    /// Runs that had failed when this process came, with the generation of that claim.
+    failed_before: BTreeMap<RunId, u64>,
 }
 
 /// What a campaign directory holds, read without its lock.
@@ -70,13 +83,8 @@ impl Campaign {
     pub fn open(directory: &Path, settings: Settings, on_change: OnChange) -> Result<Self, Error> {
         files::make_directory(directory)?;
         let lock = Lock::take(directory)?;
-        match Settings::read(directory)? {
-            Some(old) if old == settings => {}
-            Some(old) if on_change == OnChange::Refuse && !old.changes(&settings).is_empty() => {
-                return Err(Error::Changed { path: directory.to_owned(), changes: old.changes(&settings) });
-            }
-            _ => settings.write(directory)?,
-        }
+        share::wait_for_claims(directory, Pace::default())?;
+        settings.settle(directory, on_change)?;
         Self::load(directory, settings, lock)
     }
 
@@ -87,6 +95,7 @@ impl Campaign {
     pub fn resume(directory: &Path) -> Result<Self, Error> {
         let settings = existing(directory)?;
         let lock = Lock::take(directory)?;
+        share::wait_for_claims(directory, Pace::default())?;
         Self::load(directory, settings, lock)
     }
 
@@ -96,7 +105,15 @@ impl Campaign {
             files::remove_stale(lineage)?;
         }
         let (records, warnings) = results::load(directory, true)?;
-        Ok(Self { directory: directory.to_owned(), settings, records, warnings, lock })
+        Ok(Self {
+            directory: directory.to_owned(),
+            settings,
+            records,
+            warnings,
+            lock: Some(lock),
+            claims: None,
+            failed_before: BTreeMap::new(),
+        })
     }
 
     /// What the campaign in `directory` holds, whether or not another process works on it.
@@ -171,7 +188,7 @@ impl Campaign {
         let mut unfinished = BTreeMap::new();
         if !missing.is_empty() {
             let mut recorder = Recorder { campaign: self, asked: &asked, observe, error: None };
-            recorder.campaign.lock.check()?;
+            recorder.campaign.check()?;
             let returned = trainer.train(&missing, &mut recorder);
             if let Some(error) = recorder.error {
                 return Err(error);
@@ -195,7 +212,7 @@ impl Campaign {
 
     /// Stores a record that is not stored yet.
     fn keep(&mut self, record: &RunRecord) -> Result<(), Error> {
-        self.lock.check()?;
+        self.check()?;
         match record.end {
             RunEnd::Interrupted => {}
             RunEnd::Failed { .. } => results::store(&self.directory, record)?,
@@ -205,7 +222,24 @@ impl Campaign {
                 self.records.insert(record.id.clone(), record.clone());
             }
         }
+        if let Some(claims) = self.claims.as_ref().filter(|_| record.end != RunEnd::Interrupted) {
+            claims.end(&record.id, matches!(record.end, RunEnd::Failed { .. }));
+        }
         Ok(())
+    }
+
+    /// Makes sure that what this process holds, the campaign or its runs, is still its own.
+    fn check(&mut self) -> Result<(), Error> {
+        if let Some(lock) = &mut self.lock {
+            lock.check()?;
+        }
+        match &self.claims {
+            Some(claims) if !claims.holds() => Err(Error::Locked {
+                path: self.directory.clone(),
+                holder: "another process, which has taken over a run after a long silence of this one".into(),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -220,7 +254,7 @@ struct Recorder<'a> {
 impl Observer for Recorder<'_> {
     fn progress(&mut self, event: &Progress) -> Flow {
         if self.error.is_none()
-            && let Err(error) = self.campaign.lock.check()
+            && let Err(error) = self.campaign.check()
         {
             self.error = Some(error);
         }

@@ -1,5 +1,6 @@
 //! What a campaign was started with (`campaign.toml`): resolved configuration, fingerprints, version.
 
+use super::OnChange;
 use crate::Error;
 use crate::files;
 use mars_lora::stored::regular;
@@ -117,6 +118,20 @@ impl Settings {
             _ => Table::new(),
         };
         Ok(Some(Self { config, plan, fingerprints, compared }))
+    }
+
+    /// Makes these the settings of the campaign in `directory`, if it has none or may have others.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] when `on_change` refuses; as [`read`](Self::read).
+    pub(super) fn settle(&self, directory: &Path, on_change: OnChange) -> Result<(), Error> {
+        match Self::read(directory)? {
+            Some(old) if old == *self => Ok(()),
+            Some(old) if on_change == OnChange::Refuse && !old.changes(self).is_empty() => {
+                Err(Error::Changed { path: directory.to_owned(), changes: old.changes(self) })
+            }
+            _ => self.write(directory),
+        }
     }
 
     /// Sections `[campaign]` (version of this crate), `[fingerprints]`, `[compared]`, `[config]` and `[plan]`; replaces the

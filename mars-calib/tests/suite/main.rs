@@ -9,6 +9,7 @@ mod fake;
 mod full_disk;
 mod kill;
 mod lock;
+mod share;
 mod spec;
 mod storage;
 mod stored;

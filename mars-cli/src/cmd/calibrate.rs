@@ -19,7 +19,7 @@ pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit, Err
     let task = context.open(&config)?;
     let mut reporter = context.reporter();
     let search = context.search(&config, &args.place, &mut reporter)?;
-    let runs = search.calibrate(&task, &config.out.dir, args.index)?;
+    let runs = search.calibrate(&task, &config.out.dir, args.index, args.at_once)?;
     if context.common.json {
         output::json(&serde_json::json!({ "runs": runs }))?;
     } else {

@@ -18,6 +18,7 @@ mod reliability;
 mod resolution;
 mod search;
 mod settings;
+mod share;
 mod signal;
 mod stop;
 mod trainer;

@@ -1,0 +1,78 @@
+//! The claims of this process, kept alive by a thread of their own while runs are trained.
+
+use super::claim::{Claim, ClaimState};
+use crate::RunId;
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// Claims that are held until dropped.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    held: Mutex<Held>,
+    ended: Condvar,
+}
+
+#[derive(Debug)]
+struct Held {
+    claims: Vec<Claim>,
+    end: bool,
+}
+
+impl Heartbeat {
+    /// Keeps `claims` alive, one heartbeat each `beat`.
+    pub(super) fn start(claims: Vec<Claim>, beat: Duration) -> Self {
+        let shared =
+            Arc::new(Shared { held: Mutex::new(Held { claims, end: false }), ended: Condvar::new() });
+        let theirs = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            let mut held = theirs.held();
+            while !held.end {
+                held.claims.iter_mut().for_each(Claim::beat);
+                held = theirs.ended.wait_timeout(held, beat).unwrap_or_else(PoisonError::into_inner).0;
+            }
+        });
+        Self { shared, thread: Some(thread) }
+    }
+
+    /// Whether all claims are still this process's.
+    pub(super) fn holds(&self) -> bool {
+        self.shared.held().claims.iter().all(Claim::holds)
+    }
+
+    /// Ends the claim of `run`: a run that has a result needs none.
+    pub(super) fn end(&self, run: &RunId, failed: bool) {
+        let mut held = self.shared.held();
+        if let Some(at) = held.claims.iter().position(|claim| claim.run == *run) {
+            let claim = held.claims.swap_remove(at);
+            if failed { claim.end(ClaimState::Failed) } else { claim.done() }
+        }
+    }
+}
+
+impl Shared {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        self.shared.held().end = true;
+        self.shared.ended.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        for claim in self.shared.held().claims.drain(..) {
+            claim.end(ClaimState::Released);
+        }
+    }
+}

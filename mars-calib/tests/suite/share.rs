@@ -1,0 +1,191 @@
+//! Several processes on one campaign: every run once, whoever is stopped or killed, and whatever the clocks say.
+#![cfg(unix)]
+
+use crate::spec;
+use mars_calib::{
+    Campaign, Error, FakeTrainer, OnChange, RunEnd, RunSpec, Settings, Silent,
+    campaign::{Claimed, Pace},
+    fake::Fault,
+};
+use mars_laws::Ranks;
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+use tempfile::{TempDir, tempdir};
+
+const PACE: Pace = Pace { beat: Duration::from_millis(40), patience: Duration::from_millis(1500) };
+const AGES: &str = "3600000";
+
+/// Starts the example beside this test's own binary; `more` are microseconds a step, runs at once, beat, patience.
+fn start(directory: &Path, name: &str, more: [&str; 4]) -> Child {
+    let own = std::env::current_exe().unwrap();
+    let example = own.parent().and_then(Path::parent).unwrap().join("examples/share");
+    assert!(example.is_file(), "{} is missing: run the tests with examples built", example.display());
+    let log = log(directory, name);
+    Command::new(example).arg(directory).arg(log).args(more).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn log(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("log-{name}"))
+}
+
+fn lines(directory: &Path, name: &str, first: &str) -> Vec<String> {
+    let text = fs::read_to_string(log(directory, name)).unwrap_or_default();
+    text.lines().filter_map(|line| line.strip_prefix(first)).map(str::to_owned).collect()
+}
+
+fn results(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let runs = fs::read_dir(directory.join("runs")).unwrap().map(|run| run.unwrap());
+    runs.filter_map(|run| {
+        let result = fs::read(run.path().join("result.json")).ok()?;
+        Some((run.file_name().into_string().unwrap(), result))
+    })
+    .collect()
+}
+
+fn alone() -> BTreeMap<String, Vec<u8>> {
+    let directory = tempdir().unwrap();
+    assert!(start(directory.path(), "alone", ["0", "100", "40", AGES]).wait().unwrap().success());
+    results(directory.path())
+}
+
+fn until(what: impl Fn() -> bool) {
+    let timer = Instant::now();
+    while !what() {
+        assert!(timer.elapsed() < Duration::from_secs(30));
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn processes_share_the_runs_and_repeat_none() {
+    let directory = tempdir().unwrap();
+    let names = ["a", "b", "c"];
+    let children = names.map(|name| start(directory.path(), name, ["3000", "1", "40", AGES]));
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let mut done: Vec<String> =
+        names.iter().flat_map(|name| lines(directory.path(), name, "done ")).collect();
+    done.sort();
+    assert!(names.iter().all(|name| !lines(directory.path(), name, "done ").is_empty()));
+    assert_eq!(results(directory.path()), alone());
+    assert_eq!(done, results(directory.path()).into_keys().collect::<Vec<_>>());
+    // And every step of every run was taken once.
+    let steps = names.iter().map(|name| lines(directory.path(), name, "step ").len()).sum::<usize>();
+    let single = tempdir().unwrap();
+    assert!(start(single.path(), "alone", ["0", "1", "40", AGES]).wait().unwrap().success());
+    assert_eq!(steps, lines(single.path(), "alone", "step ").len());
+    assert_eq!(fs::read_dir(directory.path().join("claims")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_process_that_stands_still_is_replaced_and_stops_when_it_wakes() {
+    let directory = tempdir().unwrap();
+    let mut stopped = start(directory.path(), "stopped", ["5000", "100", "40", "1500"]);
+    until(|| !lines(directory.path(), "stopped", "step ").is_empty());
+    signal(&stopped, "-STOP");
+    let before = lines(directory.path(), "stopped", "done ");
+    let timer = Instant::now();
+    assert!(start(directory.path(), "other", ["0", "1", "40", "1500"]).wait().unwrap().success());
+    assert!(timer.elapsed() >= Duration::from_millis(1500), "{:?}", timer.elapsed());
+    let stored = results(directory.path());
+    assert_eq!(stored, alone());
+    signal(&stopped, "-CONT");
+    assert_eq!(stopped.wait().unwrap().code(), Some(1));
+    assert_eq!(results(directory.path()), stored);
+    let after = lines(directory.path(), "stopped", "done ");
+    assert_eq!(before, after);
+    assert_eq!(after.len() + lines(directory.path(), "other", "done ").len(), 12);
+}
+
+#[test]
+fn where_nothing_is_left_a_process_ends_at_once_with_75() {
+    let directory = tempdir().unwrap();
+    let mut holder = start(directory.path(), "holder", ["30000", "100", "40", AGES]);
+    until(|| !lines(directory.path(), "holder", "step ").is_empty());
+    let other = start(directory.path(), "other", ["0", "1", "40", AGES]).wait().unwrap();
+    assert_eq!(other.code(), Some(75));
+    assert!(lines(directory.path(), "other", "done ").is_empty());
+    let open = Campaign::open(directory.path(), Settings::default(), OnChange::Refuse);
+    assert!(
+        matches!(open, Err(Error::Locked { holder: name, .. }) if name.contains(&holder.id().to_string()))
+    );
+    assert!(holder.wait().unwrap().success());
+    assert_eq!(results(directory.path()), alone());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_process_of_this_machine_is_replaced_without_waiting() {
+    let directory = tempdir().unwrap();
+    let mut killed = start(directory.path(), "killed", ["5000", "3", "40", AGES]);
+    until(|| !lines(directory.path(), "killed", "step ").is_empty());
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let before = lines(directory.path(), "killed", "done ").len();
+    assert!(start(directory.path(), "other", ["0", "1", "40", AGES]).wait().unwrap().success());
+    assert_eq!(before + lines(directory.path(), "other", "done ").len(), 12);
+    assert_eq!(results(directory.path()), alone());
+}
+
+fn share(directory: &TempDir) -> Campaign {
+    Campaign::share(directory.path(), Settings::default(), OnChange::Refuse).unwrap()
+}
+
+fn claim(campaign: &mut Campaign, specs: &[RunSpec]) -> Claimed {
+    campaign.claim(specs, 1, PACE, &|| false).unwrap()
+}
+
+#[test]
+fn no_clock_of_files_makes_a_living_holder_dead() {
+    let directory = tempdir().unwrap();
+    let specs = [spec(4, 4, 10)];
+    let (mut holder, mut other) = (share(&directory), share(&directory));
+    assert_eq!(claim(&mut holder, &specs), Claimed::Runs(vec![0]));
+    for time in [SystemTime::UNIX_EPOCH, SystemTime::now() + Duration::from_secs(1_000_000)] {
+        for file in fs::read_dir(directory.path().join("claims")).unwrap() {
+            File::options().write(true).open(file.unwrap().path()).unwrap().set_modified(time).unwrap();
+        }
+        assert!(matches!(claim(&mut other, &specs), Claimed::Elsewhere(_)));
+    }
+    // Given up, it is free at once.
+    drop(holder);
+    assert_eq!(claim(&mut other, &specs), Claimed::Runs(vec![0]));
+}
+
+#[test]
+fn a_failed_run_is_tried_again_by_those_who_come_later_only() {
+    let directory = tempdir().unwrap();
+    let specs = [spec(0, 2, 10)];
+    let mut faulty = FakeTrainer::default();
+    faulty.faults.insert(Ranks::new().with("llm", 2), Fault::Fail("no such file".into()));
+    let (mut first, mut second) = (share(&directory), share(&directory));
+    assert_eq!(claim(&mut first, &specs), Claimed::Runs(vec![0]));
+    let records = first.run(&mut faulty, &specs, &mut Silent).unwrap();
+    assert!(matches!(records[0].end, RunEnd::Failed { .. }));
+    assert_eq!(claim(&mut first, &specs), Claimed::AllDone);
+    assert_eq!(claim(&mut second, &specs), Claimed::AllDone);
+    assert_eq!(claim(&mut share(&directory), &specs), Claimed::Runs(vec![0]));
+}
+
+#[test]
+fn one_process_has_the_campaign_for_itself_or_several_share_it() {
+    let directory = tempdir().unwrap();
+    let specs = [spec(4, 4, 10)];
+    let mut shared = share(&directory);
+    let whole = Campaign::open(directory.path(), Settings::default(), OnChange::Refuse).unwrap();
+    let refused = shared.claim(&specs, 1, PACE, &|| false);
+    assert!(matches!(refused, Err(Error::Locked { .. })), "{refused:?}");
+    drop(whole);
+    assert_eq!(claim(&mut shared, &specs), Claimed::Runs(vec![0]));
+}
