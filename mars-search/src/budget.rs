@@ -19,6 +19,9 @@ pub struct Budget {
     /// 0, the default: unknown, taken for free.
     #[serde(default)]
     pub validation_samples: usize,
+    /// Whether the trainer reports the training loss of every step; `false`, the default: not known.
+    #[serde(default)]
+    pub training_losses: bool,
     /// Seed of the final run and of whatever the policy draws.
     pub seed: u64,
     /// The calibration runs.
@@ -67,6 +70,7 @@ impl Budget {
             batch,
             eval_every: steps.div_ceil(16).max(1),
             validation_samples: 0,
+            training_losses: false,
             seed: 0,
             calibration: CalibrationPlan {
                 ranks: vec![8, 16, 32, 64],

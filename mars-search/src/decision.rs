@@ -3,7 +3,10 @@
 use crate::{CandidateSource, Confidence, Gain};
 use mars_laws::{LawCSummary, LawPFit, Ranks, RegistrationOutcome};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// In which sense the chosen ranks are an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -151,6 +154,14 @@ pub struct ModuleLaw {
     pub summary: LawCSummary,
     /// The points, censored ones included.
     pub points: Vec<LawPoint>,
+}
+
+impl ModuleLaw {
+    /// Whether points of more than two ranks have a time: a power law goes through any two, whose R^2 is 1 and says nothing.
+    pub fn is_overdetermined(&self) -> bool {
+        let timed = self.points.iter().filter(|point| point.steps.is_some());
+        timed.map(|point| point.rank).collect::<BTreeSet<_>>().len() > 2
+    }
 }
 
 /// One alone run as a point of Law-C.

@@ -6,7 +6,7 @@ use crate::{
     search::{Session, convergence_time, trial_end},
 };
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use mars_calib::{RunId, RunRecord};
+use mars_calib::{RunEnd, RunId, RunRecord};
 use mars_lora::stored::regular;
 use mars_search::{Cost, RecordedPoint, RecordedRun, Recording};
 use std::{
@@ -15,7 +15,8 @@ use std::{
     path::Path,
 };
 
-/// Every run of the campaign that was evaluated at all its evaluation steps, with its test perplexity where it was measured.
+/// Every run of the campaign that was evaluated at all its evaluation steps, with its test perplexity where it was measured;
+/// calibration runs that ended once their convergence was certain among them.
 pub(super) fn of_campaign<M, E>(
     session: &Session<'_, M, E>,
     seeds: u64,
@@ -35,6 +36,8 @@ pub(super) fn of_campaign<M, E>(
             horizon: record.spec.horizon,
             method: measured.methods.get(&record.id).copied(),
             curve: curve(record),
+            train: train(record, session.budget.samples),
+            stopped: record.end == RunEnd::Converged,
             convergence: convergence.map(rounded),
             censored,
             end: trial_end(&record.end),
@@ -43,7 +46,7 @@ pub(super) fn of_campaign<M, E>(
         }
     };
     let all = session.campaign.records();
-    let whole = |record: &&RunRecord| record.spec.evaluate_from == 0 && !record.spec.stop_when_converged;
+    let whole = |record: &&RunRecord| record.spec.evaluate_from == 0;
     let ends = ends(all);
     let is_end = |record: &&RunRecord| ends.get(&record.spec.lineage()) == Some(&record.spec.steps);
     let mut runs: Vec<RecordedRun> = all.values().filter(whole).filter(is_end).map(run).collect();
@@ -84,6 +87,16 @@ fn curve(record: &RunRecord) -> Vec<RecordedPoint> {
             },
         })
         .collect()
+}
+
+/// The training losses of a run on all `samples` samples, up to the end of the first pass over them: until then they tell as much as
+/// validation losses do, afterwards nothing asks for them.
+fn train(record: &RunRecord, samples: usize) -> Vec<f64> {
+    let pass = samples / record.spec.batch;
+    let own = record.train.iter().take(pass).zip(1..);
+    let own: Vec<f64> =
+        own.take_while(|(point, step)| point.step == *step).map(|(point, _)| rounded(point.loss)).collect();
+    if record.spec.samples == samples { own } else { Vec::new() }
 }
 
 /// Four decimals: finer than any decision, and a third of the file.

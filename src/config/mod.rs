@@ -87,6 +87,7 @@ impl SearchConfig {
             batch: self.train.batch,
             eval_every: self.train.eval_every.unwrap_or(0),
             validation_samples: self.run.validation_samples.unwrap_or(0),
+            training_losses: self.trainer.kind == TrainerKind::Native,
             seed,
             calibration: CalibrationPlan {
                 ranks: calibration.ranks.clone(),

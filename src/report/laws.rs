@@ -157,11 +157,15 @@ fn caption(law: &ModuleLaw, measured: usize, extrapolated: bool) -> String {
     let gamma = gamma.map(|gamma| format!("; 95 % interval of γ [{:.3}, {:.3}]", gamma.lo, gamma.hi));
     format!(
         "<span class=\"equation\">t = {} · r<sup>{}</sup> · D<sup>{}</sup>{offset} steps</span><br>\
-         log R² {}{}; {measured} points, {} censored; fit {}.{}",
+         {}{}; {measured} points, {} censored; fit {}.{}",
         plain(formula.k),
         fixed(formula.gamma, 3),
         fixed(formula.delta, 3),
-        fixed(law.summary.r2_log, 3),
+        if law.is_overdetermined() {
+            format!("log R² {}", fixed(law.summary.r2_log, 3))
+        } else {
+            "two ranks, so no R²".to_owned()
+        },
         gamma.unwrap_or_default(),
         law.points.len() - measured,
         escape(law.summary.reason.as_str()),

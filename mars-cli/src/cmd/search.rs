@@ -103,9 +103,14 @@ fn laws(decision: &Decision) -> Vec<String> {
             let summary = &law.summary;
             let gamma = bracket(summary.interval.get("gamma"));
             let measured = law.points.iter().filter(|point| point.steps.is_some()).count();
+            let r2 = if law.is_overdetermined() {
+                format!("log R^2 {:.3}", summary.r2_log)
+            } else {
+                "two ranks, so no R^2".to_owned()
+            };
             format!(
-                "law-c     {module}: steps to converge fall as rank^{:.3}{gamma}; log R^2 {:.3}, {measured} runs",
-                summary.law.gamma, summary.r2_log
+                "law-c     {module}: steps to converge fall as rank^{:.3}{gamma}; {r2}, {measured} runs",
+                summary.law.gamma
             )
         })
         .collect();

@@ -4,7 +4,7 @@
 //! A draw keeps `mean_r`, draws `common` from the recorded seeds and `own` from all runs, with replacement, and
 //! multiplies their sum by `sqrt(seeds / (seeds - 1))`, since residuals about a mean of n values are too small by
 //! that factor. A curve is drawn whole: noise at one step goes with the noise at the next. A policy that is good on
-//! the recording and worse on draws was fitted to its noise.
+//! the recording and worse on draws was fitted to its noise. Training losses go with the curve.
 
 use crate::{RecordedPoint, RecordedRun, Recording, TrialEnd};
 use mars_laws::Ranks;
@@ -12,23 +12,26 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
-/// What is drawn again: the losses of a run by point and block, and the logarithm of its test perplexity.
+/// What is drawn again: the losses of a run by point and block, those of training, and the logarithm of its test perplexity.
 #[derive(Clone, Debug)]
 struct Curve {
     blocks: Vec<Vec<f64>>,
+    train: Vec<f64>,
     test: f64,
 }
 
 impl Curve {
     fn of(run: &RecordedRun) -> Option<Self> {
         let test = run.test_perplexity?.ln();
-        Some(Self { blocks: run.curve.iter().map(|point| point.blocks.clone()).collect(), test })
+        let blocks = run.curve.iter().map(|point| point.blocks.clone()).collect();
+        Some(Self { blocks, train: run.train.clone(), test })
     }
 
     fn combine(&self, other: &Self, by: impl Fn(f64, f64) -> f64) -> Self {
         let blocks = self.blocks.iter().zip(&other.blocks);
         Self {
             blocks: blocks.map(|(a, b)| a.iter().zip(b).map(|(x, y)| by(*x, *y)).collect()).collect(),
+            train: self.train.iter().zip(&other.train).map(|(x, y)| by(*x, *y)).collect(),
             test: by(self.test, other.test),
         }
     }
@@ -40,7 +43,8 @@ impl Curve {
 
     /// Whether the curves were taken at the same points and blocks.
     fn like(&self, other: &Self) -> bool {
-        self.blocks.iter().map(Vec::len).eq(other.blocks.iter().map(Vec::len))
+        self.train.len() == other.train.len()
+            && self.blocks.iter().map(Vec::len).eq(other.blocks.iter().map(Vec::len))
     }
 }
 
@@ -99,6 +103,7 @@ impl Recording {
                 common[drawn[&run.seed]].1.combine(&own[rng.random_range(0..own.len())], |a, b| a + b);
             let curve = means[&self.runs[*i].ranks].combine(&noise, |mean, noise| mean + widen * noise);
             run.test_perplexity = Some(curve.test.exp());
+            run.train = curve.train;
             for (point, blocks) in run.curve.iter_mut().zip(curve.blocks) {
                 *point = RecordedPoint { step: point.step, blocks };
             }

@@ -40,6 +40,13 @@ pub struct RecordedRun {
     pub method: Option<Method>,
     /// Evaluations, by rising step.
     pub curve: Vec<RecordedPoint>,
+    /// Training losses of the steps from the first on, at least to the end of the first pass over the data, in nats per answer
+    /// token of the batch before its update; empty where they were not recorded, and for calibration runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub train: Vec<f64>,
+    /// Whether the run ended once its convergence time was certain: then it is the whole of whatever longer run was asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
     /// Convergence time in optimizer steps, where it was looked for and found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convergence: Option<f64>,
@@ -91,6 +98,7 @@ impl RecordedRun {
             && self.horizon == trial.horizon
             && self.method == trial.method
             && match self.end {
+                TrialEnd::Finished if self.stopped && self.steps() < trial.steps => trial.stop_when_converged,
                 TrialEnd::Finished => self.curve.iter().any(|point| point.step == trial.steps),
                 _ => true,
             }
@@ -156,12 +164,19 @@ impl Recording {
         let curve = points.iter().map(|point| (point.step, point.loss())).collect();
         let before_last = points.iter().take(points.len().saturating_sub(1));
         let earlier = match trial.role {
+            Role::Joint => Vec::new(),
+            Role::Alone | Role::Race | Role::Final => {
+                before_last.map(|point| (point.step, point.blocks.clone())).collect()
+            }
+        };
+        let train = match trial.role {
             Role::Alone | Role::Joint => Vec::new(),
-            Role::Race | Role::Final => before_last.map(|point| (point.step, point.blocks.clone())).collect(),
+            Role::Race | Role::Final => (1..=trial.steps).zip(run.train.iter().copied()).collect::<Vec<_>>(),
         };
         let mut result = TrialResult::finished(trial, curve, cost)
             .with_blocks(points.last().map(|point| point.blocks.clone()).unwrap_or_default())
             .with_earlier_blocks(earlier)
+            .with_train_curve(train)
             .with_end(if diverged_later { TrialEnd::Finished } else { run.end.clone() });
         if trial.role == Role::Alone {
             (result.convergence, result.censored) = (run.convergence, run.censored.clone());

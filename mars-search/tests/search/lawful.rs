@@ -121,6 +121,34 @@ fn what_is_not_calibrated_or_not_balanced_is_said_first() {
     assert!(flat.decision.candidates.iter().all(|one| one.outcome != Some(DecisionOutcome::Solved)));
 }
 
+/// Where training losses are reported and the run is long enough, levels of all ranks race instead of two choices.
+#[test]
+fn without_laws_levels_of_ranks_race_on_training_losses() {
+    for (best, steps) in [(64, 640), (16, 640), (8, 640), (64, 4000)] {
+        // Too short for a calibration at 640 steps; with nothing to balance at 4,000.
+        let gamma = if steps == 640 { -0.4 } else { 0.0 };
+        let budget = Budget { steps, eval_every: steps / 20, training_losses: true, ..budget() };
+        let played = guided(1.39, &budget, &task(gamma, ve_llm(best, best)).noisy(1e-3));
+        let race = || played.results.iter().map(|result| &result.trial).filter(|t| t.role == Role::Race);
+        let levels: &[usize] = if steps == 640 { &[8, 16, 64] } else { &[16, 64] };
+        for &level in levels {
+            assert!(race().any(|trial| trial.ranks == ve_llm(level, level)), "{}", played.decision.reason);
+        }
+        assert_eq!(race().map(|trial| trial.steps).min(), Some(steps / 10));
+        assert_eq!(played.decision.ranks, ve_llm(best, best), "{}", played.decision.reason);
+        assert!(played.decision.reason.contains("training samples of steps"), "{}", played.decision.reason);
+        assert!(cost(&played) <= 1.39);
+    }
+    // A tenth of the run is beyond the first pass over the data, or no training losses come: as before.
+    for budget in [
+        Budget { samples: 1024, training_losses: true, ..budget() },
+        Budget { steps: 640, eval_every: 32, ..budget() },
+    ] {
+        let played = guided(1.39, &budget, &task(0.0, ve_llm(16, 16)).noisy(1e-3));
+        assert!(!played.decision.reason.contains("training samples"), "{}", played.decision.reason);
+    }
+}
+
 /// Exponents near 0: a rate so high that rank buys little speed.
 #[test]
 fn where_rank_buys_little_speed_lower_ranks_come_first_and_the_cut_is_later() {

@@ -51,6 +51,8 @@ fn recording() -> Recording {
                 horizon: budget.steps,
                 method: None,
                 curve: std::iter::once(first).chain(curve).collect(),
+                train: Vec::new(),
+                stopped: false,
                 convergence: None,
                 censored: None,
                 end: last.end,

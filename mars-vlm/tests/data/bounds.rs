@@ -12,8 +12,8 @@ fn refusal(source: &str) -> String {
     let shown: String = source.chars().take(60).collect();
     let result = Template::new(source).and_then(|template| template.render(&variables, Date::default()));
     let why = result.map(|text| panic!("{shown}: a text of {} bytes", text.len())).unwrap_err().to_string();
-    // In unoptimised code; the list of malformed inputs has the limit for the program.
-    assert!(start.elapsed() < Duration::from_secs(10), "{shown}: {:?}", start.elapsed());
+    // Far more than it takes, so that a busy machine does not matter; the list of malformed inputs has the limit for the program.
+    assert!(start.elapsed() < Duration::from_secs(100), "{shown}: {:?}", start.elapsed());
     why
 }
 

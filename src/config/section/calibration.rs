@@ -16,7 +16,7 @@ pub struct CalibrationConfig {
     #[serde(with = "chosen::number")]
     pub sizes: Option<Vec<usize>>,
     /// Optimizer steps of each run; with the rule registered, of those that train to their convergence, at most. 0: a third of the final
-    /// run; with the rule registered a fifteenth of it, at least two windows.
+    /// run; with the rule registered a fifteenth of it, at least 7/4 windows.
     #[serde(with = "chosen::number")]
     pub steps: Option<usize>,
     /// Seeds; each run is made once with each.
@@ -26,10 +26,10 @@ pub struct CalibrationConfig {
     /// Optimizer steps of the runs whose times come from registration. 0: an eighth of the final run, from 8 to 64.
     #[serde(with = "chosen::number")]
     pub window: Option<usize>,
-    /// Validation samples of an evaluation, with the rule registered. 0: 64, or all where there are fewer.
+    /// Validation samples of an evaluation, with the rule registered. 0: 48, or all where there are fewer.
     #[serde(with = "chosen::number")]
     pub validation_samples: Option<usize>,
-    /// Optimizer steps between evaluations. 0: a fortieth of the run; with the rule registered an eighth of the window.
+    /// Optimizer steps between evaluations. 0: a fortieth of the run; with the rule registered a sixteenth of the window.
     #[serde(with = "chosen::number")]
     pub eval_every: Option<usize>,
     /// Definition of the convergence time: registered, alone-val, time-constant or update-size.

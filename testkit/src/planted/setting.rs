@@ -34,6 +34,7 @@ pub fn budget() -> Budget {
     Budget {
         eval_every: 1,
         validation_samples: 1,
+        training_losses: false,
         steps: 320,
         samples: 4096,
         batch: 16,

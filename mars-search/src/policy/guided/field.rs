@@ -8,12 +8,13 @@ use super::{
     GuidedOptions,
     challenger::{Challenge, Challenger},
     lawful::{self, Calibrated},
+    levels,
     moves::{neighbours, wide_pair},
     price::{affordable, first_cut, racers, share},
     probable::probably_best,
 };
 use crate::{
-    Budget, Candidate, CandidateSource, Error, FittedLaws, Space, TrialResult, calibration,
+    Budget, Candidate, CandidateSource, DecisionOutcome, Error, FittedLaws, Space, TrialResult, calibration,
     records::{Draft, Progress, Records},
 };
 use mars_laws::Ranks;
@@ -47,7 +48,8 @@ pub(super) struct Field {
 impl Field {
     /// The field, or the calibration runs that are missing.
     ///
-    /// With `extra = fine_tunes - 1`: calibration is done if it costs at most half of `extra`. What remains gives
+    /// With `extra = fine_tunes - 1`: calibration is done if it costs at most half of `extra`. Without balanced tuples, levels
+    /// of all ranks race where training losses can decide ([`levels`]). Else what remains gives
     /// the places of the race ([`racers`]): one place is the default alone, two without calibration are the middle
     /// and its challenger, more are filled with balanced tuples, tuples by Law-P, the default, the wide pair and
     /// the neighbours, in this order.
@@ -96,6 +98,12 @@ impl Field {
                 };
                 field.calibrated(space, budget, options, results.split_at(alone.len()));
                 extra -= share(&drafts, budget);
+            }
+        }
+        if field.racing.is_empty() {
+            levels::line_up(&mut field, space, budget, extra);
+            if !field.racing.is_empty() {
+                return Ok(Progress::Done(field));
             }
         }
         let default = Candidate::new(space.default_ranks(), CandidateSource::Default);
@@ -178,7 +186,13 @@ impl Field {
     fn enter(&mut self, candidate: Candidate) {
         match self.candidates.iter().position(|other| other.ranks == candidate.ranks) {
             Some(at) if self.racing.contains(&at) => {}
-            Some(at) => self.racing.push(at),
+            Some(at) => {
+                // What has come out as the default because nothing could be balanced is none of the balanced.
+                if self.candidates[at].outcome == Some(DecisionOutcome::Fallback) {
+                    self.candidates[at].source = candidate.source;
+                }
+                self.racing.push(at);
+            }
             None => {
                 self.racing.push(self.candidates.len());
                 self.candidates.push(candidate);

@@ -1,6 +1,6 @@
 //! The field of a race that follows a calibration by registration (ours): MARS proper.
 //!
-//! 1. The most informative design that leaves the price of one more choice in the race.
+//! 1. The most informative design that leaves the price of three more choices in the race, or the smallest that leaves that of one.
 //! 2. Law-C of every module, and the balanced tuples that pass the gates.
 //! 3. The middle of the range, the highest rank of every module, balanced tuples from the highest down, and what else the cap
 //!    pays for race from the beginning of the final run to an early cut, where paired training losses of the first pass decide.
@@ -36,6 +36,9 @@ const COST_RATIO: f64 = 1.15;
 /// Most choices of the race.
 const MOST: usize = 6;
 
+/// Choices beside the first that more than the smallest calibration must leave the money for.
+const CHOICES: usize = 3;
+
 /// What calibration came to.
 pub(super) enum Calibrated {
     /// Balanced tuples race.
@@ -61,12 +64,13 @@ pub(super) fn line_up(
     let price =
         |drafts: &[Draft]| drafts.iter().map(|draft| calibration_share(budget, draft.steps)).sum::<f64>();
     let late = rungs::on_grid(budget.steps.div_ceil(LATE_CUT), budget);
-    // What calibration will say of the cut is not known before it: the later one must be affordable.
-    let limit = extra - price_of_choice(budget, late);
     let designs = Design::all(&budget.calibration);
-    let affordable =
-        designs.iter().map(|design| design.runs(space, budget)).find(|runs| price(runs) <= limit);
-    let Some(drafts) = affordable else {
+    let affordable = designs.iter().enumerate().map(|(at, design)| (at, design.runs(space, budget)));
+    let affordable = affordable.map(|(at, runs)| (at + 1 == designs.len(), runs)).find(|(least, runs)| {
+        let choices = if *least { 1 } else { CHOICES };
+        price(runs) <= extra - choices as f64 * price_of_choice(budget, cut)
+    });
+    let Some((_, drafts)) = affordable else {
         field.notes.push(unaffordable(space, budget, extra, &designs, price));
         return Ok(Progress::Done(Calibrated::Refused(0.0, Box::new(field))));
     };
@@ -137,7 +141,7 @@ fn calibration_share(budget: &Budget, steps: usize) -> f64 {
 }
 
 /// What one more choice costs up to the cut, in fine-tunes.
-fn price_of_choice(budget: &Budget, cut: usize) -> f64 {
+pub(super) fn price_of_choice(budget: &Budget, cut: usize) -> f64 {
     COST_RATIO * budget.price(cut, cut) / budget.price(budget.steps, 0)
 }
 
@@ -156,7 +160,7 @@ fn unaffordable(
 ) -> String {
     let least = designs.last().map_or(0.0, |design| price(&design.runs(space, budget)));
     // Prices fall as 1 / steps; the plan of a longer run is taken to be the same.
-    let needed = least + price_of_choice(budget, rungs::on_grid(budget.steps.div_ceil(LATE_CUT), budget));
+    let needed = least + price_of_choice(budget, rungs::on_grid(budget.steps.div_ceil(CUT), budget));
     let from = if extra > 0.0 { (needed / extra * budget.steps as f64).ceil() } else { f64::INFINITY };
     let from =
         if from.is_finite() { format!(" (affordable from about {from} steps on)") } else { String::new() };

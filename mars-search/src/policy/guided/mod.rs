@@ -9,6 +9,7 @@
 mod challenger;
 mod field;
 mod lawful;
+mod levels;
 mod moves;
 mod options;
 mod pace;

@@ -2,7 +2,7 @@
 
 use super::{Guided, field::Field};
 use crate::{
-    Candidate, Confidence,
+    Candidate, Confidence, DecisionOutcome,
     policy::words,
     race::{DropReason, RaceResult},
 };
@@ -53,8 +53,9 @@ pub(super) fn of(
     }
     reason += &words::untried(space, candidates);
     let notes = field.notes.join("; ");
-    let without_laws = budget.calibration.window.is_some() && !field.by_training_loss;
-    match (notes.is_empty(), without_laws && space.modules.len() > 1) {
+    let balanced = field.racing.iter().any(|&at| candidates[at].outcome == Some(DecisionOutcome::Solved));
+    let without_laws = budget.calibration.window.is_some() && !balanced && space.modules.len() > 1;
+    match (notes.is_empty(), without_laws) {
         (true, _) => reason,
         (false, true) => format!("Chosen without balanced ranks: {notes}. {reason}"),
         (false, false) => format!("{reason} Note: {notes}."),

@@ -1,0 +1,53 @@
+//! The field of a race without laws (ours): levels of all ranks at once, compared early on training losses.
+//!
+//! What decides most is the level of the ranks, less how they are divided among the modules: on long runs the highest ranks are the
+//! best at a usual learning rate and the lowest at one that is too high, and both show in the mean paired training loss of the first
+//! tenth of the run (docs/results/mars-by-default.md). So the middle of the range, the highest and lower ranks race up to there.
+
+use super::{
+    field::Field,
+    lawful::price_of_choice,
+    moves::{between, highest, middle, wide_pair},
+};
+use crate::{Budget, Candidate, CandidateSource, Space, race::rungs};
+
+/// The cut falls after one part in so many of the final run, at its next evaluation. At a twentieth, ranks that are too high for
+/// the learning rate still lead.
+const CUT: usize = 10;
+
+/// Fewest steps up to the cut: half of them are compared, step by step.
+const LEAST: usize = 32;
+
+/// Most choices of the race.
+const MOST: usize = 6;
+
+/// Lines up the race if training losses up to the cut are those of unseen samples and `extra` fine-tunes pay for more than
+/// one choice; else the field stays as it is.
+pub(super) fn line_up(field: &mut Field, space: &Space, budget: &Budget, extra: f64) {
+    let cut = rungs::on_grid(budget.steps.div_ceil(CUT), budget);
+    let unseen = cut.saturating_mul(budget.batch) <= budget.samples;
+    if !budget.training_losses || !unseen || cut < LEAST {
+        return;
+    }
+    let places = (1 + (extra / price_of_choice(budget, cut)).floor().max(0.0) as usize).min(MOST);
+    for candidate in choices(space) {
+        field.enter_within(candidate, places);
+    }
+    if field.racing.len() < 2 {
+        field.racing.clear();
+        return;
+    }
+    field.cut = cut;
+    field.evaluate_from = vec![cut; field.racing.len()];
+    field.by_training_loss = true;
+}
+
+/// In the order in which they get the places.
+fn choices(space: &Space) -> Vec<Candidate> {
+    let centre = middle(space);
+    let [higher, lower] = wide_pair(space, &centre);
+    let top = highest(space);
+    let mixed = between(space, &centre, &top.ranks);
+    let first = [Candidate::new(centre, CandidateSource::Middle), top, lower];
+    first.into_iter().chain(mixed).chain([higher]).collect()
+}
