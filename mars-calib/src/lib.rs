@@ -20,6 +20,7 @@ pub use checkpoint::{Checkpoint, CheckpointStore, DirectoryCheckpoints, MemoryCh
 pub use convergence::{AloneVal, Convergence, ConvergenceDefinition, ConvergenceRule};
 pub use error::Error;
 pub use mars_lora::{Init, ScaleConvention, Variant, methods::MethodSpec};
+pub use run::kept::Keep;
 pub use run::optim::OptimSpec;
 pub use run::order;
 pub use run::record::{BlockPoint, CurvePoint, RankPoint, RunEnd, RunRecord};

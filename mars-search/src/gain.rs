@@ -19,8 +19,11 @@ const CHANCE: f64 = 1e-3;
 pub struct Gain {
     /// Loss before training (step 0: the base model), nats per answer token.
     pub before: f64,
-    /// Loss at the end of the final run, nats per answer token.
+    /// Loss of the adapter that is kept of the final run, nats per answer token.
     pub after: f64,
+    /// Where that is not the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptEarlier>,
     /// Standard error of the difference, paired by blocks of the samples, nats; `None` where no losses by block are reported.
     pub error: Option<f64>,
     /// Validation samples; `None` where the number is not known.
@@ -30,6 +33,17 @@ pub struct Gain {
     pub chance: Option<f64>,
     /// What that says.
     pub verdict: Verdict,
+}
+
+/// An adapter of before the end of its run, kept since the run over-fitted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeptEarlier {
+    /// Optimizer steps that it was trained.
+    pub step: usize,
+    /// Optimizer steps of the run.
+    pub steps: usize,
+    /// Loss at the end of the run, nats per answer token.
+    pub last: f64,
 }
 
 /// What training brought.
@@ -50,9 +64,9 @@ impl Gain {
     /// What `result` gained, on `samples` validation samples (0: not known). `None` without a usable loss at the end,
     /// or at step 0.
     pub(crate) fn of(result: &TrialResult, samples: usize) -> Option<Self> {
-        let after = result.last_loss()?;
+        let after = result.kept_loss()?;
         let before = result.val_curve.first().filter(|(step, loss)| *step == 0 && loss.is_finite())?.1;
-        let paired = result.blocks_at(0).and_then(|first| Paired::of(&result.blocks, first));
+        let paired = result.blocks_at(0).and_then(|first| Paired::of(result.kept_blocks(), first));
         let difference = after - before;
         let rounding = ROUNDING * before.abs().max(1.0);
         let resolvable = paired.map_or(0.0, |paired| paired.resolvable()).max(rounding);
@@ -62,7 +76,17 @@ impl Gain {
             _ => Verdict::Better,
         };
         let samples = (samples > 0).then_some(samples);
-        Some(Self { before, after, error: paired.map(|paired| paired.error), samples, chance: None, verdict })
+        let earlier = |(steps, last): (usize, f64)| Some(KeptEarlier { step: result.kept?, steps, last });
+        let kept = result.val_curve.last().copied().and_then(earlier);
+        Some(Self {
+            before,
+            after,
+            kept,
+            error: paired.map(|paired| paired.error),
+            samples,
+            chance: None,
+            verdict,
+        })
     }
 
     /// The same with the loss of guessing among `vocabulary` tokens, `ln vocabulary`: a result that is no lower has learnt
@@ -104,6 +128,13 @@ impl fmt::Display for Gain {
             write!(f, ", {samples} samples")?;
         }
         f.write_str(").")?;
+        if let Some(KeptEarlier { step, steps, last }) = self.kept {
+            write!(
+                f,
+                " The adapter of step {step} of {steps} is kept: later ones over-fit, up to {last:.4} at the end. Fewer steps or more data \
+                 would do.",
+            )?;
+        }
         if !self.is_improvement() {
             f.write_str(
                 " The adapter is of no use as it is: look at learning rates, scale, warm-up, the number of steps and the data \

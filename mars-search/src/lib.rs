@@ -25,7 +25,7 @@ pub use cost::{Cost, fine_tunes};
 pub use decision::{Candidate, Decision, DecisionOutcome, FittedLaws, LawPoint, ModuleLaw, RegisteredSet};
 pub use error::{Error, FailedTrial};
 pub use forms::POLICY_FORMS;
-pub use gain::{Gain, Verdict};
+pub use gain::{Gain, KeptEarlier, Verdict};
 pub use method::Method;
 pub use policy::{FixedRanks, GuidedOptions, Policy, PolicySpec, RaceOptions, halving_steps};
 pub use replay::{

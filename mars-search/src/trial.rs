@@ -117,6 +117,9 @@ pub struct TrialResult {
     /// same batches. Empty where they are not reported, and for calibration runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub train_curve: Vec<(usize, f64)>,
+    /// The step of an evaluation whose adapter is what the trial leaves; `None` where that is the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<usize>,
     /// Convergence time in optimizer steps; `None` where it is censored or was not looked for.
     pub convergence: Option<f64>,
     /// Why the convergence time is censored, as a sentence; `None` where it is not.
@@ -137,6 +140,7 @@ impl TrialResult {
             blocks: Vec::new(),
             earlier_blocks: Vec::new(),
             train_curve: Vec::new(),
+            kept: None,
             convergence: None,
             censored: None,
             end: TrialEnd::Finished,
@@ -163,6 +167,12 @@ impl TrialResult {
         Self { train_curve, ..self }
     }
 
+    /// With the step of an evaluation whose adapter is what the trial leaves, in place of the last.
+    #[must_use]
+    pub fn with_kept(self, kept: Option<usize>) -> Self {
+        Self { kept, ..self }
+    }
+
     /// With a convergence time in optimizer steps.
     #[must_use]
     pub fn with_convergence(self, steps: f64) -> Self {
@@ -181,17 +191,25 @@ impl TrialResult {
         Self { end, ..self }
     }
 
-    /// The validation loss the trial ended with, in nats per answer token.
+    /// The validation loss of the adapter that the trial leaves, in nats per answer token: the last, or that at the step
+    /// [`kept`](Self::kept).
     ///
-    /// `None` when the trial diverged or failed, when its curve is empty, or when the last loss is not
+    /// `None` when the trial diverged or failed, when its curve is empty, or when that loss is not
     /// a finite number: such a trial is never chosen.
-    pub fn last_loss(&self) -> Option<f64> {
+    pub fn kept_loss(&self) -> Option<f64> {
         match self.end {
             TrialEnd::Finished => {
-                self.val_curve.last().map(|&(_, loss)| loss).filter(|loss| loss.is_finite())
+                let kept = self.kept.and_then(|kept| self.val_curve.iter().find(|(step, _)| *step == kept));
+                kept.or(self.val_curve.last()).map(|&(_, loss)| loss).filter(|loss| loss.is_finite())
             }
             TrialEnd::Diverged { .. } | TrialEnd::Failed { .. } => None,
         }
+    }
+
+    /// The same loss by blocks of the split; empty where none are reported.
+    pub(crate) fn kept_blocks(&self) -> &[f64] {
+        let kept = self.kept.and_then(|kept| self.blocks_at(kept));
+        kept.unwrap_or(&self.blocks)
     }
 
     /// The validation loss at step `step` by blocks of the split; `None` where it was not evaluated then, or no blocks
@@ -208,7 +226,7 @@ impl TrialResult {
         match &self.end {
             TrialEnd::Diverged { step } => Some(format!("the loss diverged at step {step}")),
             TrialEnd::Failed { why } => Some(why.clone()),
-            TrialEnd::Finished if self.last_loss().is_some() => None,
+            TrialEnd::Finished if self.kept_loss().is_some() => None,
             TrialEnd::Finished => Some(match self.val_curve.last() {
                 None => "it was never evaluated".to_owned(),
                 Some((step, loss)) => format!("its validation loss at step {step} is {loss}"),

@@ -8,7 +8,7 @@ use crate::{
     event::Event,
     search::{Searched, Session},
 };
-use mars_calib::{RunId, RunSpec};
+use mars_calib::{RunId, RunRecord};
 use mars_laws::Ranks;
 use mars_lora::{Examples, Model};
 use mars_search::{
@@ -124,38 +124,38 @@ where
     if *policy == PolicySpec::Grid {
         for result in results.iter().filter(|result| result.trial.steps == budget.steps) {
             let test_perplexity = match (&result.end, records.get(&result.trial.id)) {
-                (TrialEnd::Finished, Some(record)) => measured.test(session, &record.spec)?,
+                (TrialEnd::Finished, Some(record)) => measured.test(session, record)?,
                 _ => f64::NAN,
             };
             let (ranks, seed) = (result.trial.ranks.clone(), result.trial.seed);
             measured.cells.push(GridCell { ranks, seed, test_perplexity });
         }
     }
-    let winner = records.get(&decision.trial).map(|record| record.spec.clone());
+    let winner = records.get(&decision.trial);
     Ok(Score {
         policy: policy.to_string(),
         seed: budget.seed,
         ranks: decision.ranks.clone(),
-        test_perplexity: winner.map_or(Ok(f64::NAN), |spec| measured.test(session, &spec))?,
+        test_perplexity: winner.map_or(Ok(f64::NAN), |record| measured.test(session, record))?,
         cost: total_cost(results),
         final_run: run_cost(results, decision.trial),
     })
 }
 
 impl Measured {
-    /// Test perplexity of the adapter of a run; each is evaluated once.
-    fn test<M, E>(&mut self, session: &mut Session<'_, M, E>, spec: &RunSpec) -> Result<f64, Error>
+    /// Test perplexity of the adapter that is kept of a run; each is evaluated once.
+    fn test<M, E>(&mut self, session: &mut Session<'_, M, E>, record: &RunRecord) -> Result<f64, Error>
     where
         M: Model,
         E: Examples<Batch = M::Batch>,
     {
-        if let Some(known) = self.tested.get(&spec.id()) {
+        if let Some(known) = self.tested.get(&record.id) {
             return Ok(*known);
         }
-        let adapter = session.adapter(spec)?;
+        let adapter = session.kept(record)?;
         session.go_on()?;
         let score = session.task.score(Some(&adapter), session.config.run.eval_batch)?;
-        self.tested.insert(spec.id(), score.perplexity);
+        self.tested.insert(record.id.clone(), score.perplexity);
         Ok(score.perplexity)
     }
 }

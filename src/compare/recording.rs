@@ -3,7 +3,7 @@
 use super::Measured;
 use crate::{
     Error, files,
-    search::{Session, convergence_time, trial_end},
+    search::{Session, convergence_time, kept_earlier, trial_end},
 };
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use mars_calib::{RunEnd, RunId, RunRecord};
@@ -38,6 +38,7 @@ pub(super) fn of_campaign<M, E>(
             curve: curve(record),
             train: train(record, session.budget.samples),
             stopped: record.end == RunEnd::Converged,
+            kept: if alone { None } else { kept_earlier(config.keep(), record) },
             convergence: convergence.map(rounded),
             censored,
             end: trial_end(&record.end),

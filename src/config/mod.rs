@@ -21,7 +21,7 @@ pub(crate) use stored::Facts;
 
 use crate::Error;
 use mars_calib::{
-    ConvergenceRule,
+    ConvergenceRule, Keep,
     convergence::Signal,
     native::{Loading, NativeOptions},
 };
@@ -128,6 +128,11 @@ impl SearchConfig {
         self.calibration.rule.rule()
     }
 
+    /// Which adapter is kept of a final run: an external command keeps its own.
+    pub fn keep(&self) -> Keep {
+        if self.trainer.kind == TrainerKind::Native { self.train.keep } else { Keep::Last }
+    }
+
     /// The processor of the model in `dir`, with the longest sequence and the size of images that are set.
     ///
     /// # Errors
@@ -161,6 +166,7 @@ impl SearchConfig {
             gradient_checkpointing: run.gradient_checkpointing,
             eval_batch: run.eval_batch,
             validation_samples: run.validation_samples.unwrap_or(usize::MAX),
+            keep: self.keep(),
             checkpoint_every: Some(run.checkpoint_every.unwrap_or(tenth)),
             measure_updates: self.rule().signal() == Signal::Updates,
             targets: self.lora.targets()?,

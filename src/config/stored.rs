@@ -2,7 +2,7 @@
 
 use super::{Layers, SearchConfig};
 use crate::Error;
-use mars_calib::Settings;
+use mars_calib::{Keep, Settings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
@@ -51,7 +51,11 @@ impl SearchConfig {
         // Variables of the environment may be secrets.
         let trainer = &super::TrainerConfig { environment: BTreeMap::new(), ..trainer.clone() };
         let plan = Plan { model, data, calibration, search, run, trainer, out, facts };
-        let (config, plan) = (table(&Shared { lora, train })?, table(&plan)?);
+        let (mut config, plan) = (table(&Shared { lora, train })?, table(&plan)?);
+        // Campaigns of before there was a choice agree with its default.
+        if let (Keep::Best, Some(Value::Table(train))) = (train.keep, config.get_mut("train")) {
+            train.remove("keep");
+        }
         Ok(Settings { config, plan, fingerprints, ..Settings::default() })
     }
 

@@ -46,7 +46,7 @@ fn predicted(index: usize, module: &str, data: &ReportData) -> String {
 
 fn measured(index: usize, module: &str, data: &ReportData) -> String {
     let full = data.results.iter().filter(|result| matches!(result.trial.role, Role::Race | Role::Final));
-    let runs: Vec<&TrialResult> = full.filter(|result| result.last_loss().is_some()).collect();
+    let runs: Vec<&TrialResult> = full.filter(|result| result.kept_loss().is_some()).collect();
     let mut tried: Vec<&Ranks> = runs.iter().map(|result| &result.trial.ranks).collect();
     tried.sort();
     tried.dedup();
@@ -57,7 +57,7 @@ fn measured(index: usize, module: &str, data: &ReportData) -> String {
         let own = runs.iter().filter(|result| result.trial.ranks == *ranks);
         let result = own.max_by_key(|result| result.trial.steps)?;
         let steps = result.trial.steps;
-        let perplexity = result.last_loss()?.exp();
+        let perplexity = result.kept_loss()?.exp();
         let hint = format!("measured {} after {steps} steps", fixed(perplexity, 4));
         Some(Cell { perplexity, hint, early: (steps < data.budget.steps).then_some(steps) })
     };

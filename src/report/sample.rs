@@ -25,6 +25,7 @@ pub(crate) fn search(policy: &str, scatter: f64) -> ReportData {
         validation_samples: 0,
     };
     let budget = Budget {
+        training_losses: false,
         steps: 320,
         samples: 2048,
         batch: 16,

@@ -136,6 +136,7 @@ mod tests {
         let mut data = search("guided", 0.02);
         data.decision.outcome = DecisionOutcome::Unimproved;
         let gain = data.decision.gain.unwrap_or(Gain {
+            kept: None,
             before: 2.0,
             after: 3.0,
             error: None,

@@ -3,7 +3,7 @@
 use super::{Session, result::trial_result};
 use crate::Error;
 use mars_calib::{
-    RunEnd, RunRecord, RunSpec,
+    Keep, RunEnd, RunRecord, RunSpec,
     campaign::{Claimed, Pace},
 };
 use mars_laws::Ranks;
@@ -78,12 +78,12 @@ where
     let rule = session.config.rule();
     let runs = chosen.into_iter().zip(&records).filter_map(|((index, trial), record)| {
         let record = record.as_ref()?;
-        let result = trial_result(&*rule, &trial, record, &BTreeMap::new());
+        let result = trial_result(&*rule, &trial, record, Keep::Last, &BTreeMap::new());
         Some(CalibratedRun {
             index,
             id: record.id.to_string(),
             role: trial.role,
-            loss: result.last_loss(),
+            loss: result.kept_loss(),
             ranks: trial.ranks,
             samples: trial.samples,
             seed: trial.seed,

@@ -5,7 +5,7 @@ use crate::{
     Error,
     config::{SearchConfig, TrainerKind},
 };
-use mars_calib::{Campaign, ConvergenceRule, RunRecord, campaign::Snapshot};
+use mars_calib::{Campaign, ConvergenceRule, Keep, RunRecord, campaign::Snapshot};
 use mars_laws::Ranks;
 use mars_search::{Answer, Decision, Outcome, PolicySpec, Role, Runner, Trial};
 use std::{collections::BTreeMap, path::Path};
@@ -55,6 +55,7 @@ pub fn choose(directory: &Path, policy: Option<&PolicySpec>) -> Result<Chosen, E
         snapshot: &snapshot,
         template: config.run_template(),
         rule: config.rule(),
+        keep: config.keep(),
         fingerprint: snapshot.settings.fingerprint(),
         records: BTreeMap::new(),
         continues: config.trainer.kind == TrainerKind::Native,
@@ -82,6 +83,7 @@ struct SnapshotRunner<'a> {
     snapshot: &'a Snapshot,
     template: RunTemplate,
     rule: Box<dyn ConvergenceRule>,
+    keep: Keep,
     fingerprint: String,
     records: BTreeMap<u32, RunRecord>,
     /// Whether the trainer of the campaign continues runs from checkpoints.
@@ -104,8 +106,10 @@ impl Runner for SnapshotRunner<'_> {
             return Ok(Answer::Missing(missing));
         }
         let charged = if self.continues { &self.records } else { &BTreeMap::new() };
-        let results =
-            found.iter().map(|(trial, record)| trial_result(&*self.rule, trial, record, charged)).collect();
+        let results = found
+            .iter()
+            .map(|(trial, record)| trial_result(&*self.rule, trial, record, self.keep, charged))
+            .collect();
         self.records.extend(found.into_iter().map(|(trial, record)| (trial.id, record.clone())));
         Ok(Answer::Results(results))
     }

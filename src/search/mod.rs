@@ -15,7 +15,7 @@ pub use calibrate::CalibratedRun;
 pub use choose::{Choice, Chosen, choose};
 pub use observations::observations;
 pub use outcome::{SearchCost, SearchOutcome, Summary};
-pub(crate) use result::{convergence_time, trial_end};
+pub(crate) use result::{convergence_time, kept_earlier, trial_end};
 pub(crate) use session::{Engine, Searched, Session};
 pub use template::RunTemplate;
 

@@ -117,7 +117,7 @@ where
     E: Examples<Batch = M::Batch>,
 {
     let winner = winner(searched)?;
-    let trained = session.adapter(&winner.spec)?;
+    let trained = session.kept(winner)?;
     let cost = cost(searched);
     let decision = match session.task.vocabulary {
         Some(vocabulary) => searched.decision.clone().with_vocabulary(vocabulary),

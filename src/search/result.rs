@@ -1,17 +1,18 @@
 //! What the record of a run means to a policy.
 
-use mars_calib::{BlockPoint, Convergence, ConvergenceRule, RunEnd, RunRecord};
+use mars_calib::{BlockPoint, Convergence, ConvergenceRule, Keep, RunEnd, RunRecord};
 use mars_search::{Cost, Role, Trial, TrialEnd, TrialResult};
 use std::collections::BTreeMap;
 
 /// The result of `trial`, which was done as the run of `record`.
 ///
 /// A trial that continues one of `earlier` is charged for its own steps only; with a trainer that begins again at step 0,
-/// `earlier` is empty, and it is charged for all.
+/// `earlier` is empty, and it is charged for all. `keep` says which adapter it leaves.
 pub(crate) fn trial_result(
     rule: &dyn ConvergenceRule,
     trial: &Trial,
     record: &RunRecord,
+    keep: Keep,
     earlier: &BTreeMap<u32, RunRecord>,
 ) -> TrialResult {
     let before = trial.continues.and_then(|id| earlier.get(&id));
@@ -36,6 +37,10 @@ pub(crate) fn trial_result(
             Role::Alone | Role::Joint => Vec::new(),
             Role::Race | Role::Final => record.train.iter().map(|point| (point.step, point.loss)).collect(),
         },
+        kept: match trial.role {
+            Role::Alone | Role::Joint => None,
+            Role::Race | Role::Final => kept_earlier(keep, record),
+        },
         convergence,
         censored,
         end: trial_end(&record.end),
@@ -45,6 +50,12 @@ pub(crate) fn trial_result(
             wall_s: extra(|record| record.wall_s),
         },
     }
+}
+
+/// The step whose adapter is kept of a run, where it is before its end. Of a run by a method only the end is kept.
+pub(crate) fn kept_earlier(keep: Keep, record: &RunRecord) -> Option<usize> {
+    let last = record.val.last()?.step;
+    keep.step(record).filter(|step| *step < last && record.spec.method.is_none())
 }
 
 /// The blocks of a validation loss, with its step.

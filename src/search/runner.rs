@@ -6,8 +6,8 @@ use crate::{
     event::{self, Event, Observer},
 };
 use mars_calib::{
-    Campaign, ConvergenceRule, Flow, Observer as RunObserver, Progress, RunEnd, RunId, RunRecord, RunSpec,
-    Stage, Trainer,
+    Campaign, ConvergenceRule, Flow, Keep, Observer as RunObserver, Progress, RunEnd, RunId, RunRecord,
+    RunSpec, Stage, Trainer,
 };
 use mars_search::{Answer, Runner, Trial};
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ pub(crate) struct CampaignRunner<'a> {
     pub(crate) trainer: &'a mut dyn Trainer,
     pub(crate) template: &'a RunTemplate,
     pub(crate) rule: &'a dyn ConvergenceRule,
+    pub(crate) keep: Keep,
     pub(crate) observer: &'a mut dyn Observer,
     pub(crate) interrupt: &'a Interrupt,
     /// The record of each trial so far.
@@ -82,7 +83,7 @@ impl Runner for CampaignRunner<'_> {
         let results = trials
             .iter()
             .zip(&done)
-            .map(|(trial, record)| trial_result(self.rule, trial, record, charged))
+            .map(|(trial, record)| trial_result(self.rule, trial, record, self.keep, charged))
             .collect();
         self.records.extend(trials.iter().map(|trial| trial.id).zip(done));
         Ok(Answer::Results(results))

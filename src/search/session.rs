@@ -1,6 +1,6 @@
 //! A task with its campaign and trainer, and the search on them.
 
-use super::runner::CampaignRunner;
+use super::{result::kept_earlier, runner::CampaignRunner};
 use crate::{
     Error, Interrupt, Task,
     config::{Facts, ScaleConfig, SearchConfig},
@@ -67,6 +67,7 @@ impl Engine<'_> {
             trainer: &mut *self.trainer,
             template: &template,
             rule: &*rule,
+            keep: self.config.keep(),
             observer: &mut *self.observer,
             interrupt: self.interrupt,
             records: BTreeMap::new(),
@@ -157,8 +158,22 @@ where
         if self.interrupt.requested() { Err(Error::interrupted()) } else { Ok(()) }
     }
 
+    /// The adapter that is kept of a run.
+    pub(crate) fn kept(&mut self, record: &RunRecord) -> Result<Adapter, Error> {
+        let last = self.adapter(&record.spec)?;
+        let Some(step) = kept_earlier(self.config.keep(), record) else { return Ok(last) };
+        if let Some(best) = self.trainer.adapter_at(&record.spec, step)? {
+            return Ok(best);
+        }
+        // A checkpoint of before the best was kept.
+        let why =
+            format!("run {} did not keep its best adapter, of step {step}: the last is taken", record.id);
+        self.observer.event(&Event::Warning(&why));
+        Ok(last)
+    }
+
     /// The adapter at the end of a run; trained again if its checkpoint is gone.
-    pub(crate) fn adapter(&mut self, spec: &RunSpec) -> Result<Adapter, Error> {
+    fn adapter(&mut self, spec: &RunSpec) -> Result<Adapter, Error> {
         if let Some(adapter) = self.trainer.adapter(spec)? {
             return Ok(adapter);
         }

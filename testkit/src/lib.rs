@@ -16,7 +16,7 @@
 //! let mut policy = "grid".parse::<PolicySpec>()?.build(&space(), &budget())?;
 //! let trial = &policy.ask()[0];
 //! let result = task.train(trial, 0, budget().batch);
-//! assert!(result.last_loss() < Some(5.0));
+//! assert!(result.kept_loss() < Some(5.0));
 //! policy.tell(&[result])?;
 //! # Ok::<(), mars_search::Error>(())
 //! ```

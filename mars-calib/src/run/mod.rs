@@ -4,6 +4,7 @@
 //! it can be understood and checked alone. Steps are optimizer steps, losses natural-log cross-entropies per
 //! answer token (nats).
 
+pub mod kept;
 pub mod optim;
 pub mod order;
 pub mod record;

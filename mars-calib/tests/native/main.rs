@@ -4,6 +4,7 @@
 
 #[path = "../shared/full_disk.rs"]
 mod full_disk;
+mod kept;
 mod loading;
 mod methods;
 mod runs;

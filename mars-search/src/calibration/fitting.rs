@@ -157,7 +157,7 @@ fn performances(joint: &[&TrialResult]) -> Vec<PerformanceObservation> {
         .iter()
         .filter_map(|result| {
             let (ranks, samples) = (result.trial.ranks.clone(), result.trial.samples);
-            Some(PerformanceObservation::new(ranks, samples, result.last_loss()?.exp()))
+            Some(PerformanceObservation::new(ranks, samples, result.kept_loss()?.exp()))
         })
         .collect()
 }

@@ -63,7 +63,7 @@ struct Course<'a> {
 impl Course<'_> {
     /// Its loss at the end of `rung`; `None` when it has none, yet or ever.
     fn loss(&self, rung: usize) -> Option<f64> {
-        self.results.get(rung)?.last_loss()
+        self.results.get(rung)?.kept_loss()
     }
 
     fn fault(&self) -> Option<String> {
@@ -188,9 +188,9 @@ impl Asha {
         for (entry, (ranks, course)) in self.entries.iter().zip(courses).enumerate() {
             let Some(last) = course.results.last() else { continue };
             let mut candidate = Candidate::new(ranks.clone(), CandidateSource::Grid);
-            let living = course.results.iter().rev().find(|result| result.last_loss().is_some());
+            let living = course.results.iter().rev().find(|result| result.kept_loss().is_some());
             candidate.trial = Some(living.unwrap_or(last).trial.id);
-            candidate.last_loss = living.and_then(|result| result.last_loss());
+            candidate.last_loss = living.and_then(|result| result.kept_loss());
             candidate.dropped_at = (entry != best).then_some(last.trial.steps);
             if let Some(why) = last.fault() {
                 candidate.add_note(format!("failed in trial {}: {why}", last.trial.id));
@@ -198,7 +198,7 @@ impl Asha {
             candidates.push(candidate);
         }
         let failed = candidates.iter().filter(|candidate| candidate.note.is_some()).count();
-        let loss = courses[best].results.last().and_then(|result| result.last_loss());
+        let loss = courses[best].results.last().and_then(|result| result.kept_loss());
         let mut reason = format!(
             "Lowest validation loss ({:.4} nats) of {} rank choices, by asynchronous successive halving with {} runs \
              at a time.",

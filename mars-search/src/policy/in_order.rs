@@ -47,7 +47,7 @@ pub(crate) fn in_order(
             Progress::Done(results) => results[0],
             Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
         };
-        (choice.trial, choice.last_loss) = (Some(result.trial.id), result.last_loss());
+        (choice.trial, choice.last_loss) = (Some(result.trial.id), result.kept_loss());
         let Some(why) = result.fault() else {
             choice.dropped_at = None;
             return Ok(Progress::Done(Survivor { at, trial: result.trial.id, failed }));

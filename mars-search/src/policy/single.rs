@@ -45,7 +45,7 @@ impl Strategy for Single {
         }
         let mut candidate = Candidate::new(ranks.clone(), CandidateSource::Method(*method));
         candidate.trial = Some(result.trial.id);
-        candidate.last_loss = result.last_loss();
+        candidate.last_loss = result.kept_loss();
         let reason = match method {
             Method::DiffLr(ratio) => format!(
                 "Default ranks {ranks}, with the learning rate of all modules but the reference divided by {ratio}."

@@ -83,7 +83,7 @@ impl Strategy for Surface {
             .map(|(ranks, result)| {
                 let mut candidate = Candidate::new(ranks.clone(), CandidateSource::Surface);
                 candidate.trial = Some(result.trial.id);
-                candidate.last_loss = result.last_loss();
+                candidate.last_loss = result.kept_loss();
                 candidate.dropped_at = Some(steps);
                 result.fault().into_iter().for_each(|why| candidate.add_note(why));
                 candidate

@@ -179,7 +179,7 @@ impl Race<'_> {
                 Some(scored) => {
                     (standing.trial, standing.steps) = (Some(result.trial.id), step);
                     let handicap = self.handicap_at(entrant, step);
-                    standing.loss = result.last_loss();
+                    standing.loss = result.kept_loss();
                     standing.handicapped_loss = Some(scored.loss + handicap);
                     standing.blocks = scored.blocks.iter().map(|block| block + handicap).collect();
                     standing.training = scored.training;

@@ -29,7 +29,7 @@ pub(crate) struct Scored {
 impl Score {
     /// The score of a result at its last step, `step`; `None` where it has no usable loss.
     pub(crate) fn of(self, result: &TrialResult, step: usize, budget: &Budget) -> Option<Scored> {
-        let loss = result.last_loss()?;
+        let loss = result.kept_loss()?;
         if self == Self::Training && step.saturating_mul(budget.batch) <= budget.samples {
             let from = step / 2;
             let own = result.train_curve.iter().filter(|(at, _)| (from + 1..=step).contains(at));
@@ -42,7 +42,7 @@ impl Score {
                 return Some(Scored { loss, blocks, training: Some((from + 1, step)) });
             }
         }
-        Some(Scored { loss, blocks: result.blocks.clone(), training: None })
+        Some(Scored { loss, blocks: result.kept_blocks().to_vec(), training: None })
     }
 }
 

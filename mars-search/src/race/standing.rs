@@ -81,7 +81,7 @@ impl AddAssign for Spent {
 /// Whether the trainer counts FLOPs.
 /// It does if every result with a usable loss has a positive count: FLOPs and steps are never added up.
 pub(crate) fn counts_flops(records: &Records) -> bool {
-    records.results().filter(|result| result.last_loss().is_some()).all(|result| result.cost.flops > 0.0)
+    records.results().filter(|result| result.kept_loss().is_some()).all(|result| result.cost.flops > 0.0)
 }
 
 impl Standing {

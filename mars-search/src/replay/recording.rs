@@ -47,6 +47,9 @@ pub struct RecordedRun {
     /// Whether the run ended once its convergence time was certain: then it is the whole of whatever longer run was asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
+    /// The evaluation whose adapter was kept, and tested, where that is not the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<usize>,
     /// Convergence time in optimizer steps, where it was looked for and found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convergence: Option<f64>,
@@ -177,6 +180,7 @@ impl Recording {
             .with_blocks(points.last().map(|point| point.blocks.clone()).unwrap_or_default())
             .with_earlier_blocks(earlier)
             .with_train_curve(train)
+            .with_kept(run.kept.filter(|kept| *kept < trial.steps))
             .with_end(if diverged_later { TrialEnd::Finished } else { run.end.clone() });
         if trial.role == Role::Alone {
             (result.convergence, result.censored) = (run.convergence, run.censored.clone());

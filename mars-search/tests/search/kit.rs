@@ -90,7 +90,7 @@ fn check(
     }
     if let Some(before) = trial.continues {
         let before = &seen[&before];
-        assert!(before.last_loss().is_some(), "only a living trial is continued");
+        assert!(before.kept_loss().is_some(), "only a living trial is continued");
         let same = Trial { steps: before.trial.steps, ..trial.clone() };
         let same = Trial { id: before.trial.id, continues: before.trial.continues, ..same };
         assert_eq!(before.trial, same, "a continued trial differs in its steps only");
@@ -102,12 +102,12 @@ fn check_decision(decision: &Decision, results: &[TrialResult], budget: &Budget)
     let chosen = results.iter().find(|result| result.trial.id == decision.trial).unwrap();
     assert_eq!(chosen.trial.ranks, decision.ranks);
     assert_eq!(chosen.trial.steps, budget.steps, "the winner is trained in full");
-    assert!(chosen.last_loss().is_some(), "a dead trial is never chosen");
+    assert!(chosen.kept_loss().is_some(), "a dead trial is never chosen");
     assert!(decision.reason.ends_with('.'), "{}", decision.reason);
     let winner: Vec<_> =
         decision.candidates.iter().filter(|candidate| candidate.trial == Some(decision.trial)).collect();
     assert_eq!(winner.len(), 1, "the winner is one of the candidates");
     assert_eq!(winner[0].ranks, decision.ranks);
-    assert_eq!(winner[0].last_loss, chosen.last_loss());
+    assert_eq!(winner[0].last_loss, chosen.kept_loss());
     assert_eq!(winner[0].dropped_at, None);
 }

@@ -73,7 +73,7 @@ fn only_a_finished_finite_loss_counts() {
     let with = |change: fn(&mut TrialResult)| {
         let mut result = results[0].clone();
         change(&mut result);
-        (result.last_loss(), result.fault())
+        (result.kept_loss(), result.fault())
     };
     let last = results[0].val_curve.last().unwrap().1;
     assert_eq!(with(|_| {}), (Some(last), None));

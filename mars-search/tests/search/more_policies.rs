@@ -76,7 +76,7 @@ fn play_one_at_a_time(
         let trial = &open[pick(round, open.len()) % open.len()];
         let before = trial.continues.map_or(0, |id: u32| {
             let earlier: &mars_search::TrialResult = &told[&id];
-            assert!(earlier.last_loss().is_some(), "only a living trial is continued");
+            assert!(earlier.kept_loss().is_some(), "only a living trial is continued");
             earlier.trial.steps
         });
         let result = task.train(trial, before, 16);

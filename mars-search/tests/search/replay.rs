@@ -53,6 +53,7 @@ fn recording() -> Recording {
                 curve: std::iter::once(first).chain(curve).collect(),
                 train: Vec::new(),
                 stopped: false,
+                kept: None,
                 convergence: None,
                 censored: None,
                 end: last.end,

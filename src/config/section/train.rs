@@ -2,7 +2,7 @@
 
 use crate::{Error, config::chosen};
 use documented::DocumentedFields;
-use mars_calib::OptimSpec;
+use mars_calib::{Keep, OptimSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -24,6 +24,8 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// Peak learning rates of single modules, as in ve = 1e-4.
     pub learning_rates: BTreeMap<String, f64>,
+    /// Which adapter is the result: best, that with the lowest validation loss, where the last is worse by more than noise, or last.
+    pub keep: Keep,
     /// Optimizer and learning-rate schedule.
     #[serde(with = "OptimConfig")]
     pub optim: OptimSpec,
@@ -68,6 +70,7 @@ impl Default for TrainConfig {
             eval_every: None,
             learning_rate: 2e-4,
             learning_rates: BTreeMap::new(),
+            keep: Keep::default(),
             optim: OptimSpec::default(),
         }
     }

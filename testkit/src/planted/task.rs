@@ -146,6 +146,7 @@ impl Task {
                 .iter()
                 .map(|&step| (step, self.blocks(trial, step)))
                 .collect(),
+            kept: None,
             train_curve: match (self.registers, trial.role) {
                 (Some(_), Role::Race | Role::Final) => self.train_curve(trial),
                 _ => Vec::new(),

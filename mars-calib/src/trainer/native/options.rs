@@ -1,6 +1,7 @@
 //! How the native trainer uses the machine.
 
 use super::loading::Loading;
+use crate::Keep;
 use mars_lora::{Adapter, Targets};
 use std::sync::Arc;
 
@@ -25,6 +26,9 @@ pub struct NativeOptions {
     pub validation_samples: usize,
     /// Steps between checkpoints of runs that go on. Default none: only ends and stops are kept.
     pub checkpoint_every: Option<usize>,
+    /// Which adapter is kept of runs on all the training samples; with [`Keep::Best`] their checkpoints hold, beside the last, the one
+    /// with the lowest validation loss so far. Default the best.
+    pub keep: Keep,
     /// Whether the relative size of the updates is recorded at evaluations. Default no.
     pub measure_updates: bool,
     /// Layers within the adapted modules. Default all linear ones.
@@ -45,6 +49,7 @@ impl Default for NativeOptions {
             eval_batch: 64,
             validation_samples: usize::MAX,
             checkpoint_every: None,
+            keep: Keep::default(),
             measure_updates: false,
             targets: Targets::default(),
             start: None,

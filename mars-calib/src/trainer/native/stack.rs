@@ -2,42 +2,18 @@
 
 use super::context::{Context, Event};
 use super::evaluate::record_loss;
+use super::live::{Live, Start, last_off_grid, on_grid, progress};
 use super::optimizer::{adamw, rates};
-use super::state;
+use super::state::{self, Best};
 use super::steps::{StepInput, Steps};
 use crate::convergence::has_converged;
 use crate::order::{Order, stream};
-use crate::{CurvePoint, Error, Progress, RunEnd, RunRecord, RunSpec, Stage};
+use crate::{CurvePoint, Error, Keep, RunEnd, RunSpec, Stage};
 use burn::tensor::Tensor;
-use mars_lora::{
-    Adapter, AdapterStack, Examples, LearningRates, Model, Moments, Parts, PassFlops, StackedAdamW,
-};
+use mars_lora::{Adapter, AdapterStack, Examples, LearningRates, Model, Parts, PassFlops, StackedAdamW};
 use rand::RngCore;
 use std::sync::PoisonError;
 use std::time::Instant;
-
-/// A run at the beginning of its stack.
-pub(super) struct Start {
-    /// Place among the runs that were asked for.
-    pub(super) index: usize,
-    pub(super) adapter: Adapter,
-    /// `None` at step 0.
-    pub(super) moments: Option<Moments>,
-    pub(super) record: RunRecord,
-}
-
-/// A run in its stack.
-struct Live {
-    index: usize,
-    order: Order,
-    record: RunRecord,
-}
-
-impl Live {
-    fn spec(&self) -> &RunSpec {
-        &self.record.spec
-    }
-}
 
 /// Trains `starts` together. `emit` passes events on and says whether to stop.
 pub(super) fn train<M, E>(
@@ -116,7 +92,7 @@ where
             let spec = &start.record.spec;
             let order = Order::new(context.train.len(), spec.samples, spec.seed);
             moments.extend(start.moments);
-            live.push(Live { index: start.index, order, record: start.record });
+            live.push(Live { index: start.index, order, record: start.record, best: start.best });
         }
         let mut training = Self { context, parts, live, stack, optimizer, step, emit };
         if fresh {
@@ -212,7 +188,7 @@ where
         let part = if due.len() == live.len() { self.stack.clone() } else { self.stack.keep(&due) };
         let evaluations = self.context.validate(&part, live[due[0]].spec().validation)?;
         let share = began.elapsed().as_secs_f64() / due.len() as f64;
-        for (k, evaluation) in due.into_iter().zip(evaluations) {
+        for (k, evaluation) in due.iter().copied().zip(evaluations) {
             let record = &mut live[k].record;
             let loss = record_loss(record, step, &evaluation);
             record.wall_s += share;
@@ -225,7 +201,25 @@ where
             }
             (self.emit)(Event::Progress(progress(&live[k], Stage::Evaluate, step, Some(loss))));
         }
+        self.keep_best(&due);
         Ok(())
+    }
+
+    /// Keeps the adapters of those of the evaluated runs whose loss is the lowest so far, where that is asked for.
+    fn keep_best(&mut self, evaluated: &[usize]) {
+        let step = self.step;
+        let Context { train, options, .. } = self.context;
+        let kept = |run: &Live| options.keep == Keep::Best && run.spec().samples >= train.len();
+        let best: Vec<usize> = evaluated
+            .iter()
+            .copied()
+            .filter(|&k| kept(&self.live[k]) && self.live[k].is_at_its_best(step))
+            .collect();
+        if !best.is_empty() {
+            for (k, adapter) in best.iter().zip(self.stack.keep(&best).adapters()) {
+                self.live[*k].best = Some(Best { step, factors: adapter.factors });
+            }
+        }
     }
 
     /// Takes runs that have ended out of the stack; the others go on unchanged.
@@ -267,26 +261,13 @@ where
         for ((run, adapter), moments) in self.live.iter().zip(&adapters).zip(&moments) {
             if !matches!(run.record.end, RunEnd::Diverged { .. }) {
                 let lineage = run.spec().lineage();
-                store.save(&lineage, self.step, &state::write(adapter, moments, &run.record)?)?;
+                let best = run.best.as_ref().filter(|best| best.step < self.step);
+                store.save(&lineage, self.step, &state::write(adapter, moments, &run.record, best)?)?;
                 store.prune(&lineage, &[self.step])?;
             }
         }
         Ok(())
     }
-}
-
-/// Whether a run is evaluated at `step` because of its interval.
-fn on_grid(spec: &RunSpec, step: usize) -> bool {
-    spec.evaluates_at(step)
-}
-
-/// Whether a run is evaluated at `step` only because it ends there.
-fn last_off_grid(spec: &RunSpec, step: usize) -> bool {
-    step == spec.steps && !on_grid(spec, step)
-}
-
-fn progress(run: &Live, stage: Stage, step: usize, loss: Option<f64>) -> Progress {
-    Progress { run: run.record.id.clone(), stage, step, steps: run.spec().steps, loss }
 }
 
 /// Norm of the change of all factors over their norm, for each adapter.

@@ -2,10 +2,13 @@
 
 use super::cohorts::stacks;
 use super::context::{Context, Event};
+use super::live::Start;
 use super::options::NativeOptions;
-use super::stack::{Start, train};
+use super::stack::train;
+use super::state::{Best, State};
 use super::{fresh, method, method_state, state};
 use crate::checkpoint::{Checkpoint, CheckpointStore, MemoryCheckpoints};
+use crate::run::kept::lowest;
 use crate::trainer::{ended_by, with_cause};
 use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, Trainer};
 use mars_lora::methods::RankMethod;
@@ -55,14 +58,27 @@ where
     /// # Errors
     /// When the checkpoint cannot be read or does not fit the model.
     pub fn adapter(&self, spec: &RunSpec) -> Result<Option<Adapter>, Error> {
+        self.adapter_at(spec, spec.steps)
+    }
+
+    /// The adapter of a run as it was after `step` steps, if the checkpoint of its end holds it: at the end of `spec`, or where its
+    /// validation loss was lowest, see [`NativeOptions::keep`]. Of a run by a method only its end is kept.
+    ///
+    /// # Errors
+    /// As for [`adapter`](Self::adapter).
+    pub fn adapter_at(&self, spec: &RunSpec, step: usize) -> Result<Option<Adapter>, Error> {
         let found = self.checkpoint(spec)?.filter(|checkpoint| checkpoint.step == spec.steps);
-        let Some(Checkpoint { step, files }) = found else { return Ok(None) };
+        let Some(Checkpoint { step: end, files }) = found else { return Ok(None) };
         if spec.method.is_some() {
-            return method_state::read(&files, fresh::config(spec, &self.options.targets)).map(Some);
+            let adapter = method_state::read(&files, fresh::config(spec, &self.options.targets));
+            return if step == end { adapter.map(Some) } else { Ok(None) };
         }
         let mut adapter = self.fresh(spec)?;
-        state::read(&files, step, &mut adapter)?;
-        Ok(Some(adapter))
+        let State { best, .. } = state::read(&files, end, &mut adapter)?;
+        match best.filter(|best| best.step == step) {
+            Some(best) => Ok(Some(Adapter { factors: best.factors, ..adapter })),
+            None => Ok((step == end).then_some(adapter)),
+        }
     }
 
     fn checkpoint(&self, spec: &RunSpec) -> Result<Option<Checkpoint>, Error> {
@@ -75,14 +91,17 @@ where
         spec.validate()?;
         let (mut adapter, flops) = fresh::adapter(spec, &self.options, self.model, self.train)?;
         if let Some(Checkpoint { step, files }) = self.checkpoint(spec)? {
-            let (moments, earlier) = state::read(&files, step, &mut adapter)?;
+            let State { moments, record: earlier, best } = state::read(&files, step, &mut adapter)?;
+            let here = || Best { step, factors: adapter.factors.clone() };
+            let lowest = lowest(&earlier.val).is_some_and(|point| point.step == step);
+            let best = best.or_else(|| lowest.then(here));
             let record = RunRecord { id: spec.id(), spec: spec.clone(), end: RunEnd::Interrupted, ..earlier };
-            return Ok(Start { index, adapter, moments: Some(moments), record });
+            return Ok(Start { index, adapter, moments: Some(moments), record, best });
         }
         let mut record = RunRecord::empty(spec.clone(), RunEnd::Interrupted);
         record.trainable = adapter.parameters() as u64;
         record.flops = flops;
-        Ok(Start { index, adapter, moments: None, record })
+        Ok(Start { index, adapter, moments: None, record, best: None })
     }
 }
 

@@ -41,7 +41,7 @@ impl Pace {
     pub(super) fn of(run: &TrialResult, look: usize, bar: f64) -> Option<Self> {
         let (start, first) = *run.val_curve.first()?;
         let (at, before) = *run.val_curve.iter().rev().find(|(step, _)| *step <= look)?;
-        let last = run.last_loss()?;
+        let last = run.kept_loss()?;
         let share = (before - last) / (first - last);
         if first <= last || !share.is_finite() {
             return None;

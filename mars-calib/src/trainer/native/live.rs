@@ -1,0 +1,53 @@
+//! A run in its stack.
+
+use super::state::Best;
+use crate::order::Order;
+use crate::run::kept::lowest;
+use crate::{Progress, RunRecord, RunSpec, Stage};
+use mars_lora::{Adapter, Moments};
+
+/// A run at the beginning of its stack.
+pub(super) struct Start {
+    /// Place among the runs that were asked for.
+    pub(super) index: usize,
+    pub(super) adapter: Adapter,
+    /// `None` at step 0.
+    pub(super) moments: Option<Moments>,
+    pub(super) record: RunRecord,
+    /// The best adapter so far, where one is known.
+    pub(super) best: Option<Best>,
+}
+
+/// A run in its stack.
+pub(super) struct Live {
+    pub(super) index: usize,
+    pub(super) order: Order,
+    pub(super) record: RunRecord,
+    /// The adapter at the lowest of the validation losses so far; `None` where it is not to be kept, or not known.
+    pub(super) best: Option<Best>,
+}
+
+impl Live {
+    /// Whether the loss of the last evaluation, at `step`, is the lowest.
+    pub(super) fn is_at_its_best(&self, step: usize) -> bool {
+        lowest(&self.record.val).is_some_and(|best| best.step == step)
+    }
+
+    pub(super) fn spec(&self) -> &RunSpec {
+        &self.record.spec
+    }
+}
+
+/// Whether a run is evaluated at `step` because of its interval.
+pub(super) fn on_grid(spec: &RunSpec, step: usize) -> bool {
+    spec.evaluates_at(step)
+}
+
+/// Whether a run is evaluated at `step` only because it ends there.
+pub(super) fn last_off_grid(spec: &RunSpec, step: usize) -> bool {
+    step == spec.steps && !on_grid(spec, step)
+}
+
+pub(super) fn progress(run: &Live, stage: Stage, step: usize, loss: Option<f64>) -> Progress {
+    Progress { run: run.record.id.clone(), stage, step, steps: run.spec().steps, loss }
+}

@@ -1,0 +1,81 @@
+//! The best adapter of a run is kept beside its last: as it was at that step, and whatever interrupts the run.
+
+use crate::toy::{Setting, StopAt, points, spec, timeless};
+use mars_calib::native::{NativeOptions, NativeTrainer};
+use mars_calib::{Keep, RunRecord, RunSpec, Silent, Trainer};
+use mars_lora::Adapter;
+
+/// Few samples, on which a run over-fits.
+const FEW: usize = 12;
+
+fn setting() -> Setting {
+    Setting { train: points(1, FEW), ..Setting::new() }
+}
+
+/// A run on all of them.
+fn over_fitting(ve: usize, llm: usize, steps: usize) -> RunSpec {
+    let learning_rates = [("ve".to_string(), 0.05), ("llm".to_string(), 0.05)].into();
+    RunSpec { samples: FEW, horizon: 120, eval_every: 4, learning_rates, ..spec(ve, llm, 3, steps) }
+}
+
+fn best(record: &RunRecord) -> usize {
+    let step = Keep::Best.step(record).unwrap();
+    assert!(step > 0 && step < record.spec.steps, "the run does not over-fit: {:?}", record.val);
+    step
+}
+
+fn factors(adapter: &Adapter) -> Vec<(&[f32], &[f32])> {
+    adapter.factors.iter().map(|own| (own.a.as_slice(), own.b.as_slice())).collect()
+}
+
+#[test]
+fn the_kept_adapter_is_that_of_the_run_that_ends_there() {
+    let setting = setting();
+    let specs = [over_fitting(4, 4, 120), over_fitting(2, 6, 120)];
+    let mut trainer = setting.trainer(4, 1);
+    for record in trainer.train(&specs, &mut Silent) {
+        let step = best(&record);
+        let kept = trainer.adapter_at(&record.spec, step).unwrap().unwrap();
+        let short = RunSpec { steps: step, ..record.spec.clone() };
+        let mut alone = setting.trainer(1, 1);
+        alone.train(std::slice::from_ref(&short), &mut Silent);
+        let own = alone.adapter(&short).unwrap().unwrap();
+        assert_eq!(factors(&kept), factors(&own), "step {step}");
+        let last = trainer.adapter(&record.spec).unwrap().unwrap();
+        assert_ne!(factors(&kept), factors(&last));
+        assert!(trainer.adapter_at(&record.spec, step + 1).unwrap().is_none(), "no adapter of another step");
+    }
+}
+
+#[test]
+fn an_interruption_before_or_after_the_best_changes_nothing() {
+    let setting = setting();
+    let spec = over_fitting(4, 4, 120);
+    let mut straight = setting.trainer(4, 1);
+    let record = straight.train(std::slice::from_ref(&spec), &mut Silent).remove(0);
+    let step = best(&record);
+    let kept = straight.adapter_at(&spec, step).unwrap().unwrap();
+    for stop in [step - 2, step, step + 3, 118] {
+        let mut trainer = setting.trainer(4, 1);
+        trainer.train(std::slice::from_ref(&spec), &mut StopAt(stop));
+        let resumed = trainer.train(std::slice::from_ref(&spec), &mut Silent).remove(0);
+        assert_eq!(timeless(resumed), timeless(record.clone()), "stopped at {stop}");
+        let own = trainer.adapter_at(&spec, step).unwrap().unwrap();
+        assert_eq!(factors(&own), factors(&kept), "stopped at {stop}");
+    }
+}
+
+#[test]
+fn nothing_is_kept_of_calibration_runs_or_where_the_last_is_asked_for() {
+    let setting = setting();
+    let small = RunSpec { samples: 8, ..over_fitting(4, 4, 120) };
+    let mut trainer = setting.trainer(4, 1);
+    let record = trainer.train(std::slice::from_ref(&small), &mut Silent).remove(0);
+    assert!(trainer.adapter_at(&small, best(&record)).unwrap().is_none());
+    let options = NativeOptions { keep: Keep::Last, ..NativeOptions::default() };
+    let mut trainer = NativeTrainer::new(&setting.model, &setting.train, &setting.validation, options);
+    let whole = over_fitting(4, 4, 120);
+    let record = trainer.train(std::slice::from_ref(&whole), &mut Silent).remove(0);
+    assert!(trainer.adapter_at(&whole, best(&record)).unwrap().is_none());
+    assert!(trainer.adapter(&whole).unwrap().is_some());
+}
