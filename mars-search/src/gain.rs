@@ -193,6 +193,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_earlier_is_what_counts() {
+        let (before, best, last) = ([4.0, 4.5, 3.5, 4.0], [1.0, 1.2, 0.8, 1.1], [5.0, 5.2, 4.8, 5.1]);
+        let mut over_fitted = result(&before, &last);
+        over_fitted.val_curve.insert(1, (6, best.iter().sum::<f64>() / 4.0));
+        over_fitted.earlier_blocks.push((6, best.to_vec()));
+        assert_eq!(Gain::of(&over_fitted, 8).unwrap().verdict, Verdict::Worse);
+        over_fitted.kept = Some(6);
+        let gain = Gain::of(&over_fitted, 8).unwrap();
+        assert_eq!((gain.verdict, gain.after), (Verdict::Better, 1.025));
+        assert!((over_fitted.kept_loss(), over_fitted.kept_blocks()) == (Some(1.025), best.as_slice()));
+        assert!(gain.to_string().contains("The adapter of step 6 of 10 is kept"), "{gain}");
+    }
+
+    #[test]
     fn without_blocks_the_sign_alone_is_said_and_that_there_is_no_error() {
         let mut bare = result(&[3.0; 4], &[2.9; 4]);
         (bare.blocks, bare.earlier_blocks) = (Vec::new(), Vec::new());

@@ -5,6 +5,7 @@ use super::{
     chart::{Chart, Key, nothing, series},
     data::ReportData,
     number::fixed,
+    svg::Shape,
 };
 
 /// Most points of a training curve; longer ones are averaged over equal stretches.
@@ -39,9 +40,26 @@ pub(crate) fn figure(data: &ReportData) -> String {
     let description =
         format!("Training and validation loss of the final run at ranks {}{last}.", data.decision.ranks);
     let stretch = data.final_train.len().div_ceil(POINTS);
-    let caption =
+    let mut caption =
         if stretch > 1 { format!("Training loss averaged over {stretch} records.") } else { String::new() };
+    if let Some((step, loss)) = kept(data) {
+        chart.mark(
+            Shape::of(1),
+            (step as f64, loss),
+            5.0,
+            &format!("mark {}", series(1)),
+            &format!("kept: step {step}"),
+        );
+        caption += &format!(" Marked: the adapter that is kept, of step {step}; later ones over-fit.");
+    }
     chart.figure(title, &description, &legend, &caption)
+}
+
+/// The step and the validation loss of the adapter that is kept, where it is not the last.
+fn kept(data: &ReportData) -> Option<(usize, f64)> {
+    let run = data.winner()?;
+    let step = run.kept?;
+    run.val_curve.iter().copied().find(|(at, loss)| *at == step && loss.is_finite())
 }
 
 fn averaged(curve: &[(usize, f64)]) -> Vec<(f64, f64)> {

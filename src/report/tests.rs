@@ -109,6 +109,18 @@ fn a_race_is_drawn_with_its_laws_and_every_run() {
 }
 
 #[test]
+fn an_adapter_of_before_the_end_is_marked() {
+    let mut data = search("fixed:8x8", 0.02);
+    let trial = data.decision.trial;
+    let run = data.results.iter_mut().find(|result| result.trial.id == trial).unwrap();
+    let before = run.val_curve[run.val_curve.len() / 2].0;
+    run.kept = Some(before);
+    let html = render(&data);
+    check(&html);
+    assert_eq!(count(&html, &format!("Marked: the adapter that is kept, of step {before};")), 1);
+}
+
+#[test]
 fn ranks_by_layer_are_drawn_for_each_module() {
     assert!(!render(&search("fixed:8x16", 0.02)).contains("Ranks by layer"));
     let mut data = search("adalora", 0.02);
