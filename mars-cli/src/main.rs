@@ -20,6 +20,7 @@ use std::{cell::RefCell, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    allocator::keep_freed();
     let cli = Cli::try_parse().unwrap_or_else(|error| exit::usage(&error));
     let verbosity = match (cli.common.quiet, cli.common.verbose) {
         (true, _) => Verbosity::Quiet,
