@@ -6,11 +6,11 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// `mi_option_purge_delay` of mimalloc 2, which the bindings leave out: it follows on this one.
-const PURGE_DELAY: libmimalloc_sys::mi_option_t = libmimalloc_sys::mi_option_eager_commit_delay + 1;
+/// `mi_option_purge_delay`, which the bindings leave out: it comes before this one.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = libmimalloc_sys::mi_option_use_numa_nodes - 1;
 
 /// Keeps freed memory until it is asked back ([`give_back`]): the next step needs as much again, and by default the allocator gives
-/// it back after 10 ms, which costs a fifth of the steps of larger models (docs/results/smolvlm-step.md). `MIMALLOC_PURGE_DELAY`
+/// it back after a second, which costs a fifth of the steps of larger models (docs/results/smolvlm-step.md). `MIMALLOC_PURGE_DELAY`
 /// in the environment, in milliseconds, comes first.
 #[allow(unsafe_code)]
 pub(crate) fn keep_freed() {
