@@ -5,7 +5,7 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use mars_search::{PolicySpec, Recording, regret_table, replay, replayed_score};
-use mars_testkit::suite::recordings;
+use mars_testkit::suite::{long_recordings, recordings};
 use std::hint::black_box;
 
 const POLICIES: [&str; 8] =
@@ -35,6 +35,7 @@ fn policies(criterion: &mut Criterion) {
     let policies: Vec<PolicySpec> =
         POLICIES.iter().map(|name| name.parse().unwrap_or_else(|error| panic!("{error}"))).collect();
     against_grid(&recordings, &policies);
+    against_grid(&long_recordings(), &policies);
     let mut group = criterion.benchmark_group("search");
     group.sample_size(20);
     for recording in recordings.iter().take(1) {

@@ -5,7 +5,7 @@ use mars_search::{
     PolicySpec, PolicySummary, Recording, fine_tunes, regret_table, replay, replayed_score, run_cost,
     total_cost,
 };
-use mars_testkit::suite::recordings;
+use mars_testkit::suite::{long_recordings, recordings};
 
 /// A policy on a recording, over its seeds.
 fn summary(recording: &Recording, policy: &str) -> PolicySummary {
@@ -63,6 +63,33 @@ fn guided_is_as_good_as_halving_over_the_suite_and_as_the_default_pair_on_each_t
     }
     let (own, other) = (guided.iter().sum::<f64>(), halving.iter().sum::<f64>());
     assert!(guided.len() == 8 && own <= other, "{guided:?} {halving:?}");
+}
+
+/// Runs of 1,200 steps and more pay for Law-C of both modules within the cap, and what races then is no worse than fixed ranks and
+/// `halving` at four times the price.
+#[test]
+fn long_runs_pay_for_both_laws_and_a_better_choice() {
+    let (mut guided, mut others) = (Vec::new(), Vec::new());
+    for recording in long_recordings() {
+        assert_eq!(recording.grid().len(), 16 * recording.seeds as usize, "{}", recording.task);
+        for seed in recording.seeds() {
+            let played = replay(&recording, &"guided".parse().unwrap(), seed).unwrap();
+            let (total, last) =
+                (total_cost(&played.results), run_cost(&played.results, played.decision.trial));
+            let cost = fine_tunes(&total, &last).unwrap();
+            assert!((1.0..1.391).contains(&cost), "{} seed {seed}: {cost}", recording.task);
+            let laws = played.decision.laws.unwrap();
+            assert_eq!(laws.law_c.len(), 2, "{} seed {seed}: {:?}", recording.task, laws.unfitted);
+        }
+        guided.push(summary(&recording, "guided").regret.unwrap());
+        let of = |policy: &str| summary(&recording, policy).regret.unwrap();
+        others.push(["halving", "asha", "fixed:8x8", "fixed:16x16", "random:2", "paper"].map(of));
+    }
+    let mean: f64 = guided.iter().sum::<f64>() / guided.len() as f64;
+    for policy in 0..6 {
+        let other = others.iter().map(|own| own[policy]).sum::<f64>() / others.len() as f64;
+        assert!(mean < other, "{guided:?} {others:?}");
+    }
 }
 
 /// With the runs' noise drawn again, `guided` is on average no worse than the default pair by more than the noise of

@@ -9,7 +9,19 @@ use std::{fs, io::Read, path::Path};
 /// # Panics
 /// When a file cannot be read or is not a recording, or there is none.
 pub fn recordings() -> Vec<Recording> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/suite");
+    all("../benches/suite")
+}
+
+/// Those of the tasks with runs of 1,200 steps and more, likewise: `benches/suite/long/TASK.json.gz`.
+///
+/// # Panics
+/// As [`recordings`].
+pub fn long_recordings() -> Vec<Recording> {
+    all("../benches/suite/long")
+}
+
+fn all(directory: &str) -> Vec<Recording> {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let entries = fs::read_dir(&place).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
     let files = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
     let mut all: Vec<Recording> = files
