@@ -1,6 +1,8 @@
-//! The settings of the image processor of Qwen2-VL and Qwen2.5-VL.
+//! The settings of the image processor of Qwen2-VL, Qwen2.5-VL and Qwen3-VL.
 
+use super::FAMILY;
 use crate::processor::model_facts::ModelFacts;
+use crate::processor::resize::Resizer;
 use crate::processor::settings::{
     CLIP, Defaults, Intensity, LONGEST_SIDE, MOST_PIXELS, Resampling, Settings,
 };
@@ -29,10 +31,14 @@ pub struct Qwen2VlImages {
     pub max_pixels: usize,
     /// Filter of the resize.
     pub resampling: Resampling,
+    /// Whose arithmetic the resize follows.
+    pub resizer: Resizer,
     /// Range of the values.
     pub intensity: Intensity,
     /// The image token.
     pub token: String,
+    /// The models, as messages name them.
+    pub(in crate::processor) titles: &'static [&'static str],
 }
 
 impl Qwen2VlImages {
@@ -76,8 +82,10 @@ impl Qwen2VlImages {
             min_pixels,
             max_pixels,
             resampling: settings.resampling,
+            resizer: Resizer::Pillow,
             intensity: settings.intensity,
             token: special.get("image_token").unwrap_or("<|image_pad|>").to_string(),
+            titles: FAMILY.titles,
         })
     }
 }

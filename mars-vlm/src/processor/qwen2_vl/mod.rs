@@ -50,7 +50,7 @@ impl ImageProcessor for Qwen2VlImages {
     }
 
     fn resize_to(&mut self, resolution: &Resolution) -> Result<(), String> {
-        resolution.only(&["min_pixels", "max_pixels"], FAMILY.titles)?;
+        resolution.only(&["min_pixels", "max_pixels"], self.titles)?;
         let (min, max) = (
             resolution.min_pixels.unwrap_or(self.min_pixels),
             resolution.max_pixels.unwrap_or(self.max_pixels),
