@@ -50,7 +50,25 @@ impl Qwen2VlImages {
     /// # Errors
     /// [`Error::Config`] if there is no such file, for another processor type, or if it contradicts `config.json`.
     pub fn from_dir(dir: &Path, special: &SpecialTokens) -> Result<Self, Error> {
+        Self::read(dir, special, Resizer::Pillow, FAMILY.titles)
+    }
+
+    /// As [`from_dir`](Self::from_dir), for models whose images `resizer` resizes.
+    ///
+    /// # Errors
+    /// Those of [`from_dir`](Self::from_dir), and [`Error::Config`] for a filter of which torchvision gives something else
+    /// on another machine.
+    pub(in crate::processor) fn read(
+        dir: &Path,
+        special: &SpecialTokens,
+        resizer: Resizer,
+        titles: &'static [&'static str],
+    ) -> Result<Self, Error> {
         let settings = Settings::from_dir(dir, &TYPES, &DEFAULTS)?;
+        if resizer == Resizer::Torchvision && settings.resampling != Resampling::Bicubic {
+            let what = format!("resample asks for {:?}", settings.resampling);
+            return Err(settings.refuse(what, "this model takes 3 (bicubic)"));
+        }
         let facts = ModelFacts::from_dir(dir)?;
         let agreed = |key: &str, theirs: &str, usual: usize| {
             let ours = settings.number(key, None, LONGEST_SIDE)?.unwrap_or(usual);
@@ -82,10 +100,10 @@ impl Qwen2VlImages {
             min_pixels,
             max_pixels,
             resampling: settings.resampling,
-            resizer: Resizer::Pillow,
+            resizer,
             intensity: settings.intensity,
             token: special.get("image_token").unwrap_or("<|image_pad|>").to_string(),
-            titles: FAMILY.titles,
+            titles,
         })
     }
 }

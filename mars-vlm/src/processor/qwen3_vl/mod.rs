@@ -7,7 +7,6 @@
 use super::family::Family;
 use super::qwen2_vl::Qwen2VlImages;
 use super::resize::Resizer;
-use super::settings::Resampling;
 use crate::{Error, chat::SpecialTokens};
 use std::path::Path;
 
@@ -21,15 +20,8 @@ pub(super) const FAMILY: Family = Family {
 /// Reads `preprocessor_config.json` in `dir`, with the defaults of [`Qwen2VlImages::from_dir`].
 ///
 /// # Errors
-/// Those of [`Qwen2VlImages::from_dir`], and [`Error::Config`] for a filter that torchvision does not have.
+/// Those of [`Qwen2VlImages::from_dir`], and [`Error::Config`] for another filter than the bicubic one, of which alone
+/// torchvision gives the same on every machine.
 pub fn from_dir(dir: &Path, special: &SpecialTokens) -> Result<Qwen2VlImages, Error> {
-    let images = Qwen2VlImages::from_dir(dir, special)?;
-    if !matches!(images.resampling, Resampling::Bilinear | Resampling::Bicubic) {
-        return Err(Error::config(
-            &dir.join("preprocessor_config.json"),
-            format!("resample asks for {:?}", images.resampling),
-            "2 (bilinear) and 3 (bicubic) are supported for this model",
-        ));
-    }
-    Ok(Qwen2VlImages { resizer: Resizer::Torchvision, titles: FAMILY.titles, ..images })
+    Qwen2VlImages::read(dir, special, Resizer::Torchvision, FAMILY.titles)
 }
