@@ -1,9 +1,10 @@
 """Writes tiny random Qwen3-VL checkpoints and what `transformers` computes on them.
 
-Usage: HF_HUB_OFFLINE=1 python tests/oracle/qwen3_vl.py [--out mars-vlm/tests/fixtures/qwen3_vl]
+Usage: HF_HUB_OFFLINE=1 python tests/oracle/qwen3_vl.py [--out mars-vlm/tests/fixtures/qwen3_vl] [--check]
 
 Needs torch, transformers (4.57.3 was used), peft (0.18.1) and safetensors. `tiny.py` says what is written; here
 `s.image_sizes` are multiples of a token's side, so that no resize is needed, and `s.features` are those of the last state.
+`--check` writes nothing and compares what is there with what other versions compute (5.24.0 with peft 0.21.2: to 2e-5).
 """
 
 import argparse
@@ -11,6 +12,8 @@ import json
 from pathlib import Path
 
 import torch
+import transformers
+from safetensors.torch import load_file
 from tiny import adapt, answers, compute, load, randomise, save, write
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
@@ -139,12 +142,42 @@ def make(name, seed, out):
     return write(folder, expected)
 
 
+def check(folder):
+    """The largest difference of the logits of a case, with and without its adapter, under the versions at hand."""
+    from peft import PeftModel
+
+    expected, file = load_file(folder / "expected.safetensors"), folder / "adapter.safetensors"
+    model, worst = load(Qwen3VLForConditionalGeneration, folder), 0.0
+    for wanted in [expected] + ([load_file(file)] if file.exists() else []):
+        if wanted is not expected:
+            model = PeftModel.from_pretrained(model, folder / "adapter").eval()
+        for name in [key.removesuffix(".input_ids") for key in expected if key.endswith(".input_ids")]:
+            ids = expected[f"{name}.input_ids"][None]
+            inputs = {"attention_mask": torch.ones_like(ids)}
+            if transformers.__version__ >= "5":
+                inputs["mm_token_type_ids"] = (ids == IMAGE).int()
+            if f"{name}.image_sizes" in expected:
+                grids = torch.nn.functional.pad(expected[f"{name}.image_sizes"] // PATCH, (1, 0), value=1)
+                inputs |= {"pixel_values": expected[f"{name}.pixel_values"], "image_grid_thw": grids}
+            with torch.no_grad():
+                logits = model(input_ids=ids, use_cache=False, **inputs).logits[0]
+            worst = max(worst, float((logits - wanted[f"{name}.logits"]).abs().max()))
+    return worst
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     root = Path(__file__).resolve().parents[2]
     parser.add_argument("--out", type=Path, default=root / "mars-vlm/tests/fixtures/qwen3_vl")
-    out = parser.parse_args().out
+    parser.add_argument("--check", action="store_true", help="compare what is there")
+    args = parser.parse_args()
+    out = args.out
     torch.set_num_threads(1)
+    if args.check:
+        found = {name: check(out / name) for name in CASES}
+        print(transformers.__version__, found)
+        assert max(found.values()) < 1e-4
+        return
     total = sum(make(name, 500 + n, out) for n, name in enumerate(CASES))
     print("bytes in all", total)
     assert total < IN_ALL, total

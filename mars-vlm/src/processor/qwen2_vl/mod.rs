@@ -1,4 +1,5 @@
-//! Images of Qwen2-VL and Qwen2.5-VL: patches of an image in its own size, four of them one token.
+//! Images of Qwen2-VL, Qwen2.5-VL and, by `qwen3_vl`, of Qwen3-VL: patches of an image in its own size, four of them one
+//! token.
 mod config;
 mod image;
 mod positions;
