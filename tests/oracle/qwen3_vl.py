@@ -14,12 +14,11 @@ from pathlib import Path
 import torch
 import transformers
 from safetensors.torch import load_file
-from tiny import adapt, answers, compute, load, randomise, save, write
+from qwen2_vl import END, IMAGE, MERGE, PATCH, START, VIDEO, draw
+from tiny import adapt, compute, load, randomise, save, write
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
 IN_ALL = 500_000
-IMAGE, START, END, VIDEO = 36, 37, 38, 39
-PATCH, MERGE = 2, 2
 
 
 def vision(**changes):
@@ -113,25 +112,13 @@ def make(name, seed, out):
     processor_files(folder, merge)
     expected, all_inputs = {}, {}
     for sample, sizes in samples.items():
-        words = lambda count: torch.randint(3, IMAGE, (count,), generator=generator).tolist()
-        ids = words(0 if sample == "first" else 3)
-        for height, width in sizes:
-            ids += [START] + [IMAGE] * (height * width) + [END] + words(2)
-        ids += words(6)
-        entry = {"input_ids": torch.tensor(ids), "answers": answers(ids, IMAGE, generator)}
+        (entry, inputs), features = draw(sample, sizes, merge, generator), None
+        if inputs:
+            with torch.no_grad():
+                features = torch.cat(model.model.get_image_features(*inputs.values())[0])
         # As the processor gives it. Without one, and without a cache, 4.57.3 takes the tokens of an image, which share their
         # time, for packed sequences that do not see each other (transformers 44158, mended there).
-        inputs, features = {"attention_mask": torch.ones(1, len(ids), dtype=torch.long)}, None
-        if sizes:
-            grids = torch.tensor([[1, height * merge, width * merge] for height, width in sizes])
-            # An image repeats itself in time; others would hide that both halves of the kernel count.
-            frame = torch.randn((int(grids.prod(1).sum()), 3, 1, PATCH * PATCH), generator=generator)
-            pixels = frame.expand(-1, -1, 2, -1).reshape(len(frame), -1).contiguous()
-            inputs |= {"pixel_values": pixels, "image_grid_thw": grids}
-            with torch.no_grad():
-                features = torch.cat(model.model.get_image_features(pixels, grids)[0])
-            sizes = torch.tensor(sizes) * merge * PATCH
-            entry |= {"image_sizes": sizes, "pixel_values": pixels}
+        inputs["attention_mask"] = torch.ones_like(entry["input_ids"])[None]
         expected[sample] = compute(model, entry, inputs, features if not expected else None)
         all_inputs[sample] = inputs
     if options.get("adapter"):
