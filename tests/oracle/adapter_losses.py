@@ -28,8 +28,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 # Parts of the models, projectors first, since one of them is within the encoder.
-TOWERS = ["connector", "multi_modal_projector", "visual.merger", "vision_model", "vision_tower", "visual",
-          "text_model", "language_model"]
+TOWERS = ["connector", "multi_modal_projector", "visual.merger", "visual.deepstack_merger_list", "vision_model",
+          "vision_tower", "visual", "text_model", "language_model"]
 ROLES = {"human": "user", "gpt": "assistant", "system": "system", "user": "user", "assistant": "assistant"}
 
 

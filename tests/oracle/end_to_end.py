@@ -18,7 +18,8 @@ from pathlib import Path
 
 import torch
 from transformers import (LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration, Qwen2_5_VLConfig,
-                          Qwen2_5_VLForConditionalGeneration, Qwen2VLConfig, Qwen2VLForConditionalGeneration)
+                          Qwen2_5_VLForConditionalGeneration, Qwen2VLConfig, Qwen2VLForConditionalGeneration,
+                          Qwen3VLConfig, Qwen3VLForConditionalGeneration)
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "assets"
@@ -58,6 +59,16 @@ FAMILIES = {
         {"image_processor_type": "Qwen2VLImageProcessor", "patch_size": 6, "min_pixels": 144, "max_pixels": 10000,
          "size": {"shortest_edge": 144, "longest_edge": 10000}},
         {"processor_class": "Qwen2VLProcessor"},
+    ),
+    "qwen3_vl": (
+        Qwen3VLConfig, Qwen3VLForConditionalGeneration,
+        dict(text_config=text(head_dim=12, rope_scaling={
+            "rope_type": "default", "mrope_interleaved": True, "mrope_section": [2, 2, 2]}),
+             vision_config=dict(depth=3, hidden_size=16, intermediate_size=24, num_heads=2, patch_size=6,
+                                out_hidden_size=32, num_position_embeddings=16, deepstack_visual_indexes=[0, 1])),
+        {"image_processor_type": "Qwen2VLImageProcessorFast", "patch_size": 6, "image_mean": [0.5] * 3,
+         "image_std": [0.5] * 3, "size": {"shortest_edge": 1440, "longest_edge": 10000}},
+        {"processor_class": "Qwen3VLProcessor"},
     ),
 }
 
@@ -106,7 +117,7 @@ def processor_class(processor):
 
 
 def video(family):
-    kind = "LlavaOnevision" if family == "llava_onevision" else "Qwen2VL"
+    kind = {"llava_onevision": "LlavaOnevision", "qwen3_vl": "Qwen3VL"}.get(family, "Qwen2VL")
     return {"video_processor_type": f"{kind}VideoProcessor"}
 
 

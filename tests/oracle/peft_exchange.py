@@ -1,4 +1,4 @@
-"""Adapters between MARS and `peft`, both ways, on tiny random models of three families.
+"""Adapters between MARS and `peft`, both ways, on tiny random models of four families.
 
 Usage: peft_exchange.py make DIR                   (transformers 4.57: models, and the lists of their layers)
        cargo run --example adapters_on_disk ...    (once for each DIR/FAMILY; printed by `make`)
@@ -66,14 +66,25 @@ def qwen2_5_vl():
     return transformers.Qwen2_5_VLForConditionalGeneration(config)
 
 
-FAMILIES = {"idefics3": idefics3, "llava_onevision": llava_onevision, "qwen2_5_vl": qwen2_5_vl}
+def qwen3_vl():
+    text = dict(hidden_size=24, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+                head_dim=8, vocab_size=90, rope_scaling={"rope_type": "default", "mrope_section": [2, 1, 1]})
+    vision = dict(depth=2, hidden_size=16, intermediate_size=28, num_heads=2, out_hidden_size=24, patch_size=4,
+                  num_position_embeddings=16, deepstack_visual_indexes=[0, 1])
+    config = transformers.Qwen3VLConfig(text_config=text, vision_config=vision, image_token_id=80, video_token_id=81,
+                                        vision_start_token_id=82, vision_end_token_id=83, tie_word_embeddings=False)
+    return transformers.Qwen3VLForConditionalGeneration(config)
+
+
+FAMILIES = {"idefics3": idefics3, "llava_onevision": llava_onevision, "qwen2_5_vl": qwen2_5_vl, "qwen3_vl": qwen3_vl}
 CLASSES = {
     "idefics3": transformers.Idefics3ForConditionalGeneration,
     "llava_onevision": transformers.LlavaOnevisionForConditionalGeneration,
     "qwen2_5_vl": transformers.Qwen2_5_VLForConditionalGeneration,
+    "qwen3_vl": transformers.Qwen3VLForConditionalGeneration,
 }
 PARTS = [
-    ("projector", r"connector\.|multi_modal_projector\.|visual\.merger\."),
+    ("projector", r"connector\.|multi_modal_projector\.|visual\.(merger|deepstack_merger_list)\."),
     ("ve", r"vision_model\.|vision_tower\.|visual\."),
     ("llm", r"text_model\.|language_model\."),
 ]
@@ -111,7 +122,7 @@ def make(directory):
         sites, others = [], []
         for path, module in model.named_modules():
             part = next((part for part, place in PARTS if re.search(place, path)), None)
-            site = {"path": path, "component": part}
+            site = {"path": path, "module": part}
             if not path:
                 continue
             if isinstance(module, torch.nn.Linear) and part and not path.endswith("lm_head"):
@@ -253,7 +264,8 @@ def check_written_by_mars(folder, case, layout, mars):
 
 def check_written_by_peft(folder, case, settings, mars):
     base = base_model(folder)
-    vision = {"idefics3": "vision_model", "llava_onevision": "vision_tower", "qwen2_5_vl": "visual"}[folder.name]
+    vision = {"idefics3": "vision_model", "llava_onevision": "vision_tower", "qwen2_5_vl": "visual",
+              "qwen3_vl": "visual"}[folder.name]
     language = "text_model" if folder.name == "idefics3" else "language_model"
 
     def named(value):

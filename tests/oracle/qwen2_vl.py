@@ -132,6 +132,24 @@ def processor_files(folder, merge):
     }))
 
 
+def draw(sample, sizes, merge, generator):
+    """A sample about images of these heights and widths in tokens, and the model's inputs beside its ids."""
+    words = lambda count: torch.randint(3, IMAGE, (count,), generator=generator).tolist()
+    ids = words(0 if sample == "first" else 3)
+    for height, width in sizes:
+        ids += [START] + [IMAGE] * (height * width) + [END] + words(2)
+    ids += words(6)
+    entry, inputs = {"input_ids": torch.tensor(ids), "answers": answers(ids, IMAGE, generator)}, {}
+    if sizes:
+        grids = torch.tensor([[1, height * merge, width * merge] for height, width in sizes])
+        # An image repeats itself in time; others would hide that both halves of the kernel count.
+        frame = torch.randn((int(grids.prod(1).sum()), 3, 1, PATCH * PATCH), generator=generator)
+        pixels = frame.expand(-1, -1, 2, -1).reshape(len(frame), -1).contiguous()
+        inputs = {"pixel_values": pixels, "image_grid_thw": grids}
+        entry |= {"image_sizes": torch.tensor(sizes) * merge * PATCH, "pixel_values": pixels}
+    return entry, inputs
+
+
 def make(name, seed, out):
     family, config, samples, options = CASES[name]
     model_type, config_class, model_class = FAMILIES[family]
@@ -151,23 +169,10 @@ def make(name, seed, out):
     processor_files(folder, merge)
     expected, all_inputs = {}, {}
     for sample, sizes in samples.items():
-        words = lambda count: torch.randint(3, IMAGE, (count,), generator=generator).tolist()
-        ids = words(0 if sample == "first" else 3)
-        for height, width in sizes:
-            ids += [START] + [IMAGE] * (height * width) + [END] + words(2)
-        ids += words(6)
-        entry = {"input_ids": torch.tensor(ids), "answers": answers(ids, IMAGE, generator)}
-        inputs, features = {}, None
-        if sizes:
-            grids = torch.tensor([[1, height * merge, width * merge] for height, width in sizes])
-            # An image repeats itself in time; others would hide that both halves of the kernel count.
-            frame = torch.randn((int(grids.prod(1).sum()), 3, 1, PATCH * PATCH), generator=generator)
-            pixels = frame.expand(-1, -1, 2, -1).reshape(len(frame), -1).contiguous()
-            inputs = {"pixel_values": pixels, "image_grid_thw": grids}
+        (entry, inputs), features = draw(sample, sizes, merge, generator), None
+        if inputs:
             with torch.no_grad():
-                features = torch.cat(model.model.get_image_features(pixels, grids))
-            sizes = torch.tensor(sizes) * merge * PATCH
-            entry |= {"image_sizes": sizes, "pixel_values": pixels}
+                features = torch.cat(model.model.get_image_features(*inputs.values()))
         expected[sample] = compute(model, entry, inputs, features if not expected else None)
         all_inputs[sample] = inputs
     if options.get("adapter"):

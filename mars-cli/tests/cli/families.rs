@@ -4,7 +4,7 @@ use crate::kit::{SmallTask, assets, json, mars, strs};
 use burn::tensor::Device;
 use mars_vlm::{
     Error, checkpoint,
-    model::{Network, Vlm, llava_onevision::LlavaOnevisionNet, qwen2_vl::Qwen2VlNet},
+    model::{Network, Vlm, llava_onevision::LlavaOnevisionNet, qwen2_vl::Qwen2VlNet, qwen3_vl::Qwen3VlNet},
 };
 use safetensors::SafeTensors;
 use serde_json::{Value, json as value};
@@ -196,5 +196,36 @@ fn qwen2_vl_from_plan_to_adapter() {
     let model = qwen2_vl(&task);
     let names = search(&task, &model, "fixed:4x2", [8, 2, 14], 4);
     let paths = ["model.visual.blocks.0.attn.proj", "model.visual.blocks.1.mlp.fc2"];
+    assert_names(&names, &paths, 8 + 14);
+}
+
+#[test]
+fn qwen3_vl_from_plan_to_adapter() {
+    let task = SmallTask::new();
+    let rope = value!({"rope_type": "default", "mrope_interleaved": true, "mrope_section": [2, 2, 2]});
+    let config = value!({
+        "model_type": "qwen3_vl", "tie_word_embeddings": true,
+        "text_config": text(value!({"rope_scaling": rope, "head_dim": 12})),
+        "vision_config": {
+            "depth": 2, "hidden_size": 16, "intermediate_size": 24, "num_heads": 2, "patch_size": 6,
+            "out_hidden_size": 32, "num_position_embeddings": 16, "deepstack_visual_indexes": [0, 1],
+        },
+    });
+    let images = value!({
+        "image_processor_type": "Qwen2VLImageProcessorFast", "patch_size": 6,
+        "size": {"shortest_edge": 144, "longest_edge": 10000}, "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+    });
+    let model = model::<Qwen3VlNet>(&task, config, images);
+    let all = ["--set", "run.gradient_checkpointing=true"];
+    let plan = json(&strs(&task.with_model("plan", &model, &[&all[..], &["--json"]].concat())));
+    assert!(plan["memory"]["activations"].as_f64().unwrap() > 0.0, "{plan}");
+    // Three mergers of two layers each.
+    let names = search(&task, &model, "guided", [8, 6, 14], 4);
+    let paths = [
+        "model.visual.blocks.0.attn.qkv",
+        "model.visual.blocks.1.mlp.linear_fc2",
+        "model.language_model.layers.1.self_attn.v_proj",
+    ];
     assert_names(&names, &paths, 8 + 14);
 }

@@ -5,7 +5,7 @@
 
 use super::naming::model_names;
 use crate::Error;
-use crate::model::core::modules::{LANGUAGE_MODEL, PROJECTOR, VISION_ENCODER};
+use crate::model::core::modules::LANGUAGE_MODEL;
 use crate::model::{families, llava_onevision};
 use crate::processor::{files, folder};
 use mars_lora::merge::ModelNames;
@@ -44,14 +44,6 @@ pub fn names_of_type(model_type: &str) -> Option<ModelNames> {
     match model_type {
         "llava" | "llava_next" => Some(llava_onevision::names()),
         "gemma3" => Some(ModelNames { tied_by_default: true, ..llava_onevision::names() }),
-        "qwen3_vl" => {
-            let modules = [
-                (VISION_ENCODER, r"visual\.blocks\..*"),
-                (PROJECTOR, r"visual\.(?:merger|deepstack_merger_list)\..*"),
-                (LANGUAGE_MODEL, r"language_model\..*"),
-            ];
-            Some(model_names(&modules, Vec::new()))
-        }
         "llama" | "qwen2" | "qwen3" | "mistral" | "gemma2" | "gemma3_text" => {
             Some(model_names(&[(LANGUAGE_MODEL, r"model\.layers\..*")], Vec::new()))
         }

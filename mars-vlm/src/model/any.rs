@@ -8,7 +8,7 @@ use super::families;
 use super::vision_language::VisionLanguage;
 use crate::Error;
 use crate::checkpoint::Precision;
-use crate::processor::{ImageShape, supported};
+use crate::processor::{ImageShape, unsupported};
 use burn::tensor::{Device, Tensor};
 use mars_lora::{AdaptedModule, AdapterStack, Chain, Model, PassFlops, Site, SiteKind, Targets, TokenLosses};
 use std::collections::BTreeMap;
@@ -34,8 +34,7 @@ impl AnyModel {
     pub fn load(dir: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
         let file = ConfigFile::read(dir)?;
         let Some(family) = families::find(file.model_type()) else {
-            let what = format!("model_type is `{}`", file.model_type());
-            return Err(Error::config(&file.path, what, supported()));
+            return Err(unsupported(&file.path, file.model_type()));
         };
         Ok(Self((family.load)(dir, precision, device)?))
     }

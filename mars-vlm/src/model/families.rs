@@ -5,6 +5,7 @@ use super::core::vlm::Vlm;
 use super::idefics3::Idefics3Net;
 use super::llava_onevision::LlavaOnevisionNet;
 use super::qwen2_vl::Qwen2VlNet;
+use super::qwen3_vl::Qwen3VlNet;
 use super::vision_language::VisionLanguage;
 use crate::Error;
 use crate::checkpoint::Precision;
@@ -13,8 +14,12 @@ use mars_lora::merge::ModelNames;
 use std::path::Path;
 
 /// All families.
-const FAMILIES: [Family; 3] =
-    [Family::of::<Idefics3Net>(), Family::of::<LlavaOnevisionNet>(), Family::of::<Qwen2VlNet>()];
+const FAMILIES: [Family; 4] = [
+    Family::of::<Idefics3Net>(),
+    Family::of::<LlavaOnevisionNet>(),
+    Family::of::<Qwen2VlNet>(),
+    Family::of::<Qwen3VlNet>(),
+];
 
 type Load = fn(&Path, Precision, &Device) -> Result<Box<dyn VisionLanguage>, Error>;
 

@@ -13,6 +13,7 @@ pub(crate) mod families;
 pub mod idefics3;
 pub mod llava_onevision;
 pub mod qwen2_vl;
+pub mod qwen3_vl;
 mod vision_language;
 
 pub use any::AnyModel;
@@ -32,3 +33,4 @@ pub use examples::EncodedExamples;
 pub use idefics3::{Connector, Idefics3, Idefics3Config, Idefics3Net};
 pub use llava_onevision::LlavaOnevision;
 pub use qwen2_vl::Qwen2Vl;
+pub use qwen3_vl::Qwen3Vl;

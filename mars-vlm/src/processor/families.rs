@@ -1,13 +1,14 @@
 //! The families of models whose images can be processed: one line for each.
 
 use super::family::{Family, ImageProcessor};
-use super::{files, idefics3, llava_onevision, qwen2_vl};
+use super::{files, idefics3, llava_onevision, qwen2_vl, qwen3_vl};
 use crate::{Error, chat::SpecialTokens};
 use serde_json::Value;
 use std::path::Path;
 
 /// All families; the first is taken where `config.json` names none.
-const FAMILIES: [&Family; 3] = [&idefics3::FAMILY, &llava_onevision::FAMILY, &qwen2_vl::FAMILY];
+const FAMILIES: [&Family; 4] =
+    [&idefics3::FAMILY, &llava_onevision::FAMILY, &qwen2_vl::FAMILY, &qwen3_vl::FAMILY];
 
 /// The image processor of the model in `dir`, by the `model_type` of its `config.json`.
 ///
@@ -21,9 +22,27 @@ pub(crate) fn open(dir: &Path, special: &SpecialTokens) -> Result<Box<dyn ImageP
         Some(name) => FAMILIES
             .into_iter()
             .find(|family| family.model_types.contains(&name))
-            .ok_or_else(|| Error::config(&path, format!("model_type is `{name}`"), supported())),
+            .ok_or_else(|| unsupported(&path, name)),
     };
     (family?.open)(dir, special)
+}
+
+/// The refusal of a model of another family: the supported one whose name is most like its own, and all others.
+pub(crate) fn unsupported(config: &Path, model_type: &str) -> Error {
+    let what = format!("model_type is `{model_type}`");
+    let Some((known, title)) = nearest(model_type) else { return Error::config(config, what, supported()) };
+    let kind = if model_type.contains("_moe") { "with dense layers " } else { "" };
+    let nearest = format!("the nearest model that is supported is {title} {kind}(`{known}`)");
+    Error::config(config, what, format!("{nearest}; {}", supported()))
+}
+
+/// The `model_type` and title of the model whose `model_type` begins most like `name`, with four letters or more.
+fn nearest(name: &str) -> Option<(&'static str, &'static str)> {
+    let common = |known: &str| known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+    let all = FAMILIES.into_iter().flat_map(|family| family.model_types.iter().zip(family.titles));
+    let near = all.map(|(known, title)| (common(known), *known, *title)).filter(|(common, ..)| *common >= 4);
+    // The newest of several.
+    near.max_by_key(|(common, ..)| *common).map(|(_, known, title)| (known, title))
 }
 
 /// The remedy for a model of another family: `A, B and C are supported`.
@@ -47,6 +66,24 @@ mod tests {
             types.iter().all(|name| types.iter().filter(|other| *other == name).count() == 1),
             "{types:?}"
         );
-        assert_eq!(supported(), "Idefics3, SmolVLM, LLaVA-OneVision, Qwen2-VL and Qwen2.5-VL are supported");
+        let all = "Idefics3, SmolVLM, LLaVA-OneVision, Qwen2-VL, Qwen2.5-VL and Qwen3-VL are supported";
+        assert_eq!(supported(), all);
+        assert!(FAMILIES.iter().all(|family| family.model_types.len() == family.titles.len()));
+    }
+
+    #[test]
+    fn an_unsupported_model_is_told_the_nearest() {
+        for (name, nearest) in [
+            ("qwen3_vl_moe", "is Qwen3-VL with dense layers (`qwen3_vl`); Idefics3"),
+            ("qwen3_5", "is Qwen3-VL (`qwen3_vl`)"),
+            ("qwen2_5_omni", "is Qwen2.5-VL (`qwen2_5_vl`)"),
+            ("llava_next", "is LLaVA-OneVision (`llava_onevision`)"),
+            ("idefics2", "is Idefics3 (`idefics3`)"),
+        ] {
+            let message = unsupported(Path::new("config.json"), name).to_string();
+            assert!(message.contains(name) && message.contains(nearest), "{message}");
+        }
+        let message = unsupported(Path::new("config.json"), "pixtral").to_string();
+        assert!(!message.contains("nearest") && message.contains("Qwen3-VL are supported"), "{message}");
     }
 }

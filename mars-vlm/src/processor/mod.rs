@@ -4,8 +4,8 @@
 //! tokenises, labels the answers and cuts the images into tiles. What differs between families is in
 //! [`ImageProcessor`]; a family is a folder here and a line in `families.rs`.
 //!
-//! The reference is transformers 4.57.3 with Pillow (slow image processors): resizes agree with it bit for bit,
-//! normalised values up to the rounding of f32. Normalisation is `(v * rescale - mean_c) / std_c` for an intensity
+//! The reference is transformers 4.57.3 with Pillow (slow image processors), for Qwen3-VL with torchvision (the fast
+//! one): resizes agree with it bit for bit, normalised values up to the rounding of f32. Normalisation is `(v * rescale - mean_c) / std_c` for an intensity
 //! v in 0 to 255 of channel c. Nothing is truncated: a sample that is too long is an error.
 
 mod encode;
@@ -20,6 +20,7 @@ mod model_facts;
 mod pixels;
 mod placeholders;
 pub mod qwen2_vl;
+pub mod qwen3_vl;
 mod resize;
 mod resolution;
 mod settings;
@@ -29,10 +30,11 @@ mod tokenizer_limits;
 pub use encode::Processor;
 pub use encoded::{Encoded, EncodedText, TokenCount};
 #[cfg(feature = "model")]
-pub(crate) use families::supported;
+pub(crate) use families::{supported, unsupported};
 pub use family::ImageProcessor;
 pub use model_facts::ModelFacts;
 pub use pixels::{Feature, Grid, ImageLayout, ImageShape, Pixels};
+pub use resize::Resizer;
 pub use resolution::Resolution;
 pub use settings::{Intensity, Resampling};
 pub use tokenizer::{TextTokenizer, Tokens};

@@ -9,16 +9,16 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).join(name)
 }
 
-fn samples() -> BTreeMap<String, Sample> {
+pub(crate) fn samples() -> BTreeMap<String, Sample> {
     let all = Dataset::read(&fixture("processor/chats.json")).unwrap().samples;
     all.into_iter().map(|sample| (sample.id.clone(), sample)).collect()
 }
 
-fn numbers(value: &Value) -> Vec<u32> {
+pub(crate) fn numbers(value: &Value) -> Vec<u32> {
     value.as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as u32).collect()
 }
 
@@ -132,7 +132,12 @@ fn files_that_contradict_each_other_are_refused_with_both_values() {
     type Case = (&'static str, &'static str, fn(&mut Value), &'static [&'static str]);
     const SETTINGS: &str = "preprocessor_config.json";
     let cases: [Case; 10] = [
-        ("llava", "config.json", |v| v["model_type"] = "llava".into(), &["`llava`", "Qwen2.5-VL"]),
+        (
+            "llava",
+            "config.json",
+            |v| v["model_type"] = "llava".into(),
+            &["`llava`", "nearest", "LLaVA-OneVision", "Qwen2.5-VL"],
+        ),
         ("llava", "config.json", |v| v["vision_config"]["image_size"] = 20.into(), &["size is 16", "20"]),
         (
             "llava",

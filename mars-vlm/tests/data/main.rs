@@ -16,6 +16,7 @@ mod nulls;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod processor;
+mod qwen3_vl;
 mod report;
 mod resolution;
 mod science_qa;

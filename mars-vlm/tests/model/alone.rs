@@ -81,7 +81,9 @@ fn check(case: &str, modules: &[&str], targets: &Targets, recompute: bool) {
 
 #[test]
 fn every_family_with_adapters_everywhere() {
-    for case in ["idefics3/mha_tied", "llava_onevision/gqa_tied", "qwen2_vl/older_tied"] {
+    for case in
+        ["idefics3/mha_tied", "llava_onevision/gqa_tied", "qwen2_vl/older_tied", "qwen3_vl/tied_grouped"]
+    {
         check(case, &ALL, &Targets::all_linear(), false);
     }
 }
@@ -100,6 +102,8 @@ fn adapters_on_embeddings_patches_and_some_layers() {
         ("llava_onevision/mqa_layer", r".*(q_proj|v_proj|qkv|up_proj)"),
         ("qwen2_vl/windows_tied", r".*(layers|blocks)\.1\..*"),
         ("qwen2_vl/mha_untied", ".*"),
+        ("qwen3_vl/three_deep", ".*"),
+        ("qwen3_vl/untied_mha", r".*(layers|blocks|deepstack_merger_list)\.0\..*"),
     ] {
         check(case, &ALL, &Targets::matching(targets).unwrap(), false);
     }

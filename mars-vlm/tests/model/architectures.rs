@@ -1,6 +1,6 @@
 //! Parity with `transformers` and PEFT on tiny random checkpoints
-//! (made by `tests/oracle/llava_onevision.py` and `tests/oracle/qwen2_vl.py`; `tests/oracle/tiny.py` says what is in
-//! them).
+//! (made by `tests/oracle/llava_onevision.py`, `tests/oracle/qwen2_vl.py` and `tests/oracle/qwen3_vl.py`;
+//! `tests/oracle/tiny.py` says what is in them).
 
 use burn::tensor::Device;
 use mars_lora::{
@@ -287,4 +287,36 @@ fn qwen2_vl_tied_without_merging() {
 #[test]
 fn qwen2_vl_with_an_adapter_of_peft() {
     check_adapter("qwen2_vl/older_tied", [("llm", 2), ("projector", 3), ("ve", 1)]);
+}
+
+#[test]
+fn qwen3_vl_grouped_tied_with_an_earlier_state_and_the_last() {
+    check("qwen3_vl/tied_grouped");
+}
+
+#[test]
+fn qwen3_vl_untied_with_biases() {
+    check("qwen3_vl/untied_mha");
+}
+
+#[test]
+fn qwen3_vl_three_features_in_another_order_and_several_images() {
+    check("qwen3_vl/three_deep");
+}
+
+#[test]
+fn qwen3_vl_without_merging() {
+    check("qwen3_vl/no_merge");
+}
+
+#[test]
+fn qwen3_vl_without_earlier_states() {
+    check("qwen3_vl/plain");
+}
+
+#[test]
+fn qwen3_vl_with_adapters_of_peft() {
+    for case in ["qwen3_vl/tied_grouped", "qwen3_vl/untied_mha"] {
+        check_adapter(case, [("llm", 2), ("projector", 3), ("ve", 1)]);
+    }
 }

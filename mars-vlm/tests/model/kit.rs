@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One checkpoint of every family and form.
-pub(crate) const CASES: [&str; 8] = [
+pub(crate) const CASES: [&str; 10] = [
     "idefics3/gqa_split",
     "idefics3/mha_tied",
     "llava_onevision/gqa_tied",
@@ -21,6 +21,8 @@ pub(crate) const CASES: [&str; 8] = [
     "qwen2_vl/windows_tied",
     "qwen2_vl/mha_untied",
     "qwen2_vl/older_tied",
+    "qwen3_vl/tied_grouped",
+    "qwen3_vl/three_deep",
 ];
 
 pub(crate) fn fixture(case: &str) -> PathBuf {

@@ -11,5 +11,6 @@ mod half;
 mod idefics3;
 mod kit;
 mod merged;
+mod qwen3_vl;
 mod ties;
 mod twice;

@@ -19,10 +19,13 @@ pub(super) enum Base {
     Qwen2,
     /// A tiny Qwen2.5-VL.
     Qwen25,
+    /// A tiny Qwen3-VL.
+    Qwen3,
 }
 
 impl Base {
-    pub(super) const ALL: [Self; 5] = [Self::Whole, Self::Sharded, Self::Llava, Self::Qwen2, Self::Qwen25];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Whole, Self::Sharded, Self::Llava, Self::Qwen2, Self::Qwen25, Self::Qwen3];
 
     fn model(self) -> PathBuf {
         let fixtures =
@@ -33,6 +36,7 @@ impl Base {
             Self::Llava => fixtures("llava_onevision/gqa_tied"),
             Self::Qwen2 => fixtures("qwen2_vl/older_tied"),
             Self::Qwen25 => fixtures("qwen2_vl/windows_tied"),
+            Self::Qwen3 => fixtures("qwen3_vl/tied_grouped"),
         }
     }
 }

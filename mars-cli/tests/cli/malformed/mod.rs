@@ -12,6 +12,7 @@ mod images;
 mod index;
 mod open;
 mod preprocessors;
+mod qwen3;
 mod records;
 mod templates;
 mod tokenizers;
@@ -39,6 +40,7 @@ fn all() -> Vec<Case> {
         bounds::cases(),
         bombs::cases(),
         preprocessors::cases(),
+        qwen3::cases(),
         images::cases(),
         data::cases(),
         records::cases(),

@@ -12,6 +12,7 @@ use mars_vlm::model::{AnyModel, EncodedExamples};
 use mars_vlm::processor::Processor;
 use mars_vlm::processor::llava_onevision::LlavaOnevisionImages;
 use mars_vlm::processor::qwen2_vl::Qwen2VlImages;
+use mars_vlm::processor::qwen3_vl;
 use std::sync::Arc;
 
 /// The processor, the data and the model; an adapter where there is one.
@@ -40,6 +41,10 @@ pub(super) fn everything(place: &Place) -> Result<(), Error> {
         }
         Base::Qwen2 | Base::Qwen25 => {
             Qwen2VlImages::from_dir(&model, &SpecialTokens::default())?;
+            AnyModel::from_dir(&model, &device)?;
+        }
+        Base::Qwen3 => {
+            qwen3_vl::from_dir(&model, &SpecialTokens::default())?;
             AnyModel::from_dir(&model, &device)?;
         }
     }

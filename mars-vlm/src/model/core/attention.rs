@@ -1,10 +1,11 @@
-//! Multi-head attention: grouped queries, separate or fused projections, rotary positions, segments.
+//! Multi-head attention: grouped queries, separate or fused projections, norms of heads, rotary positions, segments.
 //!
 //! `softmax(q k^T / sqrt(W) + mask) v` on every head, then the output projection (Vaswani et al. 2017, arXiv
 //! 1706.03762). With G < H heads for keys and values, query head h reads head `floor(h / (H / G))` (Ainslie et al.
 //! 2023, arXiv 2305.13245). No dropout, as `attention_dropout` is 0 in the defaults of the
 //! reference.
 
+use super::head_norms::{HeadNormShape, HeadNorms};
 use super::heads::{attend, split_heads};
 use super::rope::Rope;
 use super::segments::Segments;
@@ -52,6 +53,8 @@ pub(crate) struct AttentionShape {
     pub(crate) qkv_bias: bool,
     /// Whether the output projection has one.
     pub(crate) out_bias: bool,
+    /// Norms of queries and keys, if there are any.
+    pub(crate) head_norms: Option<HeadNormShape>,
 }
 
 /// Three layers over the same input.
@@ -76,6 +79,7 @@ pub(crate) enum Projections {
 #[derive(Module, Debug)]
 pub(crate) struct Attention {
     projections: Projections,
+    head_norms: Option<HeadNorms>,
     out: LoraLinear,
     heads: usize,
     kv_heads: usize,
@@ -94,7 +98,7 @@ impl Attention {
         (names, out): (ProjectionNames, &str),
         shape: &AttentionShape,
     ) -> Result<Self, Error> {
-        let &AttentionShape { width, heads, kv_heads, head_width, qkv_bias, out_bias } = shape;
+        let &AttentionShape { width, heads, kv_heads, head_width, qkv_bias, out_bias, head_norms } = shape;
         let (query, key) = (heads * head_width, kv_heads * head_width);
         let mut linear = |name: &str, inputs, outputs, bias| {
             loader.linear(&format!("{path}.{name}"), module, inputs, outputs, bias)
@@ -107,7 +111,9 @@ impl Attention {
             }),
             ProjectionNames::Fused(qkv) => Projections::Fused(linear(qkv, width, query + 2 * key, qkv_bias)?),
         };
-        Ok(Self { projections, out: linear(out, query, width, out_bias)?, heads, kv_heads })
+        let out = linear(out, query, width, out_bias)?;
+        let norms = head_norms.map(|shape| HeadNorms::load(loader, path, head_width, &shape));
+        Ok(Self { projections, head_norms: norms.transpose()?, out, heads, kv_heads })
     }
 
     /// The site of the layer that was loaded first.
@@ -119,9 +125,13 @@ impl Attention {
     }
 
     /// `x` is `[B, S, width]`, and so is the result.
-    /// In order: projections, rotary positions on queries and keys, scores, output projection.
+    /// In order: projections, norms and rotary positions of queries and keys, scores, output projection.
     pub(crate) fn forward(&self, x: Tensor<3>, context: &Context<'_>) -> Tensor<3> {
         let [q, k, v] = self.project(x, context.adapters);
+        let (q, k) = match &self.head_norms {
+            Some(norms) => norms.forward(q, k),
+            None => (q, k),
+        };
         let (q, k) = match context.rope {
             Some(rope) => (rope.rotate(q), rope.rotate(k)),
             None => (q, k),

@@ -3,6 +3,7 @@
 //! The chain is the blocks of the vision encoder, one link that projects features and puts them among the embeddings
 //! of text, and the blocks of the decoder. Batches without images have the last of these only.
 
+use super::deepstack;
 use super::network::{EncoderPass, Network};
 use super::text::TextPass;
 use crate::model::batch::{Placement, VlmBatch};
@@ -121,8 +122,8 @@ impl<N: Network> Chain for BatchPass<'_, N> {
             }
             Some(images) if index == images.encoder.blocks() => {
                 let features = images.encoder.project(x, images.adapters(adapters));
-                let newline = self.net.newline();
-                self.rows(images.placement.merge(self.embed(adapters), features, newline))
+                let text = deepstack::widen(self.embed(adapters), features.dims()[1]);
+                self.rows(images.placement.merge(text, features, self.net.newline()))
             }
             _ => self.text.block(index - self.below(), x, adapters),
         }

@@ -8,12 +8,14 @@
 //! pairs of rows, width D, queries `Q = H W`, keys `K = G W`, inner width F, g = 2 gated or 1 plain layers, and
 //! rank sum r:
 //!
-//! - kept: `R (2 D + Q + 2 K + g F) + H P`, and where adapters act `R (2 D + Q + F + r)` more;
+//! - kept: `R (2 D + Q + 2 K + g F) + H P`, `R (Q + K)` more where queries and keys are normed, and where adapters act
+//!   `R (2 D + Q + F + r)` more;
 //! - beside it, forward: `max(H P + R (Q + 2 K), (g + 1) R F) + R D`; backward: the same with `3 R D`.
 //!
 //! A pass holds, by kind: one block for an evaluation; the kept values of all blocks for training; the inputs of
 //! all blocks and the kept values of one for checkpointing (Chen et al. 2016, arXiv 1604.06174). Encoder blocks
-//! count for gradients only if an adapter acts on the encoder. Weights, adapters, optimizer states and the
+//! count for gradients only if an adapter acts on the encoder. Features for the first n blocks of the decoder stand
+//! beside their inputs, and the states that they come from beside those of the encoder. Weights, adapters, optimizer states and the
 //! allocator's reserve are not included.
 
 use super::loss;
@@ -97,7 +99,8 @@ impl Block {
         let scores = heads * pairs;
         // Norms, queries, keys, values, and what the activation takes.
         let gates = if of.gated { 2.0 } else { 1.0 };
-        let always = rows * (2.0 * width + queries + 2.0 * keys + gates * inner) + scores;
+        let normed = if of.head_norms { queries + keys } else { 0.0 };
+        let always = rows * (2.0 * width + queries + 2.0 * keys + normed + gates * inner) + scores;
         let for_factors = |ranks| rows * (2.0 * width + queries + inner + ranks as f64);
         // Scores beside weights, or their gradient; two summands of a wide layer, with what becomes of them.
         let attention = scores + rows * (queries + 2.0 * keys);
@@ -146,7 +149,12 @@ pub(crate) fn pass_bytes(sizes: &ModelSizes, vision: &VisionLoad, work: &Work<'_
 
     // Pixels as they come and as patches, and embeddings of the text with the features.
     let pixels = 2.0 * patches * kernel / (sizes.vision.width as f64).max(1.0);
-    let embedded = 3.0 * rows * width;
+    let deep = sizes.deepstack as f64;
+    let embedded = 3.0 * rows * width * (1.0 + deep);
+    // A merger keeps its input, the normed values, and both sides of its activation.
+    let mergers = if deep > 0.0 { 4.0 * (1.0 + deep) * average.input() } else { 0.0 };
+    let states = (blocks + vision.kept as f64) * average.input();
+    let beside = deep * (deep + 1.0) / 2.0 * text.input();
     let logits = 2.0 * (answers * vocabulary).min((loss::LOGITS as f64).max(vocabulary));
     let end = logits + 3.0 * answers * width;
     let widened = if sizes.bytes < F32 * sizes.parameters {
@@ -161,7 +169,7 @@ pub(crate) fn pass_bytes(sizes: &ModelSizes, vision: &VisionLoad, work: &Work<'_
             inside.max(end + text.input())
         }
         PassKind::Training => {
-            let below = if of_vision { blocks * average.kept } else { 0.0 };
+            let below = if of_vision { blocks * average.kept + mergers } else { 0.0 };
             let own = sizes.text.layers as f64 * text.kept;
             // At the top everything is kept; at the bottom of the decoder only the encoder's part is.
             let top = below + own + embedded + end.max(text.backward);
@@ -169,8 +177,9 @@ pub(crate) fn pass_bytes(sizes: &ModelSizes, vision: &VisionLoad, work: &Work<'_
             top.max(bottom)
         }
         PassKind::Checkpointing => {
-            let below = if of_vision { blocks * average.input() } else { 0.0 };
-            let own = if of_vision || of_text { sizes.text.layers as f64 * text.input() } else { 0.0 };
+            let below = if of_vision { states } else { 0.0 };
+            let own =
+                if of_vision || of_text { sizes.text.layers as f64 * text.input() + beside } else { 0.0 };
             let top = below + own + embedded + end.max(text.kept + text.backward);
             let bottom = if of_vision { below + widest.kept + widest.backward } else { widest.untracked() };
             top.max(bottom).max(below + widest.untracked())
@@ -194,6 +203,7 @@ mod tests {
             kv_heads: 3,
             gated: true,
             head_width: 64,
+            head_norms: false,
         };
         let vision = LayerSizes {
             layers: 12,
@@ -203,9 +213,18 @@ mod tests {
             kv_heads: 12,
             gated: false,
             head_width: 64,
+            head_norms: false,
         };
         let parameters = 256_000_000;
-        ModelSizes { vision, text, vocabulary: 49_280, parameters, bytes: 4 * parameters, largest: 7_000_000 }
+        ModelSizes {
+            vision,
+            text,
+            deepstack: 0,
+            vocabulary: 49_280,
+            parameters,
+            bytes: 4 * parameters,
+            largest: 7_000_000,
+        }
     }
 
     fn bytes(kind: PassKind, tiles: usize, vision_ranks: usize) -> usize {
@@ -218,6 +237,7 @@ mod tests {
             projected: 64 * tiles,
             pairs: 12 * most_pairs,
             most_pairs,
+            kept: 0,
         };
         let ranks = [(VISION_ENCODER, vision_ranks), (LANGUAGE_MODEL, 56)];
         let ranks = ranks.map(|(module, ranks)| (module.to_string(), ranks)).into();
@@ -257,6 +277,7 @@ mod tests {
             projected: 64,
             pairs: 1 << 24,
             most_pairs: 1 << 20,
+            kept: 0,
         };
         for kind in [PassKind::Training, PassKind::Checkpointing, PassKind::Evaluation] {
             for (adapters, batch) in

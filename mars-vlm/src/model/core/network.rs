@@ -74,7 +74,8 @@ pub trait EncoderPass {
     /// What block `index` makes of `x`, of the same shape unless the family keeps earlier states beside it.
     fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3>;
 
-    /// Features of the decoder's width, `[features, width]`, from what the last block gives.
+    /// Features of the decoder's width, `[features, width]`, from what the last block gives; beside them, `[features, (1
+    /// + n) * width]`, those that are added to the hidden states after each of the first n blocks of the decoder.
     fn project(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<2>;
 
     /// Sites of the layers of block `index`.

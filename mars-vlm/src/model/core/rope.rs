@@ -1,12 +1,34 @@
 //! Rotary positions in the "rotate half" form of Hugging Face checkpoints
 //! (Su et al. 2021, arXiv 2104.09864; burn's own `RotaryEncoding` pairs neighbours instead), along a line, over the
-//! plane of an image, or along the three axes of M-RoPE (Wang et al. 2024, arXiv 2409.12191).
+//! plane of an image, or along the three axes of M-RoPE (Wang et al. 2024, arXiv 2409.12191; interleaved: Bai et al.
+//! 2025, arXiv 2511.21631).
 //!
-//! Reference: `LlamaRotaryEmbedding`, `VisionRotaryEmbedding` and `apply_multimodal_rotary_pos_emb` (transformers
-//! 4.57). Angles are computed in f64 and rounded to f32 as cosines and sines, where the reference multiplies in
+//! Reference: `LlamaRotaryEmbedding`, `VisionRotaryEmbedding`, `apply_multimodal_rotary_pos_emb` and
+//! `apply_interleaved_mrope` (transformers 4.57). Angles are computed in f64 and rounded to f32 as cosines and sines, where the reference multiplies in
 //! f32: positions in the tens of thousands differ in the last digits.
 
 use burn::tensor::{Device, Tensor, TensorData};
+
+/// Which frequencies follow which axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sections {
+    /// Frequencies that follow time, row and column; they sum to half the width of a head.
+    pub(crate) counts: [usize; 3],
+    /// Whether the axes take turns, and time has what is left, instead of standing one behind the other.
+    pub(crate) interleaved: bool,
+}
+
+impl Sections {
+    /// The axis of frequency `i`: 0 for time, 1 for row, 2 for column.
+    fn axis(self, i: usize) -> usize {
+        let [time, row, _] = self.counts;
+        match i % 3 {
+            _ if !self.interleaved => usize::from(i >= time) + usize::from(i >= time + row),
+            axis if i < 3 * self.counts[axis] => axis,
+            _ => 0,
+        }
+    }
+}
 
 /// Cosines and sines `[B or 1, 1, S, W]`.
 #[derive(Clone, Debug)]
@@ -24,19 +46,15 @@ impl Rope {
         Self::new([1, positions], width, angle, device)
     }
 
-    /// Each frequency follows one of the axes time, row, column: the first `sections[0]` of the `width / 2` follow
-    /// time, and so on. `axes` holds B * S positions.
-    /// `sections` are counted in frequencies and sum to `width / 2`.
+    /// Each of the `width / 2` frequencies follows one of the axes time, row, column. `axes` holds B * S positions.
     pub(crate) fn axes(
         axes: &[[u32; 3]],
         rows: usize,
-        sections: [usize; 3],
+        sections: Sections,
         (width, base): (usize, f64),
         device: &Device,
     ) -> Self {
-        let [time, row, _] = sections;
-        let axis = |i: usize| usize::from(i >= time) + usize::from(i >= time + row);
-        let angle = |p: usize, i: usize| f64::from(axes[p][axis(i)]) * frequency(i, width, base);
+        let angle = |p: usize, i: usize| f64::from(axes[p][sections.axis(i)]) * frequency(i, width, base);
         Self::new([rows, axes.len() / rows.max(1)], width, angle, device)
     }
 
@@ -93,4 +111,22 @@ impl Rope {
 /// `base^(-2 i / width)`, radians per position.
 fn frequency(i: usize, width: usize, base: f64) -> f64 {
     base.powf(-2.0 * i as f64 / width as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axes(counts: [usize; 3], interleaved: bool) -> Vec<usize> {
+        let sections = Sections { counts, interleaved };
+        (0..counts.iter().sum()).map(|i| sections.axis(i)).collect()
+    }
+
+    #[test]
+    fn axes_stand_behind_each_other_or_take_turns() {
+        assert_eq!(axes([2, 3, 1], false), [0, 0, 1, 1, 1, 2]);
+        assert_eq!(axes([4, 2, 2], true), [0, 1, 2, 0, 1, 2, 0, 0]);
+        // Time has what the others leave, also where it should have less.
+        assert_eq!(axes([0, 3, 3], true), [0, 1, 2, 0, 1, 2]);
+    }
 }

@@ -103,6 +103,7 @@ impl SiglipConfig {
             kv_heads: self.num_attention_heads,
             gated: false,
             head_width: self.hidden_size / self.num_attention_heads,
+            head_norms: false,
         }
     }
 
@@ -117,6 +118,7 @@ impl SiglipConfig {
             projected: images.iter().map(|image| image.features).sum(),
             pairs: layers * tiles * patches.pow(2),
             most_pairs: tiles * patches.pow(2),
+            kept: 0,
         }
     }
 }
@@ -156,6 +158,7 @@ impl SiglipModel {
                 head_width: width / heads,
                 qkv_bias: true,
                 out_bias: true,
+                head_norms: None,
             },
             inner: c.intermediate_size,
             mlp_bias: true,

@@ -21,6 +21,8 @@ pub struct LayerSizes {
     pub gated: bool,
     /// Width of a head.
     pub head_width: usize,
+    /// Whether queries and keys are normed.
+    pub head_norms: bool,
 }
 
 /// Sizes of a model, for estimates.
@@ -30,6 +32,8 @@ pub struct ModelSizes {
     pub vision: LayerSizes,
     /// Decoder.
     pub text: LayerSizes,
+    /// Earlier states of the encoder that become features for blocks of the decoder, n.
+    pub deepstack: usize,
     /// Number of tokens.
     /// Rows of the embedding table and outputs of the output layer.
     pub vocabulary: usize,
@@ -65,6 +69,8 @@ pub struct VisionLoad {
     pub pairs: usize,
     /// The same in the block that has most.
     pub most_pairs: usize,
+    /// Earlier states that stand beside what blocks and projector read, summed over them.
+    pub kept: usize,
 }
 
 impl VisionLoad {

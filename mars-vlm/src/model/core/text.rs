@@ -1,16 +1,18 @@
-//! The decoder of Llama and Qwen2.
+//! The decoder of Llama, Qwen2 and Qwen3.
 //!
-//! Reference: `LlamaModel`, `Qwen2Model` and `Qwen2VLTextModel` (transformers 4.57): token embeddings, pre-norm
-//! blocks with RMS norms, rotary positions, grouped keys and values, a gated feed-forward network, a last RMS norm.
+//! Reference: `LlamaModel`, `Qwen2Model`, `Qwen2VLTextModel` and `Qwen3VLTextModel` (transformers 4.57): token
+//! embeddings, pre-norm blocks with RMS norms, rotary positions, grouped keys and values, a gated feed-forward network, a last RMS norm.
 //! Always causal; without a cache of keys and values, since whole sequences are scored.
 
 use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
 use super::block::{Block, BlockNames, BlockShape};
+use super::deepstack;
+use super::head_norms::HeadNormShape;
 use super::mlp::MlpNames;
 use super::modules::LANGUAGE_MODEL;
 use super::norm::{self, NormKind};
-use super::rope::Rope;
+use super::rope::{Rope, Sections};
 use super::text_config::TextConfig;
 use crate::Error;
 use crate::checkpoint::Loader;
@@ -28,6 +30,8 @@ const NAMES: BlockNames = BlockNames {
     mlp: MlpNames::Gated(["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]),
 };
 
+const HEAD_NORMS: [&str; 2] = ["self_attn.q_norm", "self_attn.k_norm"];
+
 /// Token embeddings in, hidden states out.
 #[derive(Module, Debug)]
 pub struct TextModel {
@@ -37,9 +41,10 @@ pub struct TextModel {
     norm: RmsNorm,
     head_width: usize,
     rope_base: f64,
+    width: usize,
     /// Frequencies that follow time, row and column, where positions have three axes.
     #[module(skip)]
-    sections: Option<[usize; 3]>,
+    sections: Option<Sections>,
 }
 
 impl TextModel {
@@ -57,6 +62,9 @@ impl TextModel {
                 head_width: c.head_width(),
                 qkv_bias,
                 out_bias,
+                head_norms: c
+                    .head_norms
+                    .then_some(HeadNormShape { names: HEAD_NORMS, epsilon: c.rms_norm_eps }),
             },
             inner: c.intermediate_size,
             mlp_bias: c.mlp_bias,
@@ -76,7 +84,8 @@ impl TextModel {
             norm: loader.rms_norm(&format!("{path}.norm"), c.hidden_size, c.rms_norm_eps)?,
             head_width: c.head_width(),
             rope_base: c.rope_base(),
-            sections: c.sections(),
+            width: c.hidden_size,
+            sections: c.sections().map(|counts| Sections { counts, interleaved: c.interleaved }),
         })
     }
 
@@ -121,10 +130,12 @@ impl TextPass<'_> {
         self.model.layers[index].sites()
     }
 
-    /// `x` is `[K * B, S, width]`, and so is what block `index` makes of it.
+    /// `x` is `[K * B, S, width]`, and so is what block `index` makes of it; where features stand beside it, the first of
+    /// them are added to the result.
     pub(crate) fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
         let (rope, mask) = (Some(&self.rope), Some(&self.mask));
-        self.model.layers[index].forward(x, &Context { rope, mask, segments: None, adapters })
+        let context = Context { rope, mask, segments: None, adapters };
+        deepstack::step(x, self.model.width, |x| self.model.layers[index].forward(x, &context))
     }
 
     /// The norm after the last block.

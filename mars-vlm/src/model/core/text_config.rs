@@ -1,4 +1,4 @@
-//! The language model's part of `config.json`: Llama and Qwen2 differ in biases and defaults only.
+//! The language model's part of `config.json`: Llama, Qwen2 and Qwen3 differ in biases, norms and defaults only.
 
 use super::activation::Activation;
 use super::config_file::limits;
@@ -47,6 +47,12 @@ pub struct TextConfig {
     /// Whether the output layer is the embedding table.
     /// `None`: the family decides.
     pub tie_word_embeddings: Option<bool>,
+    /// Norms of queries and keys, of Qwen3; the family decides.
+    #[serde(skip)]
+    pub head_norms: bool,
+    /// Whether the axes of positions take turns among the frequencies; the family decides.
+    #[serde(skip)]
+    pub interleaved: bool,
     rope_theta: Option<f64>,
     rope_parameters: Option<RopeParameters>,
     rope_scaling: Option<RopeParameters>,
@@ -61,6 +67,7 @@ struct RopeParameters {
     rope_type: Option<String>,
     r#type: Option<String>,
     mrope_section: Option<[usize; 3]>,
+    mrope_interleaved: Option<bool>,
 }
 
 /// Defaults of `LlamaConfig` (transformers 4.57).
@@ -78,6 +85,15 @@ pub(crate) fn qwen2() -> Value {
         "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32,
         "num_key_value_heads": 32, "vocab_size": 151936, "rms_norm_eps": 1e-6, "max_position_embeddings": 32768,
         "hidden_act": "silu", "rope_theta": 10000.0, "qkv_bias": true, "max_window_layers": 28,
+    })
+}
+
+/// Defaults of `Qwen3VLTextConfig` (transformers 4.57).
+pub(crate) fn qwen3_vl() -> Value {
+    json!({
+        "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 32, "head_dim": 128, "vocab_size": 151936, "rms_norm_eps": 1e-6,
+        "max_position_embeddings": 128_000, "hidden_act": "silu", "rope_theta": 5e6,
     })
 }
 
@@ -119,6 +135,7 @@ impl TextConfig {
             kv_heads: self.kv_heads(),
             gated: true,
             head_width: self.head_width(),
+            head_norms: self.head_norms,
         }
     }
 
@@ -155,6 +172,9 @@ impl TextConfig {
             return Err(format!("text_config: mrope_section is {sections:?}, expected a sum of {half}"));
         }
         for rope in [&self.rope_parameters, &self.rope_scaling].into_iter().flatten() {
+            if self.interleaved && rope.mrope_interleaved == Some(false) {
+                return Err("text_config: mrope_interleaved is false, expected true".to_string());
+            }
             let kind = rope.rope_type.as_deref().or(rope.r#type.as_deref());
             if kind.is_some_and(|kind| !["default", "mrope"].contains(&kind)) {
                 let kind = kind.unwrap_or_default();

@@ -11,6 +11,7 @@ pub use config::LlavaOnevisionConfig;
 pub(crate) use names::names;
 
 use super::batch::VisionInput;
+use super::core::kept;
 use super::core::language::LanguageModel;
 use super::core::mlp::{Mlp, MlpNames};
 use super::core::modules::PROJECTOR;
@@ -40,8 +41,7 @@ pub struct LlavaOnevisionNet {
     language: LanguageModel,
 }
 
-/// What blocks pass on is the hidden state and, concatenated along the last dimension, the earlier states that are
-/// features too.
+/// What blocks pass on is the hidden state, and beside it the earlier states that are features too.
 struct Pass<'a> {
     net: &'a LlavaOnevisionNet,
     config: &'a LlavaOnevisionConfig,
@@ -64,17 +64,16 @@ impl<'a> Pass<'a> {
         self.config.vision_config.hidden_size
     }
 
-    /// `state` after `done` blocks, with what was kept before and itself if it is a feature and not the last.
-    fn keep(&self, state: Tensor<3>, before: Option<Tensor<3>>, done: usize) -> Tensor<3> {
-        let own = (self.kept.contains(&done) && done < self.blocks()).then(|| state.clone());
-        let mut parts: Vec<Tensor<3>> = [Some(state), before, own].into_iter().flatten().collect();
-        if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, 2) }
+    /// Whether the state after `done` blocks is a feature and not the last.
+    fn keeps(&self, done: usize) -> bool {
+        self.kept.contains(&done) && done < self.blocks()
     }
 }
 
 impl EncoderPass for Pass<'_> {
     fn embed(&self, adapters: &AdapterStack) -> Tensor<3> {
-        self.keep(self.net.vision.embed(self.tiles.clone(), adapters), None, 0)
+        let x = self.net.vision.embed(self.tiles.clone(), adapters);
+        kept::advance(x, self.width(), self.keeps(0), |x| x)
     }
 
     fn blocks(&self) -> usize {
@@ -82,13 +81,8 @@ impl EncoderPass for Pass<'_> {
     }
 
     fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
-        let (width, all) = (self.width(), x.dims()[2]);
-        if all == width {
-            return self.keep(self.net.vision.block(index, x, adapters), None, index + 1);
-        }
-        let before = x.clone().narrow(2, width, all - width);
-        let state = self.net.vision.block(index, x.narrow(2, 0, width), adapters);
-        self.keep(state, Some(before), index + 1)
+        let block = |x| self.net.vision.block(index, x, adapters);
+        kept::advance(x, self.width(), self.keeps(index + 1), block)
     }
 
     fn project(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<2> {

@@ -172,6 +172,7 @@ impl Qwen2VlVisionConfig {
             kv_heads: self.heads,
             gated: self.windows.is_some(),
             head_width: self.head_width(),
+            head_norms: false,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! images of any size, a Qwen2 decoder whose positions have three axes.
 mod config;
 mod names;
-mod positions;
+pub(super) mod positions;
 mod vision;
 
 pub use config::{Qwen2VlConfig, Qwen2VlVisionConfig, Windows};
@@ -89,6 +89,7 @@ impl Network for Qwen2VlNet {
             blocks: v.depth,
             kernel: v.channels * v.frames * v.patch.pow(2) * v.width,
             projected: images.iter().map(|image| image.features).sum(),
+            kept: 0,
             most_pairs: images.iter().map(|image| image.tiles.pow(2)).sum(),
             pairs: (0..v.depth).flat_map(|n| images.iter().map(move |image| pairs(n, image))).sum(),
         }

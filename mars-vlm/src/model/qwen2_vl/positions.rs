@@ -8,18 +8,23 @@ use crate::processor::{Grid, ImageShape};
 
 /// The rows of all adapters.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PatchPositions {
+pub(in crate::model) struct PatchPositions {
     /// Row and column of each patch in its image, `[K * P]`.
-    pub(super) cells: Vec<(u32, u32)>,
+    pub(in crate::model) cells: Vec<(u32, u32)>,
     /// Rows of each image.
-    pub(super) images: Vec<Vec<usize>>,
+    pub(in crate::model) images: Vec<Vec<usize>>,
     /// Rows of each window of each image.
-    pub(super) windows: Vec<Vec<usize>>,
+    pub(in crate::model) windows: Vec<Vec<usize>>,
 }
 
 impl PatchPositions {
     /// `images[k]` are padded to `rows` rows for each adapter; `window` is the side of a window in tokens.
-    pub(super) fn new(images: &[Vec<ImageShape>], rows: usize, merge: usize, window: Option<usize>) -> Self {
+    pub(in crate::model) fn new(
+        images: &[Vec<ImageShape>],
+        rows: usize,
+        merge: usize,
+        window: Option<usize>,
+    ) -> Self {
         let mut positions = Self::default();
         for (k, own) in images.iter().enumerate() {
             for image in own {

@@ -71,6 +71,7 @@ impl Qwen2VlVision {
                 head_width: c.head_width(),
                 qkv_bias: true,
                 out_bias: true,
+                head_norms: None,
             },
             inner: c.inner,
             mlp_bias: true,

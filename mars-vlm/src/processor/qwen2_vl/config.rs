@@ -1,6 +1,8 @@
-//! The settings of the image processor of Qwen2-VL and Qwen2.5-VL.
+//! The settings of the image processor of Qwen2-VL, Qwen2.5-VL and Qwen3-VL.
 
+use super::FAMILY;
 use crate::processor::model_facts::ModelFacts;
+use crate::processor::resize::Resizer;
 use crate::processor::settings::{
     CLIP, Defaults, Intensity, LONGEST_SIDE, MOST_PIXELS, Resampling, Settings,
 };
@@ -29,10 +31,14 @@ pub struct Qwen2VlImages {
     pub max_pixels: usize,
     /// Filter of the resize.
     pub resampling: Resampling,
+    /// Whose arithmetic the resize follows.
+    pub resizer: Resizer,
     /// Range of the values.
     pub intensity: Intensity,
     /// The image token.
     pub token: String,
+    /// The models, as messages name them.
+    pub(in crate::processor) titles: &'static [&'static str],
 }
 
 impl Qwen2VlImages {
@@ -44,7 +50,25 @@ impl Qwen2VlImages {
     /// # Errors
     /// [`Error::Config`] if there is no such file, for another processor type, or if it contradicts `config.json`.
     pub fn from_dir(dir: &Path, special: &SpecialTokens) -> Result<Self, Error> {
+        Self::read(dir, special, Resizer::Pillow, FAMILY.titles)
+    }
+
+    /// As [`from_dir`](Self::from_dir), for models whose images `resizer` resizes.
+    ///
+    /// # Errors
+    /// Those of [`from_dir`](Self::from_dir), and [`Error::Config`] for a filter of which torchvision gives something else
+    /// on another machine.
+    pub(in crate::processor) fn read(
+        dir: &Path,
+        special: &SpecialTokens,
+        resizer: Resizer,
+        titles: &'static [&'static str],
+    ) -> Result<Self, Error> {
         let settings = Settings::from_dir(dir, &TYPES, &DEFAULTS)?;
+        if resizer == Resizer::Torchvision && settings.resampling != Resampling::Bicubic {
+            let what = format!("resample asks for {:?}", settings.resampling);
+            return Err(settings.refuse(what, "this model takes 3 (bicubic)"));
+        }
         let facts = ModelFacts::from_dir(dir)?;
         let agreed = |key: &str, theirs: &str, usual: usize| {
             let ours = settings.number(key, None, LONGEST_SIDE)?.unwrap_or(usual);
@@ -76,8 +100,10 @@ impl Qwen2VlImages {
             min_pixels,
             max_pixels,
             resampling: settings.resampling,
+            resizer,
             intensity: settings.intensity,
             token: special.get("image_token").unwrap_or("<|image_pad|>").to_string(),
+            titles,
         })
     }
 }

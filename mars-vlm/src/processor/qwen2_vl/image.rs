@@ -1,9 +1,9 @@
-//! Size and patches of an image (transformers 4.57.3, `Qwen2VLImageProcessor`).
+//! Size and patches of an image (transformers 4.57.3, `Qwen2VLImageProcessor` and `Qwen2VLImageProcessorFast`).
 
 use super::Qwen2VlImages;
 use crate::data::RgbImage;
 use crate::processor::pixels::Grid;
-use crate::processor::resize::resize;
+use crate::processor::resize::resize_as;
 
 /// The reference refuses images that are longer than this many times their breadth.
 const LONGEST: f64 = 200.0;
@@ -11,7 +11,7 @@ const LONGEST: f64 = 200.0;
 impl Qwen2VlImages {
     /// Width and height after the resize: multiples of a token's side, and pixels within the limits.
     ///
-    /// With f = patch * merge (28 pixels): both sides go to the nearest multiple of f, halves to even. If their
+    /// With f = patch * merge (28 pixels, 32 of Qwen3-VL): both sides go to the nearest multiple of f, halves to even. If their
     /// product exceeds `max_pixels`, `b = sqrt(w h / max_pixels)` and sides are `max(f, floor(side / b / f) f)`; if
     /// it is below `min_pixels`, `b = sqrt(min_pixels / (w h))` and sides are `ceil(side b / f) f`. That is
     /// `smart_resize` of the reference.
@@ -51,7 +51,8 @@ impl Qwen2VlImages {
     /// Appended are `[patches, 3 * frames * patch^2]` values; an image is repeated to fill the frames of a patch.
     pub(super) fn append_patches(&self, image: &RgbImage, grid: Grid, values: &mut Vec<f32>) {
         let (patch, merge) = (self.patch, self.merge);
-        let image = resize(image, grid.cols * patch, grid.rows * patch, self.resampling);
+        let size = (grid.cols * patch, grid.rows * patch);
+        let image = resize_as(self.resizer, image, size, self.resampling);
         let tables: [[f32; 256]; 3] = std::array::from_fn(|c| self.intensity.table(c));
         for (row, col) in token_order(grid, merge) {
             for (c, table) in tables.iter().enumerate() {

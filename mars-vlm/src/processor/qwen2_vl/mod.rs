@@ -1,4 +1,5 @@
-//! Images of Qwen2-VL and Qwen2.5-VL: patches of an image in its own size, four of them one token.
+//! Images of Qwen2-VL, Qwen2.5-VL and, by `qwen3_vl`, of Qwen3-VL: patches of an image in its own size, four of them one
+//! token.
 mod config;
 mod image;
 mod positions;
@@ -50,7 +51,7 @@ impl ImageProcessor for Qwen2VlImages {
     }
 
     fn resize_to(&mut self, resolution: &Resolution) -> Result<(), String> {
-        resolution.only(&["min_pixels", "max_pixels"], FAMILY.titles)?;
+        resolution.only(&["min_pixels", "max_pixels"], self.titles)?;
         let (min, max) = (
             resolution.min_pixels.unwrap_or(self.min_pixels),
             resolution.max_pixels.unwrap_or(self.max_pixels),
