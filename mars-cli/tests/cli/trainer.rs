@@ -138,9 +138,11 @@ fn what_is_wrong_with_a_command_is_said() {
     refused(&slow.arguments(&out, &limited), 1, &["0.2 s"]);
     let unknown = ["search", "--trainer", "train {rank}", "--set", "trainer.samples=9", "--out", &out];
     refused(&unknown, 2, &["rank", "{r.MODULE}"]);
-    for command in ["plan", "calibrate", "compare"] {
+    for command in ["plan", "compare"] {
         refused(&[command, "--trainer", "train {out}"], 2, &["trainer.kind"]);
     }
-    let uncounted = ["search", "--trainer", "train {out}", "--out", &out];
-    refused(&uncounted, 2, &["trainer.samples"]);
+    for command in ["search", "calibrate"] {
+        let new = format!("{out}-{command}");
+        refused(&[command, "--trainer", "train {out}", "--out", &new], 2, &["trainer.samples"]);
+    }
 }
