@@ -46,16 +46,17 @@ trap clean EXIT
 export CLUSTER_CHECK=$place
 cd "$place"
 
-# Loss curves by planted laws. Every start and every end of a run is a line. On their first try, the run named in `hang` stops
-# `mars` itself, as a machine that hangs does, and the run named in `slow` takes longer than the limit.
+# Loss curves by planted laws. Every start and every end of a run is a line. On their first try, the run named in `hang` keeps
+# `mars` itself stopped, as a machine that hangs does, and the run named in `slow` takes longer than the limit.
 cat >train.sh <<'TRAINER'
 id=$6
 echo "$id" >>started
 first=$(grep -cx "$id" started)
 if [ ! -e fast ]; then
     if [ "$first" = 1 ] && [ "$(cat hang 2>/dev/null)" = "$id" ]; then
-        kill -STOP "$PPID"
-        sleep 600
+        trap '' TERM
+        while kill -STOP "$PPID" 2>/dev/null; do sleep 0.05; done
+        exit 1
     fi
     if [ "$first" = 1 ] && [ "$(cat slow 2>/dev/null)" = "$id" ]; then sleep 600; fi
     sleep "${RUN_SECONDS:-2}"

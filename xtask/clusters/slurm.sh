@@ -41,11 +41,14 @@ CONF
 controller() {
     slurmctld -D "$@" >>logs/controller 2>&1 &
     controller=$!
+    disown
     started_processes+=("$controller")
 }
 node() {
     slurmd -D -N "$1" >>"logs/$1" 2>&1 &
-    started_processes+=($!)
+    node=$!
+    disown
+    started_processes+=("$node")
 }
 idle() { [ "$(sinfo -h -N -o %T | grep -cx idle)" = 2 ]; }
 started() { [ "$(wc -l <started)" -ge "$1" ]; }
@@ -53,7 +56,7 @@ started() { [ "$(wc -l <started)" -ge "$1" ]; }
 controller -c
 node n1
 node n2
-second=$!
+second=$node
 until_true 60 idle || fail "the nodes are not up: $(sinfo 2>&1)"
 say "$(sbatch --version): two nodes are idle"
 if command -v ss >/dev/null; then
@@ -103,11 +106,13 @@ over() {
 }
 until_true 900 over "$job" || fail "the array does not end: $(squeue)"
 scontrol show job "$job" -o >logs/array
-say "the array is over: $(grep -o 'JobState=[A-Z]*' logs/array | sort | uniq -c | tr -s ' \n' ' ')restarts $(grep -o 'Restarts=[0-9]*' logs/array | cut -d= -f2 | awk '{n += $1} END {print n}')"
-grep -q JobState=TIMEOUT logs/array || fail "no task was killed by the limit"
+say "the array is over: $(grep -o 'JobState=[A-Z]*' logs/array | sort | uniq -c | tr -s ' \n' ' ') queued again $(grep -o 'Restarts=[0-9]*' logs/array | cut -d= -f2 | awk '{n += $1} END {print n}') times"
+grep 'ArrayTaskId=18 ' logs/array | grep -q JobState=TIMEOUT || fail "task 18 was not killed by the limit"
+grep 'ArrayTaskId=20 ' logs/array | grep -q Restarts=1 || fail "task 20 was not queued again after its warning"
 
 # What the campaign lacks goes on, and the search behind it.
 jobs=$("$program" slurm "${options[@]}" --pending --submit --json)
+echo "$jobs" | grep -q '"array": "18"' || fail "not run 18 is left: $jobs"
 say "left to do: $(echo "$jobs" | grep '"array"' | tr -d ' \n')"
 search=$(echo "$jobs" | grep -o '"job": "[0-9]*"' | tail -1 | cut -d'"' -f4)
 until_true 600 over "$search" || fail "the search does not end: $(squeue)"
