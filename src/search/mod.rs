@@ -4,6 +4,7 @@ mod calibrate;
 mod card;
 mod choose;
 mod external;
+mod left;
 mod observations;
 mod outcome;
 mod result;
@@ -15,11 +16,12 @@ mod template;
 
 pub use calibrate::CalibratedRun;
 pub use choose::{Choice, Chosen, choose};
+pub use left::Left;
 pub use observations::observations;
 pub use outcome::{SearchCost, SearchOutcome, Summary};
 pub(crate) use result::{convergence_time, trial_end};
 pub(crate) use session::{Engine, Searched, Session};
-pub use status::{Left, Stage, Status, StatusRun, StatusState, status};
+pub use status::{Stage, Status, StatusRun, StatusState, status};
 pub use template::RunTemplate;
 
 use crate::{

@@ -8,7 +8,7 @@ use tempfile::{TempDir, tempdir};
 
 /// Loss curves with convergence times k r^-0.4 D^0.5, where k of `ve` is 1.32 times that of `llm`: at equal times `ve` has
 /// 1.32^2.5 = 2 times the rank.
-const SCRIPT: &str = r#"
+pub(crate) const SCRIPT: &str = r#"
 awk -v ve="$1" -v llm="$2" -v d="$3" -v steps="$4" -v every="$5" 'BEGIN {
     print "step,loss,split";
     for (step = 0; step <= steps; step += every) {

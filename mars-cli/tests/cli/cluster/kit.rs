@@ -1,6 +1,6 @@
 //! A campaign whose trainer is a shell script: laws are planted, and a run can be held up or fail.
 
-use crate::kit::command;
+use crate::{kit::command, trainer::SCRIPT};
 use serde_json::Value;
 use std::{
     fs,
@@ -11,20 +11,11 @@ use std::{
 };
 use tempfile::{TempDir, tempdir};
 
-/// Waits for `go` where there is `hold`, fails for the rank of `ve` in `fail`, otherwise leaves the curve of the laws.
-const SCRIPT: &str = r#"
+/// Writes down its start, waits while there is `hold`, and fails for the rank of `ve` in `fail`. The curve of the laws follows.
+const BEFORE: &str = r#"
 echo "$6" >> "$7/started"
 while [ -e "$7/hold" ]; do sleep 0.05; done
 if [ "$(cat "$7/fail" 2>/dev/null)" = "$1" ]; then echo "no room on the device" >&2; exit 9; fi
-awk -v ve="$1" -v llm="$2" -v d="$3" -v steps="$4" -v every="$5" 'BEGIN {
-    print "step,loss,split";
-    for (step = 0; step <= steps; step += every) {
-        loss = 3;
-        if (ve > 0) loss -= 0.8 * (1 - 0.4 * ve ^ -0.3) * (1 - exp(-step / (0.66 * ve ^ -0.4 * d ^ 0.5)));
-        if (llm > 0) loss -= 1.2 * (1 - 0.4 * llm ^ -0.3) * (1 - exp(-step / (0.5 * llm ^ -0.4 * d ^ 0.5)));
-        printf "%d,%.9f,val\n", step, loss;
-    }
-}' > "$6/curve.csv"
 "#;
 
 pub(super) struct Planted {
@@ -39,7 +30,7 @@ impl Planted {
     pub(super) fn new() -> Self {
         let directory = tempdir().unwrap();
         let script = directory.path().join("train.sh");
-        fs::write(&script, SCRIPT).unwrap();
+        fs::write(&script, [BEFORE, SCRIPT].concat()).unwrap();
         let place = directory.path().display();
         let trainer = format!(
             "sh '{}' {{r.ve}} {{r.llm}} {{samples}} {{steps}} {{eval_every}} {{out}} '{place}'",
