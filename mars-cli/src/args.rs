@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::cluster::args as cluster;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use mars::{mars_lora::merge::Float, mars_search::POLICY_FORMS};
 use std::{num::NonZeroUsize, path::PathBuf};
@@ -104,6 +105,12 @@ pub(crate) enum Command {
     Data(Data),
     /// Write the report of a finished search again
     Report(Report),
+    /// Show how far a search is: done, running, waiting and failed runs, time and cost left
+    Status(cluster::Status),
+    /// Write scripts for Slurm: an array for the calibration, and the search after it
+    Slurm(cluster::Slurm),
+    /// Print a job for Kubernetes: an Indexed Job for the calibration, or that of the search
+    K8s(cluster::Kubernetes),
     /// List the devices that this program can compute on
     Devices,
     /// Print all settings as they would be used
@@ -148,10 +155,12 @@ pub(crate) struct Calibrate {
     /// Whose calibration runs; `paper` also asks for joint runs
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<String>,
-    /// Only run number I of the plan, counted from 0
+    /// Only run number I of the plan, counted from 0 [default: that of the job array, if this is a task of one and no
+    /// --at-once is given: MARS_INDEX, HQ_TASK_ID, SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX, SGE_TASK_ID]
     #[arg(long, value_name = "I")]
     pub(crate) index: Option<usize>,
-    /// Take at most N runs at a time, and leave the others to further processes on the same campaign; default: all
+    /// Take at most N runs at a time, and leave the others to further processes on the same campaign [default: all, of a
+    /// command 1]
     #[arg(long, value_name = "N")]
     pub(crate) at_once: Option<NonZeroUsize>,
 }

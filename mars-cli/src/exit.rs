@@ -22,9 +22,11 @@ pub(crate) enum Exit {
     NoAnswer = 5,
     /// The system refused to read or write; the same call may work later.
     Io = 74,
-    /// Another process works on the campaign.
+    /// Another process works on the campaign, or holds all runs that are left.
     Locked = 75,
-    /// Stopped by the user, with a checkpoint.
+    /// Stopped by a scheduler's warning (SIGUSR1) ahead of a time limit, with a checkpoint: to be queued again.
+    Requeue = 85,
+    /// Stopped by the user (SIGINT), or for good (SIGTERM, SIGHUP), with a checkpoint.
     Interrupted = 130,
 }
 

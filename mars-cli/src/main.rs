@@ -1,6 +1,7 @@
 //! The command `mars`: arguments, one call of the library, text or JSON, exit code.
 mod allocator;
 mod args;
+mod cluster;
 mod cmd;
 mod console;
 mod escape;
@@ -15,6 +16,7 @@ use clap::Parser;
 use cmd::Context;
 use console::{Console, Verbosity};
 use exit::Exit;
+use mars::ErrorKind;
 use signal::Signals;
 use std::{cell::RefCell, process::ExitCode};
 use tracing_subscriber::EnvFilter;
@@ -59,8 +61,17 @@ fn run(cli: Cli, console: Console) -> Result<Exit, mars::Error> {
         Some(Command::Compare(args)) => cmd::compare::run(&context, &args),
         Some(Command::Data(args::Data::Check(args))) => cmd::data::run(&context, &args),
         Some(Command::Report(args)) => cmd::report::run(&context, &args),
+        Some(Command::Status(args)) => cmd::status::run(&context, &args),
+        Some(Command::Slurm(args)) => cmd::slurm::run(&context, &args),
+        Some(Command::K8s(args)) => cmd::k8s::run(&context, &args),
         Some(Command::Devices) => cmd::devices::run(json),
         Some(Command::Config(task)) => cmd::config::run(&context, &task),
     };
-    done.map_err(|error| context.explain(error))
+    match done.map_err(|error| context.explain(error)) {
+        Err(error) if error.kind() == ErrorKind::Interrupted && context.signals.warned() => {
+            console.error(exit::describe(&error));
+            Ok(Exit::Requeue)
+        }
+        done => done,
+    }
 }

@@ -1,5 +1,6 @@
 //! Requests to stop: Ctrl-C, SIGTERM, SIGHUP, and SIGUSR1, which schedulers send ahead of a time limit. The first asks a
-//! search for a checkpoint and an end, the second ends at once. What is not a search ends at the first.
+//! search for a checkpoint and an end, the second ends at once. What is not a search ends at the first. SIGUSR1
+//! has an exit code of its own, which says that the same call is to be queued again.
 
 use crate::{console::Console, exit::Exit};
 use mars::{Error, Interrupt};
@@ -18,32 +19,46 @@ const TOGETHER: Duration = Duration::from_millis(250);
 pub(crate) struct Signals {
     interrupt: Interrupt,
     searching: Arc<AtomicBool>,
+    warned: Arc<AtomicBool>,
 }
+
+/// The name of the signal by which schedulers warn.
+const WARNING: &str = "SIGUSR1";
 
 impl Signals {
     pub(crate) fn listen(console: Console) -> Result<Self, Error> {
-        let signals = Self { interrupt: Interrupt::new(), searching: Arc::new(AtomicBool::new(false)) };
+        let flag = || Arc::new(AtomicBool::new(false));
+        let signals = Self { interrupt: Interrupt::new(), searching: flag(), warned: flag() };
         let (interrupt, searching) = (signals.interrupt.clone(), Arc::clone(&signals.searching));
+        let warned = Arc::clone(&signals.warned);
         let mut first: Option<Instant> = None;
         let asked = move |signal: &str| {
+            let warning = signal == WARNING;
+            let exit = if warning { Exit::Requeue } else { Exit::Interrupted };
             if !searching.load(Ordering::SeqCst) {
                 console.error(format!(
                     "stopped by {signal}; nothing is left half done, the same call begins again"
                 ));
-                std::process::exit(Exit::Interrupted as i32);
+                std::process::exit(exit as i32);
             }
             match first {
                 None => {
                     first = Some(Instant::now());
+                    warned.store(warning, Ordering::SeqCst);
                     interrupt.request();
                     console.warn(format!("{signal}: stopping after a checkpoint; once more to stop at once"));
                 }
                 Some(first) if first.elapsed() < TOGETHER => {}
-                Some(_) => std::process::exit(Exit::Interrupted as i32),
+                Some(_) => std::process::exit(exit as i32),
             }
         };
         each(asked).map_err(|error| Error::failed("cannot listen to signals").because(error))?;
         Ok(signals)
+    }
+
+    /// Whether the first signal was the warning of a scheduler.
+    pub(crate) fn warned(&self) -> bool {
+        self.warned.load(Ordering::SeqCst)
     }
 
     /// A token that is requested by the first signal from now on.

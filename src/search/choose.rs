@@ -1,14 +1,11 @@
 //! What a policy makes of what a campaign has measured, without training anything.
 
-use super::{RunTemplate, result::trial_result};
-use crate::{
-    Error,
-    config::{SearchConfig, TrainerKind},
-};
-use mars_calib::{Campaign, ConvergenceRule, Keep, RunRecord, campaign::Snapshot};
+use super::snapshot::SnapshotRunner;
+use crate::{Error, config::SearchConfig};
+use mars_calib::Campaign;
 use mars_laws::Ranks;
-use mars_search::{Answer, Decision, Outcome, PolicySpec, Role, Runner, Trial};
-use std::{collections::BTreeMap, path::Path};
+use mars_search::{Decision, Outcome, PolicySpec, Role, Trial};
+use std::path::Path;
 
 /// What a policy chooses on a campaign.
 #[derive(Clone, Debug)]
@@ -51,15 +48,7 @@ pub fn choose(directory: &Path, policy: Option<&PolicySpec>) -> Result<Chosen, E
     let space = config.space(facts.parameters_per_rank);
     let budget = config.budget(facts.samples, config.train.seed);
     let mut started = policy.build(&space, &budget)?;
-    let mut runner = SnapshotRunner {
-        snapshot: &snapshot,
-        template: config.run_template(),
-        rule: config.rule(),
-        keep: config.keep(),
-        fingerprint: snapshot.settings.fingerprint(),
-        records: BTreeMap::new(),
-        continues: config.trainer.kind == TrainerKind::Native,
-    };
+    let mut runner = SnapshotRunner::new(&snapshot, &config);
     let choice = match mars_search::search(&mut *started, &mut runner)?.outcome {
         Outcome::Decided(decision) => Choice::Decided(decision),
         Outcome::Missing { asked, missing } => undecided(&asked, missing.len()),
@@ -76,41 +65,4 @@ fn undecided(asked: &[Trial], missing: usize) -> Choice {
     let mut candidates: Vec<Ranks> = asked.iter().map(|trial| trial.ranks.clone()).collect();
     candidates.dedup();
     Choice::Racing(candidates)
-}
-
-/// A [`Runner`] that knows what is recorded, and trains nothing.
-struct SnapshotRunner<'a> {
-    snapshot: &'a Snapshot,
-    template: RunTemplate,
-    rule: Box<dyn ConvergenceRule>,
-    keep: Keep,
-    fingerprint: String,
-    records: BTreeMap<u32, RunRecord>,
-    /// Whether the trainer of the campaign continues runs from checkpoints.
-    continues: bool,
-}
-
-impl Runner for SnapshotRunner<'_> {
-    type Error = Error;
-
-    fn run(&mut self, trials: &[Trial]) -> Result<Answer, Error> {
-        let (mut found, mut missing) = (Vec::new(), Vec::new());
-        for trial in trials {
-            let id = self.template.spec(trial, &self.records, &self.fingerprint).id();
-            match self.snapshot.records.get(&id) {
-                Some(record) => found.push((trial, record)),
-                None => missing.push(trial.clone()),
-            }
-        }
-        if !missing.is_empty() {
-            return Ok(Answer::Missing(missing));
-        }
-        let charged = if self.continues { &self.records } else { &BTreeMap::new() };
-        let results = found
-            .iter()
-            .map(|(trial, record)| trial_result(&*self.rule, trial, record, self.keep, charged))
-            .collect();
-        self.records.extend(found.into_iter().map(|(trial, record)| (trial.id, record.clone())));
-        Ok(Answer::Results(results))
-    }
 }

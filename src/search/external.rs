@@ -1,11 +1,69 @@
 //! The configuration of a search whose runs are trained elsewhere.
 
+use super::{Engine, Search, outcome, session};
 use crate::{
     Error,
-    config::{SearchConfig, TrainerKind},
+    config::{Facts, SearchConfig, TrainerKind},
+    event::Silent,
 };
-use mars_search::{Budget, Space};
+use mars_calib::{Campaign, CommandTrainer, OnChange, Settings, Trainer};
+use mars_search::{Budget, PolicySpec, Space};
 use std::path::Path;
+
+impl Search<'_> {
+    /// The trainer of `[trainer]` that keeps its runs within `out`, with space and budget on `samples` training samples.
+    pub(super) fn command(
+        &self,
+        samples: usize,
+        out: &Path,
+    ) -> Result<(CommandTrainer, Space, Budget), Error> {
+        let Some(options) = self.config.trainer.command_options() else {
+            return Err(Error::usage("trainer.kind is \"native\"; a command is needed in trainer.command"));
+        };
+        if samples == 0 {
+            return Err(Error::usage(
+                "the number of training samples is not known; set trainer.samples or data.train",
+            ));
+        }
+        self.config.check()?;
+        let trainer = CommandTrainer::new(options, out.join(outcome::EXTERNAL))?;
+        let (space, budget) = self.config.command_task(samples);
+        Ok((trainer, space, budget))
+    }
+
+    /// Opens the campaign in `out` for runs of `trainer`, and lets `work` have them.
+    pub(super) fn external<T>(
+        self,
+        trainer: &mut dyn Trainer,
+        (space, budget): (&Space, &Budget),
+        out: &Path,
+        open: fn(&Path, Settings, OnChange) -> Result<Campaign, mars_calib::Error>,
+        work: impl FnOnce(Engine<'_>, &PolicySpec) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let config = self.config.resolved_for(space, budget, out);
+        config.check()?;
+        let policy = config.policy();
+        let facts = Facts { samples: budget.samples, parameters_per_rank: space.parameters_per_rank.clone() };
+        let mut fingerprints = self.fingerprints;
+        if let Some(command) = &config.trainer.command {
+            fingerprints.insert("trainer".to_owned(), command.clone());
+        }
+        let settings = config.settings(&facts, fingerprints)?;
+        let mut silent = Silent;
+        let observer = self.observer.unwrap_or(&mut silent);
+        let mut campaign = open(out, settings, self.on_change)?;
+        session::warn(&campaign, observer);
+        let engine = Engine {
+            campaign: &mut campaign,
+            trainer,
+            config: &config,
+            observer,
+            interrupt: &self.interrupt,
+            space,
+        };
+        work(engine, &policy)
+    }
+}
 
 impl SearchConfig {
     /// Space and budget of a search with an external trainer on `samples` training samples.

@@ -4,33 +4,38 @@ mod calibrate;
 mod card;
 mod choose;
 mod external;
+mod left;
 mod observations;
 mod outcome;
 mod result;
 mod runner;
 mod session;
+mod snapshot;
+mod status;
 mod template;
 
 pub use calibrate::CalibratedRun;
 pub use choose::{Choice, Chosen, choose};
+pub use left::Left;
 pub use observations::observations;
 pub use outcome::{SearchCost, SearchOutcome, Summary};
 pub(crate) use result::{convergence_time, kept_earlier, trial_end};
 pub(crate) use session::{Engine, Searched, Session};
+pub use status::{Stage, Status, StatusRun, StatusState, status};
 pub use template::RunTemplate;
 
 use crate::{
     Error, Interrupt, Task,
     compare::Comparison,
-    config::{Facts, SearchConfig},
+    config::SearchConfig,
     event::{Event, Observer, Silent},
     plan::Plan,
 };
-use mars_calib::{Campaign, CommandTrainer, OnChange, Settings, Trainer};
+use mars_calib::{Campaign, OnChange, Settings, Trainer};
 use mars_lora::{Examples, Model};
 use mars_search::{Budget, PolicySpec, Space};
 use mars_vlm::model::{AnyModel, EncodedExamples};
-use std::{collections::BTreeMap, num::NonZeroUsize, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 /// A search for LoRA ranks: a configuration, who watches, and what can stop it.
 ///
@@ -134,29 +139,10 @@ impl<'a> Search<'a> {
         out: impl AsRef<Path>,
     ) -> Result<SearchOutcome, Error> {
         let out = out.as_ref();
-        let config = self.config.resolved_for(space, budget, out);
-        config.check()?;
-        let policy = config.policy();
-        let facts = Facts { samples: budget.samples, parameters_per_rank: space.parameters_per_rank.clone() };
-        let mut fingerprints = self.fingerprints;
-        if let Some(command) = &config.trainer.command {
-            fingerprints.insert("trainer".to_owned(), command.clone());
-        }
-        let settings = config.settings(&facts, fingerprints)?;
-        let mut silent = Silent;
-        let observer = self.observer.unwrap_or(&mut silent);
-        let mut campaign = Campaign::open(out, settings, self.on_change)?;
-        session::warn(&campaign, observer);
-        let mut engine = Engine {
-            campaign: &mut campaign,
-            trainer,
-            config: &config,
-            observer,
-            interrupt: &self.interrupt,
-            space,
-        };
-        let searched = engine.search(&policy, budget)?;
-        outcome::deliver_external(engine, &policy, budget, &searched, out)
+        self.external(trainer, (space, budget), out, Campaign::open, |mut engine, policy| {
+            let searched = engine.search(policy, budget)?;
+            outcome::deliver_external(engine, policy, budget, &searched, out)
+        })
     }
 
     /// Searches ranks with the command of `[trainer]`, on `samples` training samples.
@@ -164,43 +150,8 @@ impl<'a> Search<'a> {
     /// # Errors
     /// As for [`run`](Self::run); an error of usage when `trainer.kind` is not `command`, or the number of samples is 0.
     pub fn run_command(self, samples: usize, out: impl AsRef<Path>) -> Result<SearchOutcome, Error> {
-        let Some(options) = self.config.trainer.command_options() else {
-            return Err(Error::usage("trainer.kind is \"native\"; a command is needed in trainer.command"));
-        };
-        if samples == 0 {
-            return Err(Error::usage(
-                "the number of training samples is not known; set trainer.samples or data.train",
-            ));
-        }
-        self.config.check()?;
-        let mut trainer = CommandTrainer::new(options, out.as_ref().join(outcome::EXTERNAL))?;
-        let (space, budget) = self.config.command_task(samples);
+        let (mut trainer, space, budget) = self.command(samples, out.as_ref())?;
         self.run_with(&mut trainer, &space, &budget, out)
-    }
-
-    /// Does the calibration runs that the policy asks for first and that are not recorded yet; of all of them, or of the
-    /// one with number `index`, counted from 0. Several processes may do that at the same time: each claims at most `at_once`
-    /// runs (`None`: all that are free), trains them in one pass, and claims again; none is trained twice. Returned are
-    /// the runs that are done or failed, whoever trained them; those of others that still train are not waited for.
-    ///
-    /// # Errors
-    /// As for [`run`](Self::run); [`ErrorKind::Locked`](crate::ErrorKind::Locked) when other processes hold all that is left
-    /// and this one has trained nothing; an error of usage when the policy asks for no calibration within its budget, or `index`
-    /// is beyond its runs.
-    pub fn calibrate<M, E>(
-        self,
-        task: &Task<M, E>,
-        out: impl AsRef<Path>,
-        index: Option<usize>,
-        at_once: Option<NonZeroUsize>,
-    ) -> Result<Vec<CalibratedRun>, Error>
-    where
-        M: Model,
-        E: Examples<Batch = M::Batch>,
-    {
-        let mut silent = Silent;
-        let (mut session, policy) = self.open(task, out.as_ref(), Campaign::share, &mut silent)?;
-        calibrate::calibrate(&mut session, &policy, index, at_once)
     }
 
     /// Lets every one of `policies` search with each of `seeds` seeds in one campaign, with the same accounting for all. The

@@ -1,7 +1,9 @@
-//! `cargo xtask`: the checks of the workspace (`check`), faults at every operation on files (`reliability`), and the recipes of `assets/` (`digits`, `pretrain`, `suite`).
+//! `cargo xtask`: the checks of the workspace (`check`), faults at every operation on files (`reliability`), searches on
+//! real engines of clusters (`clusters`), and the recipes of `assets/` (`digits`, `pretrain`, `suite`).
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod check;
+mod clusters;
 mod command;
 mod place;
 mod reliability;
@@ -20,7 +22,12 @@ usage: cargo xtask COMMAND
                 kills `mars`, and lets the disk fail, at every operation on a file of small searches, and repeats the
                 call: exit codes, messages and results are compared. Linux only. Calls are native, command, unpack and
                 merge, faults kill, full and broken (default all); --every N takes every N-th operation (default 1),
-                --jobs N calls run at a time (default 2). Nothing is written but the table into FILE, if asked for
+                --jobs N calls run at a time (default 2). Nothing is written but the table into FILE, if asked for. Without
+                options `clusters` follows
+  clusters [slurm] [hyperqueue]
+                searches on two virtual nodes of a Slurm, and two workers of a HyperQueue, on this machine: nodes and
+                controllers are killed, tasks reach their time limit; every run must end once, with the results of one
+                process. What is not installed is skipped with a word
   digits        write assets/digits, and assets/model except for the weights
   pretrain      train the embedded model and write its weights
   suite DIR     write the tasks of the comparison suite";
@@ -29,7 +36,11 @@ fn run(arguments: &[String]) -> Outcome {
     let place = Place::find()?;
     match arguments.split_first() {
         Some((name, rest)) if name == "check" => check::run(&check::Options::parse(rest)?, &place),
-        Some((name, rest)) if name == "reliability" => reliability::run(rest, &place),
+        Some((name, rest)) if name == "reliability" => {
+            reliability::run(rest, &place)?;
+            if rest.is_empty() { clusters::run(&[], &place) } else { Ok(()) }
+        }
+        Some((name, rest)) if name == "clusters" => clusters::run(rest, &place),
         // What makes data and configuration needs no burn.
         Some((name, _)) if ["digits", "suite"].contains(&name.as_str()) => {
             recipe(&place, &["--no-default-features"], arguments)

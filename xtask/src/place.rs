@@ -34,6 +34,12 @@ impl Place {
         Command::new("cargo", cargo, &self.root).args(arguments)
     }
 
+    /// Builds `mars`, as it is in the `dev` profile, and returns its path.
+    pub(crate) fn mars(&self) -> Result<PathBuf, Failure> {
+        self.cargo(&["build", "--workspace", "--bin", "mars"]).run()?;
+        Ok(self.debug.join("mars").with_extension(env::consts::EXE_EXTENSION))
+    }
+
     /// A program built in the workspace.
     pub(crate) fn program(&self, path: &Path) -> Command {
         Command::new(&path.display().to_string(), path, &self.root)

@@ -4,8 +4,7 @@ use crate::{command::Outcome, place::Place};
 
 /// Builds `mars` and lets the package `mars-reliability` sweep it.
 pub(crate) fn run(options: &[String], place: &Place) -> Outcome {
-    place.cargo(&["build", "--workspace", "--bin", "mars"]).run()?;
-    let program = place.debug.join("mars").with_extension(std::env::consts::EXE_EXTENSION);
+    let program = place.mars()?;
     place
         .cargo(&["run", "--quiet", "--package", "mars-reliability", "--", "--program"])
         .args(&[program.to_string_lossy()])

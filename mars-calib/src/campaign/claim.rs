@@ -86,6 +86,16 @@ impl Seen {
             .map_or_else(|| "another process".into(), |note| format!("process {} on {}", note.pid, note.host))
     }
 
+    /// The host of its holder; empty where it is not known.
+    pub(super) fn host(&self) -> String {
+        self.note.as_ref().map_or_else(String::new, |note| note.host.clone())
+    }
+
+    /// Its file.
+    pub(super) fn path(&self, campaign: &Path) -> PathBuf {
+        path(campaign, &self.run, self.generation)
+    }
+
     /// Whether the holder was a process of this machine that is no more.
     pub(super) fn is_orphan(&self) -> bool {
         self.note.as_ref().is_some_and(|note| {

@@ -5,6 +5,7 @@
 //! then nothing is gained by removing the file. Elsewhere the holder notices that, see [`Lock::check`].
 
 use crate::Error;
+use mars_lora::stored::regular;
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
@@ -12,6 +13,8 @@ use std::{
 };
 
 const FILE: &str = "mars.lock";
+/// More than any name of a process and its host, bytes.
+const LONGEST: u64 = 1000;
 
 /// Holds the campaign's lock until dropped.
 #[derive(Debug)]
@@ -117,10 +120,14 @@ fn open(path: &Path) -> Result<File, Error> {
     }
 }
 
+/// What the last holder has written into the lock of `campaign`, whether or not it still has it; `None` if there was none.
+pub(super) fn signature(campaign: &Path) -> Option<String> {
+    let text = regular::read_text(&campaign.join(FILE), LONGEST).ok()?;
+    Some(text).filter(|text| !text.is_empty())
+}
+
 /// The holder that has written its name into `file`.
 fn named_in(file: &File) -> String {
-    /// More than any name of a process and its host.
-    const LONGEST: u64 = 1000;
     let mut holder = String::new();
     let _ = file.take(LONGEST).read_to_string(&mut holder);
     holder_of(&holder)

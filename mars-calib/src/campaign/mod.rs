@@ -14,6 +14,7 @@
 //! counts only if its checksum and its id agree with its content; otherwise it is set aside under another name and the
 //! run is done again. One process has the campaign for itself ([`Campaign::open`]), or several share it, run by run
 //! ([`Campaign::share`]); [`Campaign::read`] needs no lock.
+mod begun;
 mod claim;
 mod heartbeat;
 mod lock;
@@ -21,6 +22,7 @@ mod results;
 mod settings;
 mod share;
 
+pub use begun::{Begun, Holder};
 pub use claim::Pace;
 pub use results::Warning;
 pub use settings::Settings;

@@ -1,6 +1,7 @@
 //! Laws of the campaign directory and its trainers, on planted runs.
 #![allow(clippy::unwrap_used)]
 
+mod begun;
 mod campaign;
 mod checkpoints;
 mod command;

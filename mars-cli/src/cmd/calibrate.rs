@@ -2,11 +2,12 @@
 
 use crate::{
     args,
-    cmd::{Context, set, set_path},
+    cluster::{self, index::Index},
+    cmd::{Context, search::samples, set, set_path},
     exit::Exit,
     output,
 };
-use mars::{Error, quantity::number, search::CalibratedRun};
+use mars::{Error, ErrorKind, config::TrainerKind, quantity::number, search::CalibratedRun};
 
 pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit, Error> {
     let mut layers = match &args.place.out {
@@ -16,10 +17,26 @@ pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit, Err
     set_path(&mut layers, "out.dir", &args.place.out)?;
     set(&mut layers, "search.policy", &args.policy)?;
     let config = layers.config()?;
-    let task = context.open(&config)?;
+    let index = index(context, args)?;
     let mut reporter = context.reporter();
-    let search = context.search(&config, &args.place, &mut reporter)?;
-    let runs = search.calibrate(&task, &config.out.dir, args.index, args.at_once)?;
+    let runs = match config.trainer.kind {
+        TrainerKind::Native => {
+            let task = context.open(&config)?;
+            let search = context.search(&config, &args.place, &mut reporter)?;
+            search.calibrate(&task, &config.out.dir, index, args.at_once)
+        }
+        TrainerKind::Command => {
+            let samples = samples(&config)?;
+            let search = context.search(&config, &args.place, &mut reporter)?;
+            search.calibrate_command(samples, &config.out.dir, index, args.at_once)
+        }
+    };
+    let alone = index.is_none() && args.at_once.is_none();
+    let runs = runs.inspect_err(|error| {
+        if alone && error.kind() == ErrorKind::Locked {
+            context.console.say("processes that are to share the runs take fewer at a time with --at-once");
+        }
+    })?;
     if context.common.json {
         output::json(&serde_json::json!({ "runs": runs }))?;
     } else {
@@ -30,6 +47,20 @@ pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit, Err
         return Err(Error::failed(format!("{failed} of {} runs failed", runs.len())));
     }
     Ok(Exit::Done)
+}
+
+/// The run to do: as given, or as the job array says of which this is a task.
+fn index(context: &Context, args: &args::Calibrate) -> Result<Option<usize>, Error> {
+    if args.index.is_some() || args.at_once.is_some() {
+        return Ok(args.index);
+    }
+    let given = cluster::index::given(|name| std::env::var(name).ok())?;
+    if let Some(Index { value, variable }) = given {
+        context.console.say(format!(
+            "run {value} only, as {variable} says; --at-once N takes whatever is free, N runs at a time"
+        ));
+    }
+    Ok(given.map(|index| index.value))
 }
 
 fn describe(runs: &[CalibratedRun]) -> String {

@@ -7,25 +7,33 @@ pub(crate) mod data;
 pub(crate) mod devices;
 pub(crate) mod eval;
 pub(crate) mod fit;
+pub(crate) mod k8s;
 pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod report;
 mod roles;
 pub(crate) mod search;
+pub(crate) mod slurm;
+pub(crate) mod status;
 pub(crate) mod tune;
 pub(crate) mod verify;
 
 use crate::{
     allocator,
     args::{Common, Place, Task},
+    cluster::{args::Job, index},
     console::Console,
     hub,
     progress::Reporter,
     signal::Signals,
 };
 use mars::{
-    Error, Search, SearchConfig, config::Layers, evaluate::DataFiles, mars_calib::Settings,
-    mars_vlm::hub::Need, task::TaskFiles,
+    Error, Search, SearchConfig,
+    config::{Layers, TrainerKind},
+    evaluate::DataFiles,
+    mars_calib::Settings,
+    mars_vlm::hub::Need,
+    task::TaskFiles,
 };
 use std::{
     cell::RefCell,
@@ -61,7 +69,8 @@ impl Context {
         }
         layers.environment(
             std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .filter(|(name, _)| name != index::OWN),
         )?;
         for assignment in &self.common.set {
             layers.assignment(assignment)?;
@@ -152,6 +161,26 @@ impl Context {
     pub(crate) fn reporter(&self) -> Reporter {
         Reporter::new(self.console)
     }
+}
+
+/// The configuration of the search that jobs are written for.
+pub(crate) fn job_config(context: &Context, job: &Job) -> Result<SearchConfig, Error> {
+    let mut layers = context.layers(&job.task)?;
+    set_path(&mut layers, "out.dir", &job.place.out)?;
+    set(&mut layers, "search.policy", &job.policy)?;
+    job.seed.iter().try_for_each(|seed| layers.option("train.seed", i64::from(*seed), "--seed"))?;
+    context.keep(&layers);
+    layers.config()
+}
+
+/// The number of calibration runs of a search; model and data are opened for it, unless a command trains.
+pub(crate) fn planned_runs(context: &Context, config: &SearchConfig) -> Result<usize, Error> {
+    let planning = Search::new(config.clone());
+    let planned = match config.trainer.kind {
+        TrainerKind::Native => planning.planned_calibration(&context.open(config)?)?,
+        TrainerKind::Command => planning.planned_command_calibration(search::samples(config)?)?,
+    };
+    Ok(planned.len())
 }
 
 /// Refuses a directory without a campaign, with what makes one.

@@ -77,7 +77,7 @@ pub(crate) fn finish(
 }
 
 /// Training samples of an external command: as set, or counted.
-fn samples(config: &SearchConfig) -> Result<usize, Error> {
+pub(super) fn samples(config: &SearchConfig) -> Result<usize, Error> {
     match (config.trainer.samples, &config.data.train) {
         (Some(samples), _) => Ok(samples),
         (None, Some(data)) => Ok(Dataset::read_with(data, &config.data.read_options())?.samples.len()),

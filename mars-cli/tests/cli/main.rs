@@ -5,6 +5,7 @@ mod adapters;
 mod bad_input;
 mod chat;
 mod claims;
+mod cluster;
 mod data;
 mod escapes;
 mod families;

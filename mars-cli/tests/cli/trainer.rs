@@ -8,7 +8,7 @@ use tempfile::{TempDir, tempdir};
 
 /// Loss curves with convergence times k r^-0.4 D^0.5, where k of `ve` is 1.32 times that of `llm`: at equal times `ve` has
 /// 1.32^2.5 = 2 times the rank.
-const SCRIPT: &str = r#"
+pub(crate) const SCRIPT: &str = r#"
 awk -v ve="$1" -v llm="$2" -v d="$3" -v steps="$4" -v every="$5" 'BEGIN {
     print "step,loss,split";
     for (step = 0; step <= steps; step += every) {
@@ -138,9 +138,11 @@ fn what_is_wrong_with_a_command_is_said() {
     refused(&slow.arguments(&out, &limited), 1, &["0.2 s"]);
     let unknown = ["search", "--trainer", "train {rank}", "--set", "trainer.samples=9", "--out", &out];
     refused(&unknown, 2, &["rank", "{r.MODULE}"]);
-    for command in ["plan", "calibrate", "compare"] {
+    for command in ["plan", "compare"] {
         refused(&[command, "--trainer", "train {out}"], 2, &["trainer.kind"]);
     }
-    let uncounted = ["search", "--trainer", "train {out}", "--out", &out];
-    refused(&uncounted, 2, &["trainer.samples"]);
+    for command in ["search", "calibrate"] {
+        let new = format!("{out}-{command}");
+        refused(&[command, "--trainer", "train {out}", "--out", &new], 2, &["trainer.samples"]);
+    }
 }

@@ -1,0 +1,96 @@
+//! The call of `mars` that a job makes: the same search as that for which the job is written.
+
+use super::{args::Job, index, shell};
+use crate::args::Common;
+use mars::Error;
+use std::{env, ffi::OsString, path::Path};
+
+/// Arguments and variables of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invocation {
+    /// Without the program and the command.
+    pub(crate) arguments: Vec<String>,
+    /// Settings of the environment, which a job may not inherit: name and value.
+    pub(crate) variables: Vec<(String, String)>,
+}
+
+impl Invocation {
+    /// The call with the settings of this one.
+    pub(crate) fn of(common: &Common, job: &Job) -> Result<Self, Error> {
+        let mut arguments = Vec::new();
+        let mut give = |name: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                arguments.extend([name.to_owned(), value.to_owned()]);
+            }
+        };
+        let Job { task, place, policy, seed } = job;
+        give("--config", path(&common.config)?);
+        common.set.iter().for_each(|assignment| give("--set", Some(assignment)));
+        for (name, value) in [
+            ("--model", &task.model),
+            ("--data", &task.data),
+            ("--val", &task.val),
+            ("--test", &task.test),
+            ("--images", &task.images),
+            ("--out", &place.out),
+        ] {
+            give(name, path(value)?);
+        }
+        give("--device", task.device.as_deref());
+        give("--trainer", task.trainer.as_deref());
+        give("--policy", policy.as_deref());
+        for (name, given) in [
+            ("--gradient-checkpointing", task.gradient_checkpointing),
+            ("--accept-changes", place.accept_changes),
+        ] {
+            arguments.extend(given.then(|| name.to_owned()));
+        }
+        // A calibration knows the seed as a setting only.
+        arguments.extend(seed.iter().flat_map(|seed| ["--set".to_owned(), format!("train.seed={seed}")]));
+        Ok(Self { arguments, variables: variables(env::vars_os()) })
+    }
+
+    /// Lines of a shell script that set the variables, and the words of the call.
+    pub(crate) fn script(&self, program: &Path, command: &str) -> Result<(String, String), Error> {
+        let exports =
+            self.variables.iter().map(|(name, value)| format!("export {name}={}\n", shell::word(value)));
+        let start = [text(program)?, command].into_iter();
+        let call = shell::words(start.chain(self.arguments.iter().map(String::as_str)));
+        Ok((exports.collect(), call))
+    }
+}
+
+/// The variables that are settings.
+fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(String, String)> {
+    let mut own: Vec<(String, String)> = all
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with("MARS_") && name != index::OWN)
+        .collect();
+    own.sort();
+    own
+}
+
+fn path<P: AsRef<Path>>(path: &Option<P>) -> Result<Option<&str>, Error> {
+    path.as_ref().map(|path| text(path.as_ref())).transpose()
+}
+
+/// A path as a script can hold it.
+pub(super) fn text(path: &Path) -> Result<&str, Error> {
+    let refused = || Error::usage(format!("the path {} is not UTF-8; scripts are text", path.display()));
+    path.to_str().ok_or_else(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::variables;
+
+    #[test]
+    fn settings_of_the_environment_go_along() {
+        let all =
+            [("PATH", "/bin"), ("MARS_TRAIN_STEPS", "4"), ("MARS_INDEX", "3"), ("MARS_TRAIN_BATCH", "a b")];
+        let own = variables(all.into_iter().map(|(name, value)| (name.into(), value.into())));
+        let expected = [("MARS_TRAIN_BATCH", "a b"), ("MARS_TRAIN_STEPS", "4")];
+        assert_eq!(own, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}

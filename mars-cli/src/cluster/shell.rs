@@ -1,0 +1,32 @@
+//! Words of a shell.
+
+/// A word that a shell reads as `text`: as it is where nothing in it means anything, otherwise in single quotes.
+pub(crate) fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Words with blanks between them.
+pub(crate) fn words<T: AsRef<str>>(all: impl IntoIterator<Item = T>) -> String {
+    all.into_iter().map(|one| word(one.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::words;
+    use std::process::Command;
+
+    #[test]
+    fn a_shell_reads_what_was_written() {
+        let all =
+            ["plain/path-1.json", "two words", "it's", "$HOME", "{r.ve}", "a\nb", "", "`x`", "\"", "\\", "*"];
+        let script = format!("printf '<%s>' {}", words(all));
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        let expected: String = all.iter().map(|one| format!("<{one}>")).collect();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    }
+}

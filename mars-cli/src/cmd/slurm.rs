@@ -1,0 +1,169 @@
+//! `mars slurm`: scripts for sbatch, and their submission.
+
+use crate::{
+    args::Common,
+    cluster::{
+        Invocation,
+        args::Slurm,
+        sbatch::{Array, Scripts},
+    },
+    cmd::{Context, job_config, must_have_campaign, planned_runs},
+    exit::Exit,
+    output,
+};
+use mars::{
+    Error, SearchConfig,
+    config::TrainerKind,
+    mars_lora::files,
+    search::{Stage, StatusState, status},
+};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// A script on disk.
+struct Script {
+    path: PathBuf,
+    array: Option<String>,
+    job: Option<String>,
+}
+
+pub(crate) fn run(context: &Context, args: &Slurm) -> Result<Exit, Error> {
+    let config = job_config(context, &args.job)?;
+    let array = match args.workers {
+        _ if args.pending => {
+            must_have_campaign(&config.out.dir)?;
+            let status = status(&config.out.dir)?;
+            if status.stage == Stage::Done {
+                return report(&context.common, &[]);
+            }
+            let runs = status.runs.iter().filter(|run| is_pending(&run.state)).filter_map(|run| run.index);
+            Array::Runs(runs.collect(), args.limit.map(usize::from))
+        }
+        Some(workers) => {
+            let one_pass = match config.trainer.kind {
+                TrainerKind::Native => config.run.stack,
+                TrainerKind::Command => 1,
+            };
+            Array::Workers(workers.get(), args.at_once.map_or(one_pass, usize::from))
+        }
+        None => Array::Runs((0..planned_runs(context, &config)?).collect(), args.limit.map(usize::from)),
+    };
+    let mut scripts = write(context, args, &config, &array)?;
+    if args.submit {
+        submit(&mut scripts)?;
+    }
+    report(&context.common, &scripts)
+}
+
+/// Whether nothing that lives trains a run that has no result.
+fn is_pending(state: &StatusState) -> bool {
+    match state {
+        StatusState::Done { .. } => false,
+        StatusState::Running { gone, heartbeat_s, .. } => {
+            *gone || heartbeat_s.is_some_and(|silence| silence > SILENT)
+        }
+        _ => true,
+    }
+}
+
+/// A holder that is silent for so many seconds is replaced, see [`mars::mars_calib::campaign::Pace`].
+const SILENT: f64 = 90.0;
+
+/// Writes the scripts: that of the calibration, unless it has no runs, and that of the search.
+fn write(
+    context: &Context,
+    args: &Slurm,
+    config: &SearchConfig,
+    array: &Array,
+) -> Result<Vec<Script>, Error> {
+    let here = env::current_dir().map_err(Error::io("find", Path::new(".")))?;
+    let program = env::current_exe().map_err(Error::io("find", Path::new("mars")))?;
+    let place = args.scripts.clone().unwrap_or_else(|| config.out.dir.join("slurm"));
+    let place = here.join(place);
+    let invocation = Invocation::of(&context.common, &args.job)?;
+    let scripts = Scripts {
+        program: &program,
+        directory: &here,
+        logs: &place,
+        invocation: &invocation,
+        options: &args.sbatch,
+        warn: args.warn,
+    };
+    let mut all = Vec::new();
+    if *array != Array::Runs(Vec::new(), args.limit.map(usize::from)) {
+        all.push(("calibrate.sbatch", scripts.calibrate(array)?, Some(array.ids())));
+    }
+    all.push(("search.sbatch", scripts.search()?, None));
+    files::create_directories(&place).map_err(Error::io("create the directory", &place))?;
+    let written = all.into_iter().map(|(name, text, array)| {
+        let path = place.join(name);
+        files::write(&path, text.as_bytes()).map_err(Error::io("write", &path))?;
+        Ok(Script { path, array, job: None })
+    });
+    written.collect()
+}
+
+/// Hands the scripts to sbatch, each to begin when the one before has ended, however it did.
+fn submit(scripts: &mut [Script]) -> Result<(), Error> {
+    let mut before: Option<String> = None;
+    for script in scripts {
+        let mut sbatch = Command::new("sbatch");
+        sbatch.arg("--parsable");
+        if let Some(before) = &before {
+            sbatch.arg(format!("--dependency=afterany:{before}"));
+        }
+        let output = sbatch.arg(&script.path).stdin(Stdio::null()).output();
+        let output = output.map_err(Error::io("run", Path::new("sbatch")))?;
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if !output.status.success() {
+            let why = said(&output.stderr);
+            return Err(Error::failed(format!("sbatch refuses {}: {why}", script.path.display())));
+        }
+        // The id, and after a semicolon the cluster, where there are several.
+        let id = said(&output.stdout).split(';').next().unwrap_or_default().to_owned();
+        script.job = Some(id.clone());
+        before = Some(id);
+    }
+    Ok(())
+}
+
+fn report(common: &Common, scripts: &[Script]) -> Result<Exit, Error> {
+    if common.json {
+        let all: Vec<_> = scripts
+            .iter()
+            .map(|one| serde_json::json!({ "script": one.path, "array": one.array, "job": one.job }))
+            .collect();
+        output::json(&serde_json::json!({ "jobs": all }))?;
+    } else {
+        output::text(describe(scripts))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn describe(scripts: &[Script]) -> String {
+    if scripts.is_empty() {
+        return "nothing is left to do: the search is done".to_owned();
+    }
+    let submitted = scripts.iter().all(|script| script.job.is_some());
+    let mut lines: Vec<String> = Vec::new();
+    for script in scripts {
+        let array = script.array.as_ref().map_or_else(String::new, |array| format!(", runs {array}"));
+        let job = script.job.as_ref().map_or_else(String::new, |job| format!(", submitted as job {job}"));
+        lines.push(format!("{}{array}{job}", script.path.display()));
+    }
+    if !submitted {
+        lines.push("to submit them: the same call with --submit, or".to_owned());
+        let path = |script: &Script| script.path.display().to_string();
+        lines.extend(match scripts {
+            [calibrate, search] => vec![
+                format!("  id=$(sbatch --parsable '{}')", path(calibrate)),
+                format!("  sbatch --dependency=afterany:\"$id\" '{}'", path(search)),
+            ],
+            _ => scripts.iter().map(|script| format!("  sbatch '{}'", path(script))).collect(),
+        });
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,95 @@
+//! `mars status`.
+
+use super::kit::{Planted, count};
+use crate::kit::{json, mars, refused, strs};
+use std::{fs, process::Stdio};
+
+fn status(planted: &Planted) -> serde_json::Value {
+    json(&["status", &planted.out(), "--json"])
+}
+
+#[test]
+fn what_is_done_running_waiting_and_failed_is_told_while_others_write() {
+    let planted = Planted::new();
+    fs::write(planted.path("fail"), "8").unwrap();
+    planted.hold(true);
+    let working = planted.start(&planted.arguments("calibrate", &[]));
+    planted.wait_for_starts(1);
+    let begun = status(&planted);
+    assert_eq!(begun["stage"], "calibration");
+    assert_eq!((count(&begun, "running"), count(&begun, "waiting")), (1, Planted::RUNS - 1), "{begun}");
+    let run = begun["runs"].as_array().unwrap().iter().find(|run| run["state"] == "running").unwrap();
+    assert!(run["holder"].as_str().unwrap().contains(&working.id().to_string()), "{run}");
+    assert!(!run["host"].as_str().unwrap().is_empty() && run["gone"] == false, "{run}");
+    assert!(run["heartbeat_s"].as_f64().unwrap() < 60.0, "{run}");
+    assert!(begun["left"]["wall_s"].is_null() && begun["left"]["steps"] == 120 * Planted::RUNS, "{begun}");
+    assert!(begun["left"]["later_steps"].as_u64().unwrap() > 0 && begun["left"]["processes"] == 1, "{begun}");
+    let text = mars(&["status", &planted.out()]).stdout;
+    assert!(text.contains("1 running") && text.contains(", heartbeat "), "{text}");
+
+    planted.hold(false);
+    let ended = working.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{}", String::from_utf8_lossy(&ended.stderr));
+    let partly = status(&planted);
+    assert_eq!((count(&partly, "done"), count(&partly, "failed")), (Planted::RUNS - 2, 2), "{partly}");
+    let failed = partly["runs"].as_array().unwrap().iter().find(|run| run["state"] == "failed").unwrap();
+    assert!(failed["why"].as_str().unwrap().contains("no room on the device"), "{failed}");
+    let wall = |run: &serde_json::Value| run["wall_s"].as_f64();
+    let measured: Vec<f64> = partly["runs"].as_array().unwrap().iter().filter_map(wall).collect();
+    let each = measured.iter().sum::<f64>() / measured.len() as f64;
+    let left = partly["left"]["wall_s"].as_f64().unwrap();
+    assert!((left - 2.0 * each).abs() < 1e-9, "two runs are left: {left} for {each}");
+    assert_eq!(partly["left"]["steps"], 240);
+
+    fs::remove_file(planted.path("fail")).unwrap();
+    let searched = mars(&strs(&planted.arguments("search", &[])));
+    assert_eq!(searched.code, Some(0), "{}", searched.stderr);
+    let done = status(&planted);
+    assert_eq!((done["stage"].as_str(), count(&done, "failed")), (Some("done"), 0), "{done}");
+    assert_eq!(count(&done, "done"), done["runs"].as_array().unwrap().len());
+    assert!(done["left"]["steps"] == 0 && done["others"] == 0, "{done}");
+    let text = mars(&["status", &planted.out()]).stdout;
+    assert!(text.starts_with("search    done; policy race"), "{text}");
+}
+
+#[test]
+fn a_killed_process_is_told_from_a_living_one() {
+    let planted = Planted::new();
+    planted.hold(true);
+    let mut working = planted.start(&planted.arguments("calibrate", &[]));
+    planted.wait_for_starts(1);
+    working.kill().unwrap();
+    working.wait().unwrap();
+    let left = status(&planted);
+    let run = left["runs"].as_array().unwrap().iter().find(|run| run["state"] == "running").unwrap();
+    assert!(run["gone"] == true && left["left"]["processes"] == 0, "{left}");
+    assert!(mars(&["status", &planted.out()]).stdout.contains("the next call takes over"));
+    planted.hold(false);
+}
+
+#[test]
+fn watching_ends_with_the_search() {
+    let planted = Planted::new();
+    planted.hold(true);
+    let working = planted.start(&planted.arguments("search", &[]));
+    planted.wait_for_starts(1);
+    let watching = crate::kit::command(&["status", &planted.out(), "--watch=1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    planted.hold(false);
+    assert_eq!(working.wait_with_output().unwrap().status.code(), Some(0));
+    let watched = watching.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&watched.stdout).into_owned();
+    assert_eq!(watched.status.code(), Some(0), "{text}");
+    assert!(text.contains("search    calibration") && text.contains("search    done"), "{text}");
+}
+
+#[test]
+fn a_directory_without_a_campaign_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().to_str().unwrap();
+    refused(&["status", path], 3, &["no campaign", path]);
+    refused(&["status", path, "--watch=0"], 2, &["--watch"]);
+}

@@ -1,0 +1,68 @@
+//! A runner that looks up what a campaign has measured, and trains nothing.
+
+use super::{RunTemplate, result::trial_result};
+use crate::{
+    Error,
+    config::{SearchConfig, TrainerKind},
+};
+use mars_calib::{ConvergenceRule, Keep, RunId, RunRecord, campaign::Snapshot};
+use mars_search::{Answer, Runner, Trial, TrialResult};
+use std::collections::BTreeMap;
+
+/// Answers from a snapshot.
+pub(super) struct SnapshotRunner<'a> {
+    snapshot: &'a Snapshot,
+    template: RunTemplate,
+    rule: Box<dyn ConvergenceRule>,
+    keep: Keep,
+    fingerprint: String,
+    records: BTreeMap<u32, RunRecord>,
+    /// Whether the trainer of the campaign continues runs from checkpoints.
+    pub(super) continues: bool,
+    /// Every trial that was asked for, in order, with the run that does it and its result, if there is one.
+    pub(super) asked: Vec<(Trial, RunId, Option<TrialResult>)>,
+}
+
+impl<'a> SnapshotRunner<'a> {
+    /// The runner of a snapshot with its configuration.
+    pub(super) fn new(snapshot: &'a Snapshot, config: &SearchConfig) -> Self {
+        Self {
+            snapshot,
+            template: config.run_template(),
+            rule: config.rule(),
+            keep: config.keep(),
+            fingerprint: snapshot.settings.fingerprint(),
+            records: BTreeMap::new(),
+            continues: config.trainer.kind == TrainerKind::Native,
+            asked: Vec::new(),
+        }
+    }
+}
+
+impl Runner for SnapshotRunner<'_> {
+    type Error = Error;
+
+    fn run(&mut self, trials: &[Trial]) -> Result<Answer, Error> {
+        let nothing = BTreeMap::new();
+        let (mut done, mut found, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        for trial in trials {
+            let id = self.template.spec(trial, &self.records, &self.fingerprint).id();
+            let record = self.snapshot.records.get(&id);
+            let charged = if self.continues { &self.records } else { &nothing };
+            let result = record.map(|record| trial_result(&*self.rule, trial, record, self.keep, charged));
+            match (record, &result) {
+                (Some(record), Some(result)) => {
+                    found.push((trial.id, record.clone()));
+                    done.push(result.clone());
+                }
+                _ => missing.push(trial.clone()),
+            }
+            self.asked.push((trial.clone(), id, result));
+        }
+        if !missing.is_empty() {
+            return Ok(Answer::Missing(missing));
+        }
+        self.records.extend(found);
+        Ok(Answer::Results(done))
+    }
+}

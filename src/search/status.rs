@@ -1,0 +1,196 @@
+//! How far the search in a campaign directory is, told from the directory alone, also while others write to it.
+
+use super::{
+    calibrate::is_calibration,
+    left::{Left, OwnSteps, left},
+    snapshot::SnapshotRunner,
+};
+use crate::{Error, config::SearchConfig, plan::rehearsed_steps};
+use mars_calib::{
+    Campaign, RunId,
+    campaign::{Begun, Holder},
+};
+use mars_laws::Ranks;
+use mars_search::{Outcome, Role, Trial, TrialEnd, TrialResult};
+use serde::Serialize;
+use std::{collections::BTreeSet, path::Path};
+
+/// How far a search is.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Status {
+    /// Name of the policy of the campaign's settings.
+    pub policy: String,
+    /// What the search is about.
+    pub stage: Stage,
+    /// The runs that the policy has asked for so far, in that order; what it will ask for after those depends on them.
+    pub runs: Vec<StatusRun>,
+    /// Finished runs of the campaign beside these, as of other policies or settings.
+    pub others: usize,
+    /// The last process that had the campaign for itself or opened it to share it; `None` if there was none, or it is
+    /// known to be gone.
+    pub holder: Option<String>,
+    /// Seconds since anything was written into the directory.
+    pub written_s: Option<f64>,
+    /// What is left to do.
+    pub left: Left,
+    /// What had to be passed over.
+    pub warnings: Vec<String>,
+}
+
+/// What a search is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stage {
+    /// Calibration runs are missing.
+    Calibration,
+    /// Choices race, or the final run is trained.
+    Race,
+    /// All runs are done, but no result is written.
+    Decided,
+    /// The result is written.
+    Done,
+}
+
+/// A run that the policy has asked for.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct StatusRun {
+    /// Its number among the calibration runs, counted from 0; `None` for others.
+    pub index: Option<usize>,
+    /// Id of the run.
+    pub id: RunId,
+    /// What it is for.
+    pub role: Role,
+    /// Its ranks.
+    pub ranks: Ranks,
+    /// Training samples.
+    pub samples: usize,
+    /// Seed.
+    pub seed: u64,
+    /// Optimizer steps at its end.
+    pub steps: usize,
+    /// How far it is.
+    #[serde(flatten)]
+    pub state: StatusState,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StatusState {
+    /// It has a result.
+    Done {
+        /// Its training time, seconds.
+        wall_s: f64,
+        /// Where the loss left the finite numbers: at which step.
+        diverged: Option<usize>,
+    },
+    /// A process holds it.
+    Running {
+        /// Process id and host.
+        holder: String,
+        /// The host; empty where it is not known.
+        host: String,
+        /// Seconds since the last heartbeat.
+        heartbeat_s: Option<f64>,
+        /// Whether the holder was a process of this machine that is gone: the next call takes the run over.
+        gone: bool,
+    },
+    /// Nothing works on it that is known.
+    Waiting,
+    /// Its last try failed; the next call tries again.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// How far the search in `directory` is. Nothing is locked and nothing is written.
+///
+/// # Errors
+/// When there is no campaign, or its settings cannot be read.
+pub fn status(directory: &Path) -> Result<Status, Error> {
+    let begun = Campaign::begun(directory)?;
+    let snapshot = Campaign::read(directory)?;
+    let (config, facts) = SearchConfig::of_campaign(&snapshot.settings)?;
+    let policy = config.policy();
+    let space = config.space(facts.parameters_per_rank);
+    let budget = config.budget(facts.samples, config.train.seed);
+    let mut started = policy.build(&space, &budget)?;
+    let mut runner = SnapshotRunner::new(&snapshot, &config);
+    let outcome = mars_search::search(&mut *started, &mut runner)?.outcome;
+    let written = directory.join("decision.json").is_file();
+    let stage = match &outcome {
+        Outcome::Decided(_) if written => Stage::Done,
+        Outcome::Decided(_) => Stage::Decided,
+        Outcome::Missing { asked, .. } if asked.iter().any(is_calibration) => Stage::Calibration,
+        Outcome::Missing { .. } => Stage::Race,
+    };
+    let steps = OwnSteps::of(&runner);
+    let later_steps = match outcome {
+        Outcome::Decided(_) => 0,
+        // Where the policy cannot be played through, nothing is known of what comes later.
+        Outcome::Missing { .. } => rehearsed_steps(&policy, &space, &budget, runner.continues)
+            .map_or(0, |all| all.saturating_sub(steps.all)),
+    };
+    let left = left(&runner, &steps, later_steps, &begun);
+    let planned: BTreeSet<&RunId> = runner.asked.iter().map(|(_, id, _)| id).collect();
+    let others = snapshot.records.keys().filter(|id| !planned.contains(id)).count();
+    let mut calibration = 0;
+    let runs = runner.asked.iter().map(|(trial, id, result)| {
+        let index = is_calibration(trial).then(|| {
+            calibration += 1;
+            calibration - 1
+        });
+        run(trial, id, index, result.as_ref(), begun.get(id))
+    });
+    Ok(Status {
+        policy: started.name(),
+        stage,
+        runs: runs.collect(),
+        others,
+        holder: Campaign::last_holder(directory).filter(|holder| !holder.gone).map(|holder| holder.name),
+        written_s: Campaign::last_change(directory).map(|time| time.as_secs_f64()),
+        left,
+        warnings: snapshot.warnings.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn run(
+    trial: &Trial,
+    id: &RunId,
+    index: Option<usize>,
+    result: Option<&TrialResult>,
+    begun: Option<&Begun>,
+) -> StatusRun {
+    let state = match (result, begun) {
+        (Some(result), _) => StatusState::Done {
+            wall_s: result.cost.wall_s,
+            diverged: match result.end {
+                TrialEnd::Diverged { step } => Some(step),
+                _ => None,
+            },
+        },
+        (None, Some(Begun::Held(Holder { name, host, silence, gone, .. }))) => StatusState::Running {
+            holder: name.clone(),
+            host: host.clone(),
+            heartbeat_s: silence.map(|time| time.as_secs_f64()),
+            gone: *gone,
+        },
+        (None, Some(Begun::Failed { why })) => StatusState::Failed { why: why.clone() },
+        (None, _) => StatusState::Waiting,
+    };
+    StatusRun {
+        index,
+        id: id.clone(),
+        role: trial.role,
+        ranks: trial.ranks.clone(),
+        samples: trial.samples,
+        seed: trial.seed,
+        steps: trial.steps,
+        state,
+    }
+}
