@@ -6,6 +6,7 @@
 mod full_disk;
 mod loading;
 mod methods;
+mod regrouped;
 mod runs;
 mod toy;
 mod variants;
