@@ -46,13 +46,17 @@ pub struct Unpacked {
 /// Unpacks the task under `out`; files that are there with the same content are left alone.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When a file cannot be read or written.
 pub fn unpack(out: &Path) -> Result<Unpacked, Error> {
     let root = out.join("embedded");
     for (name, bytes) in FILES {
         let path = root.join(name);
-        if regular::read(&path, bytes.len() as u64).is_ok_and(|there| there == bytes) {
-            continue;
+        match regular::read(&path, bytes.len() as u64) {
+            Ok(there) if there == bytes => continue,
+            Err(error) if !regular::is_absence(&error) && !regular::is_content(&error) => {
+                return Err(Error::io("read", &path)(error));
+            }
+            _ => {}
         }
         files::create_directories(path.parent().unwrap_or(&root))?;
         files::write(&path, bytes)?;

@@ -3,8 +3,9 @@
 //! A state belongs to a lineage (a spec without its number of steps) and a step, so that a longer run
 //! continues from an earlier rung and a killed run from its last checkpoint, by the same rule.
 
-use crate::{Error, RunId, files};
-use mars_lora::{files::NewDirectory, stored::regular};
+use crate::{Error, RunId, files, format};
+use mars_lora::files::NewDirectory;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -35,7 +36,8 @@ pub trait CheckpointStore: Send {
     /// The latest readable state of `lineage` at or below `step`.
     ///
     /// # Errors
-    /// [`Error::Io`] when the store cannot be read; a damaged state is ignored.
+    /// [`Error::Io`] when the store cannot be read, [`Error::Corrupt`] for a state of a newer version; a damaged state is
+    /// ignored.
     fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error>;
 
     /// Forgets the states of `lineage` before the last of `keep`, other than those in it. Later ones stay:
@@ -105,21 +107,21 @@ impl CheckpointStore for DirectoryCheckpoints {
                 why: format!("`{bad}` cannot name a checkpoint file"),
             });
         }
-        if read(&place).is_some() {
+        if read(&place)?.is_some() {
             return Ok(()); // the same state: a run is a function of its spec
         }
+        let damaged = files::exists(&place)?;
         let write = || -> io::Result<()> {
             let staged = NewDirectory::beside(&place)?;
-            let manifest: BTreeMap<&str, String> =
-                content.iter().map(|(name, bytes)| (name.as_str(), checksum(bytes))).collect();
-            let manifest = serde_json::to_vec(&manifest)?;
+            let sums = content.iter().map(|(name, bytes)| (name.clone(), checksum(bytes))).collect();
+            let manifest = serde_json::to_vec(&Manifest { version: format::VERSION, files: sums })?;
             let all =
                 content.iter().map(|(name, bytes)| (name.as_str(), bytes)).chain([(MANIFEST, &manifest)]);
             for (name, bytes) in all {
                 fs::write(staged.path().join(name), bytes)?;
             }
-            if place.exists() {
-                fs::remove_dir_all(&place)?; // damaged, see above; a directory cannot be renamed over
+            if damaged {
+                fs::remove_dir_all(&place)?; // a directory cannot be renamed over
             }
             staged.put()
         };
@@ -127,10 +129,12 @@ impl CheckpointStore for DirectoryCheckpoints {
     }
 
     fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error> {
-        let candidates = self.steps(lineage)?.into_iter().rev().filter(|at| *at <= step);
-        Ok(candidates
-            .filter_map(|step| Some(Checkpoint { step, files: read(&self.place(lineage, step))? }))
-            .next())
+        for step in self.steps(lineage)?.into_iter().rev().filter(|at| *at <= step) {
+            if let Some(files) = read(&self.place(lineage, step))? {
+                return Ok(Some(Checkpoint { step, files }));
+            }
+        }
+        Ok(None)
     }
 
     fn prune(&mut self, lineage: &RunId, keep: &[usize]) -> Result<(), Error> {
@@ -143,15 +147,43 @@ impl CheckpointStore for DirectoryCheckpoints {
     }
 }
 
+/// What a state consists of.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    version: u64,
+    /// Checksum of each file.
+    files: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// The checksums in a manifest; `None` if it is none. Manifests without a version are the checksums alone.
+    fn sums(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
+        let versioned: Option<Self> = serde_json::from_slice(bytes).ok();
+        versioned.map(|manifest| manifest.files).or_else(|| serde_json::from_slice(bytes).ok())
+    }
+}
+
 /// The files of a state; `None` if any is missing or damaged.
-fn read(place: &Path) -> Option<Files> {
-    let manifest = regular::read(&place.join(MANIFEST), u64::MAX).ok()?;
-    let manifest: BTreeMap<String, String> = serde_json::from_slice(&manifest).ok()?;
-    let file = |(name, sum): (String, String)| {
-        let bytes = is_plain(&name).then(|| regular::read(&place.join(&name), u64::MAX).ok()).flatten()?;
-        (checksum(&bytes) == sum).then_some((name, bytes))
+///
+/// # Errors
+/// [`Error::Io`] when the system cannot read one: the state may be good. [`Error::Corrupt`] for one of a newer version.
+fn read(place: &Path) -> Result<Option<Files>, Error> {
+    let bytes = |name: &str| match files::read(&place.join(name), u64::MAX) {
+        Err(Error::Corrupt { .. }) => Ok(None),
+        read => read,
     };
-    manifest.into_iter().map(file).collect()
+    let Some(manifest) = bytes(MANIFEST)? else { return Ok(None) };
+    format::check(&manifest, &place.join(MANIFEST))?;
+    let Some(sums) = Manifest::sums(&manifest) else { return Ok(None) };
+    let mut all = Files::new();
+    for (name, sum) in sums {
+        let file = if is_plain(&name) { bytes(&name)? } else { None };
+        match file.filter(|bytes| checksum(bytes) == sum) {
+            Some(bytes) => all.insert(name, bytes),
+            None => return Ok(None),
+        };
+    }
+    Ok(Some(all))
 }
 
 /// BLAKE3, 64 hexadecimal digits.

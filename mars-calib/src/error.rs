@@ -87,6 +87,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is no property of the runs under way, which would be taken for bad candidates: the system refused to read
+    /// or write, or a file of the model or the data has changed.
+    pub(crate) fn is_outside_the_runs(&self) -> bool {
+        use mars_lora::Error::{BadFile, Io};
+        matches!(self, Self::Io { .. } | Self::Lora(Io { .. } | BadFile { .. }))
+    }
+
+    /// [`Error::Corrupt`] or [`Error::Io`] for `map_err` of a reading: the first where the content of the file is not what is
+    /// read there.
+    pub(crate) fn reading(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match mars_lora::stored::regular::is_content(&source) {
+            true => Self::Corrupt { path, why: source.to_string() },
+            false => Self::Io { action: "read", path, source },
+        }
+    }
+
     /// Turns a system error into [`Error::Io`] for `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();

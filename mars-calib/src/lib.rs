@@ -12,6 +12,7 @@ pub mod checkpoint;
 pub mod convergence;
 mod error;
 mod files;
+mod format;
 pub mod run;
 pub mod trainer;
 

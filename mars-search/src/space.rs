@@ -95,15 +95,16 @@ impl Space {
         ranks
     }
 
-    /// Every module at the default rank, or at the candidate nearest to it by ratio where it is none; of two as near, the
-    /// lower.
+    /// Every module at its [default](Self::default_of).
     pub fn default_ranks(&self) -> Ranks {
+        self.modules.iter().map(|module| (module.as_str(), self.default_of(module))).collect()
+    }
+
+    /// The default rank, or the candidate of `module` nearest to it by ratio where it is none; of two as near, the lower.
+    pub fn default_of(&self, module: &str) -> usize {
         let far = |rank: &usize| (*rank as f64 / self.default_rank.max(1) as f64).ln().abs();
-        let nearest = |module: &String| {
-            let ranks = self.ranks_of(module).into_iter();
-            ranks.min_by(|a, b| far(a).total_cmp(&far(b))).unwrap_or(self.default_rank)
-        };
-        self.modules.iter().map(|module| (module.as_str(), nearest(module))).collect()
+        let ranks = self.ranks_of(module).into_iter();
+        ranks.min_by(|a, b| far(a).total_cmp(&far(b))).unwrap_or(self.default_rank)
     }
 
     /// The full grid: every tuple of candidate ranks, the last module changing fastest.

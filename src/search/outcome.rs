@@ -11,7 +11,7 @@ use crate::{
 };
 use mars_calib::{Campaign, RunRecord};
 use mars_laws::{Ranks, analyse};
-use mars_lora::{Examples, Model};
+use mars_lora::{Examples, Model, stored::regular};
 use mars_search::{
     Budget, Confidence, Decision, DecisionOutcome, Gain, PolicySpec, TrialResult, fine_tunes, run_cost,
     total_cost,
@@ -173,11 +173,13 @@ pub(super) fn deliver_external(
     out: &Path,
 ) -> Result<SearchOutcome, Error> {
     let winner = winner(searched)?;
+    let own = out.join(EXTERNAL).join(winner.id.as_str());
+    let has_own = regular::is_folder(&own).map_err(Error::io("read", &own))?;
     let outcome = SearchOutcome {
         decision: searched.decision.clone(),
         results: searched.results.clone(),
         cost: cost(searched),
-        adapter: Some(out.join(EXTERNAL).join(winner.id.as_str())).filter(|directory| directory.is_dir()),
+        adapter: has_own.then_some(own),
         report: out.join("report.html"),
         test: None,
         base: None,

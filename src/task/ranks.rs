@@ -14,6 +14,7 @@ pub(super) type Largest = BTreeMap<String, usize>;
 pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, Largest)>, Error> {
     let space = config.space(BTreeMap::new());
     let modules = &config.lora.modules;
+    let default = || modules.iter().map(|module| (module.clone(), space.default_of(module))).collect::<Largest>();
     let all = |rank: usize| modules.iter().map(|module| (module.clone(), rank)).collect::<Largest>();
     let largest = |ranks: &[usize]| ranks.iter().copied().max().unwrap_or(0);
     Ok(match &config.search.policy {
@@ -24,13 +25,13 @@ pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, L
                 modules.iter().map(|module| (module.clone(), ranks.get(module))).collect(),
             )]
         }
-        PolicySpec::Method(_) => vec![("search.default_rank", all(config.search.default_rank))],
+        PolicySpec::Method(_) => vec![("search.default_rank", default())],
         policy => {
             let candidate = |module: &String| (module.clone(), largest(&space.ranks_of(module)));
             let key = if config.search.candidates.is_empty() { "search.ranks" } else { "search.candidates" };
             let mut used = vec![(key, modules.iter().map(candidate).collect())];
             if !policy.is_within_grid() {
-                used.push(("search.default_rank", all(config.search.default_rank)));
+                used.push(("search.default_rank", default()));
             }
             if config.may_calibrate() {
                 used.push(("calibration.ranks", all(largest(&config.calibration.ranks))));

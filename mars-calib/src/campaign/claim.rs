@@ -10,7 +10,6 @@
 
 use super::lock::host;
 use crate::{Error, RunId, files};
-use mars_lora::stored::regular;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, OpenOptions},
@@ -109,16 +108,12 @@ impl Seen {
 /// The latest claim of every run that has one.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Corrupt`] for what is not a file, or too long for a claim; [`Error::Io`].
 pub(super) fn all(campaign: &Path) -> Result<Vec<Seen>, Error> {
     let mut latest: Vec<Seen> = Vec::new();
     for path in files::list(&campaign.join(DIRECTORY))? {
         let Some((run, generation)) = parse_name(&path) else { continue };
-        let mark = match regular::read(&path, WIDTH as u64) {
-            Ok(mark) => mark,
-            Err(source) if source.kind() == io::ErrorKind::NotFound => continue,
-            Err(source) => return Err(Error::io("read", &path)(source)),
-        };
+        let Some(mark) = files::read(&path, WIDTH as u64)? else { continue };
         let note = serde_json::from_slice(&mark).ok();
         let seen = Seen { run, generation, mark, note };
         match latest.iter_mut().find(|other| other.run == seen.run) {
@@ -132,8 +127,11 @@ pub(super) fn all(campaign: &Path) -> Result<Vec<Seen>, Error> {
 
 /// Removes the claim `seen`, which is over, so that its holder, should it wake up, finds it lost. The campaign's lock must
 /// be held.
-pub(super) fn remove(campaign: &Path, seen: &Seen) {
-    let _ = fs::remove_file(path(campaign, &seen.run, seen.generation));
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn remove(campaign: &Path, seen: &Seen) -> Result<(), Error> {
+    files::remove(&path(campaign, &seen.run, seen.generation))
 }
 
 /// A claim of this process.
@@ -168,46 +166,62 @@ impl Claim {
             beat: 0,
         };
         let mut claim = Self { run: run.clone(), generation, campaign: campaign.to_owned(), file, note };
-        if let Err(source) = claim.write() {
+        if let Err(error) = claim.write() {
+            // Left there, it is that of a process that is no more.
             let _ = fs::remove_file(&path);
-            return Err(Error::io("write", &path)(source));
+            return Err(error);
         }
         if let Some(before) = before {
-            let _ = fs::remove_file(self::path(campaign, run, before.generation));
+            remove(campaign, before)?;
         }
         Ok(Some(claim))
     }
 
-    /// One heartbeat. One that cannot be written is left out: others will notice the silence.
-    pub(super) fn beat(&mut self) {
+    /// One heartbeat.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: others will notice the silence.
+    pub(super) fn beat(&mut self) -> Result<(), Error> {
         self.note.beat += 1;
-        let _ = self.write();
+        self.write()
     }
 
     /// Whether the run is still this process's.
-    pub(super) fn holds(&self) -> bool {
-        path(&self.campaign, &self.run, self.generation).exists()
-            && !path(&self.campaign, &self.run, self.generation.saturating_add(1)).exists()
+    ///
+    /// # Errors
+    /// [`Error::Io`] when that cannot be seen.
+    pub(super) fn holds(&self) -> Result<bool, Error> {
+        let there = |generation| files::exists(&path(&self.campaign, &self.run, generation));
+        Ok(there(self.generation)? && !there(self.generation.saturating_add(1))?)
     }
 
     /// Gives the run up.
-    pub(super) fn end(mut self, state: ClaimState) {
+    ///
+    /// # Errors
+    /// [`Error::Io`]: it looks held for as long as this process lives, and then for the time of patience.
+    pub(super) fn end(mut self, state: ClaimState) -> Result<(), Error> {
         self.note.state = state;
         self.note.beat += 1;
-        let _ = self.write();
+        self.write()
     }
 
     /// Removes the claim of a run that has a result, which says all.
-    pub(super) fn done(self) {
-        let _ = fs::remove_file(path(&self.campaign, &self.run, self.generation));
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn done(self) -> Result<(), Error> {
+        files::remove(&path(&self.campaign, &self.run, self.generation))
     }
 
-    fn write(&mut self) -> io::Result<()> {
-        let mut bytes = serde_json::to_vec(&self.note)?;
-        bytes.resize(WIDTH, b' ');
-        self.file.rewind()?;
-        self.file.write_all(&bytes)?;
-        self.file.sync_data()
+    fn write(&mut self) -> Result<(), Error> {
+        let mut write = || -> io::Result<()> {
+            let mut bytes = serde_json::to_vec(&self.note)?;
+            bytes.resize(WIDTH, b' ');
+            self.file.rewind()?;
+            self.file.write_all(&bytes)?;
+            self.file.sync_data()
+        };
+        write().map_err(Error::io("write", &path(&self.campaign, &self.run, self.generation)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The claims of this process, kept alive by a thread of their own while runs are trained.
 
 use super::claim::{Claim, ClaimState};
-use crate::RunId;
+use crate::{Error, RunId};
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
@@ -24,6 +24,8 @@ struct Shared {
 #[derive(Debug)]
 struct Held {
     claims: Vec<Claim>,
+    /// Why the last heartbeat of one could not be written.
+    failed: Option<Error>,
     end: bool,
 }
 
@@ -31,12 +33,14 @@ impl Heartbeat {
     /// Keeps `claims` alive, one heartbeat each `beat`.
     pub(super) fn start(claims: Vec<Claim>, beat: Duration) -> Self {
         let shared =
-            Arc::new(Shared { held: Mutex::new(Held { claims, end: false }), ended: Condvar::new() });
+            Arc::new(Shared { held: Mutex::new(Held { claims, failed: None, end: false }), ended: Condvar::new() });
         let theirs = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             let mut held = theirs.held();
             while !held.end {
-                held.claims.iter_mut().for_each(Claim::beat);
+                if let Err(error) = held.claims.iter_mut().try_for_each(Claim::beat) {
+                    held.failed.get_or_insert(error);
+                }
                 held = theirs.ended.wait_timeout(held, beat).unwrap_or_else(PoisonError::into_inner).0;
             }
         });
@@ -44,17 +48,31 @@ impl Heartbeat {
     }
 
     /// Whether all claims are still this process's.
-    pub(super) fn holds(&self) -> bool {
-        self.shared.held().claims.iter().all(Claim::holds)
+    ///
+    /// # Errors
+    /// [`Error::Io`] when that cannot be seen, or a heartbeat could not be written.
+    pub(super) fn holds(&self) -> Result<bool, Error> {
+        let mut held = self.shared.held();
+        if let Some(error) = held.failed.take() {
+            return Err(error);
+        }
+        for claim in &held.claims {
+            if !claim.holds()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Ends the claim of `run`: a run that has a result needs none.
-    pub(super) fn end(&self, run: &RunId, failed: bool) {
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn end(&self, run: &RunId, failed: bool) -> Result<(), Error> {
         let mut held = self.shared.held();
-        if let Some(at) = held.claims.iter().position(|claim| claim.run == *run) {
-            let claim = held.claims.swap_remove(at);
-            if failed { claim.end(ClaimState::Failed) } else { claim.done() }
-        }
+        let Some(at) = held.claims.iter().position(|claim| claim.run == *run) else { return Ok(()) };
+        let claim = held.claims.swap_remove(at);
+        if failed { claim.end(ClaimState::Failed) } else { claim.done() }
     }
 }
 
@@ -72,7 +90,8 @@ impl Drop for Heartbeat {
             let _ = thread.join();
         }
         for claim in self.shared.held().claims.drain(..) {
-            claim.end(ClaimState::Released);
+            // One that cannot be given up is taken over once this process is gone.
+            let _ = claim.end(ClaimState::Released);
         }
     }
 }

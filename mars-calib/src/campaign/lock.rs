@@ -30,10 +30,15 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Locked`] at once when another process has it; [`Error::Corrupt`] when something other than a file has
-    /// its name, a symbolic link included; [`Error::Io`] otherwise.
+    /// its name, a symbolic link included; [`Error::Io`] otherwise, see [`has_no_locks`].
     pub(super) fn take(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(FILE);
-        let inside = File::open(directory).ok();
+        let inside = match File::open(directory) {
+            Err(source) if cfg!(unix) && source.kind() != io::ErrorKind::PermissionDenied => {
+                return Err(Error::io("open", directory)(source));
+            }
+            opened => opened.ok(),
+        };
         if let Some(Err(TryLockError::WouldBlock)) = inside.as_ref().map(File::try_lock) {
             let holder = open(&path).map(|file| named_in(&file)).unwrap_or_else(|_| holder_of(""));
             return Err(Error::Locked { path: directory.to_owned(), holder });
@@ -48,7 +53,7 @@ impl Lock {
     /// As [`take`](Self::take), when another process has the new file.
     pub(super) fn check(&mut self) -> Result<(), Error> {
         let path = self.campaign.join(FILE);
-        if !is_named(&self.file, &path) {
+        if !is_named(&self.file, &path)? {
             self.file = take_file(&self.campaign, &path)?;
         }
         Ok(())
@@ -75,7 +80,7 @@ fn take_file(campaign: &Path, path: &Path) -> Result<File, Error> {
             }
             Err(TryLockError::Error(source)) => return Err(Error::io("lock", path)(source)),
         }
-        if !is_named(&file, path) {
+        if !is_named(&file, path)? {
             continue; // removed between opening and locking: this lock guards nothing
         }
         let holder = format!("process {} on {}", std::process::id(), host());
@@ -137,18 +142,34 @@ fn holder_of(name: &str) -> String {
     if name.is_empty() { "another process".into() } else { name.to_owned() }
 }
 
+/// Whether `path` is a name of `file`.
+fn is_named(file: &File, path: &Path) -> Result<bool, Error> {
+    let named = match fs::symlink_metadata(path) {
+        Err(source) if regular::is_absence(&source) => return Ok(false),
+        named => named.map_err(Error::io("read", path))?,
+    };
+    Ok(same(&file.metadata().map_err(Error::io("read", path))?, &named))
+}
+
 #[cfg(unix)]
-fn is_named(file: &File, path: &Path) -> bool {
+fn same(held: &fs::Metadata, named: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
+    (held.dev(), held.ino()) == (named.dev(), named.ino())
 }
 
 #[cfg(not(unix))]
-fn is_named(_: &File, path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
+fn same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
+    true
+}
+
+/// Whether an error of [`Lock::take`] says that the file system has no locks, rather than that it fails.
+pub(super) fn has_no_locks(error: &Error) -> bool {
+    let Error::Io { action: "lock", source, .. } = error else { return false };
+    #[cfg(unix)]
+    if source.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) {
+        return true;
+    }
+    matches!(source.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
 }
 
 pub(super) fn host() -> String {

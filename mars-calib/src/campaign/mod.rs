@@ -103,8 +103,10 @@ impl Campaign {
 
     fn load(directory: &Path, settings: Settings, lock: Lock) -> Result<Self, Error> {
         files::remove_stale(directory)?;
-        for lineage in files::list(&directory.join("checkpoints"))?.iter().filter(|path| path.is_dir()) {
-            files::remove_stale(lineage)?;
+        for lineage in files::list(&directory.join("checkpoints"))? {
+            if files::is_folder(&lineage)? {
+                files::remove_stale(&lineage)?;
+            }
         }
         let (records, warnings) = results::load(directory, true)?;
         Ok(Self {
@@ -225,7 +227,7 @@ impl Campaign {
             }
         }
         if let Some(claims) = self.claims.as_ref().filter(|_| record.end != RunEnd::Interrupted) {
-            claims.end(&record.id, matches!(record.end, RunEnd::Failed { .. }));
+            claims.end(&record.id, matches!(record.end, RunEnd::Failed { .. }))?;
         }
         Ok(())
     }
@@ -236,7 +238,7 @@ impl Campaign {
             lock.check()?;
         }
         match &self.claims {
-            Some(claims) if !claims.holds() => Err(Error::Locked {
+            Some(claims) if !claims.holds()? => Err(Error::Locked {
                 path: self.directory.clone(),
                 holder: "another process, which has taken over a run after a long silence of this one".into(),
             }),

@@ -4,13 +4,13 @@
 //! taken of the record as it was read, so a record that an older version wrote must serialise as it did: new
 //! fields are left out while empty.
 
-use crate::files;
+use crate::{files, format};
 use crate::{Error, RunEnd, RunId, RunRecord};
-use mars_lora::stored::regular;
+use mars_lora::files::sync_directory;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -39,6 +39,9 @@ impl fmt::Display for Warning {
 
 #[derive(Serialize, Deserialize)]
 struct Stored<R> {
+    /// Of the format of this file; results of before there were versions have none.
+    #[serde(default)]
+    version: u64,
     /// blake3 of the record as compact JSON.
     checksum: String,
     record: R,
@@ -56,13 +59,13 @@ pub(super) fn store(campaign: &Path, record: &RunRecord) -> Result<(), Error> {
         return files::write(&directory.join("failure.txt"), why.as_bytes());
     }
     files::write(&directory.join("curve.csv"), &curve_csv(record))?;
-    let stored = Stored { checksum: checksum(record), record };
+    let stored = Stored { version: format::VERSION, checksum: checksum(record), record };
     let json =
         serde_json::to_vec_pretty(&stored).expect("records are JSON: numbers, strings and string-keyed maps");
     files::write(&directory.join("result.json"), &json)
 }
 
-/// All results of a campaign, and what had to be ignored. With `repair`, corrupt files are moved
+/// All results of a campaign, and what had to be ignored; one of a newer version is an error ([`Error::Corrupt`]). With `repair`, corrupt files are moved
 /// aside and leftovers of killed processes removed, for which the lock must be held.
 pub(super) fn load(
     campaign: &Path,
@@ -77,12 +80,16 @@ pub(super) fn load(
             files::remove_stale(&directory)?;
         }
         let path = directory.join("result.json");
-        let bytes = match regular::read(&path, u64::MAX) {
-            Ok(bytes) => bytes,
-            Err(source) if source.kind() == io::ErrorKind::NotFound => continue,
-            Err(source) => return Err(Error::io("read", &path)(source)),
+        let read = match files::read(&path, u64::MAX) {
+            Ok(None) => continue,
+            Ok(Some(bytes)) => {
+                format::check(&bytes, &path)?;
+                parse(&bytes, &id)
+            }
+            Err(Error::Corrupt { why, .. }) => Err(why),
+            Err(error) => return Err(error),
         };
-        match parse(&bytes, &id) {
+        match read {
             Ok(record) => {
                 records.insert(id, record);
             }
@@ -115,11 +122,16 @@ fn checksum(record: &RunRecord) -> String {
 
 /// Moves a corrupt file out of the way without losing an earlier one.
 fn set_aside(path: &Path) -> Result<PathBuf, Error> {
-    let free = (1..)
-        .map(|n| path.with_file_name(format!("result.corrupt-{n}.json")))
-        .find(|candidate| !candidate.exists())
-        .unwrap_or_else(|| path.with_extension("corrupt"));
-    fs::rename(path, &free).map_err(Error::io("move aside", path))?;
+    let mut number = 1;
+    let free = loop {
+        let candidate = path.with_file_name(format!("result.corrupt-{number}.json"));
+        if !files::exists(&candidate)? {
+            break candidate;
+        }
+        number += 1;
+    };
+    let moved = fs::rename(path, &free).and_then(|()| free.parent().map_or(Ok(()), sync_directory));
+    moved.map_err(Error::io("move aside", path))?;
     Ok(free)
 }
 

@@ -3,10 +3,8 @@
 use super::OnChange;
 use crate::Error;
 use crate::files;
-use mars_lora::stored::regular;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
     path::Path,
 };
 use toml::{Table, Value};
@@ -73,15 +71,15 @@ impl Settings {
     /// [`Error::Corrupt`] when the file is there but is not what this crate writes; [`Error::Io`] when it cannot be read.
     pub fn read(directory: &Path) -> Result<Option<Self>, Error> {
         let path = directory.join(FILE);
-        let text = match regular::read_text(&path, u64::MAX) {
-            Ok(text) => text,
-            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::io("read", &path)(source)),
-        };
         let corrupt = |why: &str| Error::Corrupt {
             path: path.clone(),
             why: format!("{why}; restore the file, or use another directory"),
         };
+        let text = match files::read_text(&path) {
+            Err(Error::Corrupt { why, .. }) => return Err(corrupt(&why)),
+            text => text?,
+        };
+        let Some(text) = text else { return Ok(None) };
         let mut table: Table = text.parse().map_err(|e: toml::de::Error| corrupt(e.message()))?;
         let version =
             table.get("campaign").and_then(|section| section.get("version")).and_then(Value::as_str);

@@ -4,7 +4,7 @@ use super::{
     Campaign, OnChange, Settings,
     claim::{self, Claim, ClaimState, Pace, Seen},
     heartbeat::Heartbeat,
-    lock::Lock,
+    lock::{Lock, has_no_locks},
     results,
 };
 use crate::{Error, RunId, RunSpec, files};
@@ -118,12 +118,12 @@ impl Campaign {
                 self.refresh()?;
                 let (done, mut claims): (Vec<Claim>, Vec<Claim>) =
                     claims.into_iter().partition(|claim| self.records.contains_key(&claim.run));
-                done.into_iter().for_each(Claim::done);
+                done.into_iter().try_for_each(Claim::done)?;
                 taken.retain(|at| !self.records.contains_key(&ids[*at]));
                 if taken.is_empty() {
                     continue;
                 }
-                claims.iter_mut().for_each(Claim::beat);
+                claims.iter_mut().try_for_each(Claim::beat)?;
                 self.claims = Some(Heartbeat::start(claims, pace.beat));
                 return Ok(Claimed::Runs(taken));
             }
@@ -192,11 +192,9 @@ pub(super) fn wait_for_claims(directory: &Path, pace: Pace) -> Result<(), Error>
             }
         }
         if silent {
-            claim::all(directory)?
-                .iter()
-                .filter(|seen| seen.state() == ClaimState::Running)
-                .for_each(|seen| claim::remove(directory, seen));
-            return Ok(());
+            let all = claim::all(directory)?;
+            let mut over = all.iter().filter(|seen| seen.state() == ClaimState::Running);
+            return over.try_for_each(|seen| claim::remove(directory, seen));
         }
         thread::sleep((pace.beat / 4).min(Duration::from_millis(500)));
     }
@@ -209,7 +207,7 @@ fn short_lock(directory: &Path) -> Result<Option<Lock>, Error> {
     for _ in 0..TRIES {
         match Lock::take(directory) {
             Err(Error::Locked { .. }) => thread::sleep(Duration::from_millis(25)),
-            Err(Error::Io { action: "lock", .. }) => return Ok(None),
+            Err(error) if has_no_locks(&error) => return Ok(None),
             other => return other.map(Some),
         }
     }

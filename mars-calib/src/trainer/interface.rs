@@ -31,18 +31,18 @@ pub trait Observer {
         Flow::Continue
     }
 
-    /// Called when the system refused to read or write a file of the trainer, as on a full disk. That is no property of the
-    /// runs under way: they end [`RunEnd::Interrupted`](crate::RunEnd::Interrupted), and the trainer stops.
+    /// Called when the system refused to read or write a file, as on a full disk, or a file of model or data cannot be used
+    /// any more. That is no property of the runs under way: they end [`RunEnd::Interrupted`](crate::RunEnd::Interrupted), and the trainer stops.
     fn storage_failed(&mut self, error: Error) -> Flow {
         let _ = error;
         Flow::Stop
     }
 }
 
-/// The record of a run that an error ended: interrupted where the system refused to read or write, which is reported to
+/// The record of a run that an error ended: interrupted where that is no property of the run, which is reported to
 /// `observe`; failed otherwise.
 pub(crate) fn ended_by(spec: &RunSpec, error: Error, observe: &mut dyn Observer) -> RunRecord {
-    if matches!(error, Error::Io { .. }) {
+    if error.is_outside_the_runs() {
         observe.storage_failed(error);
         return RunRecord::empty(spec.clone(), RunEnd::Interrupted);
     }

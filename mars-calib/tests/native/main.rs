@@ -7,6 +7,7 @@ mod full_disk;
 mod kept;
 mod loading;
 mod methods;
+mod regrouped;
 mod runs;
 mod toy;
 mod variants;

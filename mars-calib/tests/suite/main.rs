@@ -13,6 +13,7 @@ mod lock;
 mod share;
 mod spec;
 mod storage;
+mod unreadable;
 mod stored;
 
 use mars_calib::{OptimSpec, RunSpec, ScaleConvention, Variant};

@@ -2,10 +2,12 @@
 
 use crate::{args, cmd::Context, exit::Exit, output};
 use mars::{Error, report};
+use mars::mars_lora::stored::regular;
 use serde_json::json;
 
 pub(crate) fn run(context: &Context, args: &args::Report) -> Result<Exit, Error> {
-    if !args.dir.join("report.json").is_file() {
+    let source = args.dir.join("report.json");
+    if !regular::is_file(&source).map_err(Error::io("read", &source))? {
         return Err(Error::input(format!(
             "{} holds no finished search; `mars search --out` makes one",
             args.dir.display()

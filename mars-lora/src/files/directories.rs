@@ -1,5 +1,6 @@
 //! Directories that survive a loss of power.
 
+use crate::stored::regular;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
@@ -9,13 +10,13 @@ use std::path::Path;
 /// # Errors
 /// Those of the system; `AlreadyExists` where something other than a directory is in the way.
 pub fn create_directories(path: &Path) -> io::Result<()> {
-    if path.as_os_str().is_empty() || path.is_dir() {
+    if path.as_os_str().is_empty() || regular::is_folder(path)? {
         return Ok(());
     }
     let parent = parent(path);
     create_directories(parent)?;
     match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !regular::is_folder(path)? => Err(error),
         _ => sync_directory(parent),
     }
 }

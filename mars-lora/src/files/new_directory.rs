@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub struct NewDirectory {
     temporary: PathBuf,
     target: PathBuf,
+    /// Whether the temporary name is gone.
+    placed: bool,
     /// Has the lock that tells other processes that this is being filled; `None` where directories cannot be opened.
     _lock: Option<File>,
 }
@@ -25,9 +27,10 @@ impl NewDirectory {
         create_directories(parent(path))?;
         let (temporary, lock) = beside(path, |name| {
             fs::create_dir(name)?;
-            Ok(File::open(name).ok())
+            let opened = File::open(name);
+            if cfg!(unix) { opened.map(Some) } else { Ok(opened.ok()) }
         })?;
-        Ok(Self { temporary, target: path.to_owned(), _lock: lock })
+        Ok(Self { temporary, target: path.to_owned(), placed: false, _lock: lock })
     }
 
     /// Where it is now.
@@ -40,9 +43,10 @@ impl NewDirectory {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn put(self) -> io::Result<()> {
+    pub fn put(mut self) -> io::Result<()> {
         sync_all(&self.temporary)?;
         fs::rename(&self.temporary, &self.target)?;
+        self.placed = true;
         sync_directory(parent(&self.target))
     }
 }
@@ -65,7 +69,9 @@ fn sync_all(directory: &Path) -> io::Result<()> {
 
 impl Drop for NewDirectory {
     fn drop(&mut self) {
-        // After `put` there is nothing of this name; after an error its contents are of no use.
-        let _ = fs::remove_dir_all(&self.temporary);
+        if !self.placed {
+            // Of no use; what cannot be removed now is removed by the next write of the same path.
+            let _ = fs::remove_dir_all(&self.temporary);
+        }
     }
 }

@@ -13,6 +13,8 @@ pub struct NewFile {
     file: File,
     temporary: PathBuf,
     target: PathBuf,
+    /// Whether the temporary name is gone.
+    placed: bool,
 }
 
 impl NewFile {
@@ -25,7 +27,7 @@ impl NewFile {
         let make =
             |name: &Path| OpenOptions::new().read(true).write(true).create_new(true).open(name).map(Some);
         match beside(path, make)? {
-            (temporary, Some(file)) => Ok(Self { file, temporary, target: path.to_owned() }),
+            (temporary, Some(file)) => Ok(Self { file, temporary, target: path.to_owned(), placed: false }),
             (_, None) => Err(io::Error::other("a file was made, but is not open")),
         }
     }
@@ -34,9 +36,10 @@ impl NewFile {
     ///
     /// # Errors
     /// Those of the system; the file at the final place is then the old one or the new one.
-    pub fn put(self) -> io::Result<()> {
+    pub fn put(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.temporary, &self.target)?;
+        self.placed = true;
         sync_directory(parent(&self.target))
     }
 }
@@ -53,8 +56,10 @@ impl Write for NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        // After `put` there is nothing of this name; after an error its content is of no use.
-        let _ = fs::remove_file(&self.temporary);
+        if !self.placed {
+            // Of no use; what cannot be removed now is removed by the next write of the same path.
+            let _ = fs::remove_file(&self.temporary);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Names of what is under construction: `.tmp-<number>-<final name>`, where the number is that of the process.
 
 use super::directories::parent;
+use crate::stored::regular;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,8 +32,11 @@ pub(super) fn beside(
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path does not end in a name"))?
         .to_string_lossy();
-    // What cannot be listed or removed now does no harm.
-    let _ = remove(parent(path), &|name| final_name(name) == Some(&*target));
+    match remove(parent(path), &|name| final_name(name) == Some(&*target)) {
+        // What others left in a directory that is not ours does no harm.
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+        _ => {}
+    }
     for number in (0..TRIES).map(|turn| u64::from(std::process::id()) + turn * STRIDE) {
         let temporary = path.with_file_name(format!("{PREFIX}{number}-{target}"));
         let made = match make(&temporary) {
@@ -41,7 +45,7 @@ pub(super) fn beside(
             made => made?,
         };
         // Without a lock, or without the name, somebody is just removing it as stale.
-        if made.as_ref().is_none_or(|file| !is_held(file) && temporary.exists()) {
+        if made.as_ref().is_none_or(|file| !is_held(file)) && regular::exists(&temporary)? {
             return Ok((temporary, made));
         }
     }
@@ -67,20 +71,30 @@ fn remove(directory: &Path, ours: &dyn Fn(&str) -> bool) -> io::Result<()> {
         if !entry.file_name().to_str().is_some_and(ours) {
             continue;
         }
-        let (path, kind) = (entry.path(), entry.file_type()?);
+        let path = entry.path();
+        let kind = match entry.file_type() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            kind => kind?,
+        };
         if !(kind.is_file() || kind.is_dir()) {
             continue; // none that is made here
         }
-        // Opening fails for a file that is gone, and for directories where they cannot be opened.
-        let open = OpenOptions::new().read(true).open(&path).ok();
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let open = match OpenOptions::new().read(true).open(&path) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            // Somebody else's, who may hold it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && cfg!(unix) => continue,
+            Err(error) if cfg!(unix) => return Err(named(error)),
+            // Where directories cannot be opened.
+            Err(_) => None,
+        };
         if open.as_ref().is_some_and(is_held) {
             continue;
         }
         let removed = if kind.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named(error)),
             _ => {}
         }
     }

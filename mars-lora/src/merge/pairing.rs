@@ -32,7 +32,7 @@ impl Pairing {
         let embeddings: BTreeSet<String> = adapter.embedding_names().map(own).collect();
         let places = base.sites(names, &embeddings)?;
         let ties = match places.iter().any(|place| is_head(&place.site.path)) {
-            true => Ties::of(&base, names.tied_by_default),
+            true => Ties::of(&base, names.tied_by_default)?,
             false => Ties::Tied("the weights have no output layer of their own"),
         };
         let adapted: Vec<&str> = adapter.module_names().filter(|name| is_head(&own(name))).collect();

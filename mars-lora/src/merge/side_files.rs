@@ -29,7 +29,7 @@ pub(super) fn copy(from: &Path, to: &Path, options: &MergeOptions<'_>) -> Result
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
         let is_index = name.ends_with(".index.json");
-        if path.is_dir() {
+        if regular::is_folder(&path).map_err(io(&path))? {
             if FOLDERS.contains(&name.as_str()) {
                 fs::create_dir(to.join(&name)).map_err(io(&to.join(&name)))?;
                 copied.taken.extend(copy(&path, &to.join(&name), options)?.taken);

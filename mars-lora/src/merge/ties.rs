@@ -5,6 +5,8 @@
 //! A model that either of them ties loses a change of its output layer when it is loaded.
 
 use super::Checkpoint;
+use crate::Error;
+use crate::stored::{io, regular};
 use serde_json::Value;
 
 /// What `config.json` says about the output layer.
@@ -17,20 +19,25 @@ pub(super) enum Ties {
 }
 
 impl Ties {
-    /// Those of a checkpoint whose family ties `by_default`.
-    pub(super) fn of(base: &Checkpoint, by_default: bool) -> Self {
-        let config = std::fs::read(base.shards.dir().join("config.json")).ok();
-        let config: Value =
-            config.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(Value::Null);
+    /// Those of a checkpoint whose family ties `by_default`; what is no JSON says nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the configuration is there and cannot be read.
+    pub(super) fn of(base: &Checkpoint, by_default: bool) -> Result<Self, Error> {
+        let path = base.shards.dir().join("config.json");
+        let config = match regular::read(&path, regular::LONGEST_CONFIG) {
+            Err(error) if regular::is_absence(&error) => Value::Null,
+            bytes => serde_json::from_slice(&bytes.map_err(io(&path))?).unwrap_or(Value::Null),
+        };
         let flag = |of: &Value| of["tie_word_embeddings"].as_bool();
         let text = &config["text_config"];
         let decoder = flag(if text.is_object() { text } else { &config });
-        match (decoder, flag(&config)) {
+        Ok(match (decoder, flag(&config)) {
             (Some(true), _) if text.is_object() => Self::Tied("text_config.tie_word_embeddings is true"),
             (_, Some(true)) => Self::Tied("tie_word_embeddings is true"),
             (None, _) if by_default => Self::Tied("models of its family tie them unless told otherwise"),
             _ => Self::Apart,
-        }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{CONFIG_FILE, WEIGHTS_FILE};
 use crate::Error;
-use crate::stored::no_folder;
+use crate::stored::{no_folder, regular};
 use std::path::Path;
 
 /// Files that only the folder of a model has.
@@ -14,10 +14,11 @@ pub(super) fn cause(dir: &Path) -> Option<Error> {
     if let Some(why) = no_folder(dir) {
         return Some(Error::BadFile { path: dir.to_path_buf(), why });
     }
-    let has = |name: &str| dir.join(name).exists();
-    if has(CONFIG_FILE) {
+    // One that cannot be looked at is for its reader to say.
+    if regular::exists(&dir.join(CONFIG_FILE)).unwrap_or(true) {
         return None;
     }
+    let has = |name: &str| dir.join(name).exists();
     let why = if let Some(inner) = inner(dir) {
         format!("no such file, but the folder {inner} in it has one; give that one")
     } else if has(WEIGHTS_FILE) || has("adapter_model.bin") {

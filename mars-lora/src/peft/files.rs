@@ -4,7 +4,7 @@ use super::keys::{self, Part};
 use super::whole::{Whole, is_in};
 use super::{CONFIG_FILE, PeftConfig, WEIGHTS_FILE};
 use crate::Error;
-use crate::stored::{StoredTensor, TensorFile};
+use crate::stored::{StoredTensor, TensorFile, io, regular};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,9 @@ impl AdapterFiles {
         let config = PeftConfig::read(dir)?;
         let path = dir.join(WEIGHTS_FILE);
         let bad = |why: String| Error::BadFile { path: path.clone(), why };
-        if !path.exists() && dir.join(PICKLE).exists() {
+        let exists = |path: &Path| regular::exists(path).map_err(io(path));
+        let pickle = exists(&dir.join(PICKLE))?;
+        if pickle && !exists(&path)? {
             return Err(bad(
                 "only adapter_model.bin is here, a pickle, which can run code and is not read; \
                  load it with PEFT and call save_pretrained(dir, safe_serialization=True)"
@@ -83,7 +85,7 @@ impl AdapterFiles {
         promised(&config, &modules, &whole)
             .map_err(|why| Error::BadFile { path: dir.join(CONFIG_FILE), why })?;
         let mut notes = Vec::new();
-        if dir.join(PICKLE).exists() {
+        if pickle {
             notes.push(format!(
                 "{} has the adapter twice: {WEIGHTS_FILE} is read, as PEFT does, and {PICKLE} is not; remove what is out \
                  of date",

@@ -11,6 +11,55 @@ use std::path::Path;
 /// Longest configuration that is read, bytes: 64 MiB.
 pub const LONGEST_CONFIG: u64 = 64 << 20;
 
+/// What `path`, or the link there, leads to; `None` if there is nothing.
+///
+/// # Errors
+/// Those of the system that do not say that there is nothing: a disk that cannot be read is no absence.
+pub fn kind(path: &Path) -> io::Result<Option<FileType>> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.file_type())),
+        Err(e) if is_absence(&e) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether there is anything at `path`.
+///
+/// # Errors
+/// As for [`kind`].
+pub fn exists(path: &Path) -> io::Result<bool> {
+    Ok(kind(path)?.is_some())
+}
+
+/// Whether there is a regular file at `path`.
+///
+/// # Errors
+/// As for [`kind`].
+pub fn is_file(path: &Path) -> io::Result<bool> {
+    Ok(kind(path)?.is_some_and(|kind| kind.is_file()))
+}
+
+/// Whether there is a folder at `path`.
+///
+/// # Errors
+/// As for [`kind`].
+pub fn is_folder(path: &Path) -> io::Result<bool> {
+    Ok(kind(path)?.is_some_and(|kind| kind.is_dir()))
+}
+
+/// Whether an error says that there is no file of a name, be it one that no file can have.
+pub fn is_absence(error: &io::Error) -> bool {
+    use ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
+}
+
+/// Whether an error of [`open`], [`read`] or [`read_text`] is about what lies at the path, as opposed to the system that
+/// could not read it: something other than a file, one that is too long, or no text.
+pub fn is_content(error: &io::Error) -> bool {
+    use ErrorKind::{FileTooLarge, InvalidData, InvalidInput, IsADirectory, NotADirectory};
+    matches!(error.kind(), IsADirectory | NotADirectory | InvalidInput | FileTooLarge | InvalidData)
+}
+
 /// Opens the regular file at `path`, or the one that a symbolic link there leads to.
 ///
 /// # Errors
@@ -102,6 +151,27 @@ mod tests {
         let sparse = File::create(dir.path().join("sparse")).unwrap();
         sparse.set_len(1 << 40).unwrap();
         assert!(read(&dir.path().join("sparse"), 1 << 20).is_err());
+    }
+
+    #[test]
+    fn absence_is_told_from_a_system_that_cannot_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "text").unwrap();
+        for (path, found) in [
+            (file.clone(), [true, true, false]),
+            (dir.path().to_owned(), [true, false, true]),
+            (dir.path().join("none"), [false; 3]),
+            (file.join("below"), [false; 3]),
+            (dir.path().join("x".repeat(5000)), [false; 3]),
+        ] {
+            assert_eq!([exists(&path), is_file(&path), is_folder(&path)].map(Result::unwrap), found, "{path:?}");
+        }
+        for other in [ErrorKind::PermissionDenied, ErrorKind::Other, ErrorKind::Interrupted] {
+            assert!(!is_absence(&other.into()) && !is_content(&other.into()), "{other}");
+        }
+        assert!(is_content(&open(dir.path()).unwrap_err()));
+        assert!(is_absence(&open(&file.join("below")).unwrap_err()));
     }
 
     #[cfg(unix)]

@@ -38,14 +38,15 @@ impl Shards {
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(INDEX);
         let bad = |why: String| Error::BadFile { path: path.clone(), why };
-        let (single, divided) = (dir.join(SINGLE), path.is_file());
+        let is_file = |path: &Path| regular::is_file(path).map_err(io(path));
+        let (single, divided) = (dir.join(SINGLE), is_file(&path)?);
         if !divided
-            && !single.exists()
+            && !regular::exists(&single).map_err(io(&single))?
             && let Some(cause) = absent::cause(dir)
         {
             return Err(cause);
         }
-        let (index, map) = if divided && !single.is_file() {
+        let (index, map) = if divided && !is_file(&single)? {
             let (index, map) = read_index(&path)?;
             (Some(index), map)
         } else {
@@ -58,7 +59,7 @@ impl Shards {
         let mut files = Vec::with_capacity(names.len());
         for name in names {
             let one = dir.join(name);
-            if index.is_some() && !one.exists() {
+            if index.is_some() && !regular::exists(&one).map_err(io(&one))? {
                 return Err(bad(format!("shard `{name}` is not in the folder; fetch or copy it as well")));
             }
             files.push(TensorFile::open(&one)?);
@@ -87,9 +88,13 @@ impl Shards {
                 }
             }
         }
-        let beside = [(INDEX, divided && index.is_none())];
-        let beside = beside.into_iter().chain(PICKLES.map(|name| (name, dir.join(name).exists())));
-        let beside: Vec<&str> = beside.filter(|(_, there)| *there).map(|(name, _)| name).collect();
+        let mut beside: Vec<&str> = if divided && index.is_none() { vec![INDEX] } else { Vec::new() };
+        for name in PICKLES {
+            let path = dir.join(name);
+            if regular::exists(&path).map_err(io(&path))? {
+                beside.push(name);
+            }
+        }
         let mut notes = Vec::new();
         if !beside.is_empty() {
             let read = if index.is_some() { INDEX } else { SINGLE };

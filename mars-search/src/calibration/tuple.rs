@@ -73,7 +73,7 @@ fn tuple(
         };
         let options = BalanceOptions {
             candidates: space.ranks_of(module),
-            default_rank: space.default_rank,
+            default_rank: space.default_of(module),
             ..options.clone()
         };
         let balanced = match gates {

@@ -9,6 +9,7 @@
 
 use crate::{Error, processor::files};
 use serde_json::Value;
+use mars_lora::stored::regular;
 use std::path::{Path, PathBuf};
 
 const JSON: &str = "chat_template.json";
@@ -35,7 +36,7 @@ impl TemplateSource {
     pub fn find(dir: &Path) -> Result<Self, Error> {
         let mut found = Vec::new();
         if let Some(pair) = in_json(dir, JSON)? {
-            if has_templates(&dir.join(FOLDER)) {
+            if has_templates(&dir.join(FOLDER))? {
                 let what =
                     format!("it stands beside templates in {FOLDER}, and transformers refuses both together");
                 return Err(Error::config(
@@ -88,9 +89,17 @@ impl TemplateSource {
 }
 
 /// Whether there are templates in a folder.
-fn has_templates(folder: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(folder) else { return false };
-    entries.flatten().any(|entry| entry.path().extension().is_some_and(|end| end == "jinja"))
+fn has_templates(folder: &Path) -> Result<bool, Error> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if regular::is_absence(&error) => return Ok(false),
+        entries => entries.map_err(Error::io(folder))?,
+    };
+    for entry in entries {
+        if entry.map_err(Error::io(folder))?.path().extension().is_some_and(|end| end == "jinja") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The template under `chat_template` in a JSON file, if there is one.

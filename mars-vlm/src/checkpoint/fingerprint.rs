@@ -29,13 +29,13 @@ pub fn fingerprint(dir: &Path) -> Result<String, Error> {
     for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
         let path = entry.map_err(Error::io(dir))?.path();
         let suffix = path.extension().map(|suffix| suffix.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.is_file() && SUFFIXES.contains(&suffix.as_str()) {
+        if SUFFIXES.contains(&suffix.as_str()) && regular::is_file(&path).map_err(Error::io(&path))? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             files.insert(name, contents(&path)?);
         }
     }
     let template = dir.join(TEMPLATE);
-    if template.is_file() {
+    if regular::is_file(&template).map_err(Error::io(&template))? {
         files.insert(TEMPLATE.to_owned(), contents(&template)?);
     }
     let mut all = Hasher::new();

@@ -49,7 +49,7 @@ impl Format {
         if !fs::metadata(path).map_err(Error::io(path))?.is_dir() {
             return sniff(path);
         }
-        if path.join(science_qa::PROBLEMS).is_file() {
+        if is_file(&path.join(science_qa::PROBLEMS))? {
             return Ok(Self::ScienceQa);
         }
         if !parquet_files(path)?.is_empty() {
@@ -127,17 +127,17 @@ fn is_parquet(path: &Path) -> bool {
 /// # Errors
 /// [`Error::Io`] for a folder that cannot be listed.
 pub(crate) fn parquet_files(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    if path.is_file() {
+    if is_file(path)? {
         return Ok(vec![path.to_path_buf()]);
     }
     let mut files = Vec::new();
     for folder in [path.to_path_buf(), path.join("data")] {
-        if folder != path && !folder.is_dir() {
+        if folder != path && !regular::is_folder(&folder).map_err(Error::io(&folder))? {
             continue;
         }
         for entry in fs::read_dir(&folder).map_err(Error::io(&folder))? {
             let file = entry.map_err(Error::io(&folder))?.path();
-            if is_parquet(&file) && file.is_file() {
+            if is_parquet(&file) && is_file(&file)? {
                 files.push(file);
             }
         }
@@ -148,12 +148,20 @@ pub(crate) fn parquet_files(path: &Path) -> Result<Vec<PathBuf>, Error> {
 
 /// Divides `path` from the name of a part after a `#`, as in `ScienceQA#test`; an existing file of the whole name takes
 /// precedence.
-pub(crate) fn locate(path: &Path) -> (PathBuf, Option<String>) {
-    let text = path.to_str().filter(|_| !path.exists());
-    match text.and_then(|text| text.rsplit_once('#')) {
+///
+/// # Errors
+/// [`Error::Io`] where the system cannot say whether there is one.
+pub(crate) fn locate(path: &Path) -> Result<(PathBuf, Option<String>), Error> {
+    let exists = regular::exists(path).map_err(Error::io(path))?;
+    let text = path.to_str().filter(|_| !exists);
+    Ok(match text.and_then(|text| text.rsplit_once('#')) {
         Some((file, part)) if !file.is_empty() && !part.is_empty() && !part.contains(['/', '\\']) => {
             (file.into(), Some(part.to_string()))
         }
         _ => (path.to_path_buf(), None),
-    }
+    })
+}
+
+fn is_file(path: &Path) -> Result<bool, Error> {
+    regular::is_file(path).map_err(Error::io(path))
 }

@@ -34,6 +34,7 @@ mod histogram;
 mod image;
 mod json;
 mod left_out;
+mod noted;
 mod origin;
 #[cfg(feature = "parquet")]
 mod parquet;

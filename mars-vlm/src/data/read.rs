@@ -66,7 +66,7 @@ impl Dataset {
     /// # Errors
     /// [`Error::Io`] and [`Error::Malformed`], as for [`Self::read`].
     pub fn read_all(file: &Path, options: &ReadOptions) -> Result<(Self, Vec<Problem>), Error> {
-        let (path, named) = locate(file);
+        let (path, named) = locate(file)?;
         crate::foreign::check(&path)?;
         let part = options.part.as_deref().or(named.as_deref());
         let format = options.format.map_or_else(|| Format::detect(&path), Ok)?;
@@ -90,7 +90,7 @@ impl Dataset {
     /// # Errors
     /// [`Error::Io`] and [`Error::Malformed`].
     pub fn parts(file: &Path, options: &ReadOptions) -> Result<Vec<String>, Error> {
-        let (path, named) = locate(file);
+        let (path, named) = locate(file)?;
         if named.or(options.part.clone()).is_some() {
             return Ok(Vec::new());
         }

@@ -3,6 +3,7 @@
 use super::{
     format::{Format, locate},
     image::{self, Header, LONGEST, RgbImage},
+    noted::{Failures, Noted},
     sample::ImageRef,
     science_qa,
 };
@@ -45,7 +46,8 @@ pub struct ImageStore {
 
 #[derive(Debug)]
 struct Archive {
-    zip: Mutex<ZipArchive<BufReader<File>>>,
+    zip: Mutex<ZipArchive<Noted<BufReader<File>>>>,
+    failures: Failures,
     /// Position by name; names under a single top folder also without it.
     names: HashMap<String, usize>,
 }
@@ -62,11 +64,15 @@ impl ImageStore {
         }
         crate::foreign::check(path)?;
         let file = regular::open(path).map_err(Error::io(path))?;
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| {
+        let (file, failures) = Noted::new(BufReader::new(file));
+        let zip = ZipArchive::new(file);
+        // A disk that cannot be read is no broken archive.
+        failures.take().map_or(Ok(()), |e| Err(Error::io(path)(e)))?;
+        let zip = zip.map_err(|e| {
             Error::malformed(path, format!("no zip archive: {e}"), "give a folder or a .zip file of images")
         })?;
         let names = names(&zip);
-        let archive = Some(Archive { zip: Mutex::new(zip), names });
+        let archive = Some(Archive { zip: Mutex::new(zip), failures, names });
         Ok(Self { path: path_buf, archive, digests: Mutex::default() })
     }
 
@@ -79,11 +85,12 @@ impl ImageStore {
         if let Some(images) = images {
             return Self::open(images);
         }
-        let (data, _) = locate(data_file);
-        if data.exists() && Format::detect(&data)? == Format::ScienceQa {
-            return Self::open(&science_qa::images(&data));
+        let (data, _) = locate(data_file)?;
+        let kind = regular::kind(&data).map_err(Error::io(&data))?;
+        if kind.is_some() && Format::detect(&data)? == Format::ScienceQa {
+            return Self::open(&science_qa::images(&data)?);
         }
-        if data.is_dir() {
+        if kind.is_some_and(|kind| kind.is_dir()) {
             return Self::open(&data);
         }
         let beside = data.parent().filter(|path| !path.as_os_str().is_empty());
@@ -187,7 +194,11 @@ impl ImageStore {
         let mut zip = archive.zip.lock().unwrap_or_else(PoisonError::into_inner);
         let broken =
             |e: String| Error::malformed(&self.path, format!("{name}: {e}"), "pack the archive again");
-        let file = zip.by_index(*at).map_err(|e| broken(e.to_string()))?;
+        let failed = |e: String| match archive.failures.take() {
+            Some(e) => Error::io(&self.path)(e),
+            None => broken(e),
+        };
+        let file = zip.by_index(*at).map_err(|e| failed(e.to_string()))?;
         let length = file.size();
         if length > LONGEST {
             return Err(broken(format!(
@@ -198,7 +209,7 @@ impl ImageStore {
         // Exactly, as doubling what is there could take twice as much.
         bytes.try_reserve_exact(length as usize).map_err(|e| broken(e.to_string()))?;
         // What it unpacks to may be more than the archive says.
-        let count = file.take(length + 1).read_to_end(&mut bytes).map_err(|e| broken(e.to_string()))?;
+        let count = file.take(length + 1).read_to_end(&mut bytes).map_err(|e| failed(e.to_string()))?;
         if count as u64 != length {
             return Err(broken(format!("it unpacks to other than the {length} bytes that the archive says")));
         }

@@ -5,6 +5,7 @@ use super::id::is_commit;
 use super::{ModelId, Need};
 use crate::Error;
 use crate::processor::files;
+use mars_lora::stored::regular;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ impl Cache {
     /// [`Error::Io`], and [`Error::Malformed`] for a reference that names no commit.
     pub(super) fn look_up(&self, id: &ModelId, need: Need) -> Result<Result<PathBuf, String>, Error> {
         let model = self.model(id);
-        if !model.is_dir() {
+        if !regular::is_folder(&model).map_err(Error::io(&model))? {
             return Ok(Err(format!("{} does not exist", model.display())));
         }
         let snapshots = model.join("snapshots");
@@ -63,7 +64,7 @@ impl Cache {
             commit
         };
         let snapshot = snapshots.join(commit);
-        if !snapshot.is_dir() {
+        if !regular::is_folder(&snapshot).map_err(Error::io(&snapshot))? {
             return Ok(Err(format!("{} does not exist{}", snapshot.display(), there(&snapshots))));
         }
         Ok(match missing(&snapshot, need)? {
@@ -79,20 +80,32 @@ impl Cache {
 /// # Errors
 /// [`Error::Io`] and [`Error::Malformed`] for an unreadable index of shards.
 pub(super) fn missing(snapshot: &Path, need: Need) -> Result<Option<String>, Error> {
-    let lacks = |name: &str| !snapshot.join(name).is_file();
-    let always = ["config.json", "tokenizer.json"].into_iter().find(|name| lacks(name));
-    if always.is_some() || need == Need::Processor {
-        return Ok(always.map(str::to_string));
+    let lacks = |name: &str| {
+        let path = snapshot.join(name);
+        regular::is_file(&path).map(|there| !there).map_err(Error::io(&path))
+    };
+    for name in ["config.json", "tokenizer.json"] {
+        if lacks(name)? {
+            return Ok(Some(name.to_string()));
+        }
+    }
+    if need == Need::Processor {
+        return Ok(None);
     }
     // The single file counts where both are there.
-    if !lacks(SINGLE) || lacks(INDEX) {
-        return Ok(lacks(SINGLE).then(|| SINGLE.to_string()));
+    let single = !lacks(SINGLE)?;
+    if single || lacks(INDEX)? {
+        return Ok((!single).then(|| SINGLE.to_string()));
     }
     let index = files::object(&snapshot.join(INDEX))?.unwrap_or_default();
     // What else may be wrong with the index is reported when the weights are read.
     let shards = index.get("weight_map").and_then(Value::as_object);
-    let mut shards = shards.into_iter().flat_map(|map| map.values().filter_map(Value::as_str));
-    Ok(shards.find(|name| lacks(name)).map(str::to_string))
+    for name in shards.into_iter().flat_map(|map| map.values().filter_map(Value::as_str)) {
+        if lacks(name)? {
+            return Ok(Some(name.to_string()));
+        }
+    }
+    Ok(None)
 }
 
 /// The revisions that a cache has instead, for a message.

@@ -10,7 +10,7 @@
 
 use super::{Cache, ModelId, Progress};
 use crate::Error;
-use mars_lora::files;
+use mars_lora::{files, stored::regular};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
@@ -108,7 +108,7 @@ impl Transfer<'_> {
         let mut done = 0;
         for file in wanted {
             let target = snapshot.join(&file.rfilename);
-            if !target.is_file() {
+            if !regular::is_file(&target).map_err(Error::io(&target))? {
                 let before = done;
                 let mut observe =
                     |bytes| observe(Progress { file: &file.rfilename, done: before + bytes, total });

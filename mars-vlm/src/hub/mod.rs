@@ -17,6 +17,7 @@ pub use download::Server;
 pub use id::ModelId;
 
 use crate::Error;
+use mars_lora::stored::regular;
 use std::path::{Path, PathBuf};
 
 /// What a model is needed for.
@@ -63,7 +64,8 @@ pub fn find(
     observe: &mut dyn FnMut(Progress<'_>),
 ) -> Result<PathBuf, Error> {
     let id = model.to_str().and_then(|text| text.parse::<ModelId>().ok());
-    let (Some(id), false) = (id, model.exists()) else { return Ok(model.to_path_buf()) };
+    let there = regular::exists(model).map_err(Error::io(model))?;
+    let (Some(id), false) = (id, there) else { return Ok(model.to_path_buf()) };
     let why = match cache.look_up(&id, need)? {
         Ok(found) => return Ok(found),
         Err(why) => why,

@@ -133,12 +133,20 @@ impl Examples for EncodedExamples {
 
     fn batches(&self, rows: &[Vec<Vec<usize>>], device: &Device) -> Result<Vec<VlmBatch>, mars_lora::Error> {
         let failed = |e: String| mars_lora::Error::Batch(e);
+        // All of them were read once, so that it is their files that have changed since.
+        let changed = |e: Error| match e {
+            Error::Io { path, source } => mars_lora::Error::Io { path, source },
+            e => {
+                let why = format!("it could be read before, and cannot now: {e}");
+                mars_lora::Error::BadFile { path: self.store.path().to_path_buf(), why }
+            }
+        };
         let mut read = Read::default();
         let mut batch = |rows: &Vec<Vec<usize>>| {
             let mut sequences = Vec::with_capacity(rows.len());
             for own in rows {
                 let own = own.iter().map(|index| self.sequence(*index, &mut read));
-                sequences.push(own.collect::<Result<Vec<_>, _>>().map_err(|e| failed(e.to_string()))?);
+                sequences.push(own.collect::<Result<Vec<_>, _>>().map_err(changed)?);
             }
             VlmBatch::new(&sequences, self.image, device).map_err(failed)
         };

@@ -1,6 +1,7 @@
 //! Whether a path is the folder of a model: what it is otherwise.
 
 use crate::Error;
+use mars_lora::stored::regular;
 use std::{fs, io::ErrorKind, path::Path};
 
 /// Makes sure that `dir` is a folder, and not that of an adapter.
@@ -19,11 +20,16 @@ pub(crate) fn check(dir: &Path) -> Result<(), Error> {
         Err(e) if e.kind() == ErrorKind::NotFound || e.kind() == ErrorKind::NotADirectory => {
             return Err(Error::config(dir, "there is no such folder", "check the path of the model"));
         }
-        _ => {}
+        Err(e) => return Err(Error::io(dir)(e)),
+        Ok(_) => {}
     }
-    let has = |name: &str| dir.join(name).exists();
-    if has("adapter_config.json") && !has("config.json") {
-        let base = fs::read(dir.join("adapter_config.json")).ok();
+    let exists = |name: &str| {
+        let path = dir.join(name);
+        regular::exists(&path).map_err(Error::io(&path))
+    };
+    if !exists("config.json")? && exists("adapter_config.json")? {
+        // The name of its base model only helps.
+        let base = regular::read(&dir.join("adapter_config.json"), regular::LONGEST_CONFIG).ok();
         let base = base.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
         let base = base.as_ref().and_then(|config| config["base_model_name_or_path"].as_str());
         let named = base.map_or_else(String::new, |base| {

@@ -4,8 +4,7 @@ use crate::{Error, config::chosen};
 use documented::DocumentedFields;
 use serde::{Deserialize, Serialize};
 
-/// How training uses the machine. But for gradient checkpointing and `parts`, which change the last bits of results, and
-/// `validation_samples`, nothing here influences what is learnt.
+/// How training uses the machine. But for `validation_samples`, nothing here influences what is learnt, to the bit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, DocumentedFields)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {

@@ -1,5 +1,6 @@
 //! What happens at an operation.
 
+use crate::Operation;
 use std::fmt;
 
 /// What happens at an operation.
@@ -30,15 +31,36 @@ impl Fault {
         Self::BrokenForGood,
     ];
 
+    /// The operations of a call without faults at which it can happen, numbered as they are counted then.
+    pub fn among(self, operations: &[Operation]) -> Vec<Operation> {
+        let counted = operations.iter().filter(|one| self.counts_reading() || !Self::READING.contains(&one.name.as_str()));
+        let numbered = counted.zip(1..).map(|(one, number)| Operation { number, ..one.clone() });
+        numbered.filter(|one| self.befalls(&one.name)).collect()
+    }
+
+    /// Whether operations that read are counted. How many there are may depend on how long things take.
+    pub(crate) fn counts_reading(self) -> bool {
+        matches!(self, Self::BrokenOnce | Self::BrokenForGood)
+    }
+
+    /// Operations that change nothing: a file opened to be read, parts of it read, its kind looked at, a directory listed.
+    pub const READING: [&'static str; 4] = ["open", "read", "look", "list"];
+
     /// Whether the process is killed, rather than told of an error.
     pub fn kills(self) -> bool {
         matches!(self, Self::KillBefore | Self::KillInside)
     }
 
-    /// Whether it can happen at an operation of this name: a full disk refuses no removal.
-    pub fn befalls(self, operation: &str) -> bool {
+    /// Whether it can happen at an operation of this name: a full disk refuses neither removals nor reading, and a kill before
+    /// or after reading is one at the write before.
+    fn befalls(self, operation: &str) -> bool {
         let removes = ["unlink", "rmdir"].contains(&operation);
-        !(removes && matches!(self, Self::FullOnce | Self::FullForGood))
+        let reads = Self::READING.contains(&operation);
+        match self {
+            Self::KillBefore | Self::KillInside => !reads,
+            Self::FullOnce | Self::FullForGood => !reads && !removes,
+            Self::BrokenOnce | Self::BrokenForGood => true,
+        }
     }
 
     /// What the system says, which a message must repeat.

@@ -27,9 +27,9 @@ pub struct Instrument {
 /// One operation on a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Its number, from 1.
+    /// Its number, from 1, among those that are counted.
     pub number: usize,
-    /// `open`, `write`, `fsync`, `rename`, ...
+    /// `create`, `write`, `fsync`, `rename`, ..., or one of [`Fault::READING`].
     pub name: String,
     /// Path in the directory that is watched.
     pub path: String,
@@ -98,12 +98,15 @@ impl Instrument {
             .args(&scenario.arguments)
             .current_dir(&place)
             .env("LD_PRELOAD", self.folder.path().join("preload.so"))
-            .env("RELIABILITY_ROOT", place.join(Scenario::OUT))
+            .env("RELIABILITY_ROOT", &place)
+            // One thread reads the images in an order that is always the same.
+            .env("RAYON_NUM_THREADS", "1")
             .env("RELIABILITY_PROGRAM", self.program.file_name().unwrap_or_default())
             .env("RELIABILITY_LOG", &log)
             .env("RELIABILITY_AT", at.to_string())
             .env("RELIABILITY_MODE", mode)
             .env("RELIABILITY_ERRNO", error.to_string())
+            .env("RELIABILITY_READS", u8::from(fault.is_none_or(|(fault, _)| fault.counts_reading())).to_string())
             .env("RELIABILITY_ENDED", ENDED.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -18,5 +18,5 @@ mod tree;
 pub use fault::Fault;
 pub use instrument::{Done, Instrument, Operation};
 pub use scenario::Scenario;
-pub use sweep::{Point, Sweep, Verdict, sweep};
+pub use sweep::{Point, Sweep, Verdict, harmless, sweep};
 pub use table::table;

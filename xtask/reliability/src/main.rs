@@ -53,7 +53,7 @@ fn options() -> Result<Options> {
         }
     }
     if options.calls.is_empty() {
-        options.calls = ["native", "command", "unpack", "merge"].map(str::to_owned).to_vec();
+        options.calls = ["native", "resumed", "command", "unpack", "merge"].map(str::to_owned).to_vec();
     }
     if options.faults.is_empty() {
         options.faults = Fault::ALL.to_vec();
@@ -75,6 +75,7 @@ fn faults(word: &str) -> Result<Vec<Fault>> {
 fn scenario(name: &str, instrument: &Instrument, assets: &Path) -> Result<Scenario> {
     Ok(match name {
         "native" => Scenario::native(assets)?,
+        "resumed" => Scenario::resumed(&Scenario::native(assets)?, instrument)?,
         "command" => Scenario::command(),
         "unpack" => Scenario::unpack(),
         "merge" => {
@@ -84,7 +85,7 @@ fn scenario(name: &str, instrument: &Instrument, assets: &Path) -> Result<Scenar
             let done = instrument.call(&search, place.path(), None)?;
             Scenario::merge(assets, &place.path().join("out/adapter")).context(done.stderr)?
         }
-        _ => bail!("--call {name}: there are native, command, unpack and merge"),
+        _ => bail!("--call {name}: there are native, resumed, command, unpack and merge"),
     })
 }
 

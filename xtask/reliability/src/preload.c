@@ -1,5 +1,6 @@
-/* Loaded into a program by LD_PRELOAD: counts its operations on files under one directory, and at one of them ends the
- * process or lets the operation fail. Linux, glibc. All is told by the environment:
+/* Loaded into a program by LD_PRELOAD: counts its operations on files under one directory, those that read and those that
+ * write, and at one of them ends the process or lets the operation fail. What is mapped into memory and what is asked of an
+ * open file (its length) is not counted. Linux, glibc. All is told by the environment:
  *
  *   RELIABILITY_ROOT     the directory, absolute and without links; nothing is done without it
  *   RELIABILITY_PROGRAM  name of the program: children with another name are left alone
@@ -8,6 +9,7 @@
  *   RELIABILITY_MODE     before: end before it; inside: end after half of a write, after any other operation;
  *                        once: it fails; always: it and all that follow and could fail likewise fail
  *   RELIABILITY_ERRNO    the error of `once` and `always`
+ *   RELIABILITY_READS    0: those that read are not counted
  *   RELIABILITY_ENDED    exit status by which the process ends
  *
  * The clock stands still, so that whatever tells durations tells the same in each run.
@@ -34,12 +36,12 @@
 
 static char root[PATH_MAX];
 static size_t root_length;
-static int active, log_file = -1, at, fails, always, inside, failure, ended = 99, count;
+static int active, log_file = -1, at, fails, always, inside, failure, reads = 1, ended = 99, count;
 static char *opened[FILES];
 static struct timespec now[2];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-enum kind { WRITES, REMOVES };
+enum kind { WRITES, REMOVES, READS };
 
 static int number(const char *name, int otherwise) {
     const char *text = getenv(name);
@@ -59,6 +61,7 @@ __attribute__((constructor)) static void start(void) {
     root_length = strlen(root);
     at = number("RELIABILITY_AT", 0);
     failure = number("RELIABILITY_ERRNO", EIO);
+    reads = number("RELIABILITY_READS", 1);
     ended = number("RELIABILITY_ENDED", 99);
     inside = !strcmp(mode, "inside");
     always = !strcmp(mode, "always");
@@ -101,6 +104,7 @@ static int under(int from, const char *path, char *out) {
 
 /* Counts an operation. 0: do it; -1: fail with errno set; 1: do it (half of it) and end the process. */
 static int counted(const char *operation, enum kind kind, const char *path) {
+    if (kind == READS && !reads) return 0;
     pthread_mutex_lock(&lock);
     int current = ++count, result = 0;
     if (log_file >= 0) {
@@ -109,7 +113,7 @@ static int counted(const char *operation, enum kind kind, const char *path) {
         int length = snprintf(line, sizeof line, "%d\t%s\t%s\n", current, operation, shown);
         syscall(SYS_write, log_file, line, length);
     }
-    /* A full disk refuses no removal. */
+    /* A full disk refuses neither removals nor reading. */
     int possible = kind == WRITES || failure != ENOSPC;
     if (at && fails && possible && (current == at || (always && current > at))) {
         errno = failure;
@@ -139,7 +143,8 @@ static int open_at(int from, const char *path, int flags, mode_t mode) {
     char whole[PATH_MAX];
     int writes = (flags & O_ACCMODE) != O_RDONLY;
     int ours = under(from, path, whole), step = 0;
-    if (ours && writes && (flags & (O_CREAT | O_TRUNC))) step = counted("open", WRITES, whole);
+    if (ours && writes && (flags & (O_CREAT | O_TRUNC))) step = counted("create", WRITES, whole);
+    else if (ours) step = counted("open", READS, whole);
     if (step < 0) return -1;
     int file = (int)syscall(SYS_openat, from, path, flags, mode);
     if (step > 0) end();
@@ -180,6 +185,24 @@ int close(int file) {
 }
 
 static const char *path_of(int file) { return active && file >= 0 && file < FILES ? opened[file] : NULL; }
+
+#define FAILS_TO_READ(file) \
+    const char *path = path_of(file); \
+    int step = path ? counted("read", READS, path) : 0; \
+    if (step < 0) return -1
+
+#define READ(name, parameters, call) \
+    ssize_t name parameters { \
+        FAILS_TO_READ(file); \
+        ssize_t done = call; \
+        if (step > 0) end(); \
+        return done; \
+    }
+
+READ(read, (int file, void *bytes, size_t size), syscall(SYS_read, file, bytes, size))
+READ(readv, (int file, const struct iovec *parts, int many), syscall(SYS_readv, file, parts, many))
+READ(pread, (int file, void *bytes, size_t size, off_t offset), syscall(SYS_pread64, file, bytes, size, offset))
+READ(pread64, (int file, void *bytes, size_t size, off64_t offset), syscall(SYS_pread64, file, bytes, size, offset))
 
 ssize_t write(int file, const void *bytes, size_t size) {
     const char *path = path_of(file);
@@ -274,6 +297,32 @@ ON_PATH(rename, (const char *old, const char *path), (old, path), "rename", WRIT
 ON_PATH(renameat, (int from, const char *old, int to, const char *path), (from, old, to, path), "rename", WRITES, to)
 ON_PATH(renameat2, (int from, const char *old, int to, const char *path, unsigned flags), (from, old, to, path, flags),
         "rename", WRITES, to)
+
+ON_PATH(stat, (const char *path, struct stat *out), (path, out), "look", READS, AT_FDCWD)
+ON_PATH(stat64, (const char *path, struct stat64 *out), (path, out), "look", READS, AT_FDCWD)
+ON_PATH(lstat, (const char *path, struct stat *out), (path, out), "look", READS, AT_FDCWD)
+ON_PATH(lstat64, (const char *path, struct stat64 *out), (path, out), "look", READS, AT_FDCWD)
+
+int statx(int from, const char *path, int flags, unsigned mask, struct statx *out) {
+    char whole[PATH_MAX];
+    REAL(statx);
+    /* An empty name is an open file; without a name the call is a question whether there is such a call, whatever the header
+     * says of it. */
+    const char *volatile given = path;
+    if (!given || !*given || !under(from, given, whole)) return real(from, given, flags, mask, out);
+    DO("look", READS, whole, real(from, path, flags, mask, out));
+}
+
+DIR *opendir(const char *path) {
+    char whole[PATH_MAX];
+    REAL(opendir);
+    if (!under(AT_FDCWD, path, whole)) return real(path);
+    int step = counted("list", READS, whole);
+    if (step < 0) return NULL;
+    DIR *done = real(path);
+    if (step > 0) end();
+    return done;
+}
 
 int clock_gettime(clockid_t clock, struct timespec *out) {
     if (active && (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC)) {

@@ -1,6 +1,7 @@
 //! Calls of `mars` whose operations on files are swept.
 
-use anyhow::{Context, Result};
+use crate::{Fault, Instrument, tree};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::{fs, path::Path};
 
@@ -28,7 +29,7 @@ awk -v ve="$1" -v llm="$2" -v steps="$3" -v every="$4" 'BEGIN {
 "#;
 
 impl Scenario {
-    /// The directory that is watched.
+    /// What is written into.
     pub const OUT: &'static str = "out";
 
     /// Successive halving of four rank choices on a few digits by the built-in trainer, four steps, a checkpoint at each.
@@ -45,11 +46,12 @@ impl Scenario {
             samples.truncate(count);
             files.push((format!("{split}.json"), serde_json::to_vec(&samples)?));
         }
-        let (model, images) = (assets.join("model"), assets.join("digits/images.zip"));
-        let mut arguments = strings(&["search", "--policy", "halving", "--out", Self::OUT]);
-        for (flag, path) in [("--model", model), ("--images", images)] {
-            arguments.extend([flag.to_owned(), path.to_string_lossy().into_owned()]);
+        files.push(("images.zip".to_owned(), fs::read(assets.join("digits/images.zip"))?));
+        for (name, content) in tree::files(&assets.join("model"))? {
+            files.push((format!("model/{name}"), content));
         }
+        let mut arguments = strings(&["search", "--policy", "halving", "--out", Self::OUT]);
+        arguments.extend(strings(&["--model", "model", "--images", "images.zip"]));
         arguments.extend(strings(&["--data", "train.json", "--val", "val.json", "--test", "test.json"]));
         arguments.extend(settings(&["train.batch=2", "run.checkpoint_every=1"]));
         Ok(Self { name: "native", arguments, files, done_already: "" })
@@ -62,6 +64,30 @@ impl Scenario {
         arguments.extend(settings(&["trainer.samples=64"]));
         let files = vec![("train.sh".to_owned(), SCRIPT.as_bytes().to_vec())];
         Self { name: "command", arguments, files, done_already: "" }
+    }
+
+    /// `search` again after a kill in its middle, between two runs of which one has a result and a checkpoint.
+    ///
+    /// # Errors
+    /// When the calls of `instrument` that lead there fail.
+    pub fn resumed(search: &Self, instrument: &Instrument) -> Result<Self> {
+        let call = |fault| -> Result<_> {
+            let place = tempfile::tempdir()?;
+            search.prepare(place.path())?;
+            let done = instrument.call(search, place.path(), fault)?;
+            Ok((done, tree::files(&place.path().join(Self::OUT))?))
+        };
+        let straight = Fault::KillInside.among(&call(None)?.0.operations);
+        let results = straight.iter().filter(|one| one.name == "rename" && one.path.ends_with("result.json"));
+        let results: Vec<usize> = results.map(|one| one.number).collect();
+        let middle = results.get(results.len() / 2).context("the search has no results")?;
+        let (killed, out) = call(Some((Fault::KillInside, *middle)))?;
+        if !killed.was_killed() {
+            bail!("the search was not killed in its middle: {}", killed.stderr);
+        }
+        let left = out.into_iter().map(|(name, content)| (format!("{}/{name}", Self::OUT), content));
+        let files = search.files.iter().cloned().chain(left).collect();
+        Ok(Self { name: "resumed", files, ..search.clone() })
     }
 
     /// The embedded task unpacked, without a search.

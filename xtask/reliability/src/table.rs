@@ -6,7 +6,7 @@ use std::fmt::Write;
 /// Markdown: a row for each scenario and fault with the numbers of points, then a line for each that was wrong.
 pub fn table(sweeps: &[Sweep]) -> String {
     let mut text = String::from(
-        "| call | operations | fault | points | same to the bit | met and harmless | wrong |\n|---|---|---|---|---|---|---|\n",
+        "| call | operations | fault | points | same to the bit | met and harmless | not met | wrong |\n|---|---|---|---|---|---|---|---|\n",
     );
     for sweep in sweeps {
         for fault in Fault::ALL {
@@ -23,12 +23,13 @@ pub fn table(sweeps: &[Sweep]) -> String {
             // Writing to a string does not fail.
             let _ = writeln!(
                 text,
-                "| {} | {} | {fault} | {} | {} | {} | {} |",
+                "| {} | {} | {fault} | {} | {} | {} | {} | {} |",
                 sweep.scenario,
                 sweep.operations,
                 verdicts.len(),
                 count(&|one| *one == Verdict::Same),
                 count(&|one| *one == Verdict::Harmless),
+                count(&|one| *one == Verdict::Unmet),
                 count(&|one| matches!(one, Verdict::Wrong(_))),
             );
         }

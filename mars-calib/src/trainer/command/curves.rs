@@ -1,13 +1,9 @@
 //! Loss curves as other tools leave them: `trainer_state.json` of the Hugging Face Trainer, or a CSV.
 
 use super::CurveFormat;
-use crate::{CurvePoint, Error};
-use mars_lora::stored::regular;
+use crate::{CurvePoint, Error, files};
 use serde::Deserialize;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// What an external trainer reported.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,25 +25,31 @@ impl Curves {
     /// # Errors
     /// [`Error::Corrupt`] with file and place when the content cannot be understood, [`Error::Io`].
     pub fn read(path: &Path, format: CurveFormat) -> Result<Option<Self>, Error> {
-        let text = |path: &Path| regular::read_text(path, u64::MAX).map_err(Error::io("read", path));
-        let file = |path: PathBuf| Some(path).filter(|path| path.is_file());
-        let (state, csv) = if path.is_dir() {
-            let state = file(path.join("trainer_state.json")).or_else(|| latest_checkpoint(path));
-            (state, file(path.join("curve.csv")))
+        let file = |path: PathBuf| files::is_file(&path).map(|there| there.then_some(path));
+        let (state, csv) = if files::is_folder(path)? {
+            let state = match file(path.join("trainer_state.json"))? {
+                None => latest_checkpoint(path)?,
+                own => own,
+            };
+            (state, file(path.join("curve.csv"))?)
         } else {
             let is_state = match format {
                 CurveFormat::Auto => path.extension().is_some_and(|ending| ending == "json"),
                 CurveFormat::TrainerState => true,
                 CurveFormat::Csv => false,
             };
-            let found = file(path.to_path_buf());
+            let found = file(path.to_path_buf())?;
             if is_state { (found, None) } else { (None, found) }
         };
+        let read = |path: &Path, parse: fn(&str, &Path) -> Result<Self, Error>| {
+            let text = files::read_text(path)?;
+            text.map(|text| parse(&text, path)).transpose()
+        };
         if let Some(path) = state.filter(|_| format != CurveFormat::Csv) {
-            return trainer_state(&text(&path)?, &path).map(Some);
+            return read(&path, trainer_state);
         }
         if let Some(path) = csv.filter(|_| format != CurveFormat::TrainerState) {
-            return curve_csv(&text(&path)?, &path).map(Some);
+            return read(&path, curve_csv);
         }
         Ok(None)
     }
@@ -85,14 +87,18 @@ impl Curves {
     }
 }
 
-fn latest_checkpoint(out: &Path) -> Option<PathBuf> {
+fn latest_checkpoint(out: &Path) -> Result<Option<PathBuf>, Error> {
     let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix("checkpoint-")?.parse::<usize>().ok();
-    let entries = fs::read_dir(out).ok()?.flatten().map(|entry| entry.path());
-    entries
-        .filter_map(|path| Some((step(&path)?, path.join("trainer_state.json"))))
-        .filter(|(_, path)| path.is_file())
-        .max()
-        .map(|(_, path)| path)
+    let states = files::list(out)?.into_iter();
+    let mut states: Vec<_> =
+        states.filter_map(|path| Some((step(&path)?, path.join("trainer_state.json")))).collect();
+    states.sort();
+    for (_, path) in states.into_iter().rev() {
+        if files::is_file(&path)? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 #[derive(Deserialize)]

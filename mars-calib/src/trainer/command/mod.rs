@@ -18,11 +18,10 @@ pub use options::{CommandLine, CommandOptions, CurveFormat, CurveSource};
 pub use template::Template;
 
 use super::{ended_by, with_cause};
-use crate::{Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Stage, Trainer};
+use crate::{Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Stage, Trainer, files};
 use options::Prepared;
 use process::{POLL, Process, last_words};
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::ExitStatus,
     thread,
@@ -63,7 +62,7 @@ impl CommandTrainer {
             return Err(Error::spec("method", method.name(), rule));
         }
         let out = self.out.join(spec.id().as_str());
-        fs::create_dir_all(&out).map_err(Error::io("create the directory", &out))?;
+        files::make_directory(&out)?;
         let curve = PathBuf::from(self.prepared.curve.arguments(spec, &out).concat());
         remove_old(&curve)?;
         let started = Instant::now();
@@ -75,6 +74,9 @@ impl CommandTrainer {
             started => started?,
         };
         let outcome = self.watch(&mut process, spec, &out, &curve, observe);
+        if outcome.is_err() {
+            process.end(Duration::from_secs_f64(self.options.grace_s));
+        }
         let record = RunRecord {
             wall_s: started.elapsed().as_secs_f64(),
             ..RunRecord::empty(spec.clone(), RunEnd::Finished)
@@ -86,11 +88,16 @@ impl CommandTrainer {
                 return Ok(failed(format!("the command ran longer than {limit} s and was ended")));
             }
             Outcome::Exited(status) if !status.success() => {
-                return Ok(failed(format!("the command ended with {status}{}", last_words(&out))));
+                return Ok(failed(format!("the command ended with {status}{}", last_words(&out)?)));
             }
             Outcome::Exited(_) => {}
         }
-        let Some(curves) = Curves::read(&curve, self.options.curve.format)? else {
+        let curves = match Curves::read(&curve, self.options.curve.format) {
+            // What cannot be understood is the command's.
+            Err(error @ Error::Corrupt { .. }) => return Ok(failed(with_cause(&error))),
+            curves => curves?,
+        };
+        let Some(curves) = curves else {
             let expected = Curves::expected(&curve, self.options.curve.format);
             return Ok(failed(format!("the command left {expected}")));
         };
@@ -135,9 +142,11 @@ impl CommandTrainer {
             }
             if last_read.elapsed() > READ_EVERY {
                 last_read = Instant::now();
-                // Half-written files are read again next time.
-                if let Ok(Some(curves)) = Curves::read(curve, self.options.curve.format) {
-                    reported = reported.max(curves.last_step());
+                match Curves::read(curve, self.options.curve.format) {
+                    Ok(curves) => reported = reported.max(curves.map_or(0, |curves| curves.last_step())),
+                    // Half-written files are read again next time.
+                    Err(Error::Corrupt { .. }) => {}
+                    Err(error) => return Err(error),
                 }
             }
             if observe.progress(&progress(&id, spec, reported)) == Flow::Stop {
@@ -181,8 +190,10 @@ enum Outcome {
 /// Removes the curves of an earlier try: a command that leaves none must not be credited with those.
 fn remove_old(curve: &Path) -> Result<(), Error> {
     let inside = ["trainer_state.json", "curve.csv"].map(|name| curve.join(name));
-    for old in inside.iter().map(PathBuf::as_path).chain([curve]).filter(|path| path.is_file()) {
-        fs::remove_file(old).map_err(Error::io("remove", old))?;
+    for old in inside.iter().map(PathBuf::as_path).chain([curve]) {
+        if files::is_file(old)? {
+            files::remove(old)?;
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::options::Prepared;
 use crate::{Error, RunSpec};
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -75,17 +75,25 @@ fn signal(child: &Child, kill: bool) {
 fn signal(_: &Child, _: bool) {}
 
 /// The end of the command's stderr, as a clause of a message.
-pub(super) fn last_words(out: &Path) -> String {
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(out.join("stderr.log"))?;
+///
+/// # Errors
+/// [`Error::Io`] when it is there and cannot be read.
+pub(super) fn last_words(out: &Path) -> Result<String, Error> {
+    let path = out.join("stderr.log");
+    let read = || -> io::Result<String> {
+        let mut file = File::open(&path)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
     };
-    match read() {
-        Ok(text) if !text.is_empty() => format!("; the end of its stderr:\n  {}", text.replace('\n', "\n  ")),
-        _ => " and wrote nothing to stderr".into(),
-    }
+    let text = match read() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        text => text.map_err(Error::io("read", &path))?,
+    };
+    Ok(match text.is_empty() {
+        true => " and wrote nothing to stderr".into(),
+        false => format!("; the end of its stderr:\n  {}", text.replace('\n', "\n  ")),
+    })
 }

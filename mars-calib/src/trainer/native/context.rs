@@ -40,6 +40,6 @@ pub(super) enum Event {
     Progress(Progress),
     /// A run has ended: its place among the runs that were asked for, and its record.
     Done(usize, Box<RunRecord>),
-    /// The system refused to read or write.
+    /// The system refused to read or write, or a file has changed.
     StorageFailed(Error),
 }

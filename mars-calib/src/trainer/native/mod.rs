@@ -1,9 +1,9 @@
 //! The trainer on burn: many runs stacked over one frozen model.
 //!
 //! Runs that adapt the same modules with the same batch size go through the model together, as the
-//! adapters of one [`AdapterStack`](mars_lora::AdapterStack); stacks are spread over worker threads. A
-//! run's numbers do not depend on the other runs of the stack beyond rounding, and are bit-identical when the
-//! same list of runs is trained again on a CPU.
+//! adapters of one [`AdapterStack`](mars_lora::AdapterStack); stacks are spread over worker threads. On
+//! a CPU a run's numbers are the same to the bit whatever the other runs of its stack, the parts of a pass, and the
+//! interruptions.
 mod cohorts;
 mod context;
 mod evaluate;

@@ -5,15 +5,14 @@ use crate::Keep;
 use mars_lora::{Adapter, Targets};
 use std::sync::Arc;
 
-/// How the native trainer uses the machine; none of it changes what is learnt beyond rounding.
+/// How the native trainer uses the machine. Stacks, workers, parts and loading change no bit of what is learnt.
 #[derive(Clone, Debug)]
 pub struct NativeOptions {
     /// Most adapters in one pass, >= 1. Default 4.
     pub stack: usize,
     /// Stacks trained at the same time, each on a thread of its own, >= 1. Default 1.
     pub workers: usize,
-    /// Parts of a training pass, side by side on the threads of the machine, >= 1. Default 1. Their number changes
-    /// the last bits of results, as adding in another order does.
+    /// Parts of a training pass, side by side on the threads of the machine, >= 1. Default 1.
     pub parts: usize,
     /// How the batches of each stack are made ready. Default on one thread in addition to the training.
     pub loading: Loading,

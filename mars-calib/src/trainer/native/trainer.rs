@@ -231,10 +231,11 @@ fn work<M, E>(
                 method::train(context, index, &spec, method, &emit_and_note)
             }
         };
-        if let Err(error @ Error::Io { .. }) = trained {
+        let Err(error) = trained else { continue };
+        if error.is_outside_the_runs() {
             stop.store(true, Ordering::Relaxed);
             emit(Event::StorageFailed(error));
-        } else if let Err(error) = trained {
+        } else {
             let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
             for (index, spec) in specs.into_iter().filter(|(index, _)| !done.contains(index)) {
                 let record = RunRecord::empty(spec, RunEnd::Failed { why: with_cause(&error) });

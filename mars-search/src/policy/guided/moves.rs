@@ -16,7 +16,7 @@ pub(super) fn wide_pair(space: &Space, ranks: &Ranks) -> [Candidate; 2] {
 /// Every module at its highest candidate rank: where rank buys speed and the run is not too long for its data, the best of what was
 /// measured.
 pub(super) fn highest(space: &Space) -> Candidate {
-    let rank = |module: &String| space.ranks_of(module).last().copied().unwrap_or(space.default_rank);
+    let rank = |module: &String| space.ranks_of(module).last().copied().unwrap_or(space.default_of(module));
     let ranks = space.modules.iter().map(|module| (module.as_str(), rank(module))).collect();
     Candidate::new(ranks, CandidateSource::Highest)
 }
@@ -65,7 +65,7 @@ pub(super) fn neighbours(space: &Space) -> Result<Vec<Ranks>, Error> {
     let tuple = |corner: usize| -> Ranks {
         let ranks = modules.iter().enumerate().map(|(bit, module)| {
             let up = corner >> bit & 1 == 0;
-            (module.as_str(), moved(space, module, space.default_rank, if up { 1 } else { -1 }))
+            (module.as_str(), moved(space, module, space.default_of(module), if up { 1 } else { -1 }))
         });
         ranks.collect()
     };
@@ -76,7 +76,7 @@ pub(super) fn neighbours(space: &Space) -> Result<Vec<Ranks>, Error> {
 pub(super) fn middle(space: &Space) -> Ranks {
     let rank = |module: &String| {
         let ranks = space.ranks_of(module);
-        ranks.get(ranks.len().saturating_sub(1) / 2).copied().unwrap_or(space.default_rank)
+        ranks.get(ranks.len().saturating_sub(1) / 2).copied().unwrap_or(space.default_of(module))
     };
     space.modules.iter().map(|module| (module.as_str(), rank(module))).collect()
 }

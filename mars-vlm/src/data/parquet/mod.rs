@@ -17,6 +17,7 @@ use super::{
 use crate::Error;
 use mars_lora::stored::regular;
 use parquet::{
+    errors::ParquetError,
     file::reader::{FileReader, SerializedFileReader},
     record::reader::RowIter,
     schema::types::Type,
@@ -24,7 +25,7 @@ use parquet::{
 use serde_json::Value;
 use std::{
     fs::File,
-    io::Read as _,
+    io::{self, Read as _},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
@@ -51,6 +52,15 @@ pub(crate) fn read(path: &Path, part: Option<&str>) -> Result<Read, Error> {
     Ok(all)
 }
 
+/// The error of a table of which a part cannot be read: the disk's, or that of its content.
+fn failed(file: &Path, error: &ParquetError, content: impl FnOnce() -> Error) -> Error {
+    let ParquetError::External(cause) = error else { return content() };
+    match cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+        Some(code) => Error::io(file)(io::Error::from_raw_os_error(code)),
+        None => content(),
+    }
+}
+
 /// The error of a file that cannot be read as Parquet.
 fn broken(file: &Path, why: impl ToString) -> Error {
     Error::malformed(file, format!("no readable Parquet: {}", why.to_string()), "download the file again")
@@ -70,7 +80,7 @@ fn unreadable(file: &Path, why: impl ToString) -> Error {
 fn read_file(file: &Path, writer: &mut BlobWriter, all: &mut Read) -> Result<(), Error> {
     crate::foreign::check(file)?;
     let opened = regular::open(file).map_err(Error::io(file))?;
-    let reader = SerializedFileReader::new(opened).map_err(|e| unreadable(file, e))?;
+    let reader = SerializedFileReader::new(opened).map_err(|e| failed(file, &e, || unreadable(file, &e)))?;
     let metadata = reader.metadata().file_metadata();
     let columns = columns(file, metadata.schema())?;
     let (samples, problems, keys) = all;
@@ -78,10 +88,10 @@ fn read_file(file: &Path, writer: &mut BlobWriter, all: &mut Read) -> Result<(),
     passed_over
         .for_each(|field| keys.of_column(field.name(), usize::try_from(metadata.num_rows()).unwrap_or(0)));
     let rows = RowIter::from_file_into(Box::new(reader)).project(Some(columns));
-    let rows = rows.map_err(|e| broken(file, e))?.with_batch_size(ROWS);
+    let rows = rows.map_err(|e| failed(file, &e, || broken(file, &e)))?.with_batch_size(ROWS);
     let shared: Arc<Path> = file.into();
     for (k, row) in rows.enumerate() {
-        let row = row.map_err(|e| broken(file, format!("row {}: {e}", k + 1)))?;
+        let row = row.map_err(|e| failed(file, &e, || broken(file, format!("row {}: {e}", k + 1))))?;
         let mut images = Vec::new();
         let object = value::object(&row, &mut images, writer)?;
         let index = samples.len() + problems.len();

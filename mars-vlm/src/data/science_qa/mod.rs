@@ -16,6 +16,7 @@ use super::{
 };
 use crate::Error;
 use entries::{Entry, entries};
+use mars_lora::stored::regular;
 use prompt::{MOST_CHOICES, Texts};
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,16 +32,23 @@ pub(crate) const PROBLEMS: &str = "problems.json";
 const SPLITS: &str = "pid_splits.json";
 
 /// The problems' file that `path`, itself or its folder, names.
-fn problems_file(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join(PROBLEMS) } else { path.to_path_buf() }
+fn problems_file(path: &Path) -> Result<PathBuf, Error> {
+    Ok(if is_folder(path)? { path.join(PROBLEMS) } else { path.to_path_buf() })
+}
+
+fn is_folder(path: &Path) -> Result<bool, Error> {
+    regular::is_folder(path).map_err(Error::io(path))
 }
 
 /// The folder of the images, as the official archive has it: `images` beside the problems, or their own folder.
-pub(crate) fn images(path: &Path) -> PathBuf {
-    let file = problems_file(path);
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn images(path: &Path) -> Result<PathBuf, Error> {
+    let file = problems_file(path)?;
     let beside = file.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let images = beside.join("images");
-    if images.is_dir() { images } else { beside.to_path_buf() }
+    Ok(if is_folder(&images)? { images } else { beside.to_path_buf() })
 }
 
 /// The names of the official parts with their pids, in the order of the file; none without the file.
@@ -48,8 +56,8 @@ pub(crate) fn images(path: &Path) -> PathBuf {
 /// # Errors
 /// [`Error::Io`] and [`Error::Malformed`].
 pub(crate) fn splits(path: &Path) -> Result<Vec<(String, Vec<String>)>, Error> {
-    let file = problems_file(path).with_file_name(SPLITS);
-    if !file.exists() {
+    let file = problems_file(path)?.with_file_name(SPLITS);
+    if !regular::exists(&file).map_err(Error::io(&file))? {
         return Ok(Vec::new());
     }
     let wrong = |what: String| Error::malformed(&file, what, "copy it from the ScienceQA data again");
@@ -80,7 +88,7 @@ pub(crate) fn read(
     split: Option<&str>,
     format: &PromptFormat,
 ) -> Result<(Vec<Sample>, Vec<Problem>), Error> {
-    let file = problems_file(path);
+    let file = problems_file(path)?;
     let text = text::read(&file)?;
     let shared: Arc<Path> = file.as_path().into();
     let all = entries(&file, &text)?;
