@@ -34,7 +34,7 @@
 //! | [`Search`] | run, run with a trainer of one's own, calibrate, plan, compare |
 //! | [`SearchOutcome`] | the ranks and why, every trial, the cost, the adapter, the report |
 //! | [`event`] | what a search reports; [`Interrupt`] stops it; the library prints nothing and reads no environment |
-//! | [`search`] | choices and observations on what a campaign has measured |
+//! | [`search`] | choices and observations on what a campaign has measured, and how far a search is |
 //! | [`plan`] | what a search would train, cost and hold in memory |
 //! | [`compare`] | policies side by side; tasks recorded and replayed |
 //! | [`evaluate`] | the loss of a model with an adapter; whether an adapter fits its base |

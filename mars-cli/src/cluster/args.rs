@@ -77,7 +77,7 @@ pub(crate) struct Kubernetes {
     #[arg(long, value_name = "NAME")]
     pub(crate) claim: String,
     /// Where it is mounted; paths that are not absolute are within
-    #[arg(long, value_name = "PATH", default_value = "/work")]
+    #[arg(long, value_name = "PATH", default_value = "/data")]
     pub(crate) mount: String,
     /// Name of the job
     #[arg(long, value_name = "NAME", default_value = "mars")]

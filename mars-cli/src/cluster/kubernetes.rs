@@ -70,7 +70,7 @@ fn template(args: &args::Kubernetes, call: &Invocation, command: &str) -> Value 
         "image": args.image,
         "command": words.map(literal).collect::<Vec<_>>(),
         "workingDir": args.mount,
-        "volumeMounts": [{ "name": "work", "mountPath": args.mount }],
+        "volumeMounts": [{ "name": "data", "mountPath": args.mount }],
     });
     if !call.variables.is_empty() {
         let all = call.variables.iter().map(|(name, value)| json!({ "name": name, "value": literal(value) }));
@@ -85,7 +85,7 @@ fn template(args: &args::Kubernetes, call: &Invocation, command: &str) -> Value 
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": args.grace,
             "containers": [container],
-            "volumes": [{ "name": "work", "persistentVolumeClaim": { "claimName": args.claim } }],
+            "volumes": [{ "name": "data", "persistentVolumeClaim": { "claimName": args.claim } }],
         }
     })
 }
