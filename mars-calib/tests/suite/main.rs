@@ -4,6 +4,8 @@
 mod campaign;
 mod checkpoints;
 mod command;
+mod command_logs;
+mod command_tries;
 mod fake;
 #[path = "../shared/full_disk.rs"]
 mod full_disk;
