@@ -29,11 +29,12 @@ import zipfile
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
 from PIL import Image
+from safetensors.torch import load_file
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import (AutoModelForImageTextToText, AutoProcessor, Trainer, TrainerCallback, TrainingArguments,
-                          set_seed)
+from transformers import (AutoModelForImageTextToText, AutoProcessor, Trainer, TrainerCallback, TrainerState,
+                          TrainingArguments, set_seed)
 
 # What the towers are called in the architectures of `transformers`. The merger of Qwen2-VL lies inside `visual`.
 TOWERS = {
@@ -259,7 +260,12 @@ def train(args):
     progress = Progress(args.out, args.eval_every)
     trainer = TowerTrainer(args, model=model, args=settings, train_dataset=data, eval_dataset=val,
                            data_collator=Collator(processor), processing_class=processor, callbacks=[progress])
-    trainer.train(resume_from_checkpoint=checkpoint)
+    done = TrainerState.load_from_json(f"{checkpoint}/trainer_state.json") if checkpoint else None
+    if done and done.global_step >= args.steps:  # The Trainer would train one step more.
+        set_peft_model_state_dict(model, load_file(f"{checkpoint}/adapter_model.safetensors"))
+        trainer.state = done
+    else:
+        trainer.train(resume_from_checkpoint=checkpoint)
     if trainer.state.global_step < args.steps:
         return 85
     model.save_pretrained(args.out)

@@ -55,10 +55,28 @@ impl<'a> Sum<&'a Cost> for Cost {
 }
 
 /// `cost` in units of one fine-tune, the cost of a single final run on all the data: the ratio of
-/// FLOPs, evaluation included on both sides.
+/// FLOPs, evaluation included on both sides, or of wall times where no trial tells FLOPs.
 ///
-/// `None` when the final run's FLOPs are not a positive number.
+/// `None` when the final run has neither as a positive number.
 pub fn fine_tunes(cost: &Cost, final_run: &Cost) -> Option<f64> {
-    let unit = final_run.total_flops();
-    (unit.is_finite() && unit > 0.0).then(|| cost.total_flops() / unit)
+    let ratio = |cost: f64, unit: f64| (unit.is_finite() && unit > 0.0).then(|| cost / unit);
+    if cost.total_flops() == 0.0 && final_run.total_flops() == 0.0 {
+        return ratio(cost.wall_s, final_run.wall_s);
+    }
+    ratio(cost.total_flops(), final_run.total_flops())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cost, fine_tunes};
+
+    #[test]
+    fn time_counts_only_where_no_flops_are_known() {
+        let cost = |flops, wall_s| Cost { flops, eval_flops: 0.0, wall_s };
+        assert_eq!(fine_tunes(&cost(3e9, 10.0), &cost(2e9, 1.0)), Some(1.5));
+        assert_eq!(fine_tunes(&cost(0.0, 30.0), &cost(0.0, 20.0)), Some(1.5));
+        // Half of the trials tell FLOPs: neither ratio would be right.
+        assert_eq!(fine_tunes(&cost(3e9, 30.0), &cost(0.0, 20.0)), None);
+        assert_eq!(fine_tunes(&cost(0.0, 30.0), &cost(0.0, 0.0)), None);
+    }
 }

@@ -45,7 +45,8 @@ pub struct SearchOutcome {
 /// What a search cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SearchCost {
-    /// In units of one fine-tune, the cost of the final run; `None` where that is not known.
+    /// In units of one fine-tune, the cost of the final run: by FLOPs, or by time where the trainer tells none (`flops` is 0);
+    /// `None` where that is not known.
     pub fine_tunes: Option<f64>,
     /// Model FLOPs of training and evaluation.
     pub flops: f64,

@@ -5,6 +5,8 @@ mod begun;
 mod campaign;
 mod checkpoints;
 mod command;
+mod command_logs;
+mod command_tries;
 mod fake;
 #[path = "../shared/full_disk.rs"]
 mod full_disk;
@@ -13,8 +15,8 @@ mod lock;
 mod share;
 mod spec;
 mod storage;
-mod unreadable;
 mod stored;
+mod unreadable;
 
 use mars_calib::{OptimSpec, RunSpec, ScaleConvention, Variant};
 use mars_laws::Ranks;

@@ -153,10 +153,10 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
             100.0 * base.accuracy
         ));
     }
+    let measured = if cost.flops > 0.0 { flops(cost.flops) } else { "by time".to_owned() };
     lines.push(format!(
-        "cost      {} fine-tunes, {}, {} of training; {} in this call",
+        "cost      {} fine-tunes, {measured}, {} of training; {} in this call",
         number(cost.fine_tunes),
-        flops(cost.flops),
         duration(cost.wall_s),
         duration(seconds)
     ));

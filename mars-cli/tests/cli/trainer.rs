@@ -128,6 +128,42 @@ fn guided_races_with_a_command_within_its_budget() {
 }
 
 #[test]
+fn a_command_that_goes_on_from_a_shorter_run_trains_no_step_twice() {
+    // Each run notes where it began; the last checkpoint of a run is its last step.
+    let script = format!(
+        r#"from=0; [ -z "$7" ] || from=$(cat "$7/step"); echo "$from $4" > "$6/range"; echo "$4" > "$6/step"{SCRIPT}"#
+    );
+    let mut setting = Setting::new(&script);
+    setting.trainer += " {continues}";
+    let out = setting.out();
+    let summary = json(&setting.arguments(&out, &["--json", "--policy", "halving"]));
+    let mut steps = 0;
+    let mut continued = 0;
+    for run in fs::read_dir(Path::new(&out).join("external")).unwrap() {
+        let range = fs::read_to_string(run.unwrap().path().join("range")).unwrap();
+        let range: Vec<usize> = range.split_whitespace().map(|step| step.parse().unwrap()).collect();
+        steps += range[1] - range[0];
+        continued += usize::from(range[0] > 0);
+    }
+    assert!(continued > 0, "no run went on from another");
+    let report: Value =
+        serde_json::from_str(&fs::read_to_string(Path::new(&out).join("report.json")).unwrap()).unwrap();
+    let trials: Vec<&Value> =
+        report["results"].as_array().unwrap().iter().map(|result| &result["trial"]).collect();
+    let own = |trial: &Value| {
+        let before = trials.iter().find(|other| other["id"] == trial["continues"]);
+        let from = before.map_or(0, |before| before["steps"].as_u64().unwrap());
+        trial["steps"].as_u64().unwrap() - from
+    };
+    assert_eq!(steps as u64, trials.iter().map(|trial| own(trial)).sum::<u64>());
+    // The formula knows no FLOPs: what the search cost is told by its time.
+    assert!(
+        summary["cost"]["flops"] == 0.0 && summary["cost"]["fine_tunes"].as_f64().unwrap() > 1.0,
+        "{summary}"
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_command_is_said() {
     let setting = Setting::new("echo out of memory >&2; exit 3");
     let out = setting.out();

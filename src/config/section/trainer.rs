@@ -15,7 +15,9 @@ pub struct TrainerConfig {
     /// The command with placeholders, as in "python train.py --ve {r.ve} --llm {r.llm} --samples {samples} --seed {seed}
     /// --steps {steps} --out {out}". It is split at blanks and started without a shell. Placeholders: {r.MODULE} rank,
     /// {alpha.MODULE} LoRA alpha, {lr.MODULE} peak learning rate, {samples}, {seed}, {batch}, {steps}, {horizon} (length of
-    /// the learning-rate schedule), {eval_every}, {id} and {out} (the directory of the run, which it must write to).
+    /// the learning-rate schedule), {eval_every}, {warmup} and {decay_fraction} (of the schedule), {validation} (samples of an
+    /// evaluation, 0: all), {id}, {out} (the directory of the run, which it must write to) and {continues} (that of a shorter run
+    /// whose last checkpoint the command goes on from, or nothing; without it every run begins at step 0).
     #[serde(with = "chosen::text")]
     pub command: Option<String>,
     /// Environment variables of the command, beside those of this program. They are not written into the campaign, and runs
@@ -24,9 +26,10 @@ pub struct TrainerConfig {
     /// A run that takes longer, in seconds, is ended and counts as failed. 0: no limit.
     #[serde(with = "chosen::number")]
     pub timeout: Option<f64>,
-    /// File with the losses, as in "{out}/losses.csv": JSON as the trainer_state.json of the Hugging Face Trainer, or CSV
-    /// with the columns step, loss and, where there are training losses as well, split (val or train). "": in {out}
-    /// trainer_state.json, also that of the newest checkpoint-N, else curve.csv.
+    /// File with the losses, as in "{out}/losses.csv": JSON as the trainer_state.json of the Hugging Face Trainer, CSV with
+    /// the columns step, loss and, where there are training losses as well, split (val or train), JSON lines with step and
+    /// loss or eval_loss, or an event file of TensorBoard with eval/loss. "": in {out} trainer_state.json, also that of the
+    /// newest checkpoint-N, else curve.csv, curve.jsonl, logging.jsonl, trainer_log.jsonl, or event files.
     #[serde(with = "chosen::text")]
     pub curve: Option<String>,
     /// Training samples that the command has. 0: those of data.train, which is opened to count them.

@@ -1,8 +1,12 @@
 //! Loss curves as other tools leave them: `trainer_state.json` of the Hugging Face Trainer, or a CSV.
 
-use super::CurveFormat;
+use super::{
+    CurveFormat, found,
+    history::{History, latest},
+};
 use crate::{CurvePoint, Error, files};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// What an external trainer reported.
@@ -19,12 +23,18 @@ pub struct Curves {
 }
 
 impl Curves {
-    /// Reads the curves in the file `path`, or in the directory `path` under their usual names: `trainer_state.json`,
-    /// else that of the latest `checkpoint-<n>/`, else `curve.csv`, as far as `format` allows. `None` if there are none.
+    /// Reads the curves in the file `path`, or in the directory `path` under their usual names, as far as `format` allows:
+    /// `trainer_state.json`, else that of the latest `checkpoint-<n>/`, else `curve.csv`, JSON lines or event files of
+    /// TensorBoard. `None` if there are none.
     ///
     /// # Errors
     /// [`Error::Corrupt`] with file and place when the content cannot be understood, [`Error::Io`].
-    pub fn read(path: &Path, format: CurveFormat) -> Result<Option<Self>, Error> {
+    pub fn find(path: &Path, format: CurveFormat) -> Result<Option<Self>, Error> {
+        found::read(path, format)
+    }
+
+    /// [`find`](Self::find) among trainer states and CSV.
+    pub(super) fn read(path: &Path, format: CurveFormat) -> Result<Option<Self>, Error> {
         let file = |path: PathBuf| files::is_file(&path).map(|there| there.then_some(path));
         let (state, csv) = if files::is_folder(path)? {
             let state = match file(path.join("trainer_state.json"))? {
@@ -36,7 +46,7 @@ impl Curves {
             let is_state = match format {
                 CurveFormat::Auto => path.extension().is_some_and(|ending| ending == "json"),
                 CurveFormat::TrainerState => true,
-                CurveFormat::Csv => false,
+                _ => false,
             };
             let found = file(path.to_path_buf())?;
             if is_state { (found, None) } else { (None, found) }
@@ -55,12 +65,12 @@ impl Curves {
     }
 
     /// What is missing where [`read`](Self::read) finds nothing, as a clause of a message.
-    pub(super) fn expected(path: &Path, format: CurveFormat) -> String {
+    pub(super) fn expected(path: &Path, format: CurveFormat, folder: bool) -> String {
         let names = match format {
-            _ if !path.is_dir() => return format!("no {}", path.display()),
-            CurveFormat::Auto => "neither trainer_state.json nor curve.csv",
+            _ if !folder => return format!("no {}", path.display()),
+            CurveFormat::Auto => "neither trainer_state.json nor curve.csv, JSON lines or event files",
             CurveFormat::TrainerState => "no trainer_state.json",
-            CurveFormat::Csv => "no curve.csv",
+            _ => "no curve.csv",
         };
         format!("{names} in {}", path.display())
     }
@@ -80,10 +90,8 @@ impl Curves {
             .min()
     }
 
-    fn sorted(mut self) -> Self {
-        self.val.sort_by_key(|point| point.step);
-        self.train.sort_by_key(|point| point.step);
-        self
+    fn sorted(self) -> Self {
+        Self { val: latest(self.val), train: latest(self.train), ..self }
     }
 }
 
@@ -103,45 +111,11 @@ fn latest_checkpoint(out: &Path) -> Result<Option<PathBuf>, Error> {
 
 #[derive(Deserialize)]
 struct TrainerState {
-    log_history: Vec<Entry>,
+    log_history: Vec<Map<String, Value>>,
     #[serde(default)]
     total_flos: f64,
     #[serde(default)]
     num_input_tokens_seen: u64,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    step: usize,
-    loss: Option<Number>,
-    eval_loss: Option<Number>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(untagged)]
-enum Number {
-    Finite(f64),
-    Other(NotFinite),
-}
-
-#[derive(Clone, Copy, Deserialize)]
-enum NotFinite {
-    #[serde(rename = "NaN")]
-    Nan,
-    Infinity,
-    #[serde(rename = "-Infinity")]
-    NegativeInfinity,
-}
-
-impl From<Number> for f64 {
-    fn from(number: Number) -> Self {
-        match number {
-            Number::Finite(value) => value,
-            Number::Other(NotFinite::Nan) => f64::NAN,
-            Number::Other(NotFinite::Infinity) => f64::INFINITY,
-            Number::Other(NotFinite::NegativeInfinity) => f64::NEG_INFINITY,
-        }
-    }
 }
 
 fn trainer_state(text: &str, path: &Path) -> Result<Curves, Error> {
@@ -150,17 +124,13 @@ fn trainer_state(text: &str, path: &Path) -> Result<Curves, Error> {
             path: path.to_owned(),
             why: format!("not the state of a Hugging Face Trainer ({error})"),
         })?;
-    let mut curves =
-        Curves { flops: state.total_flos, tokens: state.num_input_tokens_seen, ..Curves::default() };
-    for Entry { step, loss, eval_loss } in state.log_history {
-        curves.train.extend(loss.map(|loss| CurvePoint { step, loss: loss.into() }));
-        curves.val.extend(eval_loss.map(|loss| CurvePoint { step, loss: loss.into() }));
-    }
-    Ok(curves.sorted())
+    let mut history = History::default();
+    state.log_history.iter().for_each(|entry| history.entry(entry));
+    Ok(Curves { flops: state.total_flos, tokens: state.num_input_tokens_seen, ..history.curves(path)? })
 }
 
 /// Python writes NaN and infinities as bare words, which JSON does not have: puts them in quotes.
-fn quote_non_finite(text: &str) -> String {
+pub(super) fn quote_non_finite(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     let mut in_string = false;
     let mut rest = text;

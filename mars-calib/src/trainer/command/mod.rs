@@ -3,14 +3,26 @@
 //! The command is described by [`CommandOptions`], for example with the template
 //! `train.sh --vision-rank {r.ve} --llm-rank {r.llm} --samples {samples} --seed {seed} --max-steps {steps} --out {out}`.
 //! It must leave the loss curve of the run where [`CurveSource`] says: by default in `{out}`, as a `trainer_state.json`
-//! of the Hugging Face Trainer (with evaluation switched on) or as a `curve.csv` with the columns `step,loss[,split]`.
+//! of the Hugging Face Trainer (with evaluation switched on), as a `curve.csv` with the columns `step,loss[,split]`, as JSON
+//! lines or as event files of TensorBoard.
 //!
-//! What a run costs is its wall time, and model FLOPs and tokens where a trainer state reports them. A run may be
-//! started again in the same `{out}` after a kill: continuing from its own checkpoints is up to the command. A command
-//! trains every run to its last step, whatever [`RunSpec::stop_when_converged`] says.
+//! What a run costs is its wall time over all tries, and model FLOPs and tokens where a trainer state reports them. A run may
+//! be started again in the same `{out}` after a kill: continuing from its own checkpoints is up to the command, and so is
+//! continuing from those of a shorter run, whose directory `{continues}` names. Of the exit codes, 85 says that the command
+//! has stopped after a checkpoint and is to be started again, as it is while it gets further; 74 (I/O error), 75 (something is
+//! held elsewhere) and a death by a signal are tried once more; all others are final.
+//!
+//! A command whose curve, as far as it is written, shows a loss that is not a number, or the convergence that
+//! [`RunSpec::stop_when_converged`] waits for, is ended with SIGTERM.
 mod curves;
+mod ending;
+mod events;
+mod found;
+mod history;
+mod json_lines;
 mod options;
 mod process;
+mod seconds;
 mod template;
 
 pub use curves::Curves;
@@ -18,10 +30,15 @@ pub use options::{CommandLine, CommandOptions, CurveFormat, CurveSource};
 pub use template::Template;
 
 use super::{ended_by, with_cause};
-use crate::{Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Stage, Trainer, files};
+use crate::{
+    Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Stage, Trainer,
+    convergence::has_converged, files,
+};
+use ending::Ending;
 use options::Prepared;
 use process::{POLL, Process, last_words};
 use std::{
+    io,
     path::{Path, PathBuf},
     process::ExitStatus,
     thread,
@@ -64,49 +81,43 @@ impl CommandTrainer {
         let out = self.out.join(spec.id().as_str());
         files::make_directory(&out)?;
         let curve = PathBuf::from(self.prepared.curve.arguments(spec, &out).concat());
-        remove_old(&curve)?;
-        let started = Instant::now();
-        let mut process = match Process::start(&self.prepared, spec, &out) {
-            // A program that cannot be started is a fault of the command.
-            Err(error @ Error::Io { action: "run", .. }) => {
-                return Ok(RunRecord::empty(spec.clone(), RunEnd::Failed { why: with_cause(&error) }));
-            }
-            started => started?,
-        };
-        let outcome = self.watch(&mut process, spec, &out, &curve, observe);
-        if outcome.is_err() {
-            process.end(Duration::from_secs_f64(self.options.grace_s));
+        if !found::appended_alone(&curve, self.options.curve.format)? {
+            remove_old(&curve)?;
         }
-        let record = RunRecord {
-            wall_s: started.elapsed().as_secs_f64(),
-            ..RunRecord::empty(spec.clone(), RunEnd::Finished)
-        };
+        let earlier = found::appended(&curve, self.options.curve.format)?;
+        let before = self.seconds_before(spec, &out)?;
+        let started = Instant::now();
+        let outcome = self.tries(spec, &out, &curve, started, observe);
+        let wall_s = before + started.elapsed().as_secs_f64();
+        seconds::write(&out, wall_s)?;
+        let record = RunRecord { wall_s, ..RunRecord::empty(spec.clone(), RunEnd::Finished) };
         let failed = |why: String| RunRecord { end: RunEnd::Failed { why }, ..record.clone() };
-        match outcome? {
+        let (early, curves) = match outcome? {
             Outcome::Stopped => return Ok(RunRecord { end: RunEnd::Interrupted, ..record }),
             Outcome::TimedOut(limit) => {
                 return Ok(failed(format!("the command ran longer than {limit} s and was ended")));
             }
-            Outcome::Exited(status) if !status.success() => {
-                return Ok(failed(format!("the command ended with {status}{}", last_words(&out)?)));
-            }
-            Outcome::Exited(_) => {}
-        }
-        let curves = match Curves::read(&curve, self.options.curve.format) {
-            // What cannot be understood is the command's.
-            Err(error @ Error::Corrupt { .. }) => return Ok(failed(with_cause(&error))),
-            curves => curves?,
+            Outcome::Failed(why) => return Ok(failed(why)),
+            Outcome::Early(end, curves) => (Some(end), Some(curves)),
+            Outcome::Done => match found::read(&curve, self.options.curve.format) {
+                // What cannot be understood is the command's.
+                Err(error @ Error::Corrupt { .. }) => return Ok(failed(with_cause(&error))),
+                curves => (None, curves?),
+            },
         };
         let Some(curves) = curves else {
-            let expected = Curves::expected(&curve, self.options.curve.format);
+            let expected = found::expected(&curve, self.options.curve.format)?;
             return Ok(failed(format!("the command left {expected}")));
         };
+        if early.is_none() && earlier.as_ref() == Some(&curves) && curves.last_step() < spec.steps {
+            return Ok(failed(format!("the command left nothing new in {}", curve.display())));
+        }
         let diverged = curves.first_bad_step();
         if curves.val.is_empty() && diverged.is_none() {
             let remedy = "switch evaluation on (eval_strategy steps), or write rows with split val";
             return Ok(failed(format!("no validation loss in {}; {remedy}", curve.display())));
         }
-        let end = diverged.map_or(RunEnd::Finished, |step| RunEnd::Diverged { step });
+        let end = diverged.map_or(early.unwrap_or(RunEnd::Finished), |step| RunEnd::Diverged { step });
         Ok(RunRecord {
             samples_seen: (spec.batch * curves.last_step()) as u64,
             tokens: curves.tokens,
@@ -118,50 +129,122 @@ impl CommandTrainer {
         })
     }
 
-    /// Waits for the command, reporting the steps it logs.
+    /// Seconds spent on the run by earlier tries, or on the run that it goes on from.
+    fn seconds_before(&self, spec: &RunSpec, out: &Path) -> Result<f64, Error> {
+        let own = seconds::read(out)?;
+        match spec.continues.as_ref().filter(|_| own == 0.0 && self.continues()) {
+            Some(earlier) => seconds::read(&self.out.join(earlier.as_str())),
+            None => Ok(own),
+        }
+    }
+
+    /// Starts the command as often as it helps.
+    fn tries(
+        &self,
+        spec: &RunSpec,
+        out: &Path,
+        curve: &Path,
+        started: Instant,
+        observe: &mut dyn Observer,
+    ) -> Result<Outcome, Error> {
+        let step = || Ok::<_, Error>(self.so_far(curve)?.map_or(0, |curves| curves.last_step()));
+        let (mut reached, mut first, mut retried) = (step()?, true, false);
+        loop {
+            let mut process = match Process::start(&self.prepared, spec, out, first) {
+                // A program that cannot be started is a fault of the command.
+                Err(error @ Error::Io { action: "run", .. }) => {
+                    return Ok(Outcome::Failed(with_cause(&error)));
+                }
+                process => process?,
+            };
+            first = false;
+            let watched = self.watch(&mut process, spec, (out, curve), started, observe);
+            if watched.is_err() {
+                process.end(Duration::from_secs_f64(self.options.grace_s));
+            }
+            let status = match watched? {
+                Watched::Exited(status) => status,
+                Watched::Ended(outcome) => return Ok(outcome),
+            };
+            let why = || {
+                let words = last_words(out)?;
+                Ok::<_, Error>(format!("the command ended with {}{words}", ending::in_words(status)))
+            };
+            match Ending::of(status) {
+                Ending::Done => return Ok(Outcome::Done),
+                Ending::Unfinished if step()? > reached => reached = step()?,
+                Ending::MayPass | Ending::Storage if !retried => retried = true,
+                Ending::Storage => {
+                    return Err(Error::io("let the command work in", out)(io::Error::other(why()?)));
+                }
+                _ => return Ok(Outcome::Failed(why()?)),
+            }
+        }
+    }
+
+    /// The curves that there are already; half-written ones are read again next time.
+    fn so_far(&self, curve: &Path) -> Result<Option<Curves>, Error> {
+        match found::read(curve, self.options.curve.format) {
+            Err(Error::Corrupt { .. }) => Ok(None),
+            curves => curves,
+        }
+    }
+
+    /// Waits for the command, reporting the steps it logs; `started` is when the run's time began.
     fn watch(
         &self,
         process: &mut Process,
         spec: &RunSpec,
-        out: &Path,
-        curve: &Path,
+        (out, curve): (&Path, &Path),
+        started: Instant,
         observe: &mut dyn Observer,
-    ) -> Result<Outcome, Error> {
-        let (id, started) = (spec.id(), Instant::now());
+    ) -> Result<Watched, Error> {
+        let id = spec.id();
         let (mut last_read, mut reported) = (Instant::now(), 0);
         let grace = Duration::from_secs_f64(self.options.grace_s);
         loop {
             if let Some(status) = process.ended(out)? {
-                return Ok(Outcome::Exited(status));
+                return Ok(Watched::Exited(status));
             }
             if let Some(limit) =
                 self.options.timeout_s.filter(|limit| started.elapsed().as_secs_f64() > *limit)
             {
                 process.end(grace);
-                return Ok(Outcome::TimedOut(limit));
+                return Ok(Watched::Ended(Outcome::TimedOut(limit)));
             }
             if last_read.elapsed() > READ_EVERY {
                 last_read = Instant::now();
-                match Curves::read(curve, self.options.curve.format) {
-                    Ok(curves) => reported = reported.max(curves.map_or(0, |curves| curves.last_step())),
-                    // Half-written files are read again next time.
-                    Err(Error::Corrupt { .. }) => {}
-                    Err(error) => return Err(error),
+                if let Some(curves) = self.so_far(curve)? {
+                    reported = reported.max(curves.last_step());
+                    if let Some(end) = early_end(spec, &curves) {
+                        process.end(grace);
+                        return Ok(Watched::Ended(Outcome::Early(end, curves)));
+                    }
                 }
             }
             if observe.progress(&progress(&id, spec, reported)) == Flow::Stop {
                 process.end(grace);
-                return Ok(Outcome::Stopped);
+                return Ok(Watched::Ended(Outcome::Stopped));
             }
             thread::sleep(POLL);
         }
     }
 }
 
+/// The end of a run whose curve needs no more steps.
+fn early_end(spec: &RunSpec, curves: &Curves) -> Option<RunEnd> {
+    if let Some(step) = curves.first_bad_step() {
+        return Some(RunEnd::Diverged { step });
+    }
+    let certain = spec.stop_when_converged && has_converged(&curves.val, spec.optim.decay_fraction == 0.0);
+    certain.then_some(RunEnd::Converged)
+}
+
 impl Trainer for CommandTrainer {
-    /// Every run has a directory of its own: a run that continues another begins at step 0.
+    /// Every run has a directory of its own: a run that continues another begins at step 0 unless the command is told of
+    /// that one by `{continues}`.
     fn continues(&self) -> bool {
-        false
+        self.prepared.continues()
     }
 
     fn train(&mut self, runs: &[RunSpec], observe: &mut dyn Observer) -> Vec<RunRecord> {
@@ -180,14 +263,27 @@ impl Trainer for CommandTrainer {
     }
 }
 
+/// How the tries of a run ended.
 enum Outcome {
-    Exited(ExitStatus),
+    Done,
+    Failed(String),
+    /// With this end before the last step, for what the curve showed.
+    Early(RunEnd, Curves),
     /// After this many seconds.
     TimedOut(f64),
     Stopped,
 }
 
-/// Removes the curves of an earlier try: a command that leaves none must not be credited with those.
+/// How one try ended.
+enum Watched {
+    /// By itself.
+    Exited(ExitStatus),
+    /// By this program.
+    Ended(Outcome),
+}
+
+/// Removes the curves of an earlier try: a command that leaves none must not be credited with those. Files that a trainer
+/// appends to stay.
 fn remove_old(curve: &Path) -> Result<(), Error> {
     let inside = ["trainer_state.json", "curve.csv"].map(|name| curve.join(name));
     for old in inside.iter().map(PathBuf::as_path).chain([curve]) {

@@ -34,8 +34,12 @@ use std::collections::BTreeMap;
 /// | `{steps}` | optimizer steps |
 /// | `{horizon}` | length of the learning-rate schedule, optimizer steps, at least `{steps}` |
 /// | `{eval_every}` | steps between evaluations on the validation split |
+/// | `{warmup}` | length of the linear warm-up, optimizer steps |
+/// | `{decay_fraction}` | part of `{horizon}` over which the rate falls linearly towards 0; 0 in calibration by registration |
+/// | `{validation}` | evaluate on the first so many validation samples; 0: on all |
 /// | `{id}` | id of the run, 16 hexadecimal digits |
 /// | `{out}` | output directory of the run, its own and kept between tries |
+/// | `{continues}` | output directory of a shorter run of the same training, whose last checkpoint may be continued; empty if there is none |
 ///
 /// `{{` and `}}` are literal braces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,15 +87,25 @@ pub struct CurveSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CurveFormat {
-    /// Files that end in `.json` are trainer states, others CSV; in a directory a trainer state is preferred.
+    /// Files that end in `.json` are trainer states, in `.jsonl` JSON lines, those with `.tfevents.` in their name of
+    /// TensorBoard, others CSV; in a directory the first that is there, in the order of these formats.
     #[default]
     Auto,
     /// `trainer_state.json` of the Hugging Face Trainer with evaluation switched on; in a directory that one, else the
-    /// one of the latest `checkpoint-<n>/`.
+    /// one of the latest `checkpoint-<n>/`. Validation losses are `eval_loss`, or those of the one set `NAME` that are
+    /// logged as `eval_NAME_loss`.
     TrainerState,
     /// A table with the columns `step,loss[,split]`, where `split` is `val` (the default) or `train`; in a directory
     /// `curve.csv`.
     Csv,
+    /// JSON lines with a step (`step`, `global_step`, `current_steps`, or `global_step/max_steps` as in `5/100`) and
+    /// losses named as in trainer states, or `loss` and `split`; in a directory `curve.jsonl`, `logging.jsonl` (ms-swift)
+    /// or `trainer_log.jsonl` (LLaMA-Factory). Kept between tries, since trainers append to it.
+    JsonLines,
+    /// Event files of TensorBoard with the scalars `eval/loss` and `train/loss`; in a directory all there and in
+    /// `runs/<any>/`. Kept between tries.
+    #[serde(rename = "tensorboard")]
+    TensorBoard,
 }
 
 fn ten() -> f64 {
@@ -141,6 +155,11 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Whether command or environment name the run that a run continues.
+    pub(super) fn continues(&self) -> bool {
+        self.command.continues() || self.environment.values().any(Template::continues)
+    }
+
     pub(super) fn of(options: &CommandOptions) -> Result<Self, Error> {
         let command = match &options.template {
             CommandLine::Text(text) => Template::parse(text)?,

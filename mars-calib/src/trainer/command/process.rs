@@ -20,14 +20,16 @@ const TAIL: u64 = 2000;
 pub(super) struct Process(Child);
 
 impl Process {
-    /// Starts the command of `spec` with its output in `stdout.log` and `stderr.log` of the directory `out`.
+    /// Starts the command of `spec` with its output in `stdout.log` and `stderr.log` of the directory `out`, after what is
+    /// there unless this is the `first` try.
     ///
     /// # Errors
     /// [`Error::Io`] when the logs cannot be made or the program cannot be run.
-    pub(super) fn start(prepared: &Prepared, spec: &RunSpec, out: &Path) -> Result<Self, Error> {
+    pub(super) fn start(prepared: &Prepared, spec: &RunSpec, out: &Path, first: bool) -> Result<Self, Error> {
         let log = |name: &str| {
             let path = out.join(name);
-            File::create(&path).map(Stdio::from).map_err(Error::io("create", &path))
+            let file = if first { File::create(&path) } else { File::options().append(true).open(&path) };
+            file.map(Stdio::from).map_err(Error::io("create", &path))
         };
         let arguments = prepared.command.arguments(spec, out);
         let program = Path::new(&arguments[0]);

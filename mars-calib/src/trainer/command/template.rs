@@ -29,8 +29,12 @@ enum Placeholder {
     Steps,
     Horizon,
     EvalEvery,
+    Warmup,
+    DecayFraction,
+    Validation,
     Id,
     Out,
+    Continues,
 }
 
 impl Template {
@@ -59,6 +63,11 @@ impl Template {
         self.0.iter().flatten().any(own)
     }
 
+    /// Whether it tells the command which run to continue.
+    pub(super) fn continues(&self) -> bool {
+        self.0.iter().flatten().any(|segment| matches!(segment, Segment::Value(Placeholder::Continues)))
+    }
+
     /// The arguments for one run, the program first.
     pub fn arguments(&self, spec: &RunSpec, out: &Path) -> Vec<String> {
         let fill = |segment: &Segment| match segment {
@@ -79,8 +88,12 @@ impl Placeholder {
             "steps" => Self::Steps,
             "horizon" => Self::Horizon,
             "eval_every" => Self::EvalEvery,
+            "warmup" => Self::Warmup,
+            "decay_fraction" => Self::DecayFraction,
+            "validation" => Self::Validation,
             "id" => Self::Id,
             "out" => Self::Out,
+            "continues" => Self::Continues,
             _ => match name.split_once('.')? {
                 ("r", name) => Self::Rank(module(name)?),
                 ("alpha", name) => Self::Alpha(module(name)?),
@@ -104,8 +117,15 @@ impl Placeholder {
             Self::Steps => spec.steps.to_string(),
             Self::Horizon => spec.horizon.to_string(),
             Self::EvalEvery => spec.eval_every.to_string(),
+            Self::Warmup => spec.optim.warmup.to_string(),
+            Self::DecayFraction => spec.optim.decay_fraction.to_string(),
+            Self::Validation => spec.validation.unwrap_or(0).to_string(),
             Self::Id => spec.id().to_string(),
             Self::Out => out.display().to_string(),
+            Self::Continues => {
+                let earlier = spec.continues.as_ref().map(|id| out.with_file_name(id.as_str()));
+                earlier.map_or(String::new(), |earlier| earlier.display().to_string())
+            }
         }
     }
 }
@@ -161,7 +181,8 @@ fn segments(argument: &str) -> Result<Vec<Segment>, Error> {
             let placeholder = Placeholder::parse(name).ok_or_else(|| {
                 template(format!(
                     "`{{{name}}}` is no placeholder; there are {{r.MODULE}}, {{alpha.MODULE}}, {{lr.MODULE}}, \
-                     {{samples}}, {{seed}}, {{batch}}, {{steps}}, {{horizon}}, {{eval_every}}, {{id}} and {{out}}"
+                     {{samples}}, {{seed}}, {{batch}}, {{steps}}, {{horizon}}, {{eval_every}}, {{warmup}}, \
+                     {{decay_fraction}}, {{validation}}, {{id}}, {{out}} and {{continues}}"
                 ))
             })?;
             if !text.is_empty() {

@@ -1,0 +1,160 @@
+//! How often a command is started, when it is ended early, and what a run costs over its tries.
+#![cfg(unix)]
+
+use crate::spec;
+use mars_calib::{
+    CommandOptions, CommandTrainer, Flow, Observer, Progress, RunEnd, RunRecord, RunSpec, Silent, Trainer,
+    command::CommandLine,
+};
+use std::{fs, path::Path};
+use tempfile::{TempDir, tempdir};
+
+/// A command in the language of the shell; `$1` is the directory of the run, `$2` that of the one it continues, and
+/// `count` counts the starts.
+fn script(text: &str) -> CommandOptions {
+    let text = text.replace('{', "{{").replace('}', "}}");
+    let counted = format!("echo >> \"$1/starts\"; count=$(wc -l < \"$1/starts\"); {text}");
+    let arguments = ["sh", "-c", &counted, "sh", "{out}", "{continues}"];
+    let template = CommandLine::Arguments(arguments.map(String::from).to_vec());
+    CommandOptions { template, ..CommandOptions::new("") }
+}
+
+const DONE: &str = r#"printf "step,loss\n0,3\n5,2\n" > "$1/curve.csv""#;
+
+fn train(options: CommandOptions, run: &RunSpec) -> (RunRecord, usize, TempDir) {
+    let out = tempdir().unwrap();
+    let record = CommandTrainer::new(options, out.path())
+        .unwrap()
+        .train(std::slice::from_ref(run), &mut Silent)
+        .remove(0);
+    let starts = fs::read_to_string(out.path().join(run.id().as_str()).join("starts")).unwrap().len();
+    (record, starts, out)
+}
+
+#[test]
+fn what_can_pass_is_tried_once_more() {
+    for (first, starts) in [("exit 75", 2), ("exit 74", 2), ("kill -9 $$", 2), ("exit 0", 1)] {
+        let (record, count, out) = train(
+            script(&format!("echo try $count; [ $count = 1 ] && {{ {DONE}; {first}; }}; {DONE}")),
+            &spec(0, 8, 5),
+        );
+        assert_eq!((record.end, count), (RunEnd::Finished, starts), "{first}");
+        // The log holds all tries of a call.
+        let log =
+            fs::read_to_string(out.path().join(spec(0, 8, 5).id().as_str()).join("stdout.log")).unwrap();
+        assert_eq!(log.lines().count(), starts, "{log}");
+    }
+}
+
+#[test]
+fn what_would_end_alike_is_not_tried_again() {
+    for (code, said, starts) in [
+        ("exit 1", "exit status: 1", 1),
+        ("exit 2", "does not accept its arguments", 1),
+        ("exit 3", "its data or its model", 1),
+        ("exit 4", "too little memory", 1),
+        ("exit 75", "held elsewhere", 2),
+        ("kill -9 $$", "signal: 9", 2),
+        ("exit 85", "stopped after a checkpoint", 1),
+    ] {
+        let (record, count, _out) = train(script(code), &spec(0, 8, 5));
+        assert!(
+            matches!(&record.end, RunEnd::Failed { why } if why.contains(said)),
+            "{code}: {}",
+            record.end
+        );
+        assert_eq!(count, starts, "{code}");
+    }
+}
+
+#[test]
+fn a_disk_that_fails_twice_stops_the_trainer_and_fails_no_run() {
+    struct Storage(Option<String>);
+    impl Observer for Storage {
+        fn progress(&mut self, _: &Progress) -> Flow {
+            Flow::Continue
+        }
+        fn storage_failed(&mut self, error: mars_calib::Error) -> Flow {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            self.0 = Some(format!("{error}: {}", source.unwrap_or_default()));
+            Flow::Stop
+        }
+    }
+    let (out, mut seen) = (tempdir().unwrap(), Storage(None));
+    let mut trainer = CommandTrainer::new(script("echo disk full >&2; exit 74"), out.path()).unwrap();
+    let records = trainer.train(&[spec(0, 8, 5), spec(8, 0, 5)], &mut seen);
+    assert!(records.iter().all(|record| record.end == RunEnd::Interrupted));
+    assert!(seen.0.as_deref().unwrap().contains("disk full"), "{:?}", seen.0);
+}
+
+#[test]
+fn a_command_that_stops_after_checkpoints_is_started_while_it_gets_further() {
+    let steps = r#"printf "step,loss\n0,3\n$count,2\n" > "$1/curve.csv"; [ $count -ge 5 ] || exit 85"#;
+    let (record, starts, _out) = train(script(steps), &spec(0, 8, 5));
+    assert_eq!((record.end, starts), (RunEnd::Finished, 5));
+    let stuck = r#"printf "step,loss\n0,3\n2,2\n" > "$1/curve.csv"; exit 85"#;
+    let (record, starts, _out) = train(script(stuck), &spec(0, 8, 5));
+    assert!(matches!(record.end, RunEnd::Failed { .. }) && starts == 2, "{} after {starts}", record.end);
+}
+
+#[test]
+fn a_run_whose_convergence_is_certain_is_ended_early() {
+    let curve = r#"awk 'BEGIN { print "step,loss"; for (step = 0; step <= 60; step += 2) print step "," 1 + 3 * exp(-step / 5) }' > "$1/curve.csv""#;
+    let waits = format!("{curve}; exec sleep 600");
+    let mut run = RunSpec { stop_when_converged: true, eval_every: 2, ..spec(0, 8, 600) };
+    run.optim.decay_fraction = 0.0;
+    let (record, _, _out) = train(script(&waits), &run);
+    assert_eq!((record.end, record.val.len(), record.samples_seen), (RunEnd::Converged, 31, 240));
+    assert!(record.wall_s < 300.0);
+    // A loss that is no number will not become one.
+    let (record, _, _out) = train(
+        script("printf 'step,loss\n0,3\n4,nan\n' > \"$1/curve.csv\"; exec sleep 600"),
+        &spec(0, 8, 600),
+    );
+    assert_eq!(record.end, RunEnd::Diverged { step: 4 });
+    // Without the request the run goes on to its end.
+    let (record, _, _out) =
+        train(script(&format!("{curve}; sleep 4")), &RunSpec { stop_when_converged: false, ..run });
+    assert_eq!(record.end, RunEnd::Finished);
+}
+
+#[test]
+fn a_longer_run_goes_on_from_a_shorter_one_and_costs_its_own_time_beside() {
+    let out = tempdir().unwrap();
+    let short = spec(8, 8, 5);
+    let long = RunSpec { steps: 10, continues: Some(short.id()), ..short.clone() };
+    let text = r#"sleep 0.4; echo "[$2]" > "$1/continues"; printf "step,loss\n0,3\n10,2\n" > "$1/curve.csv""#;
+    let mut trainer = CommandTrainer::new(script(text), out.path()).unwrap();
+    assert!(trainer.continues());
+    let records = trainer.train(&[short.clone(), long.clone()], &mut Silent);
+    let told =
+        |run: &RunSpec| fs::read_to_string(out.path().join(run.id().as_str()).join("continues")).unwrap();
+    let earlier = out.path().join(short.id().as_str());
+    assert_eq!(
+        (told(&short).trim(), told(&long).trim()),
+        ("[]", format!("[{}]", earlier.display()).as_str())
+    );
+    assert!(records[0].wall_s >= 0.4 && records[1].wall_s >= records[0].wall_s + 0.4, "{records:?}");
+    // The next try of a run adds to what the last has cost.
+    let again = trainer.train(std::slice::from_ref(&long), &mut Silent).remove(0);
+    assert!(again.wall_s >= records[1].wall_s + 0.4);
+
+    // A command that is not told begins at step 0.
+    assert!(!CommandTrainer::new("true {out}", out.path()).unwrap().continues());
+    let environment = [("FROM".to_owned(), "{continues}".to_owned())].into();
+    let told = CommandOptions { environment, ..CommandOptions::new("true {out}") };
+    assert!(CommandTrainer::new(told, out.path()).unwrap().continues());
+}
+
+#[test]
+fn schedule_and_validation_reach_the_command() {
+    let template = "train {warmup} {decay_fraction} {validation} x{continues}";
+    let template = mars_calib::command::Template::parse(template).unwrap();
+    let mut run = spec(8, 8, 10);
+    run.optim.warmup = 4;
+    run.optim.decay_fraction = 0.25;
+    let arguments = |run: &RunSpec| template.arguments(run, Path::new("/out/0123"));
+    assert_eq!(arguments(&run), ["train", "4", "0.25", "0", "x"]);
+    let longer = RunSpec { validation: Some(64), steps: 20, continues: Some(run.id()), ..run.clone() };
+    assert_eq!(arguments(&longer)[3..], ["64".to_owned(), format!("x/out/{}", run.id())]);
+}
