@@ -20,7 +20,9 @@ pub(crate) fn check(bytes: &[u8], path: &Path) -> Result<(), Error> {
     }
     match serde_json::from_slice(bytes) {
         Ok(Versioned { version }) if version > VERSION => {
-            let why = format!("it was written by a newer version of mars (format {version}; this one reads up to {VERSION})");
+            let why = format!(
+                "it was written by a newer version of mars (format {version}; this one reads up to {VERSION})"
+            );
             let why = format!("{why}; use that version or a later one, or another directory");
             Err(Error::Corrupt { path: path.to_owned(), why })
         }

@@ -6,6 +6,7 @@ mod choose;
 mod external;
 mod observations;
 mod outcome;
+mod provenance;
 mod result;
 mod runner;
 mod session;

@@ -14,7 +14,8 @@ pub(super) type Largest = BTreeMap<String, usize>;
 pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, Largest)>, Error> {
     let space = config.space(BTreeMap::new());
     let modules = &config.lora.modules;
-    let default = || modules.iter().map(|module| (module.clone(), space.default_of(module))).collect::<Largest>();
+    let default =
+        || modules.iter().map(|module| (module.clone(), space.default_of(module))).collect::<Largest>();
     let all = |rank: usize| modules.iter().map(|module| (module.clone(), rank)).collect::<Largest>();
     let largest = |ranks: &[usize]| ranks.iter().copied().max().unwrap_or(0);
     Ok(match &config.search.policy {

@@ -32,8 +32,10 @@ struct Held {
 impl Heartbeat {
     /// Keeps `claims` alive, one heartbeat each `beat`.
     pub(super) fn start(claims: Vec<Claim>, beat: Duration) -> Self {
-        let shared =
-            Arc::new(Shared { held: Mutex::new(Held { claims, failed: None, end: false }), ended: Condvar::new() });
+        let shared = Arc::new(Shared {
+            held: Mutex::new(Held { claims, failed: None, end: false }),
+            ended: Condvar::new(),
+        });
         let theirs = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             let mut held = theirs.held();

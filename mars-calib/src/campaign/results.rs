@@ -4,8 +4,8 @@
 //! taken of the record as it was read, so a record that an older version wrote must serialise as it did: new
 //! fields are left out while empty.
 
-use crate::{files, format};
 use crate::{Error, RunEnd, RunId, RunRecord};
+use crate::{files, format};
 use mars_lora::files::sync_directory;
 use serde::{Deserialize, Serialize};
 use std::{

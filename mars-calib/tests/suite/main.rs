@@ -12,8 +12,8 @@ mod lock;
 mod share;
 mod spec;
 mod storage;
-mod unreadable;
 mod stored;
+mod unreadable;
 
 use mars_calib::{OptimSpec, RunSpec, ScaleConvention, Variant};
 use mars_laws::Ranks;

@@ -57,7 +57,8 @@ fn manifests_of_before_there_were_versions_are_read_and_newer_ones_refused() {
     assert_eq!(store.latest_at_or_below(&lineage, 10).unwrap().unwrap().files, state("a10"));
     let newer = serde_json::json!({ "version": 2, "files": written["files"], "more": true }).to_string();
     fs::write(&path, &newer).unwrap();
-    for refused in [store.latest_at_or_below(&lineage, 10).map(|_| ()), store.save(&lineage, 10, &state("b"))] {
+    for refused in [store.latest_at_or_below(&lineage, 10).map(|_| ()), store.save(&lineage, 10, &state("b"))]
+    {
         let Err(Error::Corrupt { path: of, why }) = refused else { panic!("{refused:?}") };
         assert!(of == path && why.contains("newer version of mars (format 2;"), "{why}");
     }
@@ -71,8 +72,10 @@ fn open(directory: &Path) -> Result<Campaign, Error> {
 #[test]
 fn results_have_a_version_and_newer_ones_are_refused_as_they_are() {
     let directory = tempdir().unwrap();
-    let record =
-        open(directory.path()).unwrap().run(&mut FakeTrainer::default(), &[spec(4, 4, 20)], &mut Silent).unwrap();
+    let record = open(directory.path())
+        .unwrap()
+        .run(&mut FakeTrainer::default(), &[spec(4, 4, 20)], &mut Silent)
+        .unwrap();
     let path = directory.path().join("runs").join(record[0].id.as_str()).join("result.json");
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains("\"version\": 1"), "{text}");
@@ -92,7 +95,9 @@ fn results_have_a_version_and_newer_ones_are_refused_as_they_are() {
 fn a_result_that_cannot_be_read_is_no_run_to_be_done_again() {
     let directory = tempdir().unwrap();
     let runs = [spec(4, 4, 20)];
-    let id = open(directory.path()).unwrap().run(&mut FakeTrainer::default(), &runs, &mut Silent).unwrap()[0].id.clone();
+    let id = open(directory.path()).unwrap().run(&mut FakeTrainer::default(), &runs, &mut Silent).unwrap()[0]
+        .id
+        .clone();
     let path = directory.path().join("runs").join(id.as_str()).join("result.json");
     unreadable(&path);
     let refused = open(directory.path());
@@ -101,13 +106,17 @@ fn a_result_that_cannot_be_read_is_no_run_to_be_done_again() {
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     let campaign = open(directory.path()).unwrap();
-    let [Warning::CorruptResult { moved_to: Some(to), .. }] = campaign.warnings() else { panic!("{campaign:?}") };
+    let [Warning::CorruptResult { moved_to: Some(to), .. }] = campaign.warnings() else {
+        panic!("{campaign:?}")
+    };
     assert!(to.is_dir());
 }
 
 #[test]
 fn settings_that_are_no_text_are_bad_input_and_unreadable_ones_are_not() {
-    for (content, bad) in [(Some(&b"[campaign]\nversion = \"\xff\"\n"[..]), true), (Some(b"\xfe\xff\0["), true), (None, false)] {
+    for (content, bad) in
+        [(Some(&b"[campaign]\nversion = \"\xff\"\n"[..]), true), (Some(b"\xfe\xff\0["), true), (None, false)]
+    {
         let directory = tempdir().unwrap();
         let path = directory.path().join("campaign.toml");
         match content {
@@ -117,7 +126,10 @@ fn settings_that_are_no_text_are_bad_input_and_unreadable_ones_are_not() {
         for refused in [open(directory.path()).map(|_| ()), Campaign::read(directory.path()).map(|_| ())] {
             match refused {
                 Err(Error::Corrupt { path: of, why }) if bad => {
-                    assert!(of == path && why.contains("not UTF-8") && why.contains("restore the file"), "{why}");
+                    assert!(
+                        of == path && why.contains("not UTF-8") && why.contains("restore the file"),
+                        "{why}"
+                    );
                 }
                 Err(Error::Io { path: of, .. }) if !bad => assert_eq!(of, path),
                 other => panic!("{other:?}"),

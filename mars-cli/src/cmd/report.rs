@@ -1,8 +1,8 @@
 //! `mars report`: the page of a finished search, written again.
 
 use crate::{args, cmd::Context, exit::Exit, output};
-use mars::{Error, report};
 use mars::mars_lora::stored::regular;
+use mars::{Error, report};
 use serde_json::json;
 
 pub(crate) fn run(context: &Context, args: &args::Report) -> Result<Exit, Error> {

@@ -16,7 +16,9 @@ pub fn create_directories(path: &Path) -> io::Result<()> {
     let parent = parent(path);
     create_directories(parent)?;
     match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !regular::is_folder(path)? => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !regular::is_folder(path)? => {
+            Err(error)
+        }
         _ => sync_directory(parent),
     }
 }

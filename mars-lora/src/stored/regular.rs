@@ -165,7 +165,11 @@ mod tests {
             (file.join("below"), [false; 3]),
             (dir.path().join("x".repeat(5000)), [false; 3]),
         ] {
-            assert_eq!([exists(&path), is_file(&path), is_folder(&path)].map(Result::unwrap), found, "{path:?}");
+            assert_eq!(
+                [exists(&path), is_file(&path), is_folder(&path)].map(Result::unwrap),
+                found,
+                "{path:?}"
+            );
         }
         for other in [ErrorKind::PermissionDenied, ErrorKind::Other, ErrorKind::Interrupted] {
             assert!(!is_absence(&other.into()) && !is_content(&other.into()), "{other}");

@@ -8,8 +8,8 @@
 //! 4. `chat_template` in `tokenizer_config.json`, which is what the tokenizer alone would use.
 
 use crate::{Error, processor::files};
-use serde_json::Value;
 use mars_lora::stored::regular;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 const JSON: &str = "chat_template.json";

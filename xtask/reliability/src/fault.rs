@@ -33,7 +33,9 @@ impl Fault {
 
     /// The operations of a call without faults at which it can happen, numbered as they are counted then.
     pub fn among(self, operations: &[Operation]) -> Vec<Operation> {
-        let counted = operations.iter().filter(|one| self.counts_reading() || !Self::READING.contains(&one.name.as_str()));
+        let counted = operations
+            .iter()
+            .filter(|one| self.counts_reading() || !Self::READING.contains(&one.name.as_str()));
         let numbered = counted.zip(1..).map(|(one, number)| Operation { number, ..one.clone() });
         numbered.filter(|one| self.befalls(&one.name)).collect()
     }

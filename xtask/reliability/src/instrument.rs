@@ -106,7 +106,10 @@ impl Instrument {
             .env("RELIABILITY_AT", at.to_string())
             .env("RELIABILITY_MODE", mode)
             .env("RELIABILITY_ERRNO", error.to_string())
-            .env("RELIABILITY_READS", u8::from(fault.is_none_or(|(fault, _)| fault.counts_reading())).to_string())
+            .env(
+                "RELIABILITY_READS",
+                u8::from(fault.is_none_or(|(fault, _)| fault.counts_reading())).to_string(),
+            )
             .env("RELIABILITY_ENDED", ENDED.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -93,7 +93,9 @@ pub fn sweep(
     let expected = left(place.path())?;
     let all: Vec<(Fault, Operation)> = faults
         .iter()
-        .flat_map(|fault| thinned(fault.among(&straight.operations)).into_iter().map(move |one| (*fault, one)))
+        .flat_map(|fault| {
+            thinned(fault.among(&straight.operations)).into_iter().map(move |one| (*fault, one))
+        })
         .filter(|(_, operation)| chosen(operation))
         .collect();
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -144,7 +146,8 @@ const HARMLESS: [(&str, &str, &str); 0] = [];
 
 /// Why a call may go on when this operation fails; `None` where it may not.
 pub fn harmless(operation: &Operation) -> Option<&'static str> {
-    let named = HARMLESS.iter().find(|(name, end, _)| operation.name == *name && operation.path.ends_with(end));
+    let named =
+        HARMLESS.iter().find(|(name, end, _)| operation.name == *name && operation.path.ends_with(end));
     named.map(|(_, _, why)| *why)
 }
 
