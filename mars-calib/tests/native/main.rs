@@ -6,7 +6,6 @@
 mod full_disk;
 mod loading;
 mod methods;
-mod regrouped;
 mod runs;
 mod toy;
 mod variants;
