@@ -7,6 +7,7 @@ mod external;
 mod left;
 mod observations;
 mod outcome;
+mod provenance;
 mod result;
 mod runner;
 mod session;

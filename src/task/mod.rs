@@ -1,4 +1,5 @@
 //! A task opened and checked: a model with training, validation and test data.
+mod device;
 mod files;
 mod left_out;
 mod memory;
@@ -8,6 +9,7 @@ mod samples;
 mod sources;
 mod start;
 
+pub use device::{DEVICES, device};
 pub use files::TaskFiles;
 pub use left_out::LeftOut;
 pub(crate) use memory::check_weights;
@@ -20,7 +22,6 @@ use crate::{
     event::{Event, Observer, Silent},
     plan::Memory,
 };
-use burn::tensor::Device;
 use mars_calib::native::evaluate;
 use mars_lora::{Adapter, AdapterConfig, AdapterStack, Examples, Model, peft::Base};
 use mars_vlm::{
@@ -281,20 +282,6 @@ where
     pub fn base(&self) -> Base<'_> {
         self.names.base(Base::of(&self.model))
     }
-}
-
-/// Devices that this build can compute on.
-pub const DEVICES: [&str; 1] = ["cpu"];
-
-/// The device that a name stands for.
-///
-/// # Errors
-/// An error of usage for a name that is not in [`DEVICES`].
-pub fn device(name: &str) -> Result<Device, Error> {
-    if DEVICES.contains(&name) {
-        return Ok(Device::flex());
-    }
-    Err(Error::usage(format!("there is no device `{name}`; this build can use {}", DEVICES.join(", "))))
 }
 
 /// Digest of a model as it is loaded: of its files, and of the type in which weights are kept where it is not f32.

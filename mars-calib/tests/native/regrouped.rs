@@ -44,7 +44,7 @@ impl CheckpointStore for CutOff {
 
 /// Ranks of several bands, two seeds, two numbers of steps.
 fn specs() -> Vec<RunSpec> {
-    vec![spec(4, 4, 0, 20), spec(2, 5, 1, 20), spec(1, 8, 0, 20), spec(6, 1, 0, 10)]
+    vec![spec(4, 4, 0, 20), spec(2, 5, 1, 20), spec(1, 6, 0, 20), spec(6, 1, 0, 10)]
 }
 
 fn options(stack: usize, parts: usize) -> NativeOptions {

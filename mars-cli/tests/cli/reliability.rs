@@ -48,7 +48,7 @@ fn a_failing_disk_ends_a_search_by_its_own_exit_code_and_the_next_call_goes_on()
     }
     let kinds = ["read", "open", "look", "create", "write", "rename", "fsync", "mkdir", "unlink"];
     if let Some(sweep) = swept(&native, &[Fault::BrokenOnce, Fault::BrokenForGood], some(499)) {
-        all_well(&sweep, 12, &kinds);
+        all_well(&sweep, 9, &kinds);
     }
 }
 
@@ -57,9 +57,10 @@ fn what_a_killed_search_has_left_is_read_or_the_next_call_fails() {
     let Ok(instrument) = Instrument::new(Path::new(env!("CARGO_BIN_EXE_mars"))) else { return };
     let resumed = Scenario::resumed(&Scenario::native(&assets()).unwrap(), &instrument).unwrap();
     let own = |one: &Operation| Fault::READING.contains(&one.name.as_str()) && one.path.starts_with("out/");
-    let chosen = |one: &Operation| own(one) && one.number % 13 == 1;
+    let first = some(40);
+    let chosen = |one: &Operation| own(one) && first(one);
     if let Some(sweep) = swept(&resumed, &[Fault::BrokenOnce], chosen) {
-        all_well(&sweep, 6, &["open", "read"]);
+        all_well(&sweep, 3, &["open", "read", "look"]);
     }
 }
 

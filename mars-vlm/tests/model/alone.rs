@@ -95,34 +95,6 @@ fn every_form_with_one_module_adapted_and_with_blocks_computed_twice() {
     }
 }
 
-/// Neither is part of what identifies a run.
-#[test]
-fn blocks_computed_twice_and_other_batches_of_an_evaluation_change_no_bit() {
-    for case in CASES {
-        let dir = fixture(case);
-        let model = AnyModel::from_dir(&dir, &Device::flex()).unwrap();
-        let samples = Samples::read(&dir);
-        let own = [adapter(&model, &ALL, &Targets::all_linear(), 1, [3, 2, 4])];
-        let count = samples.sequences.len();
-        let rows = [(0..count).collect::<Vec<usize>>()];
-        let pass = |recompute| {
-            let parts = Parts::new(1).unwrap().recomputing(recompute);
-            found(&model, &samples, &parts, &own, &rows).swap_remove(0)
-        };
-        let (kept, twice) = (pass(false), pass(true));
-        assert!(kept.0 == twice.0 && kept.1 == twice.1, "{case}: blocks computed twice");
-        let stack = AdapterStack::new(&own, &model).unwrap();
-        let scored = |rows: &[usize]| -> Vec<u32> {
-            let losses = model.forward(&samples.of(&[rows.to_vec()]), &stack, true).losses;
-            losses.into_data().iter::<f32>().map(f32::to_bits).collect()
-        };
-        let together = scored(&rows[0]);
-        for one in 0..count {
-            assert_eq!(scored(&[one]), together[one..=one], "{case}: sample {one} alone");
-        }
-    }
-}
-
 #[test]
 fn adapters_on_embeddings_patches_and_some_layers() {
     for (case, targets) in [

@@ -4,7 +4,8 @@ use crate::{Error, config::chosen};
 use documented::DocumentedFields;
 use serde::{Deserialize, Serialize};
 
-/// How training uses the machine. But for `validation_samples`, nothing here influences what is learnt, to the bit.
+/// How training uses the machine. But for `validation_samples`, and for gradient checkpointing, which may change the last bits of
+/// results, nothing here influences what is learnt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, DocumentedFields)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
