@@ -5,7 +5,8 @@
 //! [`ImageProcessor`]; a family is a folder here and a line in `families.rs`.
 //!
 //! The reference is transformers 4.57.3 with Pillow (slow image processors), for Qwen3-VL with torchvision (the fast
-//! one): resizes agree with it bit for bit, normalised values up to the rounding of f32. Normalisation is `(v * rescale - mean_c) / std_c` for an intensity
+//! one): resizes agree with it bit for bit, normalised values up to the rounding of f32. Normalisation is
+//! `(v * rescale - mean_c) / std_c` for an intensity
 //! v in 0 to 255 of channel c. Nothing is truncated: a sample that is too long is an error.
 
 mod encode;

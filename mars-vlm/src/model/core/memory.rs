@@ -15,8 +15,8 @@
 //! A pass holds, by kind: one block for an evaluation; the kept values of all blocks for training; the inputs of
 //! all blocks and the kept values of one for checkpointing (Chen et al. 2016, arXiv 1604.06174). Encoder blocks
 //! count for gradients only if an adapter acts on the encoder. Features for the first n blocks of the decoder stand
-//! beside their inputs, and the states that they come from beside those of the encoder. Weights, adapters, optimizer states and the
-//! allocator's reserve are not included.
+//! beside their inputs, and the states that they come from beside those of the encoder. Weights, adapters, optimizer
+//! states and the allocator's reserve are not included.
 
 use super::loss;
 use super::modules::{LANGUAGE_MODEL, VISION_ENCODER};

@@ -4,15 +4,15 @@
 //! 2025, arXiv 2511.21631).
 //!
 //! Reference: `LlamaRotaryEmbedding`, `VisionRotaryEmbedding`, `apply_multimodal_rotary_pos_emb` and
-//! `apply_interleaved_mrope` (transformers 4.57). Angles are computed in f64 and rounded to f32 as cosines and sines, where the reference multiplies in
-//! f32: positions in the tens of thousands differ in the last digits.
+//! `apply_interleaved_mrope` (transformers 4.57). Angles are computed in f64 and rounded to f32 as cosines and sines,
+//! where the reference multiplies in f32: positions in the tens of thousands differ in the last digits.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Which frequencies follow which axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sections {
-    /// Frequencies that follow time, row and column; they sum to half the width of a head.
+    /// Frequencies that follow time, row and column, in this order; they sum to half the width of a head.
     pub(crate) counts: [usize; 3],
     /// Whether the axes take turns, and time has what is left, instead of standing one behind the other.
     pub(crate) interleaved: bool,
@@ -46,7 +46,8 @@ impl Rope {
         Self::new([1, positions], width, angle, device)
     }
 
-    /// Each of the `width / 2` frequencies follows one of the axes time, row, column. `axes` holds B * S positions.
+    /// Each of the `width / 2` frequencies follows one of the axes time, row, column, as `sections` says. `axes` holds B *
+    /// S positions.
     pub(crate) fn axes(
         axes: &[[u32; 3]],
         rows: usize,

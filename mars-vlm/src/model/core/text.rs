@@ -1,8 +1,8 @@
 //! The decoder of Llama, Qwen2 and Qwen3.
 //!
 //! Reference: `LlamaModel`, `Qwen2Model`, `Qwen2VLTextModel` and `Qwen3VLTextModel` (transformers 4.57): token
-//! embeddings, pre-norm blocks with RMS norms, rotary positions, grouped keys and values, a gated feed-forward network, a last RMS norm.
-//! Always causal; without a cache of keys and values, since whole sequences are scored.
+//! embeddings, pre-norm blocks with RMS norms, rotary positions, grouped keys and values, a gated feed-forward network, a
+//! last RMS norm. Always causal; without a cache of keys and values, since whole sequences are scored.
 
 use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
