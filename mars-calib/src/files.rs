@@ -92,12 +92,12 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
 /// The entries of `directory`, by name; none if it does not exist.
 ///
 /// # Errors
-/// [`Error::Corrupt`] where it is something else; [`Error::Io`].
+/// [`Error::Io`], also where it is something else.
 pub(crate) fn list(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(Error::reading(directory)(source)),
+        Err(source) => return Err(Error::io("list", directory)(source)),
     };
     let mut paths = entries
         .map(|entry| entry.map(|entry| entry.path()))

@@ -23,14 +23,14 @@ use crate::{
     plan::Memory,
 };
 use mars_calib::native::evaluate;
-use mars_lora::{Adapter, AdapterConfig, AdapterStack, Examples, Model, peft::Base};
+use mars_lora::{Adapter, AdapterStack, Examples, Model, peft::Base};
 use mars_vlm::{
     checkpoint::{self, Precision},
     data::{self, ImageStore, Lengths},
     model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
-use ranks::ranks_in_use;
+use ranks::check_ranks;
 use serde::{Deserialize, Serialize};
 use sources::{Parts, Sources};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -288,16 +288,4 @@ where
 fn model_digest(directory: &Path, dtype: Precision) -> Result<String, Error> {
     let files = checkpoint::fingerprint(directory)?;
     Ok(if dtype == Precision::F32 { files } else { format!("{files} {dtype}") })
-}
-
-/// Finds ranks that do not fit the model before anything is trained: those that the policy may ask for, under the name of the
-/// setting that has them.
-fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
-    for (setting, ranks) in ranks_in_use(config)? {
-        let largest = AdapterConfig { targets: config.lora.targets()?, ..AdapterConfig::new(ranks, 0) };
-        largest
-            .useful_ranks(model.modules(), model.sites())
-            .map_err(|error| Error::usage(format!("{setting}: {error}")))?;
-    }
-    Ok(())
 }

@@ -1,7 +1,9 @@
 //! The largest ranks that a search may ask for, by the setting that has them.
 
 use crate::{Error, config::SearchConfig};
+use mars_lora::{AdapterConfig, Model as _};
 use mars_search::PolicySpec;
+use mars_vlm::model::AnyModel;
 use std::collections::BTreeMap;
 
 /// Largest rank by module.
@@ -40,4 +42,16 @@ pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, L
             used
         }
     })
+}
+
+/// Finds ranks that do not fit the model before anything is trained: those that the policy may ask for, under the name of the
+/// setting that has them.
+pub(super) fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
+    for (setting, ranks) in ranks_in_use(config)? {
+        let largest = AdapterConfig { targets: config.lora.targets()?, ..AdapterConfig::new(ranks, 0) };
+        largest
+            .useful_ranks(model.modules(), model.sites())
+            .map_err(|error| Error::usage(format!("{setting}: {error}")))?;
+    }
+    Ok(())
 }

@@ -1,0 +1,103 @@
+//! Arguments of the commands on one adapter.
+
+use clap::Args;
+use mars::mars_lora::merge::Float;
+use std::path::PathBuf;
+
+/// An adapter and its base model: as flags like everywhere, or by position.
+#[derive(Debug, Args)]
+pub(crate) struct Adapted {
+    /// Directory of the PEFT adapter
+    #[arg(long = "adapter", value_name = "DIR", conflicts_with = "adapter_position")]
+    adapter_flag: Option<PathBuf>,
+    /// Hugging Face directory of its base model, or OWNER/NAME in the local cache
+    #[arg(long = "model", value_name = "DIR", conflicts_with = "base_position")]
+    base_flag: Option<PathBuf>,
+    /// The same as --adapter
+    #[arg(value_name = "ADAPTER")]
+    adapter_position: Option<PathBuf>,
+    /// The same as --model
+    #[arg(value_name = "BASE")]
+    base_position: Option<PathBuf>,
+}
+
+impl Adapted {
+    /// Adapter and base, however they were given.
+    fn resolve(&self) -> (Option<&PathBuf>, Option<&PathBuf>) {
+        let Self { adapter_flag, base_flag, adapter_position, base_position } = self;
+        (adapter_flag.as_ref().or(adapter_position.as_ref()), base_flag.as_ref().or(base_position.as_ref()))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    #[command(flatten)]
+    adapted: Adapted,
+    /// New directory for the merged model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Type of the weights: f32, f16 or bf16 [default: that of each weight of the base]
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) dtype: Option<Float>,
+    /// Subtract the adapter from a merged model again
+    #[arg(long)]
+    pub(crate) unmerge: bool,
+}
+
+impl Merge {
+    pub(crate) fn adapter(&self) -> Option<&PathBuf> {
+        self.adapted.resolve().0
+    }
+
+    pub(crate) fn base(&self) -> Option<&PathBuf> {
+        self.adapted.resolve().1
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    // Without a base model: the embedded one, and its test split.
+    #[command(flatten)]
+    adapted: Adapted,
+    /// Data on which the adapter and the merged model must have the same losses
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// Folder or zip archive of the images [default: the folder of the data file]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: Option<PathBuf>,
+    /// Largest relative difference of a sample's loss
+    #[arg(long, value_name = "X", default_value_t = 1e-4)]
+    pub(crate) tolerance: f64,
+    /// Device on which to compute; see `mars devices`
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+}
+
+impl Verify {
+    pub(crate) fn adapter(&self) -> Option<&PathBuf> {
+        self.adapted.resolve().0
+    }
+
+    pub(crate) fn base(&self) -> Option<&PathBuf> {
+        self.adapted.resolve().1
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Eval {
+    /// Hugging Face directory of the base model, or OWNER/NAME in the local cache [default: the embedded tiny model]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+    /// Data to measure on [default: the embedded test split]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// Folder or zip archive of the images [default: the folder of the data file]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: Option<PathBuf>,
+    /// PEFT adapter to put on the model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Device on which to compute; see `mars devices`
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+}

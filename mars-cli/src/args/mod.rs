@@ -1,0 +1,136 @@
+//! The command line.
+
+mod adapter;
+mod data;
+mod search;
+
+pub(crate) use adapter::{Eval, Merge, Verify};
+pub(crate) use data::{Check, Data};
+pub(crate) use search::{Calibrate, Choose, Compare, Fit, Plan, Report, Search, Tune};
+
+use crate::cluster::args as cluster;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Chooses LoRA ranks for a multimodal language model by measurement, within the cost of little more than one fine-tune:
+/// rank choices race inside it, and calibration runs with scaling laws are added where the budget pays for them. Without a
+/// command: the whole search on the embedded task.
+#[derive(Debug, Parser)]
+#[command(name = "mars", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// What every command understands.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Common {
+    /// Settings from a TOML file (`mars config` prints all of them with their defaults)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// One setting, as in --set train.batch=4; may be repeated
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Print more; twice for the log of the libraries as well
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// The model and the data.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Task {
+    /// Hugging Face directory of the base model, or OWNER/NAME in the local cache [default: the embedded tiny model]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+    /// Training data: LLaVA JSON, messages as JSON or JSON lines, ScienceQA, Parquet [default: the embedded digits]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// Validation data [default: that part of the training data, or split off from them by images]
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub(crate) val: Option<PathBuf>,
+    /// Test data, seen by nothing but the final evaluation [default: split off likewise]
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub(crate) test: Option<PathBuf>,
+    /// Folder or zip archive of the images [default: the folder of the data file]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: Option<PathBuf>,
+    /// Device on which to compute; see `mars devices`
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+    /// Who trains: native, or a command that trains one run, with placeholders, as in 'python train.py --ve {r.ve} --llm
+    /// {r.llm} --steps {steps} --out {out}' (`mars config` lists them)
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) trainer: Option<String>,
+    /// Train with much less memory and about a third more time: compute each block of the model twice
+    #[arg(long)]
+    pub(crate) gradient_checkpointing: bool,
+}
+
+/// Where the campaign is kept.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Place {
+    /// Directory of the campaign, its adapter and its report [default: mars-out]
+    #[arg(long, visible_alias = "campaign", value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Continue in a directory whose campaign has other settings; runs that are the same under both are used again
+    #[arg(long)]
+    pub(crate) accept_changes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check the data, calibrate, choose ranks, fine-tune, write the adapter and a report
+    Search(Search),
+    /// Print what a search would do and cost, without training
+    Plan(Plan),
+    /// Do the calibration runs that are not done yet
+    Calibrate(Calibrate),
+    /// Fit the scaling laws to a campaign or to a table
+    Fit(Fit),
+    /// Print which ranks a policy chooses on what a campaign has measured
+    Choose(Choose),
+    /// Fine-tune once at given ranks
+    Tune(Tune),
+    /// Measure loss, perplexity and accuracy of a model on data
+    Eval(Eval),
+    /// Merge an adapter into the weights of its base, as a new model directory
+    Merge(Merge),
+    /// Check that an adapter fits its base: every tensor, rank and scale, and the losses
+    Verify(Verify),
+    /// Compare policies on one task: quality, regret, cost
+    Compare(Compare),
+    /// Check data sets
+    #[command(subcommand)]
+    Data(Data),
+    /// Write the report of a finished search again
+    Report(Report),
+    /// Show how far a search is: done, running, waiting and failed runs, time and cost left
+    Status(cluster::Status),
+    /// Write scripts for Slurm: an array for the calibration, and the search after it
+    Slurm(cluster::Slurm),
+    /// Print a job for Kubernetes: an Indexed Job for the calibration, or that of the search
+    K8s(cluster::Kubernetes),
+    /// List the devices that this program can compute on
+    Devices,
+    /// Print all settings as they would be used
+    Config(Task),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

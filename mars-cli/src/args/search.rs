@@ -1,0 +1,163 @@
+//! Arguments of the commands of a search.
+
+use super::{Place, Task};
+use clap::{ArgGroup, Args};
+use mars::mars_search::POLICY_FORMS;
+use std::{num::NonZeroUsize, path::PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    #[command(flatten)]
+    pub(crate) task: Task,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How to choose ranks
+    #[arg(long, value_name = "POLICY", long_help = policy_help())]
+    pub(crate) policy: Option<String>,
+    /// Seed of data order and initialisation
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u32>,
+    /// How the adapter states ranks that differ: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
+    #[arg(long, value_name = "LAYOUT")]
+    pub(crate) adapter_layout: Option<String>,
+    /// Exit with code 5 if the search fell back to the default ranks, or training did not improve the model
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) task: Task,
+    /// How to choose ranks, as in `mars search`
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Calibrate {
+    #[command(flatten)]
+    pub(crate) task: Task,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Whose calibration runs; `paper` also asks for joint runs
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<String>,
+    /// Only run number I of the plan, counted from 0 [default: that of the job array, if this is a task of one and no
+    /// --at-once is given: MARS_INDEX, HQ_TASK_ID, SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX, SGE_TASK_ID]
+    #[arg(long, value_name = "I")]
+    pub(crate) index: Option<usize>,
+    /// Take at most N runs at a time, and leave the others to further processes on the same campaign [default: all, of a
+    /// command 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) at_once: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("source").required(true).args(["campaign", "runs"])))]
+pub(crate) struct Fit {
+    /// A campaign directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) campaign: Option<PathBuf>,
+    /// A table: module,rank,dataset_size,steps or ve_rank,llm_rank,dataset_size,perplexity; may be repeated
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Form of the performance law: published, overfit, surface or auto
+    #[arg(long, value_name = "FORM", default_value = "auto")]
+    pub(crate) form: String,
+    /// Loss on residuals: plain, huber:0.02 or cauchy:0.02
+    #[arg(long, value_name = "LOSS", default_value = "plain")]
+    pub(crate) loss: String,
+    /// Fit sizes up to D only; larger ones score the fit
+    #[arg(long, value_name = "D")]
+    pub(crate) fit_up_to: Option<usize>,
+    /// Predict, and balance, at this number of samples; may be repeated
+    #[arg(long, value_name = "D")]
+    pub(crate) predict: Vec<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Choose {
+    /// A campaign directory
+    #[arg(long, visible_alias = "out", value_name = "DIR")]
+    pub(crate) campaign: PathBuf,
+    /// How to choose [default: the policy of the campaign]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tune {
+    #[command(flatten)]
+    pub(crate) task: Task,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Rank of each module, as in ve=8,llm=16 [default: those of --adapter]
+    #[arg(long, value_name = "RANKS", required_unless_present = "adapter")]
+    pub(crate) ranks: Option<String>,
+    /// PEFT adapter of the model to go on from: its factors, ranks and scales
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// How the adapter states ranks that differ: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
+    #[arg(long, value_name = "LAYOUT")]
+    pub(crate) adapter_layout: Option<String>,
+    /// Seed of data order and initialisation
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u32>,
+    /// Exit with code 5 if training did not improve the model
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    #[command(flatten)]
+    pub(crate) task: Task,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Policies and methods, separated by commas
+    #[arg(
+        long,
+        value_name = "LIST",
+        default_value = "fixed:8x8,fixed:16x16,diff-lr,adalora,geolora,hydra-style,eva,halving,paper,race,grid"
+    )]
+    pub(crate) policies: String,
+    /// Number of seeds
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) seeds: u32,
+    /// Also write every run of the campaign, with its curve and test perplexity, into this recording
+    #[arg(long, value_name = "FILE.json.gz", conflicts_with = "replay")]
+    pub(crate) record: Option<PathBuf>,
+    /// Train nothing: play the policies on this recording; may be repeated
+    #[arg(long, value_name = "FILE.json.gz", conflicts_with_all = ["model", "data", "val", "test", "images", "device", "trainer", "out"])]
+    pub(crate) replay: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// A campaign directory with a finished search
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Also write every chart as an SVG file into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) svg: Option<PathBuf>,
+}
+
+/// Every policy with what it does, in lines that fit a terminal of 80 columns behind clap's indentation.
+fn policy_help() -> String {
+    const FORM: usize = 18;
+    const LINE: usize = 68;
+    let mut help = "How to choose ranks:".to_owned();
+    for (form, meaning) in POLICY_FORMS {
+        let mut line = format!("{form:FORM$}");
+        for word in meaning.split_whitespace() {
+            if line.len() + word.len() >= LINE {
+                help += &format!("\n{line}");
+                line = " ".repeat(FORM);
+            }
+            line += &format!(" {word}");
+        }
+        help += &format!("\n{line}");
+    }
+    help
+}
