@@ -159,17 +159,19 @@ where
     }
 
     /// The adapter that is kept of a run.
+    ///
+    /// # Errors
+    /// One of input where its checkpoint is of an earlier version, which kept the last adapter only.
     pub(crate) fn kept(&mut self, record: &RunRecord) -> Result<Adapter, Error> {
         let last = self.adapter(&record.spec)?;
         let Some(step) = kept_earlier(self.config.keep(), record) else { return Ok(last) };
-        if let Some(best) = self.trainer.adapter_at(&record.spec, step)? {
-            return Ok(best);
-        }
-        // A checkpoint of before the best was kept.
-        let why =
-            format!("run {} did not keep its best adapter, of step {step}: the last is taken", record.id);
-        self.observer.event(&Event::Warning(&why));
-        Ok(last)
+        self.trainer.adapter_at(&record.spec, step)?.ok_or_else(|| {
+            Error::input(format!(
+                "the checkpoint of run {} does not hold its best adapter, of step {step}: it was written before train.keep = \"best\"; \
+                 set train.keep = \"last\", or use another directory",
+                record.id
+            ))
+        })
     }
 
     /// The adapter at the end of a run; trained again if its checkpoint is gone.
