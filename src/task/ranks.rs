@@ -20,6 +20,7 @@ pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, L
         || modules.iter().map(|module| (module.clone(), space.default_of(module))).collect::<Largest>();
     let all = |rank: usize| modules.iter().map(|module| (module.clone(), rank)).collect::<Largest>();
     let largest = |ranks: &[usize]| ranks.iter().copied().max().unwrap_or(0);
+    let key = if config.search.candidates.is_empty() { "search.ranks" } else { "search.candidates" };
     Ok(match &config.search.policy {
         PolicySpec::Fixed(fixed) => {
             let ranks = fixed.resolve(&space)?;
@@ -28,14 +29,11 @@ pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, L
                 modules.iter().map(|module| (module.clone(), ranks.get(module))).collect(),
             )]
         }
-        PolicySpec::Method(_) => vec![("search.default_rank", default())],
-        policy => {
+        // The default ranks are candidates.
+        PolicySpec::Method(_) => vec![(key, default())],
+        _ => {
             let candidate = |module: &String| (module.clone(), largest(&space.ranks_of(module)));
-            let key = if config.search.candidates.is_empty() { "search.ranks" } else { "search.candidates" };
             let mut used = vec![(key, modules.iter().map(candidate).collect())];
-            if !policy.is_within_grid() {
-                used.push(("search.default_rank", default()));
-            }
             if config.may_calibrate() {
                 used.push(("calibration.ranks", all(largest(&config.calibration.ranks))));
             }

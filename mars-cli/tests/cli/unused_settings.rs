@@ -37,7 +37,7 @@ fn policies_without_calibration_or_default_ask_for_neither() {
     for (policy, setting) in [
         ("grid", "calibration.ranks=[100000]"),
         ("halving", "search.default_rank=100000"),
-        ("adalora", "search.ranks=[100000]"),
+        ("adalora", "calibration.ranks=[100000]"),
     ] {
         let plan = with(task.arguments("plan", &["--policy", policy]), &[setting]);
         let done = mars(&strs(&plan));
@@ -83,9 +83,9 @@ fn a_refused_setting_is_named_with_its_origin() {
         &["search.policy is fixed:2x2x2", "search.policy is from --policy"],
     );
     refused(
-        &strs(&with(plan(&[]), &["search.default_rank=100000"])),
+        &strs(&with(plan(&["--policy", "adalora"]), &["search.ranks=[100000]"])),
         2,
-        &["search.default_rank: ", "search.default_rank is from --set search.default_rank=100000"],
+        &["search.ranks: ", "search.ranks is from --set search.ranks=[100000]"],
     );
     refused(
         &strs(&with(plan(&["--policy", "race"]), &["calibration.ranks=[4,100000]"])),

@@ -90,11 +90,18 @@ pub(super) fn line_up(
     if balanced.is_empty() && !slow {
         return Ok(Progress::Done(Calibrated::Refused(spent, Box::new(field))));
     }
-    field.cut = if slow { late } else { cut };
-    let places =
-        (1 + ((extra - spent) / price_of_choice(budget, field.cut)).floor().max(0.0) as usize).min(MOST);
+    let places = |cut: usize| {
+        (1 + ((extra - spent) / price_of_choice(budget, cut)).floor().max(0.0) as usize).min(MOST)
+    };
+    // Where the later cut cannot be paid for, the earlier one is for two choices that are not high.
+    let (cut, most) = match slow {
+        true if places(late) > 1 => (late, places(late)),
+        true => (cut, places(cut).min(2)),
+        false => (cut, places(cut)),
+    };
+    field.cut = cut;
     for candidate in choices(space, balanced, slow) {
-        field.enter_within(candidate, places);
+        field.enter_within(candidate, most);
     }
     if field.racing.len() < 2 {
         field.racing.clear();

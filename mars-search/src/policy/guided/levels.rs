@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{Budget, Candidate, CandidateSource, Space, race::rungs};
 
-/// The cut falls after one part in so many of the final run, at its next evaluation. At a twentieth, ranks that are too high for
-/// the learning rate still lead.
+/// The cut falls after one part in so many of the final run, at its next evaluation; where that cannot be paid for, after one in
+/// so many. Ranks that are too high for the learning rate still lead then.
 const CUT: usize = 10;
+const EARLY_CUT: usize = 20;
 
 /// Fewest steps up to the cut: half of them are compared, step by step.
 const LEAST: usize = 32;
@@ -22,16 +23,20 @@ const LEAST: usize = 32;
 const MOST: usize = 6;
 
 /// Lines up the race if training losses up to the cut are those of unseen samples and `extra` fine-tunes pay for more than
-/// one choice; else the field stays as it is.
+/// one choice; else the field stays as it is. Where they pay for an early cut only, the middle races lower ranks.
 pub(super) fn line_up(field: &mut Field, space: &Space, budget: &Budget, extra: f64) {
-    let cut = rungs::on_grid(budget.steps.div_ceil(CUT), budget);
-    let unseen = cut.saturating_mul(budget.batch) <= budget.samples;
-    if !budget.training_losses || !unseen || cut < LEAST {
-        return;
-    }
-    let places = (1 + (extra / price_of_choice(budget, cut)).floor().max(0.0) as usize).min(MOST);
-    for candidate in choices(space) {
-        field.enter_within(candidate, places);
+    let at = |part: usize| rungs::on_grid(budget.steps.div_ceil(part), budget);
+    let places =
+        |cut: usize| (1 + (extra / price_of_choice(budget, cut)).floor().max(0.0) as usize).min(MOST);
+    let usable = |cut: &usize| *cut >= LEAST && cut.saturating_mul(budget.batch) <= budget.samples;
+    let affordable = [CUT, EARLY_CUT].map(at).into_iter().find(|cut| usable(cut) && places(*cut) > 1);
+    let Some(cut) = affordable.filter(|_| budget.training_losses) else { return };
+    let (choices, most) = match cut == at(CUT) {
+        true => (choices(space), places(cut)),
+        false => (not_high(space), 2),
+    };
+    for candidate in choices {
+        field.enter_within(candidate, most);
     }
     if field.racing.len() < 2 {
         field.racing.clear();
@@ -50,4 +55,11 @@ fn choices(space: &Space) -> Vec<Candidate> {
     let mixed = between(space, &centre, &top.ranks);
     let first = [Candidate::new(centre, CandidateSource::Middle), top, lower];
     first.into_iter().chain(mixed).chain([higher]).collect()
+}
+
+/// The middle and what is lower.
+fn not_high(space: &Space) -> Vec<Candidate> {
+    let centre = middle(space);
+    let [_, lower] = wide_pair(space, &centre);
+    vec![Candidate::new(centre, CandidateSource::Middle), lower]
 }
