@@ -70,15 +70,21 @@ fn guided_is_as_good_as_halving_over_the_suite_and_as_the_default_pair_on_each_t
 #[test]
 fn long_runs_pay_for_both_laws_and_a_better_choice() {
     let (mut guided, mut others) = (Vec::new(), Vec::new());
+    let within = |recording: &Recording, seed: u64| {
+        let played = replay(recording, &"guided".parse().unwrap(), seed).unwrap();
+        let (total, last) = (total_cost(&played.results), run_cost(&played.results, played.decision.trial));
+        let cost = fine_tunes(&total, &last).unwrap();
+        assert!((1.0..1.391).contains(&cost), "{} seed {seed}: {cost}", recording.task);
+        played.decision
+    };
     for recording in long_recordings() {
         assert_eq!(recording.grid().len(), 16 * recording.seeds as usize, "{}", recording.task);
         for seed in recording.seeds() {
-            let played = replay(&recording, &"guided".parse().unwrap(), seed).unwrap();
-            let (total, last) =
-                (total_cost(&played.results), run_cost(&played.results, played.decision.trial));
-            let cost = fine_tunes(&total, &last).unwrap();
-            assert!((1.0..1.391).contains(&cost), "{} seed {seed}: {cost}", recording.task);
-            let laws = played.decision.laws.unwrap();
+            // Without calibration the cap holds as well.
+            let mut alone = recording.clone();
+            alone.budget.calibration.window = None;
+            assert!(within(&alone, seed).laws.is_none());
+            let laws = within(&recording, seed).laws.unwrap();
             assert_eq!(laws.law_c.len(), 2, "{} seed {seed}: {:?}", recording.task, laws.unfitted);
         }
         guided.push(summary(&recording, "guided").regret.unwrap());

@@ -25,7 +25,7 @@ use mars_calib::{
     convergence::Signal,
     native::{Loading, NativeOptions},
 };
-use mars_laws::{BalanceOptions, FitRequest};
+use mars_laws::FitRequest;
 use mars_search::{Budget, CalibrationPlan, PolicySpec, Space};
 use mars_vlm::processor::Processor;
 use serde::{Deserialize, Serialize};
@@ -111,7 +111,7 @@ impl SearchConfig {
     pub fn fit_request(&self) -> FitRequest {
         FitRequest {
             reference: self.search.reference.clone(),
-            balance: BalanceOptions { kappa: self.search.kappa.unwrap_or(1.0), ..self.search.balance() },
+            balance: self.search.balance(),
             ..FitRequest::default()
         }
     }

@@ -29,8 +29,8 @@ pub struct SearchSection {
     pub budget: f64,
     /// Probability that the paired evidence of a guided race drops the choice that is best at that step.
     pub error_rate: f64,
-    /// Balance t_module = kappa * t_reference of convergence times. 0: 4 in searches, about the ratio at the best ranks of
-    /// recorded grids (3.3 to 5.2), and 1, as in the paper, where laws are fitted to given observations.
+    /// Balance t_module = kappa * t_reference of convergence times. 0: 1, as in the paper. About 4 is the ratio at the best ranks of
+    /// recorded grids (3.3 to 5.2), but searches with it were no better on recorded tasks.
     #[serde(with = "chosen::number")]
     pub kappa: Option<f64>,
     /// Of eta candidates one is kept at each cut of policy race.
@@ -67,8 +67,8 @@ impl Default for SearchSection {
     }
 }
 
-/// Ratio of convergence times in searches, where it is not set.
-const KAPPA: f64 = 4.0;
+/// Ratio of convergence times, where it is not set.
+const KAPPA: f64 = 1.0;
 
 impl SearchSection {
     /// How ranks are balanced in searches.

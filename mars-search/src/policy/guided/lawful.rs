@@ -148,7 +148,7 @@ fn calibration_share(budget: &Budget, steps: usize) -> f64 {
 }
 
 /// What one more choice costs up to the cut, in fine-tunes.
-pub(super) fn price_of_choice(budget: &Budget, cut: usize) -> f64 {
+fn price_of_choice(budget: &Budget, cut: usize) -> f64 {
     COST_RATIO * budget.price(cut, cut) / budget.price(budget.steps, 0)
 }
 

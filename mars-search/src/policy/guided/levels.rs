@@ -6,7 +6,6 @@
 
 use super::{
     field::Field,
-    lawful::price_of_choice,
     moves::{between, highest, middle, wide_pair},
 };
 use crate::{Budget, Candidate, CandidateSource, Space, race::rungs};
@@ -15,6 +14,9 @@ use crate::{Budget, Candidate, CandidateSource, Space, race::rungs};
 /// so many. Ranks that are too high for the learning rate still lead then.
 const CUT: usize = 10;
 const EARLY_CUT: usize = 20;
+
+/// How much more a choice may cost than the one that is left in the end: the highest ranks beside the lowest, in tiny models.
+const COST_RATIO: f64 = 1.35;
 
 /// Fewest steps up to the cut: half of them are compared, step by step.
 const LEAST: usize = 32;
@@ -26,8 +28,8 @@ const MOST: usize = 6;
 /// one choice; else the field stays as it is. Where they pay for an early cut only, the middle races lower ranks.
 pub(super) fn line_up(field: &mut Field, space: &Space, budget: &Budget, extra: f64) {
     let at = |part: usize| rungs::on_grid(budget.steps.div_ceil(part), budget);
-    let places =
-        |cut: usize| (1 + (extra / price_of_choice(budget, cut)).floor().max(0.0) as usize).min(MOST);
+    let price = |cut: usize| COST_RATIO * budget.price(cut, cut) / budget.price(budget.steps, 0);
+    let places = |cut: usize| (1 + (extra / price(cut)).floor().max(0.0) as usize).min(MOST);
     let usable = |cut: &usize| *cut >= LEAST && cut.saturating_mul(budget.batch) <= budget.samples;
     let affordable = [CUT, EARLY_CUT].map(at).into_iter().find(|cut| usable(cut) && places(*cut) > 1);
     let Some(cut) = affordable.filter(|_| budget.training_losses) else { return };
