@@ -11,12 +11,13 @@ use crate::{
 };
 
 /// Examples that are built only, and why they are not run.
-const BUILT_ONLY: [(&str, &str); 5] = [
+const BUILT_ONLY: [(&str, &str); 6] = [
     ("adapters_on_disk", "reads the files of a Python script"),
     ("campaign", "a part of the test that kills it"),
     ("coverage", "a measurement of an hour"),
     ("kappa", "a measurement"),
     ("planted", "a measurement"),
+    ("share", "a part of the tests that share a campaign"),
 ];
 
 /// Builds all examples as `cargo test --workspace` does, so that nothing is built twice, and runs those that need no
