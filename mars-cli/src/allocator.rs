@@ -10,8 +10,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = libmimalloc_sys::mi_option_use_numa_nodes - 1;
 
 /// Keeps freed memory until it is asked back ([`give_back`]): the next step needs as much again, and by default the allocator gives
-/// it back after a second, which costs a fifth of the steps of larger models (docs/results/smolvlm-step.md). `MIMALLOC_PURGE_DELAY`
-/// in the environment, in milliseconds, comes first.
+/// it back to the system after a second, which then clears the pages anew. `MIMALLOC_PURGE_DELAY` in the environment, in milliseconds,
+/// comes first.
 #[allow(unsafe_code)]
 pub(crate) fn keep_freed() {
     // SAFETY: sets an option of the allocator in use, without conditions.
