@@ -1,11 +1,14 @@
 //! Policy `guided` (default, ours): a race inside the final run, on a budget for the whole search.
 //!
-//! With 1.39 fine-tunes, the default, the cap pays for two choices: the middle of the range, and a challenger that is
-//! higher or lower in all ranks, by how far the middle has converged (`challenger.rs`). With more, the choices are the
-//! default, a wide pair about it and its neighbours; where the cap pays for calibration, the balanced tuples that pass
-//! the gates and the tuples that are most probably best by Law-P come before them. They train side by side as the
-//! beginning of the final run. At each evaluation from the first cut on, the paired evidence and then the budget decide
-//! which go on; the last one trains to the end, and its adapter is the result: there is no final run beside the race.
+//! Who races, in this order of preference:
+//! 1. where the cap pays for calibration by registration and the laws can be used: balanced tuples, the highest ranks and the middle
+//!    (`lawful.rs`);
+//! 2. where training losses of unseen samples can decide: levels of all ranks (`levels.rs`);
+//! 3. with a cap for two choices: the middle, and a challenger that is higher or lower in all ranks, by how far the middle has converged
+//!    (`challenger.rs`); with more, the default, a wide pair about it and its neighbours, and what calibration brought in (`field.rs`).
+//!
+//! They train side by side as the beginning of the final run. At each evaluation from the first cut on, the paired evidence and then
+//! the budget decide which go on; the last one trains to the end, and its adapter is the result: there is no final run beside the race.
 mod challenger;
 mod field;
 mod lawful;
