@@ -221,6 +221,7 @@ where
         eval_every: STEPS,
         evaluate_from: 0,
         stop_when_converged: false,
+        stop_when_overfit: false,
         validation: None,
         learning_rates: [("ve".to_string(), 1e-3), ("llm".to_string(), 1e-3)].into(),
         scale: ScaleConvention::Constant { scale: 2.0 },

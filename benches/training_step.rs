@@ -81,6 +81,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         eval_every: steps,
         evaluate_from: 0,
         stop_when_converged: false,
+        stop_when_overfit: false,
         validation: None,
         learning_rates: [("ve".to_string(), 1e-3), ("llm".to_string(), 1e-3)].into(),
         scale: ScaleConvention::Constant { scale: 2.0 },

@@ -33,6 +33,7 @@
 //! | [`SearchConfig`] | everything that can be set, typed, with defaults; printed and read as TOML |
 //! | [`Search`] | run, run with a trainer of one's own, calibrate, plan, compare |
 //! | [`SearchOutcome`] | the ranks and why, every trial, the cost, the adapter, the report |
+//! | [`device`] | devices to compute on, found and opened by name |
 //! | [`event`] | what a search reports; [`Interrupt`] stops it; the library prints nothing and reads no environment |
 //! | [`search`] | choices and observations on what a campaign has measured, and how far a search is |
 //! | [`plan`] | what a search would train, cost and hold in memory |
@@ -45,6 +46,7 @@
 //! LoRA on burn), [`mars_vlm`] (models, processors, data), [`mars_calib`] (runs, campaigns, trainers).
 pub mod compare;
 pub mod config;
+pub mod device;
 pub mod embedded;
 mod error;
 pub mod evaluate;

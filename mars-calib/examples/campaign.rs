@@ -70,6 +70,7 @@ fn spec(ranks: Ranks, steps: usize) -> RunSpec {
         eval_every: 7,
         evaluate_from: 0,
         stop_when_converged: false,
+        stop_when_overfit: false,
         validation: None,
         learning_rates: BTreeMap::from([("ve".into(), 1e-3), ("llm".into(), 1e-3)]),
         scale: ScaleConvention::default(),

@@ -42,6 +42,9 @@ pub struct KeptEarlier {
     pub step: usize,
     /// Optimizer steps of the run.
     pub steps: usize,
+    /// Optimizer steps that were planned, where the run ended before them since it over-fitted for certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<usize>,
     /// Loss at the end of the run, nats per answer token.
     pub last: f64,
 }
@@ -76,7 +79,10 @@ impl Gain {
             _ => Verdict::Better,
         };
         let samples = (samples > 0).then_some(samples);
-        let earlier = |(steps, last): (usize, f64)| Some(KeptEarlier { step: result.kept?, steps, last });
+        let planned = |steps: usize| Some(result.trial.steps).filter(|planned| *planned > steps);
+        let earlier = |(steps, last): (usize, f64)| {
+            Some(KeptEarlier { step: result.kept?, steps, planned: planned(steps), last })
+        };
         let kept = result.val_curve.last().copied().and_then(earlier);
         Some(Self {
             before,
@@ -128,12 +134,16 @@ impl fmt::Display for Gain {
             write!(f, ", {samples} samples")?;
         }
         f.write_str(").")?;
-        if let Some(KeptEarlier { step, steps, last }) = self.kept {
+        if let Some(KeptEarlier { step, steps, planned, last }) = self.kept {
             write!(
                 f,
-                " The adapter of step {step} of {steps} is kept: later ones over-fit, up to {last:.4} at the end. Fewer steps or more data \
-                 would do.",
+                " The adapter of step {step} of {steps} is kept: later ones over-fit, up to {last:.4}"
             )?;
+            match planned {
+                None => f.write_str(" at the end.")?,
+                Some(planned) => write!(f, ", which ended the run before its {planned} steps.")?,
+            }
+            f.write_str(" Fewer steps or more data would do.")?;
         }
         if !self.is_improvement() {
             f.write_str(
@@ -204,6 +214,10 @@ mod tests {
         assert_eq!((gain.verdict, gain.after), (Verdict::Better, 1.025));
         assert!((over_fitted.kept_loss(), over_fitted.kept_blocks()) == (Some(1.025), best.as_slice()));
         assert!(gain.to_string().contains("The adapter of step 6 of 10 is kept"), "{gain}");
+        assert!(gain.to_string().contains("at the end. Fewer steps"), "{gain}");
+        over_fitted.trial.steps = 40;
+        let gain = Gain::of(&over_fitted, 8).unwrap();
+        assert!(gain.to_string().contains("which ended the run before its 40 steps."), "{gain}");
     }
 
     #[test]

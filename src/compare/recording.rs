@@ -38,6 +38,7 @@ pub(super) fn of_campaign<M, E>(
             curve: curve(record),
             train: train(record, session.budget.samples),
             stopped: record.end == RunEnd::Converged,
+            over_fitted: record.end == RunEnd::Overfit,
             kept: if alone { None } else { kept_earlier(config.keep(), record) },
             convergence: convergence.map(rounded),
             censored,

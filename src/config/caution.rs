@@ -1,6 +1,7 @@
 //! Settings of training that are allowed and probably not meant.
 
 use super::SearchConfig;
+use mars_calib::Keep;
 use mars_search::PolicySpec;
 
 /// Peak learning rates above this are beyond reason for AdamW, which moves every value by about the rate in each step:
@@ -16,15 +17,20 @@ const SCALES: std::ops::RangeInclusive<f64> = 1e-4..=1e3;
 /// An epsilon above this is larger than the root of the second moment of a clipped gradient.
 const HIGHEST_EPSILON: f64 = 1e-2;
 
+/// Passes over the data beyond which a run probably over-fits: where few samples were trained on for long, validation loss was lowest
+/// after 4 (the highest ranks) to 18 passes (the lowest), docs/results/mars-by-default.md.
+const MOST_PASSES: f64 = 20.0;
+
 impl SearchConfig {
-    /// What of a [resolved](Self::resolved) configuration is probably not meant, a sentence for each: training under it
-    /// would do nothing, or harm. Empty where an external command trains, which has its own optimizer.
-    pub fn cautions(&self) -> Vec<String> {
+    /// What of a [resolved](Self::resolved) configuration for so many training samples is probably not meant, a sentence for each:
+    /// training under it would do nothing, or harm. Empty where an external command trains, which has its own optimizer.
+    pub fn cautions(&self, samples: usize) -> Vec<String> {
         let mut all = Vec::new();
         if self.trainer.command_options().is_some() {
             return all;
         }
         self.warm_up(&mut all);
+        self.passes(samples, &mut all);
         self.rates(&mut all);
         self.scales(&mut all);
         let epsilon = self.train.optim.epsilon;
@@ -52,6 +58,24 @@ impl SearchConfig {
                 "train.optim.warmup is {warmup} steps, but {runs} = {steps}: the learning rate gets to \
                  {:.0} % of its peak and no further",
                 100.0 * highest
+            ));
+        }
+    }
+
+    /// A run that is many times as long as its data last.
+    fn passes(&self, samples: usize, all: &mut Vec<String>) {
+        let steps = self.train.steps.unwrap_or(0);
+        let passes = steps as f64 * self.train.batch as f64 / samples.max(1) as f64;
+        if passes > MOST_PASSES {
+            let then = match self.train.keep {
+                Keep::Best => {
+                    "train.keep = \"best\" ends the run once that is certain and keeps the best adapter"
+                }
+                Keep::Last => "train.keep = \"last\" keeps the last adapter all the same",
+            };
+            all.push(format!(
+                "train.steps = {steps} is {passes:.0} passes over {samples} samples: it will probably over-fit, the sooner the higher \
+                 the ranks; {then}; fewer steps or more data would do"
             ));
         }
     }
@@ -132,13 +156,13 @@ mod tests {
     fn cautions(change: impl FnOnce(&mut SearchConfig)) -> Vec<String> {
         let mut config = SearchConfig::default().resolved(1000, 100);
         change(&mut config);
-        config.cautions()
+        config.cautions(1000)
     }
 
     #[test]
     fn what_is_usual_is_not_warned_of() {
         assert_eq!(cautions(|_| ()), [] as [String; 0]);
-        assert_eq!(SearchConfig::embedded().resolved(1024, 64).cautions(), [] as [String; 0]);
+        assert_eq!(SearchConfig::embedded().resolved(4096, 256).cautions(4096), [] as [String; 0]);
         for rate in [1e-6, 1e-5, 1e-3, 1e-2, 5e-2] {
             assert_eq!(cautions(|config| config.train.learning_rate = rate), [] as [String; 0], "{rate}");
         }
@@ -170,9 +194,22 @@ mod tests {
             layers.flag("data.train", "train.json").unwrap_or_else(|error| panic!("{error}"));
             layers.assignment(text).unwrap_or_else(|error| panic!("{error}"));
             let config = layers.config().unwrap_or_else(|error| panic!("{text}: {error}"));
-            let all = config.resolved(1000, 100).cautions();
+            let all = config.resolved(1000, 100).cautions(1000);
             assert!(all.iter().any(|caution| caution.contains(part)), "{text}: {all:?}");
         }
+    }
+
+    #[test]
+    fn many_passes_are_warned_of() {
+        let at = |steps: usize, samples: usize| {
+            let mut config = SearchConfig::embedded().resolved(samples, 64);
+            config.train.steps = Some(steps);
+            config.cautions(samples)
+        };
+        assert!(at(1200, 256)[0].contains("75 passes over 256 samples"));
+        assert!(at(1200, 256)[0].contains("keeps the best adapter"));
+        assert_eq!(at(320, 256), [] as [String; 0], "twenty passes");
+        assert_eq!(at(usize::MAX, 0).len(), 1);
     }
 
     #[test]

@@ -19,7 +19,10 @@ pub use section::{
 };
 pub(crate) use stored::Facts;
 
-use crate::Error;
+use crate::{
+    Error,
+    device::{Backend, DeviceName},
+};
 use mars_calib::{
     ConvergenceRule, Keep,
     convergence::Signal,
@@ -155,8 +158,10 @@ impl SearchConfig {
     pub fn native_options(&self) -> Result<NativeOptions, Error> {
         let run = &self.run;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = run.workers.unwrap_or(threads.div_ceil(2)).min(threads);
-        let alone = workers == 1 && threads > 1 && run.device == "cpu";
+        let on_cpu = DeviceName::parse(&run.device).map_or(true, |device| device.backend == Backend::Cpu);
+        // One queue keeps another device busy; a second would hold its memory twice.
+        let workers = run.workers.unwrap_or(if on_cpu { threads.div_ceil(2) } else { 1 }).min(threads);
+        let alone = workers == 1 && threads > 1 && on_cpu;
         let tenth = self.train.steps.unwrap_or(0).div_ceil(10);
         Ok(NativeOptions {
             stack: run.stack,

@@ -4,9 +4,9 @@ mod verify;
 pub use verify::{AdapterLosses, Verification, verify};
 
 use crate::{
-    Error, SearchConfig,
+    Error, SearchConfig, device,
     event::{Event, Observer},
-    task::{LeftOut, Names, Part, Source, check_weights, device},
+    task::{LeftOut, Names, Part, Source, check_weights},
 };
 use mars_calib::native::{Evaluation, evaluate};
 use mars_lora::{AdapterStack, Examples, peft, peft::Base};
@@ -87,7 +87,7 @@ pub fn evaluate_files(
     observer: &mut dyn Observer,
 ) -> Result<DataScore, Error> {
     config.check_reading()?;
-    let device = device(&config.run.device)?;
+    let device = device::open(&config.run.device, config.model.dtype)?;
     let processor = Arc::new(config.processor(model)?);
     check_weights(model, config.model.dtype)?;
     let net = AnyModel::load(model, config.model.dtype, &device)?;

@@ -2,9 +2,9 @@
 
 use super::{DataFiles, evaluate_all, stack};
 use crate::{
-    Error, SearchConfig,
+    Error, SearchConfig, device,
     event::{Event, Observer},
-    task::{Names, Part, check_weights, device},
+    task::{Names, Part, check_weights},
 };
 use mars_lora::merge::{Direction, Float, Inspection, MergeOptions, inspect, merge};
 use mars_vlm::{
@@ -71,7 +71,7 @@ fn losses(
     data: &DataFiles,
     observer: &mut dyn Observer,
 ) -> Result<AdapterLosses, Error> {
-    let device = device(&config.run.device)?;
+    let device = device::open(&config.run.device, Precision::F32)?;
     let processor = Arc::new(config.processor(model)?);
     let Part { samples, store, .. } = data.read(config, &processor, observer)?;
     let examples = EncodedExamples::new(processor, store, samples)?;

@@ -26,6 +26,8 @@ pub enum Bound {
     AddressSpace,
     /// The limit of the process on its data (`RLIMIT_DATA`).
     Data,
+    /// The device that computes, where that is not the processor.
+    Device,
 }
 
 impl fmt::Display for Bound {
@@ -35,6 +37,7 @@ impl fmt::Display for Bound {
             Self::ControlGroup => "within the memory limit of the control group (container, job or service)",
             Self::AddressSpace => "within the limit on the address space of the process (ulimit -v)",
             Self::Data => "within the limit on the data of the process (ulimit -d)",
+            Self::Device => "on the device beside the weights",
         })
     }
 }

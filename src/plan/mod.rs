@@ -5,6 +5,7 @@ mod pricing;
 mod rehearsal;
 
 pub use limits::Bound;
+pub(crate) use limits::Left;
 pub use memory::Memory;
 pub(crate) use memory::{check_weights, left, resident};
 pub use rehearsal::rehearse;
@@ -131,7 +132,7 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
             validation_samples: budget.validation_samples,
             learning_rates: config.learning_rates(),
         },
-        cautions: config.cautions(),
+        cautions: config.cautions(task.train.len()),
         memory,
         policy: policy.to_string(),
         fine_tune_flops,

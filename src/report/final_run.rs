@@ -51,6 +51,10 @@ pub(crate) fn figure(data: &ReportData) -> String {
             &format!("kept: step {step}"),
         );
         caption += &format!(" Marked: the adapter that is kept, of step {step}; later ones over-fit.");
+        let ended = data.winner().and_then(|run| Some((run.val_curve.last()?.0, run.trial.steps)));
+        if let Some((end, planned)) = ended.filter(|(end, planned)| end < planned) {
+            caption += &format!(" The run ended at step {end} of {planned}, since that was certain.");
+        }
     }
     chart.figure(title, &description, &legend, &caption)
 }

@@ -207,7 +207,7 @@ impl<'a> Search<'a> {
         };
         let mut config = self.config;
         config.out.dir = out.to_owned();
-        for caution in config.resolved(task.train.len(), task.val.len()).cautions() {
+        for caution in config.resolved(task.train.len(), task.val.len()).cautions(task.train.len()) {
             observer.event(&Event::Warning(&caution));
         }
         let session = Session::open(config, task, self.fingerprints, opening, observer, self.interrupt)?;

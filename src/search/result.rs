@@ -77,7 +77,7 @@ pub(crate) fn convergence_time(
 /// The end of a run as a policy sees it.
 pub(crate) fn trial_end(end: &RunEnd) -> TrialEnd {
     match end {
-        RunEnd::Finished | RunEnd::Converged => TrialEnd::Finished,
+        RunEnd::Finished | RunEnd::Converged | RunEnd::Overfit => TrialEnd::Finished,
         RunEnd::Diverged { step } => TrialEnd::Diverged { step: *step },
         RunEnd::Failed { why } => TrialEnd::Failed { why: why.clone() },
         RunEnd::Interrupted => TrialEnd::Failed { why: "interrupted".into() },

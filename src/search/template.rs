@@ -2,7 +2,7 @@
 
 use crate::config::SearchConfig;
 use mars_calib::{
-    ConvergenceDefinition, Init, MethodSpec, OptimSpec, RunRecord, RunSpec, ScaleConvention, Variant,
+    ConvergenceDefinition, Init, Keep, MethodSpec, OptimSpec, RunRecord, RunSpec, ScaleConvention, Variant,
 };
 use mars_laws::Ranks;
 use mars_search::{Method, Role, Trial};
@@ -20,6 +20,9 @@ pub struct RunTemplate {
     /// Whether calibration runs may end once their convergence time is certain, which only times read off the validation loss
     /// allow.
     pub stop_when_converged: bool,
+    /// Whether races and final runs end once they over-fit for certain, which only the built-in trainer can do with its best
+    /// adapter at hand.
+    pub stop_when_overfit: bool,
     /// Whether calibration runs keep their learning rate after the warm-up, which registration needs: what does not decay can be
     /// ended at any step.
     pub constant_rate: bool,
@@ -48,6 +51,7 @@ impl SearchConfig {
                 self.calibration.rule,
                 ConvergenceDefinition::Registered | ConvergenceDefinition::AloneVal
             ),
+            stop_when_overfit: self.keep() == Keep::Best,
             constant_rate: self.calibration.is_registered(),
             calibration_validation: self
                 .calibration
@@ -81,6 +85,7 @@ impl RunTemplate {
             eval_every,
             evaluate_from: trial.evaluate_from,
             stop_when_converged: trial.stop_when_converged && self.stop_when_converged,
+            stop_when_overfit: self.stop_when_overfit && !calibration && method.is_none(),
             validation: self.calibration_validation.filter(|_| calibration),
             learning_rates: self.rates(trial.method),
             scale: self.scale,

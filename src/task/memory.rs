@@ -7,7 +7,8 @@ use super::{Task, ranks::ranks_in_use};
 use crate::{
     Error,
     config::SearchConfig,
-    plan::{self, Memory, left, resident},
+    device::{Backend, DeviceName},
+    plan::{self, Bound, Left, Memory, left, resident},
 };
 use mars_lora::{Examples, stored::Shards};
 use mars_vlm::{
@@ -59,12 +60,20 @@ pub(super) fn estimate(task: &Task, config: &SearchConfig) -> Result<Option<Memo
     let test = pass(PassKind::Evaluation, &task.test, 1, last);
 
     let weights = sizes.bytes as f64;
-    let program = resident().map_or(0.0, |bytes| (bytes - weights).max(0.0) + HELD_BACK);
+    let device = DeviceName::parse(&config.run.device)?;
+    let on_device = device.backend != Backend::Cpu;
+    let program = match on_device {
+        true => 0.0,
+        false => resident().map_or(0.0, |bytes| (bytes - weights).max(0.0) + HELD_BACK),
+    };
     // Values before and after a step, gradients as they come and as rows, both moments.
     let adapters = 6.0 * F32 * stack as f64 * workers as f64 * trainable;
     let activations = training.max(evaluation).max(test);
     let total = weights + program + adapters + activations;
-    let left = left();
+    let left = match on_device {
+        true => device.memory()?.map(|bytes| Left { bytes: bytes as f64 - weights, bound: Bound::Device }),
+        false => left(),
+    };
     let (available, bound) = (left.map(|left| left.bytes), left.map(|left| left.bound));
     Ok(Some(Memory { weights, program, adapters, activations, total, available, bound }))
 }

@@ -1,5 +1,4 @@
 //! A task opened and checked: a model with training, validation and test data.
-mod device;
 mod files;
 mod left_out;
 mod memory;
@@ -9,7 +8,6 @@ mod samples;
 mod sources;
 mod start;
 
-pub use device::{DEVICES, device};
 pub use files::TaskFiles;
 pub use left_out::LeftOut;
 pub(crate) use memory::check_weights;
@@ -19,6 +17,7 @@ pub(crate) use samples::{Part, Source};
 use crate::{
     Error,
     config::{SearchConfig, Unusable},
+    device::{Backend, DeviceName},
     event::{Event, Observer, Silent},
     plan::Memory,
 };
@@ -118,7 +117,8 @@ impl Task {
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
         config.check()?;
-        let device = device(&config.run.device)?;
+        let name = DeviceName::parse(&config.run.device)?;
+        let device = name.open_for(config.model.dtype)?;
         let processor = Arc::new(config.processor(&files.model)?);
         check_weights(&files.model, config.model.dtype)?;
         let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
@@ -164,6 +164,10 @@ impl Task {
             .chain(start_digest.map(|digest| ("adapter", digest)))
             .map(|(of, digest)| (of.to_owned(), digest))
             .collect();
+        // Other back ends round otherwise: what they trained is no result of this one. The default one leaves ids as they are.
+        if name.backend != Backend::Cpu {
+            fingerprints.insert("device".to_owned(), name.backend.to_string());
+        }
         if config.data.bad_sample == Unusable::Drop {
             fingerprints.extend(LeftOut::fingerprints(&left_out));
         }

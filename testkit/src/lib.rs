@@ -3,6 +3,7 @@
 //! - [`planted`]: tasks whose convergence laws and losses are known, as an answer to any trial of a policy, in
 //!   microseconds. A policy that works finds what was planted.
 //! - `toy` (feature `burn`): a model of two adapted layers with its examples, which trains in milliseconds.
+//! - `device` (feature `burn`): the device on which tests compute, a GPU where a variable says so.
 //! - `suite` (feature `suite`): the recorded runs of the comparison suite.
 //!
 //! All are pure: the same trial, or the same generator, gives the same numbers.
@@ -24,6 +25,8 @@
 //! Packages name this crate by its path and without a version among their development dependencies, so that `cargo
 //! package` leaves it out.
 
+#[cfg(feature = "burn")]
+pub mod device;
 pub mod planted;
 #[cfg(feature = "suite")]
 pub mod suite;

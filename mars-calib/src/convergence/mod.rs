@@ -6,12 +6,14 @@
 //! of the fit, and is counted in the report.
 mod alone_val;
 mod definition;
+mod overfitting;
 mod stopping;
 mod time_constant;
 mod update_size;
 
 pub use alone_val::AloneVal;
 pub use definition::ConvergenceDefinition;
+pub use overfitting::certain_overfitting;
 pub use stopping::has_converged;
 pub use time_constant::TimeConstant;
 pub use update_size::UpdateSize;
@@ -114,12 +116,10 @@ impl fmt::Display for Censoring {
 /// What every rule asks first: a finished run, three points or more, all of them numbers.
 fn usable(curve: &[CurvePoint], end: &RunEnd) -> Result<(), Convergence> {
     let why = match end {
-        RunEnd::Finished | RunEnd::Converged if curve.len() < 3 => Censoring::TooFewPoints,
-        RunEnd::Finished | RunEnd::Converged if curve.iter().any(|p| !p.loss.is_finite()) => {
-            Censoring::NotFinite
-        }
-        RunEnd::Finished | RunEnd::Converged => return Ok(()),
-        _ => Censoring::NotFinished,
+        RunEnd::Diverged { .. } | RunEnd::Failed { .. } | RunEnd::Interrupted => Censoring::NotFinished,
+        _ if curve.len() < 3 => Censoring::TooFewPoints,
+        _ if curve.iter().any(|p| !p.loss.is_finite()) => Censoring::NotFinite,
+        RunEnd::Finished | RunEnd::Converged | RunEnd::Overfit => return Ok(()),
     };
     Err(Convergence::Censored { why })
 }

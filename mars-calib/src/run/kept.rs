@@ -55,7 +55,7 @@ fn is_better(record: &RunRecord, best: &CurvePoint, last: &CurvePoint) -> bool {
     let blocks = |point: &CurvePoint| record.val_blocks.iter().find(|own| own.step == point.step);
     match (blocks(best), blocks(last)) {
         (Some(best), Some(last)) if best.losses.len() == last.losses.len() && best.losses.len() > 1 => {
-            exceeds_noise(best, last)
+            exceeds(best, last, ERRORS)
         }
         _ => {
             let first = record.val.first().map_or(f64::NAN, |point| point.loss);
@@ -64,7 +64,11 @@ fn is_better(record: &RunRecord, best: &CurvePoint, last: &CurvePoint) -> bool {
     }
 }
 
-fn exceeds_noise(best: &BlockPoint, last: &BlockPoint) -> bool {
+/// Whether the losses of `last` are above those of `best` by more than so many standard errors of their paired difference.
+pub(crate) fn exceeds(best: &BlockPoint, last: &BlockPoint, errors: f64) -> bool {
+    if best.losses.len() != last.losses.len() || best.losses.len() < 2 {
+        return false;
+    }
     let differences: Vec<f64> = last
         .losses
         .iter()
@@ -74,7 +78,7 @@ fn exceeds_noise(best: &BlockPoint, last: &BlockPoint) -> bool {
     let count = differences.len() as f64;
     let mean = differences.iter().sum::<f64>() / count;
     let variance = differences.iter().map(|own| (own - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    mean > ERRORS * (variance / count).sqrt()
+    mean > errors * (variance / count).sqrt()
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ pub enum RunEnd {
     Finished,
     /// Stopped early because the loss no longer moved.
     Converged,
+    /// Stopped early because it over-fitted for certain.
+    Overfit,
     /// The loss or a gradient was no longer a number.
     Diverged {
         /// The step at which that was seen.
@@ -59,9 +61,9 @@ pub enum RunEnd {
 
 impl RunEnd {
     /// Whether the result stands: repeating the run would give the same again.
-    /// Finished, converged and diverged runs are; failed and interrupted ones are tried again.
+    /// Finished, converged, over-fitted and diverged runs are; failed and interrupted ones are tried again.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Finished | Self::Converged | Self::Diverged { .. })
+        matches!(self, Self::Finished | Self::Converged | Self::Overfit | Self::Diverged { .. })
     }
 }
 
@@ -70,6 +72,7 @@ impl fmt::Display for RunEnd {
         match self {
             Self::Finished => f.write_str("finished"),
             Self::Converged => f.write_str("converged"),
+            Self::Overfit => f.write_str("over-fitted"),
             Self::Diverged { step } => write!(f, "diverged at step {step}"),
             Self::Failed { why } => write!(f, "failed: {why}"),
             Self::Interrupted => f.write_str("interrupted"),

@@ -67,6 +67,10 @@ pub struct RunSpec {
     /// [`has_converged`](crate::convergence::has_converged). Default no; `until_settled` in files.
     #[serde(default, rename = "until_settled", skip_serializing_if = "std::ops::Not::not")]
     pub stop_when_converged: bool,
+    /// Whether the run ends as soon as it over-fits for certain, see
+    /// [`certain_overfitting`](crate::convergence::certain_overfitting). Default no; `until_overfit` in files.
+    #[serde(default, rename = "until_overfit", skip_serializing_if = "std::ops::Not::not")]
+    pub stop_when_overfit: bool,
     /// The run is evaluated on the first so many validation samples, >= 1; `None`, the default: on all that the trainer has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<usize>,
@@ -109,6 +113,7 @@ impl RunSpec {
             eval_every: (steps / 20).max(1),
             evaluate_from: 0,
             stop_when_converged: false,
+            stop_when_overfit: false,
             validation: None,
             learning_rates: ranks.modules().map(|module| (module.to_owned(), rate)).collect(),
             ranks,

@@ -1,8 +1,9 @@
-//! The best adapter of a run is kept beside its last: as it was at that step, and whatever interrupts the run.
+//! The best adapter of a run is kept beside its last: as it was at that step, and whatever interrupts the run. A run that over-fits
+//! for certain may end there.
 
 use crate::toy::{Setting, StopAt, points, spec, timeless};
 use mars_calib::native::{NativeOptions, NativeTrainer};
-use mars_calib::{Keep, RunRecord, RunSpec, Silent, Trainer};
+use mars_calib::{Keep, RunEnd, RunRecord, RunSpec, Silent, Trainer};
 use mars_lora::Adapter;
 
 /// Few samples, on which a run over-fits.
@@ -78,4 +79,39 @@ fn nothing_is_kept_of_calibration_runs_or_where_the_last_is_asked_for() {
     let record = trainer.train(std::slice::from_ref(&whole), &mut Silent).remove(0);
     assert!(trainer.adapter_at(&whole, best(&record)).unwrap().is_none());
     assert!(trainer.adapter(&whole).unwrap().is_some());
+}
+
+/// Evaluations of a run that ends early are those of the whole run up to there, so that it keeps the same adapter, whatever
+/// interrupts it and whatever else is in its stack.
+#[test]
+fn a_run_that_over_fits_ends_with_what_the_whole_run_keeps() {
+    let setting = setting();
+    let whole = over_fitting(4, 4, 120);
+    let early = RunSpec { stop_when_overfit: true, ..whole.clone() };
+    assert_ne!(whole.id(), early.id());
+    let mut trainer = setting.trainer(4, 1);
+    let long = trainer.train(std::slice::from_ref(&whole), &mut Silent).remove(0);
+    let others = [early.clone(), RunSpec { seed: 5, ..whole.clone() }];
+    let mut stacked = setting.trainer(4, 1);
+    let [short, other]: [RunRecord; 2] = stacked.train(&others, &mut Silent).try_into().unwrap();
+    let end = short.val.last().unwrap().step;
+    assert!(short.end == RunEnd::Overfit && end < 120, "{:?} at {end}", short.end);
+    assert!(other.end == RunEnd::Finished && other.val.last().unwrap().step == 120);
+    assert_eq!(short.val, long.val[..short.val.len()]);
+    assert_eq!(best(&short), best(&long));
+    let kept = |trainer: &NativeTrainer<'_, _, _>, spec: &RunSpec, step| {
+        trainer.adapter_at(spec, step).unwrap().unwrap()
+    };
+    let (step, own) = (best(&short), kept(&stacked, &early, best(&short)));
+    assert_eq!(factors(&own), factors(&kept(&trainer, &whole, step)));
+    // Killed between the checkpoint of its end and its result, it ends where it ended.
+    let again = stacked.train(std::slice::from_ref(&early), &mut Silent).remove(0);
+    assert_eq!(timeless(again), timeless(short.clone()));
+    for stop in [step - 1, step + 5, end - 1] {
+        let mut trainer = setting.trainer(1, 1);
+        trainer.train(std::slice::from_ref(&early), &mut StopAt(stop));
+        let resumed = trainer.train(std::slice::from_ref(&early), &mut Silent).remove(0);
+        assert_eq!(timeless(resumed), timeless(short.clone()), "stopped at {stop}");
+        assert_eq!(factors(&kept(&trainer, &early, step)), factors(&own), "stopped at {stop}");
+    }
 }

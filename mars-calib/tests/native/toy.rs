@@ -29,6 +29,7 @@ pub(crate) fn spec(ve: usize, llm: usize, seed: u64, steps: usize) -> RunSpec {
         eval_every: 10,
         evaluate_from: 0,
         stop_when_converged: false,
+        stop_when_overfit: false,
         validation: None,
         learning_rates: [("ve".to_string(), 0.02), ("llm".to_string(), 0.02)].into(),
         scale: ScaleConvention::Constant { scale: 2.0 },

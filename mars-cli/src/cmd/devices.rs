@@ -1,14 +1,18 @@
 //! `mars devices`: where this program can compute.
 
 use crate::{exit::Exit, output};
-use mars::{Error, task::DEVICES};
+use mars::{
+    Error,
+    device::{Backend, Found, devices},
+};
 use serde::Serialize;
 
 /// A place to compute.
 #[derive(Clone, Debug, Serialize)]
 struct Listed {
-    name: &'static str,
-    backend: &'static str,
+    #[serde(flatten)]
+    found: Found,
+    /// Of the processor; 0 and none for others.
     threads: usize,
     instructions: Vec<&'static str>,
 }
@@ -19,18 +23,52 @@ pub(crate) fn run(json: bool) -> Result<Exit, Error> {
         output::json(&devices)?;
         return Ok(Exit::Done);
     }
-    let rows = devices.iter().map(|device| {
-        let Listed { name, backend, threads, instructions } = device;
-        format!("{name}: {backend}, {threads} threads, {}", instructions.join(" "))
-    });
-    output::text(rows.collect::<Vec<_>>().join("\n"))?;
+    let mut lines: Vec<String> = devices.iter().map(line).collect();
+    let (built_in, absent): (Vec<_>, Vec<_>) =
+        Backend::ALL.into_iter().partition(|backend| backend.is_built_in());
+    for backend in built_in {
+        let found = |listed: &Listed| listed.found.name.split(':').next() == Some(backend.name());
+        if !devices.iter().any(found) {
+            lines.push(format!("{backend}: none found; it needs {}", backend.needs()));
+        }
+    }
+    if !absent.is_empty() {
+        let names = absent.into_iter().map(Backend::name).collect::<Vec<_>>().join(", ");
+        lines.push(format!(
+            "Not in this build: {names}. To have one: cargo build --release -p mars-cli --features NAME (docs/devices.md)"
+        ));
+    }
+    output::text(lines.join("\n"))?;
     Ok(Exit::Done)
 }
 
-/// All devices that this program was built for.
+fn line(listed: &Listed) -> String {
+    const GIB: f64 = (1u64 << 30) as f64;
+    let Listed { found, threads, instructions } = listed;
+    let mut parts = Vec::new();
+    match &found.hardware {
+        Some(hardware) => parts.push(hardware.clone()),
+        None => parts.push(format!("burn flex, {threads} threads, {}", instructions.join(" "))),
+    }
+    if let Some(bytes) = found.memory {
+        parts.push(format!("{:.1} GiB", bytes as f64 / GIB));
+    }
+    parts.push(found.types.join(" "));
+    format!("{}: {}", found.name, parts.join(", "))
+}
+
+/// All devices that this program can use here.
 fn list() -> Vec<Listed> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    DEVICES.map(|name| Listed { name, backend: "burn flex", threads, instructions: instructions() }).to_vec()
+    let listed = |found: Found| {
+        let processor = found.name == Backend::Cpu.name();
+        Listed {
+            threads: if processor { threads } else { 0 },
+            instructions: if processor { instructions() } else { Vec::new() },
+            found,
+        }
+    };
+    devices().into_iter().map(listed).collect()
 }
 
 /// Vector instructions that the matrix products can use here.

@@ -1,5 +1,6 @@
 //! Running `mars` on a small task made of the repository's own assets.
 
+use mars::device::Backend;
 use serde_json::Value;
 use std::{
     fs,
@@ -36,7 +37,18 @@ fn without_variables(mut command: Command, arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    if let Some(device) = device() {
+        command.env("MARS_RUN_DEVICE", device.name());
+    }
     command
+}
+
+/// The back end on which the tests compute, where it is not the default: the first GPU's if `MARS_TEST_DEVICE` is `gpu`.
+pub(crate) fn device() -> Option<Backend> {
+    std::env::var("MARS_TEST_DEVICE").is_ok_and(|wanted| wanted == "gpu").then(|| {
+        let gpu = Backend::ALL.into_iter().find(|backend| *backend != Backend::Cpu && backend.is_built_in());
+        gpu.expect("MARS_TEST_DEVICE is `gpu`: build the tests with one of the features wgpu, cuda, rocm")
+    })
 }
 
 /// What a call did.

@@ -7,6 +7,7 @@ mod chat;
 mod claims;
 mod cluster;
 mod data;
+mod devices;
 mod escapes;
 mod families;
 mod fit;

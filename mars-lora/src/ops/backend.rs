@@ -4,13 +4,20 @@
 //! same formula. "Rows" are the last dimension, all others are batch dimensions.
 
 // Without a backend the generated dispatch has no arm that would use its arguments.
-#![cfg_attr(not(feature = "cpu"), allow(unused_variables))]
+#![cfg_attr(
+    not(any(feature = "cpu", feature = "wgpu", feature = "cuda", feature = "rocm")),
+    allow(unused_variables)
+)]
 
 use burn::backend::{Backend, FloatDType, TensorMetadata, backend_extension, tensor::FloatTensor};
 
 /// What the operations need of a backend. The methods named `..._slope` turn the gradient of a result into that of
 /// the input.
-#[backend_extension(Flex: cfg(feature = "cpu"), Autodiff)]
+#[backend_extension(
+    Flex: cfg(feature = "cpu"),
+    Cube: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")),
+    Autodiff
+)]
 pub trait RowOps: Backend {
     /// `x W`, the weight in the type of `x`.
     fn product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {

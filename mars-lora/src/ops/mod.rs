@@ -13,6 +13,8 @@
 //! are those of the tensors that move: weights and norms are constants.
 mod autodiff;
 mod backend;
+#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+mod cube;
 #[cfg(feature = "cpu")]
 mod flex;
 #[cfg(feature = "cpu")]

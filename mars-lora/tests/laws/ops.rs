@@ -1,12 +1,13 @@
 //! Operations with gradients of their own, against burn's.
 
 use burn::tensor::module::layer_norm;
-use burn::tensor::{DType, Device, Tensor, TensorData, activation};
+use burn::tensor::{DType, Tensor, TensorData, activation};
 use mars_lora::ops::{self, Swish};
+use mars_testkit::device::device;
 
 fn tensor<const D: usize>(salt: u64, shape: [usize; D], size: f32) -> Tensor<D> {
     let values = crate::toy::numbers(salt, shape.iter().product(), size);
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    Tensor::from_data(TensorData::new(values, shape), &device())
 }
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
@@ -135,8 +136,8 @@ fn norms_and_weights_that_are_trained_get_their_gradients() {
 fn what_is_no_number_stays_in_its_row() {
     let mut x = values(tensor::<2>(13, [3, 20], 1.0));
     x[25] = f32::NAN;
-    let x = Tensor::<2>::from_data(TensorData::new(x, [3, 20]), &Device::flex());
-    let gamma = Tensor::<1>::ones([20], &Device::flex());
+    let x = Tensor::<2>::from_data(TensorData::new(x, [3, 20]), &device());
+    let gamma = Tensor::<1>::ones([20], &device());
     let run = |f: &dyn Fn(Tensor<2>) -> Tensor<2>| {
         let leaf = x.clone().autodiff().require_grad();
         let mut gradients = f(leaf.clone()).square().sum().backward();
@@ -155,7 +156,7 @@ fn what_is_no_number_stays_in_its_row() {
         }
     }
     // Far outside, where exponentials overflow.
-    let far = Tensor::<1>::from_floats([-1e30, -200.0, 200.0, 1e30], &Device::flex());
+    let far = Tensor::<1>::from_floats([-1e30, -200.0, 200.0, 1e30], &device());
     for swish in [Swish::SILU, Swish::TANH_GELU] {
         let leaf = far.clone().autodiff().require_grad();
         let mut gradients = swish.apply(leaf.clone()).sum().backward();

@@ -47,6 +47,9 @@ pub struct RecordedRun {
     /// Whether the run ended once its convergence time was certain: then it is the whole of whatever longer run was asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
+    /// Whether the run ended once it over-fitted for certain: then it is the whole of a longer run too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub over_fitted: bool,
     /// The evaluation whose adapter was kept, and tested, where that is not the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<usize>,
@@ -90,7 +93,12 @@ impl RecordedRun {
 
     /// Whether it trained on all the data under the schedule of the final run, up to its end.
     pub fn is_full(&self, budget: &Budget) -> bool {
-        self.samples == budget.samples && self.horizon == budget.steps && self.steps() == budget.steps
+        self.samples == budget.samples && self.horizon == budget.steps && self.ends_at(budget.steps)
+    }
+
+    /// Whether a run of so many steps is the whole of this one.
+    fn ends_at(&self, steps: usize) -> bool {
+        self.steps() == steps || self.over_fitted && self.steps() < steps
     }
 
     /// Whether a trial is this run or the beginning of it.
@@ -102,6 +110,7 @@ impl RecordedRun {
             && self.method == trial.method
             && match self.end {
                 TrialEnd::Finished if self.stopped && self.steps() < trial.steps => trial.stop_when_converged,
+                TrialEnd::Finished if self.over_fitted && self.steps() < trial.steps => true,
                 TrialEnd::Finished => self.curve.iter().any(|point| point.step == trial.steps),
                 _ => true,
             }
@@ -211,7 +220,7 @@ impl Recording {
 
     /// Test perplexity of the run that ends in `trial`; NaN where it was not measured.
     pub fn test_perplexity(&self, trial: &Trial) -> f64 {
-        let run = self.runs.iter().find(|run| run.holds(trial) && run.steps() == trial.steps);
+        let run = self.runs.iter().find(|run| run.holds(trial) && run.ends_at(trial.steps));
         run.and_then(|run| run.test_perplexity).unwrap_or(f64::NAN)
     }
 }

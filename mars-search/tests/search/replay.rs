@@ -53,6 +53,7 @@ fn recording() -> Recording {
                 curve: std::iter::once(first).chain(curve).collect(),
                 train: Vec::new(),
                 stopped: false,
+                over_fitted: false,
                 kept: None,
                 convergence: None,
                 censored: None,

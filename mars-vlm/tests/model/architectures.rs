@@ -2,11 +2,11 @@
 //! (made by `tests/oracle/llava_onevision.py`, `tests/oracle/qwen2_vl.py` and `tests/oracle/qwen3_vl.py`;
 //! `tests/oracle/tiny.py` says what is in them).
 
-use burn::tensor::Device;
 use mars_lora::{
     Activations, AdamWConfig, AdapterConfig, AdapterStack, Factors, LearningRates, Model, SiteKind,
     StackedAdamW,
 };
+use mars_testkit::device::device;
 use mars_vlm::chat::SpecialTokens;
 use mars_vlm::model::{AnyModel, Sequence, VlmBatch};
 use mars_vlm::processor::llava_onevision::LlavaOnevisionImages;
@@ -89,7 +89,7 @@ fn losses(model: &AnyModel, batch: &VlmBatch, stack: &AdapterStack) -> Vec<f32> 
 }
 
 fn check(case: &str) {
-    let (dir, device) = (fixture(case), Device::flex());
+    let (dir, device) = (fixture(case), device());
     let model = AnyModel::from_dir(&dir, &device).unwrap();
     let (images, token) = processor(&dir);
     let bytes = std::fs::read(dir.join("expected.safetensors")).unwrap();
@@ -156,7 +156,7 @@ fn check_adapter(case: &str, ranks: [(&str, usize); 3]) {
 }
 
 fn check_beside(case: &str, ranks: [(&str, usize); 3], spoilt: f32) {
-    let (dir, device) = (fixture(case), Device::flex());
+    let (dir, device) = (fixture(case), device());
     let model = AnyModel::from_dir(&dir, &device).unwrap();
     let (images, token) = processor(&dir);
     let inputs = std::fs::read(dir.join("expected.safetensors")).unwrap();

@@ -1,8 +1,8 @@
 //! Gradient checkpointing finds the losses and gradients of the pass that keeps everything.
 
 use crate::kit::{CASES, Samples, fixture, gaps, pass, stack};
-use burn::tensor::Device;
 use mars_lora::{Model, Targets};
+use mars_testkit::device::device;
 use mars_vlm::model::{AnyModel, VlmBatch};
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ const ALL: [&str; 3] = ["ve", "projector", "llm"];
 
 fn check(case: &str, modules: &[&str], targets: &Targets, dropout: f64) {
     let dir = fixture(case);
-    let model = AnyModel::from_dir(&dir, &Device::flex()).unwrap();
+    let model = AnyModel::from_dir(&dir, &device()).unwrap();
     let batch = Samples::read(&dir).batch(2);
     let stack = stack(&model, modules, targets, dropout);
     assert!(model.chain(&batch, &stack).is_some());
@@ -63,12 +63,12 @@ fn dropout_drops_the_same_inputs_twice() {
 #[test]
 fn samples_without_images() {
     let dir = fixture("qwen2_vl/windows_tied");
-    let model = AnyModel::from_dir(&dir, &Device::flex()).unwrap();
+    let model = AnyModel::from_dir(&dir, &device()).unwrap();
     let samples = Samples::read(&dir);
     let text: Vec<_> = samples.sequences.iter().filter(|s| s.pixels.is_none()).cloned().collect();
     assert!(!text.is_empty(), "the fixture has no such sample");
     let image = u32::MAX;
-    let batch = VlmBatch::new(&[text.clone(), text.iter().map(Arc::clone).collect()], image, &Device::flex());
+    let batch = VlmBatch::new(&[text.clone(), text.iter().map(Arc::clone).collect()], image, &device());
     let batch = batch.unwrap();
     for modules in [&["llm"][..], &ALL] {
         let stack = stack(&model, modules, &Targets::all_linear(), 0.0);

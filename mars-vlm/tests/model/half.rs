@@ -1,9 +1,9 @@
 //! A base in half precision computes what its rounded weights compute in f32.
 
 use crate::kit::{CASES, Samples, fixture, gaps, pass, stack};
-use burn::tensor::Device;
 use half::{bf16, f16};
 use mars_lora::{Model, Targets};
+use mars_testkit::device::device;
 use mars_vlm::Error;
 use mars_vlm::checkpoint::Precision;
 use mars_vlm::model::AnyModel;
@@ -42,7 +42,7 @@ fn changed(case: &str, change: impl Fn(&str, f32) -> f32) -> tempfile::TempDir {
 }
 
 fn load(dir: &Path, precision: Precision) -> AnyModel {
-    AnyModel::load(dir, precision, &Device::flex()).unwrap()
+    AnyModel::load(dir, precision, &device()).unwrap()
 }
 
 #[test]
@@ -100,9 +100,9 @@ fn variants_that_read_weights_take_them_in_half_precision() {
 fn values_beyond_f16_are_refused_by_name() {
     let name = "lm_head.weight";
     let dir = changed("idefics3/gqa_split", |own, v| if own == name { v * 1e6 } else { v });
-    let error = AnyModel::load(dir.path(), Precision::F16, &Device::flex()).unwrap_err();
+    let error = AnyModel::load(dir.path(), Precision::F16, &device()).unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }));
     let text = error.to_string();
     assert!(text.contains(name) && text.contains("bf16 or f32"), "{text}");
-    assert!(AnyModel::load(dir.path(), Precision::Bf16, &Device::flex()).is_ok());
+    assert!(AnyModel::load(dir.path(), Precision::Bf16, &device()).is_ok());
 }

@@ -1,7 +1,8 @@
 //! Parity with `transformers` on tiny random checkpoints (made by `tests/oracle/idefics3.py`).
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use mars_lora::{AdamWConfig, AdapterStack, LearningRates, Model, StackedAdamW};
+use mars_testkit::device::device;
 use mars_vlm::model::{Idefics3, Sequence, VlmBatch};
 use mars_vlm::processor::{EncodedText, Grid, ImageLayout, ImageShape, Pixels};
 use safetensors::SafeTensors;
@@ -37,7 +38,7 @@ fn assert_close<const D: usize>(what: &str, found: Tensor<D>, expected: &(Vec<us
 #[test]
 fn an_adapter_of_peft() {
     // Made by `tests/oracle/peft_adapter.py`: ranks and alphas differ between the towers.
-    let (dir, device) = (fixture("gqa_split"), Device::flex());
+    let (dir, device) = (fixture("gqa_split"), device());
     let model = Idefics3::from_dir(&dir, &device).unwrap();
     let directory = dir.join("../../peft_adapter");
     let adapter = mars_lora::peft::read(&directory, &mars_lora::peft::Base::of(&model)).unwrap();
@@ -104,7 +105,7 @@ fn sequence(file: &SafeTensors<'_>, sample: &str) -> Arc<Sequence> {
 
 fn check(case: &str) {
     let dir = fixture(case);
-    let device = Device::flex();
+    let device = device();
     let model = Idefics3::from_dir(&dir, &device).unwrap();
     let bytes = std::fs::read(dir.join("expected.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();

@@ -1,7 +1,7 @@
 //! Tiny checkpoints with the samples of their fixtures, and adapters that do something.
 
-use burn::tensor::Device;
 use mars_lora::{Adapter, AdapterConfig, AdapterStack, Parts, Pass, Targets};
+use mars_testkit::device::device;
 use mars_vlm::chat::SpecialTokens;
 use mars_vlm::model::{AnyModel, Sequence, VlmBatch};
 use mars_vlm::processor::llava_onevision::LlavaOnevisionImages;
@@ -62,7 +62,7 @@ impl Samples {
     /// Samples `rows[k]` for adapter k.
     pub(crate) fn of(&self, rows: &[Vec<usize>]) -> VlmBatch {
         let own = |own: &Vec<usize>| own.iter().map(|row| Arc::clone(&self.sequences[*row])).collect();
-        VlmBatch::new(&rows.iter().map(own).collect::<Vec<_>>(), self.token, &Device::flex()).unwrap()
+        VlmBatch::new(&rows.iter().map(own).collect::<Vec<_>>(), self.token, &device()).unwrap()
     }
 
     /// All samples for each of `adapters` adapters, in another order for each.
@@ -73,7 +73,7 @@ impl Samples {
             own
         };
         let all: Vec<_> = (0..adapters).map(turned).collect();
-        VlmBatch::new(&all, self.token, &Device::flex()).unwrap()
+        VlmBatch::new(&all, self.token, &device()).unwrap()
     }
 }
 

@@ -1,9 +1,10 @@
 //! A model with an adapter computes what the model computes that the adapter is merged into.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use mars_lora::merge::{Direction, MergeOptions, merge};
 use mars_lora::peft::{self, Base, PeftLayout, Provenance};
 use mars_lora::{Adapter, AdapterConfig, AdapterStack, Init, Model, SiteKind, Targets};
+use mars_testkit::device::device;
 use mars_vlm::checkpoint::names_of_type;
 use mars_vlm::model::{Idefics3, Sequence, VlmBatch};
 use mars_vlm::processor::{EncodedText, Grid, ImageLayout, ImageShape, Pixels};
@@ -34,8 +35,7 @@ fn logits(model: &Idefics3, adapters: &[Adapter]) -> Tensor<2> {
         [] => AdapterStack::base(1, model),
         some => AdapterStack::new(some, model).unwrap(),
     };
-    let batch =
-        VlmBatch::new(&[vec![sequence(model)]], model.config.image_token_id, &Device::flex()).unwrap();
+    let batch = VlmBatch::new(&[vec![sequence(model)]], model.config.image_token_id, &device()).unwrap();
     model.logits(&batch, &stack).squeeze_dim(0)
 }
 
@@ -59,7 +59,7 @@ fn trained(model: &Idefics3, config: AdapterConfig) -> Adapter {
 #[test]
 fn with_an_adapter_and_merged_are_the_same_model() {
     let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/idefics3/gqa_split");
-    let device = Device::flex();
+    let device = device();
     let model = Idefics3::from_dir(&base, &device).unwrap();
     let names = names_of_type("idefics3").unwrap();
     let untouched = logits(&model, &[]);
@@ -105,15 +105,14 @@ fn write(place: &Path, adapter: &Adapter, model: &Idefics3, layout: PeftLayout) 
 #[test]
 fn embeddings_and_patches_get_the_gradients_of_their_definition() {
     let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/idefics3/gqa_split");
-    let model = Idefics3::from_dir(&base, &Device::flex()).unwrap();
+    let model = Idefics3::from_dir(&base, &device()).unwrap();
     let targets = Targets::matching(r".*(embed_tokens|patch_embedding)").unwrap();
     let adapter =
         trained(&model, AdapterConfig { targets, ..AdapterConfig::new([("ve", 2), ("llm", 2)], 5) });
     assert_eq!(adapter.factors.len(), 2);
     let stack = AdapterStack::new(std::slice::from_ref(&adapter), &model).unwrap();
     let tracked = stack.tracked();
-    let batch =
-        VlmBatch::new(&[vec![sequence(&model)]], model.config.image_token_id, &Device::flex()).unwrap();
+    let batch = VlmBatch::new(&[vec![sequence(&model)]], model.config.image_token_id, &device()).unwrap();
     let mut gradients = model.forward(&batch, &tracked, false).mean().sum().backward();
     let found = stack.unpad(&tracked.gradients(&mut gradients)).swap_remove(0);
     let loss = |adapter: &Adapter| {

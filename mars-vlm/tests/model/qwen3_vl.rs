@@ -1,10 +1,11 @@
 //! Adapters of PEFT for Qwen3-VL on disk: checked, read, and merged into the base and taken out again.
 
 use crate::kit::{Samples, fixture};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use mars_lora::merge::{Direction, MergeOptions, inspect, merge};
 use mars_lora::peft::{self, Base, PeftLayout, Provenance};
 use mars_lora::{AdapterStack, Model};
+use mars_testkit::device::device;
 use mars_vlm::checkpoint::names_of_dir;
 use mars_vlm::model::AnyModel;
 use safetensors::SafeTensors;
@@ -34,7 +35,7 @@ fn merged_is_what_peft_computes_and_unmerged_is_the_base() {
         let unmerged = turn(Direction::Unmerge, &merged, "unmerged");
 
         let samples = Samples::read(&base);
-        let model = |dir| AnyModel::from_dir(dir, &Device::flex()).unwrap();
+        let model = |dir| AnyModel::from_dir(dir, &device()).unwrap();
         let logits = |dir| {
             let model = model(dir);
             model.logits(&samples.batch(1), &AdapterStack::base(1, &model))
@@ -65,7 +66,7 @@ fn merged_is_what_peft_computes_and_unmerged_is_the_base() {
 fn what_is_written_is_read_back_under_the_names_of_peft() {
     for case in CASES {
         let dir = fixture(case);
-        let model = AnyModel::from_dir(&dir, &Device::flex()).unwrap();
+        let model = AnyModel::from_dir(&dir, &device()).unwrap();
         let names = names_of_dir(&dir).unwrap();
         let base = Base::of(&model).with_namings(&names.namings);
         let adapter = peft::read(&dir.join("adapter"), &base).unwrap();

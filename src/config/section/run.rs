@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, DocumentedFields)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
-    /// Device on which to compute.
+    /// Device on which to compute: `cpu`, `wgpu`, `vulkan`, `metal`, `cuda` or `rocm`, with an index as in `cuda:1`, where it is built in.
     pub device: String,
     /// Most adapters trained in one pass, at least 1.
     pub stack: usize,
-    /// Stacks trained at the same time, at most one for each processor thread. 0: one for each two threads.
+    /// Stacks trained at the same time, at most one for each processor thread. 0: one for each two threads, on devices other than the CPU one.
     #[serde(with = "chosen::number")]
     pub workers: Option<usize>,
     /// Parts of a training pass, computed side by side. 0: two where one stack has several processor threads to itself,

@@ -4,6 +4,7 @@
 //! one target directory and are ordered so that the cheap ones fail first.
 
 mod examples;
+mod gpu;
 mod main_job;
 mod options;
 mod packages;

@@ -1,6 +1,6 @@
 //! The steps, in their order.
 
-use super::{examples, main_job, packages, without_burn};
+use super::{examples, gpu, main_job, packages, without_burn};
 use crate::{command::Outcome, place::Place};
 
 /// One thing that must hold.
@@ -14,7 +14,7 @@ pub(crate) struct Step {
 }
 
 /// All steps.
-pub(crate) const STEPS: [Step; 10] = [
+pub(crate) const STEPS: [Step; 12] = [
     Step { name: "format", about: "rustfmt", run: format },
     Step {
         name: "dependencies",
@@ -40,6 +40,8 @@ pub(crate) const STEPS: [Step; 10] = [
         run: optional_data,
     },
     Step { name: "examples", about: "all that need no arguments and end within seconds", run: examples::run },
+    Step { name: "cuda", about: "the program type-checked with CUDA", run: gpu::cuda },
+    Step { name: "wgpu", about: "tests on a GPU, or on software Vulkan", run: gpu::wgpu },
     Step { name: "main-job", about: "the README's command, with a small budget", run: main_job::run },
 ];
 

@@ -1,6 +1,7 @@
 //! A run in its stack.
 
 use super::state::Best;
+use crate::convergence::certain_overfitting;
 use crate::order::Order;
 use crate::run::kept::lowest;
 use crate::{Progress, RunRecord, RunSpec, Stage};
@@ -31,6 +32,11 @@ impl Live {
     /// Whether the loss of the last evaluation, at `step`, is the lowest.
     pub(super) fn is_at_its_best(&self, step: usize) -> bool {
         lowest(&self.record.val).is_some_and(|best| best.step == step)
+    }
+
+    /// Whether it is to end since it over-fits for certain.
+    pub(super) fn over_fits(&self) -> bool {
+        self.spec().stop_when_overfit && certain_overfitting(&self.record).is_some()
     }
 
     pub(super) fn spec(&self) -> &RunSpec {

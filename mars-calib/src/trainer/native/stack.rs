@@ -101,6 +101,11 @@ where
             training.optimizer.restore(&training.stack, moments);
             training.prune()?;
             training.score(last_off_grid)?;
+            training
+                .live
+                .iter_mut()
+                .filter(|run| run.over_fits())
+                .for_each(|run| run.record.end = RunEnd::Overfit);
         }
         training.retire();
         Ok(Some(training))
@@ -167,7 +172,9 @@ where
         }
         self.score(on_grid)?;
         let due = options.checkpoint_every.is_some_and(|every| step.is_multiple_of(every));
-        if stop || due || self.live.iter().any(|run| run.spec().steps == step) {
+        // What an over-fitted run leaves is in its checkpoint, as what others leave at their last step.
+        let ends = |run: &Live| run.spec().steps == step || run.record.end == RunEnd::Overfit;
+        if stop || due || self.live.iter().any(ends) {
             self.save()?;
         }
         // After the checkpoint, which a longer run continues: that one has no evaluation here.
@@ -189,8 +196,9 @@ where
         let evaluations = self.context.validate(&part, live[due[0]].spec().validation)?;
         let share = began.elapsed().as_secs_f64() / due.len() as f64;
         for (k, evaluation) in due.iter().copied().zip(evaluations) {
+            let loss = record_loss(&mut live[k].record, step, &evaluation);
+            let over_fits = live[k].over_fits();
             let record = &mut live[k].record;
-            let loss = record_loss(record, step, &evaluation);
             record.wall_s += share;
             if !loss.is_finite() {
                 record.end = RunEnd::Diverged { step };
@@ -198,6 +206,8 @@ where
                 && has_converged(&record.val, record.spec.optim.decay_fraction == 0.0)
             {
                 record.end = RunEnd::Converged;
+            } else if over_fits {
+                record.end = RunEnd::Overfit;
             }
             (self.emit)(Event::Progress(progress(&live[k], Stage::Evaluate, step, Some(loss))));
         }

@@ -8,6 +8,7 @@ use super::stack::train;
 use super::state::{Best, State};
 use super::{fresh, method, method_state, state};
 use crate::checkpoint::{Checkpoint, CheckpointStore, MemoryCheckpoints};
+use crate::convergence::certain_overfitting;
 use crate::run::kept::lowest;
 use crate::trainer::{ended_by, with_cause};
 use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, Trainer};
@@ -67,14 +68,19 @@ where
     /// # Errors
     /// As for [`adapter`](Self::adapter).
     pub fn adapter_at(&self, spec: &RunSpec, step: usize) -> Result<Option<Adapter>, Error> {
-        let found = self.checkpoint(spec)?.filter(|checkpoint| checkpoint.step == spec.steps);
-        let Some(Checkpoint { step: end, files }) = found else { return Ok(None) };
+        let Some(Checkpoint { step: end, files }) = self.checkpoint(spec)? else { return Ok(None) };
+        if end < spec.steps && !spec.stop_when_overfit {
+            return Ok(None);
+        }
         if spec.method.is_some() {
             let adapter = method_state::read(&files, fresh::config(spec, &self.options.targets));
             return if step == end { adapter.map(Some) } else { Ok(None) };
         }
         let mut adapter = self.fresh(spec)?;
-        let State { best, .. } = state::read(&files, end, &mut adapter)?;
+        let State { best, record, .. } = state::read(&files, end, &mut adapter)?;
+        if end < spec.steps && certain_overfitting(&record).is_none() {
+            return Ok(None);
+        }
         match best.filter(|best| best.step == step) {
             Some(best) => Ok(Some(Adapter { factors: best.factors, ..adapter })),
             None => Ok((step == end).then_some(adapter)),

@@ -1,0 +1,49 @@
+//! GPUs: the program type-checked for CUDA, and tests on a software implementation of Vulkan.
+
+use crate::{command::Outcome, place::Place};
+use std::{fs, path::Path, process::Command};
+
+/// Where the loader of Vulkan looks for drivers on Linux.
+const DRIVERS: [&str; 2] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
+
+/// Debian's packages of Mesa's drivers, one of which computes on the CPU.
+const PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
+
+/// Build scripts of burn's CUDA back end would download LLVM, but for documentation.
+pub(super) fn cuda(place: &Place) -> Outcome {
+    place.cargo(&["check", "--package", "mars-cli", "--features", "cuda"]).env("DOCS_RS", "1").run()
+}
+
+/// Operations, a step of each model family, and short searches on a GPU, with the results of the CPU.
+///
+/// Without autotune and fusion: on software Vulkan their kernels take minutes to compile. Left out with a word where there is no driver
+/// and none can be installed.
+pub(super) fn wgpu(place: &Place) -> Outcome {
+    if !driver() {
+        println!("no driver for Vulkan is installed; trying Debian's {}", PACKAGES.join(" and "));
+        let install = ["install", "--yes", "--no-install-recommends"];
+        // Whether this works shows in what is there afterwards.
+        let _ = Command::new("apt-get").args(install).args(PACKAGES).status();
+    }
+    if !driver() {
+        println!("left out: there is no driver for Vulkan");
+        return Ok(());
+    }
+    let tests = [
+        ("laws", "ops::"),
+        ("model", "architectures:: checkpointing:: idefics3::"),
+        ("cli", "devices:: families::"),
+    ];
+    for (binary, filters) in tests {
+        let filters: Vec<&str> = filters.split(' ').collect();
+        let test = ["test", "--workspace", "--features", "mars-cli/wgpu", "--test", binary, "--"];
+        place.cargo(&test).args(&filters).env("MARS_TEST_DEVICE", "gpu").run()?;
+    }
+    Ok(())
+}
+
+fn driver() -> bool {
+    let described =
+        |directory: &&str| fs::read_dir(Path::new(directory)).is_ok_and(|mut files| files.next().is_some());
+    DRIVERS.iter().any(|directory| described(&directory))
+}
