@@ -18,9 +18,10 @@ const TIMES: usize = 2;
 ///
 /// With b the step of the lowest validation loss L_b, L_0 the loss at step 0 and s the last step so far: s >= 2 b; each of
 /// the last three evaluations is later than b and above L_b by more than four standard errors of their paired difference by blocks of
-/// the split; their mean is above L_b by more than 5 % of `L_0 - L_b`; and the mean training loss of the last half of the steps
-/// since b is below that of the last half of those before it. Where validation rises and training does not fall, steps that are too large
-/// may be the cause, which a decay of the learning rate mends.
+/// the split; their mean M is above L_b by more than 5 % of `L_0 - L_b`; and the mean training loss of the last half of the steps
+/// since b is below that of the last half of those before it, and below L_b by more than M is above, or by half of L_b: the run learns its
+/// samples by heart. Where validation rises and training stays beside it, steps that are too large are the cause, and a decay of the learning
+/// rate may bring both down again.
 ///
 /// `None` too without losses by block, or without training losses.
 pub fn certain_overfitting(record: &RunRecord) -> Option<usize> {
@@ -34,11 +35,13 @@ pub fn certain_overfitting(record: &RunRecord) -> Option<usize> {
     let worse = |point: &&CurvePoint| {
         blocks(point.step).is_some_and(|own: &BlockPoint| kept::exceeds(of_best, own, ERRORS))
     };
+    let (before, since) = (training(record, 0, best.step)?, training(record, best.step, last.step)?);
     let certain = first.step == 0
         && last.step >= TIMES * best.step
         && mean - best.loss > PART * improvement
         && recent.iter().all(worse)
-        && training(record, best.step, last.step)? < training(record, 0, best.step)?;
+        && since < before
+        && best.loss - since > (mean - best.loss).min(best.loss / 2.0);
     certain.then_some(best.step)
 }
 
@@ -74,7 +77,7 @@ mod tests {
     }
 
     fn falling(step: usize) -> f64 {
-        4.0 / (1.0 + step as f64 / 10.0)
+        4.0 / (1.0 + step as f64 / 2.0).powi(2)
     }
 
     #[test]
@@ -93,6 +96,12 @@ mod tests {
         assert_eq!(certain_overfitting(&record(&val, falling, 2.0)), None, "noise");
         assert_eq!(certain_overfitting(&record(&val, |_| 1.0, 0.05)), None, "training does not fall");
         assert_eq!(certain_overfitting(&record(&val, |step| step as f64, 0.05)), None, "training rises");
+        let beside = |step: usize| 0.9 + falling(step);
+        assert_eq!(
+            certain_overfitting(&record(&val, beside, 0.05)),
+            None,
+            "training stays beside validation"
+        );
         let small = [4.0, 2.0, 1.0, 1.1, 1.12, 1.13, 1.1];
         assert_eq!(
             certain_overfitting(&record(&small, falling, 0.01)),
