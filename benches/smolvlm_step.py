@@ -1,10 +1,11 @@
 """LoRA training steps on a randomly initialised model of the dimensions of SmolVLM-256M, MARS beside PyTorch + PEFT.
 
-Usage: python benches/smolvlm_step.py [--rounds 2] [--steps 3] [--work DIR] [--binary MARS] > docs/results/smolvlm-step.md
+Usage: python benches/smolvlm_step.py [--rounds 2] [--steps 3] [--work DIR] [--binary MARS] [--device cuda] > docs/results/smolvlm-step.md
 
 Needs torch, transformers, peft and Pillow. Batch 1, one image as one tile or in 17, LoRA of rank 8 on all linear
 layers of both towers, AdamW, adapters in f32. Every row of every round is a process of its own; the rows take turns, so that a busy
-machine slows all of them, and ratios are within rounds. Seconds are medians over the steps after the first.
+machine slows all of them, and ratios are within rounds. Seconds are medians over the steps after the first. With --device, which is a name
+that `mars devices` lists, both compute there, PyTorch on its CUDA device; memory is then the most that nvidia-smi shows of the process.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +32,27 @@ SIZE, RANK = "SmolVLM-256M", 8
 LINEARS = r"model\.(vision_model|text_model)\..*\.(q_proj|k_proj|v_proj|o_proj|out_proj|fc1|fc2|gate_proj|up_proj|down_proj)"
 
 
-def torch_steps(folder, tiles, tokens, steps, dtype, checkpointing):
+class Watch(threading.Thread):
+    """The most memory, MiB, that a process has on a GPU, by nvidia-smi; 0 where there is none."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.pid, self.peak, self.done = pid, 0.0, threading.Event()
+
+    def run(self):
+        query = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"]
+        while not self.done.wait(0.05):
+            try:
+                lines = subprocess.run(query, capture_output=True, text=True, timeout=10).stdout.splitlines()
+            except (OSError, subprocess.TimeoutExpired):
+                return
+            own = [line.split(",") for line in lines]
+            # In a container nvidia-smi may know processes by other numbers; then there is one alone.
+            used = [float(one[1]) for one in own if len(one) == 2 and (one[0].strip() == str(self.pid) or len(own) == 1)]
+            self.peak = max([self.peak, *used])
+
+
+def torch_steps(folder, tiles, tokens, steps, dtype, checkpointing, device):
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import Idefics3ForConditionalGeneration
@@ -39,15 +61,16 @@ def torch_steps(folder, tiles, tokens, steps, dtype, checkpointing):
     torch.manual_seed(0)
     base = Idefics3ForConditionalGeneration.from_pretrained(folder / "model", dtype=getattr(torch, dtype), attn_implementation="sdpa")
     model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=LINEARS))
-    model.train()
+    model.train().to(device)
+    torch.backends.cuda.matmul.allow_tf32 = False
     if checkpointing:
         base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.0)
     side, image = random_model.SIZES[SIZE][0][4], base.config.image_token_id
-    ids = torch.randint(10, 300, (1, tokens))
+    ids = torch.randint(10, 300, (1, tokens), device=device)
     ids[:, 3 : 3 + tiles * random_model.tile_tokens(SIZE)] = image
-    pixels = torch.randn(1, tiles, 3, side, side, dtype=getattr(torch, dtype))
+    pixels = torch.randn(1, tiles, 3, side, side, dtype=getattr(torch, dtype), device=device)
     labels = torch.full_like(ids, -100)
     labels[:, -10:] = ids[:, -10:]
     seconds, losses = [], []
@@ -67,27 +90,31 @@ def torch_steps(folder, tiles, tokens, steps, dtype, checkpointing):
     print(json.dumps({"step_s": statistics.median(seconds[1:]), "cpu_s": cpu, "peak_mb": peak, "first": losses[0], "last": losses[-1]}))
 
 
-def run(command, threads):
-    """The JSON that a process ends with, its CPU seconds and its peak memory."""
+def run(command, threads, device):
+    """The JSON that a process ends with, its CPU seconds and its peak memory, MiB."""
     env = dict(os.environ, OMP_NUM_THREADS=str(threads), RAYON_NUM_THREADS=str(threads))
     with tempfile.TemporaryFile() as out:
         process = subprocess.Popen([str(part) for part in command], stdout=out, env=env)
+        watch = Watch(process.pid)
+        if device != "cpu":
+            watch.start()
         _, status, usage = os.wait4(process.pid, 0)
+        watch.done.set()
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             return None
         out.seek(0)
         lines = out.read().decode().strip()
-    return json.loads(lines[lines.index("{"):]), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return json.loads(lines[lines.index("{"):]), usage.ru_utime + usage.ru_stime, watch.peak or usage.ru_maxrss / 1024
 
 
-def mars_steps(binary, folder, steps, threads, checkpointing, dtype):
+def mars_steps(binary, folder, steps, threads, checkpointing, dtype, device):
     """Seconds of a step, from two runs of `mars tune` that differ in their steps: evaluations and loading cancel."""
     walls, cpus, peak = [], [], 0.0
     for count in (1, 1 + steps):
         with tempfile.TemporaryDirectory() as out:
-            flags = memory.settings(folder, checkpointing, dtype, out, count)
-            found = run([binary, "tune", "--ranks", f"ve={RANK},llm={RANK}", *flags], threads)
+            flags = [*memory.settings(folder, checkpointing, dtype, out, count), "--device", device]
+            found = run([binary, "tune", "--ranks", f"ve={RANK},llm={RANK}", *flags], threads, device)
             if not found:
                 return None
             records = [json.loads(path.read_text())["record"] for path in Path(out).glob("runs/*/result.json")]
@@ -97,10 +124,11 @@ def mars_steps(binary, folder, steps, threads, checkpointing, dtype):
     return {"step_s": (walls[1] - walls[0]) / steps, "cpu_s": (cpus[1] - cpus[0]) / steps, "peak_mb": peak}
 
 
-def torch_row(folder, tiles, tokens, steps, threads, dtype, checkpointing):
-    command = [sys.executable, __file__, "--torch", folder, tiles, tokens, steps, dtype, "yes" if checkpointing else "no"]
-    found = run(command, threads)
-    return found and found[0]
+def torch_row(folder, tiles, tokens, steps, threads, dtype, checkpointing, device):
+    own = "cpu" if device == "cpu" else "cuda"
+    command = [sys.executable, __file__, "--torch", folder, tiles, tokens, steps, dtype, "yes" if checkpointing else "no", own]
+    found = run(command, threads, device)
+    return found and found[0] | ({} if device == "cpu" else {"peak_mb": found[2]})
 
 
 def main():
@@ -113,11 +141,12 @@ def main():
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--without", default="nothing", help="rows whose name contains this are left out")
     parser.add_argument("--work", help="where the models are kept; default a temporary directory")
-    parser.add_argument("--torch", nargs=6, metavar=("FOLDER", "TILES", "TOKENS", "STEPS", "DTYPE", "CHECKPOINTING"))
+    parser.add_argument("--device", default="cpu", help="where to compute, as mars calls it")
+    parser.add_argument("--torch", nargs=7, metavar=("FOLDER", "TILES", "TOKENS", "STEPS", "DTYPE", "CHECKPOINTING", "DEVICE"))
     arguments = parser.parse_args()
     if arguments.torch:
-        folder, tiles, tokens, steps, dtype, checkpointing = arguments.torch
-        return torch_steps(Path(folder), int(tiles), int(tokens), int(steps), dtype, checkpointing == "yes")
+        folder, tiles, tokens, steps, dtype, checkpointing, device = arguments.torch
+        return torch_steps(Path(folder), int(tiles), int(tokens), int(steps), dtype, checkpointing == "yes", device)
 
     work = Path(arguments.work or tempfile.mkdtemp())
     print(f"# LoRA training steps at the size of SmolVLM-256M, {datetime.date.today()}\n")
@@ -125,6 +154,9 @@ def main():
     size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     print(f"{platform.machine()}, {os.cpu_count()} cores ({cpu[0] if cpu else 'unknown'}), {size:.0f} GiB, {arguments.threads} threads; "
           f"PyTorch {version('torch')}, PEFT {version('peft')}, transformers {version('transformers')}.")
+    if arguments.device != "cpu":
+        listed = subprocess.run([str(arguments.binary), "devices"], capture_output=True, text=True).stdout.splitlines()
+        print("Device: " + "; ".join(line for line in listed if line.startswith(arguments.device.split(":")[0])) + ".")
     print("Randomly initialised, batch 1, one image, LoRA of rank 8 on all linear layers of both towers, AdamW; adapters in f32.")
     print(f"{arguments.rounds} round(s) of {arguments.steps} steps after one to warm up, the rows taking turns; medians. Ratios are to the first row,")
     print(f"within rounds. Load of the machine when it began: {os.getloadavg()[0]:.1f}.\n")
@@ -138,13 +170,13 @@ def main():
             for checkpointing in (False, True):
                 name = f"MARS, base in {dtype}" + (", gradient checkpointing" if checkpointing else "")
                 step = lambda dtype=dtype, own=checkpointing: mars_steps(
-                    arguments.binary, folder, arguments.steps, arguments.threads, own, dtype)
+                    arguments.binary, folder, arguments.steps, arguments.threads, own, dtype, arguments.device)
                 rows.append((name, step, checkpointing))
         for dtype in ("float32", "bfloat16"):
             for checkpointing in (False, True):
                 name = f"PyTorch + PEFT, {dtype}" + (", gradient checkpointing" if checkpointing else "")
                 step = lambda dtype=dtype, own=checkpointing: torch_row(
-                    folder, tiles, tokens, arguments.steps, arguments.threads, dtype, own)
+                    folder, tiles, tokens, arguments.steps, arguments.threads, dtype, own, arguments.device)
                 rows.append((name, step, checkpointing))
         rows = [row for row in rows if (tiles == 1 or row[2]) and arguments.only in row[0] and arguments.without not in row[0]]
         found = {name: [] for name, *_ in rows}

@@ -11,6 +11,7 @@ use mars_calib::{
     campaign::{Begun, Holder},
 };
 use mars_laws::Ranks;
+use mars_lora::stored::regular;
 use mars_search::{Outcome, Role, Trial, TrialEnd, TrialResult};
 use serde::Serialize;
 use std::{collections::BTreeSet, path::Path};
@@ -122,7 +123,8 @@ pub fn status(directory: &Path) -> Result<Status, Error> {
     let mut started = policy.build(&space, &budget)?;
     let mut runner = SnapshotRunner::new(&snapshot, &config);
     let outcome = mars_search::search(&mut *started, &mut runner)?.outcome;
-    let written = directory.join("decision.json").is_file();
+    let decision = directory.join("decision.json");
+    let written = regular::is_file(&decision).map_err(Error::io("read", &decision))?;
     let stage = match &outcome {
         Outcome::Decided(_) if written => Stage::Done,
         Outcome::Decided(_) => Stage::Decided,

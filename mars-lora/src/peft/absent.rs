@@ -2,7 +2,7 @@
 
 use super::{CONFIG_FILE, WEIGHTS_FILE};
 use crate::Error;
-use crate::stored::{no_folder, regular};
+use crate::stored::{io, no_folder, regular};
 use std::path::Path;
 
 /// Files that only the folder of a model has.
@@ -12,11 +12,13 @@ const OF_MODELS: [&str; 4] =
 /// What `dir` is, as an error, if it has no configuration of an adapter and that is explained by something.
 pub(super) fn cause(dir: &Path) -> Option<Error> {
     if let Some(why) = no_folder(dir) {
-        return Some(Error::BadFile { path: dir.to_path_buf(), why });
+        return Some(why);
     }
-    // One that cannot be looked at is for its reader to say.
-    if regular::exists(&dir.join(CONFIG_FILE)).unwrap_or(true) {
-        return None;
+    let path = dir.join(CONFIG_FILE);
+    match regular::exists(&path) {
+        Ok(false) => {}
+        Ok(true) => return None,
+        Err(e) => return Some(io(&path)(e)),
     }
     let has = |name: &str| dir.join(name).exists();
     let why = if let Some(inner) = inner(dir) {
@@ -31,7 +33,7 @@ pub(super) fn cause(dir: &Path) -> Option<Error> {
     } else {
         return None;
     };
-    Some(Error::BadFile { path: dir.join(CONFIG_FILE), why })
+    Some(Error::BadFile { path, why })
 }
 
 /// The last folder in `dir`, by name, that has an adapter.

@@ -1,5 +1,6 @@
 //! Why a folder has no weights that are read: what it is, or what it has instead.
 
+use super::io;
 use super::shards::{INDEX, SINGLE};
 use crate::Error;
 use std::path::Path;
@@ -38,16 +39,20 @@ const CAUSES: [(&[&str], &str); 7] = [
     ),
 ];
 
-/// What a folder has instead of weights, as an error; none if it has nothing that explains it.
+/// What a folder has instead of weights, as an error, or why that cannot be told; none if it has nothing that explains it.
 pub(super) fn cause(dir: &Path) -> Option<Error> {
     if let Some(why) = no_folder(dir) {
-        return Some(Error::BadFile { path: dir.to_path_buf(), why });
+        return Some(why);
     }
-    let mut names: Vec<String> = std::fs::read_dir(dir)
-        .ok()?
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
+    let names = std::fs::read_dir(dir).and_then(|entries| {
+        entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<std::io::Result<Vec<_>>>()
+    });
+    let mut names = match names {
+        Ok(names) => names,
+        Err(e) => return Some(io(dir)(e)),
+    };
     names.sort();
     let found = CAUSES.iter().find_map(|(patterns, what)| {
         let name = names.iter().find(|name| patterns.iter().any(|pattern| fits(name, pattern)))?;
@@ -61,19 +66,17 @@ pub(super) fn cause(dir: &Path) -> Option<Error> {
 }
 
 /// What is wrong with `dir` as a folder, if anything.
-pub(crate) fn no_folder(dir: &Path) -> Option<String> {
-    match std::fs::metadata(dir) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            Some("there is no such folder; check the path".to_string())
-        }
+pub(crate) fn no_folder(dir: &Path) -> Option<Error> {
+    let why = match std::fs::metadata(dir) {
+        Ok(found) if found.is_dir() => return None,
+        Ok(_) => "it is a file; give the folder that holds it and the files beside it",
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => "there is no such folder; check the path",
         Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
-            Some("there is no such folder, since a part of the path is a file; check the path".to_string())
+            "there is no such folder, since a part of the path is a file; check the path"
         }
-        Ok(found) if !found.is_dir() => {
-            Some("it is a file; give the folder that holds it and the files beside it".to_string())
-        }
-        _ => None,
-    }
+        Err(e) => return Some(io(dir)(e)),
+    };
+    Some(Error::BadFile { path: dir.to_path_buf(), why: why.to_string() })
 }
 
 /// Whether a name has the parts of `pattern` between its stars, the first at its beginning and the last at its end.

@@ -2,6 +2,7 @@
 
 use super::format::parquet_files;
 use crate::Error;
+use mars_lora::stored::regular;
 use std::path::{Path, PathBuf};
 
 /// The files of the part `part`, or all, of the data set at `path`, by name.
@@ -26,7 +27,7 @@ pub(crate) fn files(path: &Path, part: Option<&str>) -> Result<Vec<PathBuf>, Err
 /// As [`files`].
 pub(crate) fn names(path: &Path) -> Result<Vec<String>, Error> {
     let mut names: Vec<String> = Vec::new();
-    if path.is_dir() {
+    if regular::is_folder(path).map_err(Error::io(path))? {
         for file in parquet_files(path)? {
             names.extend(name(&file).filter(|name| !names.contains(name)));
         }
