@@ -30,9 +30,10 @@ mod tokenizer_limits;
 
 pub use encode::Processor;
 pub use encoded::{Encoded, EncodedText, TokenCount};
+pub use families::families;
 #[cfg(feature = "model")]
 pub(crate) use families::{supported, unsupported};
-pub use family::ImageProcessor;
+pub use family::{Family, ImageProcessor, Parity};
 pub use model_facts::ModelFacts;
 pub use pixels::{Feature, Grid, ImageLayout, ImageShape, Pixels};
 pub use resize::Resizer;

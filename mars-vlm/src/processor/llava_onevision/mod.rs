@@ -5,8 +5,9 @@ mod image;
 
 pub use config::LlavaOnevisionImages;
 
-use super::family::{Family, ImageProcessor};
+use super::family::{Family, ImageProcessor, Parity};
 use super::pixels::{Feature, Grid, ImageLayout, ImageShape};
+use super::resize::Resizer;
 use super::resolution::Resolution;
 use super::settings::MOST_PIXELS;
 use crate::data::RgbImage;
@@ -15,6 +16,9 @@ use crate::data::RgbImage;
 pub(super) const FAMILY: Family = Family {
     titles: &["LLaVA-OneVision"],
     model_types: &["llava_onevision"],
+    published: "LLaVA-OneVision 0.5B to 72B",
+    parity: Parity { transformers: &["4.57.3"], resizer: Resizer::Pillow, date: "2026-11-23" },
+    near: &[],
     open: |dir, special| Ok(Box::new(LlavaOnevisionImages::from_dir(dir, special)?)),
 };
 
