@@ -61,7 +61,7 @@ CASES = {
         dict(vision_config=clip(image_size=7, hidden_act="gelu"), vision_feature_layer=[-1, 1],
              vision_feature_select_strategy="full", multimodal_projector_bias=False,
              projector_hidden_act="gelu_pytorch_tanh",
-             text_config=text("mistral", num_key_value_heads=1, sliding_window=7)),
+             text_config=text("mistral", num_key_value_heads=1, head_dim=8, sliding_window=7)),
         {"one": [(7, 7)], "words": []},
         {"style": "4.57"},
     ),

@@ -33,7 +33,8 @@ fn every_model_type_is_listed_for_people_too() {
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     for family in listed.as_array().unwrap() {
         assert_eq!(texts(&family["models"]).len(), texts(&family["model_types"]).len());
-        let line = done.stdout.lines().find(|line| line.starts_with(&texts(&family["model_types"]).join(", ")));
+        let line =
+            done.stdout.lines().find(|line| line.starts_with(&texts(&family["model_types"]).join(", ")));
         assert!(line.is_some_and(|line| line.ends_with(family["date"].as_str().unwrap())), "{}", done.stdout);
     }
 }

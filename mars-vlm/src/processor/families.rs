@@ -1,14 +1,14 @@
 //! The families of models whose images can be processed: one line for each.
 
 use super::family::{Family, ImageProcessor};
-use super::{files, idefics3, llava_onevision, qwen2_vl, qwen3_vl};
+use super::{files, idefics3, llava, llava_onevision, qwen2_vl, qwen3_vl};
 use crate::{Error, chat::SpecialTokens};
 use serde_json::Value;
 use std::path::Path;
 
 /// All families; the first is taken where `config.json` names none.
 const FAMILIES: &[&Family] =
-    &[&idefics3::FAMILY, &llava_onevision::FAMILY, &qwen2_vl::FAMILY, &qwen3_vl::FAMILY];
+    &[&idefics3::FAMILY, &llava::FAMILY, &llava_onevision::FAMILY, &qwen2_vl::FAMILY, &qwen3_vl::FAMILY];
 
 /// All families that can be read, oldest first.
 pub fn families() -> &'static [&'static Family] {
@@ -19,7 +19,7 @@ pub fn families() -> &'static [&'static Family] {
 ///
 /// # Errors
 /// [`Error::Config`] for a family that is not supported, and those of the family's own files.
-pub(crate) fn open(dir: &Path, special: &SpecialTokens) -> Result<Box<dyn ImageProcessor>, Error> {
+pub fn open(dir: &Path, special: &SpecialTokens) -> Result<Box<dyn ImageProcessor>, Error> {
     let path = dir.join("config.json");
     let config = files::object(&path)?.unwrap_or_default();
     let family = match config.get("model_type").and_then(Value::as_str) {
@@ -95,7 +95,10 @@ mod tests {
             assert_eq!(date.iter().map(|part| part.len()).collect::<Vec<_>>(), [4, 2, 2], "{date:?}");
             for (start, known) in family.near {
                 assert!(family.model_types.contains(known), "{start} is near {known}");
-                assert!(types.iter().all(|own| !own.starts_with(start)), "{start} is the beginning of a family");
+                assert!(
+                    types.iter().all(|own| !own.starts_with(start)),
+                    "{start} is the beginning of a family"
+                );
             }
         }
     }

@@ -5,6 +5,7 @@
 use crate::Error;
 use crate::model::core::activation::Activation;
 use crate::model::core::config_file::ConfigFile;
+use crate::model::core::feature_layers::{FeatureLayers, LayerNumbers};
 use crate::model::core::siglip::SiglipConfig;
 use crate::model::core::text_config::{self, TextConfig};
 use serde::Deserialize;
@@ -18,8 +19,8 @@ pub struct LlavaOnevisionConfig {
     pub vision_config: SiglipConfig,
     /// Language model.
     pub text_config: TextConfig,
-    /// Numbers of encoder blocks after which the hidden states are the features; several lie side by side.
-    pub feature_layers: Vec<usize>,
+    /// Which states of the encoder are features.
+    pub feature_layers: FeatureLayers,
     /// Activation of the projector.
     pub projector_act: Activation,
     /// Whether the projector has biases.
@@ -32,16 +33,9 @@ pub struct LlavaOnevisionConfig {
 struct Whole {
     projector_hidden_act: String,
     multimodal_projector_bias: bool,
-    vision_feature_layer: Layers,
+    vision_feature_layer: LayerNumbers,
     vision_feature_select_strategy: String,
     tie_word_embeddings: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Layers {
-    One(i64),
-    Several(Vec<i64>),
 }
 
 #[derive(Deserialize)]
@@ -81,22 +75,14 @@ impl LlavaOnevisionConfig {
         };
         let vision_config: SiglipConfig = file.section(Some("vision_config"), vision)?;
         file.require(check(file.model_type(), &kind, &whole, &vision_config, &text))?;
-        let depth = vision_config.num_hidden_layers as i64;
-        let layers = match whole.vision_feature_layer {
-            Layers::One(layer) => vec![layer],
-            Layers::Several(layers) => layers,
-        };
-        // Hidden states count from what the first block takes; negative numbers from the end.
-        let counted = |layer: i64| if layer < 0 { depth + 1 + layer } else { layer };
-        let outside = |layer: &&i64| !(0..=depth).contains(&counted(**layer));
-        if let Some(layer) = layers.iter().find(outside) {
-            file.require(Err(format!("vision_feature_layer is {layer}, but there are {depth} layers")))?;
-        }
+        let layers = FeatureLayers::counted(whole.vision_feature_layer, vision_config.num_hidden_layers);
+        let feature_layers = file.checked(layers)?;
         let projector_act = Activation::named(&whole.projector_hidden_act);
-        file.require(projector_act.clone().map(|_| ()).map_err(|why| format!("projector_hidden_act {why}")))?;
+        let projector_act =
+            file.checked(projector_act.map_err(|why| format!("projector_hidden_act {why}")))?;
         Ok(Self {
-            feature_layers: layers.iter().map(|layer| counted(*layer) as usize).collect(),
-            projector_act: projector_act.unwrap_or(Activation::Gelu),
+            feature_layers,
+            projector_act,
             projector_bias: whole.multimodal_projector_bias,
             tie_word_embeddings: text.tie_word_embeddings.unwrap_or(whole.tie_word_embeddings),
             vision_config,

@@ -8,10 +8,9 @@ mod config;
 mod names;
 
 pub use config::LlavaOnevisionConfig;
-pub(crate) use names::names;
+pub(crate) use names::{ALIASES, SPARE, names};
 
 use super::batch::VisionInput;
-use super::core::kept;
 use super::core::language::LanguageModel;
 use super::core::mlp::{Mlp, MlpNames};
 use super::core::modules::PROJECTOR;
@@ -47,58 +46,32 @@ struct Pass<'a> {
     config: &'a LlavaOnevisionConfig,
     /// `[K * T, channels, height, width]`.
     tiles: Tensor<4>,
-    /// Numbers of blocks after which a state is kept, ascending; the last is what the encoder ends with.
-    kept: Vec<usize>,
 }
 
-impl<'a> Pass<'a> {
-    fn new(net: &'a LlavaOnevisionNet, config: &'a LlavaOnevisionConfig, tiles: Tensor<4>) -> Self {
-        let mut kept = config.feature_layers.clone();
-        kept.sort_unstable();
-        kept.dedup();
-        Self { net, config, tiles, kept }
-    }
-
+impl Pass<'_> {
     /// Width of a hidden state.
     fn width(&self) -> usize {
         self.config.vision_config.hidden_size
-    }
-
-    /// Whether the state after `done` blocks is a feature and not the last.
-    fn keeps(&self, done: usize) -> bool {
-        self.kept.contains(&done) && done < self.blocks()
     }
 }
 
 impl EncoderPass for Pass<'_> {
     fn embed(&self, adapters: &AdapterStack) -> Tensor<3> {
         let x = self.net.vision.embed(self.tiles.clone(), adapters);
-        kept::advance(x, self.width(), self.keeps(0), |x| x)
+        self.config.feature_layers.advance(0, x, self.width(), |x| x)
     }
 
     fn blocks(&self) -> usize {
-        self.kept.last().copied().unwrap_or(0)
+        self.config.feature_layers.blocks()
     }
 
     fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
         let block = |x| self.net.vision.block(index, x, adapters);
-        kept::advance(x, self.width(), self.keeps(index + 1), block)
+        self.config.feature_layers.advance(index + 1, x, self.width(), block)
     }
 
     fn project(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<2> {
-        let width = self.width();
-        let x = match self.config.feature_layers.len() {
-            1 => x,
-            _ => {
-                // The last state comes first, the others follow in their order.
-                let place = |layer: &usize| match self.kept.iter().position(|kept| kept == layer) {
-                    Some(place) if place + 1 < self.kept.len() => place + 1,
-                    _ => 0,
-                };
-                let state = |layer| x.clone().narrow(2, place(layer) * width, width);
-                Tensor::cat(self.config.feature_layers.iter().map(state).collect(), 2)
-            }
-        };
+        let x = self.config.feature_layers.select(x, self.width());
         let features = self.net.projector.forward(x, adapters);
         let [tiles, patches, width] = features.dims();
         features.reshape([tiles * patches, width])
@@ -112,19 +85,9 @@ impl EncoderPass for Pass<'_> {
 impl Network for LlavaOnevisionNet {
     type Config = LlavaOnevisionConfig;
 
-    const ALIASES: Aliases = &[
-        ("model.language_model.", &["language_model.model.", "language_model."]),
-        (
-            "model.vision_tower.vision_model.",
-            &["vision_tower.vision_model.", "model.vision_tower.", "vision_tower."],
-        ),
-        ("model.multi_modal_projector.", &["multi_modal_projector."]),
-        ("model.image_newline", &["image_newline"]),
-        ("lm_head.", &["language_model.lm_head."]),
-    ];
+    const ALIASES: Aliases = ALIASES;
 
-    // Features are taken before the last norm.
-    const SPARE: &'static [&'static str] = &[".post_layernorm.", "vision_model.head.", "vision_tower.head."];
+    const SPARE: &'static [&'static str] = SPARE;
 
     const MODEL_TYPES: &'static [&'static str] = &["llava_onevision"];
 
@@ -146,7 +109,7 @@ impl Network for LlavaOnevisionNet {
                 "model.multi_modal_projector",
                 PROJECTOR,
                 MlpNames::Plain(["linear_1", "linear_2"]),
-                (v.hidden_size * config.feature_layers.len(), width, width),
+                (v.hidden_size * config.feature_layers.count(), width, width),
                 (config.projector_bias, config.projector_act),
             )?,
             image_newline: loader.tensor("model.image_newline", [width])?,
@@ -163,7 +126,7 @@ impl Network for LlavaOnevisionNet {
         config: &'a LlavaOnevisionConfig,
         input: &VisionInput<'_>,
     ) -> Box<dyn EncoderPass + 'a> {
-        Box::new(Pass::new(self, config, input.tiles()))
+        Box::new(Pass { net: self, config, tiles: input.tiles() })
     }
 
     fn newline(&self) -> Option<Tensor<2>> {
@@ -180,7 +143,7 @@ impl Network for LlavaOnevisionNet {
     }
 
     fn vision_load(config: &LlavaOnevisionConfig, images: &[ImageShape]) -> VisionLoad {
-        let layers = config.feature_layers.iter().copied().max().unwrap_or(0);
-        config.vision_config.load(images, config.vision_config.side().pow(2), layers)
+        let (v, layers) = (&config.vision_config, config.feature_layers.blocks());
+        v.load(images, v.side().pow(2), layers)
     }
 }

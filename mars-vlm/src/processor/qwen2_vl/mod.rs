@@ -22,11 +22,7 @@ pub(super) const FAMILY: Family = Family {
     model_types: &["qwen2_vl", "qwen2_5_vl"],
     published: "Qwen2-VL 2B to 72B, Qwen2.5-VL 3B to 72B",
     parity: Parity { transformers: &["4.57.3"], resizer: Resizer::Pillow, date: "2026-11-25" },
-    near: &[
-        ("glm4v", "qwen2_5_vl"),
-        ("glm46v", "qwen2_5_vl"),
-        ("paddleocr_vl", "qwen2_vl"),
-    ],
+    near: &[("glm4v", "qwen2_5_vl"), ("glm46v", "qwen2_5_vl"), ("paddleocr_vl", "qwen2_vl")],
     open: |dir, special| Ok(Box::new(Qwen2VlImages::from_dir(dir, special)?)),
 };
 
