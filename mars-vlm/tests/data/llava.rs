@@ -135,3 +135,41 @@ fn only_tiles_can_be_fewer_and_an_image_cannot_grow_beyond_all_bounds() {
         assert!(error.contains(&format!("{} x {}", size.0, size.1)), "{error}");
     }
 }
+
+#[test]
+fn videos_are_refused_wherever_they_stand() {
+    let store = ImageStore::open(&fixture("processor/images")).unwrap();
+    let read = |record: Value| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data.json");
+        fs::write(&path, json!([record]).to_string()).unwrap();
+        mars_vlm::data::Dataset::read(&path).map(|data| data.samples[0].clone())
+    };
+    let turns = |question: Value| json!([{"role": "user", "content": question}, {"role": "assistant", "content": "A cat."}]);
+    for record in [
+        json!({"messages": turns(json!([{"type": "video", "path": "a.mp4"}, {"type": "text", "text": "What?"}]))}),
+        json!({"video": "a.mp4", "messages": turns(json!("<video>\nWhat?"))}),
+        json!({"videos": ["a.mp4"], "messages": turns(json!("What?"))}),
+    ] {
+        let refusal = read(record).unwrap_err().to_string();
+        assert!(refusal.contains("video") && refusal.contains("give frames of"), "{refusal}");
+    }
+    // The token of a video without one; a model without such a token takes it for text.
+    let sample = read(json!({"messages": turns(json!("<video>\nWhat?"))})).unwrap();
+    for (model, refused) in [
+        ("transformers5/smolvlm", true),
+        ("transformers5/llava_onevision", true),
+        ("llava_processor/tiles", false),
+    ] {
+        match Processor::from_dir(&fixture(model)).unwrap().encode(&sample, &store) {
+            Err(error) => {
+                let text = error.to_string();
+                assert!(
+                    refused && text.contains("<video>") && text.contains("videos are not read"),
+                    "{text}"
+                );
+            }
+            Ok(_) => assert!(!refused, "{model}"),
+        }
+    }
+}

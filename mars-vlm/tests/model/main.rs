@@ -13,4 +13,5 @@ mod idefics3;
 mod kit;
 mod merged;
 mod ties;
+mod transformers5;
 mod twice;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// `vision_feature_layer`, as `config.json` has it.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a whole number or a list of them")]
 pub(crate) enum LayerNumbers {
     /// A single one.
     One(i64),
