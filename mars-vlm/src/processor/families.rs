@@ -110,6 +110,8 @@ mod tests {
             ("qwen3_5", "is Qwen3-VL (`qwen3_vl`)"),
             ("qwen2_5_omni", "is Qwen2.5-VL (`qwen2_5_vl`)"),
             ("llava_onevision1_5", "is LLaVA-OneVision (`llava_onevision`)"),
+            ("llava_next_video", "is LLaVA-NeXT (`llava_next`)"),
+            ("mistral3", "is LLaVA-1.5 (`llava`)"),
             ("idefics2", "is Idefics3 (`idefics3`)"),
             ("mllama", "is Idefics3 (`idefics3`)"),
             ("minicpmv4_6", "is SmolVLM (`smolvlm`)"),

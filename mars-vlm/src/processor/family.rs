@@ -28,7 +28,8 @@ pub struct Family {
     pub(crate) open: Open,
 }
 
-/// What a family was compared with: logits and losses to 1e-4, gradients to 1e-3, operations to the last one.
+/// What a family was compared with: logits and losses to 1e-4; with the first version also gradients to 1e-3 and operations
+/// to the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parity {
     /// Versions of `transformers`.

@@ -25,7 +25,7 @@ pub(super) const FAMILY: Family = Family {
     titles: &["Idefics3", "SmolVLM"],
     model_types: &["idefics3", "smolvlm"],
     published: "Idefics3 8B, SmolVLM and SmolVLM2 256M to 2.2B",
-    parity: Parity { transformers: &["4.57.3"], resizer: Resizer::Pillow, date: "2026-11-23" },
+    parity: Parity { transformers: &["4.57.3", "5.24.0"], resizer: Resizer::Pillow, date: "2026-11-27" },
     near: &[("mllama", "idefics3"), ("lfm2_vl", "smolvlm"), ("minicpmv", "smolvlm")],
     open: |dir, special| Ok(Box::new(Idefics3Images::from_dir(dir, special)?)),
 };

@@ -16,7 +16,7 @@ pub(super) const FAMILY: Family = Family {
     titles: &["LLaVA-OneVision"],
     model_types: &["llava_onevision"],
     published: "LLaVA-OneVision 0.5B to 72B",
-    parity: Parity { transformers: &["4.57.3"], resizer: Resizer::Pillow, date: "2026-11-23" },
+    parity: Parity { transformers: &["4.57.3", "5.24.0"], resizer: Resizer::Pillow, date: "2026-11-27" },
     near: &[],
     open: |dir, special| Ok(Box::new(LlavaOnevisionImages::from_dir(dir, special)?)),
 };
