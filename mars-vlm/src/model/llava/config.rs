@@ -32,22 +32,24 @@ pub struct LlavaConfig {
     pub projector_bias: bool,
     /// Whether the output layer is the embedding table.
     pub tie_word_embeddings: bool,
-    /// Whether images are tiled and their rows end with a learnt embedding, as in LLaVA-NeXT.
+    /// Whether images are tiled and their rows end with a learnt embedding, as in LLaVA-NeXT and LLaVA-OneVision.
     pub newline: bool,
 }
 
+/// What `config.json` says beside encoder and decoder.
 #[derive(Deserialize)]
-struct Whole {
+pub(in crate::model) struct Whole {
     projector_hidden_act: String,
     multimodal_projector_bias: bool,
     vision_feature_layer: LayerNumbers,
-    vision_feature_select_strategy: String,
+    pub(in crate::model) vision_feature_select_strategy: String,
     tie_word_embeddings: bool,
 }
 
+/// Which encoder or decoder it is.
 #[derive(Deserialize)]
-struct Kind {
-    model_type: String,
+pub(in crate::model) struct Kind {
+    pub(in crate::model) model_type: String,
 }
 
 /// The window of Mistral, whose null says that there is none.
@@ -75,6 +77,21 @@ impl LlavaConfig {
         let whole: Whole = file.section(None, defaults)?;
         let (vision_config, clip) = encoder(&file)?;
         let text_config = decoder(&file)?;
+        let newline = file.model_type() == "llava_next";
+        Self::of(&file, whole, (vision_config, clip), text_config, newline)
+    }
+
+    /// The model that `whole` makes of its parts, with rows that end with a learnt embedding if `newline` says so.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where they contradict each other.
+    pub(in crate::model) fn of(
+        file: &ConfigFile,
+        whole: Whole,
+        (vision_config, clip): (SiglipConfig, bool),
+        text_config: TextConfig,
+        newline: bool,
+    ) -> Result<Self, Error> {
         let layers = FeatureLayers::counted(whole.vision_feature_layer, vision_config.num_hidden_layers);
         let projector_act = Activation::named(&whole.projector_hidden_act);
         let skipped = match whole.vision_feature_select_strategy.as_str() {
@@ -92,7 +109,7 @@ impl LlavaConfig {
                 .checked(projector_act.map_err(|why| format!("projector_hidden_act {why}")))?,
             projector_bias: whole.multimodal_projector_bias,
             tie_word_embeddings: text_config.tie_word_embeddings.unwrap_or(whole.tie_word_embeddings),
-            newline: file.model_type() == "llava_next",
+            newline,
             vision_config,
             text_config,
         };

@@ -4,10 +4,12 @@
 //! Reference: `LlavaModel`, `LlavaNextModel` (transformers 4.57). States `[T, rows, d_vision]` lose their first row with
 //! the strategy `default` and go through `linear2(act(linear1(x)))` to `[T, features, d_text]`; `anyres` of the
 //! processor says which of them become tokens in LLaVA-NeXT.
-mod config;
+pub(super) mod config;
+mod names;
 mod tower;
 
 pub use config::LlavaConfig;
+pub(crate) use names::{ALIASES, SPARE, names};
 pub use tower::Tower;
 
 use super::batch::VisionInput;
@@ -17,7 +19,6 @@ use super::core::modules::PROJECTOR;
 use super::core::network::{EncoderPass, Network};
 use super::core::sizes::{ModelSizes, VisionLoad};
 use super::core::vlm::Vlm;
-use super::llava_onevision::{ALIASES, SPARE, names};
 use crate::Error;
 use crate::checkpoint::{Aliases, Loader};
 use crate::processor::ImageShape;
@@ -35,7 +36,7 @@ pub type Llava = Vlm<LlavaNet>;
 pub struct LlavaNet {
     vision: Tower,
     projector: Mlp,
-    /// The embedding at the end of each row of a picture, of LLaVA-NeXT.
+    /// The embedding at the end of each row of a picture, of LLaVA-NeXT and LLaVA-OneVision.
     image_newline: Option<Param<Tensor<1>>>,
     language: LanguageModel,
 }

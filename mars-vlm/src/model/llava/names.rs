@@ -1,4 +1,4 @@
-//! The modules of LLaVA-OneVision (and of LLaVA, LLaVA-NeXT and Gemma 3, which are built alike), and what other
+//! The modules of LLaVA and LLaVA-NeXT (and of LLaVA-OneVision and Gemma 3, which are built alike), and what other
 //! versions of `transformers` call them.
 
 use crate::checkpoint::{Aliases, NEW, OLD, model_names};
