@@ -64,6 +64,7 @@ fn run(cli: Cli, console: Console) -> Result<Exit, mars::Error> {
         Some(Command::Status(args)) => cmd::status::run(&context, &args),
         Some(Command::Slurm(args)) => cmd::slurm::run(&context, &args),
         Some(Command::K8s(args)) => cmd::k8s::run(&context, &args),
+        Some(Command::Families) => cmd::families::run(json),
         Some(Command::Devices) => cmd::devices::run(json),
         Some(Command::Config(task)) => cmd::config::run(&context, &task),
     };

@@ -17,8 +17,10 @@ import tempfile
 from pathlib import Path
 
 import torch
-from transformers import (LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration, Qwen2_5_VLConfig,
-                          Qwen2_5_VLForConditionalGeneration, Qwen2VLConfig, Qwen2VLForConditionalGeneration,
+from transformers import (LlavaConfig, LlavaForConditionalGeneration, LlavaNextConfig,
+                          LlavaNextForConditionalGeneration, LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration,
+                          Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2VLConfig,
+                          Qwen2VLForConditionalGeneration,
                           Qwen3VLConfig, Qwen3VLForConditionalGeneration)
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +34,25 @@ def text(**more):
                 num_key_value_heads=2, max_position_embeddings=256) | more
 
 
+def clip():
+    return dict(model_type="clip_vision_model", hidden_size=24, intermediate_size=32, num_hidden_layers=3,
+                num_attention_heads=2, image_size=24, patch_size=8, projection_dim=8)
+
+
+def llava_files(kind, **images):
+    """Settings of images and of the processor of LLaVA and LLaVA-NeXT."""
+    return ({"image_processor_type": f"{'CLIP' if kind == 'Llava' else kind}ImageProcessor", "do_center_crop": True,
+             "size": {"shortest_edge": 24}, "crop_size": {"height": 24, "width": 24}} | images,
+            {"processor_class": f"{kind}Processor", "patch_size": 8, "num_additional_image_tokens": 1,
+             "vision_feature_select_strategy": "default"})
+
+
 FAMILIES = {
+    "llava": (LlavaConfig, LlavaForConditionalGeneration,
+              dict(text_config=text(model_type="llama"), vision_config=clip()), *llava_files("Llava")),
+    "llava_next": (LlavaNextConfig, LlavaNextForConditionalGeneration,
+                   dict(text_config=text(model_type="mistral", sliding_window=None), vision_config=clip(),
+                        image_grid_pinpoints=POINTS), *llava_files("LlavaNext", image_grid_pinpoints=POINTS)),
     "llava_onevision": (
         LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration,
         dict(text_config=text(model_type="qwen2"), image_grid_pinpoints=POINTS, vision_config=dict(
@@ -75,7 +95,7 @@ FAMILIES = {
 
 def files(family):
     """Folder of the tokenizer and template, the image token, and the one before it."""
-    if family == "llava_onevision":
+    if family.startswith("llava"):
         return ASSETS / "model", "<image>", None
     # The class of the family's tokenizer insists on bytes as its alphabet.
     return ROOT / "mars-vlm/tests/fixtures/families/qwen", "<|image_pad|>", "<|vision_start|>"
@@ -92,7 +112,8 @@ def write_model(folder, family):
         config |= {"image_token_id": ids[image], "vision_start_token_id": ids[start],
                    "vision_end_token_id": ids["<|vision_end|>"], "video_token_id": ids["<|video_pad|>"]}
     else:
-        config |= {"image_token_index": ids[image], "video_token_index": size}
+        config |= {"image_token_index": ids[image]}
+        config |= {"video_token_index": size} if family == "llava_onevision" else {}
     config["text_config"] = dict(config["text_config"], vocab_size=size)
     torch.manual_seed(1)
     model = model_class(config_class(**config)).float()

@@ -1,8 +1,9 @@
 """Writes tiny random Idefics3 checkpoints and what `transformers` computes on them.
 
-Usage: python tests/oracle/idefics3.py [--out mars-vlm/tests/fixtures/idefics3]
+Usage: python tests/oracle/idefics3.py [--out mars-vlm/tests/fixtures/idefics3] [--check]
 
-Needs torch, transformers (4.57.3 was used) and safetensors. Every case is one folder that holds an
+Needs torch, transformers (4.57.3 was used) and safetensors. `--check` writes nothing and compares what is there with what
+other versions compute (5.24.0: to 2e-5). Every case is one folder that holds an
 ordinary Hugging Face checkpoint (`config.json`, `model.safetensors` or shards with an index) and
 `expected.safetensors`. In the latter, each sample `s` has
 
@@ -30,7 +31,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration
 from transformers.models.idefics3 import modeling_idefics3
 
@@ -243,12 +244,31 @@ def write(name, build, seed, out):
     return sum(sizes.values())
 
 
+def check(folder):
+    """The largest difference of the logits of a case under the version at hand."""
+    expected, model, worst = load_file(folder / "expected.safetensors"), reload(folder), 0.0
+    for name in [key.removesuffix(".input_ids") for key in expected if key.endswith(".input_ids")]:
+        pixels = expected.get(f"{name}.pixel_values")
+        with torch.no_grad():
+            logits = model(input_ids=expected[f"{name}.input_ids"][None], use_cache=False,
+                           pixel_values=None if pixels is None else pixels[None]).logits[0]
+        worst = max(worst, float((logits - expected[f"{name}.logits"]).abs().max()))
+    return worst
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     root = Path(__file__).resolve().parents[2]
     parser.add_argument("--out", type=Path, default=root / "mars-vlm/tests/fixtures/idefics3")
-    out = parser.parse_args().out
+    parser.add_argument("--check", action="store_true", help="compare what is there")
+    args = parser.parse_args()
+    out = args.out
     torch.set_num_threads(1)
+    if args.check:
+        found = {folder.name: check(folder) for folder in sorted(out.iterdir())}
+        print(transformers.__version__, found)
+        assert max(found.values()) < 1e-4
+        return
     use_positions(exact_positions)
     cases = [gqa_split, mha_tied, sharded_bf16, odd_grid]
     total = sum(write(build.__name__, build, 100 + i, out) for i, build in enumerate(cases))

@@ -1,8 +1,9 @@
 """Writes tiny random LLaVA-OneVision checkpoints and what `transformers` computes on them.
 
-Usage: HF_HUB_OFFLINE=1 python tests/oracle/llava_onevision.py [--out mars-vlm/tests/fixtures/llava_onevision]
+Usage: HF_HUB_OFFLINE=1 python tests/oracle/llava_onevision.py [--out mars-vlm/tests/fixtures/llava_onevision] [--check]
 
 Needs torch, transformers (4.57.3 was used), peft (0.18.1) and safetensors. `tiny.py` says what is written.
+`--check` writes nothing and compares what is there with what other versions compute (5.24.0: to 2e-5).
 """
 
 import argparse
@@ -10,7 +11,8 @@ import json
 from pathlib import Path
 
 import torch
-from tiny import adapt, answers, compute, load, randomise, save, write
+import transformers
+from tiny import adapt, answers, check, compute, load, randomise, save, write
 from transformers import LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration
 
 IN_ALL = 330_000
@@ -118,6 +120,14 @@ def inputs_of(model, sizes, generator):
     return inputs, features, torch.cat(pixels)
 
 
+def inputs_again(model, ids, pixels, sizes):
+    """The inputs of a sample from what is stored of it."""
+    if pixels is None:
+        return {}
+    images = pixels[None] if len(sizes) == 1 else pixels[:, None]
+    return {"pixel_values": images, "image_sizes": sizes, "batch_num_images": torch.tensor([len(sizes)])}
+
+
 def make(name, seed, out):
     config, samples, options = CASES[name]
     generator = torch.Generator().manual_seed(seed)
@@ -159,8 +169,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     root = Path(__file__).resolve().parents[2]
     parser.add_argument("--out", type=Path, default=root / "mars-vlm/tests/fixtures/llava_onevision")
-    out = parser.parse_args().out
+    parser.add_argument("--check", action="store_true", help="compare what is there")
+    args = parser.parse_args()
+    out = args.out
     torch.set_num_threads(1)
+    if args.check:
+        found = {name: check(LlavaOnevisionForConditionalGeneration, out / name, inputs_again) for name in CASES}
+        print(transformers.__version__, found)
+        assert max(found.values()) < 1e-4
+        return
     total = sum(make(name, 200 + n, out) for n, name in enumerate(CASES))
     print("bytes in all", total)
     assert total < IN_ALL, total

@@ -1,4 +1,4 @@
-"""Adapters between MARS and `peft`, both ways, on tiny random models of four families.
+"""Adapters between MARS and `peft`, both ways, on tiny random models of six families.
 
 Usage: peft_exchange.py make DIR                   (transformers 4.57: models, and the lists of their layers)
        cargo run --example adapters_on_disk ...    (once for each DIR/FAMILY; printed by `make`)
@@ -45,6 +45,24 @@ def idefics3():
     return transformers.Idefics3ForConditionalGeneration(config)
 
 
+def llava(config_class, model_class, decoder, **more):
+    text = dict(model_type=decoder, hidden_size=24, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4,
+                num_key_value_heads=2, vocab_size=90)
+    vision = dict(model_type="clip_vision_model", hidden_size=20, intermediate_size=36, num_hidden_layers=2,
+                  num_attention_heads=2, image_size=16, patch_size=4, projection_dim=8)
+    config = config_class(text_config=text, vision_config=vision, image_token_index=80, tie_word_embeddings=False, **more)
+    return model_class(config)
+
+
+def llava_1_5():
+    return llava(transformers.LlavaConfig, transformers.LlavaForConditionalGeneration, "llama")
+
+
+def llava_next():
+    return llava(transformers.LlavaNextConfig, transformers.LlavaNextForConditionalGeneration, "mistral",
+                 image_grid_pinpoints=[[16, 16]])
+
+
 def llava_onevision():
     text = dict(model_type="qwen2", hidden_size=24, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4,
                 num_key_value_heads=2, vocab_size=90)
@@ -76,9 +94,12 @@ def qwen3_vl():
     return transformers.Qwen3VLForConditionalGeneration(config)
 
 
-FAMILIES = {"idefics3": idefics3, "llava_onevision": llava_onevision, "qwen2_5_vl": qwen2_5_vl, "qwen3_vl": qwen3_vl}
+FAMILIES = {"idefics3": idefics3, "llava": llava_1_5, "llava_next": llava_next, "llava_onevision": llava_onevision, "qwen2_5_vl": qwen2_5_vl,
+            "qwen3_vl": qwen3_vl}
 CLASSES = {
     "idefics3": transformers.Idefics3ForConditionalGeneration,
+    "llava": transformers.LlavaForConditionalGeneration,
+    "llava_next": transformers.LlavaNextForConditionalGeneration,
     "llava_onevision": transformers.LlavaOnevisionForConditionalGeneration,
     "qwen2_5_vl": transformers.Qwen2_5_VLForConditionalGeneration,
     "qwen3_vl": transformers.Qwen3VLForConditionalGeneration,
@@ -264,8 +285,8 @@ def check_written_by_mars(folder, case, layout, mars):
 
 def check_written_by_peft(folder, case, settings, mars):
     base = base_model(folder)
-    vision = {"idefics3": "vision_model", "llava_onevision": "vision_tower", "qwen2_5_vl": "visual",
-              "qwen3_vl": "visual"}[folder.name]
+    vision = {"idefics3": "vision_model", "qwen2_5_vl": "visual", "qwen3_vl": "visual"}
+    vision = vision.get(folder.name, "vision_tower")
     language = "text_model" if folder.name == "idefics3" else "language_model"
 
     def named(value):

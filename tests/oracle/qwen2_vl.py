@@ -1,9 +1,10 @@
 """Writes tiny random Qwen2-VL and Qwen2.5-VL checkpoints and what `transformers` computes on them.
 
-Usage: HF_HUB_OFFLINE=1 python tests/oracle/qwen2_vl.py [--out mars-vlm/tests/fixtures/qwen2_vl]
+Usage: HF_HUB_OFFLINE=1 python tests/oracle/qwen2_vl.py [--out mars-vlm/tests/fixtures/qwen2_vl] [--check]
 
 Needs torch, transformers (4.57.3 was used), peft (0.18.1) and safetensors. `tiny.py` says what is written; here
 `s.image_sizes` are multiples of a token's side, so that no resize is needed.
+`--check` writes nothing and compares what is there with what other versions compute (5.24.0: to 2e-5).
 """
 
 import argparse
@@ -11,7 +12,8 @@ import json
 from pathlib import Path
 
 import torch
-from tiny import adapt, answers, compute, load, randomise, save, write
+import transformers
+from tiny import adapt, answers, check, compute, load, randomise, save, write
 from transformers import (Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2VLConfig,
                           Qwen2VLForConditionalGeneration)
 
@@ -150,6 +152,17 @@ def draw(sample, sizes, merge, generator):
     return entry, inputs
 
 
+def inputs_again(model, ids, pixels, sizes):
+    """The inputs of a sample from what is stored of it."""
+    inputs = {"attention_mask": torch.ones_like(ids)[None]}
+    if transformers.__version__ >= "5":
+        inputs["mm_token_type_ids"] = (ids[None] == IMAGE).int()
+    if pixels is not None:
+        grids = torch.nn.functional.pad(sizes // PATCH, (1, 0), value=1)
+        inputs |= {"pixel_values": pixels, "image_grid_thw": grids}
+    return inputs
+
+
 def make(name, seed, out):
     family, config, samples, options = CASES[name]
     model_type, config_class, model_class = FAMILIES[family]
@@ -187,8 +200,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     root = Path(__file__).resolve().parents[2]
     parser.add_argument("--out", type=Path, default=root / "mars-vlm/tests/fixtures/qwen2_vl")
-    out = parser.parse_args().out
+    parser.add_argument("--check", action="store_true", help="compare what is there")
+    args = parser.parse_args()
+    out = args.out
     torch.set_num_threads(1)
+    if args.check:
+        # Version 5 takes whole numbers as ratio only.
+        names = [name for name, case in CASES.items() if case[1]["vision_config"].get("mlp_ratio", 1) % 1 == 0]
+        found = {name: check(FAMILIES[CASES[name][0]][2], out / name, inputs_again) for name in names}
+        print(transformers.__version__, found)
+        assert max(found.values()) < 1e-4
+        return
     total = sum(make(name, 300 + n, out) for n, name in enumerate(CASES))
     print("bytes in all", total)
     assert total < IN_ALL, total

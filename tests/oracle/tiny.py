@@ -18,6 +18,8 @@ cross-entropy over the answer tokens of all samples together.
 
 import json
 import shutil
+import tempfile
+from pathlib import Path
 
 import torch
 import transformers
@@ -136,4 +138,37 @@ def adapt(model, folder, samples, inputs, ranks, targets):
     save_file(out, folder / "adapter.safetensors")
 
 
-__all__ = ["adapt", "answers", "compute", "load", "losses", "randomise", "save", "write"]
+def adapted(model, adapter):
+    """The model with an adapter under the names of the version at hand: version 5 has no `vision_model` in a tower."""
+    from peft import PeftModel
+
+    with tempfile.TemporaryDirectory() as place:
+        place = Path(shutil.copytree(adapter, Path(place) / "adapter"))
+        if transformers.__version__ >= "5":
+            file = place / "adapter_model.safetensors"
+            save_file({name.replace("vision_tower.vision_model.", "vision_tower."): value
+                       for name, value in load_file(file).items()}, file)
+        return PeftModel.from_pretrained(model, place).eval()
+
+
+def check(model_class, folder, inputs):
+    """The largest difference of the logits of a case, with and without its adapter, under the versions at hand.
+
+    `inputs` makes keyword arguments beside the ids of the model, the ids, the pixel values and the sizes of the images of a
+    sample, which are None where there are none.
+    """
+    expected, file = load_file(folder / "expected.safetensors"), folder / "adapter.safetensors"
+    model, worst = load(model_class, folder), 0.0
+    for wanted in [expected] + ([load_file(file)] if file.exists() else []):
+        if wanted is not expected:
+            model = adapted(model, folder / "adapter")
+        for name in [key.removesuffix(".input_ids") for key in expected if key.endswith(".input_ids")]:
+            ids, pixels, sizes = (expected.get(f"{name}.{key}") for key in ("input_ids", "pixel_values", "image_sizes"))
+            own = inputs(model, ids, pixels, sizes)
+            with torch.no_grad():
+                logits = model(input_ids=ids[None], use_cache=False, **own).logits[0]
+            worst = max(worst, float((logits - wanted[f"{name}.logits"]).abs().max()))
+    return worst
+
+
+__all__ = ["adapt", "answers", "check", "compute", "load", "losses", "randomise", "save", "write"]

@@ -118,6 +118,8 @@ pub(crate) enum Command {
     Slurm(cluster::Slurm),
     /// Print a job for Kubernetes: an Indexed Job for the calibration, or that of the search
     K8s(cluster::Kubernetes),
+    /// List the model types that can be read, and what each family was compared with
+    Families,
     /// List the devices that this program can compute on
     Devices,
     /// Print all settings as they would be used

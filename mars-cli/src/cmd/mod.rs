@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod data;
 pub(crate) mod devices;
 pub(crate) mod eval;
+pub(crate) mod families;
 pub(crate) mod fit;
 pub(crate) mod k8s;
 pub(crate) mod merge;

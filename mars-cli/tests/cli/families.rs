@@ -4,7 +4,10 @@ use crate::kit::{SmallTask, assets, json, mars, strs};
 use burn::tensor::Device;
 use mars_vlm::{
     Error, checkpoint,
-    model::{Network, Vlm, llava_onevision::LlavaOnevisionNet, qwen2_vl::Qwen2VlNet, qwen3_vl::Qwen3VlNet},
+    model::{
+        Network, Vlm, llava::LlavaNet, llava_onevision::LlavaOnevisionNet, qwen2_vl::Qwen2VlNet,
+        qwen3_vl::Qwen3VlNet,
+    },
 };
 use safetensors::SafeTensors;
 use serde_json::{Value, json as value};
@@ -151,6 +154,54 @@ fn llava_onevision_from_plan_to_adapter() {
         "model.language_model.layers.0.mlp.gate_proj",
     ];
     assert_names(&names, &paths, 12 + 14);
+}
+
+/// Settings of LLaVA and LLaVA-NeXT: tiles of 24 pixels.
+fn llava(task: &SmallTask, config: Value, processor: &str) -> std::path::PathBuf {
+    let mut config = config;
+    config["vision_config"] = value!({
+        "model_type": "clip_vision_model", "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 3,
+        "num_attention_heads": 2, "image_size": 24, "patch_size": 8,
+    });
+    let mut images = value!({
+        "image_processor_type": processor, "size": {"shortest_edge": 24}, "do_center_crop": true,
+        "crop_size": {"height": 24, "width": 24},
+    });
+    if let Some(points) = config.get("image_grid_pinpoints") {
+        images["image_grid_pinpoints"] = points.clone();
+    }
+    model::<LlavaNet>(task, config, images)
+}
+
+#[test]
+fn llava_from_plan_to_adapter() {
+    let task = SmallTask::new();
+    let config = value!({"model_type": "llava", "text_config": text(value!({"model_type": "llama"}))});
+    let model = llava(&task, config, "CLIPImageProcessor");
+    // One feature for each patch; the last block of the encoder is there, but does not run.
+    let names = search(&task, &model, "guided", [18, 2, 14], 9);
+    let paths = [
+        "model.vision_tower.vision_model.encoder.layers.1.mlp.fc2",
+        "model.language_model.layers.0.mlp.gate_proj",
+    ];
+    assert_names(&names, &paths, 18 + 14);
+}
+
+#[test]
+fn llava_next_from_plan_to_adapter() {
+    let task = SmallTask::new();
+    let config = value!({
+        "model_type": "llava_next", "image_grid_pinpoints": [[24, 24], [24, 48]],
+        "text_config": text(value!({"model_type": "mistral", "sliding_window": null})),
+    });
+    let model = llava(&task, config, "LlavaNextImageProcessor");
+    // Nine features of the whole image, the same of its only tile, and three newlines.
+    let names = search(&task, &model, "fixed:4x2", [18, 2, 14], 21);
+    let paths = [
+        "model.vision_tower.vision_model.encoder.layers.0.self_attn.out_proj",
+        "model.language_model.layers.1.self_attn.v_proj",
+    ];
+    assert_names(&names, &paths, 18 + 14);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod going_on;
 mod hub;
 mod kit;
 mod limits;
+mod listed;
 mod malformed;
 mod reliability;
 mod resolution;

@@ -6,7 +6,7 @@
 use super::naming::model_names;
 use crate::Error;
 use crate::model::core::modules::LANGUAGE_MODEL;
-use crate::model::{families, llava_onevision};
+use crate::model::{families, llava};
 use crate::processor::{files, folder};
 use mars_lora::merge::ModelNames;
 use serde_json::Value;
@@ -42,8 +42,7 @@ pub fn names_of_type(model_type: &str) -> Option<ModelNames> {
         return Some((family.names)());
     }
     match model_type {
-        "llava" | "llava_next" => Some(llava_onevision::names()),
-        "gemma3" => Some(ModelNames { tied_by_default: true, ..llava_onevision::names() }),
+        "gemma3" => Some(ModelNames { tied_by_default: true, ..llava::names() }),
         "llama" | "qwen2" | "qwen3" | "mistral" | "gemma2" | "gemma3_text" => {
             Some(model_names(&[(LANGUAGE_MODEL, r"model\.layers\..*")], Vec::new()))
         }

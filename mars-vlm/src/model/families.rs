@@ -3,6 +3,7 @@
 use super::core::network::Network;
 use super::core::vlm::Vlm;
 use super::idefics3::Idefics3Net;
+use super::llava::LlavaNet;
 use super::llava_onevision::LlavaOnevisionNet;
 use super::qwen2_vl::Qwen2VlNet;
 use super::qwen3_vl::Qwen3VlNet;
@@ -14,8 +15,9 @@ use mars_lora::merge::ModelNames;
 use std::path::Path;
 
 /// All families.
-const FAMILIES: [Family; 4] = [
+const FAMILIES: &[Family] = &[
     Family::of::<Idefics3Net>(),
+    Family::of::<LlavaNet>(),
     Family::of::<LlavaOnevisionNet>(),
     Family::of::<Qwen2VlNet>(),
     Family::of::<Qwen3VlNet>(),
@@ -43,6 +45,6 @@ impl Family {
 }
 
 /// The family that `config.json` calls `model_type`, if there is one.
-pub(crate) fn find(model_type: &str) -> Option<Family> {
-    FAMILIES.into_iter().find(|family| family.model_types.contains(&model_type))
+pub(crate) fn find(model_type: &str) -> Option<&'static Family> {
+    FAMILIES.iter().find(|family| family.model_types.contains(&model_type))
 }

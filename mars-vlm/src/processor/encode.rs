@@ -18,6 +18,9 @@ use crate::{
 };
 use std::path::Path;
 
+/// What tokens of videos are called.
+const VIDEO: [&str; 2] = ["<video>", "<|video_pad|>"];
+
 /// Everything that turns samples into the input of one model.
 ///
 /// In order: check the sample, decode its images, lay out tiles, render the chat template, expand image
@@ -32,6 +35,8 @@ pub struct Processor {
     pub template: ChatTemplate,
     max_len: Option<usize>,
     image_id: Option<u32>,
+    /// Tokens of videos, as texts and ids.
+    video: Vec<(String, u32)>,
 }
 
 impl Processor {
@@ -48,10 +53,13 @@ impl Processor {
         let images = families::open(dir, &special)?;
         let facts = ModelFacts::from_dir(dir)?;
         let tokenizer = TextTokenizer::from_dir(dir, &special, images.token())?;
+        let own = special.get("video_token").map(str::to_string);
+        let video = own.into_iter().chain(VIDEO.map(str::to_string));
+        let video = video.filter_map(|token| tokenizer.id(&token).map(|id| (token, id))).collect();
         let special = special.with_added(tokenizer.added_tokens());
         let template = ChatTemplate::from_dir(dir, special)?.with_image_token(images.token());
         let image_id = tokenizer.id(images.token());
-        let processor = Self { images, tokenizer, template, max_len: facts.max_len, image_id };
+        let processor = Self { images, tokenizer, template, max_len: facts.max_len, image_id, video };
         if let (Some(wanted), found) = (facts.image_token_id, image_id)
             && found != Some(wanted)
         {
@@ -214,6 +222,14 @@ impl Processor {
                 format!("{expected} image tokens after tokenising"),
                 text.image_tokens.to_string(),
                 "the tokenizer must keep the image token whole",
+            ));
+        }
+        if let Some((token, _)) = self.video.iter().find(|(_, id)| text.ids.contains(id)) {
+            return Err(problem(
+                ProblemKind::Placeholders,
+                "images and text only".into(),
+                format!("{token:?}, the token of a video"),
+                "videos are not read: give frames of it as images, or leave the token out of the text",
             ));
         }
         if let Some(max_len) = self.max_len.filter(|&max_len| text.ids.len() > max_len) {

@@ -2,6 +2,7 @@
 
 use super::{
     pixels::{ImageLayout, Pixels},
+    resize::Resizer,
     resolution::Resolution,
 };
 use crate::{Error, chat::SpecialTokens, data::RgbImage};
@@ -9,14 +10,34 @@ use std::{fmt, path::Path};
 
 type Open = fn(&Path, &SpecialTokens) -> Result<Box<dyn ImageProcessor>, Error>;
 
-/// A family of models as it is registered in `families.rs`.
-pub(crate) struct Family {
+/// A family of models that can be read, as it is registered in `families.rs`: the one home of what is known about it.
+#[derive(Debug)]
+pub struct Family {
     /// Its models, as messages name them.
-    pub(crate) titles: &'static [&'static str],
-    /// The `model_type`s of its models in `config.json`.
-    pub(crate) model_types: &'static [&'static str],
+    pub titles: &'static [&'static str],
+    /// The `model_type`s of its models in `config.json`, one for each title.
+    pub model_types: &'static [&'static str],
+    /// Published models and sizes that are meant.
+    pub published: &'static str,
+    /// What it was compared with.
+    pub parity: Parity,
+    /// Beginnings of `model_type`s that are not read and resemble a model of this family, each with the `model_type` of
+    /// that model. Names that begin alike need no entry.
+    pub(crate) near: &'static [(&'static str, &'static str)],
     /// Reads the image processor of a model directory.
     pub(crate) open: Open,
+}
+
+/// What a family was compared with: logits and losses to 1e-4; with the first version also gradients to 1e-3 and operations
+/// to the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parity {
+    /// Versions of `transformers`.
+    pub transformers: &'static [&'static str],
+    /// Whose pixels are followed to the bit: Pillow's are those of the slow image processor.
+    pub resizer: Resizer,
+    /// The day of the last comparison, `YYYY-MM-DD`.
+    pub date: &'static str,
 }
 
 /// How a family of models sees images: from sizes to tiles and tokens, from pixels to values.

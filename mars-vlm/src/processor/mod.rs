@@ -9,6 +9,7 @@
 //! `(v * rescale - mean_c) / std_c` for an intensity
 //! v in 0 to 255 of channel c. Nothing is truncated: a sample that is too long is an error.
 
+mod anyres;
 mod encode;
 mod encoded;
 mod families;
@@ -16,6 +17,7 @@ mod family;
 pub(crate) mod files;
 pub(crate) mod folder;
 pub mod idefics3;
+pub mod llava;
 pub mod llava_onevision;
 mod model_facts;
 mod pixels;
@@ -28,11 +30,13 @@ mod settings;
 mod tokenizer;
 mod tokenizer_limits;
 
+pub use anyres::Anyres;
 pub use encode::Processor;
 pub use encoded::{Encoded, EncodedText, TokenCount};
+pub use families::{families, open as images_of_dir};
 #[cfg(feature = "model")]
 pub(crate) use families::{supported, unsupported};
-pub use family::ImageProcessor;
+pub use family::{Family, ImageProcessor, Parity};
 pub use model_facts::ModelFacts;
 pub use pixels::{Feature, Grid, ImageLayout, ImageShape, Pixels};
 pub use resize::Resizer;

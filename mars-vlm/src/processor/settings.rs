@@ -145,7 +145,7 @@ impl Settings {
         let raw: Raw = serde_path_to_error::deserialize(Value::Object(map.clone()))
             .map_err(|e| Error::config(path, e, "copy the file from the checkpoint again"))?;
         if let Some(name) = &raw.image_processor_type
-            && !types.contains(&name.trim_end_matches("Fast"))
+            && !types.contains(&name.trim_end_matches("Fast").trim_end_matches("Pil"))
         {
             let known = format!("this model takes {}", types.join(" or "));
             return Err(Error::config(path, format!("image processor {name:?}"), known));

@@ -135,8 +135,8 @@ fn files_that_contradict_each_other_are_refused_with_both_values() {
         (
             "llava",
             "config.json",
-            |v| v["model_type"] = "llava".into(),
-            &["`llava`", "nearest", "LLaVA-OneVision", "Qwen2.5-VL"],
+            |v| v["model_type"] = "llava_onevision1_5".into(),
+            &["`llava_onevision1_5`", "nearest", "LLaVA-OneVision (`llava_onevision`)", "Qwen2.5-VL"],
         ),
         ("llava", "config.json", |v| v["vision_config"]["image_size"] = 20.into(), &["size is 16", "20"]),
         (

@@ -10,6 +10,7 @@ mod images;
 mod kit;
 mod learnt;
 mod left_out;
+mod llava;
 mod long;
 mod misnamed;
 mod nulls;

@@ -81,16 +81,20 @@ fn check(case: &str, modules: &[&str], targets: &Targets, recompute: bool) {
 
 #[test]
 fn every_family_with_adapters_everywhere() {
-    for case in
-        ["idefics3/mha_tied", "llava_onevision/gqa_tied", "qwen2_vl/older_tied", "qwen3_vl/tied_grouped"]
-    {
+    for case in [
+        "idefics3/mha_tied",
+        "llava/clip_full",
+        "llava_onevision/gqa_tied",
+        "qwen2_vl/older_tied",
+        "qwen3_vl/tied_grouped",
+    ] {
         check(case, &ALL, &Targets::all_linear(), false);
     }
 }
 
 #[test]
 fn every_form_with_one_module_adapted_and_with_blocks_computed_twice() {
-    for (case, module) in CASES.into_iter().zip(ALL.into_iter().cycle()) {
+    for (case, module) in CASES.iter().copied().zip(ALL.into_iter().cycle()) {
         check(case, &[module], &Targets::all_linear(), module == "llm");
     }
 }
@@ -99,6 +103,7 @@ fn every_form_with_one_module_adapted_and_with_blocks_computed_twice() {
 fn adapters_on_embeddings_patches_and_some_layers() {
     for (case, targets) in [
         ("idefics3/gqa_split", ".*"),
+        ("llava/clip_full", ".*"),
         ("llava_onevision/mqa_layer", r".*(q_proj|v_proj|qkv|up_proj)"),
         ("qwen2_vl/windows_tied", r".*(layers|blocks)\.1\..*"),
         ("qwen2_vl/mha_untied", ".*"),

@@ -1,6 +1,5 @@
 //! Parity with `transformers` and PEFT on tiny random checkpoints
-//! (made by `tests/oracle/llava_onevision.py`, `tests/oracle/qwen2_vl.py` and `tests/oracle/qwen3_vl.py`;
-//! `tests/oracle/tiny.py` says what is in them).
+//! (made by the scripts of `tests/oracle` that are named as their folders; `tests/oracle/tiny.py` says what is in them).
 
 use mars_lora::{
     Activations, AdamWConfig, AdapterConfig, AdapterStack, Factors, LearningRates, Model, SiteKind,
@@ -9,9 +8,7 @@ use mars_lora::{
 use mars_testkit::device::device;
 use mars_vlm::chat::SpecialTokens;
 use mars_vlm::model::{AnyModel, Sequence, VlmBatch};
-use mars_vlm::processor::llava_onevision::LlavaOnevisionImages;
-use mars_vlm::processor::qwen2_vl::Qwen2VlImages;
-use mars_vlm::processor::{EncodedText, Feature, ImageProcessor, Pixels};
+use mars_vlm::processor::{EncodedText, Feature, ImageProcessor, Pixels, images_of_dir};
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,12 +20,10 @@ fn fixture(case: &str) -> PathBuf {
 }
 
 fn processor(dir: &Path) -> (Box<dyn ImageProcessor>, u32) {
-    let special = SpecialTokens::default();
-    if dir.to_str().unwrap().contains("llava") {
-        (Box::new(LlavaOnevisionImages::from_dir(dir, &special).unwrap()), 37)
-    } else {
-        (Box::new(Qwen2VlImages::from_dir(dir, &special).unwrap()), 36)
-    }
+    let config = std::fs::read(dir.join("config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    let token = ["image_token_id", "image_token_index"].iter().find_map(|key| config[key].as_u64()).unwrap();
+    (images_of_dir(dir, &SpecialTokens::default()).unwrap(), token as u32)
 }
 
 fn floats(file: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {
@@ -142,7 +137,8 @@ fn check(case: &str) {
     let missed = (0..model.sites().len()).filter(|index| linear(*index) && !activations.reached(*index));
     let missed: Vec<&str> = missed.map(|index| model.sites()[index].path.as_str()).collect();
     // Features of an earlier layer leave the last one out.
-    let behind = |path: &&str| case.ends_with("mqa_layer") && path.contains("encoder.layers.2.");
+    let earlier = ["mqa_layer", "clip_llama", "next_mistral"].iter().any(|end| case.ends_with(end));
+    let behind = |path: &&str| earlier && path.contains("encoder.layers.2.");
     assert!(missed.iter().all(behind), "{case}: {missed:?}");
     let config = AdapterConfig::new([("ve", 2), ("projector", 2), ("llm", 2)], 0);
     activations.adapter(config, &model).unwrap();
@@ -237,6 +233,53 @@ fn llava_onevision_features_of_two_layers() {
 #[test]
 fn llava_onevision_with_an_adapter_of_peft() {
     check_adapter("llava_onevision/gqa_tied", [("llm", 2), ("projector", 3), ("ve", 1)]);
+}
+
+#[test]
+fn llava_clip_and_llama_grouped_untied_without_the_class_token() {
+    check("llava/clip_llama");
+}
+
+#[test]
+fn llava_clip_with_the_class_token_and_mistral_with_a_window() {
+    check("llava/clip_full");
+}
+
+#[test]
+fn llava_siglip_and_qwen2_tied_several_images() {
+    check("llava/siglip_qwen2");
+}
+
+#[test]
+fn llava_siglip_without_its_first_patch() {
+    check("llava/siglip_default");
+}
+
+#[test]
+fn llava_next_clip_and_mistral_grouped_untied_unpadded() {
+    check("llava/next_mistral");
+}
+
+#[test]
+fn llava_next_clip_and_llama_tied() {
+    check("llava/next_llama");
+}
+
+#[test]
+fn llava_next_siglip_and_qwen2_grouped_tied_several_images() {
+    check("llava/next_qwen2");
+}
+
+#[test]
+fn llava_next_features_of_two_layers_of_single_tiles() {
+    check("llava/next_single");
+}
+
+#[test]
+fn llava_and_llava_next_with_adapters_of_peft() {
+    for case in ["llava/clip_llama", "llava/siglip_qwen2", "llava/next_mistral"] {
+        check_adapter(case, [("llm", 2), ("projector", 3), ("ve", 1)]);
+    }
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn load(dir: &Path, precision: Precision) -> AnyModel {
 
 #[test]
 fn rounded_weights_give_the_same_losses_and_gradients_to_the_bit() {
-    for case in CASES {
+    for &case in CASES {
         for (precision, round) in [
             (Precision::Bf16, &(|v| bf16::from_f32(v).to_f32()) as &dyn Fn(f32) -> f32),
             (Precision::F16, &|v| f16::from_f32(v).to_f32()),
@@ -69,7 +69,7 @@ fn rounded_weights_give_the_same_losses_and_gradients_to_the_bit() {
 
 #[test]
 fn rounding_weights_changes_losses_little() {
-    for case in CASES {
+    for &case in CASES {
         let batch = Samples::read(&fixture(case)).batch(2);
         let losses = |precision| {
             let model = load(&fixture(case), precision);

@@ -4,17 +4,21 @@ use mars_lora::{Adapter, AdapterConfig, AdapterStack, Parts, Pass, Targets};
 use mars_testkit::device::device;
 use mars_vlm::chat::SpecialTokens;
 use mars_vlm::model::{AnyModel, Sequence, VlmBatch};
-use mars_vlm::processor::llava_onevision::LlavaOnevisionImages;
-use mars_vlm::processor::qwen2_vl::Qwen2VlImages;
-use mars_vlm::processor::{EncodedText, Grid, ImageLayout, ImageProcessor, ImageShape, Pixels};
+use mars_vlm::processor::{
+    EncodedText, Grid, ImageLayout, ImageProcessor, ImageShape, Pixels, images_of_dir,
+};
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One checkpoint of every family and form.
-pub(crate) const CASES: [&str; 10] = [
+pub(crate) const CASES: &[&str] = &[
     "idefics3/gqa_split",
     "idefics3/mha_tied",
+    "llava/clip_full",
+    "llava/clip_llama",
+    "llava/next_mistral",
+    "llava/next_qwen2",
     "llava_onevision/gqa_tied",
     "llava_onevision/mqa_layer",
     "llava_onevision/two_layers",
@@ -44,8 +48,7 @@ impl Samples {
         let special = SpecialTokens::default();
         let images: Option<Box<dyn ImageProcessor>> = match config["model_type"].as_str().unwrap() {
             "idefics3" => None,
-            "llava_onevision" => Some(Box::new(LlavaOnevisionImages::from_dir(dir, &special).unwrap())),
-            _ => Some(Box::new(Qwen2VlImages::from_dir(dir, &special).unwrap())),
+            _ => Some(images_of_dir(dir, &special).unwrap()),
         };
         let bytes = std::fs::read(dir.join("expected.safetensors")).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();

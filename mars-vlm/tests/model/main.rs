@@ -2,6 +2,7 @@
 #![cfg(feature = "model")]
 #![allow(clippy::unwrap_used)]
 
+mod adapters;
 mod alone;
 mod architectures;
 mod checkpointing;
@@ -11,6 +12,6 @@ mod half;
 mod idefics3;
 mod kit;
 mod merged;
-mod qwen3_vl;
 mod ties;
+mod transformers5;
 mod twice;

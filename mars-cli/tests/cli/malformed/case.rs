@@ -15,6 +15,10 @@ pub(super) enum Base {
     Sharded,
     /// A tiny LLaVA-OneVision, and an adapter of PEFT in `adapter/`.
     Llava,
+    /// A tiny LLaVA-1.5.
+    Llava15,
+    /// A tiny LLaVA-NeXT.
+    LlavaNext,
     /// A tiny Qwen2-VL.
     Qwen2,
     /// A tiny Qwen2.5-VL.
@@ -24,8 +28,16 @@ pub(super) enum Base {
 }
 
 impl Base {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Whole, Self::Sharded, Self::Llava, Self::Qwen2, Self::Qwen25, Self::Qwen3];
+    pub(super) const ALL: &[Self] = &[
+        Self::Whole,
+        Self::Sharded,
+        Self::Llava,
+        Self::Llava15,
+        Self::LlavaNext,
+        Self::Qwen2,
+        Self::Qwen25,
+        Self::Qwen3,
+    ];
 
     fn model(self) -> PathBuf {
         let fixtures =
@@ -34,6 +46,8 @@ impl Base {
             Self::Whole => assets().join("model"),
             Self::Sharded => fixtures("idefics3/sharded_bf16"),
             Self::Llava => fixtures("llava_onevision/gqa_tied"),
+            Self::Llava15 => fixtures("llava/clip_full"),
+            Self::LlavaNext => fixtures("llava/next_mistral"),
             Self::Qwen2 => fixtures("qwen2_vl/older_tied"),
             Self::Qwen25 => fixtures("qwen2_vl/windows_tied"),
             Self::Qwen3 => fixtures("qwen3_vl/tied_grouped"),

@@ -107,7 +107,13 @@ pub(super) fn cases() -> Vec<Case> {
     let families = [
         (Llava, "text_config/model_type", json!("mistral"), "another language model", "mistral"),
         (Llava, "vision_feature_layer", json!(99), "a layer that is not there", "vision_feature_layer is 99"),
-        (Llava, "vision_feature_layer", json!("last"), "a text as layer", "Layers"),
+        (
+            Llava,
+            "vision_feature_layer",
+            json!("last"),
+            "a text as layer",
+            "expected a whole number or a list of them",
+        ),
         (Llava, "vision_feature_select_strategy", json!("default"), "another selection", "`default`"),
         (Llava, "projector_hidden_act", json!("relu6"), "another projector", "relu6"),
         (Llava, "multimodal_projector_bias", json!("yes"), "a text as bias", "boolean"),

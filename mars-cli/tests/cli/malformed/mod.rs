@@ -10,6 +10,7 @@ mod data;
 mod foreign;
 mod images;
 mod index;
+mod llava;
 mod open;
 mod preprocessors;
 mod qwen3;
@@ -40,6 +41,7 @@ fn all() -> Vec<Case> {
         bounds::cases(),
         bombs::cases(),
         preprocessors::cases(),
+        llava::cases(),
         qwen3::cases(),
         images::cases(),
         data::cases(),
@@ -100,7 +102,7 @@ fn the_list_is_long_and_says_nothing_twice() {
 
 #[test]
 fn what_they_are_made_of_is_accepted() {
-    for base in Base::ALL {
+    for &base in Base::ALL {
         open::everything(&Place::new(base)).unwrap_or_else(|error| panic!("{base:?}: {error}"));
     }
 }

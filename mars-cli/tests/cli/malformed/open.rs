@@ -9,10 +9,7 @@ use mars_vlm::chat::SpecialTokens;
 use mars_vlm::checkpoint::names_of_dir;
 use mars_vlm::data::{Dataset, ImageStore};
 use mars_vlm::model::{AnyModel, EncodedExamples};
-use mars_vlm::processor::Processor;
-use mars_vlm::processor::llava_onevision::LlavaOnevisionImages;
-use mars_vlm::processor::qwen2_vl::Qwen2VlImages;
-use mars_vlm::processor::qwen3_vl;
+use mars_vlm::processor::{Processor, images_of_dir};
 use std::sync::Arc;
 
 /// The processor, the data and the model; an adapter where there is one.
@@ -32,19 +29,15 @@ pub(super) fn everything(place: &Place) -> Result<(), Error> {
             Checkpoint::open(&model)?;
         }
         Base::Llava => {
-            LlavaOnevisionImages::from_dir(&model, &SpecialTokens::default())?;
+            images_of_dir(&model, &SpecialTokens::default())?;
             let net = AnyModel::from_dir(&model, &device)?;
             let (adapter, names) = (place.path("adapter"), names_of_dir(&model)?);
             inspect(&adapter, &model, &names)?;
             let modules = Checkpoint::open(&model)?.modules(&names);
             peft::read(&adapter, &peft::Base::of(&net).with_namings(&names.namings).with_others(&modules))?;
         }
-        Base::Qwen2 | Base::Qwen25 => {
-            Qwen2VlImages::from_dir(&model, &SpecialTokens::default())?;
-            AnyModel::from_dir(&model, &device)?;
-        }
-        Base::Qwen3 => {
-            qwen3_vl::from_dir(&model, &SpecialTokens::default())?;
+        Base::Llava15 | Base::LlavaNext | Base::Qwen2 | Base::Qwen25 | Base::Qwen3 => {
+            images_of_dir(&model, &SpecialTokens::default())?;
             AnyModel::from_dir(&model, &device)?;
         }
     }

@@ -79,7 +79,7 @@ fn turns_and_images(value: &Value, keys: &mut UnusedKeys) -> Parsed<(Vec<Turn>, 
         return defect(
             "images and text only",
             format!("{key:?}"),
-            "remove the sample: other media are not supported",
+            "remove the sample, or give frames of a video as images: other media are not supported",
         );
     }
     keys.of_sample(record, |key| key == name || is_read(key) && !TURNS.contains(&key));

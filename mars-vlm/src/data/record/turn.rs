@@ -150,7 +150,7 @@ fn parse_part(value: &Value, k: usize, parts: &mut Vec<Part>, reading: &mut Read
                     return defect(
                         format!("parts of type text, image or image_url in turn {k}"),
                         other.map_or("no type".into(), Value::to_string),
-                        "remove the part: other media are not supported",
+                        "remove the part, or give frames of a video as images: other media are not supported",
                     );
                 }
             }

@@ -71,12 +71,25 @@ impl ConfigFile {
         })
     }
 
+    /// Whether `key` of the object `section` is null, where that is something else than an absent key.
+    pub(crate) fn is_null(&self, section: &str, key: &str) -> bool {
+        self.map.get(section).and_then(|section| section.get(key)).is_some_and(Value::is_null)
+    }
+
     /// Turns the complaint of a check into an error about this file.
     ///
     /// # Errors
     /// [`Error::Config`] with the complaint.
     pub(crate) fn require(&self, checked: Result<(), String>) -> Result<(), Error> {
-        checked.map_err(|what| Error::config(&self.path, what, crate::processor::supported()))
+        self.checked(checked)
+    }
+
+    /// The value of a setting, or its complaint as an error about this file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the complaint.
+    pub(crate) fn checked<T>(&self, value: Result<T, String>) -> Result<T, Error> {
+        value.map_err(|what| Error::config(&self.path, what, crate::processor::supported()))
     }
 }
 

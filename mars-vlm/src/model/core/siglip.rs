@@ -13,6 +13,7 @@ use super::indices::indices;
 use super::mlp::MlpNames;
 use super::modules::VISION_ENCODER;
 use super::norm::{Norm, NormKind};
+use super::patches::patches;
 use super::sizes::{LayerSizes, VisionLoad};
 use crate::Error;
 use crate::checkpoint::Loader;
@@ -61,6 +62,11 @@ impl SiglipConfig {
     /// Rounded down: pixels that fill no patch are not seen.
     pub fn side(&self) -> usize {
         self.image_size / self.patch_size.max(1)
+    }
+
+    /// The norms of its blocks.
+    fn norm(&self) -> NormKind {
+        NormKind::Layer(self.layer_norm_eps)
     }
 
     /// What is wrong with these sizes, if anything.
@@ -113,6 +119,7 @@ impl SiglipConfig {
         let tiles: usize = images.iter().map(|image| image.tiles).sum();
         VisionLoad {
             patches: tiles * patches,
+            classes: 0,
             blocks: layers,
             kernel: self.num_channels * self.patch_size.pow(2) * self.hidden_size,
             projected: images.iter().map(|image| image.features).sum(),
@@ -149,22 +156,6 @@ impl SiglipModel {
         post_norm: bool,
     ) -> Result<Self, Error> {
         let (patch, width, side) = (c.patch_size, c.hidden_size, c.side());
-        let heads = c.num_attention_heads;
-        let shape = BlockShape {
-            attention: AttentionShape {
-                width,
-                heads,
-                kv_heads: heads,
-                head_width: width / heads,
-                qkv_bias: true,
-                out_bias: true,
-                head_norms: None,
-            },
-            inner: c.intermediate_size,
-            mlp_bias: true,
-            norm: NormKind::Layer(c.layer_norm_eps),
-            activation: Activation::named(&c.hidden_act).map_err(Error::Argument)?,
-        };
         let embeddings = format!("{path}.embeddings");
         let kernel = [width, c.num_channels, patch, patch];
         Ok(Self {
@@ -176,13 +167,9 @@ impl SiglipModel {
             )?,
             position_embedding: loader
                 .tensor(&format!("{embeddings}.position_embedding.weight"), [side * side, width])?,
-            layers: (0..c.num_hidden_layers)
-                .map(|n| {
-                    Block::load(loader, &format!("{path}.encoder.layers.{n}"), VISION_ENCODER, &NAMES, &shape)
-                })
-                .collect::<Result<_, _>>()?,
+            layers: load_blocks(loader, path, c)?,
             post_layernorm: match post_norm {
-                true => Some(Norm::load(loader, &format!("{path}.post_layernorm"), width, shape.norm)?),
+                true => Some(Norm::load(loader, &format!("{path}.post_layernorm"), width, c.norm())?),
                 false => None,
             },
             patch,
@@ -210,7 +197,7 @@ impl SiglipModel {
 
     /// `x` is `[K * T, patches, width]`, and so is what block `index` makes of it.
     pub(crate) fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
-        self.layers[index].forward(x, &Context { rope: None, mask: None, segments: None, adapters })
+        self.layers[index].forward(x, &context(adapters))
     }
 
     /// The norm after the last block, if there is one.
@@ -223,16 +210,9 @@ impl SiglipModel {
 
     /// What the first block takes, `[K * T, patches, width]`.
     pub(crate) fn embed(&self, tiles: Tensor<4>, adapters: &AdapterStack) -> Tensor<3> {
-        let [count, channels, height, width] = tiles.dims();
-        let (rows, columns, p) = (height / self.patch, width / self.patch, self.patch);
-        let patches = tiles
-            .narrow(2, 0, rows * p)
-            .narrow(3, 0, columns * p)
-            .reshape([count, channels, rows, p, columns, p])
-            .permute([0, 2, 4, 1, 3, 5])
-            .reshape([count, rows * columns, channels * p * p]);
-        let features = self.patch_embedding.forward(patches, adapters);
-        features + self.positions(rows, columns).unsqueeze()
+        let [_, _, height, width] = tiles.dims();
+        let features = self.patch_embedding.forward(patches(tiles, self.patch), adapters);
+        features + self.positions(height / self.patch, width / self.patch).unsqueeze()
     }
 
     /// Position rows for a tile of `rows` by `columns` patches: smaller tiles spread over the full grid.
@@ -248,6 +228,40 @@ impl SiglipModel {
         let ids = indices(ids, &table.device());
         table.select(0, ids)
     }
+}
+
+/// Loads the blocks of the encoder at module path `path`.
+///
+/// # Errors
+/// Those of the loader, and [`Error::Argument`] for an activation that is not known.
+pub(super) fn load_blocks(
+    loader: &mut Loader<'_>,
+    path: &str,
+    c: &SiglipConfig,
+) -> Result<Vec<Block>, Error> {
+    let (width, heads) = (c.hidden_size, c.num_attention_heads);
+    let shape = BlockShape {
+        attention: AttentionShape {
+            width,
+            heads,
+            kv_heads: heads,
+            head_width: width / heads,
+            qkv_bias: true,
+            out_bias: true,
+            head_norms: None,
+        },
+        inner: c.intermediate_size,
+        mlp_bias: true,
+        norm: c.norm(),
+        activation: Activation::named(&c.hidden_act).map_err(Error::Argument)?,
+    };
+    let load = |n| Block::load(loader, &format!("{path}.encoder.layers.{n}"), VISION_ENCODER, &NAMES, &shape);
+    (0..c.num_hidden_layers).map(load).collect()
+}
+
+/// Every row sees every row.
+pub(super) fn context(adapters: &AdapterStack) -> Context<'_> {
+    Context { rope: None, mask: None, segments: None, adapters }
 }
 
 /// The table's row for patch `index` of `count`, counted in whole numbers: the identity for full tiles.

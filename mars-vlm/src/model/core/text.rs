@@ -1,4 +1,4 @@
-//! The decoder of Llama, Qwen2 and Qwen3.
+//! The decoder of Llama, Mistral, Qwen2 and Qwen3.
 //!
 //! Reference: `LlamaModel`, `Qwen2Model`, `Qwen2VLTextModel` and `Qwen3VLTextModel` (transformers 4.57): token
 //! embeddings, pre-norm blocks with RMS norms, rotary positions, grouped keys and values, a gated feed-forward network, a
@@ -42,6 +42,8 @@ pub struct TextModel {
     head_width: usize,
     rope_base: f64,
     width: usize,
+    /// Last positions that each sees; `None` for all.
+    window: Option<usize>,
     /// Frequencies that follow time, row and column, where positions have three axes.
     #[module(skip)]
     sections: Option<Sections>,
@@ -85,6 +87,7 @@ impl TextModel {
             head_width: c.head_width(),
             rope_base: c.rope_base(),
             width: c.hidden_size,
+            window: c.window,
             sections: c.sections().map(|counts| Sections { counts, interleaved: c.interleaved }),
         })
     }
@@ -108,7 +111,7 @@ impl TextModel {
             }
             _ => Rope::line(positions, self.head_width, self.rope_base, device),
         };
-        TextPass { model: self, rope, mask: causal_mask(positions, device) }
+        TextPass { model: self, rope, mask: causal_mask(positions, self.window, device) }
     }
 }
 
@@ -145,10 +148,12 @@ impl TextPass<'_> {
     }
 }
 
-/// 0 where a position may look, minus infinity where it may not, `[1, 1, S, S]`.
-fn causal_mask(positions: usize, device: &Device) -> Tensor<4> {
+/// 0 where a position may look, minus infinity where it may not, `[1, 1, S, S]`: at itself and before, `window` positions.
+fn causal_mask(positions: usize, window: Option<usize>, device: &Device) -> Tensor<4> {
+    let window = window.unwrap_or(usize::MAX);
     let cells = (0..positions).flat_map(|row| (0..positions).map(move |column| (row, column)));
-    let values: Vec<f32> =
-        cells.map(|(row, column)| if column > row { f32::NEG_INFINITY } else { 0.0 }).collect();
+    let values: Vec<f32> = cells
+        .map(|(row, column)| if column > row || row - column >= window { f32::NEG_INFINITY } else { 0.0 })
+        .collect();
     Tensor::from_data(TensorData::new(values, [1, 1, positions, positions]), device)
 }

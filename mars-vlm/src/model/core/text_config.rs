@@ -50,6 +50,9 @@ pub struct TextConfig {
     /// Norms of queries and keys, of Qwen3; the family decides.
     #[serde(skip)]
     pub head_norms: bool,
+    /// Last positions that each sees, itself included, in tokens; `None` for all. The family decides.
+    #[serde(skip)]
+    pub window: Option<usize>,
     /// Whether the axes of positions take turns among the frequencies; the family decides.
     #[serde(skip)]
     pub interleaved: bool,
@@ -76,6 +79,15 @@ pub(crate) fn llama() -> Value {
         "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
         "vocab_size": 32000, "rms_norm_eps": 1e-6, "max_position_embeddings": 2048, "hidden_act": "silu",
         "rope_theta": 10000.0,
+    })
+}
+
+/// Defaults of `MistralConfig` (transformers 4.57), but for its window.
+pub(crate) fn mistral() -> Value {
+    json!({
+        "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "vocab_size": 32000, "rms_norm_eps": 1e-6, "max_position_embeddings": 131_072,
+        "hidden_act": "silu", "rope_theta": 10000.0,
     })
 }
 

@@ -3,106 +3,46 @@
 //! Defaults are those of `LlavaOnevisionConfig`, `SiglipVisionConfig` and `Qwen2Config` (transformers 4.57).
 
 use crate::Error;
-use crate::model::core::activation::Activation;
 use crate::model::core::config_file::ConfigFile;
 use crate::model::core::siglip::SiglipConfig;
 use crate::model::core::text_config::{self, TextConfig};
-use serde::Deserialize;
+use crate::model::llava::LlavaConfig;
+use crate::model::llava::config::{Kind, Whole};
 use serde_json::json;
 use std::path::Path;
 
-/// The whole model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LlavaOnevisionConfig {
-    /// Vision encoder.
-    pub vision_config: SiglipConfig,
-    /// Language model.
-    pub text_config: TextConfig,
-    /// Numbers of encoder blocks after which the hidden states are the features; several lie side by side.
-    pub feature_layers: Vec<usize>,
-    /// Activation of the projector.
-    pub projector_act: Activation,
-    /// Whether the projector has biases.
-    pub projector_bias: bool,
-    /// Whether the output layer is the embedding table.
-    pub tie_word_embeddings: bool,
-}
-
-#[derive(Deserialize)]
-struct Whole {
-    projector_hidden_act: String,
-    multimodal_projector_bias: bool,
-    vision_feature_layer: Layers,
-    vision_feature_select_strategy: String,
-    tie_word_embeddings: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Layers {
-    One(i64),
-    Several(Vec<i64>),
-}
-
-#[derive(Deserialize)]
-struct Kind {
-    model_type: String,
-}
-
-impl LlavaOnevisionConfig {
-    /// Reads and checks `config.json` in `dir`.
-    ///
-    /// # Errors
-    /// [`Error::Io`], [`Error::Malformed`], and [`Error::Config`] for a model that is not of this family
-    /// or whose sizes contradict each other.
-    pub fn from_dir(dir: &Path) -> Result<Self, Error> {
-        let file = ConfigFile::read(dir)?;
-        let defaults = json!({
-            "projector_hidden_act": "gelu", "multimodal_projector_bias": true, "vision_feature_layer": -1,
-            "vision_feature_select_strategy": "full", "tie_word_embeddings": false,
-        });
-        let whole: Whole = file.section(None, defaults)?;
-        let vision = match file.has("vision_config") {
-            true => json!({
-                "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
-                "num_channels": 3, "image_size": 224, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh",
-                "layer_norm_eps": 1e-6,
-            }),
-            false => json!({
-                "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 26, "num_attention_heads": 16,
-                "num_channels": 3, "image_size": 384, "patch_size": 14, "hidden_act": "gelu_pytorch_tanh",
-                "layer_norm_eps": 1e-6,
-            }),
-        };
-        let kind: Kind = file.section(Some("text_config"), json!({"model_type": "qwen2"}))?;
-        let text: TextConfig = match kind.model_type.as_str() {
-            "llama" => file.section(Some("text_config"), text_config::llama())?,
-            _ => file.section(Some("text_config"), text_config::qwen2())?,
-        };
-        let vision_config: SiglipConfig = file.section(Some("vision_config"), vision)?;
-        file.require(check(file.model_type(), &kind, &whole, &vision_config, &text))?;
-        let depth = vision_config.num_hidden_layers as i64;
-        let layers = match whole.vision_feature_layer {
-            Layers::One(layer) => vec![layer],
-            Layers::Several(layers) => layers,
-        };
-        // Hidden states count from what the first block takes; negative numbers from the end.
-        let counted = |layer: i64| if layer < 0 { depth + 1 + layer } else { layer };
-        let outside = |layer: &&i64| !(0..=depth).contains(&counted(**layer));
-        if let Some(layer) = layers.iter().find(outside) {
-            file.require(Err(format!("vision_feature_layer is {layer}, but there are {depth} layers")))?;
-        }
-        let projector_act = Activation::named(&whole.projector_hidden_act);
-        file.require(projector_act.clone().map(|_| ()).map_err(|why| format!("projector_hidden_act {why}")))?;
-        Ok(Self {
-            feature_layers: layers.iter().map(|layer| counted(*layer) as usize).collect(),
-            projector_act: projector_act.unwrap_or(Activation::Gelu),
-            projector_bias: whole.multimodal_projector_bias,
-            tie_word_embeddings: text.tie_word_embeddings.unwrap_or(whole.tie_word_embeddings),
-            vision_config,
-            text_config: text,
-        })
-    }
+/// Reads and checks `config.json` in `dir`.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Malformed`], and [`Error::Config`] for a model that is not of this family
+/// or whose sizes contradict each other.
+pub(super) fn read(dir: &Path) -> Result<LlavaConfig, Error> {
+    let file = ConfigFile::read(dir)?;
+    let defaults = json!({
+        "projector_hidden_act": "gelu", "multimodal_projector_bias": true, "vision_feature_layer": -1,
+        "vision_feature_select_strategy": "full", "tie_word_embeddings": false,
+    });
+    let whole: Whole = file.section(None, defaults)?;
+    let vision = match file.has("vision_config") {
+        true => json!({
+            "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+            "num_channels": 3, "image_size": 224, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh",
+            "layer_norm_eps": 1e-6,
+        }),
+        false => json!({
+            "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 26, "num_attention_heads": 16,
+            "num_channels": 3, "image_size": 384, "patch_size": 14, "hidden_act": "gelu_pytorch_tanh",
+            "layer_norm_eps": 1e-6,
+        }),
+    };
+    let kind: Kind = file.section(Some("text_config"), json!({"model_type": "qwen2"}))?;
+    let text: TextConfig = match kind.model_type.as_str() {
+        "llama" => file.section(Some("text_config"), text_config::llama())?,
+        _ => file.section(Some("text_config"), text_config::qwen2())?,
+    };
+    let vision_config: SiglipConfig = file.section(Some("vision_config"), vision)?;
+    file.require(check(file.model_type(), &kind, &whole, &vision_config, &text))?;
+    LlavaConfig::of(&file, whole, (vision_config, false), text, true)
 }
 
 fn check(

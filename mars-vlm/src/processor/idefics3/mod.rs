@@ -6,10 +6,11 @@ mod prompt;
 pub use config::{ImageConfig, TargetSize};
 pub use prompt::ImagePrompt;
 
-use super::family::{Family, ImageProcessor};
+use super::family::{Family, ImageProcessor, Parity};
 use super::files;
 use super::model_facts::ModelFacts;
 use super::pixels::{ImageLayout, ImageShape};
+use super::resize::Resizer;
 use super::resolution::Resolution;
 use super::settings::LONGEST_SIDE;
 use crate::{Error, chat::SpecialTokens, data::RgbImage};
@@ -23,6 +24,9 @@ const MOST_TOKENS: u64 = 1 << 16;
 pub(super) const FAMILY: Family = Family {
     titles: &["Idefics3", "SmolVLM"],
     model_types: &["idefics3", "smolvlm"],
+    published: "Idefics3 8B, SmolVLM and SmolVLM2 256M to 2.2B",
+    parity: Parity { transformers: &["4.57.3", "5.24.0"], resizer: Resizer::Pillow, date: "2026-11-27" },
+    near: &[("mllama", "idefics3"), ("lfm2_vl", "smolvlm"), ("minicpmv", "smolvlm")],
     open: |dir, special| Ok(Box::new(Idefics3Images::from_dir(dir, special)?)),
 };
 

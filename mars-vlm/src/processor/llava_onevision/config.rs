@@ -1,5 +1,6 @@
 //! The settings of the image processor of LLaVA-OneVision.
 
+use crate::processor::anyres::{Anyres, ONE_CHECKPOINT as ONE};
 use crate::processor::files;
 use crate::processor::model_facts::ModelFacts;
 use crate::processor::settings::{CLIP, Defaults, Intensity, LONGEST_SIDE, Resampling, Settings};
@@ -11,21 +12,12 @@ use std::path::Path;
 const MOST_TILES: usize = 10_000;
 const TYPES: [&str; 1] = ["LlavaOnevisionImageProcessor"];
 const DEFAULTS: Defaults = Defaults { resampling: 3, mean: CLIP.0, std: CLIP.1 };
-/// What to do about files that contradict each other.
-const ONE: &str = "take processor_config.json, preprocessor_config.json and config.json from one checkpoint";
 
 /// Image settings of a model directory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LlavaOnevisionImages {
-    /// Side of a tile in pixels.
-    pub tile: usize,
-    /// Features along a side of a tile.
-    pub side: usize,
-    /// Heights and widths, in pixels, that a single image may be fitted into; multiples of `tile`.
-    pub pinpoints: Vec<(usize, usize)>,
-    /// Most tiles whose features are kept as they are (9 of `anyres_max_9`); the features of more are reduced to as
-    /// many.
-    pub most_tiles: usize,
+    /// How a single image is tiled.
+    pub tiling: Anyres,
     /// Filter of every resize.
     pub resampling: Resampling,
     /// Range of the values.
@@ -76,27 +68,8 @@ impl LlavaOnevisionImages {
             let what = format!("num_image_tokens is {tokens}, but a tile gives {side} x {side} features");
             return Err(Error::config(&dir.join("processor_config.json"), what, ONE));
         }
-        let pinpoints = match settings.map.get("image_grid_pinpoints").filter(|value| !value.is_null()) {
-            Some(value) => pinpoints(value).ok_or_else(|| {
-                let what = format!("image_grid_pinpoints {value}");
-                settings.refuse(what, "a list of [height, width] in pixels is expected")
-            })?,
-            None => (1..=6).flat_map(|r| (1..=6).map(move |c| (r * 384, c * 384))).collect(),
-        };
-        let fits = |n: usize| (1..=LONGEST_SIDE).contains(&n) && n.is_multiple_of(tile);
-        if let Some(point) = pinpoints.iter().find(|(h, w)| !(fits(*h) && fits(*w))) {
-            let what = format!(
-                "image_grid_pinpoints holds {point:?}, expected a multiple of {tile} up to {LONGEST_SIDE} as each side"
-            );
-            return Err(settings.refuse(what, ONE));
-        }
-        if facts
-            .value("image_grid_pinpoints")
-            .and_then(self::pinpoints)
-            .is_some_and(|other| other != pinpoints)
-        {
-            return Err(settings.refuse("image_grid_pinpoints differs from that of config.json", ONE));
-        }
+        let usual = (1..=6).flat_map(|r| (1..=6).map(move |c| (r * 384, c * 384))).collect();
+        let tiling = Anyres::read(&settings, &facts, [tile, side], usual, false)?;
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_string);
         let aspect = text(processor.get("vision_aspect_ratio"));
         let (aspect, other) = (aspect, text(facts.value("vision_aspect_ratio")));
@@ -120,24 +93,11 @@ impl LlavaOnevisionImages {
         let named = special.get("image_token").map(str::to_string);
         let token = named.or_else(|| text(processor.get("image_token")));
         Ok(Self {
-            tile,
-            side,
-            pinpoints,
-            most_tiles,
+            tiling: Anyres { most_tiles: Some(most_tiles), ..tiling },
             resampling: settings.resampling,
             background: mean.map(|m| (f64::from(m) * 255.0) as u8),
             intensity: settings.intensity,
             token: token.unwrap_or_else(|| "<image>".to_string()),
         })
     }
-}
-
-/// Pairs of height and width, in pixels; `None` for anything else.
-fn pinpoints(value: &Value) -> Option<Vec<(usize, usize)>> {
-    let pair = |value: &Value| {
-        let side = |n| value.get(n).and_then(Value::as_u64).map(|side: u64| side as usize);
-        side(0).zip(side(1))
-    };
-    let all: Vec<(usize, usize)> = value.as_array()?.iter().map(pair).collect::<Option<_>>()?;
-    (!all.is_empty()).then_some(all)
 }

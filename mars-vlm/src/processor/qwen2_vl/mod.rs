@@ -8,8 +8,9 @@ pub use config::Qwen2VlImages;
 #[cfg(feature = "model")]
 pub(crate) use image::token_order;
 
-use super::family::{Family, ImageProcessor};
+use super::family::{Family, ImageProcessor, Parity};
 use super::pixels::{Grid, ImageLayout, ImageShape};
+use super::resize::Resizer;
 use super::resolution::Resolution;
 use super::settings::MOST_PIXELS;
 use crate::data::RgbImage;
@@ -19,6 +20,9 @@ use crate::data::RgbImage;
 pub(super) const FAMILY: Family = Family {
     titles: &["Qwen2-VL", "Qwen2.5-VL"],
     model_types: &["qwen2_vl", "qwen2_5_vl"],
+    published: "Qwen2-VL 2B to 72B, Qwen2.5-VL 3B to 72B",
+    parity: Parity { transformers: &["4.57.3", "5.24.0"], resizer: Resizer::Pillow, date: "2026-11-27" },
+    near: &[("glm4v", "qwen2_5_vl"), ("glm46v", "qwen2_5_vl"), ("paddleocr_vl", "qwen2_vl")],
     open: |dir, special| Ok(Box::new(Qwen2VlImages::from_dir(dir, special)?)),
 };
 

@@ -4,7 +4,7 @@
 //! of the two a file names: the slow one differs from it by one unit of 255 in some pixels. Time stamps stand before
 //! frames of videos only, and videos are not read.
 
-use super::family::Family;
+use super::family::{Family, Parity};
 use super::qwen2_vl::Qwen2VlImages;
 use super::resize::Resizer;
 use crate::{Error, chat::SpecialTokens};
@@ -14,6 +14,9 @@ use std::path::Path;
 pub(super) const FAMILY: Family = Family {
     titles: &["Qwen3-VL"],
     model_types: &["qwen3_vl"],
+    published: "Qwen3-VL with dense layers, 2B to 32B",
+    parity: Parity { transformers: &["4.57.3", "5.24.0"], resizer: Resizer::Torchvision, date: "2026-11-27" },
+    near: &[],
     open: |dir, special| Ok(Box::new(from_dir(dir, special)?)),
 };
 

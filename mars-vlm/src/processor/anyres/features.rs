@@ -1,21 +1,22 @@
 //! Which resolution an image is fitted into, and which features remain of its tiles
-//! (transformers 4.57.3, `select_best_resolution` and `LlavaOnevisionModel.pack_image_features`).
+//! (transformers 4.57.3, `select_best_resolution` and `pack_image_features` of `LlavaOnevisionModel` and
+//! `LlavaNextModel`).
 //!
 //! The features of all tiles form one picture. Those of the bars that filled up the resolution are cut off; if more
 //! than `most_tiles` tiles' worth remain the picture is reduced bilinearly; a newline ends each of its rows. The
 //! features of the whole image stand before it.
 
-use super::LlavaOnevisionImages;
+use super::Anyres;
 use crate::processor::pixels::{Feature, Grid};
 use std::ops::Range;
 
-impl LlavaOnevisionImages {
+impl Anyres {
     /// Tiles of the resolution that keeps most of an image of this width and height, wasting least.
     ///
     /// For a resolution of w x h pixels the image keeps `min(floor(width s) floor(height s), width height)` pixels
     /// with `s = min(w / width, h / height)`; the largest of these wins, among equals the smallest rest `w h -
     /// kept`, then the first.
-    pub(super) fn grid(&self, (width, height): (usize, usize)) -> Grid {
+    pub(crate) fn grid(&self, (width, height): (usize, usize)) -> Grid {
         let mut best = (0, usize::MAX, self.tile, self.tile);
         for &(h, w) in &self.pinpoints {
             let scale = (w as f64 / width as f64).min(h as f64 / height as f64);
@@ -29,7 +30,7 @@ impl LlavaOnevisionImages {
         Grid { rows: best.2 / self.tile, cols: best.3 / self.tile }
     }
 
-    /// What stands at each image token of a single image.
+    /// What stands at each image token of an image of this width and height.
     ///
     /// `side^2` features of the whole image, then the picture row by row. With c x r features in it and `ratio =
     /// sqrt(c r / (most_tiles side^2)) > 1.1` it is reduced to `floor(c / ratio)` x `floor(r / ratio)`.
@@ -46,7 +47,8 @@ impl LlavaOnevisionImages {
         };
         let (width, height) = (columns.len(), rows.len());
         let mut tokens: Vec<Feature> = (0..per_tile as u32).map(Feature::Row).collect();
-        let ratio = ((width * height) as f64 / (self.most_tiles * per_tile) as f64).sqrt();
+        let most = self.most_tiles.map_or(f64::INFINITY, |tiles| (tiles * per_tile) as f64);
+        let ratio = ((width * height) as f64 / most).sqrt();
         if ratio > 1.1 {
             let reduced = |n: usize| (n as f64 / ratio).floor() as usize;
             let across = taps(width, reduced(width));

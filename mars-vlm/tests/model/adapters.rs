@@ -1,4 +1,4 @@
-//! Adapters of PEFT for Qwen3-VL on disk: checked, read, and merged into the base and taken out again.
+//! Adapters of PEFT on disk: checked, read, and merged into the base and taken out again.
 
 use crate::kit::{Samples, fixture};
 use burn::tensor::Tensor;
@@ -10,8 +10,14 @@ use mars_vlm::checkpoint::names_of_dir;
 use mars_vlm::model::AnyModel;
 use safetensors::SafeTensors;
 
-/// `qwen3_vl/CASE`, whose adapter and logits with it are those of PEFT (`tests/oracle/qwen3_vl.py`).
-const CASES: [&str; 2] = ["qwen3_vl/tied_grouped", "qwen3_vl/untied_mha"];
+/// `FAMILY/CASE`, whose adapter and logits with it are those of PEFT (`tests/oracle/FAMILY.py`).
+const CASES: &[&str] = &[
+    "llava/clip_llama",
+    "llava/next_mistral",
+    "llava/siglip_qwen2",
+    "qwen3_vl/tied_grouped",
+    "qwen3_vl/untied_mha",
+];
 
 fn gap(a: &Tensor<3>, b: &Tensor<3>) -> f32 {
     let gaps = (a.clone() - b.clone()).into_data();
@@ -20,7 +26,7 @@ fn gap(a: &Tensor<3>, b: &Tensor<3>) -> f32 {
 
 #[test]
 fn merged_is_what_peft_computes_and_unmerged_is_the_base() {
-    for case in CASES {
+    for &case in CASES {
         let (base, place) = (fixture(case), tempfile::tempdir().unwrap());
         let adapter = base.join("adapter");
         let names = names_of_dir(&base).unwrap();
@@ -64,7 +70,7 @@ fn merged_is_what_peft_computes_and_unmerged_is_the_base() {
 
 #[test]
 fn what_is_written_is_read_back_under_the_names_of_peft() {
-    for case in CASES {
+    for &case in CASES {
         let dir = fixture(case);
         let model = AnyModel::from_dir(&dir, &device()).unwrap();
         let names = names_of_dir(&dir).unwrap();
