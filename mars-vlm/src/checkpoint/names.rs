@@ -43,7 +43,6 @@ pub fn names_of_type(model_type: &str) -> Option<ModelNames> {
     }
     match model_type {
         "llava" | "llava_next" => Some(llava_onevision::names()),
-        "gemma3" => Some(ModelNames { tied_by_default: true, ..llava_onevision::names() }),
         "llama" | "qwen2" | "qwen3" | "mistral" | "gemma2" | "gemma3_text" => {
             Some(model_names(&[(LANGUAGE_MODEL, r"model\.layers\..*")], Vec::new()))
         }

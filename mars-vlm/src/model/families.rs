@@ -2,6 +2,7 @@
 
 use super::core::network::Network;
 use super::core::vlm::Vlm;
+use super::gemma3::Gemma3Net;
 use super::idefics3::Idefics3Net;
 use super::llava_onevision::LlavaOnevisionNet;
 use super::qwen2_vl::Qwen2VlNet;
@@ -14,11 +15,12 @@ use mars_lora::merge::ModelNames;
 use std::path::Path;
 
 /// All families.
-const FAMILIES: [Family; 4] = [
+const FAMILIES: [Family; 5] = [
     Family::of::<Idefics3Net>(),
     Family::of::<LlavaOnevisionNet>(),
     Family::of::<Qwen2VlNet>(),
     Family::of::<Qwen3VlNet>(),
+    Family::of::<Gemma3Net>(),
 ];
 
 type Load = fn(&Path, Precision, &Device) -> Result<Box<dyn VisionLanguage>, Error>;

@@ -1,14 +1,14 @@
 //! The families of models whose images can be processed: one line for each.
 
 use super::family::{Family, ImageProcessor};
-use super::{files, idefics3, llava_onevision, qwen2_vl, qwen3_vl};
+use super::{files, gemma3, idefics3, llava_onevision, qwen2_vl, qwen3_vl};
 use crate::{Error, chat::SpecialTokens};
 use serde_json::Value;
 use std::path::Path;
 
 /// All families; the first is taken where `config.json` names none.
-const FAMILIES: [&Family; 4] =
-    [&idefics3::FAMILY, &llava_onevision::FAMILY, &qwen2_vl::FAMILY, &qwen3_vl::FAMILY];
+const FAMILIES: [&Family; 5] =
+    [&idefics3::FAMILY, &llava_onevision::FAMILY, &qwen2_vl::FAMILY, &qwen3_vl::FAMILY, &gemma3::FAMILY];
 
 /// The image processor of the model in `dir`, by the `model_type` of its `config.json`.
 ///
@@ -30,10 +30,21 @@ pub(crate) fn open(dir: &Path, special: &SpecialTokens) -> Result<Box<dyn ImageP
 /// The refusal of a model of another family: the supported one whose name is most like its own, and all others.
 pub(crate) fn unsupported(config: &Path, model_type: &str) -> Error {
     let what = format!("model_type is `{model_type}`");
+    let decoder = model_type.strip_suffix("_text").and_then(titled);
+    if let Some((known, title)) = decoder {
+        let remedy = format!("it is the decoder of {title} alone; take a {title} with its vision encoder (`{known}`)");
+        return Error::config(config, what, format!("{remedy}; {}", supported()));
+    }
     let Some((known, title)) = nearest(model_type) else { return Error::config(config, what, supported()) };
     let kind = if model_type.contains("_moe") { "with dense layers " } else { "" };
     let nearest = format!("the nearest model that is supported is {title} {kind}(`{known}`)");
     Error::config(config, what, format!("{nearest}; {}", supported()))
+}
+
+/// The `model_type` and title of the model of this `model_type`.
+fn titled(name: &str) -> Option<(&'static str, &'static str)> {
+    let all = FAMILIES.into_iter().flat_map(|family| family.model_types.iter().zip(family.titles));
+    all.map(|(known, title)| (*known, *title)).find(|(known, _)| *known == name)
 }
 
 /// The `model_type` and title of the model whose `model_type` begins most like `name`, with four letters or more.
@@ -66,7 +77,7 @@ mod tests {
             types.iter().all(|name| types.iter().filter(|other| *other == name).count() == 1),
             "{types:?}"
         );
-        let all = "Idefics3, SmolVLM, LLaVA-OneVision, Qwen2-VL, Qwen2.5-VL and Qwen3-VL are supported";
+        let all = "Idefics3, SmolVLM, LLaVA-OneVision, Qwen2-VL, Qwen2.5-VL, Qwen3-VL and Gemma 3 are supported";
         assert_eq!(supported(), all);
         assert!(FAMILIES.iter().all(|family| family.model_types.len() == family.titles.len()));
     }
@@ -79,11 +90,14 @@ mod tests {
             ("qwen2_5_omni", "is Qwen2.5-VL (`qwen2_5_vl`)"),
             ("llava_next", "is LLaVA-OneVision (`llava_onevision`)"),
             ("idefics2", "is Idefics3 (`idefics3`)"),
+            ("gemma3n", "is Gemma 3 (`gemma3`)"),
+            ("gemma3_text", "the decoder of Gemma 3 alone; take a Gemma 3 with its vision encoder (`gemma3`)"),
+            ("qwen3_vl_text", "the decoder of Qwen3-VL alone"),
         ] {
             let message = unsupported(Path::new("config.json"), name).to_string();
             assert!(message.contains(name) && message.contains(nearest), "{message}");
         }
         let message = unsupported(Path::new("config.json"), "pixtral").to_string();
-        assert!(!message.contains("nearest") && message.contains("Qwen3-VL are supported"), "{message}");
+        assert!(!message.contains("nearest") && message.contains("Gemma 3 are supported"), "{message}");
     }
 }

@@ -15,6 +15,7 @@ mod families;
 mod family;
 pub(crate) mod files;
 pub(crate) mod folder;
+pub mod gemma3;
 pub mod idefics3;
 pub mod llava_onevision;
 mod model_facts;

@@ -1,4 +1,4 @@
-//! The modules of LLaVA-OneVision (and of LLaVA, LLaVA-NeXT and Gemma 3, which are built alike), and what other
+//! The modules of LLaVA-OneVision (and of LLaVA, LLaVA-NeXT and Gemma 3, whose parts have the same names), and what other
 //! versions of `transformers` call them.
 
 use crate::checkpoint::{NEW, OLD, model_names};
