@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny import adapt, answers, compute, load, randomise, save, write
 from transformers import Gemma3Config, Gemma3ForConditionalGeneration
 
@@ -55,7 +55,7 @@ CASES = {
                               sliding_window_pattern=2, sliding_window=6, query_pre_attn_scalar=20,
                               rope_scaling={"rope_type": "linear", "factor": 8.0})),
         {"one": 1, "two": 2, "words": 0},
-        {"adapter": True},
+        {"adapter": True, "embedding": True},
     ),
     # Pictures of 16 tokens before a window of 5; layers named one by one; files of transformers 5.
     "longer_than_window": (
@@ -129,6 +129,11 @@ def centred(model, generator):
                 parameter.sub_(1.0)
 
 
+def own(name):
+    """A path of 4.57 as the version at hand spells it."""
+    return name.replace(".vision_tower.vision_model.", ".vision_tower.") if NEWER else name
+
+
 def features(model, pixels):
     found = model.model.get_image_features(pixels)
     return (found.pooler_output if NEWER else found).flatten(0, 1)
@@ -175,18 +180,44 @@ def make(name, seed, out):
         targets = r".*(vision_tower\..*encoder\..*(_proj|fc[12])|language_model.*_proj)"
         ranks = {"": (2, 4), r"vision_tower\..*": (1, 4)}
         adapt(model, folder, expected, all_inputs, ranks, targets)
+    if options.get("embedding"):
+        embedding(folder, expected, all_inputs)
     return write(folder, expected)
+
+
+def embedding(folder, expected, all_inputs):
+    """An adapter on the embeddings and the patches, whose part of the embeddings is scaled as they are: its logits."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(6)
+    config = LoraConfig(r=2, lora_alpha=3, target_modules=["embed_tokens", "patch_embedding"])
+    model = get_peft_model(load(Gemma3ForConditionalGeneration, folder), config).eval()
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            parameter.data.normal_(0.0, 0.3)
+    out = {}
+    for name, sample in expected.items():
+        with torch.no_grad():
+            logits = model(input_ids=sample["input_ids"][None], use_cache=False, **all_inputs[name]).logits[0]
+        assert (logits - sample["logits"]).abs().max() > 0.1
+        out[f"{name}.logits"] = logits.clone()
+    model.peft_config["default"].base_model_name_or_path = folder.name
+    model.save_pretrained(folder / "embedding", save_embedding_layers=False)
+    (folder / "embedding/README.md").unlink(missing_ok=True)
+    save_file(out, folder / "embedding.safetensors")
 
 
 def check(folder):
     """The largest difference of the logits of a case, with and without its adapter, under the versions at hand."""
-    from peft import PeftModel
+    from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
 
     expected, file = load_file(folder / "expected.safetensors"), folder / "adapter.safetensors"
     model, worst = load(Gemma3ForConditionalGeneration, folder), 0.0
     for wanted in [expected] + ([load_file(file)] if file.exists() else []):
         if wanted is not expected:
-            model = PeftModel.from_pretrained(model, folder / "adapter").eval()
+            model = get_peft_model(model, PeftConfig.from_pretrained(folder / "adapter")).eval()
+            factors = load_file(folder / "adapter/adapter_model.safetensors")
+            set_peft_model_state_dict(model, {own(name): factor for name, factor in factors.items()})
         for name in [key.removesuffix(".input_ids") for key in expected if key.endswith(".input_ids")]:
             ids = expected[f"{name}.input_ids"]
             with torch.no_grad():

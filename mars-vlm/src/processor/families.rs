@@ -32,7 +32,8 @@ pub(crate) fn unsupported(config: &Path, model_type: &str) -> Error {
     let what = format!("model_type is `{model_type}`");
     let decoder = model_type.strip_suffix("_text").and_then(titled);
     if let Some((known, title)) = decoder {
-        let remedy = format!("it is the decoder of {title} alone; take a {title} with its vision encoder (`{known}`)");
+        let remedy =
+            format!("it is the decoder of {title} alone; take a {title} with its vision encoder (`{known}`)");
         return Error::config(config, what, format!("{remedy}; {}", supported()));
     }
     let Some((known, title)) = nearest(model_type) else { return Error::config(config, what, supported()) };
@@ -77,7 +78,8 @@ mod tests {
             types.iter().all(|name| types.iter().filter(|other| *other == name).count() == 1),
             "{types:?}"
         );
-        let all = "Idefics3, SmolVLM, LLaVA-OneVision, Qwen2-VL, Qwen2.5-VL, Qwen3-VL and Gemma 3 are supported";
+        let all =
+            "Idefics3, SmolVLM, LLaVA-OneVision, Qwen2-VL, Qwen2.5-VL, Qwen3-VL and Gemma 3 are supported";
         assert_eq!(supported(), all);
         assert!(FAMILIES.iter().all(|family| family.model_types.len() == family.titles.len()));
     }
@@ -91,7 +93,10 @@ mod tests {
             ("llava_next", "is LLaVA-OneVision (`llava_onevision`)"),
             ("idefics2", "is Idefics3 (`idefics3`)"),
             ("gemma3n", "is Gemma 3 (`gemma3`)"),
-            ("gemma3_text", "the decoder of Gemma 3 alone; take a Gemma 3 with its vision encoder (`gemma3`)"),
+            (
+                "gemma3_text",
+                "the decoder of Gemma 3 alone; take a Gemma 3 with its vision encoder (`gemma3`)",
+            ),
             ("qwen3_vl_text", "the decoder of Qwen3-VL alone"),
         ] {
             let message = unsupported(Path::new("config.json"), name).to_string();

@@ -7,6 +7,7 @@ mod architectures;
 mod checkpointing;
 mod estimates;
 mod fingerprints;
+mod gemma3;
 mod half;
 mod idefics3;
 mod kit;

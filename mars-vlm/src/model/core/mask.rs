@@ -43,25 +43,19 @@ mod tests {
 
     #[test]
     fn text_sees_what_is_before_it_and_a_picture_itself() {
-        assert_eq!(seen(None, &[vec![1..4]])[0][1..5], [
-            vec![0, 1, 2, 3],
-            vec![0, 1, 2, 3],
-            vec![0, 1, 2, 3],
-            vec![0, 1, 2, 3, 4]
-        ]);
+        assert_eq!(
+            seen(None, &[vec![1..4]])[0][1..5],
+            [vec![0, 1, 2, 3], vec![0, 1, 2, 3], vec![0, 1, 2, 3], vec![0, 1, 2, 3, 4]]
+        );
         assert_eq!(seen(None, &[])[0][..2], [vec![0], vec![0, 1]]);
     }
 
     #[test]
     fn a_window_cuts_off_the_beginning_of_a_picture_and_not_its_end() {
-        assert_eq!(seen(Some(2), &[vec![1..4]])[0], [
-            vec![0],
-            vec![0, 1, 2, 3],
-            vec![1, 2, 3],
-            vec![2, 3],
-            vec![3, 4],
-            vec![4, 5]
-        ]);
+        assert_eq!(
+            seen(Some(2), &[vec![1..4]])[0],
+            [vec![0], vec![0, 1, 2, 3], vec![1, 2, 3], vec![2, 3], vec![3, 4], vec![4, 5]]
+        );
     }
 
     #[test]

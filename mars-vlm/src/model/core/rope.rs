@@ -42,12 +42,7 @@ impl Rope {
     /// interpolated (Chen et al. 2023, arXiv 2306.15595).
     ///
     /// The table is `[1, 1, positions, width]`, the same for all sequences; `width` is that of a head and even.
-    pub(crate) fn line(
-        positions: usize,
-        width: usize,
-        (base, stretch): (f64, f64),
-        device: &Device,
-    ) -> Self {
+    pub(crate) fn line(positions: usize, width: usize, (base, stretch): (f64, f64), device: &Device) -> Self {
         let angle = |p: usize, i: usize| p as f64 * (frequency(i, width, base) / stretch);
         Self::new([1, positions], width, angle, device)
     }

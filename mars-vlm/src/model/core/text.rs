@@ -128,11 +128,11 @@ impl TextModel {
         pictures: &[Pictures],
         device: &Device,
     ) -> TextPass<'_> {
-        let line = |LineRope { base, stretch }| {
-            Rope::line(positions, self.head_width, (base, stretch), device)
-        };
+        let line =
+            |LineRope { base, stretch }| Rope::line(positions, self.head_width, (base, stretch), device);
         if let Some(gemma) = &self.gemma {
-            let sight = |rope, window| Sight { rope: line(rope), mask: mask(positions, window, pictures, device) };
+            let sight =
+                |rope, window| Sight { rope: line(rope), mask: mask(positions, window, pictures, device) };
             let local = gemma.local.contains(&true);
             return TextPass {
                 model: self,

@@ -2,10 +2,10 @@
 //!
 //! Defaults are those of `Gemma3Config`, `SiglipVisionConfig` and `Gemma3TextConfig` (transformers 4.57).
 
-use crate::model::core::gemma::{GemmaText, LineRope};
 use crate::Error;
 use crate::model::core::activation::Activation;
 use crate::model::core::config_file::{ConfigFile, limits};
+use crate::model::core::gemma::{GemmaText, LineRope};
 use crate::model::core::siglip::SiglipConfig;
 use crate::model::core::text_config::{self, TextConfig};
 use serde::Deserialize;
@@ -95,11 +95,10 @@ impl Gemma3Config {
         text.head_norms = true;
         text.hidden_act.clone_from(&decoder.hidden_activation);
         // The number of layers is sound before there is an entry for each.
-        file.require(limits::check("text_config", &[(
-            "num_hidden_layers",
-            text.num_hidden_layers,
-            limits::COUNT,
-        )]))?;
+        file.require(limits::check(
+            "text_config",
+            &[("num_hidden_layers", text.num_hidden_layers, limits::COUNT)],
+        ))?;
         let gemma = decoder.settings(text.num_hidden_layers);
         file.require(gemma.as_ref().map(|_| ()).map_err(String::clone))?;
         text.gemma = gemma.ok();
@@ -149,7 +148,9 @@ impl Decoder {
             None => (1..=layers).map(|n| !n.is_multiple_of(self.sliding_window_pattern)).collect(),
             Some(types) => local(types, layers)?,
         };
-        let of = |kind: fn(&RopeOfLayers) -> &Option<Rope>| self.rope_parameters.as_ref().and_then(|all| kind(all).clone());
+        let of = |kind: fn(&RopeOfLayers) -> &Option<Rope>| {
+            self.rope_parameters.as_ref().and_then(|all| kind(all).clone())
+        };
         let (full, sliding) = (of(|all| &all.full_attention), of(|all| &all.sliding_attention));
         let scaling = self.rope_scaling.clone().or(full.clone());
         Ok(GemmaText {
@@ -166,7 +167,9 @@ impl Decoder {
 fn local(types: &[String], layers: usize) -> Result<Vec<bool>, String> {
     if types.len() != layers {
         let found = types.len();
-        return Err(format!("text_config.layer_types has {found} entries, expected {layers}, one for each layer"));
+        return Err(format!(
+            "text_config.layer_types has {found} entries, expected {layers}, one for each layer"
+        ));
     }
     let local = |kind: &String| match kind.as_str() {
         "sliding_attention" => Ok(true),
@@ -186,7 +189,9 @@ fn line(own: Option<&Rope>, base: f64, scaling: Option<&Rope>) -> Result<LineRop
     let stretch = match (kind.unwrap_or("default"), scaling.and_then(|rope| rope.factor)) {
         ("default", _) => 1.0,
         ("linear", Some(factor)) => factor,
-        ("linear", None) => return Err("text_config: rotary positions are `linear` without a factor".to_string()),
+        ("linear", None) => {
+            return Err("text_config: rotary positions are `linear` without a factor".to_string());
+        }
         (other, _) => {
             let what = format!("text_config asks for `{other}` rotary positions");
             return Err(format!("{what}, expected default or linear ones"));

@@ -34,7 +34,8 @@ impl Projector {
         (side, tokens): (usize, usize),
         epsilon: f64,
     ) -> Result<Self, Error> {
-        let norm = Norm::load(loader, &format!("{path}.mm_soft_emb_norm"), width, NormKind::OffsetRms(epsilon))?;
+        let norm =
+            Norm::load(loader, &format!("{path}.mm_soft_emb_norm"), width, NormKind::OffsetRms(epsilon))?;
         let projection = loader.tensor(&format!("{path}.mm_input_projection_weight"), [width, out])?;
         Ok(Self { norm, projection, side, tokens })
     }

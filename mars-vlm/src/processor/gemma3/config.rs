@@ -62,7 +62,9 @@ impl Gemma3Images {
         }
         let facts = ModelFacts::from_dir(dir)?;
         if let Some(size) = facts.vision("image_size").filter(|size| *size != side) {
-            return Err(settings.refuse(format!("size is {side}, but config.json says image_size {size}"), ONE));
+            return Err(
+                settings.refuse(format!("size is {side}, but config.json says image_size {size}"), ONE)
+            );
         }
         let tokens = tokens(dir, &facts)?;
         let token = |name, usual: &str| special.get(name).unwrap_or(usual).to_string();
@@ -93,10 +95,12 @@ fn tokens(dir: &Path, facts: &ModelFacts) -> Result<usize, Error> {
     let given = given.filter(|value| !value.is_null());
     let given = given.map(|value| number(&path, "image_seq_length", &value)).transpose()?;
     let model = facts.value("mm_tokens_per_image");
-    let model = model.map(|value| number(&dir.join("config.json"), "mm_tokens_per_image", value)).transpose()?;
+    let model =
+        model.map(|value| number(&dir.join("config.json"), "mm_tokens_per_image", value)).transpose()?;
     match (given, model) {
         (Some(given), Some(model)) if given != model => {
-            let what = format!("image_seq_length is {given}, but config.json says mm_tokens_per_image {model}");
+            let what =
+                format!("image_seq_length is {given}, but config.json says mm_tokens_per_image {model}");
             Err(Error::config(&path, what, ONE))
         }
         (given, model) => Ok(given.or(model).unwrap_or(256)),

@@ -36,7 +36,9 @@ impl PanAndScan {
             return Ok(Grid::default());
         }
         if each * (parts - 1) >= long {
-            return Err(format!("{width} x {height} pixels cannot be cut into {parts} parts (do_pan_and_scan)"));
+            return Err(format!(
+                "{width} x {height} pixels cannot be cut into {parts} parts (do_pan_and_scan)"
+            ));
         }
         Ok(match width >= height {
             true => Grid { rows: 1, cols: parts },
