@@ -8,6 +8,7 @@ mod configs;
 mod contradictions;
 mod data;
 mod foreign;
+mod gemma3;
 mod images;
 mod index;
 mod open;
@@ -41,6 +42,7 @@ fn all() -> Vec<Case> {
         bombs::cases(),
         preprocessors::cases(),
         qwen3::cases(),
+        gemma3::cases(),
         images::cases(),
         data::cases(),
         records::cases(),

@@ -10,6 +10,7 @@ use mars_vlm::checkpoint::names_of_dir;
 use mars_vlm::data::{Dataset, ImageStore};
 use mars_vlm::model::{AnyModel, EncodedExamples};
 use mars_vlm::processor::Processor;
+use mars_vlm::processor::gemma3::Gemma3Images;
 use mars_vlm::processor::llava_onevision::LlavaOnevisionImages;
 use mars_vlm::processor::qwen2_vl::Qwen2VlImages;
 use mars_vlm::processor::qwen3_vl;
@@ -41,6 +42,10 @@ pub(super) fn everything(place: &Place) -> Result<(), Error> {
         }
         Base::Qwen2 | Base::Qwen25 => {
             Qwen2VlImages::from_dir(&model, &SpecialTokens::default())?;
+            AnyModel::from_dir(&model, &device)?;
+        }
+        Base::Gemma3 => {
+            Gemma3Images::from_dir(&model, &SpecialTokens::default())?;
             AnyModel::from_dir(&model, &device)?;
         }
         Base::Qwen3 => {
