@@ -1,4 +1,4 @@
-"""Adapters between MARS and `peft`, both ways, on tiny random models of four families.
+"""Adapters between MARS and `peft`, both ways, on tiny random models of five families.
 
 Usage: peft_exchange.py make DIR                   (transformers 4.57: models, and the lists of their layers)
        cargo run --example adapters_on_disk ...    (once for each DIR/FAMILY; printed by `make`)
@@ -76,12 +76,24 @@ def qwen3_vl():
     return transformers.Qwen3VLForConditionalGeneration(config)
 
 
-FAMILIES = {"idefics3": idefics3, "llava_onevision": llava_onevision, "qwen2_5_vl": qwen2_5_vl, "qwen3_vl": qwen3_vl}
+def gemma3():
+    text = dict(hidden_size=24, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+                head_dim=8, vocab_size=90, sliding_window=4, sliding_window_pattern=2, tie_word_embeddings=False)
+    vision = dict(hidden_size=20, intermediate_size=36, num_hidden_layers=2, num_attention_heads=2, image_size=16,
+                  patch_size=4, vision_use_head=False)
+    config = transformers.Gemma3Config(text_config=text, vision_config=vision, image_token_index=80, boi_token_index=81,
+                                       eoi_token_index=82, mm_tokens_per_image=4, tie_word_embeddings=False)
+    return transformers.Gemma3ForConditionalGeneration(config)
+
+
+FAMILIES = {"idefics3": idefics3, "llava_onevision": llava_onevision, "qwen2_5_vl": qwen2_5_vl, "qwen3_vl": qwen3_vl,
+            "gemma3": gemma3}
 CLASSES = {
     "idefics3": transformers.Idefics3ForConditionalGeneration,
     "llava_onevision": transformers.LlavaOnevisionForConditionalGeneration,
     "qwen2_5_vl": transformers.Qwen2_5_VLForConditionalGeneration,
     "qwen3_vl": transformers.Qwen3VLForConditionalGeneration,
+    "gemma3": transformers.Gemma3ForConditionalGeneration,
 }
 PARTS = [
     ("projector", r"connector\.|multi_modal_projector\.|visual\.(merger|deepstack_merger_list)\."),
@@ -265,7 +277,7 @@ def check_written_by_mars(folder, case, layout, mars):
 def check_written_by_peft(folder, case, settings, mars):
     base = base_model(folder)
     vision = {"idefics3": "vision_model", "llava_onevision": "vision_tower", "qwen2_5_vl": "visual",
-              "qwen3_vl": "visual"}[folder.name]
+              "qwen3_vl": "visual", "gemma3": "vision_tower"}[folder.name]
     language = "text_model" if folder.name == "idefics3" else "language_model"
 
     def named(value):

@@ -33,6 +33,10 @@ pub(super) fn mask(
 mod tests {
     use super::*;
 
+    fn one(picture: std::ops::Range<usize>) -> Pictures {
+        std::iter::once(picture).collect()
+    }
+
     /// What each position sees, by sequence.
     fn seen(window: Option<usize>, pictures: &[Pictures]) -> Vec<Vec<Vec<usize>>> {
         let mask = mask(6, window, pictures, &Device::flex());
@@ -44,7 +48,7 @@ mod tests {
     #[test]
     fn text_sees_what_is_before_it_and_a_picture_itself() {
         assert_eq!(
-            seen(None, &[vec![1..4]])[0][1..5],
+            seen(None, &[one(1..4)])[0][1..5],
             [vec![0, 1, 2, 3], vec![0, 1, 2, 3], vec![0, 1, 2, 3], vec![0, 1, 2, 3, 4]]
         );
         assert_eq!(seen(None, &[])[0][..2], [vec![0], vec![0, 1]]);
@@ -53,16 +57,16 @@ mod tests {
     #[test]
     fn a_window_cuts_off_the_beginning_of_a_picture_and_not_its_end() {
         assert_eq!(
-            seen(Some(2), &[vec![1..4]])[0],
+            seen(Some(2), &[one(1..4)])[0],
             [vec![0], vec![0, 1, 2, 3], vec![1, 2, 3], vec![2, 3], vec![3, 4], vec![4, 5]]
         );
     }
 
     #[test]
     fn pictures_that_touch_are_no_part_of_each_other_and_equal_sequences_share_a_mask() {
-        let (two, one) = (vec![0..2, 3..5], vec![2..4]);
+        let (two, other) = (vec![0..2, 3..5], one(2..4));
         assert_eq!(seen(None, &[two.clone(), two.clone()]).len(), 1);
-        let masks = seen(None, &[two, one]);
+        let masks = seen(None, &[two, other]);
         assert_eq!((masks[0][0].len(), masks[0][3].len(), masks[1][2].len()), (2, 5, 4));
     }
 }

@@ -1,8 +1,9 @@
 //! The modules of Gemma 3, whose parts are called as those of LLaVA-OneVision, in all versions of `transformers`.
 //!
-//! The projector is a norm and a matrix that is a plain parameter (`mm_input_projection_weight`). PEFT finds no layer there by
-//! its name, so no adapter acts on it and the module has no site. (PEFT 0.18 can wrap the parameter by
-//! `target_parameters`, with the factors the other way round; such adapters are to be merged first.)
+//! The projector is a norm and a matrix that is a plain parameter (`mm_input_projection_weight`), which PEFT does not find as a
+//! module: the module `projector` has no site. PEFT 0.18 can wrap the parameter (`target_parameters`), but then with
+//! the factors the other way round (A as wide as what the matrix gives), under the path of the whole projector, and for one
+//! adapter only; an adapter of that kind is refused with the remedy to merge it with PEFT.
 
 use crate::model::llava_onevision;
 use mars_lora::merge::ModelNames;
