@@ -43,8 +43,9 @@ pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, L
 }
 
 /// Finds ranks that do not fit the model before anything is trained: those that the policy may ask for, under the name of the
-/// setting that has them.
+/// setting that has them, and those of a module without layers, which would change nothing.
 pub(super) fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
+    check_modules(&config.lora.modules, model)?;
     for (setting, ranks) in ranks_in_use(config)? {
         let largest = AdapterConfig { targets: config.lora.targets()?, ..AdapterConfig::new(ranks, 0) };
         largest
@@ -52,4 +53,18 @@ pub(super) fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(),
             .map_err(|error| Error::usage(format!("{setting}: {error}")))?;
     }
     Ok(())
+}
+
+/// Refuses modules of the model that have no layers, as the projector of Gemma 3.
+fn check_modules(modules: &[String], model: &AnyModel) -> Result<(), Error> {
+    let known = |name: &str| model.modules().iter().any(|module| module.name == name);
+    let layers = |name: &str| model.sites().iter().any(|site| site.module == name);
+    let (with, without): (Vec<&String>, Vec<&String>) = modules.iter().partition(|name| layers(name));
+    match without.into_iter().find(|name| known(name)) {
+        Some(name) => Err(Error::usage(format!(
+            "lora.modules names `{name}`, which has no linear layer in this model, so that a rank would change nothing; set \
+             it to {with:?}"
+        ))),
+        None => Ok(()),
+    }
 }

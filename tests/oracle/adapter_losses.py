@@ -98,7 +98,8 @@ class Pictures:
 def encode(processor, turns, pictures):
     """Token ids and pixels of a conversation, and which tokens belong to answers."""
     def tokens(text):
-        count = text.count(processor.image_token)
+        # What stands for an image is not the token of its features where there is one before it.
+        count = text.count(getattr(processor, "boi_token", processor.image_token))
         used = [pictures[:count]] if count else None
         return processor(text=[text], images=used, return_tensors="pt")
 

@@ -3,7 +3,7 @@
 Usage: HF_HUB_OFFLINE=1 python tests/oracle/end_to_end.py --mars target/release/mars [--tolerance 1e-4]
 
 For each family: writes a random checkpoint with the tokenizer of `assets/model`, runs `mars search` with adapters on
-encoder, projector and language model for the digits, and compares the loss of every test sample by `mars eval --json`,
+all modules that have layers for the digits, and compares the loss of every test sample by `mars eval --json`,
 without and with the adapter, with what `adapter_losses.py` computes. Needs torch, torchvision, transformers (4.57 or
 5), peft, pillow, safetensors.
 """
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from transformers import (LlavaConfig, LlavaForConditionalGeneration, LlavaNextConfig,
+from transformers import (Gemma3Config, Gemma3ForConditionalGeneration, LlavaConfig, LlavaForConditionalGeneration, LlavaNextConfig,
                           LlavaNextForConditionalGeneration, LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration,
                           Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2VLConfig,
                           Qwen2VLForConditionalGeneration,
@@ -90,13 +90,28 @@ FAMILIES = {
          "image_std": [0.5] * 3, "size": {"shortest_edge": 1440, "longest_edge": 10000}},
         {"processor_class": "Qwen3VLProcessor"},
     ),
+    # A window that is shorter than the text and as long as a picture.
+    "gemma3": (
+        Gemma3Config, Gemma3ForConditionalGeneration,
+        dict(mm_tokens_per_image=4, text_config=text(head_dim=8, query_pre_attn_scalar=8, sliding_window=4,
+                                                     sliding_window_pattern=2, num_hidden_layers=3),
+             vision_config=dict(model_type="siglip_vision_model", hidden_size=24, intermediate_size=32,
+                                num_hidden_layers=2, num_attention_heads=2, image_size=24, patch_size=6,
+                                vision_use_head=False)),
+        {"image_processor_type": "Gemma3ImageProcessor", "size": {"height": 24, "width": 24}},
+        {"processor_class": "Gemma3Processor", "image_seq_length": 4},
+    ),
 }
+MODULES = {"gemma3": ["ve", "llm"]}
+NAMED = {"boi_token": "<start_of_image>", "image_token": "<image_soft_token>", "eoi_token": "<end_of_image>"}
 
 
 def files(family):
     """Folder of the tokenizer and template, the image token, and the one before it."""
     if family.startswith("llava"):
         return ASSETS / "model", "<image>", None
+    if family == "gemma3":
+        return ROOT / "mars-vlm/tests/fixtures/gemma3_processor/model", "<image_soft_token>", None
     # The class of the family's tokenizer insists on bytes as its alphabet.
     return ROOT / "mars-vlm/tests/fixtures/families/qwen", "<|image_pad|>", "<|vision_start|>"
 
@@ -107,10 +122,12 @@ def write_model(folder, family):
     tokens = json.loads((source / "tokenizer.json").read_text())
     ids = {entry["content"]: entry["id"] for entry in tokens["added_tokens"]}
     size = max([*ids.values(), *tokens["model"]["vocab"].values()]) + 1
-    config = dict(config, tie_word_embeddings=False)
+    config = dict(config, tie_word_embeddings=family == "gemma3")
     if start:
         config |= {"image_token_id": ids[image], "vision_start_token_id": ids[start],
                    "vision_end_token_id": ids["<|vision_end|>"], "video_token_id": ids["<|video_pad|>"]}
+    elif family == "gemma3":
+        config |= {"image_token_index": ids[image]}
     else:
         config |= {"image_token_index": ids[image]}
         config |= {"video_token_index": size} if family == "llava_onevision" else {}
@@ -127,9 +144,13 @@ def write_model(folder, family):
             shutil.copy(source / name, folder / name)
     settings = json.loads((source / "tokenizer_config.json").read_text())
     settings |= processor_class(processor) | {"image_token": image}
+    if family == "gemma3":
+        settings["extra_special_tokens"] = NAMED
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     (folder / "preprocessor_config.json").write_text(json.dumps(images | processor_class(processor)))
-    (folder / "video_preprocessor_config.json").write_text(json.dumps(video(family) | processor_class(processor)))
+    if family != "gemma3":
+        settings = video(family) | processor_class(processor)
+        (folder / "video_preprocessor_config.json").write_text(json.dumps(settings))
     (folder / "processor_config.json").write_text(json.dumps(processor))
 
 
@@ -167,12 +188,13 @@ def main():
             for split, count in SAMPLES.items():
                 samples = json.loads((ASSETS / f"digits/{split}.json").read_text())[:count]
                 (place / f"{split}.json").write_text(json.dumps(samples))
+            modules = MODULES.get(family, ["ve", "projector", "llm"])
             settings = ["train.steps=12", "train.batch=4", "train.learning_rate=3e-3", "train.eval_every=6",
                         "search.ranks=[2,4]", "search.default_rank=4", "calibration.ranks=[2,4]",
-                        'lora.modules=["ve","projector","llm"]']
+                        f"lora.modules={json.dumps(modules)}"]
             summary = json.loads(run(
                 mars, "search", "--model", model, "--data", place / "train.json", "--val", place / "val.json", "--test",
-                place / "test.json", "--images", images, "--out", place / "out", "--policy", "fixed:4x4x2", "--json",
+                place / "test.json", "--images", images, "--out", place / "out", "--policy", "fixed:" + "x".join("442"[:len(modules)]), "--json",
                 *[part for setting in settings for part in ("--set", setting)]).stdout)
             print(family, "ranks", summary["ranks"])
             for adapter in ([], ["--adapter", summary["adapter"]]):

@@ -1,4 +1,4 @@
-"""Adapters between MARS and `peft`, both ways, on tiny random models of six families.
+"""Adapters between MARS and `peft`, both ways, on tiny random models of several families.
 
 Usage: peft_exchange.py make DIR                   (transformers 4.57: models, and the lists of their layers)
        cargo run --example adapters_on_disk ...    (once for each DIR/FAMILY; printed by `make`)
@@ -94,8 +94,18 @@ def qwen3_vl():
     return transformers.Qwen3VLForConditionalGeneration(config)
 
 
+def gemma3():
+    text = dict(hidden_size=24, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
+                head_dim=8, vocab_size=90, sliding_window=4, sliding_window_pattern=2, tie_word_embeddings=False)
+    vision = dict(hidden_size=20, intermediate_size=36, num_hidden_layers=2, num_attention_heads=2, image_size=16,
+                  patch_size=4, vision_use_head=False)
+    config = transformers.Gemma3Config(text_config=text, vision_config=vision, image_token_index=80, boi_token_index=81,
+                                       eoi_token_index=82, mm_tokens_per_image=4, tie_word_embeddings=False)
+    return transformers.Gemma3ForConditionalGeneration(config)
+
+
 FAMILIES = {"idefics3": idefics3, "llava": llava_1_5, "llava_next": llava_next, "llava_onevision": llava_onevision, "qwen2_5_vl": qwen2_5_vl,
-            "qwen3_vl": qwen3_vl}
+            "qwen3_vl": qwen3_vl, "gemma3": gemma3}
 CLASSES = {
     "idefics3": transformers.Idefics3ForConditionalGeneration,
     "llava": transformers.LlavaForConditionalGeneration,
@@ -103,6 +113,7 @@ CLASSES = {
     "llava_onevision": transformers.LlavaOnevisionForConditionalGeneration,
     "qwen2_5_vl": transformers.Qwen2_5_VLForConditionalGeneration,
     "qwen3_vl": transformers.Qwen3VLForConditionalGeneration,
+    "gemma3": transformers.Gemma3ForConditionalGeneration,
 }
 PARTS = [
     ("projector", r"connector\.|multi_modal_projector\.|visual\.(merger|deepstack_merger_list)\."),

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use mars_vlm::{
     Error, checkpoint,
     model::{
-        Network, Vlm, llava::LlavaNet, llava_onevision::LlavaOnevisionNet, qwen2_vl::Qwen2VlNet,
+        Network, Vlm, gemma3::Gemma3Net, llava::LlavaNet, llava_onevision::LlavaOnevisionNet, qwen2_vl::Qwen2VlNet,
         qwen3_vl::Qwen3VlNet,
     },
 };
@@ -76,7 +76,9 @@ fn text(more: Value) -> Value {
 
 /// Plans, searches, and measures the adapter that is found; returns its tensors' names.
 fn search(task: &SmallTask, model: &Path, policy: &str, layers: [u64; 3], image_tokens: u64) -> Vec<String> {
-    let all = ["--set", r#"lora.modules=["ve","projector","llm"]"#];
+    let named = ["ve", "projector", "llm"].into_iter().zip(layers).filter(|(_, layers)| *layers > 0);
+    let modules = format!("lora.modules={:?}", named.map(|(module, _)| module).collect::<Vec<_>>());
+    let all = ["--set", &modules];
     let plan =
         json(&strs(&task.with_model("plan", model, &[&all[..], &["--policy", "paper", "--json"]].concat())));
     let count = |n: usize| plan["modules"][n]["layers"].as_u64().unwrap();
@@ -279,4 +281,48 @@ fn qwen3_vl_from_plan_to_adapter() {
         "model.language_model.layers.1.self_attn.v_proj",
     ];
     assert_names(&names, &paths, 8 + 14);
+}
+
+#[test]
+fn gemma3_from_plan_to_adapter() {
+    let task = SmallTask::new();
+    let decoder =
+        value!({"head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 6, "sliding_window_pattern": 2});
+    let config = value!({
+        "model_type": "gemma3", "text_config": text(decoder), "mm_tokens_per_image": 9,
+        "vision_config": {
+            "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "image_size": 24, "patch_size": 8,
+        },
+    });
+    let images =
+        value!({"image_processor_type": "Gemma3ImageProcessor", "size": {"height": 24, "width": 24}});
+    let model = model::<Gemma3Net>(&task, config, images);
+    // What stands for an image in the template is not what stands for its features.
+    let change = |name: &str, changes: &[(&str, Value)]| {
+        let path = model.join(name);
+        let mut file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        changes.iter().for_each(|(key, new)| file[*key] = new.clone());
+        fs::write(path, file.to_string()).unwrap();
+    };
+    let tokenizer: Value = serde_json::from_slice(&fs::read(model.join("tokenizer.json")).unwrap()).unwrap();
+    let added = tokenizer["added_tokens"].as_array().unwrap();
+    let id = &added.iter().find(|token| token["content"] == "<global-img>").unwrap()["id"];
+    change("config.json", &[("image_token_index", id.clone()), ("image_token_id", id.clone())]);
+    let tokens = [("boi_token", "<image>"), ("image_token", "<global-img>"), ("eoi_token", "<image>")];
+    change("tokenizer_config.json", &tokens.map(|(key, token)| (key, token.into())));
+
+    // A rank of a module without layers would change nothing.
+    let all = ["--set", r#"lora.modules=["ve","projector","llm"]"#];
+    let refused = mars(&strs(&task.with_model("plan", &model, &all)));
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    for word in ["`projector`", "no linear layer", r#"["ve", "llm"]"#] {
+        assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
+    }
+    let names = search(&task, &model, "guided", [12, 0, 14], 9);
+    let paths = [
+        "model.vision_tower.vision_model.encoder.layers.1.mlp.fc2",
+        "model.language_model.layers.1.self_attn.v_proj",
+    ];
+    assert_names(&names, &paths, 12 + 14);
 }

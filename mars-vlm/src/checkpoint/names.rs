@@ -42,7 +42,6 @@ pub fn names_of_type(model_type: &str) -> Option<ModelNames> {
         return Some((family.names)());
     }
     match model_type {
-        "gemma3" => Some(ModelNames { tied_by_default: true, ..llava::names() }),
         "llama" | "qwen2" | "qwen3" | "mistral" | "gemma2" | "gemma3_text" => {
             Some(model_names(&[(LANGUAGE_MODEL, r"model\.layers\..*")], Vec::new()))
         }

@@ -2,6 +2,7 @@
 
 use super::core::network::Network;
 use super::core::vlm::Vlm;
+use super::gemma3::Gemma3Net;
 use super::idefics3::Idefics3Net;
 use super::llava::LlavaNet;
 use super::llava_onevision::LlavaOnevisionNet;
@@ -21,6 +22,7 @@ const FAMILIES: &[Family] = &[
     Family::of::<LlavaOnevisionNet>(),
     Family::of::<Qwen2VlNet>(),
     Family::of::<Qwen3VlNet>(),
+    Family::of::<Gemma3Net>(),
 ];
 
 type Load = fn(&Path, Precision, &Device) -> Result<Box<dyn VisionLanguage>, Error>;

@@ -57,7 +57,7 @@ impl Processor {
         let video = own.into_iter().chain(VIDEO.map(str::to_string));
         let video = video.filter_map(|token| tokenizer.id(&token).map(|id| (token, id))).collect();
         let special = special.with_added(tokenizer.added_tokens());
-        let template = ChatTemplate::from_dir(dir, special)?.with_image_token(images.token());
+        let template = ChatTemplate::from_dir(dir, special)?.with_image_token(images.placeholder());
         let image_id = tokenizer.id(images.token());
         let processor = Self { images, tokenizer, template, max_len: facts.max_len, image_id, video };
         if let (Some(wanted), found) = (facts.image_token_id, image_id)
@@ -191,7 +191,7 @@ impl Processor {
     fn expand(&self, rendered: &Rendered, layouts: &[ImageLayout]) -> Result<EncodedText, Error> {
         let texts: Vec<String> = layouts.iter().map(|layout| self.images.prompt(layout)).collect();
         let (text, answers) =
-            placeholders::fill(&rendered.text, self.images.token(), &texts, &rendered.answers);
+            placeholders::fill(&rendered.text, self.images.placeholder(), &texts, &rendered.answers);
         let tokens = self.tokenizer.encode(&text)?;
         let answers = tokens.inside(&answers);
         let image_tokens = tokens.ids.iter().filter(|&&id| Some(id) == self.image_id).count();
@@ -205,11 +205,11 @@ impl Processor {
             Problem::new(&sample.origin, &sample.id, kind, expected, actual, remedy).into()
         };
         let rendered = self.template.render_answers(&sample.turns).map_err(|e| sample.blame(e))?;
-        let found = placeholders::count(&rendered.text, self.images.token());
+        let found = placeholders::count(&rendered.text, self.images.placeholder());
         if found != layouts.len() {
             return Err(problem(
                 ProblemKind::Placeholders,
-                format!("{} {} in the rendered conversation", layouts.len(), self.images.token()),
+                format!("{} {} in the rendered conversation", layouts.len(), self.images.placeholder()),
                 found.to_string(),
                 "the chat template drops images, or the text itself contains the image token",
             ));

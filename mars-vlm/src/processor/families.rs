@@ -1,14 +1,20 @@
 //! The families of models whose images can be processed: one line for each.
 
 use super::family::{Family, ImageProcessor};
-use super::{files, idefics3, llava, llava_onevision, qwen2_vl, qwen3_vl};
+use super::{files, gemma3, idefics3, llava, llava_onevision, qwen2_vl, qwen3_vl};
 use crate::{Error, chat::SpecialTokens};
 use serde_json::Value;
 use std::path::Path;
 
 /// All families; the first is taken where `config.json` names none.
-const FAMILIES: &[&Family] =
-    &[&idefics3::FAMILY, &llava::FAMILY, &llava_onevision::FAMILY, &qwen2_vl::FAMILY, &qwen3_vl::FAMILY];
+const FAMILIES: &[&Family] = &[
+    &idefics3::FAMILY,
+    &llava::FAMILY,
+    &llava_onevision::FAMILY,
+    &qwen2_vl::FAMILY,
+    &qwen3_vl::FAMILY,
+    &gemma3::FAMILY,
+];
 
 /// All families that can be read, oldest first.
 pub fn families() -> &'static [&'static Family] {
@@ -36,6 +42,12 @@ pub fn open(dir: &Path, special: &SpecialTokens) -> Result<Box<dyn ImageProcesso
 /// would have to be written.
 pub(crate) fn unsupported(config: &Path, model_type: &str) -> Error {
     let what = format!("model_type is `{model_type}`");
+    let decoder = model_type.strip_suffix("_text").and_then(titled);
+    if let Some((known, title)) = decoder {
+        let remedy =
+            format!("it is the decoder of {title} alone; take a {title} with its vision encoder (`{known}`)");
+        return Error::config(config, what, format!("{remedy}; {}", supported()));
+    }
     let kind = if model_type.contains("_moe") { "with dense layers " } else { "" };
     let near = nearest(model_type).map_or_else(String::new, |(known, title)| {
         format!("the nearest model that is supported is {title} {kind}(`{known}`); ")
@@ -48,6 +60,12 @@ pub(crate) fn unsupported(config: &Path, model_type: &str) -> Error {
          \"A model family\")"
     );
     Error::config(config, what, format!("{near}{}; {place}", supported()))
+}
+
+/// The `model_type` and title of the model of this `model_type`.
+fn titled(name: &str) -> Option<(&'static str, &'static str)> {
+    let mut all = FAMILIES.iter().flat_map(|family| family.model_types.iter().zip(family.titles));
+    all.find(|(known, _)| **known == name).map(|(known, title)| (*known, *title))
 }
 
 /// The `model_type` and title of the model that is most like `name`: one whose family says so, or the one whose
@@ -116,6 +134,7 @@ mod tests {
             ("mllama", "is Idefics3 (`idefics3`)"),
             ("minicpmv4_6", "is SmolVLM (`smolvlm`)"),
             ("glm4v_moe", "is Qwen2.5-VL with dense layers (`qwen2_5_vl`)"),
+            ("gemma3n", "is Gemma 3 (`gemma3`)"),
         ] {
             let message = unsupported(Path::new("config.json"), name).to_string();
             assert!(message.contains(nearest), "{message}");
@@ -128,6 +147,13 @@ mod tests {
             let message = unsupported(Path::new("config.json"), name).to_string();
             assert!(!message.contains("nearest") && message.contains("Qwen3-VL"), "{message}");
             assert!(name == "florence2" || message.contains("mars-vlm/src/model/FAMILY"), "{message}");
+        }
+        for (name, part) in [
+            ("gemma3_text", "the decoder of Gemma 3 alone; take a Gemma 3 with its vision encoder (`gemma3`)"),
+            ("qwen3_vl_text", "the decoder of Qwen3-VL alone"),
+        ] {
+            let message = unsupported(Path::new("config.json"), name).to_string();
+            assert!(message.contains(part) && !message.contains("nearest"), "{message}");
         }
     }
 }

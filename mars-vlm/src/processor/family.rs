@@ -42,8 +42,13 @@ pub struct Parity {
 
 /// How a family of models sees images: from sizes to tiles and tokens, from pixels to values.
 pub trait ImageProcessor: fmt::Debug + Send + Sync {
-    /// The image token: the placeholder of an image in a rendered template, and of each of its features in the prompt.
+    /// The image token, which stands for each feature in the prompt.
     fn token(&self) -> &str;
+
+    /// What stands for an image in a rendered template. Default: the image token.
+    fn placeholder(&self) -> &str {
+        self.token()
+    }
 
     /// The layouts of the images of one sample, by their widths and heights in pixels.
     ///

@@ -16,6 +16,7 @@ mod families;
 mod family;
 pub(crate) mod files;
 pub(crate) mod folder;
+pub mod gemma3;
 pub mod idefics3;
 pub mod llava;
 pub mod llava_onevision;

@@ -6,6 +6,7 @@ mod chat;
 mod families;
 mod fingerprints;
 mod formats;
+mod gemma3;
 mod images;
 mod kit;
 mod learnt;

@@ -8,16 +8,16 @@ use std::path::Path;
 
 fn models() -> Vec<AnyModel> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    [
+    let names = [
         "idefics3/gqa_split",
         "llava/clip_llama",
         "llava/next_mistral",
         "llava_onevision/mha_several",
         "qwen2_vl/windows_tied",
         "qwen3_vl/three_deep",
-    ]
-    .map(|name| AnyModel::from_dir(&fixtures.join(name), &Device::flex()).unwrap())
-    .into()
+        "gemma3/grouped_local",
+    ];
+    names.map(|name| AnyModel::from_dir(&fixtures.join(name), &Device::flex()).unwrap()).into()
 }
 
 #[test]

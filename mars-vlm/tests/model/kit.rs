@@ -27,6 +27,8 @@ pub(crate) const CASES: &[&str] = &[
     "qwen2_vl/older_tied",
     "qwen3_vl/tied_grouped",
     "qwen3_vl/three_deep",
+    "gemma3/grouped_local",
+    "gemma3/longer_than_window",
 ];
 
 pub(crate) fn fixture(case: &str) -> PathBuf {
@@ -119,6 +121,11 @@ fn numbers(file: &SafeTensors<'_>, name: &str) -> Option<Vec<i64>> {
 
 fn ids(file: &SafeTensors<'_>, name: &str) -> Vec<u32> {
     numbers(file, &format!("{name}.input_ids")).unwrap().into_iter().map(|id| id as u32).collect()
+}
+
+/// Whether adapters can act on a module of the model of a case: the projector of Gemma 3 has no layers.
+pub(crate) fn has_layers(case: &str, module: &str) -> bool {
+    module != "projector" || !case.starts_with("gemma3")
 }
 
 /// Adapters of rank 2 and 3 at `modules` that change what the model computes.

@@ -8,6 +8,7 @@ mod architectures;
 mod checkpointing;
 mod estimates;
 mod fingerprints;
+mod gemma3;
 mod half;
 mod idefics3;
 mod kit;

@@ -25,6 +25,8 @@ pub(super) enum Base {
     Qwen25,
     /// A tiny Qwen3-VL.
     Qwen3,
+    /// A tiny Gemma 3.
+    Gemma3,
 }
 
 impl Base {
@@ -37,6 +39,7 @@ impl Base {
         Self::Qwen2,
         Self::Qwen25,
         Self::Qwen3,
+        Self::Gemma3,
     ];
 
     fn model(self) -> PathBuf {
@@ -51,6 +54,7 @@ impl Base {
             Self::Qwen2 => fixtures("qwen2_vl/older_tied"),
             Self::Qwen25 => fixtures("qwen2_vl/windows_tied"),
             Self::Qwen3 => fixtures("qwen3_vl/tied_grouped"),
+            Self::Gemma3 => fixtures("gemma3/grouped_local"),
         }
     }
 }

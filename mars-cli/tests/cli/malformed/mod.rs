@@ -8,6 +8,7 @@ mod configs;
 mod contradictions;
 mod data;
 mod foreign;
+mod gemma3;
 mod images;
 mod index;
 mod llava;
@@ -43,6 +44,7 @@ fn all() -> Vec<Case> {
         preprocessors::cases(),
         llava::cases(),
         qwen3::cases(),
+        gemma3::cases(),
         images::cases(),
         data::cases(),
         records::cases(),

@@ -14,6 +14,7 @@ use super::core::indices::indices;
 use super::core::sizes::Load;
 use crate::processor::{EncodedText, Pixels};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// One sample: its tokens and its images.
@@ -27,6 +28,9 @@ pub struct Sequence {
 
 /// Time, row and column of every position of a batch, `[K * B * S]`.
 pub(crate) type Axes = Vec<[u32; 3]>;
+
+/// Positions of image tokens of one sequence, neighbours as one range.
+pub(crate) type Pictures = Vec<Range<usize>>;
 
 /// Samples of K adapters, adapter by adapter, padded to equal lengths.
 #[derive(Clone, Debug)]
@@ -42,6 +46,8 @@ pub struct VlmBatch {
     pub(crate) ids: Tensor<1, Int>,
     /// Positions with three axes, if the family has them.
     pub(crate) axes: Option<Axes>,
+    /// Image tokens of every sequence, `[K * B]`.
+    pub(crate) pictures: Vec<Pictures>,
     /// The images, if there are any.
     pub(crate) images: Option<BatchImages>,
     /// Positions that predict an answer token `[K * N]`.
@@ -72,6 +78,8 @@ impl VlmBatch {
         let positions = sequences.iter().flatten().map(|s| s.text.ids.len()).max().unwrap_or(0);
         let images = BatchImages::new(sequences, image, positions, device)?;
         let threefold = sequences.iter().flatten().any(|s| s.text.positions.is_some());
+
+        let pictures = sequences.iter().flatten().map(|s| pictures(&s.text.ids, image)).collect();
 
         let cells = adapters * samples * positions;
         let mut ids = Vec::with_capacity(cells);
@@ -128,6 +136,7 @@ impl VlmBatch {
             positions,
             ids: indices(ids, device),
             axes: threefold.then_some(axes),
+            pictures,
             images,
             predictors: indices(predictors, device),
             targets: indices(targets, device),
@@ -136,4 +145,16 @@ impl VlmBatch {
             loads,
         })
     }
+}
+
+/// The runs of `image` in `ids`.
+fn pictures(ids: &[u32], image: u32) -> Pictures {
+    let mut all: Pictures = Vec::new();
+    for (at, _) in ids.iter().enumerate().filter(|(_, id)| **id == image) {
+        match all.last_mut().filter(|run| run.end == at) {
+            Some(run) => run.end += 1,
+            None => all.push(at..at + 1),
+        }
+    }
+    all
 }

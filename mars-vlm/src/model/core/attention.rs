@@ -19,7 +19,7 @@ use mars_lora::{AdapterStack, LoraLinear};
 pub(crate) struct Context<'a> {
     /// Rotation of queries and keys; `None` for encoders with learnt positions.
     pub(crate) rope: Option<&'a Rope>,
-    /// Added to the scores, `[1, 1, S, S]`.
+    /// Added to the scores, `[1 or B, 1, S, S]`.
     /// 0 or minus infinity; `None`: every row sees every row.
     pub(crate) mask: Option<&'a Tensor<4>>,
     /// Rows attend within their segment only.
@@ -83,6 +83,8 @@ pub(crate) struct Attention {
     out: LoraLinear,
     heads: usize,
     kv_heads: usize,
+    /// What queries are multiplied by beside `1 / sqrt(W)`.
+    query_factor: Option<f64>,
 }
 
 impl Attention {
@@ -113,7 +115,13 @@ impl Attention {
         };
         let out = linear(out, query, width, out_bias)?;
         let norms = head_norms.map(|shape| HeadNorms::load(loader, path, head_width, &shape));
-        Ok(Self { projections, head_norms: norms.transpose()?, out, heads, kv_heads })
+        Ok(Self { projections, head_norms: norms.transpose()?, out, heads, kv_heads, query_factor: None })
+    }
+
+    /// The same with queries times `factor`, so that scores are `factor q k^T / sqrt(W)`.
+    #[must_use]
+    pub(crate) fn with_query_factor(self, factor: Option<f64>) -> Self {
+        Self { query_factor: factor, ..self }
     }
 
     /// The site of the layer that was loaded first.
@@ -135,6 +143,10 @@ impl Attention {
         let (q, k) = match context.rope {
             Some(rope) => (rope.rotate(q), rope.rotate(k)),
             None => (q, k),
+        };
+        let q = match self.query_factor {
+            Some(factor) => q.mul_scalar(factor),
+            None => q,
         };
         let mixed = match context.segments {
             Some(segments) => segments.attend(q, k, v),

@@ -55,7 +55,7 @@ impl<'a, N: Network> BatchPass<'a, N> {
             }
         });
         let shape = [batch.adapters * batch.samples, batch.positions];
-        let text = net.language().text.pass(shape, batch.axes.as_ref(), device);
+        let text = net.language().text.pass(shape, batch.axes.as_ref(), &batch.pictures, device);
         Self { net, image_sites, batch, images, text }
     }
 

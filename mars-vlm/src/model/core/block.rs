@@ -1,6 +1,7 @@
 //! The pre-norm transformer block of every encoder and decoder here (Xiong et al. 2020, arXiv 2002.04745).
 //!
-//! `h = x + attention(norm1(x))`, `y = h + mlp(norm2(h))`; the layers of `LlamaDecoderLayer`, `Qwen2DecoderLayer`,
+//! `h = x + attention(norm1(x))`, `y = h + mlp(norm2(h))`, where Gemma norms what attention and feed-forward network give,
+//! too (Gemma Team 2024, arXiv 2408.00118); the layers of `LlamaDecoderLayer`, `Qwen2DecoderLayer`,
 //! `SiglipEncoderLayer` and `Qwen2VLVisionBlock` (transformers 4.57), which differ in names, norms and activations
 //! only.
 
@@ -43,13 +44,14 @@ pub(crate) struct BlockShape {
     pub(crate) activation: Activation,
 }
 
-/// `x + attention(norm(x))`, then `x + mlp(norm(x))`.
+/// `x + after(attention(norm(x)))`, then `x + after(mlp(norm(x)))`, most often without norms after.
 #[derive(Module, Debug)]
 pub struct Block {
     norm1: Norm,
     attention: Attention,
     norm2: Norm,
     mlp: Mlp,
+    after: Option<[Norm; 2]>,
 }
 
 impl Block {
@@ -79,7 +81,15 @@ impl Block {
                 (shape.mlp_bias, shape.activation),
             )?,
             norm2: Norm::load(loader, &norm2, width, shape.norm)?,
+            after: None,
         })
+    }
+
+    /// The same with norms of what attention and the feed-forward network give, and with queries times `query_factor`.
+    #[must_use]
+    pub(crate) fn with(self, after: [Norm; 2], query_factor: Option<f64>) -> Self {
+        let attention = self.attention.with_query_factor(query_factor);
+        Self { attention, after: Some(after), ..self }
     }
 
     /// The sites of its layers, which were loaded one after the other.
@@ -89,7 +99,11 @@ impl Block {
 
     /// `x` is `[B, S, width]`, and so is the result.
     pub(crate) fn forward(&self, x: Tensor<3>, context: &Context<'_>) -> Tensor<3> {
-        let x = x.clone() + self.attention.forward(self.norm1.forward(x), context);
-        x.clone() + self.mlp.forward(self.norm2.forward(x), context.adapters)
+        let after = |which: usize, y| match &self.after {
+            Some(norms) => norms[which].forward(y),
+            None => y,
+        };
+        let x = x.clone() + after(0, self.attention.forward(self.norm1.forward(x), context));
+        x.clone() + after(1, self.mlp.forward(self.norm2.forward(x), context.adapters))
     }
 }

@@ -17,7 +17,8 @@
 //! - attention of the decoder: forward `4 sum(s_i^2) H W L`, backward twice that; of the encoder the same with its
 //!   pairs of patches in the place of `L sum(s_i^2)`. The causal mask saves nothing: all pairs are computed;
 //! - output layer: forward and backward `2 A width V` each, at answer tokens only;
-//! - patch embedding: forward `2 patches * weights`, class tokens left out, no backward pass.
+//! - patch embedding: forward `2 patches * weights`, class tokens left out, no backward pass;
+//! - a projection of F features that is no site: forward and backward `2 F * weights`.
 //!
 //! Norms, activations, softmax, rotary positions and padding are not counted, nor is the second forward pass of
 //! checkpointing: the numbers are those of the model, not of the machine.
@@ -87,5 +88,7 @@ pub(crate) fn pass(
     add(LANGUAGE_MODEL, scores, 2 * scores);
     let head = 2 * load.answers * t.width * sizes.vocabulary;
     add(LANGUAGE_MODEL, head, head);
+    let projection = 2 * vision.projected * sizes.projection;
+    add(PROJECTOR, projection, projection);
     total
 }

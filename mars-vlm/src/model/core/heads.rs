@@ -8,7 +8,7 @@ use mars_lora::ops::softmax;
 ///
 /// `q` is `[B, H, S, W]`, `k` and `v` are `[B, G, S, W]` with H a multiple of G; returns `[B, S, H * W]`.
 ///
-/// `mask` is `[1, 1, S, S]`. Queries that share a key head are laid one after the other as rows of one product, so keys
+/// `mask` is `[1 or B, 1, S, S]`. Queries that share a key head are laid one after the other as rows of one product, so keys
 /// and values are never repeated.
 pub(crate) fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Tensor<4>>) -> Tensor<3> {
     let [batch, heads, positions, width] = q.dims();

@@ -8,8 +8,8 @@
 //! pairs of rows, width D, queries `Q = H W`, keys `K = G W`, inner width F, g = 2 gated or 1 plain layers, and
 //! rank sum r:
 //!
-//! - kept: `R (2 D + Q + 2 K + g F) + H P`, `R (Q + K)` more where queries and keys are normed, and where adapters act
-//!   `R (2 D + Q + F + r)` more;
+//! - kept: `R (2 D + Q + 2 K + g F) + H P`, `R (Q + K)` more where queries and keys are normed, `2 R D` more where the
+//!   results of attention and feed-forward network are, and where adapters act `R (2 D + Q + F + r)` more;
 //! - beside it, forward: `max(H P + R (Q + 2 K), (g + 1) R F) + R D`; backward: the same with `3 R D`.
 //!
 //! A pass holds, by kind: one block for an evaluation; the kept values of all blocks for training; the inputs of
@@ -142,7 +142,11 @@ pub(crate) fn pass_bytes(sizes: &ModelSizes, vision: &VisionLoad, work: &Work<'_
     let (vision_ranks, text_ranks) = (work.ranks_of(VISION_ENCODER), work.ranks_of(LANGUAGE_MODEL));
     let (of_vision, of_text) = (vision_ranks > 0, text_ranks > 0);
     let pairs = sequences * positions.powi(2);
-    let text = Block::new(&sizes.text, rows, pairs, of_text.then_some(text_ranks));
+    let mut text = Block::new(&sizes.text, rows, pairs, of_text.then_some(text_ranks));
+    if sizes.norms_after {
+        text.kept += 2.0 * rows * width;
+    }
+    let masks = sizes.masks as f64 * pairs;
     let encoder = |pairs| Block::new(&sizes.vision, patches, pairs, Some(vision_ranks));
     let average = encoder(vision.pairs as f64 / blocks.max(1.0));
     let widest = encoder(vision.most_pairs as f64);
@@ -187,7 +191,7 @@ pub(crate) fn pass_bytes(sizes: &ModelSizes, vision: &VisionLoad, work: &Work<'_
     };
     let packed = vocabulary * width.min(PACKED as f64);
     // Saturates.
-    (F32 as f64 * (held + pixels + widened + packed)) as usize
+    (F32 as f64 * (held + masks + pixels + widened + packed)) as usize
 }
 
 #[cfg(test)]
@@ -219,11 +223,11 @@ mod tests {
         ModelSizes {
             vision,
             text,
-            deepstack: 0,
             vocabulary: 49_280,
             parameters,
             bytes: 4 * parameters,
             largest: 7_000_000,
+            ..ModelSizes::default()
         }
     }
 

@@ -1,4 +1,4 @@
-//! The two norms of transformers.
+//! The norms of transformers.
 
 use crate::Error;
 use crate::checkpoint::Loader;
@@ -12,6 +12,8 @@ use mars_lora::ops;
 pub(crate) enum NormKind {
     /// `x / sqrt(mean(x^2) + epsilon) * weight` (Zhang and Sennrich 2019, arXiv 1910.07467).
     Rms(f64),
+    /// The same with a weight that is counted from 1, `x / sqrt(mean(x^2) + epsilon) * (1 + weight)` (Gemma).
+    OffsetRms(f64),
     /// `(x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias` (Ba et al. 2016, arXiv 1607.06450).
     Layer(f64),
 }
@@ -28,6 +30,8 @@ pub(crate) struct CentredNorm {
 pub(crate) enum Norm {
     /// Division by the root of the mean square.
     Rms(RmsNorm),
+    /// The same; the weight is what is added to 1, as on disk.
+    OffsetRms(RmsNorm),
     /// Mean 0 and variance 1, with a bias.
     Layer(CentredNorm),
 }
@@ -45,26 +49,22 @@ impl Norm {
     ) -> Result<Self, Error> {
         Ok(match kind {
             NormKind::Rms(epsilon) => Self::Rms(loader.rms_norm(path, width, epsilon)?),
+            NormKind::OffsetRms(epsilon) => Self::OffsetRms(loader.rms_norm(path, width, epsilon)?),
             NormKind::Layer(epsilon) => {
                 Self::Layer(CentredNorm { norm: loader.layer_norm(path, width, epsilon)?, epsilon })
             }
         })
     }
 
-    /// Normed `x`, of the same shape.
+    /// Normed `x`, of the same shape, with the gradient of `x` alone if the norm is frozen.
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match self {
-            Self::Rms(norm) => rms(norm, x),
+            Self::Rms(norm) => ops::rms_norm(x, norm.gamma.val(), norm.epsilon),
+            Self::OffsetRms(norm) => ops::rms_norm(x, norm.gamma.val() + 1.0, norm.epsilon),
             Self::Layer(CentredNorm { norm, epsilon }) => match &norm.beta {
                 Some(beta) => ops::layer_norm(x, norm.gamma.val(), beta.val(), *epsilon),
                 None => norm.forward(x),
             },
         }
     }
-}
-
-/// Normed `x`, with the gradient of `x` alone if the norm is frozen.
-/// `x` is `[.., width]`.
-pub(crate) fn rms<const D: usize>(norm: &RmsNorm, x: Tensor<D>) -> Tensor<D> {
-    ops::rms_norm(x, norm.gamma.val(), norm.epsilon)
 }

@@ -38,11 +38,12 @@ pub(crate) struct Rope {
 }
 
 impl Rope {
-    /// Angles `position * base^(-2 i / width)` for `positions` positions.
+    /// Angles `position / stretch * base^(-2 i / width)` for `positions` positions; `stretch` is 1 but for positions that are
+    /// interpolated (Chen et al. 2023, arXiv 2306.15595).
     ///
     /// The table is `[1, 1, positions, width]`, the same for all sequences; `width` is that of a head and even.
-    pub(crate) fn line(positions: usize, width: usize, base: f64, device: &Device) -> Self {
-        let angle = |p: usize, i: usize| p as f64 * frequency(i, width, base);
+    pub(crate) fn line(positions: usize, width: usize, (base, stretch): (f64, f64), device: &Device) -> Self {
+        let angle = |p: usize, i: usize| p as f64 * (frequency(i, width, base) / stretch);
         Self::new([1, positions], width, angle, device)
     }
 

@@ -34,6 +34,12 @@ pub struct ModelSizes {
     pub text: LayerSizes,
     /// Earlier states of the encoder that become features for blocks of the decoder, n.
     pub deepstack: usize,
+    /// Weights of a projection of features that no adapter acts on.
+    pub projection: usize,
+    /// Whether the decoder's blocks norm what attention and feed-forward network give.
+    pub norms_after: bool,
+    /// Masks of the decoder that differ between sequences.
+    pub masks: usize,
     /// Number of tokens.
     /// Rows of the embedding table and outputs of the output layer.
     pub vocabulary: usize,

@@ -1,7 +1,9 @@
-//! The language model's part of `config.json`: Llama, Qwen2 and Qwen3 differ in biases, norms and defaults only.
+//! The language model's part of `config.json`: Llama, Qwen2 and Qwen3 differ in biases, norms and defaults only; what
+//! Gemma 3 has beside them is in `gemma.rs`.
 
 use super::activation::Activation;
 use super::config_file::limits;
+use super::gemma::GemmaText;
 use super::sizes::LayerSizes;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -56,6 +58,9 @@ pub struct TextConfig {
     /// Whether the axes of positions take turns among the frequencies; the family decides.
     #[serde(skip)]
     pub interleaved: bool,
+    /// What Gemma does otherwise; the family decides.
+    #[serde(skip)]
+    pub gemma: Option<GemmaText>,
     rope_theta: Option<f64>,
     rope_parameters: Option<RopeParameters>,
     rope_scaling: Option<RopeParameters>,
@@ -106,6 +111,15 @@ pub(crate) fn qwen3_vl() -> Value {
         "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32,
         "num_key_value_heads": 32, "head_dim": 128, "vocab_size": 151936, "rms_norm_eps": 1e-6,
         "max_position_embeddings": 128_000, "hidden_act": "silu", "rope_theta": 5e6,
+    })
+}
+
+/// Defaults of `Gemma3TextConfig` (transformers 4.57).
+pub(crate) fn gemma3() -> Value {
+    json!({
+        "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26, "num_attention_heads": 8,
+        "num_key_value_heads": 4, "head_dim": 256, "vocab_size": 262_208, "rms_norm_eps": 1e-6,
+        "max_position_embeddings": 131_072, "hidden_act": "gelu_pytorch_tanh",
     })
 }
 
@@ -183,7 +197,8 @@ impl TextConfig {
             let half = self.head_width() / 2;
             return Err(format!("text_config: mrope_section is {sections:?}, expected a sum of {half}"));
         }
-        for rope in [&self.rope_parameters, &self.rope_scaling].into_iter().flatten() {
+        let plain = [&self.rope_parameters, &self.rope_scaling].into_iter().filter(|_| self.gemma.is_none());
+        for rope in plain.flatten() {
             if self.interleaved && rope.mrope_interleaved == Some(false) {
                 return Err("text_config: mrope_interleaved is false, expected true".to_string());
             }

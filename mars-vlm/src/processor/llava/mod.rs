@@ -21,7 +21,6 @@ pub(super) const FAMILY: Family = Family {
     parity: Parity { transformers: &["4.57.3", "5.24.0"], resizer: Resizer::Pillow, date: "2026-11-27" },
     near: &[
         ("mistral3", "llava"),
-        ("paligemma", "llava"),
         ("pixtral", "llava"),
         ("vipllava", "llava"),
         ("video_llava", "llava"),
