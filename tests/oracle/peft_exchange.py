@@ -1,4 +1,4 @@
-"""Adapters between MARS and `peft`, both ways, on tiny random models of four families.
+"""Adapters between MARS and `peft`, both ways, on tiny random models of five families.
 
 Usage: peft_exchange.py make DIR                   (transformers 4.57: models, and the lists of their layers)
        cargo run --example adapters_on_disk ...    (once for each DIR/FAMILY; printed by `make`)
@@ -76,12 +76,24 @@ def qwen3_vl():
     return transformers.Qwen3VLForConditionalGeneration(config)
 
 
-FAMILIES = {"idefics3": idefics3, "llava_onevision": llava_onevision, "qwen2_5_vl": qwen2_5_vl, "qwen3_vl": qwen3_vl}
+def internvl():
+    text = dict(model_type="qwen3", hidden_size=24, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4,
+                num_key_value_heads=2, head_dim=8, vocab_size=90)
+    vision = dict(hidden_size=20, intermediate_size=36, num_hidden_layers=2, num_attention_heads=2, image_size=[16, 16],
+                  patch_size=[4, 4], attention_bias=True)
+    config = transformers.InternVLConfig(text_config=text, vision_config=vision, image_token_id=80,
+                                         tie_word_embeddings=False)
+    return transformers.InternVLForConditionalGeneration(config)
+
+
+FAMILIES = {"idefics3": idefics3, "llava_onevision": llava_onevision, "qwen2_5_vl": qwen2_5_vl, "qwen3_vl": qwen3_vl,
+            "internvl": internvl}
 CLASSES = {
     "idefics3": transformers.Idefics3ForConditionalGeneration,
     "llava_onevision": transformers.LlavaOnevisionForConditionalGeneration,
     "qwen2_5_vl": transformers.Qwen2_5_VLForConditionalGeneration,
     "qwen3_vl": transformers.Qwen3VLForConditionalGeneration,
+    "internvl": transformers.InternVLForConditionalGeneration,
 }
 PARTS = [
     ("projector", r"connector\.|multi_modal_projector\.|visual\.(merger|deepstack_merger_list)\."),
@@ -99,7 +111,8 @@ WRITTEN = {
     "all-linear-dora": dict(r=2, lora_alpha=4, use_dora=True, target_modules="all-linear"),
     "layers-exclude": dict(r=2, lora_alpha=4, target_modules=["q_proj", "k_proj", "up_proj", "fc1"],
                            layers_to_transform=[0, 1], layers_pattern=["layers", "blocks"], exclude_modules=["k_proj"]),
-    "embedding-convolution": dict(r=2, lora_alpha=5, target_modules=["embed_tokens", "patch_embedding", "up_proj"]),
+    "embedding-convolution": dict(r=2, lora_alpha=5,
+                                  target_modules=["embed_tokens", "patch_embedding", "projection", "up_proj"]),
 }
 
 
@@ -265,7 +278,7 @@ def check_written_by_mars(folder, case, layout, mars):
 def check_written_by_peft(folder, case, settings, mars):
     base = base_model(folder)
     vision = {"idefics3": "vision_model", "llava_onevision": "vision_tower", "qwen2_5_vl": "visual",
-              "qwen3_vl": "visual"}[folder.name]
+              "qwen3_vl": "visual", "internvl": "vision_tower"}[folder.name]
     language = "text_model" if folder.name == "idefics3" else "language_model"
 
     def named(value):

@@ -3,6 +3,7 @@
 use super::core::network::Network;
 use super::core::vlm::Vlm;
 use super::idefics3::Idefics3Net;
+use super::internvl::InternVlNet;
 use super::llava_onevision::LlavaOnevisionNet;
 use super::qwen2_vl::Qwen2VlNet;
 use super::qwen3_vl::Qwen3VlNet;
@@ -14,11 +15,12 @@ use mars_lora::merge::ModelNames;
 use std::path::Path;
 
 /// All families.
-const FAMILIES: [Family; 4] = [
+const FAMILIES: [Family; 5] = [
     Family::of::<Idefics3Net>(),
     Family::of::<LlavaOnevisionNet>(),
     Family::of::<Qwen2VlNet>(),
     Family::of::<Qwen3VlNet>(),
+    Family::of::<InternVlNet>(),
 ];
 
 type Load = fn(&Path, Precision, &Device) -> Result<Box<dyn VisionLanguage>, Error>;

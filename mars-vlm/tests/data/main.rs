@@ -7,6 +7,7 @@ mod families;
 mod fingerprints;
 mod formats;
 mod images;
+mod internvl;
 mod kit;
 mod learnt;
 mod left_out;

@@ -81,9 +81,13 @@ fn check(case: &str, modules: &[&str], targets: &Targets, recompute: bool) {
 
 #[test]
 fn every_family_with_adapters_everywhere() {
-    for case in
-        ["idefics3/mha_tied", "llava_onevision/gqa_tied", "qwen2_vl/older_tied", "qwen3_vl/tied_grouped"]
-    {
+    for case in [
+        "idefics3/mha_tied",
+        "llava_onevision/gqa_tied",
+        "qwen2_vl/older_tied",
+        "qwen3_vl/tied_grouped",
+        "internvl/qwen3_untied",
+    ] {
         check(case, &ALL, &Targets::all_linear(), false);
     }
 }
@@ -103,6 +107,8 @@ fn adapters_on_embeddings_patches_and_some_layers() {
         ("qwen2_vl/windows_tied", r".*(layers|blocks)\.1\..*"),
         ("qwen2_vl/mha_untied", ".*"),
         ("qwen3_vl/three_deep", ".*"),
+        ("internvl/stretched", ".*"),
+        ("internvl/qwen2_tied", r".*(layer|layers)\.1\..*"),
         ("qwen3_vl/untied_mha", r".*(layers|blocks|deepstack_merger_list)\.0\..*"),
     ] {
         check(case, &ALL, &Targets::matching(targets).unwrap(), false);

@@ -1,5 +1,5 @@
 //! Parity with `transformers` and PEFT on tiny random checkpoints
-//! (made by `tests/oracle/llava_onevision.py`, `tests/oracle/qwen2_vl.py` and `tests/oracle/qwen3_vl.py`;
+//! (made by `tests/oracle/llava_onevision.py`, `qwen2_vl.py`, `qwen3_vl.py` and `internvl.py` beside it;
 //! `tests/oracle/tiny.py` says what is in them).
 
 use burn::tensor::Device;
@@ -9,6 +9,7 @@ use mars_lora::{
 };
 use mars_vlm::chat::SpecialTokens;
 use mars_vlm::model::{AnyModel, Sequence, VlmBatch};
+use mars_vlm::processor::internvl::InternVlImages;
 use mars_vlm::processor::llava_onevision::LlavaOnevisionImages;
 use mars_vlm::processor::qwen2_vl::Qwen2VlImages;
 use mars_vlm::processor::{EncodedText, Feature, ImageProcessor, Pixels};
@@ -26,6 +27,8 @@ fn processor(dir: &Path) -> (Box<dyn ImageProcessor>, u32) {
     let special = SpecialTokens::default();
     if dir.to_str().unwrap().contains("llava") {
         (Box::new(LlavaOnevisionImages::from_dir(dir, &special).unwrap()), 37)
+    } else if dir.to_str().unwrap().contains("internvl/") {
+        (Box::new(InternVlImages::from_dir(dir, &special).unwrap()), 36)
     } else {
         (Box::new(Qwen2VlImages::from_dir(dir, &special).unwrap()), 36)
     }
@@ -317,6 +320,38 @@ fn qwen3_vl_without_earlier_states() {
 #[test]
 fn qwen3_vl_with_adapters_of_peft() {
     for case in ["qwen3_vl/tied_grouped", "qwen3_vl/untied_mha"] {
+        check_adapter(case, [("llm", 2), ("projector", 3), ("ve", 1)]);
+    }
+}
+
+#[test]
+fn internvl_with_a_qwen2_decoder_grouped_tied() {
+    check("internvl/qwen2_tied");
+}
+
+#[test]
+fn internvl_with_a_qwen3_decoder_untied_and_norms_of_all_heads() {
+    check("internvl/qwen3_untied");
+}
+
+#[test]
+fn internvl_with_tiles_smaller_than_the_table_and_a_last_norm() {
+    check("internvl/stretched");
+}
+
+#[test]
+fn internvl_with_tiles_larger_than_the_table_unmerged() {
+    check("internvl/unmerged");
+}
+
+#[test]
+fn internvl_with_a_llama_decoder_and_whole_images_without_positions() {
+    check("internvl/llama_whole");
+}
+
+#[test]
+fn internvl_with_adapters_of_peft() {
+    for case in ["internvl/qwen2_tied", "internvl/qwen3_untied"] {
         check_adapter(case, [("llm", 2), ("projector", 3), ("ve", 1)]);
     }
 }

@@ -53,9 +53,13 @@ fn adapters_on_embeddings_patches_and_single_blocks() {
 
 #[test]
 fn dropout_drops_the_same_inputs_twice() {
-    for case in
-        ["idefics3/gqa_split", "llava_onevision/gqa_tied", "qwen2_vl/windows_tied", "qwen3_vl/three_deep"]
-    {
+    for case in [
+        "idefics3/gqa_split",
+        "llava_onevision/gqa_tied",
+        "qwen2_vl/windows_tied",
+        "qwen3_vl/three_deep",
+        "internvl/qwen3_untied",
+    ] {
         check(case, &ALL, &Targets::all_linear(), 0.3);
     }
 }

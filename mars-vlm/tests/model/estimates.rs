@@ -8,9 +8,15 @@ use std::path::Path;
 
 fn models() -> Vec<AnyModel> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    ["idefics3/gqa_split", "llava_onevision/mha_several", "qwen2_vl/windows_tied", "qwen3_vl/three_deep"]
-        .map(|name| AnyModel::from_dir(&fixtures.join(name), &Device::flex()).unwrap())
-        .into()
+    [
+        "idefics3/gqa_split",
+        "llava_onevision/mha_several",
+        "qwen2_vl/windows_tied",
+        "qwen3_vl/three_deep",
+        "internvl/stretched",
+    ]
+    .map(|name| AnyModel::from_dir(&fixtures.join(name), &Device::flex()).unwrap())
+    .into()
 }
 
 #[test]

@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use mars_lora::{Adapter, AdapterConfig, AdapterStack, Parts, Pass, Targets};
 use mars_vlm::chat::SpecialTokens;
 use mars_vlm::model::{AnyModel, Sequence, VlmBatch};
+use mars_vlm::processor::internvl::InternVlImages;
 use mars_vlm::processor::llava_onevision::LlavaOnevisionImages;
 use mars_vlm::processor::qwen2_vl::Qwen2VlImages;
 use mars_vlm::processor::{EncodedText, Grid, ImageLayout, ImageProcessor, ImageShape, Pixels};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One checkpoint of every family and form.
-pub(crate) const CASES: [&str; 10] = [
+pub(crate) const CASES: [&str; 12] = [
     "idefics3/gqa_split",
     "idefics3/mha_tied",
     "llava_onevision/gqa_tied",
@@ -23,6 +24,8 @@ pub(crate) const CASES: [&str; 10] = [
     "qwen2_vl/older_tied",
     "qwen3_vl/tied_grouped",
     "qwen3_vl/three_deep",
+    "internvl/qwen2_tied",
+    "internvl/stretched",
 ];
 
 pub(crate) fn fixture(case: &str) -> PathBuf {
@@ -45,6 +48,7 @@ impl Samples {
         let images: Option<Box<dyn ImageProcessor>> = match config["model_type"].as_str().unwrap() {
             "idefics3" => None,
             "llava_onevision" => Some(Box::new(LlavaOnevisionImages::from_dir(dir, &special).unwrap())),
+            "internvl" => Some(Box::new(InternVlImages::from_dir(dir, &special).unwrap())),
             _ => Some(Box::new(Qwen2VlImages::from_dir(dir, &special).unwrap())),
         };
         let bytes = std::fs::read(dir.join("expected.safetensors")).unwrap();

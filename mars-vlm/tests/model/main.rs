@@ -9,6 +9,7 @@ mod estimates;
 mod fingerprints;
 mod half;
 mod idefics3;
+mod internvl;
 mod kit;
 mod merged;
 mod qwen3_vl;

@@ -1,4 +1,5 @@
-//! Adapters of PEFT for Qwen3-VL on disk: checked, read, and merged into the base and taken out again.
+//! Adapters of PEFT for Qwen3-VL on disk: checked, read, and merged into the base and taken out again. The checks are those
+//! of other families too.
 
 use crate::kit::{Samples, fixture};
 use burn::tensor::{Device, Tensor};
@@ -19,7 +20,17 @@ fn gap(a: &Tensor<3>, b: &Tensor<3>) -> f32 {
 
 #[test]
 fn merged_is_what_peft_computes_and_unmerged_is_the_base() {
-    for case in CASES {
+    check_merged(&CASES);
+}
+
+#[test]
+fn what_is_written_is_read_back_under_the_names_of_peft() {
+    check_written(&CASES);
+}
+
+/// Each of `cases` with the adapter merged, and without it again.
+pub(crate) fn check_merged(cases: &[&str]) {
+    for case in cases {
         let (base, place) = (fixture(case), tempfile::tempdir().unwrap());
         let adapter = base.join("adapter");
         let names = names_of_dir(&base).unwrap();
@@ -61,9 +72,9 @@ fn merged_is_what_peft_computes_and_unmerged_is_the_base() {
     }
 }
 
-#[test]
-fn what_is_written_is_read_back_under_the_names_of_peft() {
-    for case in CASES {
+/// The adapter of each of `cases`, read and written.
+pub(crate) fn check_written(cases: &[&str]) {
+    for case in cases {
         let dir = fixture(case);
         let model = AnyModel::from_dir(&dir, &Device::flex()).unwrap();
         let names = names_of_dir(&dir).unwrap();

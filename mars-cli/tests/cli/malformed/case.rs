@@ -21,11 +21,13 @@ pub(super) enum Base {
     Qwen25,
     /// A tiny Qwen3-VL.
     Qwen3,
+    /// A tiny InternVL3.
+    InternVl,
 }
 
 impl Base {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Whole, Self::Sharded, Self::Llava, Self::Qwen2, Self::Qwen25, Self::Qwen3];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Whole, Self::Sharded, Self::Llava, Self::Qwen2, Self::Qwen25, Self::Qwen3, Self::InternVl];
 
     fn model(self) -> PathBuf {
         let fixtures =
@@ -37,6 +39,7 @@ impl Base {
             Self::Qwen2 => fixtures("qwen2_vl/older_tied"),
             Self::Qwen25 => fixtures("qwen2_vl/windows_tied"),
             Self::Qwen3 => fixtures("qwen3_vl/tied_grouped"),
+            Self::InternVl => fixtures("internvl/qwen3_untied"),
         }
     }
 }

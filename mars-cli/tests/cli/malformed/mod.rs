@@ -10,6 +10,7 @@ mod data;
 mod foreign;
 mod images;
 mod index;
+mod internvl;
 mod open;
 mod preprocessors;
 mod qwen3;
@@ -41,6 +42,7 @@ fn all() -> Vec<Case> {
         bombs::cases(),
         preprocessors::cases(),
         qwen3::cases(),
+        internvl::cases(),
         images::cases(),
         data::cases(),
         records::cases(),

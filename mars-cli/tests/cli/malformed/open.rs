@@ -10,6 +10,7 @@ use mars_vlm::checkpoint::names_of_dir;
 use mars_vlm::data::{Dataset, ImageStore};
 use mars_vlm::model::{AnyModel, EncodedExamples};
 use mars_vlm::processor::Processor;
+use mars_vlm::processor::internvl::InternVlImages;
 use mars_vlm::processor::llava_onevision::LlavaOnevisionImages;
 use mars_vlm::processor::qwen2_vl::Qwen2VlImages;
 use mars_vlm::processor::qwen3_vl;
@@ -45,6 +46,10 @@ pub(super) fn everything(place: &Place) -> Result<(), Error> {
         }
         Base::Qwen3 => {
             qwen3_vl::from_dir(&model, &SpecialTokens::default())?;
+            AnyModel::from_dir(&model, &device)?;
+        }
+        Base::InternVl => {
+            InternVlImages::from_dir(&model, &SpecialTokens::default())?;
             AnyModel::from_dir(&model, &device)?;
         }
     }

@@ -2,10 +2,12 @@
 //!
 //! `h = x + attention(norm1(x))`, `y = h + mlp(norm2(h))`; the layers of `LlamaDecoderLayer`, `Qwen2DecoderLayer`,
 //! `SiglipEncoderLayer` and `Qwen2VLVisionBlock` (transformers 4.57), which differ in names, norms and activations
-//! only.
+//! only. With scales (Touvron et al. 2021, arXiv 2103.17239) both summands are multiplied value by value first, as in
+//! `InternVLVisionLayer`.
 
 use super::activation::Activation;
 use super::attention::{Attention, AttentionShape, Context, ProjectionNames};
+use super::layer_scale::LayerScale;
 use super::mlp::{Mlp, MlpNames};
 use super::norm::{Norm, NormKind};
 use crate::Error;
@@ -50,6 +52,8 @@ pub struct Block {
     attention: Attention,
     norm2: Norm,
     mlp: Mlp,
+    /// What attention and feed-forward network are multiplied by, where the architecture scales them.
+    scales: Option<[LayerScale; 2]>,
 }
 
 impl Block {
@@ -79,7 +83,25 @@ impl Block {
                 (shape.mlp_bias, shape.activation),
             )?,
             norm2: Norm::load(loader, &norm2, width, shape.norm)?,
+            scales: None,
         })
+    }
+
+    /// The same block with the scales that are called `names` below module path `path`, of attention and of the feed-forward
+    /// network, `[width]` each.
+    ///
+    /// # Errors
+    /// Those of [`Loader::tensor`].
+    pub(crate) fn scaled(
+        mut self,
+        loader: &mut Loader<'_>,
+        path: &str,
+        names: [&str; 2],
+        width: usize,
+    ) -> Result<Self, Error> {
+        let mut scale = |name: &str| LayerScale::load(loader, &format!("{path}.{name}"), width);
+        self.scales = Some([scale(names[0])?, scale(names[1])?]);
+        Ok(self)
     }
 
     /// The sites of its layers, which were loaded one after the other.
@@ -89,7 +111,11 @@ impl Block {
 
     /// `x` is `[B, S, width]`, and so is the result.
     pub(crate) fn forward(&self, x: Tensor<3>, context: &Context<'_>) -> Tensor<3> {
-        let x = x.clone() + self.attention.forward(self.norm1.forward(x), context);
-        x.clone() + self.mlp.forward(self.norm2.forward(x), context.adapters)
+        let scaled = |place: usize, x: Tensor<3>| match &self.scales {
+            Some(scales) => scales[place].forward(x),
+            None => x,
+        };
+        let x = x.clone() + scaled(0, self.attention.forward(self.norm1.forward(x), context));
+        x.clone() + scaled(1, self.mlp.forward(self.norm2.forward(x), context.adapters))
     }
 }

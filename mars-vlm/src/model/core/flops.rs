@@ -17,7 +17,7 @@
 //! - attention of the decoder: forward `4 sum(s_i^2) H W L`, backward twice that; of the encoder the same with its
 //!   pairs of patches in the place of `L sum(s_i^2)`. The causal mask saves nothing: all pairs are computed;
 //! - output layer: forward and backward `2 A width V` each, at answer tokens only;
-//! - patch embedding: forward `2 patches * weights`, no backward pass.
+//! - patch embedding: forward `2 patches * weights`, class tokens left out, no backward pass.
 //!
 //! Norms, activations, softmax, rotary positions and padding are not counted, nor is the second forward pass of
 //! checkpointing: the numbers are those of the model, not of the machine.
@@ -50,11 +50,12 @@ pub(crate) fn pass(
     };
     let in_block = |site: &&Site| site.module == VISION_ENCODER && site.kind == SiteKind::Linear;
     let run = sites.iter().filter(in_block).count() / sizes.vision.layers.max(1) * vision.blocks;
-    let mut met = 0;
+    let (mut met, embedded) = (0, vision.patches - vision.classes);
     for (site, rank) in sites.iter().zip(ranks) {
         let rows = match site.module.as_str() {
             // The layers of the encoder come block by block.
             VISION_ENCODER if in_block(&site) && met >= run => 0,
+            VISION_ENCODER if matches!(site.kind, SiteKind::Convolution { .. }) => embedded,
             VISION_ENCODER => vision.patches,
             PROJECTOR => vision.projected,
             _ => load.tokens,
@@ -79,7 +80,7 @@ pub(crate) fn pass(
         }
     }
     let (v, t) = (&sizes.vision, &sizes.text);
-    add(VISION_ENCODER, 2 * vision.patches * vision.kernel, 0);
+    add(VISION_ENCODER, 2 * embedded * vision.kernel, 0);
     let scores = 4 * vision.pairs * v.heads * v.head_width;
     add(VISION_ENCODER, scores, 2 * scores);
     let scores = 4 * load.squares * t.heads * t.head_width * t.layers;

@@ -232,6 +232,7 @@ mod tests {
         let most_pairs = tiles * 1024 * 1024;
         let load = VisionLoad {
             patches,
+            classes: 0,
             blocks,
             kernel: 768 * 768,
             projected: 64 * tiles,
@@ -272,6 +273,7 @@ mod tests {
         let ranks = ranks.map(|(module, ranks)| (module.to_string(), ranks)).into();
         let load = VisionLoad {
             patches: 1024,
+            classes: 0,
             blocks: 12,
             kernel: 768,
             projected: 64,

@@ -13,6 +13,7 @@ use super::indices::indices;
 use super::mlp::MlpNames;
 use super::modules::VISION_ENCODER;
 use super::norm::{Norm, NormKind};
+use super::patches::patches;
 use super::sizes::{LayerSizes, VisionLoad};
 use crate::Error;
 use crate::checkpoint::Loader;
@@ -113,6 +114,7 @@ impl SiglipConfig {
         let tiles: usize = images.iter().map(|image| image.tiles).sum();
         VisionLoad {
             patches: tiles * patches,
+            classes: 0,
             blocks: layers,
             kernel: self.num_channels * self.patch_size.pow(2) * self.hidden_size,
             projected: images.iter().map(|image| image.features).sum(),
@@ -223,16 +225,9 @@ impl SiglipModel {
 
     /// What the first block takes, `[K * T, patches, width]`.
     pub(crate) fn embed(&self, tiles: Tensor<4>, adapters: &AdapterStack) -> Tensor<3> {
-        let [count, channels, height, width] = tiles.dims();
-        let (rows, columns, p) = (height / self.patch, width / self.patch, self.patch);
-        let patches = tiles
-            .narrow(2, 0, rows * p)
-            .narrow(3, 0, columns * p)
-            .reshape([count, channels, rows, p, columns, p])
-            .permute([0, 2, 4, 1, 3, 5])
-            .reshape([count, rows * columns, channels * p * p]);
-        let features = self.patch_embedding.forward(patches, adapters);
-        features + self.positions(rows, columns).unsqueeze()
+        let [_, _, height, width] = tiles.dims();
+        let features = self.patch_embedding.forward(patches(tiles, self.patch), adapters);
+        features + self.positions(height / self.patch, width / self.patch).unsqueeze()
     }
 
     /// Position rows for a tile of `rows` by `columns` patches: smaller tiles spread over the full grid.

@@ -58,6 +58,8 @@ impl ModelSizes {
 pub struct VisionLoad {
     /// Rows of its blocks.
     pub patches: usize,
+    /// Those of them that are no patches but learnt: a class token in each tile.
+    pub classes: usize,
     /// Blocks that run.
     pub blocks: usize,
     /// Weights of the patch embedding.
@@ -80,6 +82,7 @@ impl VisionLoad {
         let times = |count: usize| count.saturating_mul(copies);
         Self {
             patches: times(self.patches),
+            classes: times(self.classes),
             projected: times(self.projected),
             pairs: times(self.pairs),
             most_pairs: times(self.most_pairs),

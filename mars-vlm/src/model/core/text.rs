@@ -8,7 +8,7 @@ use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
 use super::block::{Block, BlockNames, BlockShape};
 use super::deepstack;
-use super::head_norms::HeadNormShape;
+use super::head_norms::{HeadNormShape, Span};
 use super::mlp::MlpNames;
 use super::modules::LANGUAGE_MODEL;
 use super::norm::{self, NormKind};
@@ -62,9 +62,11 @@ impl TextModel {
                 head_width: c.head_width(),
                 qkv_bias,
                 out_bias,
-                head_norms: c
-                    .head_norms
-                    .then_some(HeadNormShape { names: HEAD_NORMS, epsilon: c.rms_norm_eps }),
+                head_norms: c.head_norms.then_some(HeadNormShape {
+                    names: HEAD_NORMS,
+                    span: Span::Head,
+                    epsilon: c.rms_norm_eps,
+                }),
             },
             inner: c.intermediate_size,
             mlp_bias: c.mlp_bias,

@@ -86,6 +86,7 @@ impl Network for Qwen2VlNet {
         };
         VisionLoad {
             patches: images.iter().map(|image| image.tiles).sum(),
+            classes: 0,
             blocks: v.depth,
             kernel: v.channels * v.frames * v.patch.pow(2) * v.width,
             projected: images.iter().map(|image| image.features).sum(),

@@ -79,6 +79,7 @@ impl Network for Qwen3VlNet {
         let pairs = images.iter().map(|image| image.tiles.pow(2)).sum();
         VisionLoad {
             patches: images.iter().map(|image| image.tiles).sum(),
+            classes: 0,
             blocks: v.depth,
             kernel: v.in_channels * v.temporal_patch_size * v.patch_size.pow(2) * v.hidden_size,
             projected: images.iter().map(|image| image.features).sum(),
