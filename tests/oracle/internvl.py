@@ -4,7 +4,7 @@ Usage: HF_HUB_OFFLINE=1 python tests/oracle/internvl.py [--out mars-vlm/tests/fi
 
 Needs torch, torchvision, transformers (4.57.3 was used), peft (0.18.1) and safetensors. `tiny.py` says what is written; the
 number of tiles of an image follows from its size by the fast image processor, and values are drawn for its tiles.
-`--check` writes nothing and compares what is there with what other versions compute (5.24.0 with peft 0.18.1: no difference;
+`--check` writes nothing and compares what is there with what other versions compute (5.24.0 with peft 0.21.2: no difference;
 4.57.3 cannot read what transformers 5 writes, and is given the other cases only).
 """
 
