@@ -17,10 +17,10 @@ import tempfile
 from pathlib import Path
 
 import torch
-from transformers import (Gemma3Config, Gemma3ForConditionalGeneration, LlavaConfig, LlavaForConditionalGeneration, LlavaNextConfig,
-                          LlavaNextForConditionalGeneration, LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration,
-                          Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2VLConfig,
-                          Qwen2VLForConditionalGeneration,
+from transformers import (Gemma3Config, Gemma3ForConditionalGeneration, InternVLConfig, InternVLForConditionalGeneration, LlavaConfig,
+                          LlavaForConditionalGeneration, LlavaNextConfig, LlavaNextForConditionalGeneration,
+                          LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration, Qwen2_5_VLConfig,
+                          Qwen2_5_VLForConditionalGeneration, Qwen2VLConfig, Qwen2VLForConditionalGeneration,
                           Qwen3VLConfig, Qwen3VLForConditionalGeneration)
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,6 +90,16 @@ FAMILIES = {
          "image_std": [0.5] * 3, "size": {"shortest_edge": 1440, "longest_edge": 10000}},
         {"processor_class": "Qwen3VLProcessor"},
     ),
+    # Four tiles and the whole image.
+    "internvl": (
+        InternVLConfig, InternVLForConditionalGeneration,
+        dict(text_config=text(model_type="qwen3", head_dim=12), vision_config=dict(
+            hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=[12, 12],
+            patch_size=[3, 3], use_qk_norm=True, norm_type="rms_norm")),
+        {"image_processor_type": "GotOcr2ImageProcessorFast", "size": {"height": 12, "width": 12}, "crop_to_patches": False,
+         "min_patches": 1, "max_patches": 4, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]},
+        {"processor_class": "InternVLProcessor", "image_seq_length": 4},
+    ),
     # A window that is shorter than the text and as long as a picture.
     "gemma3": (
         Gemma3Config, Gemma3ForConditionalGeneration,
@@ -110,6 +120,8 @@ def files(family):
     """Folder of the tokenizer and template, the image token, and the one before it."""
     if family.startswith("llava"):
         return ASSETS / "model", "<image>", None
+    if family == "internvl":
+        return ROOT / "mars-vlm/tests/fixtures/internvl_processor/model", "<IMG_CONTEXT>", None
     if family == "gemma3":
         return ROOT / "mars-vlm/tests/fixtures/gemma3_processor/model", "<image_soft_token>", None
     # The class of the family's tokenizer insists on bytes as its alphabet.
@@ -126,6 +138,8 @@ def write_model(folder, family):
     if start:
         config |= {"image_token_id": ids[image], "vision_start_token_id": ids[start],
                    "vision_end_token_id": ids["<|vision_end|>"], "video_token_id": ids["<|video_pad|>"]}
+    elif family == "internvl":
+        config |= {"image_token_id": ids[image]}
     elif family == "gemma3":
         config |= {"image_token_index": ids[image]}
     else:
@@ -159,7 +173,7 @@ def processor_class(processor):
 
 
 def video(family):
-    kind = {"llava_onevision": "LlavaOnevision", "qwen3_vl": "Qwen3VL"}.get(family, "Qwen2VL")
+    kind = {"llava_onevision": "LlavaOnevision", "qwen3_vl": "Qwen3VL", "internvl": "InternVL"}.get(family, "Qwen2VL")
     return {"video_processor_type": f"{kind}VideoProcessor"}
 
 

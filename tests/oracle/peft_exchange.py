@@ -104,8 +104,18 @@ def gemma3():
     return transformers.Gemma3ForConditionalGeneration(config)
 
 
+def internvl():
+    text = dict(model_type="qwen3", hidden_size=24, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4,
+                num_key_value_heads=2, head_dim=8, vocab_size=90)
+    vision = dict(hidden_size=20, intermediate_size=36, num_hidden_layers=2, num_attention_heads=2, image_size=[16, 16],
+                  patch_size=[4, 4], attention_bias=True)
+    config = transformers.InternVLConfig(text_config=text, vision_config=vision, image_token_id=80,
+                                         tie_word_embeddings=False)
+    return transformers.InternVLForConditionalGeneration(config)
+
+
 FAMILIES = {"idefics3": idefics3, "llava": llava_1_5, "llava_next": llava_next, "llava_onevision": llava_onevision, "qwen2_5_vl": qwen2_5_vl,
-            "qwen3_vl": qwen3_vl, "gemma3": gemma3}
+            "qwen3_vl": qwen3_vl, "internvl": internvl, "gemma3": gemma3}
 CLASSES = {
     "idefics3": transformers.Idefics3ForConditionalGeneration,
     "llava": transformers.LlavaForConditionalGeneration,
@@ -113,6 +123,7 @@ CLASSES = {
     "llava_onevision": transformers.LlavaOnevisionForConditionalGeneration,
     "qwen2_5_vl": transformers.Qwen2_5_VLForConditionalGeneration,
     "qwen3_vl": transformers.Qwen3VLForConditionalGeneration,
+    "internvl": transformers.InternVLForConditionalGeneration,
     "gemma3": transformers.Gemma3ForConditionalGeneration,
 }
 PARTS = [
@@ -131,7 +142,8 @@ WRITTEN = {
     "all-linear-dora": dict(r=2, lora_alpha=4, use_dora=True, target_modules="all-linear"),
     "layers-exclude": dict(r=2, lora_alpha=4, target_modules=["q_proj", "k_proj", "up_proj", "fc1"],
                            layers_to_transform=[0, 1], layers_pattern=["layers", "blocks"], exclude_modules=["k_proj"]),
-    "embedding-convolution": dict(r=2, lora_alpha=5, target_modules=["embed_tokens", "patch_embedding", "up_proj"]),
+    "embedding-convolution": dict(r=2, lora_alpha=5,
+                                  target_modules=["embed_tokens", "patch_embedding", "projection", "up_proj"]),
 }
 
 

@@ -5,8 +5,8 @@ use burn::tensor::Device;
 use mars_vlm::{
     Error, checkpoint,
     model::{
-        Network, Vlm, gemma3::Gemma3Net, llava::LlavaNet, llava_onevision::LlavaOnevisionNet, qwen2_vl::Qwen2VlNet,
-        qwen3_vl::Qwen3VlNet,
+        Network, Vlm, gemma3::Gemma3Net, internvl::InternVlNet, llava::LlavaNet,
+        llava_onevision::LlavaOnevisionNet, qwen2_vl::Qwen2VlNet, qwen3_vl::Qwen3VlNet,
     },
 };
 use safetensors::SafeTensors;
@@ -21,7 +21,11 @@ impl checkpoint::Source for Arbitrary {
         let count: usize = shape.iter().product();
         if shape.len() == 1 {
             return Ok(vec![
-                if name.contains("norm") && name.ends_with("weight") { 1.0 } else { 0.0 };
+                if name.contains("norm") && name.ends_with("weight") || name.contains("lambda") {
+                    1.0
+                } else {
+                    0.0
+                };
                 count
             ]);
         }
@@ -57,6 +61,7 @@ fn model<N: Network + burn::module::Module>(
     let path = directory.join("tokenizer_config.json");
     let mut tokenizer: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     tokenizer["image_token"] = "<image>".into();
+    tokenizer["context_image_token"] = "<image>".into();
     fs::write(&path, tokenizer.to_string()).unwrap();
     let config = N::config(&directory).unwrap();
     let model = Vlm::<N>::from_source(config, &mut Arbitrary(7), &Device::flex()).unwrap();
@@ -322,6 +327,35 @@ fn gemma3_from_plan_to_adapter() {
     let names = search(&task, &model, "guided", [12, 0, 14], 9);
     let paths = [
         "model.vision_tower.vision_model.encoder.layers.1.mlp.fc2",
+        "model.language_model.layers.1.self_attn.v_proj",
+    ];
+    assert_names(&names, &paths, 12 + 14);
+}
+
+#[test]
+fn internvl_from_plan_to_adapter() {
+    let task = SmallTask::new();
+    let config = value!({
+        "model_type": "internvl", "text_config": text(value!({"model_type": "qwen3", "head_dim": 12})),
+        "vision_config": {
+            "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "image_size": [12, 12], "patch_size": [3, 3], "use_qk_norm": true, "norm_type": "rms_norm",
+        },
+    });
+    let images = value!({
+        "image_processor_type": "GotOcr2ImageProcessorFast", "size": {"height": 12, "width": 12},
+        "crop_to_patches": false, "max_patches": 4, "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+    });
+    let model = model::<InternVlNet>(&task, config, images);
+    let all = ["--set", "run.gradient_checkpointing=true"];
+    let plan = json(&strs(&task.with_model("plan", &model, &[&all[..], &["--json"]].concat())));
+    assert!(plan["memory"]["activations"].as_f64().unwrap() > 0.0, "{plan}");
+    // Four tiles and the whole image, two tokens by two each.
+    let names = search(&task, &model, "guided", [12, 2, 14], 20);
+    let paths = [
+        "model.vision_tower.encoder.layer.0.attention.projection_layer",
+        "model.vision_tower.encoder.layer.1.mlp.fc2",
         "model.language_model.layers.1.self_attn.v_proj",
     ];
     assert_names(&names, &paths, 12 + 14);

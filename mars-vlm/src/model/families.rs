@@ -4,6 +4,7 @@ use super::core::network::Network;
 use super::core::vlm::Vlm;
 use super::gemma3::Gemma3Net;
 use super::idefics3::Idefics3Net;
+use super::internvl::InternVlNet;
 use super::llava::LlavaNet;
 use super::llava_onevision::LlavaOnevisionNet;
 use super::qwen2_vl::Qwen2VlNet;
@@ -22,6 +23,7 @@ const FAMILIES: &[Family] = &[
     Family::of::<LlavaOnevisionNet>(),
     Family::of::<Qwen2VlNet>(),
     Family::of::<Qwen3VlNet>(),
+    Family::of::<InternVlNet>(),
     Family::of::<Gemma3Net>(),
 ];
 

@@ -1,7 +1,7 @@
 //! The families of models whose images can be processed: one line for each.
 
 use super::family::{Family, ImageProcessor};
-use super::{files, gemma3, idefics3, llava, llava_onevision, qwen2_vl, qwen3_vl};
+use super::{files, gemma3, idefics3, internvl, llava, llava_onevision, qwen2_vl, qwen3_vl};
 use crate::{Error, chat::SpecialTokens};
 use serde_json::Value;
 use std::path::Path;
@@ -13,8 +13,16 @@ const FAMILIES: &[&Family] = &[
     &llava_onevision::FAMILY,
     &qwen2_vl::FAMILY,
     &qwen3_vl::FAMILY,
+    &internvl::FAMILY,
     &gemma3::FAMILY,
 ];
+
+/// `model_type`s of layouts that only the code of their authors reads, and where the same weights are in one that is read.
+const OTHER_LAYOUTS: [(&str, &str); 1] = [(
+    "internvl_chat",
+    "this is the layout of the remote code of InternVL; take the same model as converted for transformers, whose name ends in \
+     -hf or -HF (OpenGVLab/InternVL3-1B-hf for OpenGVLab/InternVL3-1B) and whose model_type is `internvl`",
+)];
 
 /// All families that can be read, oldest first.
 pub fn families() -> &'static [&'static Family] {
@@ -42,6 +50,9 @@ pub fn open(dir: &Path, special: &SpecialTokens) -> Result<Box<dyn ImageProcesso
 /// would have to be written.
 pub(crate) fn unsupported(config: &Path, model_type: &str) -> Error {
     let what = format!("model_type is `{model_type}`");
+    if let Some((_, remedy)) = OTHER_LAYOUTS.into_iter().find(|(other, _)| *other == model_type) {
+        return Error::config(config, what, remedy);
+    }
     let decoder = model_type.strip_suffix("_text").and_then(titled);
     if let Some((known, title)) = decoder {
         let remedy =
@@ -135,6 +146,8 @@ mod tests {
             ("minicpmv4_6", "is SmolVLM (`smolvlm`)"),
             ("glm4v_moe", "is Qwen2.5-VL with dense layers (`qwen2_5_vl`)"),
             ("gemma3n", "is Gemma 3 (`gemma3`)"),
+            ("paligemma", "is Gemma 3 (`gemma3`)"),
+            ("internvl_flash", "is InternVL3 (`internvl`)"),
         ] {
             let message = unsupported(Path::new("config.json"), name).to_string();
             assert!(message.contains(nearest), "{message}");
@@ -149,11 +162,16 @@ mod tests {
             assert!(name == "florence2" || message.contains("mars-vlm/src/model/FAMILY"), "{message}");
         }
         for (name, part) in [
-            ("gemma3_text", "the decoder of Gemma 3 alone; take a Gemma 3 with its vision encoder (`gemma3`)"),
+            (
+                "gemma3_text",
+                "the decoder of Gemma 3 alone; take a Gemma 3 with its vision encoder (`gemma3`)",
+            ),
             ("qwen3_vl_text", "the decoder of Qwen3-VL alone"),
         ] {
             let message = unsupported(Path::new("config.json"), name).to_string();
             assert!(message.contains(part) && !message.contains("nearest"), "{message}");
         }
+        let message = unsupported(Path::new("config.json"), "internvl_chat").to_string();
+        assert!(message.contains("`internvl_chat`") && message.contains("InternVL3-1B-hf"), "{message}");
     }
 }

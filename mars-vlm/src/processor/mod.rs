@@ -4,8 +4,8 @@
 //! tokenises, labels the answers and cuts the images into tiles. What differs between families is in
 //! [`ImageProcessor`]; a family is a folder here and a line in `families.rs`.
 //!
-//! The reference is transformers 4.57.3 with Pillow (slow image processors), for Qwen3-VL with torchvision (the fast
-//! one): resizes agree with it bit for bit, normalised values up to the rounding of f32. Normalisation is
+//! The reference is transformers 4.57.3 with Pillow (slow image processors), for Qwen3-VL and InternVL3 with torchvision (the
+//! fast ones): resizes agree with it bit for bit, normalised values up to the rounding of f32. Normalisation is
 //! `(v * rescale - mean_c) / std_c` for an intensity
 //! v in 0 to 255 of channel c. Nothing is truncated: a sample that is too long is an error.
 
@@ -18,6 +18,7 @@ pub(crate) mod files;
 pub(crate) mod folder;
 pub mod gemma3;
 pub mod idefics3;
+pub mod internvl;
 pub mod llava;
 pub mod llava_onevision;
 mod model_facts;

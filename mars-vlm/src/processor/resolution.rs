@@ -7,7 +7,8 @@ use std::fmt;
 pub struct Resolution {
     /// Fewest pixels of a resized image (Qwen2-VL to Qwen3-VL).
     pub min_pixels: Option<usize>,
-    /// Most pixels of a resized image (Qwen2-VL to Qwen3-VL), or of a grid of tiles (LLaVA-NeXT, LLaVA-OneVision).
+    /// Most pixels of a resized image (Qwen2-VL to Qwen3-VL), or of a grid of tiles (LLaVA-NeXT, LLaVA-OneVision,
+    /// InternVL3).
     pub max_pixels: Option<usize>,
     /// Longer side in pixels: of a resized image (Idefics3), or at most of a grid of tiles (LLaVA-NeXT,
     /// LLaVA-OneVision).

@@ -8,6 +8,7 @@ mod fingerprints;
 mod formats;
 mod gemma3;
 mod images;
+mod internvl;
 mod kit;
 mod learnt;
 mod left_out;

@@ -14,6 +14,8 @@ use safetensors::SafeTensors;
 const CASES: &[&str] = &[
     "gemma3/grouped_local",
     "gemma3/untied_mha",
+    "internvl/qwen2_tied",
+    "internvl/qwen3_untied",
     "llava/clip_llama",
     "llava/next_mistral",
     "llava/siglip_qwen2",

@@ -87,6 +87,7 @@ fn every_family_with_adapters_everywhere() {
         "llava_onevision/gqa_tied",
         "qwen2_vl/older_tied",
         "qwen3_vl/tied_grouped",
+        "internvl/qwen3_untied",
         "gemma3/longer_than_window",
     ] {
         check(case, &ALL, &Targets::all_linear(), false);
@@ -110,6 +111,8 @@ fn adapters_on_embeddings_patches_and_some_layers() {
         ("qwen2_vl/windows_tied", r".*(layers|blocks)\.1\..*"),
         ("qwen2_vl/mha_untied", ".*"),
         ("qwen3_vl/three_deep", ".*"),
+        ("internvl/stretched", ".*"),
+        ("internvl/qwen2_tied", r".*(layer|layers)\.1\..*"),
         ("gemma3/grouped_local", ".*"),
         ("gemma3/all_local", r".*(q_proj|out_proj|up_proj)"),
         ("qwen3_vl/untied_mha", r".*(layers|blocks|deepstack_merger_list)\.0\..*"),

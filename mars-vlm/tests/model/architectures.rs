@@ -370,6 +370,38 @@ fn qwen3_vl_with_adapters_of_peft() {
 }
 
 #[test]
+fn internvl_with_a_qwen2_decoder_grouped_tied() {
+    check("internvl/qwen2_tied");
+}
+
+#[test]
+fn internvl_with_a_qwen3_decoder_untied_and_norms_of_all_heads() {
+    check("internvl/qwen3_untied");
+}
+
+#[test]
+fn internvl_with_tiles_smaller_than_the_table_and_a_last_norm() {
+    check("internvl/stretched");
+}
+
+#[test]
+fn internvl_with_tiles_larger_than_the_table_unmerged() {
+    check("internvl/unmerged");
+}
+
+#[test]
+fn internvl_with_a_llama_decoder_and_whole_images_without_positions() {
+    check("internvl/llama_whole");
+}
+
+#[test]
+fn internvl_with_adapters_of_peft() {
+    for case in ["internvl/qwen2_tied", "internvl/qwen3_untied"] {
+        check_adapter(case, [("llm", 2), ("projector", 3), ("ve", 1)]);
+    }
+}
+
+#[test]
 fn gemma3_grouped_tied_with_every_second_layer_global() {
     check("gemma3/grouped_local");
 }

@@ -15,6 +15,7 @@ fn models() -> Vec<AnyModel> {
         "llava_onevision/mha_several",
         "qwen2_vl/windows_tied",
         "qwen3_vl/three_deep",
+        "internvl/stretched",
         "gemma3/grouped_local",
     ];
     names.map(|name| AnyModel::from_dir(&fixtures.join(name), &Device::flex()).unwrap()).into()

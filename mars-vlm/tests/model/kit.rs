@@ -27,6 +27,8 @@ pub(crate) const CASES: &[&str] = &[
     "qwen2_vl/older_tied",
     "qwen3_vl/tied_grouped",
     "qwen3_vl/three_deep",
+    "internvl/qwen2_tied",
+    "internvl/stretched",
     "gemma3/grouped_local",
     "gemma3/longer_than_window",
 ];

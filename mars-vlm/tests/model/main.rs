@@ -11,6 +11,7 @@ mod fingerprints;
 mod gemma3;
 mod half;
 mod idefics3;
+mod internvl;
 mod kit;
 mod merged;
 mod ties;

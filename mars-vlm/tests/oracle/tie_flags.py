@@ -18,7 +18,7 @@ OUT = Path(__file__).resolve().parents[1] / "fixtures/tie_flags.json"
 # The kind of the decoder where it has a configuration of its own; None where it needs no name, "" where it has none.
 KINDS = {
     "idefics3": "llama", "llava_onevision": "qwen2", "qwen2_vl": None, "qwen2_5_vl": None, "llava": "llama",
-    "llava_next": "mistral", "gemma3": "gemma3_text", "qwen3_vl": "qwen3_vl_text", "llama": "", "qwen2": "",
+    "llava_next": "mistral", "gemma3": "gemma3_text", "qwen3_vl": "qwen3_vl_text", "internvl": "qwen3", "llama": "", "qwen2": "",
     "qwen3": "", "mistral": "", "gemma2": "", "gemma3_text": "",
 }
 

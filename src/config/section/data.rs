@@ -45,8 +45,8 @@ pub struct DataConfig {
     /// Fewest pixels of a resized image, of Qwen2-VL, Qwen2.5-VL and Qwen3-VL. 0: what the model's files say.
     #[serde(with = "chosen::number")]
     pub min_pixels: Option<usize>,
-    /// Most pixels of a resized image, of Qwen2-VL, Qwen2.5-VL and Qwen3-VL; of a grid of tiles, of LLaVA-NeXT and
-    /// LLaVA-OneVision. 0: what the model's files say.
+    /// Most pixels of a resized image, of Qwen2-VL, Qwen2.5-VL and Qwen3-VL; of a grid of tiles, of LLaVA-NeXT,
+    /// LLaVA-OneVision and InternVL3. 0: what the model's files say.
     #[serde(with = "chosen::number")]
     pub max_pixels: Option<usize>,
     /// Longer side of a resized image in pixels, of Idefics3 and SmolVLM; at most of a grid of tiles, of LLaVA-NeXT and

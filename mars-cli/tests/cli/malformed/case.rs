@@ -25,6 +25,8 @@ pub(super) enum Base {
     Qwen25,
     /// A tiny Qwen3-VL.
     Qwen3,
+    /// A tiny InternVL3.
+    InternVl,
     /// A tiny Gemma 3.
     Gemma3,
 }
@@ -39,6 +41,7 @@ impl Base {
         Self::Qwen2,
         Self::Qwen25,
         Self::Qwen3,
+        Self::InternVl,
         Self::Gemma3,
     ];
 
@@ -54,6 +57,7 @@ impl Base {
             Self::Qwen2 => fixtures("qwen2_vl/older_tied"),
             Self::Qwen25 => fixtures("qwen2_vl/windows_tied"),
             Self::Qwen3 => fixtures("qwen3_vl/tied_grouped"),
+            Self::InternVl => fixtures("internvl/qwen3_untied"),
             Self::Gemma3 => fixtures("gemma3/grouped_local"),
         }
     }

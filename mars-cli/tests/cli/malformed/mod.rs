@@ -11,6 +11,7 @@ mod foreign;
 mod gemma3;
 mod images;
 mod index;
+mod internvl;
 mod llava;
 mod open;
 mod preprocessors;
@@ -44,6 +45,7 @@ fn all() -> Vec<Case> {
         preprocessors::cases(),
         llava::cases(),
         qwen3::cases(),
+        internvl::cases(),
         gemma3::cases(),
         images::cases(),
         data::cases(),

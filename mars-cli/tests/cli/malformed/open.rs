@@ -36,7 +36,13 @@ pub(super) fn everything(place: &Place) -> Result<(), Error> {
             let modules = Checkpoint::open(&model)?.modules(&names);
             peft::read(&adapter, &peft::Base::of(&net).with_namings(&names.namings).with_others(&modules))?;
         }
-        Base::Llava15 | Base::LlavaNext | Base::Qwen2 | Base::Qwen25 | Base::Qwen3 | Base::Gemma3 => {
+        Base::Llava15
+        | Base::LlavaNext
+        | Base::Qwen2
+        | Base::Qwen25
+        | Base::Qwen3
+        | Base::InternVl
+        | Base::Gemma3 => {
             images_of_dir(&model, &SpecialTokens::default())?;
             AnyModel::from_dir(&model, &device)?;
         }

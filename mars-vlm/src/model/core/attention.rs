@@ -114,7 +114,8 @@ impl Attention {
             ProjectionNames::Fused(qkv) => Projections::Fused(linear(qkv, width, query + 2 * key, qkv_bias)?),
         };
         let out = linear(out, query, width, out_bias)?;
-        let norms = head_norms.map(|shape| HeadNorms::load(loader, path, head_width, &shape));
+        let norms =
+            head_norms.map(|shape| HeadNorms::load(loader, path, ([heads, kv_heads], head_width), &shape));
         Ok(Self { projections, head_norms: norms.transpose()?, out, heads, kv_heads, query_factor: None })
     }
 

@@ -3,10 +3,12 @@
 //! `h = x + attention(norm1(x))`, `y = h + mlp(norm2(h))`, where Gemma norms what attention and feed-forward network give,
 //! too (Gemma Team 2024, arXiv 2408.00118); the layers of `LlamaDecoderLayer`, `Qwen2DecoderLayer`,
 //! `SiglipEncoderLayer` and `Qwen2VLVisionBlock` (transformers 4.57), which differ in names, norms and activations
-//! only.
+//! only. With scales (Touvron et al. 2021, arXiv 2103.17239) both summands are multiplied value by value first, as in
+//! `InternVLVisionLayer`.
 
 use super::activation::Activation;
 use super::attention::{Attention, AttentionShape, Context, ProjectionNames};
+use super::layer_scale::LayerScale;
 use super::mlp::{Mlp, MlpNames};
 use super::norm::{Norm, NormKind};
 use crate::Error;
@@ -52,6 +54,8 @@ pub struct Block {
     norm2: Norm,
     mlp: Mlp,
     after: Option<[Norm; 2]>,
+    /// What attention and feed-forward network are multiplied by, where the architecture scales them.
+    scales: Option<[LayerScale; 2]>,
 }
 
 impl Block {
@@ -82,6 +86,7 @@ impl Block {
             )?,
             norm2: Norm::load(loader, &norm2, width, shape.norm)?,
             after: None,
+            scales: None,
         })
     }
 
@@ -92,6 +97,23 @@ impl Block {
         Self { attention, after: Some(after), ..self }
     }
 
+    /// The same block with the scales that are called `names` below module path `path`, of attention and of the feed-forward
+    /// network, `[width]` each.
+    ///
+    /// # Errors
+    /// Those of [`Loader::tensor`].
+    pub(crate) fn scaled(
+        mut self,
+        loader: &mut Loader<'_>,
+        path: &str,
+        names: [&str; 2],
+        width: usize,
+    ) -> Result<Self, Error> {
+        let mut scale = |name: &str| LayerScale::load(loader, &format!("{path}.{name}"), width);
+        self.scales = Some([scale(names[0])?, scale(names[1])?]);
+        Ok(self)
+    }
+
     /// The sites of its layers, which were loaded one after the other.
     pub(crate) fn sites(&self) -> Range<usize> {
         self.attention.first_site()..self.mlp.last_site() + 1
@@ -99,9 +121,10 @@ impl Block {
 
     /// `x` is `[B, S, width]`, and so is the result.
     pub(crate) fn forward(&self, x: Tensor<3>, context: &Context<'_>) -> Tensor<3> {
-        let after = |which: usize, y| match &self.after {
-            Some(norms) => norms[which].forward(y),
-            None => y,
+        let after = |which: usize, y: Tensor<3>| match (&self.after, &self.scales) {
+            (Some(norms), _) => norms[which].forward(y),
+            (None, Some(scales)) => scales[which].forward(y),
+            (None, None) => y,
         };
         let x = x.clone() + after(0, self.attention.forward(self.norm1.forward(x), context));
         x.clone() + after(1, self.mlp.forward(self.norm2.forward(x), context.adapters))

@@ -9,7 +9,7 @@ use super::attention::{AttentionShape, Context, ProjectionNames};
 use super::block::{Block, BlockNames, BlockShape};
 use super::deepstack;
 use super::gemma::{GemmaText, LineRope};
-use super::head_norms::HeadNormShape;
+use super::head_norms::{HeadNormShape, Span};
 use super::mask::mask;
 use super::mlp::MlpNames;
 use super::modules::LANGUAGE_MODEL;
@@ -77,7 +77,11 @@ impl TextModel {
                 head_width: c.head_width(),
                 qkv_bias,
                 out_bias,
-                head_norms: c.head_norms.then_some(HeadNormShape { names: HEAD_NORMS, norm }),
+                head_norms: c.head_norms.then_some(HeadNormShape {
+                    names: HEAD_NORMS,
+                    span: Span::Head,
+                    norm,
+                }),
             },
             inner: c.intermediate_size,
             mlp_bias: c.mlp_bias,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 ///
 /// Fields that `config.json` lacks have the defaults of the family. Accepted: widths 1 to 2^20, numbers of blocks
 /// and heads 1 to 2^14, up to 2^24 tokens, an even width of a head, query heads a multiple of key heads; plain or
-/// three-axis rotary positions and full attention only.
+/// three-axis rotary positions, dynamic ones up to `max_position_embeddings`, and full attention only.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct TextConfig {
     /// Width.
@@ -102,6 +102,15 @@ pub(crate) fn qwen2() -> Value {
         "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32,
         "num_key_value_heads": 32, "vocab_size": 151936, "rms_norm_eps": 1e-6, "max_position_embeddings": 32768,
         "hidden_act": "silu", "rope_theta": 10000.0, "qkv_bias": true, "max_window_layers": 28,
+    })
+}
+
+/// Defaults of `Qwen3Config` (transformers 4.57).
+pub(crate) fn qwen3() -> Value {
+    json!({
+        "hidden_size": 4096, "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 32, "head_dim": 128, "vocab_size": 151936, "rms_norm_eps": 1e-6,
+        "max_position_embeddings": 32768, "hidden_act": "silu", "rope_theta": 10000.0, "max_window_layers": 28,
     })
 }
 
@@ -203,7 +212,8 @@ impl TextConfig {
                 return Err("text_config: mrope_interleaved is false, expected true".to_string());
             }
             let kind = rope.rope_type.as_deref().or(rope.r#type.as_deref());
-            if kind.is_some_and(|kind| !["default", "mrope"].contains(&kind)) {
+            // Dynamic ones are plain up to `max_position_embeddings`, and longer samples are refused.
+            if kind.is_some_and(|kind| !["default", "mrope", "dynamic"].contains(&kind)) {
                 let kind = kind.unwrap_or_default();
                 return Err(format!("text_config asks for `{kind}` rotary positions, expected plain ones"));
             }

@@ -6,6 +6,7 @@
 use crate::Error;
 use crate::checkpoint::Loader;
 use crate::model::core::modules::PROJECTOR;
+use crate::model::core::unshuffle::unshuffle;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use mars_lora::{AdapterStack, LoraLinear};
@@ -37,12 +38,6 @@ impl Connector {
 
     /// `[K * T, patches, d_vision]` of square tiles to `[K * T, patches / scale^2, d_text]`.
     pub fn forward(&self, features: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
-        let [count, patches, width] = features.dims();
-        let (side, s) = (patches.isqrt(), self.scale);
-        let merged = features
-            .reshape([count, side / s, s, side / s, s, width])
-            .permute([0, 1, 3, 2, 4, 5])
-            .reshape([count, patches / (s * s), s * s * width]);
-        self.proj.forward(merged, adapters)
+        self.proj.forward(unshuffle(features, self.scale), adapters)
     }
 }

@@ -19,12 +19,7 @@ pub(super) const FAMILY: Family = Family {
     model_types: &["llava", "llava_next"],
     published: "LLaVA-1.5 7B and 13B, LLaVA-NeXT 7B to 110B, with CLIP or SigLIP and Llama, Mistral or Qwen2",
     parity: Parity { transformers: &["4.57.3", "5.24.0"], resizer: Resizer::Pillow, date: "2026-11-27" },
-    near: &[
-        ("mistral3", "llava"),
-        ("pixtral", "llava"),
-        ("vipllava", "llava"),
-        ("video_llava", "llava"),
-    ],
+    near: &[("mistral3", "llava"), ("pixtral", "llava"), ("vipllava", "llava"), ("video_llava", "llava")],
     open: |dir, special| Ok(Box::new(LlavaImages::from_dir(dir, special)?)),
 };
 
