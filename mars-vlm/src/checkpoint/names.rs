@@ -6,7 +6,7 @@
 use super::naming::model_names;
 use crate::Error;
 use crate::model::core::modules::LANGUAGE_MODEL;
-use crate::model::{families, llava};
+use crate::model::families;
 use crate::processor::{files, folder};
 use mars_lora::merge::ModelNames;
 use serde_json::Value;
