@@ -41,6 +41,17 @@ fn stepped(log: &str, from: usize) -> BTreeSet<&str> {
 
 #[test]
 fn killed_at_random_times_a_campaign_ends_as_if_it_never_was() {
+    killed(40);
+}
+
+#[test]
+#[ignore = "takes minutes; cargo xtask reliability deep runs it"]
+fn a_thousand_kills_change_nothing() {
+    killed(1000);
+}
+
+/// Kills the example until it was killed `most` times, through as many campaigns as that takes.
+fn killed(most: usize) {
     let clean = tempdir().unwrap();
     let timer = Instant::now();
     let log = clean.path().join("log");
@@ -56,7 +67,7 @@ fn killed_at_random_times_a_campaign_ends_as_if_it_never_was() {
 
     let mut random = 12345u64;
     let (mut kills, mut campaigns, mut resumed) = (0, 0, 0);
-    while kills < 40 {
+    while kills < most {
         campaigns += 1;
         let killed = tempdir().unwrap();
         let log = killed.path().join("log");
@@ -83,6 +94,10 @@ fn killed_at_random_times_a_campaign_ends_as_if_it_never_was() {
             kills += 1;
         }
         assert_eq!(results(killed.path()), expected);
+    }
+    #[allow(clippy::print_stdout)]
+    {
+        println!("kills: {kills} in {campaigns} campaigns, {resumed} starts with finished runs");
     }
     assert!(resumed > 10, "{kills} kills in {campaigns} campaigns, but only {resumed} with finished runs");
 }
