@@ -12,6 +12,8 @@
 //! has stopped after a checkpoint and is to be started again, as it is while it gets further; 74 (I/O error), 75 (something is
 //! held elsewhere) and a death by a signal are tried once more; all others are final.
 //!
+//! A retry has no part of the curve before it. On Linux no command outlives this process, see `orphan`.
+//!
 //! A command whose curve, as far as it is written, shows a loss that is not a number, or the convergence that
 //! [`RunSpec::stop_when_converged`] waits for, is ended with SIGTERM.
 mod curves;
