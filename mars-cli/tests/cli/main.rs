@@ -15,6 +15,7 @@ mod hub;
 mod kit;
 mod limits;
 mod malformed;
+mod orphans;
 mod probe;
 mod reliability;
 mod resolution;
