@@ -74,8 +74,7 @@ const MUTANTS: [Mutant; 14] = [
         name: "a run is called finished before its result is stored",
         file: CAMPAIGN,
         from: "if self.asked.contains(&record.id)\n            && let Err(error) = self.campaign.keep(record)",
-        to: "if self.observe.finished(record) == Flow::Stop {\n            return Flow::Stop;\n        }\n        \
-             if self.asked.contains(&record.id)\n            && let Err(error) = self.campaign.keep(record)",
+        to: "if record.val.is_empty()\n            && let Err(error) = self.campaign.keep(record)",
         tests: "kill",
     },
     Mutant {

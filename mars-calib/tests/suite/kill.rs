@@ -72,8 +72,11 @@ fn killed(most: usize) {
         let killed = tempdir().unwrap();
         let log = killed.path().join("log");
         loop {
-            let done: BTreeSet<String> = results(killed.path()).into_keys().collect();
-            let before = fs::read_to_string(&log).unwrap_or_default().len();
+            let mut done: BTreeSet<String> = results(killed.path()).into_keys().collect();
+            let earlier = fs::read_to_string(&log).unwrap_or_default();
+            let before = earlier.len();
+            // What was called finished has a result.
+            done.extend(earlier.lines().filter_map(|line| line.strip_prefix("done ")).map(str::to_owned));
             let mut child = start(killed.path(), &log);
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             thread::sleep(Duration::from_micros((random >> 33) % (whole / 2)));
