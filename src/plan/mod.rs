@@ -2,12 +2,15 @@
 mod limits;
 mod memory;
 mod pricing;
+mod probe;
 mod rehearsal;
 
 pub use limits::Bound;
 pub(crate) use limits::Left;
 pub use memory::Memory;
 pub(crate) use memory::{check_weights, left, resident};
+pub use probe::{Condition, Expense, Phase, Probe, ProbedPhase, Seconds};
+pub(crate) use probe::{probe_command, probe_native};
 pub use rehearsal::rehearse;
 pub(crate) use rehearsal::rehearsed_steps;
 

@@ -1,7 +1,7 @@
 //! What a policy would ask for, played against results as usual laws give them.
 
 use crate::Error;
-use mars_search::{Budget, Cost, FnRunner, PolicySpec, Role, Space, Trial, TrialResult};
+use mars_search::{Answer, Budget, Cost, PolicySpec, Role, Runner, Space, Trial, TrialResult};
 use std::collections::BTreeMap;
 
 /// Most evaluations of a run in a rehearsal: a race may be cut at each, and is played again at each cut.
@@ -18,6 +18,8 @@ pub struct RehearsedTrial {
     pub trial: Trial,
     /// The optimizer step from which it trains: the end of the trial that it continues, otherwise 0.
     pub from: usize,
+    /// How often the policy had waited for results before it asked for this one: 0 for what no measurement changes.
+    pub round: usize,
 }
 
 /// The trials that `policy` would ask for if convergence times and losses followed laws with usual exponents.
@@ -26,16 +28,32 @@ pub struct RehearsedTrial {
 /// When the policy cannot be built on `space` and `budget`, or cannot decide.
 pub fn rehearse(policy: &PolicySpec, space: &Space, budget: &Budget) -> Result<Vec<RehearsedTrial>, Error> {
     let mut started = policy.build(space, &coarse(budget))?;
-    let mut all = Vec::new();
-    let mut reached: BTreeMap<u32, usize> = BTreeMap::new();
-    let mut runner = FnRunner::new(|trial: &Trial| {
-        let from = trial.continues.and_then(|id| reached.get(&id).copied()).unwrap_or(0);
-        reached.insert(trial.id, trial.steps);
-        all.push(RehearsedTrial { trial: trial.clone(), from });
-        usual_result(trial, &space.reference)
-    });
-    mars_search::search(&mut *started, &mut runner)?;
-    Ok(all)
+    let mut rehearsal =
+        Rehearsal { reference: &space.reference, round: 0, reached: BTreeMap::new(), all: Vec::new() };
+    mars_search::search(&mut *started, &mut rehearsal)?;
+    Ok(rehearsal.all)
+}
+
+/// Answers with results as usual laws give them, and keeps what was asked for.
+struct Rehearsal<'a> {
+    reference: &'a str,
+    round: usize,
+    reached: BTreeMap<u32, usize>,
+    all: Vec<RehearsedTrial>,
+}
+
+impl Runner for Rehearsal<'_> {
+    type Error = mars_search::Error;
+
+    fn run(&mut self, trials: &[Trial]) -> Result<Answer, mars_search::Error> {
+        for trial in trials {
+            let from = trial.continues.and_then(|id| self.reached.get(&id).copied()).unwrap_or(0);
+            self.reached.insert(trial.id, trial.steps);
+            self.all.push(RehearsedTrial { trial: trial.clone(), from, round: self.round });
+        }
+        self.round += 1;
+        Ok(Answer::Results(trials.iter().map(|trial| usual_result(trial, self.reference)).collect()))
+    }
 }
 
 /// The budget with no more than so many evaluations of a run that a race of any length is played in no time.

@@ -5,6 +5,7 @@ use crate::{
     Error,
     config::{Facts, SearchConfig, TrainerKind},
     event::Silent,
+    plan::{self, Probe},
 };
 use mars_calib::{Campaign, CommandTrainer, OnChange, Settings, Trainer};
 use mars_search::{Budget, PolicySpec, Space};
@@ -29,6 +30,21 @@ impl Search<'_> {
         let trainer = CommandTrainer::new(options, out.join(outcome::EXTERNAL))?;
         let (space, budget) = self.config.command_task(samples);
         Ok((trainer, space, budget))
+    }
+
+    /// What a search with the command of `[trainer]` on `samples` training samples would take, from short runs of each kind, two
+    /// or more, in a directory that is removed afterwards.
+    ///
+    /// # Errors
+    /// As for [`run_command`](Self::run_command); a run of the probe that fails.
+    pub fn probe_command(&self, samples: usize) -> Result<Probe, Error> {
+        let temporary = std::env::temp_dir();
+        let place = tempfile::tempdir_in(&temporary)
+            .map_err(Error::io("make a directory for the probe in", &temporary))?;
+        let (mut trainer, space, budget) = self.command(samples, place.path())?;
+        let config = self.config.resolved_for(&space, &budget, place.path());
+        config.check()?;
+        plan::probe_command(&mut trainer, &config, (&space, &budget), &self.interrupt)
     }
 
     /// Opens the campaign in `out` for runs of `trainer`, and lets `work` have them.

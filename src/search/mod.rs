@@ -30,7 +30,7 @@ use crate::{
     compare::Comparison,
     config::SearchConfig,
     event::{Event, Observer, Silent},
-    plan::Plan,
+    plan::{Plan, Probe},
 };
 use mars_calib::{Campaign, OnChange, Settings, Trainer};
 use mars_lora::{Examples, Model};
@@ -183,6 +183,14 @@ impl<'a> Search<'a> {
     /// Wrong settings, or a task that cannot be read.
     pub fn plan(&self, task: &Task<AnyModel, EncodedExamples>) -> Result<Plan, Error> {
         crate::plan::plan(&self.config, task)
+    }
+
+    /// What a search would take, from a few steps of each kind of its runs, which are trained and thrown away.
+    ///
+    /// # Errors
+    /// As for [`plan`](Self::plan); a run of the probe that fails, an interruption.
+    pub fn probe(&self, task: &Task<AnyModel, EncodedExamples>) -> Result<Probe, Error> {
+        crate::plan::probe_native(&self.config, task, &self.interrupt)
     }
 
     fn open<'s, M, E>(

@@ -5,6 +5,8 @@ use std::{
     ffi::OsStr,
     path::Path,
     process::{self, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// What went wrong, in words.
@@ -54,6 +56,24 @@ impl Command {
         let status = self.inner.stdin(Stdio::null()).status();
         let status = status.map_err(|error| format!("`{}` does not start: {error}", self.text))?;
         if status.success() { Ok(()) } else { Err(format!("`{}` failed: {status}", self.text).into()) }
+    }
+
+    /// Runs it to its end, which must come within `limit`; its output is not shown.
+    pub(crate) fn run_within(mut self, limit: Duration) -> Outcome {
+        println!("$ {}", self.text);
+        let silent = self.inner.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = silent.spawn().map_err(|error| format!("`{}` does not start: {error}", self.text))?;
+        let started = Instant::now();
+        while started.elapsed() < limit {
+            if let Some(status) = child.try_wait()? {
+                let failed = || format!("`{}` failed: {status}", self.text).into();
+                return if status.success() { Ok(()) } else { Err(failed()) };
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        child.kill()?;
+        child.wait()?;
+        Err(format!("`{}` takes longer than {} s", self.text, limit.as_secs()).into())
     }
 
     /// Runs it to its end and returns what it wrote to standard output; standard error goes to the terminal.

@@ -5,8 +5,10 @@
 mod check;
 mod clusters;
 mod command;
+mod mutants;
 mod place;
 mod reliability;
+mod wheel;
 
 use std::{env, process::ExitCode};
 
@@ -24,10 +26,19 @@ usage: cargo xtask COMMAND
                 merge, faults kill, full and broken (default all); --every N takes every N-th operation (default 1),
                 --jobs N calls run at a time (default 2). Nothing is written but the table into FILE, if asked for. Without
                 options `clusters` follows
+  reliability deep
+                the tests that take minutes: 1,000 kills, 50 processes for 20 rounds, every file of a campaign cut at every byte
+  reliability mutants [WORD]...
+                deliberate faults of our own code, in a copy of the workspace: the tests must notice each; those whose
+                names hold a word
+  reliability fuzz [--seconds N] [--seed N] [TARGET]...
+                random inputs for the readers of foreign files, N seconds for each (default 60)
   clusters [slurm] [hyperqueue]
                 searches on two virtual nodes of a Slurm, and two workers of a HyperQueue, on this machine: nodes and
                 controllers are killed, tasks reach their time limit; every run must end once, with the results of one
                 process. What is not installed is skipped with a word
+  wheel [--profile PROFILE] [--out DIR]
+                the command as a wheel for pip, by maturin (default: release, into target/wheels)
   digits        write assets/digits, and assets/model except for the weights
   pretrain      train the embedded model and write its weights
   suite DIR     write the tasks of the comparison suite";
@@ -40,6 +51,7 @@ fn run(arguments: &[String]) -> Outcome {
             reliability::run(rest, &place)?;
             if rest.is_empty() { clusters::run(&[], &place) } else { Ok(()) }
         }
+        Some((name, rest)) if name == "wheel" => wheel::run(rest, &place),
         Some((name, rest)) if name == "clusters" => clusters::run(rest, &place),
         // What makes data and configuration needs no burn.
         Some((name, _)) if ["digits", "suite"].contains(&name.as_str()) => {

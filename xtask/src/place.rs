@@ -30,8 +30,13 @@ impl Place {
 
     /// `cargo` with these arguments, in the workspace's root.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
+        self.cargo_in(&self.root, arguments)
+    }
+
+    /// The same in another directory.
+    pub(crate) fn cargo_in(&self, directory: &Path, arguments: &[&str]) -> Command {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        Command::new("cargo", cargo, &self.root).args(arguments)
+        Command::new("cargo", cargo, directory).args(arguments)
     }
 
     /// Builds `mars`, as it is in the `dev` profile, and returns its path.

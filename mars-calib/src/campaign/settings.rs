@@ -93,6 +93,9 @@ impl Settings {
             }
             _ => return Err(corrupt("it is not that of a campaign: [campaign] has no version")),
         }
+        let written =
+            table.remove("campaign").and_then(|section| section.get("checksum")?.as_str().map(str::to_owned));
+        let found = checksum(&table);
         let mut section = |name: &str| match table.remove(name) {
             Some(Value::Table(section)) => Ok(section),
             _ => Err(corrupt(&format!("there is no [{name}] section"))),
@@ -115,6 +118,10 @@ impl Settings {
             Some(Value::Table(plan)) => plan,
             _ => Table::new(),
         };
+        // Campaigns of before there was one have none.
+        if written.is_some_and(|written| written != found) {
+            return Err(corrupt("the content does not match its checksum: it was cut, or edited"));
+        }
         Ok(Some(Self { config, plan, fingerprints, compared }))
     }
 
@@ -132,15 +139,13 @@ impl Settings {
         }
     }
 
-    /// Sections `[campaign]` (version of this crate), `[fingerprints]`, `[compared]`, `[config]` and `[plan]`; replaces the
+    /// Sections `[campaign]` (version of this crate, and a checksum of the others), `[fingerprints]`, `[compared]`, `[config]` and `[plan]`; replaces the
     /// file as a whole.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub(super) fn write(&self, directory: &Path) -> Result<(), Error> {
         let mut all = Table::new();
-        let version = Value::from(env!("CARGO_PKG_VERSION"));
-        all.insert("campaign".into(), Value::Table(Table::from_iter([("version".to_owned(), version)])));
         for (section, digests) in [("fingerprints", &self.fingerprints), ("compared", &self.compared)] {
             let digests = digests.iter().map(|(of, digest)| (of.clone(), Value::from(digest.as_str())));
             let digests: Table = digests.collect();
@@ -150,8 +155,16 @@ impl Settings {
         }
         all.insert("config".into(), Value::Table(self.config.clone()));
         all.insert("plan".into(), Value::Table(self.plan.clone()));
+        let head = [("version", env!("CARGO_PKG_VERSION").to_owned()), ("checksum", checksum(&all))];
+        let head: Table = head.map(|(key, value)| (key.to_owned(), Value::from(value))).into_iter().collect();
+        all.insert("campaign".into(), Value::Table(head));
         files::write(&directory.join(FILE), all.to_string().as_bytes())
     }
+}
+
+/// The first 32 hexadecimal digits of the BLAKE3 hash of all sections but `[campaign]`, as TOML.
+fn checksum(sections: &Table) -> String {
+    blake3::hash(sections.to_string().as_bytes()).to_hex()[..32].to_owned()
 }
 
 /// Major and minor number of a version, which tell formats apart; `None` for what is none.

@@ -174,3 +174,30 @@ fn a_full_disk_is_no_property_of_a_run() {
         }
     }
 }
+
+#[test]
+fn six_of_twenty_four_stacked_runs_that_leave_the_numbers_change_no_other() {
+    let setting = Setting::new();
+    let runs: Vec<RunSpec> =
+        (0..24).map(|at| spec(1 + at % 4, 1 + at % 3, at as u64, 20 + 5 * (at % 3))).collect();
+    // Rates that take the losses out of the finite numbers after one step, or after some.
+    let broken = |at: usize| at % 4 == 1;
+    let rate = |at: usize| if at % 8 == 1 { 1e38 } else { 3e38 };
+    let faulty = runs.iter().cloned().enumerate().map(|(at, run)| {
+        let rates = run.learning_rates.keys().map(|module| (module.clone(), rate(at))).collect();
+        if broken(at) { RunSpec { learning_rates: rates, ..run } } else { run }
+    });
+    let faulty: Vec<RunSpec> = faulty.collect();
+    for (stack, workers) in [(8, 1), (6, 2)] {
+        let whole = setting.trainer(stack, workers).train(&runs, &mut Silent);
+        let with = setting.trainer(stack, workers).train(&faulty, &mut Silent);
+        for (at, (one, other)) in whole.into_iter().zip(with).enumerate() {
+            if broken(at) {
+                assert!(matches!(other.end, RunEnd::Diverged { .. }), "run {at}: {}", other.end);
+            } else {
+                let bytes = |record: RunRecord| serde_json::to_vec(&timeless(record)).unwrap();
+                assert!(bytes(one) == bytes(other), "run {at} of stacks of {stack}");
+            }
+        }
+    }
+}

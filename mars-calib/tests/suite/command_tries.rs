@@ -158,3 +158,37 @@ fn schedule_and_validation_reach_the_command() {
     let longer = RunSpec { validation: Some(64), steps: 20, continues: Some(run.id()), ..run.clone() };
     assert_eq!(arguments(&longer)[3..], ["64".to_owned(), format!("x/out/{}", run.id())]);
 }
+
+#[test]
+fn a_try_is_not_credited_with_the_curve_of_the_one_before() {
+    let why = |record: &RunRecord| match &record.end {
+        RunEnd::Failed { why } => why.clone(),
+        end => end.to_string(),
+    };
+    let state = r#"mkdir -p "$1/checkpoint-3"; echo '{"log_history": [{"step": 3, "eval_loss": 2}]}' > "$1/checkpoint-3/trainer_state.json""#;
+    let lines = r#"echo '{"step": 3, "eval_loss": 2}' > "$1/curve.jsonl""#;
+    let half = r#"printf "step,loss\n0,3\n3,2\n" > "$1/curve.csv""#;
+    for (first, end, said) in [
+        (DONE, "exit 75", "neither trainer_state.json nor curve.csv"),
+        (DONE, "kill -9 $$", "neither trainer_state.json nor curve.csv"),
+        (half, "exit 85", "left nothing new"),
+        (state, "kill -9 $$", "left nothing new"),
+        (lines, "exit 74", "left nothing new"),
+    ] {
+        let text = format!("[ $count = 1 ] && {{ {first}; {end}; }}; exit 0");
+        let (record, starts, _out) = train(script(&text), &spec(0, 8, 5));
+        assert!(why(&record).contains(said) && starts == 2, "{end}: {} after {starts}", why(&record));
+    }
+    // What an earlier call has left of a checkpoint is not credited to a call that does nothing either.
+    let (out, run) = (tempdir().unwrap(), spec(0, 8, 5));
+    let mut trainer = CommandTrainer::new(script(&format!("{state}; exit 1")), out.path()).unwrap();
+    trainer.train(std::slice::from_ref(&run), &mut Silent);
+    let mut idle = CommandTrainer::new(script("exit 0"), out.path()).unwrap();
+    let record = idle.train(std::slice::from_ref(&run), &mut Silent).remove(0);
+    assert!(why(&record).contains("left nothing new"), "{}", why(&record));
+    // A try that finds its last step done has nothing to add.
+    let whole = state.replace('3', "5");
+    let text = format!("[ $count = 1 ] && {{ {whole}; kill -9 $$; }}; exit 0");
+    let (record, starts, _out) = train(script(&text), &run);
+    assert_eq!((record.end, starts), (RunEnd::Finished, 2));
+}

@@ -41,6 +41,17 @@ fn stepped(log: &str, from: usize) -> BTreeSet<&str> {
 
 #[test]
 fn killed_at_random_times_a_campaign_ends_as_if_it_never_was() {
+    killed(40);
+}
+
+#[test]
+#[ignore = "takes minutes; cargo xtask reliability deep runs it"]
+fn a_thousand_kills_change_nothing() {
+    killed(1000);
+}
+
+/// Kills the example until it was killed `most` times, through as many campaigns as that takes.
+fn killed(most: usize) {
     let clean = tempdir().unwrap();
     let timer = Instant::now();
     let log = clean.path().join("log");
@@ -56,13 +67,16 @@ fn killed_at_random_times_a_campaign_ends_as_if_it_never_was() {
 
     let mut random = 12345u64;
     let (mut kills, mut campaigns, mut resumed) = (0, 0, 0);
-    while kills < 40 {
+    while kills < most {
         campaigns += 1;
         let killed = tempdir().unwrap();
         let log = killed.path().join("log");
         loop {
-            let done: BTreeSet<String> = results(killed.path()).into_keys().collect();
-            let before = fs::read_to_string(&log).unwrap_or_default().len();
+            let mut done: BTreeSet<String> = results(killed.path()).into_keys().collect();
+            let earlier = fs::read_to_string(&log).unwrap_or_default();
+            let before = earlier.len();
+            // What was called finished has a result.
+            done.extend(earlier.lines().filter_map(|line| line.strip_prefix("done ")).map(str::to_owned));
             let mut child = start(killed.path(), &log);
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             thread::sleep(Duration::from_micros((random >> 33) % (whole / 2)));
@@ -83,6 +97,10 @@ fn killed_at_random_times_a_campaign_ends_as_if_it_never_was() {
             kills += 1;
         }
         assert_eq!(results(killed.path()), expected);
+    }
+    #[allow(clippy::print_stdout)]
+    {
+        println!("kills: {kills} in {campaigns} campaigns, {resumed} starts with finished runs");
     }
     assert!(resumed > 10, "{kills} kills in {campaigns} campaigns, but only {resumed} with finished runs");
 }

@@ -6,12 +6,16 @@ mod campaign;
 mod checkpoints;
 mod command;
 mod command_logs;
+mod command_orphans;
 mod command_tries;
+mod cuts;
 mod fake;
 #[path = "../shared/full_disk.rs"]
 mod full_disk;
 mod kill;
 mod lock;
+mod misbehaving;
+mod operations;
 mod share;
 mod spec;
 mod storage;

@@ -189,3 +189,67 @@ fn one_process_has_the_campaign_for_itself_or_several_share_it() {
     drop(whole);
     assert_eq!(claim(&mut shared, &specs), Claimed::Runs(vec![0]));
 }
+
+/// Rounds of many processes on a campaign each, of which some are killed while they hold runs: every run has one result in the
+/// end, that of a process alone.
+fn crowds(rounds: usize, processes: usize) {
+    let expected = alone();
+    let (mut kills, mut random) = (0, 99_u64);
+    for round in 0..rounds {
+        let directory = tempdir().unwrap();
+        let begin = |number: usize| start(directory.path(), &number.to_string(), ["3000", "1", "40", AGES]);
+        let mut children: Vec<Child> = (0..processes).map(begin).collect();
+        // Those that have begun a run hold it.
+        let mut victims = 0;
+        let timer = Instant::now();
+        while victims < processes / 10 + 1 && timer.elapsed() < Duration::from_secs(20) {
+            let holding = (0..processes).find(|number| {
+                let text = fs::read_to_string(log(directory.path(), &number.to_string())).unwrap_or_default();
+                let last = text.lines().last().unwrap_or_default().to_owned();
+                last.starts_with("step ")
+            });
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            if let Some(number) = holding.filter(|_| random >> 63 == 0)
+                && children[number].try_wait().unwrap().is_none()
+            {
+                children[number].kill().unwrap();
+                children[number].wait().unwrap();
+                victims += 1;
+            }
+            if children.iter_mut().all(|child| child.try_wait().unwrap().is_some()) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        kills += victims;
+        for child in &mut children {
+            let status = child.wait().unwrap();
+            assert!(status.code().is_none_or(|code| [0, 75].contains(&code)), "round {round}: {status}");
+        }
+        // What the killed have left is done by the next.
+        assert!(start(directory.path(), "last", ["0", "100", "40", AGES]).wait().unwrap().success());
+        assert_eq!(results(directory.path()), expected, "round {round}");
+        let names = (0..processes).map(|number| number.to_string()).chain(["last".to_owned()]);
+        let mut done: Vec<String> = names.flat_map(|name| lines(directory.path(), &name, "done ")).collect();
+        let all = done.len();
+        done.sort();
+        done.dedup();
+        assert_eq!(done.len(), all, "round {round}: a run was done twice");
+    }
+    assert!(kills >= rounds, "only {kills} holders were killed");
+    #[allow(clippy::print_stdout)]
+    {
+        println!("crowds: {rounds} rounds of {processes} processes, {kills} holders killed");
+    }
+}
+
+#[test]
+fn holders_among_many_processes_are_killed_and_no_run_is_lost_or_repeated() {
+    crowds(2, 8);
+}
+
+#[test]
+#[ignore = "takes minutes; cargo xtask reliability deep runs it"]
+fn fifty_processes_for_twenty_rounds_lose_and_repeat_nothing() {
+    crowds(20, 50);
+}

@@ -32,6 +32,10 @@ pub(crate) struct Plan {
     /// How to choose ranks, as in `mars search`
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<String>,
+    /// Train a few steps of each kind of run, and tell time, cost and memory of the search and of the grid that it replaces;
+    /// with a command as trainer too
+    #[arg(long)]
+    pub(crate) probe: bool,
 }
 
 #[derive(Debug, Args)]

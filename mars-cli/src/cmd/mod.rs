@@ -11,6 +11,7 @@ pub(crate) mod fit;
 pub(crate) mod k8s;
 pub(crate) mod merge;
 pub(crate) mod plan;
+mod probe;
 pub(crate) mod report;
 mod roles;
 pub(crate) mod search;

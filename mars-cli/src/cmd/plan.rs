@@ -1,29 +1,53 @@
-//! `mars plan`: what a search would do, need and cost, without training.
+//! `mars plan`: what a search would do, need and cost, without training or from a few steps.
 
 use crate::{
     args,
-    cmd::{Context, set},
+    cmd::{Context, probe, search::samples, set},
     exit::Exit,
     output,
 };
 use mars::{
     Error, Plan, Search,
+    config::TrainerKind,
     mars_search::Trial,
     mars_vlm::data::Lengths,
+    plan::Probe,
     quantity::{bytes, duration, flops},
 };
+use serde::Serialize;
 
 pub(crate) fn run(context: &Context, args: &args::Plan) -> Result<Exit, Error> {
     let mut layers = context.layers(&args.task)?;
     set(&mut layers, "search.policy", &args.policy)?;
     let config = layers.config()?;
+    if args.probe && config.trainer.kind == TrainerKind::Command {
+        let samples = samples(&config)?;
+        let search = Search::new(config).interrupt(context.signals.interrupt());
+        return print(context, None, Some(search.probe_command(samples)?));
+    }
     let task = context.open(&config)?;
-    let plan = Search::new(config).plan(&task)?;
+    let search = Search::new(config).interrupt(context.signals.interrupt());
+    let plan = search.plan(&task)?;
     plan.cautions.iter().for_each(|caution| context.console.warn(caution));
+    let probe = if args.probe { Some(search.probe(&task)?) } else { None };
+    print(context, Some(plan), probe)
+}
+
+/// A plan with what a probe adds to it.
+#[derive(Serialize)]
+struct Planned {
+    #[serde(flatten)]
+    plan: Option<Plan>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probe: Option<Probe>,
+}
+
+fn print(context: &Context, plan: Option<Plan>, probe: Option<Probe>) -> Result<Exit, Error> {
     if context.common.json {
-        output::json(&plan)?
+        output::json(&Planned { plan, probe })?;
     } else {
-        output::text(describe(&plan))?
+        let parts = plan.as_ref().map(describe).into_iter().chain(probe.as_ref().map(probe::describe));
+        output::text(parts.collect::<Vec<_>>().join("\n\n"))?;
     }
     Ok(Exit::Done)
 }

@@ -17,6 +17,8 @@ mod kit;
 mod limits;
 mod listed;
 mod malformed;
+mod orphans;
+mod probe;
 mod reliability;
 mod resolution;
 mod search;

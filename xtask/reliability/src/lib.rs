@@ -7,8 +7,10 @@
 //! * [`Instrument`]: the compiled library, and calls of `mars` under it
 //! * [`Fault`]: what happens at the operation
 //! * [`Scenario`]: the call whose operations are swept
+//! * [`unflushed`]: what a loss of power could take, by the order of operations
 //! * [`sweep`]: all points of a scenario with their verdicts
 mod fault;
+mod flushed;
 mod instrument;
 mod scenario;
 mod sweep;
@@ -16,6 +18,7 @@ mod table;
 mod tree;
 
 pub use fault::Fault;
+pub use flushed::unflushed;
 pub use instrument::{Done, Instrument, Operation};
 pub use scenario::Scenario;
 pub use sweep::{Point, Sweep, Verdict, harmless, sweep};

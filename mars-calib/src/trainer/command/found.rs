@@ -30,6 +30,24 @@ pub(super) fn appended(path: &Path, format: CurveFormat) -> Result<Option<Curves
     if events.is_empty() { Ok(None) } else { events::read(&events).map(Some) }
 }
 
+/// Removes the curves of an earlier try: a command that leaves none must not be credited with those. Files that a trainer
+/// appends to, and those of its checkpoints, stay.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn forget(path: &Path, format: CurveFormat) -> Result<(), Error> {
+    if appended_alone(path, format)? {
+        return Ok(());
+    }
+    let inside = ["trainer_state.json", "curve.csv"].map(|name| path.join(name));
+    for old in inside.iter().map(PathBuf::as_path).chain([path]) {
+        if files::is_file(old)? {
+            files::remove(old)?;
+        }
+    }
+    Ok(())
+}
+
 /// What is missing where [`read`] finds nothing, as a clause of a message.
 ///
 /// # Errors

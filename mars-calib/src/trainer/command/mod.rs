@@ -12,6 +12,8 @@
 //! has stopped after a checkpoint and is to be started again, as it is while it gets further; 74 (I/O error), 75 (something is
 //! held elsewhere) and a death by a signal are tried once more; all others are final.
 //!
+//! A retry has no part of the curve before it. On Linux no command outlives this process, see `orphan`.
+//!
 //! A command whose curve, as far as it is written, shows a loss that is not a number, or the convergence that
 //! [`RunSpec::stop_when_converged`] waits for, is ended with SIGTERM.
 mod curves;
@@ -21,6 +23,7 @@ mod found;
 mod history;
 mod json_lines;
 mod options;
+mod orphan;
 mod process;
 mod seconds;
 mod template;
@@ -80,11 +83,8 @@ impl CommandTrainer {
         }
         let out = self.out.join(spec.id().as_str());
         files::make_directory(&out)?;
+        orphan::end(&out, Duration::from_secs_f64(self.options.grace_s))?;
         let curve = PathBuf::from(self.prepared.curve.arguments(spec, &out).concat());
-        if !found::appended_alone(&curve, self.options.curve.format)? {
-            remove_old(&curve)?;
-        }
-        let earlier = found::appended(&curve, self.options.curve.format)?;
         let before = self.seconds_before(spec, &out)?;
         let started = Instant::now();
         let outcome = self.tries(spec, &out, &curve, started, observe);
@@ -92,6 +92,7 @@ impl CommandTrainer {
         seconds::write(&out, wall_s)?;
         let record = RunRecord { wall_s, ..RunRecord::empty(spec.clone(), RunEnd::Finished) };
         let failed = |why: String| RunRecord { end: RunEnd::Failed { why }, ..record.clone() };
+        let mut earlier = None;
         let (early, curves) = match outcome? {
             Outcome::Stopped => return Ok(RunRecord { end: RunEnd::Interrupted, ..record }),
             Outcome::TimedOut(limit) => {
@@ -99,17 +100,20 @@ impl CommandTrainer {
             }
             Outcome::Failed(why) => return Ok(failed(why)),
             Outcome::Early(end, curves) => (Some(end), Some(curves)),
-            Outcome::Done => match found::read(&curve, self.options.curve.format) {
+            Outcome::Done(before) => match found::read(&curve, self.options.curve.format) {
                 // What cannot be understood is the command's.
                 Err(error @ Error::Corrupt { .. }) => return Ok(failed(with_cause(&error))),
-                curves => (None, curves?),
+                curves => {
+                    earlier = before;
+                    (None, curves?)
+                }
             },
         };
         let Some(curves) = curves else {
             let expected = found::expected(&curve, self.options.curve.format)?;
             return Ok(failed(format!("the command left {expected}")));
         };
-        if early.is_none() && earlier.as_ref() == Some(&curves) && curves.last_step() < spec.steps {
+        if earlier.as_ref() == Some(&curves) && curves.last_step() < spec.steps {
             return Ok(failed(format!("the command left nothing new in {}", curve.display())));
         }
         let diverged = curves.first_bad_step();
@@ -138,7 +142,8 @@ impl CommandTrainer {
         }
     }
 
-    /// Starts the command as often as it helps.
+    /// Starts the command as often as it helps. A try that follows a failure begins without the curves of the one before; one
+    /// that goes on after a checkpoint keeps them, and must add to them.
     fn tries(
         &self,
         spec: &RunSpec,
@@ -148,8 +153,12 @@ impl CommandTrainer {
         observe: &mut dyn Observer,
     ) -> Result<Outcome, Error> {
         let step = || Ok::<_, Error>(self.so_far(curve)?.map_or(0, |curves| curves.last_step()));
-        let (mut reached, mut first, mut retried) = (step()?, true, false);
+        let (mut first, mut retried) = (true, false);
+        found::forget(curve, self.options.curve.format)?;
+        let mut reached = step()?;
         loop {
+            // What there is already is not of this try.
+            let before = self.so_far(curve)?;
             let mut process = match Process::start(&self.prepared, spec, out, first) {
                 // A program that cannot be started is a fault of the command.
                 Err(error @ Error::Io { action: "run", .. }) => {
@@ -171,9 +180,12 @@ impl CommandTrainer {
                 Ok::<_, Error>(format!("the command ended with {}{words}", ending::in_words(status)))
             };
             match Ending::of(status) {
-                Ending::Done => return Ok(Outcome::Done),
+                Ending::Done => return Ok(Outcome::Done(before)),
                 Ending::Unfinished if step()? > reached => reached = step()?,
-                Ending::MayPass | Ending::Storage if !retried => retried = true,
+                Ending::MayPass | Ending::Storage if !retried => {
+                    retried = true;
+                    found::forget(curve, self.options.curve.format)?;
+                }
                 Ending::Storage => {
                     return Err(Error::io("let the command work in", out)(io::Error::other(why()?)));
                 }
@@ -265,7 +277,8 @@ impl Trainer for CommandTrainer {
 
 /// How the tries of a run ended.
 enum Outcome {
-    Done,
+    /// By itself, after the last try had found these curves.
+    Done(Option<Curves>),
     Failed(String),
     /// With this end before the last step, for what the curve showed.
     Early(RunEnd, Curves),
@@ -280,18 +293,6 @@ enum Watched {
     Exited(ExitStatus),
     /// By this program.
     Ended(Outcome),
-}
-
-/// Removes the curves of an earlier try: a command that leaves none must not be credited with those. Files that a trainer
-/// appends to stay.
-fn remove_old(curve: &Path) -> Result<(), Error> {
-    let inside = ["trainer_state.json", "curve.csv"].map(|name| curve.join(name));
-    for old in inside.iter().map(PathBuf::as_path).chain([curve]) {
-        if files::is_file(old)? {
-            files::remove(old)?;
-        }
-    }
-    Ok(())
 }
 
 fn progress(id: &RunId, spec: &RunSpec, step: usize) -> Progress {

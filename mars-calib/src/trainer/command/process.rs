@@ -1,6 +1,6 @@
 //! A running command with all processes that it has started.
 
-use super::options::Prepared;
+use super::{options::Prepared, orphan};
 use crate::{Error, RunSpec};
 use std::{
     fs::File,
@@ -41,6 +41,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(log("stdout.log")?)
             .stderr(log("stderr.log")?);
+        orphan::bind(&mut command, out);
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command.spawn().map(Self).map_err(Error::io("run", program))

@@ -13,7 +13,9 @@ const FILE: &str = "seconds.txt";
 pub(super) fn read(out: &Path) -> Result<f64, Error> {
     let path = out.join(FILE);
     let Some(text) = files::read_text(&path)? else { return Ok(0.0) };
-    let seconds = text.trim().parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0);
+    // Without the end of its line it was cut, and may lack digits.
+    let whole = text.strip_suffix('\n').and_then(|text| text.trim().parse().ok());
+    let seconds = whole.filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0);
     let why = "it must hold seconds; remove it, and they count from 0";
     seconds.ok_or_else(|| Error::Corrupt { path, why: why.into() })
 }

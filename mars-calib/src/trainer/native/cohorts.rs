@@ -31,7 +31,7 @@ impl StackKey {
 /// Splits runs, given as (index, spec, first step), into stacks of at most `most`, in order.
 ///
 /// Stacks of one cohort, the runs with the same key, are as equal in size as can be, so that no worker is left with a single run.
-pub(super) fn stacks(runs: &[(usize, &RunSpec, usize)], most: usize) -> Vec<Vec<usize>> {
+pub fn stacks(runs: &[(usize, &RunSpec, usize)], most: usize) -> Vec<Vec<usize>> {
     let mut cohorts: Vec<(StackKey, Vec<usize>)> = Vec::new();
     for (index, spec, start) in runs {
         let key = StackKey::of(spec, *start);

@@ -1,0 +1,75 @@
+//! What `mars plan --probe` has measured, as text.
+
+use crate::output;
+use mars::{
+    plan::{Condition, Expense, Phase, Probe},
+    quantity::{bytes, duration, flops, number},
+};
+
+pub(crate) fn describe(probe: &Probe) -> String {
+    let load = probe.load.map_or_else(String::new, |load| format!(", at a load of {load:.1}"));
+    let mut parts = vec![format!(
+        "probe of policy {}: {} steps in {}{load}",
+        probe.policy,
+        probe.measured_steps,
+        duration(probe.measured.wall)
+    )];
+    let mut rows = Vec::new();
+    for phase in probe.phases.iter().chain(&probe.grid) {
+        if phase.phase == Phase::Grid {
+            rows.push(row("all of it", "", "", &probe.total, ""));
+        }
+        rows.push(row(
+            match phase.phase {
+                Phase::Calibration => "calibration",
+                Phase::Race => "race",
+                Phase::Final => "final run",
+                Phase::Grid => "the grid instead",
+                _ => "other",
+            },
+            &phase.runs.to_string(),
+            &phase.steps.to_string(),
+            &phase.expense,
+            match phase.condition {
+                Some(Condition::AtMost) => "at most",
+                Some(Condition::IfAsUsual) => "if as usual",
+                _ => "",
+            },
+        ));
+    }
+    if probe.grid.is_none() {
+        rows.push(row("all of it", "", "", &probe.total, ""));
+    }
+    let header = ["part", "runs", "steps", "time", "processor time", "FLOPs", "fine-tunes", "certain"];
+    parts.push(output::table(&header, rows));
+    let mut notes = Vec::new();
+    if let Some(peak) = probe.peak_memory {
+        notes.push(format!("most memory of a process: {}, without that of devices", bytes(peak)));
+    }
+    let conditions = || probe.phases.iter().filter_map(|phase| phase.condition);
+    if conditions().any(|condition| condition == Condition::AtMost) {
+        notes.push("at most: runs end early once their convergence time is certain".to_owned());
+    }
+    if conditions().any(|condition| condition == Condition::IfAsUsual) {
+        notes.push(
+            "if as usual: which choices are trained, and how far, depends on what earlier runs measure"
+                .to_owned(),
+        );
+    }
+    parts.push(notes.join("\n"));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n\n")
+}
+
+fn row(part: &str, runs: &str, steps: &str, expense: &Expense, condition: &str) -> Vec<String> {
+    vec![
+        part.to_owned(),
+        runs.to_owned(),
+        steps.to_owned(),
+        duration(expense.seconds.wall),
+        duration(expense.seconds.cpu),
+        expense.flops.map_or_else(|| "not told".to_owned(), flops),
+        number(expense.fine_tunes),
+        if condition.is_empty() && !runs.is_empty() { "yes".to_owned() } else { condition.to_owned() },
+    ]
+}

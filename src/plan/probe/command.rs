@@ -1,0 +1,130 @@
+//! Two short runs of each kind by an external command: one step costs what the longer takes more, the rest is the start.
+
+use super::{
+    Expected, Expense, Prices, Probe, RehearsedTrial, Seconds, Watch, probe,
+    usage::{Mark, children_peak},
+};
+use crate::{Error, Interrupt, config::SearchConfig};
+use mars_calib::{CommandTrainer, RunSpec, Trainer};
+use mars_search::{Budget, Role, Space, Trial};
+use std::collections::BTreeMap;
+
+/// How much longer than the shorter the longer run must take, seconds, where it has as many steps; and the most that a run of
+/// a probe may take before it is long enough anyway.
+const APART: f64 = 2.0;
+const LONG: f64 = 30.0;
+/// By how much the longer run is made longer at a time.
+const FACTOR: usize = 4;
+
+/// Measures, and prices the search of the resolved `config` by `trainer`.
+pub(crate) fn probe_command(
+    trainer: &mut CommandTrainer,
+    config: &SearchConfig,
+    (space, budget): (&Space, &Budget),
+    interrupt: &Interrupt,
+) -> Result<Probe, Error> {
+    let mark = Mark::now();
+    let expected = Expected::of(&config.policy(), space, budget, trainer.continues())?;
+    let template = config.run_template();
+    let mut largest: BTreeMap<Key, &Trial> = BTreeMap::new();
+    for step in expected.trials.iter().chain([&expected.fine_tune]) {
+        let size = |trial: &Trial| (trial.samples, trial.ranks.iter().map(|(_, rank)| rank).sum::<usize>());
+        let known = largest.entry(key(&step.trial)).or_insert(&step.trial);
+        if size(&step.trial) > size(known) {
+            *known = &step.trial;
+        }
+    }
+    let mut measure = Measure { trainer, interrupt, steps: 0 };
+    let mut kinds = BTreeMap::new();
+    for (key, trial) in largest {
+        let longest = expected.trials.iter().filter(|step| self::key(&step.trial) == key);
+        let longest = longest.map(|step| step.trial.steps).max().unwrap_or(trial.steps);
+        kinds.insert(key, measure.kind(&template.spec(trial, &BTreeMap::new(), "probe"), longest)?);
+    }
+    let steps = measure.steps;
+    probe(&expected, &CommandPrices { kinds }, (mark, steps), children_peak())
+}
+
+/// What runs have in common that take as long for a step: the adapted modules, and how they are evaluated.
+type Key = (Vec<String>, bool);
+
+fn key(trial: &Trial) -> Key {
+    let calibration = matches!(trial.role, Role::Alone | Role::Joint);
+    (trial.ranks.modules().map(str::to_owned).collect(), calibration)
+}
+
+/// What runs of one kind take.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    start: Seconds,
+    step: Seconds,
+    /// FLOPs of a step, 0 where the command tells none.
+    flops: f64,
+}
+
+struct CommandPrices {
+    kinds: BTreeMap<Key, Kind>,
+}
+
+impl Prices for CommandPrices {
+    fn expense(&self, trials: &[&RehearsedTrial]) -> Result<Expense, Error> {
+        let (mut seconds, mut flops) = (Seconds::default(), 0.0);
+        for step in trials {
+            let own = self.kinds.get(&key(&step.trial)).or_else(|| self.kinds.values().next_back());
+            let Some(kind) = own else { continue };
+            let steps = step.trial.steps.saturating_sub(step.from) as f64;
+            seconds = seconds.plus(kind.start, 1.0).plus(kind.step, steps);
+            flops += kind.flops * steps;
+        }
+        Ok(Expense::new(seconds, Some(flops)))
+    }
+}
+
+/// Lets the command train short runs.
+struct Measure<'a> {
+    trainer: &'a mut CommandTrainer,
+    interrupt: &'a Interrupt,
+    steps: usize,
+}
+
+impl Measure<'_> {
+    /// Runs like `spec`, of at most `longest` steps.
+    fn kind(&mut self, spec: &RunSpec, longest: usize) -> Result<Kind, Error> {
+        let short = spec.eval_every.max(1).min(longest.div_ceil(2));
+        let (first, first_flops) = self.run(spec, short)?;
+        let mut steps = (short * FACTOR).min(longest);
+        if steps == short {
+            let step = first.times(1.0 / short as f64);
+            return Ok(Kind { start: Seconds::default(), step, flops: first_flops / short as f64 });
+        }
+        loop {
+            let (second, flops) = self.run(spec, steps)?;
+            let more = second.plus(first, -1.0);
+            if more.wall >= APART || second.wall >= LONG || steps == longest {
+                let step = more.or_zero().times(1.0 / (steps - short) as f64);
+                let start = first.plus(step, -(short as f64)).or_zero();
+                return Ok(Kind { start, step, flops: flops / steps as f64 });
+            }
+            steps = (steps * FACTOR).min(longest);
+        }
+    }
+
+    /// Time and FLOPs of a run of `steps` steps.
+    fn run(&mut self, spec: &RunSpec, steps: usize) -> Result<(Seconds, f64), Error> {
+        let spec = RunSpec {
+            steps,
+            horizon: spec.horizon.max(steps),
+            evaluate_from: 0,
+            stop_when_converged: false,
+            continues: None,
+            ..spec.clone()
+        };
+        let mark = Mark::now();
+        let mut watch = Watch::new(self.interrupt, |_| {});
+        let records = self.trainer.train(&[spec], &mut watch);
+        let seconds = mark.until(Mark::now());
+        let flops = watch.checked(records)?.iter().map(|record| record.flops).sum();
+        self.steps += steps;
+        Ok((seconds, flops))
+    }
+}

@@ -1,0 +1,278 @@
+//! What a search will take, from a few measured steps of the trainer that is configured.
+//!
+//! The runs that a policy is expected to ask for are those of a [rehearsal](super::rehearse). A few steps of each kind among
+//! them are trained and thrown away; times and costs of all follow from these.
+mod command;
+mod line;
+mod native;
+mod stacks;
+mod usage;
+
+pub use usage::Seconds;
+
+use super::rehearsal::{RehearsedTrial, rehearse};
+use crate::{Error, Interrupt};
+use mars_calib::{Flow, Observer, Progress, RunEnd, RunRecord};
+use mars_search::{Budget, PolicySpec, Role, Space, Trial};
+use serde::Serialize;
+
+pub(crate) use command::probe_command;
+pub(crate) use native::probe_native;
+
+/// What a search is expected to take.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Probe {
+    /// Name of the policy.
+    pub policy: String,
+    /// Optimizer steps that were trained to know, and thrown away.
+    pub measured_steps: usize,
+    /// What that took.
+    pub measured: Seconds,
+    /// Processes that wanted a processor meanwhile, averaged over the last minute; `None` where the system does not say. Where
+    /// they are more than there are processors, times on the clock are longer than on a machine of one's own.
+    pub load: Option<f64>,
+    /// The parts of the search in their order; those without runs are left out.
+    pub phases: Vec<ProbedPhase>,
+    /// All of them.
+    pub total: Expense,
+    /// One fine-tune at the default ranks from its first step: the unit of `fine_tunes`.
+    pub fine_tune: Expense,
+    /// The full grid of the candidate ranks, which the search replaces; `None` where it has too many tuples to be listed.
+    pub grid: Option<ProbedPhase>,
+    /// The most memory that training took: of this process, or of one process of the command; bytes. Memory of devices is not
+    /// among it. `None` where the system does not say.
+    pub peak_memory: Option<f64>,
+}
+
+/// A part of a search.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ProbedPhase {
+    /// Which one.
+    pub phase: Phase,
+    /// Its runs.
+    pub runs: usize,
+    /// Their optimizer steps, without those of a run that another goes on from.
+    pub steps: usize,
+    /// What they take, one stack or one run after another.
+    pub expense: Expense,
+    /// On what the numbers depend that only the search can measure; `None` where they are certain.
+    pub condition: Option<Condition>,
+}
+
+/// The parts of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Phase {
+    /// Runs of one module alone, or of all on a part of the data.
+    Calibration,
+    /// Choices of ranks that are compared.
+    Race,
+    /// The run whose adapter stays.
+    Final,
+    /// All choices at full length.
+    Grid,
+}
+
+/// Why a number is conditional.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Condition {
+    /// At most: runs end before their last step once their convergence time is certain.
+    AtMost,
+    /// If convergence times and losses follow usual laws: which choices are trained, and how far, follows from earlier runs.
+    IfAsUsual,
+}
+
+/// What runs take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Expense {
+    /// Time.
+    #[serde(flatten)]
+    pub seconds: Seconds,
+    /// Model FLOPs of training and evaluation; `None` where the trainer tells none.
+    pub flops: Option<f64>,
+    /// In units of one fine-tune: by FLOPs, or by time where there are none.
+    pub fine_tunes: Option<f64>,
+}
+
+impl Expense {
+    fn new(seconds: Seconds, flops: Option<f64>) -> Self {
+        Self { seconds, flops: flops.filter(|flops| *flops > 0.0), fine_tunes: None }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        let flops = self.flops.zip(other.flops).map(|(one, other)| one + other);
+        Self::new(self.seconds.plus(other.seconds, 1.0), flops)
+    }
+
+    /// The same in units of `fine_tune`.
+    fn in_units_of(self, fine_tune: Self) -> Self {
+        let by_flops = self.flops.zip(fine_tune.flops).map(|(own, unit)| own / unit);
+        let by_time = (fine_tune.seconds.wall > 0.0).then(|| self.seconds.wall / fine_tune.seconds.wall);
+        Self { fine_tunes: by_flops.or(by_time), ..self }
+    }
+}
+
+/// Knows what trials take.
+trait Prices {
+    /// What `trials`, which a policy asks for at the same time, take.
+    fn expense(&self, trials: &[&RehearsedTrial]) -> Result<Expense, Error>;
+}
+
+/// The trials of a search, and of the grid that it replaces.
+struct Expected {
+    policy: String,
+    trials: Vec<RehearsedTrial>,
+    grid: Option<Vec<RehearsedTrial>>,
+    fine_tune: RehearsedTrial,
+}
+
+impl Expected {
+    /// Of `policy`; `continues` says whether the trainer continues runs from checkpoints.
+    fn of(policy: &PolicySpec, space: &Space, budget: &Budget, continues: bool) -> Result<Self, Error> {
+        let played = |policy: &PolicySpec| -> Result<Vec<RehearsedTrial>, Error> {
+            let mut trials = rehearse(policy, space, budget)?;
+            trials.iter_mut().filter(|_| !continues).for_each(|step| step.from = 0);
+            Ok(trials)
+        };
+        let fine_tune = Trial {
+            id: 0,
+            role: Role::Final,
+            ranks: space.default_ranks(),
+            samples: budget.samples,
+            seed: budget.seed,
+            steps: budget.steps,
+            horizon: budget.steps,
+            evaluate_from: 0,
+            stop_when_converged: false,
+            continues: None,
+            method: None,
+        };
+        Ok(Self {
+            policy: policy.to_string(),
+            trials: played(policy)?,
+            grid: played(&PolicySpec::Grid).ok(),
+            fine_tune: RehearsedTrial { trial: fine_tune, from: 0, round: 0 },
+        })
+    }
+
+    /// What all of it takes by `prices`.
+    fn priced(&self, prices: &dyn Prices) -> Result<(Vec<ProbedPhase>, Option<ProbedPhase>, Expense), Error> {
+        let unit = prices.expense(&[&self.fine_tune])?;
+        let last = self.fine_tune.trial.steps;
+        let whole = self.trials.iter().filter(|step| step.trial.steps == last).count();
+        let phase = |step: &RehearsedTrial| match step.trial.role {
+            Role::Alone | Role::Joint => Phase::Calibration,
+            Role::Final => Phase::Final,
+            Role::Race if step.trial.steps == last && whole == 1 => Phase::Final,
+            Role::Race => Phase::Race,
+        };
+        let mut phases = Vec::new();
+        for of in [Phase::Calibration, Phase::Race, Phase::Final] {
+            let own: Vec<&RehearsedTrial> = self.trials.iter().filter(|step| phase(step) == of).collect();
+            phases.extend(summed(of, &own, prices, unit)?);
+        }
+        let grid: Option<Vec<&RehearsedTrial>> = self.grid.as_ref().map(|grid| grid.iter().collect());
+        let grid = grid.map(|grid| summed(Phase::Grid, &grid, prices, unit)).transpose()?.flatten();
+        Ok((phases, grid, unit.in_units_of(unit)))
+    }
+}
+
+/// What `trials` take together; nothing if there are none.
+fn summed(
+    phase: Phase,
+    trials: &[&RehearsedTrial],
+    prices: &dyn Prices,
+    unit: Expense,
+) -> Result<Option<ProbedPhase>, Error> {
+    let mut sum: Option<Expense> = None;
+    for round in trials.chunk_by(|one, other| one.round == other.round) {
+        let own = prices.expense(round)?;
+        sum = Some(sum.map_or(own, |sum| sum.plus(own)));
+    }
+    let later = trials.iter().any(|step| step.round > 0);
+    let ends_early = trials.iter().any(|step| step.trial.stop_when_converged);
+    Ok(sum.map(|sum| ProbedPhase {
+        phase,
+        runs: trials.len(),
+        steps: trials.iter().map(|step| step.trial.steps.saturating_sub(step.from)).sum(),
+        expense: sum.in_units_of(unit),
+        condition: match phase {
+            Phase::Grid => None,
+            _ if later => Some(Condition::IfAsUsual),
+            _ => ends_early.then_some(Condition::AtMost),
+        },
+    }))
+}
+
+/// The probe of a search, measured since `mark`.
+fn probe(
+    expected: &Expected,
+    prices: &dyn Prices,
+    (mark, measured_steps): (usage::Mark, usize),
+    peak_memory: Option<f64>,
+) -> Result<Probe, Error> {
+    let (phases, grid, fine_tune) = expected.priced(prices)?;
+    let all = phases.iter().map(|phase| phase.expense).reduce(Expense::plus).unwrap_or_default();
+    Ok(Probe {
+        policy: expected.policy.clone(),
+        measured_steps,
+        measured: mark.until(usage::Mark::now()),
+        load: usage::load(),
+        total: all.in_units_of(fine_tune),
+        phases,
+        fine_tune,
+        grid,
+        peak_memory,
+    })
+}
+
+/// Stops a probe on request, and keeps what the system refused.
+struct Watch<'a, F> {
+    interrupt: &'a Interrupt,
+    error: Option<mars_calib::Error>,
+    /// Sees every event.
+    see: F,
+}
+
+impl<'a, F: FnMut(&Progress)> Watch<'a, F> {
+    fn new(interrupt: &'a Interrupt, see: F) -> Self {
+        Self { interrupt, error: None, see }
+    }
+
+    /// The records of runs that are to be trusted.
+    fn checked(self, records: Vec<RunRecord>) -> Result<Vec<RunRecord>, Error> {
+        if let Some(error) = self.error {
+            return Err(error.into());
+        }
+        for record in &records {
+            match &record.end {
+                RunEnd::Interrupted => return Err(Error::interrupted()),
+                RunEnd::Failed { why } => {
+                    return Err(Error::failed(format!(
+                        "the probe of {} steps at {} failed: {why}",
+                        record.spec.steps, record.spec.ranks
+                    )));
+                }
+                _ => {}
+            }
+        }
+        Ok(records)
+    }
+}
+
+impl<F: FnMut(&Progress)> Observer for Watch<'_, F> {
+    fn progress(&mut self, event: &Progress) -> Flow {
+        (self.see)(event);
+        if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }
+    }
+
+    fn storage_failed(&mut self, error: mars_calib::Error) -> Flow {
+        self.error.get_or_insert(error);
+        Flow::Stop
+    }
+}
