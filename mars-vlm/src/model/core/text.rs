@@ -2,7 +2,8 @@
 //!
 //! Reference: `LlamaModel`, `Qwen2Model`, `Qwen2VLTextModel` and `Qwen3VLTextModel` (transformers 4.57): token
 //! embeddings, pre-norm blocks with RMS norms, rotary positions, grouped keys and values, a gated feed-forward network, a
-//! last RMS norm; what Gemma 3 does otherwise is in `gemma.rs`. Always causal for text; without a cache of keys and values, since whole sequences are scored.
+//! last RMS norm; what Gemma 3 does otherwise is in `gemma.rs`. Text is always causal; no cache of keys and values, since
+//! whole sequences are scored.
 
 use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
