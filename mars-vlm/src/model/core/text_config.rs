@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 ///
 /// Fields that `config.json` lacks have the defaults of the family. Accepted: widths 1 to 2^20, numbers of blocks
 /// and heads 1 to 2^14, up to 2^24 tokens, an even width of a head, query heads a multiple of key heads; plain or
-/// three-axis rotary positions, dynamic ones up to `max_position_embeddings`, and full attention only.
+/// three-axis rotary positions, dynamic ones up to `max_position_embeddings`, and full attention only, but for Gemma and for
+/// the window of Mistral.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct TextConfig {
     /// Width.
