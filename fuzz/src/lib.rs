@@ -118,7 +118,8 @@ pub fn template(input: &[u8]) {
         }
         return;
     }
-    if let Ok(template) = ChatTemplate::new(text, Path::new("chat_template.jinja"), SpecialTokens::default()) {
+    if let Ok(template) = ChatTemplate::new(text, Path::new("chat_template.jinja"), SpecialTokens::default())
+    {
         let turns = [
             Turn::new(Role::User, vec![Part::Image, Part::Text("How many?".to_owned())]),
             Turn::new(Role::Assistant, vec![Part::Text("Two.".to_owned())]),
@@ -139,7 +140,7 @@ pub struct Target {
 
 /// All targets.
 pub fn targets() -> Vec<Target> {
-    let seed = |choice: u8, content: &[u8]| [&[choice], content].concat();
+    let seed = |choice: u8, content: &[u8]| [&[choice][..], content].concat();
     let state = br#"{"log_history": [{"step": 0, "eval_loss": 3.0}, {"step": 5, "loss": 2.5}, {"step": 5, "eval_loss": NaN}], "total_flos": 1e12, "num_input_tokens_seen": 640}"#;
     let sample = br#"[{"id": "a", "image": "a.png", "conversations": [{"from": "human", "value": "<image>\nHow many?"}, {"from": "gpt", "value": "Two."}]}, {"messages": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "x"}]}, {"role": "assistant", "content": "y"}], "images": ["b.png"]}]"#;
     vec![

@@ -13,8 +13,28 @@ use std::{
 
 /// What breaks readers more often than random bytes do.
 const WORDS: [&[u8]; 22] = [
-    b"\"", b"{", b"}", b"[", b"]", b"[[[[[[[[[[[[[[[[", b"{\"a\":{\"a\":{\"a\":", b"null", b"true", b"-1", b"0", b"1e999",
-    b"NaN", b"18446744073709551615", b"9223372036854775808", b"\\u0000", b"\\ud800", b"\xff\xfe", b"{{", b"}}", b"{%", b"\n",
+    b"\"",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"[[[[[[[[[[[[[[[[",
+    b"{\"a\":{\"a\":{\"a\":",
+    b"null",
+    b"true",
+    b"-1",
+    b"0",
+    b"1e999",
+    b"NaN",
+    b"18446744073709551615",
+    b"9223372036854775808",
+    b"\\u0000",
+    b"\\ud800",
+    b"\xff\xfe",
+    b"{{",
+    b"}}",
+    b"{%",
+    b"\n",
 ];
 /// Longest input, bytes.
 const LONGEST: usize = 1 << 16;
@@ -98,7 +118,11 @@ fn fuzz(target: &Target, seconds: u64, random: &mut Random) -> (u64, Option<Stri
         }
         // A mutant now and then, so that what is far from the seeds is met too.
         if tried % 64 == 0 {
-            if pool.len() < 256 { pool.push(input) } else { pool[target.seeds.len() + random.below(64)] = input }
+            if pool.len() < 256 {
+                pool.push(input)
+            } else {
+                pool[target.seeds.len() + random.below(64)] = input
+            }
         }
     }
     let _ = fs::remove_file(&last);
@@ -121,9 +145,15 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut broken = false;
-    for target in targets().into_iter().filter(|one| names.is_empty() || names.iter().any(|name| name == one.name)) {
+    for target in
+        targets().into_iter().filter(|one| names.is_empty() || names.iter().any(|name| name == one.name))
+    {
         let (tried, found) = fuzz(&target, seconds, &mut Random(seed | 1 << 40));
-        println!("{}: {tried} inputs in {seconds} s, {}", target.name, found.as_deref().unwrap_or("none broke it"));
+        println!(
+            "{}: {tried} inputs in {seconds} s, {}",
+            target.name,
+            found.as_deref().unwrap_or("none broke it")
+        );
         broken |= found.is_some();
     }
     if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS }
