@@ -178,8 +178,16 @@ fn root_mean_square<B: Backend>(x: &FloatTensor<B>, epsilon: f64) -> FloatTensor
     B::float_sqrt(B::float_add_scalar(mean, epsilon.into()))
 }
 
+/// `x` where the sigmoid of an activation is not yet 0 or 1 to the last bit, else the bound: cubes of larger values are
+/// infinite, and GPUs need not compute with infinities.
+fn within<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    const BOUND: f32 = 50.0;
+    B::float_clamp(x, (-BOUND).into(), BOUND.into())
+}
+
 /// `sigmoid(linear x + cubic x^3)`; without the cube where its factor is 0.
 fn sigmoid<B: Backend>(x: &FloatTensor<B>, linear: f32, cubic: f32) -> FloatTensor<B> {
+    let x = within::<B>(x.clone());
     let mut inner = B::float_mul_scalar(x.clone(), linear.into());
     if cubic != 0.0 {
         let cube = B::float_mul(B::float_mul(x.clone(), x.clone()), x.clone());
@@ -190,6 +198,7 @@ fn sigmoid<B: Backend>(x: &FloatTensor<B>, linear: f32, cubic: f32) -> FloatTens
 
 /// `s + x s (1 - s) (linear + 3 cubic x^2)`.
 fn derivative<B: Backend>(x: FloatTensor<B>, linear: f32, cubic: f32) -> FloatTensor<B> {
+    let x = within::<B>(x);
     let s = sigmoid::<B>(&x, linear, cubic);
     let square = B::float_mul(x.clone(), x.clone());
     let inner = B::float_add_scalar(B::float_mul_scalar(square, (3.0 * cubic).into()), linear.into());

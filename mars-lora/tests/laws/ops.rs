@@ -1,7 +1,7 @@
 //! Operations with gradients of their own, against burn's.
 
 use burn::tensor::module::layer_norm;
-use burn::tensor::{DType, Tensor, TensorData, activation};
+use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 use mars_lora::ops::{self, Swish};
 use mars_testkit::device::device;
 
@@ -40,10 +40,12 @@ fn compare<const N: usize>(
         (values(y), leaves.map(|leaf| values(leaf.grad_remove(&mut gradients).unwrap())))
     };
     let ((y, slopes), (expected, wanted)) = (run(&own), run(&known));
-    assert!(gap(&y, &expected) < 2e-6, "{what}: values differ by {}", gap(&y, &expected));
+    // GPUs have exponentials of their own.
+    let rounding = if device() == Device::flex() { 1.0 } else { 4.0 };
+    assert!(gap(&y, &expected) < 2e-6 * rounding, "{what}: values differ by {}", gap(&y, &expected));
     for (n, (found, expected)) in slopes.iter().zip(&wanted).enumerate() {
         let gap = gap(found, expected);
-        assert!(gap < 3e-6, "{what}: gradient {n} differs by {gap}");
+        assert!(gap < 3e-6 * rounding, "{what}: gradient {n} differs by {gap}");
     }
     let plain = own(inputs.clone());
     assert!(!plain.is_autodiff());
