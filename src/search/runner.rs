@@ -35,6 +35,17 @@ impl CampaignRunner<'_> {
         let specs: Vec<RunSpec> =
             trials.iter().map(|trial| self.template.spec(trial, &self.records, &fingerprint)).collect();
         let known = self.campaign.records();
+        let cut =
+            specs.iter().filter_map(|spec| known.get(&spec.id())).find(|run| run.end == RunEnd::Overfit);
+        if let Some(run) = cut.filter(|_| self.keep == Keep::Last) {
+            return Err(Error::usage(format!(
+                "train.keep is \"last\", but run {} ended at step {} of {}, since it over-fitted, under train.keep = \"best\"; set that, or \
+                 use another directory",
+                run.id,
+                run.val.last().map_or(0, |point| point.step),
+                run.spec.steps
+            )));
+        }
         let missing: Vec<&RunSpec> = specs.iter().filter(|spec| !known.contains_key(&spec.id())).collect();
         let continues = self.trainer.continues();
         let start = |spec: &RunSpec| {

@@ -41,8 +41,8 @@ impl fmt::Display for RunId {
 
 /// One training run.
 ///
-/// Two specs with the same [`id`](Self::id) give bit-identical curves on the same CPU back-end, so a
-/// result may be used again wherever its id is asked for.
+/// Two specs with the same [`id`](Self::id) give bit-identical curves on the same CPU back-end, of which one may end once it
+/// over-fits, so a result may be used again wherever its id is asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSpec {
     /// LoRA rank of each adapted module; a module left out stays as it is.
@@ -68,7 +68,8 @@ pub struct RunSpec {
     #[serde(default, rename = "until_settled", skip_serializing_if = "std::ops::Not::not")]
     pub stop_when_converged: bool,
     /// Whether the run ends as soon as it over-fits for certain, see
-    /// [`certain_overfitting`](crate::convergence::certain_overfitting). Default no; `until_overfit` in files.
+    /// [`certain_overfitting`](crate::convergence::certain_overfitting). Default no; `until_overfit` in files. Not part of the
+    /// id: up to where it ends the numbers are the same.
     #[serde(default, rename = "until_overfit", skip_serializing_if = "std::ops::Not::not")]
     pub stop_when_overfit: bool,
     /// The run is evaluated on the first so many validation samples, >= 1; `None`, the default: on all that the trainer has.
@@ -130,12 +131,15 @@ impl RunSpec {
     /// The first 16 hexadecimal digits (64 bits) of the BLAKE3 hash of the spec as compact JSON. Fields at
     /// their default that files leave out do not enter, so that ids of before such a field existed stay valid.
     pub fn id(&self) -> RunId {
-        RunId::hash(&("run", Self { continues: None, ..self.clone() }))
+        RunId::hash(&("run", Self { continues: None, stop_when_overfit: false, ..self.clone() }))
     }
 
     /// The content hash without `steps`: what all rungs of one trajectory share, and the key of its checkpoints.
     pub fn lineage(&self) -> RunId {
-        RunId::hash(&("lineage", Self { continues: None, steps: 0, ..self.clone() }))
+        RunId::hash(&(
+            "lineage",
+            Self { continues: None, stop_when_overfit: false, steps: 0, ..self.clone() },
+        ))
     }
 
     /// What must be equal for two observations to enter one fit: method, variant, scale, learning rates, optimizer,

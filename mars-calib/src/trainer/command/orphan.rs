@@ -6,16 +6,26 @@
 //! that started it is gone. Elsewhere nothing of this is done.
 
 use crate::Error;
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 /// The variable that names the directory of a run; not one of the settings of this program.
 pub(super) const MARK: &str = "RUN_DIRECTORY_OF_MARS";
 
 /// Marks `command` as that of the run in `out`, which does not outlive this process.
 pub(super) fn bind(command: &mut Command, out: &Path) {
-    command.env(MARK, out);
+    command.env(MARK, whole(out));
     #[cfg(target_os = "linux")]
     linux::end_with_parent(command);
+}
+
+/// The directory of a run by a name that no other has on this machine: others may have the same run below another directory.
+fn whole(out: &Path) -> PathBuf {
+    let whole = out.canonicalize().or_else(|_| std::path::absolute(out));
+    whole.unwrap_or_else(|_| out.to_path_buf())
 }
 
 /// Ends what an earlier call has left running for the run in `out`: asks it to, and kills it after `grace`.
@@ -24,7 +34,8 @@ pub(super) fn bind(command: &mut Command, out: &Path) {
 /// [`Error::Io`] when it cannot be ended.
 pub(super) fn end(out: &Path, grace: Duration) -> Result<(), Error> {
     #[cfg(target_os = "linux")]
-    linux::end(out, grace).map_err(Error::io("end the command that an earlier call left running in", out))?;
+    linux::end(&whole(out), grace)
+        .map_err(Error::io("end the command that an earlier call left running in", out))?;
     #[cfg(not(target_os = "linux"))]
     let _ = (out, grace);
     Ok(())

@@ -20,7 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
             "Gemma 3: words only",
             "it is the decoder of Gemma 3 alone; take a Gemma 3 with its vision encoder",
         ),
-        ("model_type", json!("llava_onevision"), "Gemma 3: another family", "`gemma3_text`"),
+        ("model_type", json!("llava_onevision"), "Gemma 3: another family", "Gemma3ImageProcessor"),
         (
             "model_type",
             json!("gemma4"),
