@@ -1,6 +1,7 @@
 //! Parity with `transformers` and PEFT on tiny random checkpoints
 //! (made by the scripts of `tests/oracle` that are named as their folders; `tests/oracle/tiny.py` says what is in them).
 
+use burn::tensor::Device;
 use mars_lora::{
     Activations, AdamWConfig, AdapterConfig, AdapterStack, Factors, LearningRates, Model, SiteKind,
     StackedAdamW,
@@ -195,6 +196,8 @@ fn check_beside<const N: usize>(case: &str, ranks: [(&str, usize); N], spoilt: f
     optimizer.step(&mut stack, gradients, &[1.0, 1.0]);
     let moments = optimizer.moments(&stack);
     let (mut compared, mut steepest) = (0, 0.0f32);
+    // Sums of GPUs round more coarsely.
+    let tolerance = if device == Device::flex() { 1e-3 } else { 4e-3 };
     for Factors { path, a, b, .. } in &moments[1].first {
         for (factor, moment) in [("lora_A", a), ("lora_B", b)] {
             // As another version of transformers calls the layer, if not as we do.
@@ -204,7 +207,7 @@ fn check_beside<const N: usize>(case: &str, ranks: [(&str, usize); N], spoilt: f
             let scale = 1.0 / (1.0 - config.beta1) as f32;
             let size = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
             let worst = largest(moment.iter().zip(&expected).map(|(m, g)| m * scale - g));
-            assert!(worst <= 1e-3 * size + 1e-7, "{case} {path} {factor}: {worst} of {size}");
+            assert!(worst <= tolerance * size + 1e-7, "{case} {path} {factor}: {worst} of {size}");
             (compared, steepest) = (compared + 1, steepest.max(size));
         }
     }

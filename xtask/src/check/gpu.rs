@@ -1,7 +1,7 @@
 //! GPUs: the program type-checked for CUDA, and tests on a software implementation of Vulkan.
 
 use crate::{command::Outcome, place::Place};
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
 /// Where the loader of Vulkan looks for drivers on Linux.
 const DRIVERS: [&str; 2] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
@@ -43,7 +43,5 @@ pub(super) fn wgpu(place: &Place) -> Outcome {
 }
 
 fn driver() -> bool {
-    let described =
-        |directory: &&str| fs::read_dir(Path::new(directory)).is_ok_and(|mut files| files.next().is_some());
-    DRIVERS.iter().any(|directory| described(&directory))
+    DRIVERS.iter().any(|directory| fs::read_dir(directory).is_ok_and(|mut files| files.next().is_some()))
 }
