@@ -14,6 +14,7 @@ mod idefics3;
 mod internvl;
 mod kit;
 mod merged;
+mod parity;
 mod ties;
 mod transformers5;
 mod twice;
