@@ -14,7 +14,7 @@ pub(super) fn cuda(place: &Place) -> Outcome {
     place.cargo(&["check", "--package", "mars-cli", "--features", "cuda"]).env("DOCS_RS", "1").run()
 }
 
-/// Operations, a step of each model family, and short searches on a GPU, with the results of the CPU.
+/// Operations, parity and an optimizer step of every model family, and ten steps of the embedded task on a GPU.
 ///
 /// Without autotune and fusion: on software Vulkan their kernels take minutes to compile. Left out with a word where there is no driver
 /// and none can be installed.
@@ -29,15 +29,9 @@ pub(super) fn wgpu(place: &Place) -> Outcome {
         println!("left out: there is no driver for Vulkan");
         return Ok(());
     }
-    let tests = [
-        ("laws", "ops::"),
-        ("model", "architectures:: checkpointing:: idefics3::"),
-        ("cli", "devices:: families::"),
-    ];
-    for (binary, filters) in tests {
-        let filters: Vec<&str> = filters.split(' ').collect();
-        let test = ["test", "--workspace", "--features", "mars-cli/wgpu", "--test", binary, "--"];
-        place.cargo(&test).args(&filters).env("MARS_TEST_DEVICE", "gpu").run()?;
+    for (binary, filter) in [("laws", "ops::"), ("model", "architectures::"), ("cli", "devices::")] {
+        let test = ["test", "--workspace", "--features", "mars-cli/wgpu", "--test", binary, "--", filter];
+        place.cargo(&test).env("MARS_TEST_DEVICE", "gpu").run()?;
     }
     Ok(())
 }
