@@ -104,6 +104,12 @@ fn a_run_that_over_fits_ends_with_what_the_whole_run_keeps() {
     };
     let (step, own) = (best(&short), kept(&stacked, &early, best(&short)));
     assert_eq!(factors(&own), factors(&kept(&trainer, &whole, step)));
+    // The last adapter is that of the step at which it ended.
+    let last = stacked.adapter(&early).unwrap().unwrap();
+    let until = RunSpec { steps: end, stop_when_overfit: false, ..early.clone() };
+    let mut alone = setting.trainer(1, 1);
+    alone.train(std::slice::from_ref(&until), &mut Silent);
+    assert_eq!(factors(&last), factors(&alone.adapter(&until).unwrap().unwrap()));
     // Killed between the checkpoint of its end and its result, it ends where it ended.
     let again = stacked.train(std::slice::from_ref(&early), &mut Silent).remove(0);
     assert_eq!(timeless(again), timeless(short.clone()));

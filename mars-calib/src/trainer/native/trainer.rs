@@ -54,7 +54,7 @@ where
         Ok(fresh::adapter(spec, &self.options, self.model, self.train)?.0)
     }
 
-    /// The adapter of a run as it is at the end of `spec`, if its checkpoint is there.
+    /// The adapter of a run as it is at the end of `spec`, or where the run ended since it over-fitted, if its checkpoint is there.
     ///
     /// # Errors
     /// When the checkpoint cannot be read or does not fit the model.
@@ -83,7 +83,7 @@ where
         }
         match best.filter(|best| best.step == step) {
             Some(best) => Ok(Some(Adapter { factors: best.factors, ..adapter })),
-            None => Ok((step == end).then_some(adapter)),
+            None => Ok((step == end || step == spec.steps).then_some(adapter)),
         }
     }
 
