@@ -22,6 +22,15 @@ impl Cost {
     pub fn total_flops(&self) -> f64 {
         self.flops + self.eval_flops
     }
+
+    /// So many times as much.
+    pub(crate) fn times(self, factor: f64) -> Self {
+        Self {
+            flops: factor * self.flops,
+            eval_flops: factor * self.eval_flops,
+            wall_s: factor * self.wall_s,
+        }
+    }
 }
 
 impl Add for Cost {

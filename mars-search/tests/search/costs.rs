@@ -18,6 +18,24 @@ fn a_continued_run_costs_what_it_costs_straight() {
 }
 
 #[test]
+fn a_run_that_ended_early_is_a_part_of_a_fine_tune() {
+    let task = Task::new(|ranks, _| 1.0 / ranks.get("llm") as f64);
+    let whole = play("fixed:8x8", &space(), &budget(), &task).unwrap();
+    let (mut results, trial) = (whole.results, whole.decision.trial);
+    let run = results.iter_mut().find(|result| result.trial.id == trial).unwrap();
+    let unit = run.cost;
+    let half = run.trial.steps / 2;
+    run.val_curve.retain(|(step, _)| *step <= half);
+    let end = run.val_curve.last().unwrap().0;
+    let share = end as f64 / run.trial.steps as f64;
+    let part = |full: f64| share * full;
+    run.cost = Cost { flops: part(unit.flops), eval_flops: part(unit.eval_flops), wall_s: part(unit.wall_s) };
+    run.kept = Some(end / 2);
+    let ratio = fine_tunes(&total_cost(&results), &run_cost(&results, trial)).unwrap();
+    assert!((ratio - share).abs() < 1e-12, "{ratio} of {share}");
+}
+
+#[test]
 fn a_sum_does_not_depend_on_how_it_is_parted() {
     let cost = |n: f64| Cost { flops: n, eval_flops: 2.0 * n, wall_s: 4.0 * n };
     let all: Cost = [cost(1.0), cost(2.0), cost(5.0)].iter().sum();
