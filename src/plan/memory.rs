@@ -17,6 +17,8 @@ pub struct Memory {
     pub program: f64,
     /// Adapters with gradients and both moments.
     pub adapters: f64,
+    /// Features of images that are kept, at most.
+    pub features: f64,
     /// What the passes hold, for the longest samples: the most of training and of evaluation.
     pub activations: f64,
     /// All of it.
@@ -34,7 +36,7 @@ impl Memory {
     /// An error of kind [`Memory`](ErrorKind::Memory) that says which settings to change.
     pub fn check(&self) -> Result<(), Error> {
         // What is resident already is not available any more.
-        let more = self.adapters + self.activations;
+        let more = self.adapters + self.features + self.activations;
         let left = self.available.zip(self.bound).map(|(bytes, bound)| Left { bytes, bound });
         check(more, left, "training needs about", || {
             format!(
@@ -98,6 +100,7 @@ mod tests {
             weights: 1e6,
             program: 1e6,
             adapters: 1e6,
+            features: 0.0,
             activations: 1e9,
             total: 1e9,
             available: Some(1e8),

@@ -13,7 +13,7 @@ use crate::{
 use mars_lora::{Examples, stored::Shards};
 use mars_vlm::{
     checkpoint::Precision,
-    model::{EncodedExamples, PassKind, Work},
+    model::{AnyModel, EncodedExamples, PassKind, Work},
 };
 use std::path::Path;
 
@@ -69,13 +69,33 @@ pub(super) fn estimate(task: &Task, config: &SearchConfig) -> Result<Option<Memo
     // Values before and after a step, gradients as they come and as rows, both moments.
     let adapters = 6.0 * F32 * stack as f64 * workers as f64 * trainable;
     let activations = training.max(evaluation).max(test);
-    let total = weights + program + adapters + activations;
+    let features = task.model.most_features() as f64;
+    let total = weights + program + adapters + features + activations;
     let left = match on_device {
         true => device.memory()?.map(|bytes| Left { bytes: bytes as f64 - weights, bound: Bound::Device }),
         false => left(),
     };
     let (available, bound) = (left.map(|left| left.bytes), left.map(|left| left.bound));
-    Ok(Some(Memory { weights, program, adapters, activations, total, available, bound }))
+    Ok(Some(Memory { weights, program, adapters, features, activations, total, available, bound }))
+}
+
+/// Bytes for features of images: what all images of `parts` need, no more than the setting and than a quarter of what is free.
+pub(super) fn feature_bytes(
+    config: &SearchConfig,
+    model: &AnyModel,
+    parts: [&EncodedExamples; 2],
+) -> Result<usize, Error> {
+    let sizes = model.sizes();
+    let images = parts.iter().flat_map(|part| (0..part.len()).flat_map(|index| part.images(index)));
+    let features: usize = images.map(|image| image.features).sum();
+    let needed = features.saturating_mul(size_of::<f32>() * (1 + sizes.deepstack) * sizes.text.width);
+    let device = DeviceName::parse(&config.run.device)?;
+    let free = match device.backend {
+        Backend::Cpu => left().map(|left| left.bytes),
+        _ => device.memory()?.map(|bytes| bytes as f64 - sizes.bytes as f64),
+    };
+    let free = free.map_or(usize::MAX, |bytes| (bytes / 4.0) as usize);
+    Ok(needed.min(free).min(config.run.feature_cache.saturating_mul(1 << 20)))
 }
 
 /// Refuses a model whose weights alone do not fit, by the headers of its files. Files that cannot be read are left to the

@@ -121,7 +121,7 @@ impl Task {
         let device = name.open_for(config.model.dtype)?;
         let processor = Arc::new(config.processor(&files.model)?);
         check_weights(&files.model, config.model.dtype)?;
-        let model = AnyModel::load(&files.model, config.model.dtype, &device)?;
+        let mut model = AnyModel::load(&files.model, config.model.dtype, &device)?;
         check_ranks(config, &model)?;
         let names = Names::of(&files.model)?;
         names.warn(&processor.template, observer);
@@ -150,6 +150,7 @@ impl Task {
         };
         let ((train, train_digest), (val, val_digest), (test, test_digest)) =
             (encode(train)?, encode(val)?, encode(test)?);
+        model.keep_features(memory::feature_bytes(config, &model, [&train, &val])?);
         let (start, start_digest) = start.unzip();
         let fingerprints = [
             ("model", model_digest(&files.model, config.model.dtype)?),

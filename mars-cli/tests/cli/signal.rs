@@ -117,14 +117,15 @@ fn a_request_that_comes_twice_at_once_is_one() {
 fn a_second_request_ends_at_once() {
     let task = SmallTask::new();
     let out = task.path("out");
-    let trainer = "sh -c 'trap : TERM; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do sleep 1; done' {out}";
+    let ready = task.path("ready");
+    let seconds = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15";
+    let trainer = format!("sh -c 'trap : TERM; : > {ready}; for i in {seconds}; do sleep 1; done' {{out}}");
     let more = ["--set", "trainer.samples=8", "--policy", "fixed:4x4"];
     let mut arguments: Vec<String> =
-        ["search", "--out", &out, "--trainer", trainer].map(str::to_owned).to_vec();
+        ["search", "--out", &out, "--trainer", &trainer].map(str::to_owned).to_vec();
     arguments.extend(more.map(str::to_owned));
     let mut child = start(&arguments);
-    wait(&mut child, || Path::new(&out).join("external").is_dir());
-    thread::sleep(Duration::from_millis(200));
+    wait(&mut child, || Path::new(&ready).is_file());
     send(&child, "-USR1");
     thread::sleep(Duration::from_millis(600));
     assert!(child.try_wait().unwrap().is_none(), "the trainer ignores the request");

@@ -5,6 +5,7 @@
 //! checkpointing keeps their results and never computes them again.
 
 use super::RowOps;
+use super::backend::in_type_of;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
@@ -38,6 +39,31 @@ step!(LayerNorm keeps (x: FloatTensor<B>, gamma: FloatTensor<B>, epsilon: f64)
 step!(RmsNorm keeps (x: FloatTensor<B>, gamma: FloatTensor<B>, epsilon: f64)
     gives |grad| B::rms_norm_slope(x, gamma, grad, epsilon));
 
+/// The step of a product of two matrices: keeps each for the gradient of the other, where that is wanted.
+#[derive(Debug)]
+struct Matmul;
+
+impl<B: Backend + RowOps> Backward<B, 2> for Matmul {
+    type State = (Option<FloatTensor<B>>, Option<FloatTensor<B>>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (left, right) = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        // Rounded once for both products, where they are in half precision.
+        let grad = match left.as_ref().or(right.as_ref()) {
+            Some(like) => in_type_of::<B>(grad, like),
+            None => grad,
+        };
+        let [of_left, of_right] = ops.parents;
+        if let (Some(parent), Some(right)) = (of_left, right) {
+            grads.register::<B>(parent.id, B::matmul(grad.clone(), B::float_transpose(right)));
+        }
+        if let (Some(parent), Some(left)) = (of_right, left) {
+            grads.register::<B>(parent.id, B::matmul(B::float_transpose(left), grad));
+        }
+    }
+}
+
 /// The step of `swish(gate) * up`, with two parents: keeps both inputs, not the activation.
 #[derive(Debug)]
 struct Gate;
@@ -65,6 +91,19 @@ impl<B: Backend + RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
         match Product.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(step) => step.finish((weight,), y),
             OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn matmul(left: FloatTensor<Self>, right: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [left.node(), right.node()];
+        let [of_left, of_right] = [left.is_tracked(), right.is_tracked()];
+        let (left, right) = (left.into_primitive(), right.into_primitive());
+        match Matmul.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let kept = (of_right.then(|| left.clone()), of_left.then(|| right.clone()));
+                step.finish(kept, B::matmul(left, right))
+            }
+            OpsKind::UnTracked(step) => step.finish(B::matmul(left, right)),
         }
     }
 

@@ -4,10 +4,7 @@
 //! same formula. "Rows" are the last dimension, all others are batch dimensions.
 
 // Without a backend the generated dispatch has no arm that would use its arguments.
-#![cfg_attr(
-    not(any(feature = "cpu", feature = "wgpu", feature = "cuda", feature = "rocm")),
-    allow(unused_variables)
-)]
+#![cfg_attr(not(any(feature = "cpu", feature = "gpu")), allow(unused_variables))]
 
 use burn::backend::{Backend, FloatDType, TensorMetadata, backend_extension, tensor::FloatTensor};
 
@@ -15,7 +12,7 @@ use burn::backend::{Backend, FloatDType, TensorMetadata, backend_extension, tens
 /// the input.
 #[backend_extension(
     Flex: cfg(feature = "cpu"),
-    Cube: cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm")),
+    Cube: cfg(feature = "gpu"),
     Autodiff
 )]
 pub trait RowOps: Backend {
@@ -29,6 +26,13 @@ pub trait RowOps: Backend {
     fn product_slope(grad: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         let weight = in_type_of::<Self>(weight, &grad);
         Self::float_matmul(grad, Self::float_transpose(weight))
+    }
+
+    /// `left right` of matrices of one type with equal batch dimensions.
+    ///
+    /// In f32 on GPUs, whatever their type.
+    fn matmul(left: FloatTensor<Self>, right: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_matmul(left, right)
     }
 
     /// `x`.
@@ -55,7 +59,7 @@ pub trait RowOps: Backend {
     /// `x * sigmoid(linear * x + cubic * x^3)`.
     fn swish(x: FloatTensor<Self>, linear: f32, cubic: f32) -> FloatTensor<Self> {
         let sigmoid = sigmoid::<Self>(&x, linear, cubic);
-        Self::float_mul(x, sigmoid)
+        Self::float_mul(above::<Self>(x), sigmoid)
     }
 
     /// Gradient of [`swish`](Self::swish).
@@ -77,7 +81,7 @@ pub trait RowOps: Backend {
         cubic: f32,
     ) -> FloatTensor<Self> {
         let sigmoid = sigmoid::<Self>(&gate, linear, cubic);
-        Self::float_mul(Self::float_mul(gate, sigmoid), up)
+        Self::float_mul(Self::float_mul(above::<Self>(gate), sigmoid), up)
     }
 
     /// Gradients of [`swish_gate`](Self::swish_gate), of the gate and of what it lets through.
@@ -90,7 +94,7 @@ pub trait RowOps: Backend {
         cubic: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let sigmoid = sigmoid::<Self>(&gate, linear, cubic);
-        let through = Self::float_mul(grad.clone(), Self::float_mul(gate.clone(), sigmoid));
+        let through = Self::float_mul(grad.clone(), Self::float_mul(above::<Self>(gate.clone()), sigmoid));
         let slope = derivative::<Self>(gate, linear, cubic);
         (Self::float_mul(Self::float_mul(grad, up), slope), through)
     }
@@ -156,7 +160,7 @@ fn last<B: Backend>(x: &FloatTensor<B>) -> usize {
     x.shape().num_dims() - 1
 }
 
-fn in_type_of<B: Backend>(weight: FloatTensor<B>, x: &FloatTensor<B>) -> FloatTensor<B> {
+pub(super) fn in_type_of<B: Backend>(weight: FloatTensor<B>, x: &FloatTensor<B>) -> FloatTensor<B> {
     if weight.dtype() == x.dtype() {
         return weight;
     }
@@ -181,9 +185,15 @@ fn root_mean_square<B: Backend>(x: &FloatTensor<B>, epsilon: f64) -> FloatTensor
 /// `x` where the sigmoid of an activation is not yet 0 or 1 to the last bit, else the bound: cubes of larger values are
 /// infinite, and GPUs need not compute with infinities.
 fn within<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
-    const BOUND: f32 = 50.0;
     B::float_clamp(x, (-BOUND).into(), BOUND.into())
 }
+
+/// `x`, not below the bound, where an activation is 0.
+fn above<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_clamp_min(x, (-BOUND).into())
+}
+
+const BOUND: f32 = 50.0;
 
 /// `sigmoid(linear x + cubic x^3)`; without the cube where its factor is 0.
 fn sigmoid<B: Backend>(x: &FloatTensor<B>, linear: f32, cubic: f32) -> FloatTensor<B> {

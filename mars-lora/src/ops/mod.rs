@@ -4,6 +4,7 @@
 //! | operation | keeps |
 //! |---|---|
 //! | [`product`] with a frozen weight | the weight as it is stored, be it in half precision |
+//! | [`matmul`] | each matrix, where the other collects gradients |
 //! | [`softmax`] | the result |
 //! | [`Swish::apply`], [`Swish::gate`] | the inputs |
 //! | [`layer_norm`], [`rms_norm`] | the input |
@@ -13,7 +14,7 @@
 //! are those of the tensors that move: weights and norms are constants.
 mod autodiff;
 mod backend;
-#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+#[cfg(feature = "gpu")]
 mod cube;
 #[cfg(feature = "cpu")]
 mod flex;
@@ -25,12 +26,12 @@ pub use backend::RowOps;
 pub use swish::Swish;
 
 use burn::backend::Dispatch;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Device, Tensor};
 
 /// `x W` for `x` `[N, inputs]` and a weight `[inputs, outputs]` of any floating-point type, in the type of `x`.
 ///
-/// A weight in half precision is widened for the product only. One that collects gradients itself must
-/// have the type of `x`.
+/// A weight in half precision is widened for the product only, but for bf16 on GPUs, where `x` is rounded to bf16 and
+/// sums are f32 (see [`in_half`]). One that collects gradients itself must have the type of `x`.
 /// The gradient of `x` is `g W^T`; that of a frozen `W` is not formed. On the CPU backend a row of the result, and of the
 /// gradient, has the same bits whatever the number of rows.
 pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
@@ -38,6 +39,29 @@ pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
         return x.matmul(weight);
     }
     Tensor::from_dispatch(<Dispatch as RowOps>::product(x.into_dispatch(), weight.into_dispatch()))
+}
+
+/// `left right` for matrices `[.., N, inner]` and `[.., inner, M]` of one type with equal batch dimensions, in f32 on GPUs.
+///
+/// f32 is multiplied in f32 everywhere, never in TF32; bf16, on GPUs, with sums in f32.
+pub fn matmul<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as RowOps>::matmul(left.into_dispatch(), right.into_dispatch()))
+}
+
+/// Whether products with a frozen `weight` round what they multiply to bf16: where it is in bf16 and on a GPU, whose tensor
+/// cores are many times faster than its f32. PyTorch's autocast does the same.
+pub fn in_half<const D: usize>(weight: &Tensor<D>) -> bool {
+    weight.dtype() == DType::BF16 && !on_cpu(&weight.device())
+}
+
+/// Whether `device` is burn's CPU backend, for which the loops of this module are.
+pub(crate) fn on_cpu(device: &Device) -> bool {
+    #[cfg(feature = "cpu")]
+    if device.clone().without_autodiff() == Device::flex() {
+        return true;
+    }
+    let _ = device;
+    false
 }
 
 /// `x`, as a step of its own in the graph.

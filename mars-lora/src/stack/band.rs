@@ -1,7 +1,9 @@
 //! Neighbouring adapters of a stack whose low-rank products at one site are one batch.
 //!
-//! `[n, N, in] x [n, in, r] x [n, r, out]`, where r is the rank of all members: nothing is padded. So each matrix of the
-//! batch is that of the adapter alone, and what else is in the stack cannot change a bit of it.
+//! `[n, N, in] x [n, in, r] x [n, r, out]`. On the CPU r is the rank of all members and nothing is padded: each matrix of
+//! the batch is that of the adapter alone, and what else is in the stack cannot change a bit of it. On GPUs, where one
+//! larger product is faster than several small ones, lower ranks are padded with zeros, which stay zero: the gradient of
+//! each padded factor is a product with the other one's zeros.
 
 use std::ops::Range;
 
@@ -9,6 +11,7 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Band {
     pub(crate) members: Range<usize>,
+    /// The highest of its members.
     pub(crate) rank: usize,
     pub(crate) dora: bool,
 }
@@ -17,12 +20,12 @@ pub(crate) struct Band {
 /// with the one before it. Adapters of rank 0 are in no band.
 ///
 /// `alike` must say the same at all layers of a module, so that the bands of layers that read one input have the same
-/// members; neighbours that are alike must have equal ranks.
+/// members. Neighbours that are alike have equal ranks, or are padded to the higher one.
 pub(crate) fn bands(ranks: &[usize], dora: &[bool], alike: &[bool]) -> Vec<Band> {
     let mut all: Vec<Band> = Vec::new();
     for (k, ((rank, dora), alike)) in ranks.iter().zip(dora).zip(alike).enumerate() {
-        match all.last_mut().filter(|band| *alike && band.members.end == k && band.rank == *rank) {
-            Some(band) => band.members.end = k + 1,
+        match all.last_mut().filter(|band| *alike && band.members.end == k && *rank > 0) {
+            Some(band) => (band.members.end, band.rank) = (k + 1, band.rank.max(*rank)),
             None if *rank > 0 => all.push(Band { members: k..k + 1, rank: *rank, dora: *dora }),
             None => {}
         }
@@ -59,6 +62,12 @@ mod tests {
         let far = bands(&[2, 2, 64, 0, 64], &[false; 5], &[false, true, false, false, false]);
         assert_eq!(far, [band(0, 2, 2), band(2, 3, 64), band(4, 5, 64)]);
         assert_eq!(bands(&[0, 0, 4], &[false; 3], &[false, true, false]), [band(2, 3, 4)]);
+    }
+
+    #[test]
+    fn alike_neighbours_of_other_ranks_are_padded_to_the_highest() {
+        assert_eq!(bands(&[2, 8, 4], &[false; 3], &[false, true, true]), [band(0, 3, 8)]);
+        assert_eq!(bands(&[2, 0, 4], &[false; 3], &[false, true, true]), [band(0, 1, 2), band(2, 3, 4)]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::AdapterStack;
 use super::band::{self, Band};
 use super::layout::{Layout, Slot};
-use crate::{Adapter, AdapterConfig, Error, Init, Model};
+use crate::{Adapter, AdapterConfig, Error, Init, Model, ops};
 use burn::tensor::Tensor;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -82,10 +82,13 @@ impl AdapterStack {
     }
 }
 
+/// Ranks up to which padding costs less than a product of its own: the frozen product is tens of times larger.
+const PADDED: usize = 64;
+
 /// Which adapters can share bands with those before them, by module.
 ///
-/// They are alike in a module if they have the same rank at each of its layers and compute the same products there:
-/// with or without a magnitude, an offset and dropout.
+/// They are alike in a module if they have the same rank at each of its layers, or on a GPU ranks up to [`PADDED`], and
+/// compute the same products there: with or without a magnitude, an offset and dropout.
 struct Alike(BTreeMap<String, Vec<bool>>);
 
 impl Alike {
@@ -95,8 +98,14 @@ impl Alike {
         for (index, site) in model.sites().iter().enumerate() {
             modules.entry(site.module.clone()).or_default().push(index);
         }
+        let padded = if ops::on_cpu(&model.device()) { 0 } else { PADDED };
         let with_before = |sites: &[usize], k: usize| {
-            k > 0 && form(k) == form(k - 1) && sites.iter().all(|site| ranks[k][*site] == ranks[k - 1][*site])
+            k > 0
+                && form(k) == form(k - 1)
+                && sites.iter().all(|site| {
+                    let (rank, before) = (ranks[k][*site], ranks[k - 1][*site]);
+                    rank == before || rank.min(before) > 0 && rank.max(before) <= padded
+                })
         };
         let all = modules.into_iter().map(|(module, sites)| {
             let alike = (0..configs.len()).map(|k| with_before(&sites, k)).collect();

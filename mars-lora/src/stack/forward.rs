@@ -61,7 +61,7 @@ impl AdapterStack {
             let columns: Vec<Tensor<3>> =
                 all.iter().zip(&places).map(|(site, place)| site.bands[*place].columns()).collect();
             let widths: Vec<usize> = columns.iter().map(|c| c.dims()[2]).collect();
-            let low = self.rows_of(x, band).matmul(Tensor::cat(columns, 2));
+            let low = ops::matmul(self.rows_of(x, band), Tensor::cat(columns, 2));
             let mut from = 0;
             for ((own, place), width) in lows.iter_mut().zip(places).zip(widths) {
                 own[place] = Some(low.clone().narrow(2, from, width));
@@ -92,7 +92,8 @@ impl AdapterStack {
                 _ => None,
             };
             let low = lows.next().flatten().unwrap_or_else(|| {
-                dropped.clone().unwrap_or_else(|| self.rows_of(x, band)).matmul(band.columns())
+                let x = dropped.clone().unwrap_or_else(|| self.rows_of(x, band));
+                ops::matmul(x, band.columns())
             });
             let delta = band.expand(low);
             let Some(gain) = band.gain(weight) else { return delta };

@@ -2,7 +2,7 @@
 
 use super::host::host;
 use super::products::BandFactors;
-use crate::AdapterStack;
+use crate::{AdapterStack, ops};
 use burn::tensor::{Gradients, Tensor};
 use std::collections::BTreeMap;
 
@@ -75,9 +75,13 @@ impl AdapterStack {
     }
 
     /// Squared Euclidean norm of each row of `[K, P]`; what else is in the stack does not change a bit of it.
-    /// Summed in f32 over each factor of a band, then in f64 over factors and sites in site order.
+    /// Summed in f32 over each factor of a band, then in f64 over factors and sites in site order; on GPUs in f32 over the row,
+    /// whose padding is 0.
     pub(crate) fn squares(&self, flat: &Tensor<2>) -> Vec<f64> {
         let square = flat.clone().square();
+        if !ops::on_cpu(&flat.device()) {
+            return host(square.sum_dim(1)).into_iter().map(f64::from).collect();
+        }
         let (mut sums, mut owners) = (Vec::new(), Vec::new());
         for (slot, bands) in self.layout.slots.iter().zip(&self.bands) {
             for band in bands {

@@ -6,7 +6,7 @@
 
 use super::band::Band;
 use super::layout::Slot;
-use crate::{AdapterConfig, Init};
+use crate::{AdapterConfig, Init, ops};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use rand::RngCore;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -127,7 +127,7 @@ impl BandFactors {
             Some((_, frozen)) => Tensor::cat(vec![self.b.clone(), frozen.clone().neg()], 1),
             None => self.b.clone(),
         };
-        self.scale.of(low).matmul(b)
+        ops::matmul(self.scale.of(low), b)
     }
 
     /// `m / ||W + s B A||` for each output, `[n, 1, outputs]`; the norm is a constant to the gradient, as in the

@@ -6,8 +6,8 @@
 use super::chain;
 use crate::stack::gradients::FactorGradients;
 use crate::stack::host::host;
-use crate::{AdapterStack, Error, Model, TokenLosses};
-use burn::tensor::{Tensor, TensorData};
+use crate::{AdapterStack, Error, Model, TokenLosses, ops};
+use burn::tensor::{Device, Tensor, TensorData};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::ops::Range;
 
@@ -33,6 +33,8 @@ pub struct Share {
 
 /// Halves of a batch: enough for two threads where there is one adapter, and too few to make products small.
 const HALVES: usize = 2;
+/// A GPU is never idle for want of threads, and is faster the larger the products are.
+const WHOLE: usize = 1;
 
 /// Threads for the parts of training passes.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub struct Parts {
     /// One for each part; empty for a single part, which runs where it is called.
     pools: Vec<ThreadPool>,
     recompute: bool,
+    /// How many parts the examples of an adapter are divided into.
+    division: usize,
 }
 
 impl Parts {
@@ -56,7 +60,7 @@ impl Parts {
             pool.map_err(|e| Error::Threads { parts: count, why: e.to_string() })
         };
         let pools = if count > 1 { (0..count).map(pool).collect::<Result<_, _>>()? } else { Vec::new() };
-        Ok(Self { pools, recompute: false })
+        Ok(Self { pools, recompute: false, division: HALVES })
     }
 
     /// The same, keeping less: models that offer a [`Chain`](crate::Chain) compute each block a second time.
@@ -68,15 +72,24 @@ impl Parts {
         self
     }
 
+    /// The same for passes on `device`: on a GPU one part, of the whole batch.
+    #[must_use]
+    pub fn on(self, device: &Device) -> Self {
+        match ops::on_cpu(device) {
+            true => self,
+            false => Self { pools: Vec::new(), division: WHOLE, ..self },
+        }
+    }
+
     /// Shares of a batch: `rows[k]` are the examples of adapter k, equally many for each.
     ///
     /// How the examples of an adapter are divided follows from their number alone: into two halves, the first of
-    /// `ceil(examples / 2)`. Neighbouring adapters are in one share where their examples are the same, since a batch is as long
+    /// `ceil(examples / 2)`; not at all on a GPU. Neighbouring adapters are in one share where their examples are the same, since a batch is as long
     /// as its longest example. So what a share computes for an adapter has the same bits, whatever the number of parts and
     /// the other adapters of the stack. There are as many shares as parts, if there are so many halves of adapters.
     pub fn shares(&self, rows: &[Vec<usize>]) -> Vec<Share> {
         let examples = rows.first().map_or(0, Vec::len);
-        let half = examples.div_ceil(HALVES).max(1);
+        let half = examples.div_ceil(self.division).max(1);
         let cohorts: Vec<&[Vec<usize>]> = rows.chunk_by(|a, b| a == b).collect();
         let divided = cohorts.len() * examples.div_ceil(half).max(1);
         let chunks = self.pools.len().max(1).div_ceil(divided.max(1));

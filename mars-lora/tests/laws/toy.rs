@@ -1,6 +1,7 @@
 //! The toy model of these laws: two layers with biases and gelu between them.
 
-use burn::tensor::{Device, activation::gelu};
+use burn::tensor::activation::gelu;
+use mars_testkit::device::device;
 use mars_testkit::toy::{Layer, largest};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -41,5 +42,5 @@ pub(crate) fn samples(streams: &[u64], step: usize, rows: usize) -> Batch {
     let x = streams.iter().flat_map(|stream| numbers(stream * 1000 + step as u64, rows * INPUTS, 1.0));
     let x: Vec<f32> = x.collect();
     let targets = x.chunks(INPUTS).map(|row| largest(row, CLASSES)).collect();
-    Batch::new(streams.len(), x, targets, &Device::flex())
+    Batch::new(streams.len(), x, targets, &device())
 }

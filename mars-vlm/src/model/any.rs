@@ -39,6 +39,21 @@ impl AnyModel {
         Ok(Self((family.load)(dir, precision, device)?))
     }
 
+    /// As [`Vlm::keep_features`](super::Vlm::keep_features).
+    pub fn keep_features(&mut self, bytes: usize) {
+        self.0.keep_features(bytes);
+    }
+
+    /// Bytes of features that are kept now; 0 where none are.
+    pub fn kept_features(&self) -> usize {
+        self.0.feature_bytes()[0]
+    }
+
+    /// Most bytes of features that may be kept.
+    pub fn most_features(&self) -> usize {
+        self.0.feature_bytes()[1]
+    }
+
     /// Sizes for estimates.
     pub fn sizes(&self) -> ModelSizes {
         self.0.sizes()

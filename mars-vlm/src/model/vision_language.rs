@@ -16,6 +16,10 @@ pub(crate) trait VisionLanguage: Model<Batch = VlmBatch> + fmt::Debug + Send {
     fn sizes(&self) -> ModelSizes;
     /// [`Vlm::vision_load`].
     fn vision_load(&self, images: &[ImageShape]) -> VisionLoad;
+    /// [`Vlm::keep_features`].
+    fn keep_features(&mut self, bytes: usize);
+    /// [`Vlm::kept_features`] and [`Vlm::most_features`].
+    fn feature_bytes(&self) -> [usize; 2];
     /// [`Vlm::pass_bytes`].
     fn pass_bytes(&self, work: &Work<'_>) -> usize;
     /// [`Vlm::logits`].
@@ -29,6 +33,14 @@ impl<N: Network> VisionLanguage for Vlm<N> {
 
     fn vision_load(&self, images: &[ImageShape]) -> VisionLoad {
         Vlm::vision_load(self, images)
+    }
+
+    fn keep_features(&mut self, bytes: usize) {
+        Vlm::keep_features(self, bytes);
+    }
+
+    fn feature_bytes(&self) -> [usize; 2] {
+        [self.kept_features(), self.most_features()]
     }
 
     fn pass_bytes(&self, work: &Work<'_>) -> usize {

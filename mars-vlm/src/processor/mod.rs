@@ -40,7 +40,7 @@ pub use families::{families, open as images_of_dir};
 pub(crate) use families::{supported, unsupported};
 pub use family::{Family, ImageProcessor, Parity};
 pub use model_facts::ModelFacts;
-pub use pixels::{Feature, Grid, ImageLayout, ImageShape, Pixels};
+pub use pixels::{Digest, Feature, Grid, ImageLayout, ImageShape, Pixels};
 pub use resize::Resizer;
 pub use resolution::Resolution;
 pub use settings::{Intensity, Resampling};

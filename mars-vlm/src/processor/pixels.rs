@@ -59,6 +59,9 @@ impl ImageLayout {
     }
 }
 
+/// BLAKE3 of the [`Pixels`] of a sample.
+pub type Digest = [u8; 32];
+
 /// The images of a sample, one after another.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pixels {
@@ -84,6 +87,17 @@ impl Pixels {
     /// `[tiles, tile_shape...]`.
     pub fn shape(&self) -> Vec<usize> {
         std::iter::once(self.len()).chain(self.tile_shape.iter().copied()).collect()
+    }
+
+    /// Of all that a vision encoder sees: values and the shapes of tiles and images.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(bytemuck::cast_slice(&self.values));
+        hasher.update(format!("{:?}", self.tile_shape).as_bytes());
+        for image in &self.images {
+            hasher.update(format!("{:?}", image.shape).as_bytes());
+        }
+        hasher.finalize().into()
     }
 
     /// Number of image tokens.

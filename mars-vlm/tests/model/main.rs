@@ -7,6 +7,7 @@ mod alone;
 mod architectures;
 mod checkpointing;
 mod estimates;
+mod features;
 mod fingerprints;
 mod gemma3;
 mod half;

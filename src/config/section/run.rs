@@ -27,6 +27,9 @@ pub struct RunConfig {
     /// Keep only the activations between the blocks of the model and compute each block a second time for the gradients:
     /// much less memory for about a third more time.
     pub gradient_checkpointing: bool,
+    /// Most memory for features of images, MiB: where no adapter acts on vision encoder and projector, each image is then encoded once
+    /// for all runs. A quarter of what is free at most. 0: none is kept.
+    pub feature_cache: usize,
     /// Samples in one evaluation batch, at least 1.
     pub eval_batch: usize,
     /// Validation samples used in training, the first ones. 0: all.
@@ -49,6 +52,7 @@ impl Default for RunConfig {
             parts: None,
             loaders: None,
             gradient_checkpointing: false,
+            feature_cache: 1024,
             eval_batch: 64,
             validation_samples: None,
             checkpoint_every: None,

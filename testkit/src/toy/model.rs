@@ -1,6 +1,7 @@
 //! The model.
 
 use super::Batch;
+use crate::device::device;
 use burn::module::Param;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -47,7 +48,7 @@ impl Toy {
     /// # Panics
     /// When a weight or bias does not have the size that its layer says.
     pub fn new(layers: [Layer; 2], activation: fn(Tensor<3>) -> Tensor<3>) -> Self {
-        let device = Device::flex();
+        let device = device();
         let module =
             |layer: &Layer| AdaptedModule { name: layer.module.into(), pattern: layer.pattern.into() };
         let site = |layer: &Layer| Site::linear(layer.path, layer.module, layer.sizes[0], layer.sizes[1]);

@@ -25,7 +25,9 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    let parts = Parts::new(context.options.parts)?.recomputing(context.options.gradient_checkpointing);
+    let parts = Parts::new(context.options.parts)?
+        .on(&context.model.device())
+        .recomputing(context.options.gradient_checkpointing);
     let Some(mut training) = Training::begin(context, &parts, starts, emit)? else { return Ok(()) };
     while !training.live.is_empty() {
         // The cohort stays until its first run ends; one that diverges changes it earlier.

@@ -5,9 +5,10 @@
 
 use super::Sequence;
 use crate::model::core::indices::indices;
-use crate::processor::{Feature, ImageShape, Pixels};
+use crate::processor::{Digest, Feature, ImageShape, Pixels};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Tiles in the order in which an encoder takes them.
@@ -40,6 +41,19 @@ pub(crate) struct BatchImages {
     pub(crate) stacked: Placement,
     /// Each image once.
     pub(crate) distinct: Placement,
+    /// Where those of each sample lie among the distinct ones.
+    sets: Vec<ImageSet>,
+}
+
+/// The images of a sample among the distinct ones of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct ImageSet {
+    /// Of their pixels.
+    pub(crate) digest: Digest,
+    /// Number of their features.
+    pub(crate) features: usize,
+    tiles: Range<usize>,
+    images: Range<usize>,
 }
 
 /// One way of arranging the images.
@@ -125,7 +139,18 @@ impl BatchImages {
         if values.len() != count * length {
             return Err(format!("{} values for {count} tiles of {shape:?}", values.len()));
         }
+        let mut sets: Vec<ImageSet> = Vec::with_capacity(distinct.len());
+        for pixels in &distinct {
+            let (tile, image) = sets.last().map_or((0, 0), |set| (set.tiles.end, set.images.end));
+            sets.push(ImageSet {
+                digest: pixels.digest(),
+                features: pixels.images.iter().map(|image| image.shape.features).sum(),
+                tiles: tile..tile + pixels.len(),
+                images: image..image + pixels.images.len(),
+            });
+        }
         Ok(Some(Self {
+            sets,
             values: Tensor::from_data(TensorData::new(values, [count, length]), device),
             tile_shape: shape,
             stacked: at_stacked.placement(Some(order), merge_stacked, device),
@@ -140,6 +165,26 @@ impl BatchImages {
             None => self.values.clone(),
         };
         VisionInput { values, tile_shape: &self.tile_shape, images: &placement.images }
+    }
+}
+
+impl BatchImages {
+    /// The images of samples, each once, in the order of their features.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = &ImageSet> {
+        self.sets.iter()
+    }
+
+    /// What `compute` makes of the sets `chosen` alone.
+    pub(crate) fn with_only<T>(&self, chosen: &[usize], compute: impl FnOnce(&VisionInput<'_>) -> T) -> T {
+        if chosen.len() == self.sets.len() {
+            return compute(&self.input(&self.distinct));
+        }
+        let sets = || chosen.iter().map(|set| &self.sets[*set]);
+        let parts = sets().map(|set| self.values.clone().narrow(0, set.tiles.start, set.tiles.len()));
+        let shapes = sets().flat_map(|set| self.distinct.images[0][set.images.clone()].iter().copied());
+        let images = [shapes.collect()];
+        let values = Tensor::cat(parts.collect(), 0);
+        compute(&VisionInput { values, tile_shape: &self.tile_shape, images: &images })
     }
 }
 

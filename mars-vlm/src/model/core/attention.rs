@@ -12,8 +12,8 @@ use super::segments::Segments;
 use crate::Error;
 use crate::checkpoint::Loader;
 use burn::module::Module;
-use burn::tensor::Tensor;
-use mars_lora::{AdapterStack, LoraLinear};
+use burn::tensor::{DType, Tensor};
+use mars_lora::{AdapterStack, LoraLinear, ops};
 
 /// What the blocks of one pass share.
 pub(crate) struct Context<'a> {
@@ -148,6 +148,10 @@ impl Attention {
         let q = match self.query_factor {
             Some(factor) => q.mul_scalar(factor),
             None => q,
+        };
+        let [q, k, v] = match ops::in_half(&self.out.weight.val()) {
+            true => [q, k, v].map(|x| x.cast(DType::BF16)),
+            false => [q, k, v],
         };
         let mixed = match context.segments {
             Some(segments) => segments.attend(q, k, v),

@@ -4,9 +4,10 @@
 //! of text, and the blocks of the decoder. Batches without images have the last of these only.
 
 use super::deepstack;
+use super::feature_cache::FeatureCache;
 use super::network::{EncoderPass, Network};
 use super::text::TextPass;
-use crate::model::batch::{Placement, VlmBatch};
+use crate::model::batch::{Placement, VisionInput, VlmBatch};
 use burn::tensor::{Device, Tensor};
 use mars_lora::{AdapterStack, Chain, TokenLosses};
 use std::ops::Range;
@@ -23,36 +24,92 @@ pub(super) struct BatchPass<'a, N: Network> {
 
 /// The part of a pass before the decoder.
 struct ImagePass<'a> {
-    encoder: Box<dyn EncoderPass + 'a>,
+    features: Features<'a>,
     placement: &'a Placement,
-    /// An adapter that does nothing, if all adapters see the same features: then once is enough.
-    shared: Option<AdapterStack>,
+}
+
+/// Where the features of the images come from.
+enum Features<'a> {
+    /// From the encoder.
+    Encoder {
+        pass: Box<dyn EncoderPass + 'a>,
+        /// An adapter that does nothing, if all adapters see the same features: then once is enough.
+        shared: Option<Box<AdapterStack>>,
+    },
+    /// They are known, and the same for all adapters.
+    Known(Box<Tensor<2>>),
 }
 
 impl ImagePass<'_> {
-    /// The adapters that act on the images, for a pass with `adapters`.
-    fn adapters<'s>(&'s self, adapters: &'s AdapterStack) -> &'s AdapterStack {
-        self.shared.as_ref().unwrap_or(adapters)
+    /// Blocks of the encoder that are still to be computed.
+    fn blocks(&self) -> usize {
+        match &self.features {
+            Features::Encoder { pass, .. } => pass.blocks(),
+            Features::Known(_) => 0,
+        }
+    }
+
+    /// What the first block takes, or the features as `[1, features, width]`.
+    fn embed(&self, adapters: &AdapterStack) -> Tensor<3> {
+        match &self.features {
+            Features::Encoder { pass, shared } => pass.embed(shared.as_deref().unwrap_or(adapters)),
+            Features::Known(features) => Tensor::clone(features).unsqueeze(),
+        }
+    }
+
+    fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        match &self.features {
+            Features::Encoder { pass, shared } => pass.block(index, x, shared.as_deref().unwrap_or(adapters)),
+            Features::Known(_) => x,
+        }
+    }
+
+    /// Features of the decoder's width, from what the last block gives.
+    fn project(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<2> {
+        match &self.features {
+            Features::Encoder { pass, shared } => pass.project(x, shared.as_deref().unwrap_or(adapters)),
+            Features::Known(_) => x.squeeze_dim(0),
+        }
+    }
+
+    /// Whether no adapter acts on the features.
+    fn shared(&self) -> bool {
+        !matches!(&self.features, Features::Encoder { shared: None, .. })
     }
 }
 
+/// The features that `pass` gives.
+fn encoded(pass: &dyn EncoderPass, adapters: &AdapterStack) -> Tensor<2> {
+    let last = (0..pass.blocks()).fold(pass.embed(adapters), |x, index| pass.block(index, x, adapters));
+    pass.project(last, adapters)
+}
+
 impl<'a, N: Network> BatchPass<'a, N> {
-    /// For `adapters`, or others of the same sites; `image_sites` are those before the language model.
+    /// For `adapters`, or others of the same sites; `image_sites` are those before the language model. Features on which no
+    /// adapter acts are taken from `cache`, or put there.
     pub(super) fn new(
         (net, config): (&'a N, &'a N::Config),
         image_sites: Range<usize>,
         batch: &'a VlmBatch,
         adapters: &AdapterStack,
+        cache: Option<&FeatureCache>,
         device: &Device,
     ) -> Self {
         let images = batch.images.as_ref().map(|images| {
             let stacked = adapters.acts_within(image_sites.clone());
             let placement = if stacked { &images.stacked } else { &images.distinct };
-            ImagePass {
-                encoder: net.encoder(config, &images.input(placement)),
-                placement,
-                shared: (!stacked).then(|| adapters.idle()),
-            }
+            let features = match cache.filter(|_| !stacked) {
+                Some(cache) => {
+                    let idle = adapters.idle();
+                    let encode = |input: &VisionInput<'_>| encoded(&*net.encoder(config, input), &idle);
+                    Features::Known(Box::new(cache.features(images, encode)))
+                }
+                None => Features::Encoder {
+                    pass: net.encoder(config, &images.input(placement)),
+                    shared: (!stacked).then(|| Box::new(adapters.idle())),
+                },
+            };
+            ImagePass { features, placement }
         });
         let shape = [batch.adapters * batch.samples, batch.positions];
         let text = net.language().text.pass(shape, batch.axes.as_ref(), &batch.pictures, device);
@@ -61,7 +118,7 @@ impl<'a, N: Network> BatchPass<'a, N> {
 
     /// Links before the decoder's blocks.
     fn below(&self) -> usize {
-        self.images.as_ref().map_or(0, |images| images.encoder.blocks() + 1)
+        self.images.as_ref().map_or(0, |images| images.blocks() + 1)
     }
 
     /// Embeddings of the text, `[K * B * S, width]`.
@@ -106,7 +163,7 @@ impl<'a, N: Network> BatchPass<'a, N> {
 impl<N: Network> Chain for BatchPass<'_, N> {
     fn begin(&self, adapters: &AdapterStack) -> Tensor<3> {
         match &self.images {
-            Some(images) => images.encoder.embed(images.adapters(adapters)),
+            Some(images) => images.embed(adapters),
             None => self.rows(self.embed(adapters)),
         }
     }
@@ -117,11 +174,9 @@ impl<N: Network> Chain for BatchPass<'_, N> {
 
     fn block(&self, index: usize, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
         match &self.images {
-            Some(images) if index < images.encoder.blocks() => {
-                images.encoder.block(index, x, images.adapters(adapters))
-            }
-            Some(images) if index == images.encoder.blocks() => {
-                let features = images.encoder.project(x, images.adapters(adapters));
+            Some(images) if index < images.blocks() => images.block(index, x, adapters),
+            Some(images) if index == images.blocks() => {
+                let features = images.project(x, adapters);
                 let text = deepstack::widen(self.embed(adapters), features.dims()[1]);
                 self.rows(images.placement.merge(text, features, self.net.newline()))
             }
@@ -144,13 +199,16 @@ impl<N: Network> Chain for BatchPass<'_, N> {
         };
         match &self.images {
             None => within(token, up_to(index)),
-            Some(ImagePass { shared: Some(_), .. }) if index < self.below() => false,
-            Some(images) if index < self.below() => match index {
-                0 if images.encoder.blocks() > 0 => within(0, images.encoder.sites(0).start),
-                0 => within(0, self.image_sites.end),
-                after => within(0, images.encoder.sites(after - 1).end),
-            },
-            Some(ImagePass { shared: Some(_), .. }) => within(token, up_to(index - self.below())),
+            Some(images) if images.shared() => {
+                index >= self.below() && within(token, up_to(index - self.below()))
+            }
+            Some(ImagePass { features: Features::Encoder { pass, .. }, .. }) if index < self.below() => {
+                match index {
+                    0 if pass.blocks() > 0 => within(0, pass.sites(0).start),
+                    0 => within(0, self.image_sites.end),
+                    after => within(0, pass.sites(after - 1).end),
+                }
+            }
             Some(_) => within(0, up_to(index - self.below())),
         }
     }

@@ -62,6 +62,7 @@ fn columns(head: &Tensor<2>) -> impl Iterator<Item = Range<usize>> + use<> {
     let [width, vocabulary] = head.dims();
     let size = match head.dtype() {
         DType::F32 => vocabulary,
+        _ if ops::in_half(head) => vocabulary,
         _ => WIDENED / width.max(1),
     };
     let size = size.clamp(1, vocabulary.max(1));

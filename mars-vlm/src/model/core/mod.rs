@@ -11,6 +11,7 @@ pub(super) mod block;
 pub(super) mod clip;
 pub(super) mod config_file;
 mod deepstack;
+mod feature_cache;
 pub(super) mod feature_layers;
 mod flops;
 pub(super) mod gemma;

@@ -1,6 +1,7 @@
 //! A multimodal language model of any architecture: the architecture gives image features, the rest is here.
 
 use super::batch_pass::BatchPass;
+use super::feature_cache::FeatureCache;
 use super::flops;
 use super::memory::{self, Work};
 use super::modules::LANGUAGE_MODEL;
@@ -32,6 +33,7 @@ pub struct Vlm<N: Network> {
     /// Sites before the language model.
     image_sites: Range<usize>,
     sizes: ModelSizes,
+    features: Option<FeatureCache>,
     device: Device,
 }
 
@@ -95,8 +97,26 @@ impl<N: Network> Vlm<N> {
             stored,
             sites,
             weights,
+            features: None,
             device: device.clone(),
         })
+    }
+
+    /// Keeps the features of images, `bytes` of them at most, for passes in which no adapter acts on vision encoder and projector.
+    ///
+    /// Each image is then encoded once. For models whose encoder and projector are not changed afterwards.
+    pub fn keep_features(&mut self, bytes: usize) {
+        self.features = (bytes > 0).then(|| FeatureCache::new(bytes));
+    }
+
+    /// Bytes of features that are kept now; 0 where none are.
+    pub fn kept_features(&self) -> usize {
+        self.features.as_ref().map_or(0, |features| features.bytes().1)
+    }
+
+    /// Most bytes of features that may be kept.
+    pub fn most_features(&self) -> usize {
+        self.features.as_ref().map_or(0, |features| features.bytes().0)
     }
 
     /// Sizes for estimates.
@@ -117,7 +137,9 @@ impl<N: Network> Vlm<N> {
 
     /// A pass over `batch` for `adapters`, or others of the same sites.
     fn pass<'a>(&'a self, batch: &'a VlmBatch, adapters: &AdapterStack) -> BatchPass<'a, N> {
-        BatchPass::new((&self.net, &self.config), self.image_sites.clone(), batch, adapters, &self.device)
+        let net = (&self.net, &self.config);
+        let cache = self.features.as_ref();
+        BatchPass::new(net, self.image_sites.clone(), batch, adapters, cache, &self.device)
     }
 
     /// Logits of every position, `[K * B, S, vocabulary]`; for checks, since training needs only the answers'.

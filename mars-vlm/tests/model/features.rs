@@ -1,0 +1,71 @@
+//! Features of images that are kept are those that are computed, to the bit on the CPU.
+
+use crate::kit::{CASES, Samples, fixture, gaps, pass, stack};
+use burn::tensor::Device;
+use mars_lora::{Pass, Targets};
+use mars_testkit::device::device;
+use mars_vlm::model::AnyModel;
+
+fn same(what: &str, found: &Pass, expected: &Pass) {
+    let (loss, gradient) = gaps(found, expected);
+    let most = if device() == Device::flex() { 0.0 } else { 1e-6 };
+    assert!(loss <= most && gradient <= most, "{what}: losses differ by {loss:e}, gradients by {gradient:e}");
+}
+
+/// Batches that see images anew, again, in another order and together with unknown ones.
+fn rows(samples: usize) -> Vec<Vec<Vec<usize>>> {
+    let last = samples - 1;
+    vec![
+        vec![vec![0], vec![last]],
+        vec![vec![0], vec![0]],
+        vec![(0..samples).collect(), (0..samples).rev().collect()],
+        vec![(0..samples).rev().collect(), (0..samples).collect()],
+    ]
+}
+
+#[test]
+fn losses_and_gradients_do_not_know_where_features_come_from() {
+    for &case in CASES {
+        let dir = fixture(case);
+        let samples = Samples::read(&dir);
+        let plain = AnyModel::from_dir(&dir, &device()).unwrap();
+        let stack = stack(&plain, &["llm"], &Targets::all_linear(), 0.0);
+        let expected: Vec<[Pass; 2]> = rows(samples.sequences.len())
+            .iter()
+            .map(|rows| [false, true].map(|again| pass(&plain, &samples.of(rows), &stack, again)))
+            .collect();
+        let mut kept = Vec::new();
+        // Room for all features, for those of one image or so, and for none.
+        for bytes in [1 << 30, 4096, 1] {
+            let mut model = AnyModel::from_dir(&dir, &device()).unwrap();
+            model.keep_features(bytes);
+            for (rows, expected) in rows(samples.sequences.len()).iter().zip(&expected) {
+                for (again, expected) in [false, true].into_iter().zip(expected) {
+                    let found = pass(&model, &samples.of(rows), &stack, again);
+                    same(&format!("{case}, {bytes} bytes, {rows:?}"), &found, expected);
+                }
+            }
+            assert!(model.kept_features() <= bytes);
+            kept.push(model.kept_features());
+        }
+        assert!(kept[0] > 0 && kept[0] >= kept[1] && kept[2] == 0, "{case}: {kept:?} bytes");
+    }
+}
+
+#[test]
+fn adapters_on_what_makes_them_never_see_kept_features() {
+    for case in ["idefics3/gqa_split", "llava/clip_full", "qwen2_vl/windows_tied", "qwen3_vl/three_deep"] {
+        let dir = fixture(case);
+        let samples = Samples::read(&dir);
+        let plain = AnyModel::from_dir(&dir, &device()).unwrap();
+        let mut model = AnyModel::from_dir(&dir, &device()).unwrap();
+        model.keep_features(1 << 30);
+        let batch = samples.batch(2);
+        pass(&model, &batch, &stack(&model, &["llm"], &Targets::all_linear(), 0.0), false);
+        assert!(model.kept_features() > 0);
+        for module in ["ve", "projector"] {
+            let stack = stack(&plain, &[module, "llm"], &Targets::all_linear(), 0.0);
+            same(case, &pass(&model, &batch, &stack, false), &pass(&plain, &batch, &stack, false));
+        }
+    }
+}
