@@ -30,6 +30,9 @@ macro_rules! step {
 }
 
 step!(Product keeps (weight: FloatTensor<B>) gives |grad| B::product_slope(grad, weight));
+// Turned back, by the angles with the other sign.
+step!(Rotation keeps (cos: FloatTensor<B>, sin: FloatTensor<B>, sign: f32)
+    gives |grad| B::rotate(grad, cos, sin, -sign));
 step!(Relay keeps () gives |grad| grad);
 step!(Softmax keeps (y: FloatTensor<B>) gives |grad| B::softmax_slope(y, grad));
 step!(Activation keeps (x: FloatTensor<B>, linear: f32, cubic: f32)
@@ -60,6 +63,47 @@ impl<B: Backend + RowOps> Backward<B, 2> for Matmul {
         }
         if let (Some(parent), Some(left)) = (of_right, left) {
             grads.register::<B>(parent.id, B::matmul(B::float_transpose(left), grad));
+        }
+    }
+}
+
+/// The step of `base + scale (x A^T) B`, with the parents x, A, B and base. Beside what is multiplied it keeps the low rows `scale x
+/// A^T`; with the gradient `l = scale g B^T` of these unscaled, gradients are `l A`, `l^T x`, `low^T g` and g.
+#[derive(Debug)]
+struct LowRank;
+
+/// What [`LowRank`] keeps, each where a gradient needs it.
+#[derive(Clone, Debug)]
+struct LowRankState<T> {
+    x: Option<T>,
+    a: Option<T>,
+    b: Option<T>,
+    low: Option<T>,
+    scale: f32,
+}
+
+impl<B: Backend + RowOps> Backward<B, 4> for LowRank {
+    type State = LowRankState<FloatTensor<B>>;
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let LowRankState { x, a, b, low, scale } = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        let [of_x, of_a, of_b, of_base] = ops.parents;
+        if let (Some(parent), Some(low)) = (of_b, low) {
+            grads.register::<B>(parent.id, B::matmul(B::float_transpose(low), grad.clone()));
+        }
+        if let Some(b) = b {
+            let slope = B::matmul(grad.clone(), B::float_transpose(b));
+            let slope = B::float_mul_scalar(slope, scale.into());
+            if let (Some(parent), Some(x)) = (of_a, x) {
+                grads.register::<B>(parent.id, B::matmul(B::float_transpose(slope.clone()), x));
+            }
+            if let (Some(parent), Some(a)) = (of_x, a) {
+                grads.register::<B>(parent.id, B::matmul(slope, a));
+            }
+        }
+        if let Some(parent) = of_base {
+            grads.register::<B>(parent.id, grad);
         }
     }
 }
@@ -104,6 +148,50 @@ impl<B: Backend + RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
                 step.finish(kept, B::matmul(left, right))
             }
             OpsKind::UnTracked(step) => step.finish(B::matmul(left, right)),
+        }
+    }
+
+    fn low_rank(
+        x: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        base: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), a.node(), b.node(), base.node()];
+        let [of_x, of_a, of_b] = [x.is_tracked(), a.is_tracked(), b.is_tracked()];
+        let (x, a, b) = (x.into_primitive(), a.into_primitive(), b.into_primitive());
+        let base = base.into_primitive();
+        match LowRank.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let low = B::matmul(x.clone(), B::float_transpose(a.clone()));
+                let low = B::float_mul_scalar(low, scale.into());
+                let y = B::float_add(base, B::matmul(low.clone(), b.clone()));
+                let state = LowRankState {
+                    x: of_a.then_some(x),
+                    a: of_x.then_some(a),
+                    b: (of_a || of_x).then_some(b),
+                    low: of_b.then_some(low),
+                    scale,
+                };
+                step.finish(state, y)
+            }
+            OpsKind::UnTracked(step) => step.finish(B::low_rank(x, a, b, base, scale)),
+        }
+    }
+
+    fn rotate(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        sign: f32,
+    ) -> FloatTensor<Self> {
+        let (node, x) = (x.node(), x.into_primitive());
+        let (cos, sin) = (cos.into_primitive(), sin.into_primitive());
+        let y = B::rotate(x, cos.clone(), sin.clone(), sign);
+        match Rotation.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((cos, sin, sign), y),
+            OpsKind::UnTracked(step) => step.finish(y),
         }
     }
 

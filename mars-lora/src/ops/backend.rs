@@ -7,6 +7,7 @@
 #![cfg_attr(not(any(feature = "cpu", feature = "gpu")), allow(unused_variables))]
 
 use burn::backend::{Backend, FloatDType, TensorMetadata, backend_extension, tensor::FloatTensor};
+use burn::tensor::Slice;
 
 /// What the operations need of a backend. The methods named `..._slope` turn the gradient of a result into that of
 /// the input.
@@ -33,6 +34,38 @@ pub trait RowOps: Backend {
     /// In f32 on GPUs, whatever their type.
     fn matmul(left: FloatTensor<Self>, right: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::float_matmul(left, right)
+    }
+
+    /// `base + scale (x A^T) B` for x `[K, N, inputs]`, A `[K, R, inputs]`, B `[K, R, outputs]` and base `[K, N, outputs]`.
+    fn low_rank(
+        x: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        base: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        let low = Self::float_mul_scalar(Self::matmul(x, Self::float_transpose(a)), scale.into());
+        Self::float_add(base, Self::matmul(low, b))
+    }
+
+    /// `[a cos - sign b sin, b cos + sign a sin]` of the halves a and b of the rows of x `[B, H, S, W]`; tables `[B or 1, 1, S, W]` whose
+    /// halves are equal.
+    fn rotate(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        sign: f32,
+    ) -> FloatTensor<Self> {
+        let last = last::<Self>(&x);
+        let half = x.shape()[last] / 2;
+        let part = |from: usize| {
+            let mut slices = vec![Slice::full(); last];
+            slices.push(Slice::from(from..from + half));
+            Self::float_slice(x.clone(), &slices)
+        };
+        let turned = Self::float_cat(vec![Self::float_neg(part(half)), part(0)], last);
+        let turned = Self::float_mul(turned, Self::float_mul_scalar(sin, sign.into()));
+        Self::float_add(Self::float_mul(x, cos), turned)
     }
 
     /// `x`.

@@ -5,9 +5,11 @@
 //! |---|---|
 //! | [`product`] with a frozen weight | the weight as it is stored, be it in half precision |
 //! | [`matmul`] | each matrix, where the other collects gradients |
+//! | [`low_rank`] | input, factors and what lies between them |
 //! | [`softmax`] | the result |
 //! | [`Swish::apply`], [`Swish::gate`] | the inputs |
 //! | [`layer_norm`], [`rms_norm`] | the input |
+//! | [`rotate`] | the tables of angles |
 //! | [`relay`] | nothing |
 //!
 //! They compose burn's own operations on every backend, and are loops over rows on the CPU backend. Gradients
@@ -46,6 +48,25 @@ pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 /// f32 is multiplied in f32 everywhere, never in TF32; bf16, on GPUs, with sums in f32.
 pub fn matmul<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as RowOps>::matmul(left.into_dispatch(), right.into_dispatch()))
+}
+
+/// `base + scale (x A^T) B` for x `[K, N, inputs]`, A `[K, R, inputs]`, B `[K, R, outputs]` and base `[K, N, outputs]`, as one step
+/// of the graph.
+pub fn low_rank(x: Tensor<3>, [a, b]: [Tensor<3>; 2], base: Tensor<3>, scale: f32) -> Tensor<3> {
+    let (x, a, b) = (x.into_dispatch(), a.into_dispatch(), b.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as RowOps>::low_rank(x, a, b, base.into_dispatch(), scale))
+}
+
+/// Rotates the halves a and b of the rows of `x` `[B, H, S, W]`: `[a cos - b sin, b cos + a sin]` (arXiv 2104.09864, in the form of
+/// Hugging Face's models). `cos` and `sin` are `[B or 1, 1, S, W]` with equal halves, and constants.
+pub fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
+    if on_cpu(&x.device()) {
+        let half = x.dims()[3] / 2;
+        let (a, b) = (x.clone().narrow(3, 0, half), x.clone().narrow(3, half, half));
+        return x * cos + Tensor::cat(vec![b.neg(), a], 3) * sin;
+    }
+    let (x, cos, sin) = (x.into_dispatch(), cos.into_dispatch(), sin.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as RowOps>::rotate(x, cos, sin, 1.0))
 }
 
 /// Whether products with a frozen `weight` round what they multiply to bf16: where it is in bf16 and on a GPU, whose tensor

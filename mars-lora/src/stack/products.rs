@@ -94,6 +94,14 @@ impl BandFactors {
         self.magnitude = self.magnitude.as_ref().map(leaf);
     }
 
+    /// The scale of a band that adds `scale (x A) B` and nothing else, the same for all members.
+    pub(crate) fn plain(&self) -> Option<f64> {
+        match self.scale {
+            Scale::Same(scale) if self.magnitude.is_none() && self.offset.is_none() => Some(scale),
+            _ => None,
+        }
+    }
+
     /// Whether some member drops inputs in training.
     pub(crate) fn drops(&self) -> bool {
         self.dropout.iter().any(|p| *p > 0.0)

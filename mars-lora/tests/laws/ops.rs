@@ -156,6 +156,63 @@ fn products_are_burns_whichever_side_is_trained() {
 }
 
 #[test]
+fn the_low_rank_step_is_its_formula_whatever_is_trained() {
+    for [adapters, rows, inputs, rank, outputs] in [[1, 1, 1, 1, 1], [1, 9, 20, 3, 7], [3, 17, 33, 8, 40]] {
+        let x = tensor(16, [adapters, rows, inputs], 1.0);
+        let a = tensor(17, [adapters, rank, inputs], 1.0);
+        let b = tensor(18, [adapters, rank, outputs], 1.0);
+        let base = tensor(19, [adapters, rows, outputs], 1.0);
+        let own = |x, a, b, base| ops::low_rank(x, [a, b], base, 0.7);
+        let known = |x: Tensor<3>, a: Tensor<3>, b: Tensor<3>, base: Tensor<3>| {
+            base + ops::matmul(ops::matmul(x, a.swap_dims(1, 2)), b).mul_scalar(0.7)
+        };
+        let all = [x.clone(), a.clone(), b.clone(), base.clone()];
+        compare("all", all, |[x, a, b, base]| own(x, a, b, base), |[x, a, b, base]| known(x, a, b, base));
+        // As in the first layer with an adapter: neither the input nor the base collects gradients.
+        let factors = [a.clone(), b.clone()];
+        let frozen = || (x.clone(), base.clone());
+        let (f, g) = (
+            |[a, b]: [Tensor<3>; 2]| own(frozen().0, a, b, frozen().1),
+            |[a, b]: [Tensor<3>; 2]| known(frozen().0, a, b, frozen().1),
+        );
+        compare("factors", factors, f, g);
+        compare(
+            "input",
+            [x.clone()],
+            |[x]| own(x, a.clone(), b.clone(), base.clone()),
+            |[x]| known(x, a.clone(), b.clone(), base.clone()),
+        );
+        compare(
+            "base",
+            [base.clone()],
+            |[base]| own(x.clone(), a.clone(), b.clone(), base),
+            |[base]| known(x.clone(), a.clone(), b.clone(), base),
+        );
+    }
+}
+
+#[test]
+fn rotations_are_their_formula_also_of_strided_rows() {
+    for (batch, tables) in [(1, 1), (3, 1), (3, 3)] {
+        let (heads, positions, width) = (2, 5, 6);
+        let halves = |salt: u64| {
+            let half = tensor::<4>(salt, [tables, 1, positions, width / 2], 1.0);
+            Tensor::cat(vec![half.clone(), half], 3)
+        };
+        let (cos, sin) = (halves(20), halves(21));
+        let x = tensor::<3>(22, [batch, positions, heads * width], 1.0);
+        let split = |x: Tensor<3>| x.reshape([batch, positions, heads, width]).swap_dims(1, 2);
+        let flat = |x: Tensor<4>| x.reshape([batch * heads, positions, width]);
+        let known = |x: Tensor<3>| {
+            let x = split(x);
+            let (a, b) = (x.clone().narrow(3, 0, width / 2), x.clone().narrow(3, width / 2, width / 2));
+            flat(x * cos.clone() + Tensor::cat(vec![b.neg(), a], 3) * sin.clone())
+        };
+        compare("rotation", [x], |[x]| flat(ops::rotate(split(x), cos.clone(), sin.clone())), |[x]| known(x));
+    }
+}
+
+#[test]
 fn norms_and_weights_that_are_trained_get_their_gradients() {
     let x = tensor::<2>(9, [4, 6], 1.0);
     let leaf = |x: Tensor<1>| x.autodiff().require_grad();

@@ -4,6 +4,7 @@
 //! where operations that are composed write a tensor in between for each step of the formula.
 mod norms;
 mod products;
+mod rotation;
 mod rows;
 mod softmax;
 mod swish;
@@ -24,6 +25,15 @@ impl RowOps for Cube {
 
     fn matmul(left: FloatTensor<Self>, right: FloatTensor<Self>) -> FloatTensor<Self> {
         products::matmul(left, right)
+    }
+
+    fn rotate(
+        x: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        sign: f32,
+    ) -> FloatTensor<Self> {
+        rotation::rotate(x, cos, sin, sign)
     }
 
     fn softmax_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -8,6 +8,7 @@
 //! where the reference multiplies in f32: positions in the tens of thousands differ in the last digits.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use mars_lora::ops;
 
 /// Which frequencies follow which axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,10 +104,7 @@ impl Rope {
 
     /// Rotates `x` `[B, H, S, W]`: with its halves `a` and `b` along W, `[a cos - b sin, b cos + a sin]`.
     pub(crate) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        let half = x.dims()[3] / 2;
-        let first = x.clone().narrow(3, 0, half);
-        let second = x.clone().narrow(3, half, half);
-        x * self.cos.clone() + Tensor::cat(vec![second.neg(), first], 3) * self.sin.clone()
+        ops::rotate(x, self.cos.clone(), self.sin.clone())
     }
 }
 
