@@ -6,10 +6,10 @@ pruner), SMAC (multi-fidelity: random forests with Hyperband) and NePS (PriorBan
     python benches/suite/outside.py benches/suite/long/*.json.gz --tuners tpe+hyperband smac
 
 A tuner asks for rank tuples and how far to train each, in evaluations; each is trained along its recorded curve, from where it was
-left. Ranks are ordered for the tuner: it sees log2 of a rank as a whole number. The price counts model FLOPs of training and of every
-evaluation, in fine-tunes at the ranks that are chosen in the end, as `mars compare` does. A search ends when nothing more can be paid for
-beside the rest of its leader's run, which is then trained to its end: the cap holds as it does for `guided`. The leader is the run with the
-lowest validation loss so far that can still be trained to its end. What was trained before costs nothing.
+left. Ranks are ordered for the tuner: it sees log2 of a rank as a whole number. A search ends when the run that is asked for, or its
+leader's, could no longer be trained to its end; the leader's is then. The leader is the run with the lowest validation loss so far. What was
+trained before costs nothing. The cap counts every run as one fine-tune, as that of `guided` does; the price that is printed counts model
+FLOPs of training and of every evaluation, in fine-tunes at the ranks that are chosen in the end, as `mars compare` does.
 
 PriorBand needs a prior: log2 of the default rank for every module, in medium confidence. Optuna's Wilcoxon pruner stops a run on part of
 its test instances; here the price is that of training, so it is left out.
@@ -40,9 +40,9 @@ class Run:
         self.losses = [statistics.fmean(point["blocks"]) for point in curve[1:]]
         self.test = record["test_perplexity"]
         self.cost = record["cost"]["flops"] + record["cost"]["eval_flops"]
-        evaluation = record["cost"]["eval_flops"] / len(curve)
-        self.stretch = record["cost"]["flops"] / len(self.losses) + evaluation
-        self.start = evaluation
+        # That of the base model, and that of an evaluation with the steps before it, as parts of the run.
+        self.start = record["cost"]["eval_flops"] / len(curve) / self.cost
+        self.stretch = (1.0 - self.start) / len(self.losses)
         self.done = 0
 
     def price(self):
@@ -58,14 +58,14 @@ class Run:
 
 
 class Grid:
-    """The runs of one seed, and what was spent on them."""
+    """The runs of one seed, and what was spent on them, in runs."""
 
     def __init__(self, recording, seed, cap):
         self.runs = full_runs(recording, seed)
         self.choices = {module: sorted(ranks) for module, ranks in recording["space"]["candidates"].items()}
         self.default = recording["space"]["default_rank"]
         self.evaluations = max(len(run.losses) for run in self.runs.values())
-        self.cap, self.spent, self.leader = cap, 0.0, None
+        self.cap, self.spent, self.flops = cap, 0.0, 0.0
 
     def bounds(self):
         """The least and the largest log2 rank of each module."""
@@ -74,27 +74,26 @@ class Grid:
     def run(self, exponents):
         return self.runs[tuple(sorted((module, 2 ** int(exponents[module])) for module in self.choices))]
 
-    def affordable(self, run):
-        """Whether its next evaluation leaves the rest of the leader's run within the cap."""
-        leader = self.leader or run
-        rest = leader.rest() - (run.price() if leader is run else 0.0)
-        return self.spent + run.price() + rest <= self.cap * leader.cost
+    def leader(self):
+        return min(self.runs.values(), key=lambda run: run.loss)
 
     def train(self, run, evaluations):
-        """The loss after so many evaluations; None where they cannot be paid for."""
+        """The loss after so many evaluations; None where they cannot be paid for, whichever run leads then."""
         while run.done < evaluations:
-            if not self.affordable(run):
+            price = run.price()
+            begun = [one for one in self.runs.values() if one.done > 0 and one is not run]
+            rest = max([one.rest() for one in begun if one is self.leader()] + [run.rest() - price])
+            if self.spent + price + rest > self.cap + 1e-9:
                 return None
-            self.spent += run.price()
+            self.spent += price
+            self.flops += price * run.cost
             run.done += 1
-            ends = self.spent + run.rest() <= self.cap * run.cost
-            if self.leader is None or (run.loss <= self.leader.loss and ends):
-                self.leader = run
         return run.losses[evaluations - 1]
 
     def finish(self):
         """The chosen run and the price of the search in fine-tunes."""
-        return self.leader, (self.spent + self.leader.rest()) / self.leader.cost
+        leader = self.leader()
+        return leader, (self.flops + leader.rest() * leader.cost) / leader.cost
 
 
 def full_runs(recording, seed):

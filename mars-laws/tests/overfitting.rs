@@ -194,6 +194,19 @@ fn a_run_of_all_modules_is_over_with_the_first_of_them() {
 }
 
 #[test]
+fn a_run_of_the_same_ranks_and_samples_outweighs_the_law() {
+    let small = RANKS.map(|rank| seen(&[("llm", rank)], 64, time(rank, 64, (30.0, -0.4, 0.3))));
+    let at = ranks(&[("llm", 32)]);
+    let expected = law(&small, -0.4).estimate(&at, 4096).steps.unwrap();
+    let long = after(&[("llm", 32)], 4096, 2.0 * expected);
+    let runs: Vec<_> = small.iter().cloned().chain([long]).collect();
+    assert_eq!(law(&runs, -0.4).estimate(&at, 4096).verdict(2.0 * expected), OverfittingVerdict::Before);
+    // Another seed that did over-fit at those ranks: no bound any more.
+    let runs: Vec<_> = runs.into_iter().chain([seen(&[("llm", 32)], 4096, expected)]).collect();
+    assert_eq!(law(&runs, -0.4).estimate(&at, 4096).verdict(2.0 * expected), OverfittingVerdict::Near);
+}
+
+#[test]
 fn a_planned_run_is_compared_with_the_interval() {
     let found = law(&[seen(&[("llm", 32)], 512, 120.0)], -0.4);
     let estimate = found.estimate(&ranks(&[("llm", 32)]), 512);

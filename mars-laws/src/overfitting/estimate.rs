@@ -52,34 +52,31 @@ impl OverfittingEstimate {
 impl OverfittingLaw {
     /// The over-fitting time at `ranks` on `samples` samples, for the batch size of the observations.
     ///
-    /// By the law of runs of the same modules; without one, by those of the modules alone: the earliest of them. Never below what runs
-    /// that did not over-fit say.
+    /// By the law of runs of the same modules; without one, by those of the modules alone: the earliest of them. Where there is no law,
+    /// by what runs that did not over-fit say.
     pub fn estimate(&self, ranks: &Ranks, samples: usize) -> OverfittingEstimate {
-        let own = modules(ranks);
-        let bound = self.bound(&own, ranks, samples);
-        if let Some(estimate) = self.of_series(&own, ranks, samples) {
-            return estimate.at_least(bound.min(estimate.interval.hi));
+        let own = self.of_modules(ranks, samples);
+        if own.steps.is_some() || ranks.len() < 2 {
+            return own;
         }
-        let alone: Vec<OverfittingEstimate> = match own.len() {
-            0 | 1 => Vec::new(),
-            _ => own.iter().map(|module| self.alone(module, ranks, samples)).collect(),
-        };
+        let alone = ranks.iter().map(|(module, rank)| Ranks::new().with(module, rank));
+        let alone: Vec<OverfittingEstimate> = alone.map(|ranks| self.of_modules(&ranks, samples)).collect();
         let least = |values: &mut dyn Iterator<Item = f64>| values.reduce(f64::min);
         let lo = least(&mut alone.iter().map(|one| one.interval.lo)).unwrap_or(0.0);
         let hi = least(&mut alone.iter().map(|one| one.interval.hi)).unwrap_or(f64::INFINITY);
         let steps = least(&mut alone.iter().filter_map(|one| one.steps));
-        OverfittingEstimate { steps, interval: Interval { lo: lo.max(bound.min(hi)), hi } }
+        OverfittingEstimate { steps, interval: Interval { lo, hi } }.at_least(own.interval.lo.min(hi))
     }
 
-    /// One module alone, by its law or its lower bounds.
-    fn alone(&self, module: &str, ranks: &Ranks, samples: usize) -> OverfittingEstimate {
-        let own = [module.to_owned()];
-        let bound = self.bound(&own, ranks, samples);
-        let found = self.of_series(&own, ranks, samples);
-        let unbounded = Interval { lo: bound, hi: f64::INFINITY };
-        found.map_or(OverfittingEstimate { steps: None, interval: unbounded }, |found| {
-            found.at_least(bound.min(found.interval.hi))
-        })
+    /// By runs of exactly these modules: their law, not below a run of these ranks and samples itself; or their lower bounds.
+    fn of_modules(&self, ranks: &Ranks, samples: usize) -> OverfittingEstimate {
+        match self.of_series(&modules(ranks), ranks, samples) {
+            Some(found) => found.at_least(self.lasted(ranks, samples)),
+            None => {
+                let lo = self.bound(&modules(ranks), ranks, samples);
+                OverfittingEstimate { steps: None, interval: Interval { lo, hi: f64::INFINITY } }
+            }
+        }
     }
 
     /// By the law of a series: the geometric mean over the modules that may be the first, the interval that holds all of theirs.

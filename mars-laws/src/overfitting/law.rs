@@ -136,4 +136,13 @@ impl OverfittingLaw {
             .map(|one| transferred(one, ranks, samples, &self.exponents, &self.options))
             .fold(0.0, f64::max)
     }
+
+    /// Until when runs of exactly these ranks and samples did not over-fit; 0 where there are none, or one of them did.
+    pub(super) fn lasted(&self, ranks: &Ranks, samples: usize) -> f64 {
+        let own = || self.observations.iter().filter(|one| one.samples == samples && one.ranks == *ranks);
+        match own().any(|one| one.time.is_seen()) {
+            true => 0.0,
+            false => own().map(|one| one.time.steps()).fold(0.0, f64::max),
+        }
+    }
 }
