@@ -31,7 +31,7 @@ impl fmt::Display for Overfitting {
             ),
             (OverfittingVerdict::Before, None) => write!(
                 f,
-                "none of {} over-fitted; at ranks {ranks} the data last for at least {bound}, the planned run takes {planned}",
+                "{} over-fitted; at ranks {ranks} the data last for at least {bound}, the planned run takes {planned}",
                 self.counted()
             ),
             (OverfittingVerdict::Near | OverfittingVerdict::After, Some(time)) => {
@@ -50,15 +50,14 @@ impl fmt::Display for Overfitting {
             }
             _ if interval.lo >= 1.0 => write!(
                 f,
-                "whether the planned {planned} over-fit is not known: none of {} over-fitted, and at ranks {ranks} the data last for at \
+                "whether the planned {planned} over-fit is not known: {} over-fitted, and at ranks {ranks} the data last for at \
                  least {bound}, by what they say",
                 self.counted()
             ),
             _ => write!(
                 f,
-                "whether the planned {planned} over-fit is not known: {} of {} over-fitted, and they do not say how long the data \
+                "whether the planned {planned} over-fit is not known: {} over-fitted, and they do not say how long the data \
                  last at ranks {ranks}",
-                if self.seen == 0 { "none".to_owned() } else { self.seen.to_string() },
                 self.counted()
             ),
         }
@@ -66,8 +65,10 @@ impl fmt::Display for Overfitting {
 }
 
 impl Overfitting {
+    /// How many of the runs over-fitted.
     fn counted(&self) -> String {
-        if self.runs == 1 { "1 run".to_owned() } else { format!("{} runs", self.runs) }
+        let seen = if self.seen == 0 { "none".to_owned() } else { self.seen.to_string() };
+        format!("{seen} of {} run{}", self.runs, if self.runs == 1 { "" } else { "s" })
     }
 
     /// What would end before over-fitting.
