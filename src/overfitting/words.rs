@@ -16,7 +16,7 @@ impl fmt::Display for Overfitting {
         let expected = |time: f64| {
             let high = if interval.hi.is_finite() { about(interval.hi) } else { "open".to_owned() };
             format!(
-                "about step {} [{}, {high}], {:.1} passes over {} samples",
+                "about step {} [{}, {high}] on, {:.1} passes over {} samples,",
                 about(time),
                 about(interval.lo),
                 self.passes(time),
@@ -26,7 +26,7 @@ impl fmt::Display for Overfitting {
         match (self.verdict, self.estimate.steps) {
             (OverfittingVerdict::Before, Some(time)) => write!(
                 f,
-                "over-fitting is expected from {} on at ranks {ranks}; the planned {planned} end before",
+                "over-fitting is expected from {} at ranks {ranks}; the planned {planned} end before",
                 expected(time)
             ),
             (OverfittingVerdict::Before, None) => write!(
@@ -38,7 +38,7 @@ impl fmt::Display for Overfitting {
                 let ratio = self.steps as f64 / time;
                 write!(
                     f,
-                    "over-fitting is expected from {} on at ranks {ranks}; the planned {planned} ",
+                    "over-fitting is expected from {} at ranks {ranks}; the planned {planned} ",
                     expected(time)
                 )?;
                 match self.verdict {
@@ -126,7 +126,7 @@ mod tests {
         let long = told(Some(120.0), 70.0, 205.0, 1200);
         assert!(
             long.starts_with(
-                "over-fitting is expected from about step 120 [70, 210], 3.8 passes over 512 samples on"
+                "over-fitting is expected from about step 120 [70, 210] on, 3.8 passes over 512 samples, at"
             ),
             "{long}"
         );

@@ -47,24 +47,15 @@ pub fn overfitting_time(record: &RunRecord) -> Option<OverfittingTime> {
 #[cfg(test)]
 mod tests {
     use super::overfitting_time;
-    use crate::{BlockPoint, CurvePoint, RunEnd, RunRecord, RunSpec};
-    use mars_laws::{OverfittingTime, Ranks};
+    use crate::{
+        RunEnd, RunRecord,
+        convergence::overfitting::tests::{falling, record as interrupted},
+    };
+    use mars_laws::OverfittingTime;
 
-    /// An evaluation every ten steps over 16 blocks, with noise that alternates.
+    /// A finished run, evaluated every ten steps, whose training loss falls.
     fn record(val: &[f64], noise: f64) -> RunRecord {
-        let steps = 10 * (val.len() - 1);
-        let spec = RunSpec::new(Ranks::new().with("llm", 4), 64, 8, steps, 1e-3);
-        let mut record = RunRecord::empty(spec, RunEnd::Finished);
-        for (at, &loss) in val.iter().enumerate() {
-            record.val.push(CurvePoint { step: 10 * at, loss });
-            let block = |b: usize| loss + if (b + at).is_multiple_of(2) { noise } else { -noise };
-            record
-                .val_blocks
-                .push(BlockPoint { step: 10 * at, losses: (0..16).map(|b| block(b) as f32).collect() });
-        }
-        let train = |step: usize| 4.0 / (1.0 + step as f64 / 2.0).powi(2);
-        record.train = (1..=steps).map(|step| CurvePoint { step, loss: train(step) }).collect();
-        record
+        RunRecord { end: RunEnd::Finished, ..interrupted(val, falling, noise) }
     }
 
     const OVER: [f64; 7] = [4.0, 2.0, 1.0, 1.3, 1.6, 1.9, 2.0];
