@@ -38,6 +38,7 @@
 //! | [`search`] | choices and observations on what a campaign has measured, and how far a search is |
 //! | [`plan`] | what a search would train, cost and hold in memory |
 //! | [`compare`] | policies side by side; tasks recorded and replayed |
+//! | [`Overfitting`] | how long a planned run is against the time from which on its data over-fit |
 //! | [`evaluate`] | the loss of a model with an adapter; whether an adapter fits its base |
 //! | [`report`] | a finished search as one HTML page with SVG charts |
 //! | [`ErrorKind`] | what sort of failure an error is |
@@ -53,6 +54,7 @@ pub mod evaluate;
 pub mod event;
 mod files;
 mod interrupt;
+mod overfitting;
 pub mod plan;
 pub mod quantity;
 pub mod report;
@@ -63,6 +65,7 @@ pub use compare::Comparison;
 pub use config::SearchConfig;
 pub use error::{Error, ErrorKind};
 pub use interrupt::Interrupt;
+pub use overfitting::Overfitting;
 pub use plan::Plan;
 pub use search::{Search, SearchOutcome};
 pub use task::{Score, Task};

@@ -4,6 +4,7 @@ mod error;
 mod fit;
 mod law;
 mod observation;
+mod overfitting;
 mod registration;
 mod report;
 mod uncertainty;
@@ -22,6 +23,10 @@ pub use law::{
     Offset, PowerLaw, RegisteredLawC, fit_law_c, fit_law_c_all, fit_law_p, registered_law_c,
 };
 pub use observation::{ConvergenceObservation, Observations, PerformanceObservation, Ranks};
+pub use overfitting::{
+    OverfittingEstimate, OverfittingLaw, OverfittingObservation, OverfittingOptions, OverfittingRefusal,
+    OverfittingTime, OverfittingVerdict, RankExponent, overfitting_law,
+};
 pub use registration::{
     LossCurve, Refusal, RegisteredShift, RegisteredTimes, Registration, RegistrationOptions,
     RegistrationOutcome, TimedCurve, register, registered_times,

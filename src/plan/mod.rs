@@ -1,4 +1,5 @@
 //! What a search would train, cost and hold in memory, without training.
+mod lasting;
 mod limits;
 mod memory;
 mod pricing;
@@ -14,7 +15,7 @@ pub(crate) use probe::{probe_command, probe_native};
 pub use rehearsal::rehearse;
 pub(crate) use rehearsal::rehearsed_steps;
 
-use crate::{Error, Task, config::SearchConfig};
+use crate::{Error, Overfitting, Task, config::SearchConfig};
 use mars_lora::{Examples, Model};
 use mars_search::Trial;
 use mars_vlm::{
@@ -40,6 +41,10 @@ pub struct Plan {
     pub train: PlannedTraining,
     /// What of the settings is probably not meant, see [`SearchConfig::cautions`].
     pub cautions: Vec<String>,
+    /// How long the final run is against the time from which on its data over-fit, at the highest candidate ranks; `None` where no campaign
+    /// in the same directory knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overfitting: Option<Overfitting>,
     /// Memory, estimated.
     pub memory: Option<Memory>,
     /// Name of the policy.
@@ -136,6 +141,7 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
             learning_rates: config.learning_rates(),
         },
         cautions: config.cautions(task.train.len()),
+        overfitting: lasting::lasting(&config, &task.fingerprints, &space, &budget),
         memory,
         policy: policy.to_string(),
         fine_tune_flops,

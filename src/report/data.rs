@@ -1,5 +1,6 @@
 //! What a report is made of.
 
+use crate::Overfitting;
 use mars_search::{Budget, Decision, Role, Space, TrialResult};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +29,9 @@ pub struct ReportData {
     pub base: Option<TestScore>,
     /// The base model with the adapter on the test split.
     pub tuned: Option<TestScore>,
+    /// How long the final run is against the time from which on its data over-fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overfitting: Option<Overfitting>,
     /// Where everything comes from.
     pub provenance: Provenance,
 }

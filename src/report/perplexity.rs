@@ -58,7 +58,9 @@ fn measured(index: usize, module: &str, data: &ReportData) -> String {
         let result = own.max_by_key(|result| result.trial.steps)?;
         let steps = result.trial.steps;
         let perplexity = result.kept_loss()?.exp();
-        let hint = format!("measured {} after {steps} steps", fixed(perplexity, 4));
+        // Fewer where it over-fitted for certain.
+        let taken = result.val_curve.last().map_or(steps, |(step, _)| *step);
+        let hint = format!("measured {} after {taken} steps", fixed(perplexity, 4));
         Some(Cell { perplexity, hint, early: (steps < data.budget.steps).then_some(steps) })
     };
     let caption = "Validation perplexity of the choices that trained on all the data; darker is lower. A step below a value: \

@@ -1,6 +1,7 @@
 //! The decision in plain words: what, how sure, at what price, and what would change it.
 
 use super::{data::ReportData, number::maybe, svg::escape, tables};
+use mars_laws::OverfittingVerdict;
 use mars_search::{DecisionOutcome, fine_tunes};
 
 /// Below this probability of being the best, a choice is called a close one.
@@ -61,6 +62,11 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
         }
     }
     words += ".";
+    if let Some(overfitting) =
+        data.overfitting.as_ref().filter(|one| one.verdict == OverfittingVerdict::After)
+    {
+        words += &format!(" Its data are used up before its end: {overfitting}.");
+    }
     for change in changes(data) {
         words += &format!(" {change}");
     }

@@ -5,7 +5,7 @@ use super::{
     number::{duration, fixed, flops, maybe, plain},
     svg::escape,
 };
-use mars_search::{Candidate, Cost, Gain, Role, fine_tunes, run_cost, total_cost};
+use mars_search::{Candidate, Cost, Gain, Role, TrialEnd, fine_tunes, run_cost, total_cost};
 
 /// Rows of (name, value), both text.
 fn facts(caption: &str, rows: &[(String, String)]) -> String {
@@ -90,6 +90,7 @@ pub(crate) fn decision(data: &ReportData) -> String {
             pair("Policy", data.policy.clone()),
             pair("Why", data.decision.reason.clone()),
             pair("Validation loss, before → after training", gained(data)),
+            pair("Over-fitting", data.overfitting.as_ref().map_or_else(String::new, ToString::to_string)),
             pair("Adapter parameters", parameters(data)),
             pair("Test perplexity, base → tuned", tested(score(|score| fixed(score.perplexity, 4)))),
             pair("Test accuracy, base → tuned", tested(score(|score| percent(score.accuracy)))),
@@ -157,10 +158,10 @@ pub(crate) fn candidates(data: &ReportData) -> String {
 
 fn row(data: &ReportData, candidate: &Candidate, chosen: bool) -> Vec<String> {
     let raw: Vec<_> = candidate.raw.iter().map(|(module, raw)| format!("{module} {}", plain(*raw))).collect();
-    let trained = match (candidate.trial, candidate.dropped_at) {
+    let until = match (candidate.trial, candidate.dropped_at) {
         (None, _) => "not trained".to_owned(),
         (_, Some(step)) if step < data.budget.steps => format!("step {step}, dropped"),
-        _ => format!("step {}", data.budget.steps),
+        (Some(trial), _) => trained(data, trial),
     };
     let mut cells = vec![if chosen { "chosen" } else { "" }.to_owned()];
     cells.extend(data.space.modules.iter().map(|module| candidate.ranks.get(module).to_string()));
@@ -170,10 +171,24 @@ fn row(data: &ReportData, candidate: &Candidate, chosen: bool) -> Vec<String> {
         if raw.is_empty() { "–".to_owned() } else { raw.join(", ") },
         maybe(candidate.last_loss, 4),
         maybe(candidate.last_loss.map(f64::exp), 4),
-        trained,
+        until,
         candidate.note.clone().unwrap_or_default(),
     ]);
     cells
+}
+
+/// Up to where a trial was trained: to its end, or to the step at which it over-fitted for certain.
+fn trained(data: &ReportData, trial: u32) -> String {
+    let result = data.results.iter().find(|result| result.trial.id == trial);
+    let planned = result.map_or(data.budget.steps, |result| result.trial.steps);
+    match result.and_then(|result| result.val_curve.last()) {
+        Some((last, _))
+            if *last < planned && result.is_some_and(|result| result.end == TrialEnd::Finished) =>
+        {
+            format!("step {last} of {planned}, over-fitted")
+        }
+        _ => format!("step {planned}"),
+    }
 }
 
 /// Cost by what it was spent on.

@@ -9,6 +9,8 @@ use super::{
     sample::search,
     svg::escape,
 };
+use crate::Overfitting;
+use mars_laws::{Interval, OverfittingEstimate};
 use mars_search::{TrialEnd, TrialResult};
 
 /// Checks what must hold of every report: balanced tags, unique ids, resolved references, no NaN, nothing
@@ -118,6 +120,39 @@ fn an_adapter_of_before_the_end_is_marked() {
     let html = render(&data);
     check(&html);
     assert_eq!(count(&html, &format!("Marked: the adapter that is kept, of step {before};")), 1);
+}
+
+#[test]
+fn a_run_that_ended_early_is_shown_with_the_steps_that_it_took() {
+    let mut data = search("fixed:8x8", 0.02);
+    assert!(render(&data).contains("<td>step 320</td>"));
+    let trial = data.decision.trial;
+    let run = data.results.iter_mut().find(|result| result.trial.id == trial).unwrap();
+    run.val_curve.truncate(run.val_curve.len() / 2);
+    let (last, _) = *run.val_curve.last().unwrap();
+    run.kept = Some(run.val_curve[2].0);
+    let estimate = OverfittingEstimate { steps: Some(32.0), interval: Interval { lo: 20.0, hi: 51.0 } };
+    data.overfitting = Some(Overfitting {
+        ranks: data.decision.ranks.clone(),
+        steps: 320,
+        samples: 2048,
+        batch: 16,
+        runs: 1,
+        seen: 1,
+        verdict: estimate.verdict(320.0),
+        estimate,
+        samples_needed: None,
+        ranks_needed: None,
+    });
+    let html = render(&data);
+    check(&html);
+    assert_eq!(count(&html, &format!("<td>step {last} of 320, over-fitted</td>")), 1);
+    assert_eq!(count(&html, "are 10 times as long; 32 steps would do"), 2, "summary and decision");
+    // A report of before this was known.
+    let mut old = serde_json::to_value(&data).unwrap();
+    old.as_object_mut().unwrap().remove("overfitting");
+    let old: ReportData = serde_json::from_value(old).unwrap();
+    assert!(!render(&old).contains("Over-fitting"));
 }
 
 #[test]

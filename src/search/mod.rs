@@ -19,6 +19,7 @@ pub use calibrate::CalibratedRun;
 pub use choose::{Choice, Chosen, choose};
 pub use left::Left;
 pub use observations::observations;
+pub(crate) use observations::observations_of;
 pub use outcome::{SearchCost, SearchOutcome, Summary};
 pub(crate) use result::{convergence_time, kept_earlier, trial_end};
 pub(crate) use session::{Engine, Searched, Session};

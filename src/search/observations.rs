@@ -1,7 +1,7 @@
 //! What a campaign has measured, as observations for the laws.
 
 use crate::{Error, config::SearchConfig};
-use mars_calib::{Campaign, ConvergenceRule, RunEnd, RunRecord, Settings};
+use mars_calib::{Campaign, ConvergenceRule, RunEnd, RunRecord, Settings, campaign::Snapshot};
 use mars_laws::{
     CalibrationSet, ConvergenceObservation, LossCurve, Observations, PerformanceObservation,
     RegistrationOptions, TimedCurve, registered_law_c,
@@ -16,8 +16,12 @@ use std::{collections::BTreeMap, path::Path};
 pub fn observations(directory: &Path) -> Result<(Observations, SearchConfig), Error> {
     let snapshot = Campaign::read(directory)?;
     let (config, _) = SearchConfig::of_campaign(&snapshot.settings)?;
-    let observations = of_records(snapshot.records.values(), &snapshot.settings, &config);
-    Ok((observations, config))
+    Ok((observations_of(&snapshot, &config), config))
+}
+
+/// The same of a campaign that was read, with its configuration.
+pub(crate) fn observations_of(snapshot: &Snapshot, config: &SearchConfig) -> Observations {
+    of_records(snapshot.records.values(), &snapshot.settings, config)
 }
 
 /// The observations among all records of a campaign.

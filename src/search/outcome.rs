@@ -4,10 +4,10 @@ use super::{
     Engine, Session, adapter, card::card, observations::of_records, provenance::provenance, session::Searched,
 };
 use crate::{
-    Error, Score,
+    Error, Overfitting, Score,
     config::SearchConfig,
     event::{Event, Observer},
-    files,
+    files, overfitting,
     report::{self, Provenance, ReportData, TestScore},
     task::LeftOut,
 };
@@ -40,6 +40,8 @@ pub struct SearchOutcome {
     pub test: Option<Score>,
     /// The base model on the test split; `None` likewise.
     pub base: Option<Score>,
+    /// How long the final run is against the time from which on its data over-fit; `None` where no run says anything about it.
+    pub overfitting: Option<Overfitting>,
     /// Samples of the data that could not be used and were left out.
     pub left_out: Vec<LeftOut>,
 }
@@ -79,6 +81,9 @@ pub struct Summary<'a> {
     pub test: Option<Score>,
     /// The base model on the test split.
     pub base: Option<Score>,
+    /// How long the planned final run is against the time from which on its data over-fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overfitting: Option<&'a Overfitting>,
     /// Samples of the data that could not be used and were left out.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub left_out: &'a [LeftOut],
@@ -104,6 +109,7 @@ impl SearchOutcome {
             report: &self.report,
             test: self.test,
             base: self.base,
+            overfitting: self.overfitting.as_ref(),
             left_out: &self.left_out,
         }
     }
@@ -136,6 +142,8 @@ where
     let base = session.task.score(None, batch)?;
     session.go_on()?;
     let tuned = session.task.score(Some(&written), batch)?;
+    let planned = (&session.space, &session.budget);
+    let overfitting = overfitting::of_search(&session.campaign, &session.config, planned, &decision);
     let outcome = SearchOutcome {
         decision,
         results: searched.results.clone(),
@@ -144,6 +152,7 @@ where
         report: session.out.join("report.html"),
         test: Some(tuned),
         base: Some(base),
+        overfitting,
         left_out: session.task.left_out.clone(),
     };
     let task = session.task;
@@ -178,6 +187,7 @@ pub(super) fn deliver_external(
     let winner = winner(searched)?;
     let own = out.join(EXTERNAL).join(winner.id.as_str());
     let has_own = regular::is_folder(&own).map_err(Error::io("read", &own))?;
+    let Engine { campaign, config, observer, space, .. } = engine;
     let outcome = SearchOutcome {
         decision: searched.decision.clone(),
         results: searched.results.clone(),
@@ -186,9 +196,9 @@ pub(super) fn deliver_external(
         report: out.join("report.html"),
         test: None,
         base: None,
+        overfitting: overfitting::of_search(campaign, config, (space, budget), &searched.decision),
         left_out: Vec::new(),
     };
-    let Engine { campaign, config, observer, space, .. } = engine;
     let command = config.trainer.command.clone().unwrap_or_else(|| "a trainer of one's own".to_owned());
     let more = [("trainer".to_owned(), command)];
     let data = ReportData {
@@ -241,6 +251,7 @@ fn report_data(
         ranks: None,
         base: outcome.base.map(tested),
         tuned: outcome.test.map(tested),
+        overfitting: outcome.overfitting.clone(),
         provenance: Provenance::default(),
     }
 }

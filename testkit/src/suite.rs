@@ -20,6 +20,14 @@ pub fn long_recordings() -> Vec<Recording> {
     all("../benches/suite/long")
 }
 
+/// Runs of every module alone that were trained on after their convergence, likewise: `benches/suite/alone/TASK.json.gz`.
+///
+/// # Panics
+/// As [`recordings`].
+pub fn alone_recordings() -> Vec<Recording> {
+    all("../benches/suite/alone")
+}
+
 fn all(directory: &str) -> Vec<Recording> {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let entries = fs::read_dir(&place).unwrap_or_else(|error| panic!("{}: {error}", place.display()));

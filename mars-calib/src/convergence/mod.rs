@@ -7,6 +7,7 @@
 mod alone_val;
 mod definition;
 mod overfitting;
+mod overfitting_time;
 mod stopping;
 mod time_constant;
 mod update_size;
@@ -14,6 +15,7 @@ mod update_size;
 pub use alone_val::AloneVal;
 pub use definition::ConvergenceDefinition;
 pub use overfitting::certain_overfitting;
+pub use overfitting_time::overfitting_time;
 pub use stopping::has_converged;
 pub use time_constant::TimeConstant;
 pub use update_size::UpdateSize;

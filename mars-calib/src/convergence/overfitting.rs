@@ -55,13 +55,13 @@ fn training(record: &RunRecord, from: usize, to: usize) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::certain_overfitting;
     use crate::{BlockPoint, CurvePoint, RunEnd, RunRecord, RunSpec};
     use mars_laws::Ranks;
 
     /// An evaluation every ten steps, with noise that alternates over 16 blocks; a training loss at each step.
-    fn record(val: &[f64], train: impl Fn(usize) -> f64, noise: f64) -> RunRecord {
+    pub(in crate::convergence) fn record(val: &[f64], train: impl Fn(usize) -> f64, noise: f64) -> RunRecord {
         let steps = 10 * (val.len() - 1);
         let spec = RunSpec::new(Ranks::new().with("llm", 4), 64, 8, steps, 1e-3);
         let mut record = RunRecord::empty(spec, RunEnd::Interrupted);
@@ -76,7 +76,7 @@ mod tests {
         record
     }
 
-    fn falling(step: usize) -> f64 {
+    pub(in crate::convergence) fn falling(step: usize) -> f64 {
         4.0 / (1.0 + step as f64 / 2.0).powi(2)
     }
 

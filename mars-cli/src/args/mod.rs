@@ -6,7 +6,7 @@ mod search;
 
 pub(crate) use adapter::{Eval, Merge, Verify};
 pub(crate) use data::{Check, Data};
-pub(crate) use search::{Calibrate, Choose, Compare, Fit, Plan, Report, Search, Tune};
+pub(crate) use search::{Calibrate, Choose, Compare, Fit, Job, Plan, Report, Search, Tune};
 
 use crate::cluster::args as cluster;
 use clap::{Args, Parser, Subcommand};

@@ -5,8 +5,9 @@ use clap::{ArgGroup, Args};
 use mars::mars_search::POLICY_FORMS;
 use std::{num::NonZeroUsize, path::PathBuf};
 
+/// A search, whoever runs it: this process, or the jobs that are written for it.
 #[derive(Debug, Args)]
-pub(crate) struct Search {
+pub(crate) struct Job {
     #[command(flatten)]
     pub(crate) task: Task,
     #[command(flatten)]
@@ -17,6 +18,12 @@ pub(crate) struct Search {
     /// Seed of data order and initialisation
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    #[command(flatten)]
+    pub(crate) job: Job,
     /// How the adapter states ranks that differ: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) adapter_layout: Option<String>,
@@ -29,6 +36,10 @@ pub(crate) struct Search {
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) task: Task,
+    /// Directory of a campaign on the same model and data, whose runs say from which step on the data over-fit [default:
+    /// mars-out]
+    #[arg(long, visible_alias = "campaign", value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     /// How to choose ranks, as in `mars search`
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<String>,

@@ -1,6 +1,6 @@
 //! The arguments of `mars status`, `mars slurm` and `mars k8s`.
 
-use crate::args::{Place, Task};
+use crate::args::Job;
 use clap::Args;
 use std::{num::NonZeroUsize, path::PathBuf};
 
@@ -19,21 +19,6 @@ pub(crate) struct Status {
         value_parser = clap::value_parser!(u64).range(1..=86400)
     )]
     pub(crate) watch: Option<u64>,
-}
-
-/// The search that jobs are written for.
-#[derive(Debug, Args)]
-pub(crate) struct Job {
-    #[command(flatten)]
-    pub(crate) task: Task,
-    #[command(flatten)]
-    pub(crate) place: Place,
-    /// How to choose ranks, as in `mars search`
-    #[arg(long, value_name = "POLICY")]
-    pub(crate) policy: Option<String>,
-    /// Seed of data order and initialisation
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u32>,
 }
 
 #[derive(Debug, Args)]

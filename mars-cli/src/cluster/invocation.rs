@@ -1,7 +1,7 @@
 //! The call of `mars` that a job makes: the same search as that for which the job is written.
 
-use super::{args::Job, index, shell};
-use crate::args::Common;
+use super::{index, shell};
+use crate::args::{Common, Job};
 use mars::Error;
 use std::{env, ffi::OsString, path::Path};
 

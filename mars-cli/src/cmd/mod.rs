@@ -22,8 +22,8 @@ pub(crate) mod verify;
 
 use crate::{
     allocator,
-    args::{Common, Place, Task},
-    cluster::{args::Job, index},
+    args::{Common, Job, Place, Task},
+    cluster::index,
     console::Console,
     hub,
     progress::Reporter,
@@ -165,12 +165,18 @@ impl Context {
     }
 }
 
-/// The configuration of the search that jobs are written for.
-pub(crate) fn job_config(context: &Context, job: &Job) -> Result<SearchConfig, Error> {
+/// The settings of a search.
+pub(crate) fn job_layers(context: &Context, job: &Job) -> Result<Layers, Error> {
     let mut layers = context.layers(&job.task)?;
     set_path(&mut layers, "out.dir", &job.place.out)?;
     set(&mut layers, "search.policy", &job.policy)?;
     job.seed.iter().try_for_each(|seed| layers.option("train.seed", i64::from(*seed), "--seed"))?;
+    Ok(layers)
+}
+
+/// The configuration of the search that jobs are written for.
+pub(crate) fn job_config(context: &Context, job: &Job) -> Result<SearchConfig, Error> {
+    let layers = job_layers(context, job)?;
     context.keep(&layers);
     layers.config()
 }

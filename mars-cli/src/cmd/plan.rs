@@ -2,7 +2,7 @@
 
 use crate::{
     args,
-    cmd::{Context, probe, search::samples, set},
+    cmd::{Context, probe, search::samples, set, set_path},
     exit::Exit,
     output,
 };
@@ -18,6 +18,7 @@ use serde::Serialize;
 
 pub(crate) fn run(context: &Context, args: &args::Plan) -> Result<Exit, Error> {
     let mut layers = context.layers(&args.task)?;
+    set_path(&mut layers, "out.dir", &args.out)?;
     set(&mut layers, "search.policy", &args.policy)?;
     let config = layers.config()?;
     if args.probe && config.trainer.kind == TrainerKind::Command {
@@ -85,6 +86,7 @@ fn describe(plan: &Plan) -> String {
         train.eval_every,
         train.validation_samples
     ));
+    parts.extend(plan.overfitting.iter().map(ToString::to_string));
     if let Some(memory) = &plan.memory {
         let left = memory.available.zip(memory.bound);
         let available =
@@ -99,10 +101,10 @@ fn describe(plan: &Plan) -> String {
             bytes(memory.activations),
         ));
     }
+    let runs = if plan.runs.len() == 1 { "1 run".to_owned() } else { format!("{} runs", plan.runs.len()) };
     parts.push(format!(
-        "policy {}: {} runs, {} = {:.2} fine-tunes of {}, about {} here",
+        "policy {}: {runs}, {} = {:.2} fine-tunes of {}, about {} here",
         plan.policy,
-        plan.runs.len(),
         flops(plan.total_flops),
         plan.fine_tunes,
         flops(plan.fine_tune_flops),

@@ -2,7 +2,7 @@
 
 use crate::{
     args::{self, Place, Task},
-    cmd::{Context, set, set_path},
+    cmd::{Context, job_layers, set},
     exit::Exit,
     output,
 };
@@ -34,13 +34,10 @@ pub(crate) fn bare(context: &Context) -> Result<Exit, Error> {
 }
 
 pub(crate) fn run(context: &Context, args: &args::Search) -> Result<Exit, Error> {
-    let mut layers = context.layers(&args.task)?;
-    set_path(&mut layers, "out.dir", &args.place.out)?;
-    set(&mut layers, "search.policy", &args.policy)?;
+    let mut layers = job_layers(context, &args.job)?;
     set(&mut layers, "out.adapter_layout", &args.adapter_layout)?;
-    args.seed.iter().try_for_each(|seed| layers.option("train.seed", i64::from(*seed), "--seed"))?;
     context.keep(&layers);
-    finish(context, &layers.config()?, &args.place, args.strict)
+    finish(context, &layers.config()?, &args.job.place, args.strict)
 }
 
 /// A whole search and its summary.
@@ -127,7 +124,7 @@ fn laws(decision: &Decision) -> Vec<String> {
 }
 
 fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
-    let SearchOutcome { decision, cost, adapter, report, test, base, left_out, .. } = outcome;
+    let SearchOutcome { decision, cost, adapter, report, test, base, overfitting, left_out, .. } = outcome;
     let mut lines = Vec::new();
     if !outcome.is_improvement() {
         lines.push("WARNING   this adapter is no improvement over the model before training".to_owned());
@@ -144,6 +141,7 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
             lines.push("gain      not known: the model was not evaluated before its first step".to_owned())
         }
     }
+    lines.extend(overfitting.iter().map(|overfitting| format!("over-fit  {overfitting}")));
     if let (Some(test), Some(base)) = (test, base) {
         lines.push(format!(
             "test      perplexity {:.4} (base model {:.4}), accuracy {:.1} % (base model {:.1} %)",

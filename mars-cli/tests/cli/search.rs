@@ -75,6 +75,17 @@ fn a_search_leaves_an_adapter_a_report_and_a_campaign_to_work_with() {
     assert!(pictures.len() > 4 && pictures.iter().all(|path| Path::new(path.as_str().unwrap()).is_file()));
     assert_eq!(fs::read_to_string(Path::new(&out).join("report.html")).unwrap(), page);
 
+    // How long the data last, as far as these few steps tell, and the same once more before another search.
+    let overfitting = &summary["overfitting"];
+    assert!(overfitting["runs"].as_u64().unwrap() >= 1 && overfitting["samples"] == 48, "{summary}");
+    let plan = json(&strs(&task.arguments("plan", &["--policy", "paper", "--out", &out, "--json"])));
+    assert_eq!(plan["overfitting"]["runs"], overfitting["runs"]);
+    assert_eq!(plan["overfitting"]["ranks"], serde_json::json!({ "ve": 4, "llm": 4 }));
+    let words = mars(&strs(&task.arguments("plan", &["--policy", "paper", "--out", &out]))).stdout;
+    assert!(words.contains("over-fit") && words.contains("at ranks llm=4,ve=4"), "{words}");
+    let elsewhere = json(&strs(&task.arguments("plan", &["--policy", "paper", "--json"])));
+    assert!(elsewhere.get("overfitting").is_none());
+
     // Other settings do not slip in; other paths to the same content do.
     let other = task.arguments("search", &["--policy", "paper", "--out", &out, "--set", "train.batch=2"]);
     refused(&strs(&other), 2, &["train.batch: 4 -> 2"]);

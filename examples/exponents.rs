@@ -1,0 +1,135 @@
+//! Law-C's exponent of the rank from the first 48 steps of runs, registered, against that of the convergence times of the same runs
+//! trained on.
+//!
+//! `cargo run --release --example exponents [STEPS]` prints it for every module and seed of the recordings in `benches/suite/alone`
+//! (`benches/suite/alone.sh` makes them), with the price of the first steps as a part of that of the whole runs: model FLOPs of
+//! training and of evaluations.
+#![allow(clippy::print_stdout)]
+
+use mars_calib::{AloneVal, ConvergenceRule, CurvePoint, RunEnd};
+use mars_laws::{LossCurve, Registration, RegistrationOptions, register};
+use mars_search::{RecordedRun, Recording};
+use mars_testkit::suite::alone_recordings;
+use std::collections::BTreeMap;
+
+/// The first steps that are registered, without an argument.
+const WINDOW: usize = 48;
+
+/// Exponents that are no farther apart count as equal.
+const NEAR: f64 = 0.05;
+
+/// The runs of one module on one size with one seed, by rank.
+type Set<'a> = BTreeMap<usize, &'a RecordedRun>;
+
+fn main() {
+    let window = std::env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(WINDOW);
+    println!(
+        "{:<11} {:>4} {:>5} {:<4} {:>5}  {:<44} {:<44} {:<44}",
+        "task",
+        "seed",
+        "D",
+        "",
+        "whole",
+        "all ranks: gamma, difference, price",
+        "lowest, middle, highest",
+        "ends"
+    );
+    let (mut near, mut all) = ([0; 3], 0);
+    for recording in alone_recordings() {
+        for ((module, samples, seed), set) in sets(&recording) {
+            let whole = alone_val(&set);
+            let mut cells = Vec::new();
+            all += 1;
+            for (at, ranks) in designs(&set).into_iter().enumerate() {
+                let picked: Set<'_> =
+                    set.iter().filter(|(rank, _)| ranks.contains(rank)).map(|(r, run)| (*r, *run)).collect();
+                let price = picked.values().map(|run| price(run, window)).sum::<f64>()
+                    / set.values().map(|run| price(run, run.steps())).sum::<f64>();
+                let found = registered(&picked, window);
+                let apart = found.as_ref().ok().zip(whole).map(|(found, whole)| found.gamma - whole);
+                near[at] += usize::from(apart.is_some_and(|apart| apart.abs() <= NEAR));
+                cells.push(cell(&found, apart, price));
+            }
+            let whole = whole.map_or("-".to_owned(), |gamma| format!("{gamma:.2}"));
+            let [four, three, two] = [0, 1, 2].map(|at| cells.get(at).cloned().unwrap_or_default());
+            println!(
+                "{:<11} {seed:>4} {samples:>5} {module:<4} {whole:>5}  {four:<44} {three:<44} {two:<44}",
+                recording.task
+            );
+        }
+    }
+    println!(
+        "within {NEAR} of {all}: {} by all ranks, {} by three, {} by the ends",
+        near[0], near[1], near[2]
+    );
+}
+
+/// All ranks; the lowest, one of the middle and the highest; the ends.
+fn designs(set: &Set<'_>) -> Vec<Vec<usize>> {
+    let ranks: Vec<usize> = set.keys().copied().collect();
+    let (Some(low), Some(high)) = (ranks.first(), ranks.last()) else { return Vec::new() };
+    vec![
+        ranks.clone(),
+        vec![*low, ranks[ranks.len() / 2 - usize::from(ranks.len() > 3)], *high],
+        vec![*low, *high],
+    ]
+}
+
+fn sets(recording: &Recording) -> BTreeMap<(String, usize, u64), Set<'_>> {
+    let mut sets: BTreeMap<(String, usize, u64), Set<'_>> = BTreeMap::new();
+    for run in &recording.runs {
+        let mut ranks = run.ranks.iter();
+        if let (Some((module, rank)), None) = (ranks.next(), ranks.next()) {
+            sets.entry((module.to_owned(), run.samples, run.seed)).or_default().insert(rank, run);
+        }
+    }
+    sets
+}
+
+/// The registration of the first steps, or why there is none.
+fn registered(set: &Set<'_>, window: usize) -> Result<Registration, String> {
+    let curve = |(rank, run): (&usize, &&RecordedRun)| {
+        let points = run.curve.iter().map(|point| (point.step as f64, point.loss()));
+        let blocks = run.curve.iter().map(|point| point.blocks.clone()).collect();
+        LossCurve { blocks, ..LossCurve::new(*rank, points) }
+    };
+    let curves: Vec<LossCurve> = set.iter().map(curve).collect();
+    let options = RegistrationOptions { until: window as f64, ..RegistrationOptions::default() };
+    let outcome = register(&curves, &options).map_err(|error| error.to_string())?;
+    outcome.registration().cloned().ok_or_else(|| outcome.to_string())
+}
+
+/// The slope of the logarithm of the convergence time over that of the rank, by least squares; `None` where a time is missing.
+fn alone_val(set: &Set<'_>) -> Option<f64> {
+    let time = |run: &RecordedRun| {
+        let curve: Vec<CurvePoint> =
+            run.curve.iter().map(|point| CurvePoint { step: point.step, loss: point.loss() }).collect();
+        AloneVal::default().time(&curve, &RunEnd::Finished).step()
+    };
+    let points: Vec<(f64, f64)> =
+        set.iter().map(|(rank, run)| Some(((*rank as f64).ln(), time(run)?.ln()))).collect::<Option<_>>()?;
+    let count = points.len() as f64;
+    let (x, y) =
+        (points.iter().map(|p| p.0).sum::<f64>() / count, points.iter().map(|p| p.1).sum::<f64>() / count);
+    let slope = points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>()
+        / points.iter().map(|p| (p.0 - x).powi(2)).sum::<f64>();
+    slope.is_finite().then_some(slope)
+}
+
+/// Model FLOPs up to step `steps`.
+fn price(run: &RecordedRun, steps: usize) -> f64 {
+    let evaluations = run.curve.iter().filter(|point| point.step <= steps).count();
+    run.cost.flops * steps as f64 / run.steps() as f64
+        + run.cost.eval_flops * evaluations as f64 / run.curve.len() as f64
+}
+
+fn cell(found: &Result<Registration, String>, apart: Option<f64>, price: f64) -> String {
+    match found {
+        Err(why) => format!("refused: {}", why.chars().take(34).collect::<String>()),
+        Ok(found) => {
+            let interval = found.gamma_interval;
+            let apart = apart.map_or("-".to_owned(), |apart| format!("{apart:+.2}"));
+            format!("{:.2} [{:.2}, {:.2}], {apart}, {:.3}", found.gamma, interval.lo, interval.hi, price)
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The comparison as a sentence.
+
+use super::Overfitting;
+use mars_laws::OverfittingVerdict;
+use std::fmt;
+
+/// Most times as many samples that are worth naming.
+const MOST_DATA: f64 = 100.0;
+
+impl fmt::Display for Overfitting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let interval = self.estimate.interval;
+        let ranks = &self.ranks;
+        let planned = format!("{} steps ({:.1} passes)", self.steps, self.passes(self.steps as f64));
+        let bound = format!("{} steps ({:.1} passes)", about(interval.lo), self.passes(interval.lo));
+        let expected = |time: f64| {
+            let high = if interval.hi.is_finite() { about(interval.hi) } else { "open".to_owned() };
+            format!(
+                "about step {} [{}, {high}] on, {:.1} passes over {} samples,",
+                about(time),
+                about(interval.lo),
+                self.passes(time),
+                self.samples
+            )
+        };
+        match (self.verdict, self.estimate.steps) {
+            (OverfittingVerdict::Before, Some(time)) => write!(
+                f,
+                "over-fitting is expected from {} at ranks {ranks}; the planned {planned} end before",
+                expected(time)
+            ),
+            (OverfittingVerdict::Before, None) => write!(
+                f,
+                "{} over-fitted; at ranks {ranks} the data last for at least {bound}, the planned run takes {planned}",
+                self.counted()
+            ),
+            (OverfittingVerdict::Near | OverfittingVerdict::After, Some(time)) => {
+                let ratio = self.steps as f64 / time;
+                write!(
+                    f,
+                    "over-fitting is expected from {} at ranks {ranks}; the planned {planned} ",
+                    expected(time)
+                )?;
+                match self.verdict {
+                    OverfittingVerdict::After => write!(f, "are {} times as long", about(ratio))?,
+                    _ => write!(f, "may or may not reach that")?,
+                }
+                let remedies = self.remedies(time);
+                if remedies.is_empty() { Ok(()) } else { write!(f, "; {} would do", remedies.join(" or ")) }
+            }
+            _ if interval.lo >= 1.0 => write!(
+                f,
+                "whether the planned {planned} over-fit is not known: {} over-fitted, and at ranks {ranks} the data last for at \
+                 least {bound}, by what they say",
+                self.counted()
+            ),
+            _ => write!(
+                f,
+                "whether the planned {planned} over-fit is not known: {} over-fitted, and they do not say how long the data \
+                 last at ranks {ranks}",
+                self.counted()
+            ),
+        }
+    }
+}
+
+impl Overfitting {
+    /// How many of the runs over-fitted.
+    fn counted(&self) -> String {
+        let seen = if self.seen == 0 { "none".to_owned() } else { self.seen.to_string() };
+        format!("{seen} of {} run{}", self.runs, if self.runs == 1 { "" } else { "s" })
+    }
+
+    /// What would end before over-fitting.
+    fn remedies(&self, time: f64) -> Vec<String> {
+        if time >= self.steps as f64 {
+            return Vec::new();
+        }
+        let mut all = vec![format!("{} steps", about(time))];
+        let worth = |needed: &usize| (*needed as f64) <= MOST_DATA * self.samples as f64;
+        all.extend(
+            self.samples_needed.filter(worth).map(|needed| format!("about {} samples", about(needed as f64))),
+        );
+        all.extend(self.ranks_needed.iter().map(|ranks| format!("ranks {ranks}")));
+        all
+    }
+}
+
+/// Two significant digits, without a fraction from 10 on.
+fn about(value: f64) -> String {
+    if !value.is_finite() || value <= 0.0 {
+        return "0".to_owned();
+    }
+    let unit = 10f64.powf(value.log10().floor() - 1.0);
+    let rounded = (value / unit).round() * unit;
+    if rounded >= 10.0 { format!("{rounded:.0}") } else { format!("{rounded:.1}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Overfitting, about};
+    use mars_laws::{Interval, OverfittingEstimate, Ranks};
+
+    fn told(steps: Option<f64>, lo: f64, hi: f64, planned: usize) -> String {
+        let estimate = OverfittingEstimate { steps, interval: Interval { lo, hi } };
+        let verdict = estimate.verdict(planned as f64);
+        let ranks = Ranks::new().with("ve", 32).with("llm", 32);
+        let seen = usize::from(steps.is_some());
+        Overfitting {
+            ranks,
+            steps: planned,
+            samples: 512,
+            batch: 16,
+            runs: 9,
+            seen,
+            estimate,
+            verdict,
+            samples_needed: Some(51_200),
+            ranks_needed: Some(Ranks::new().with("ve", 4).with("llm", 4)),
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn each_case_has_its_words() {
+        let long = told(Some(120.0), 70.0, 205.0, 1200);
+        assert!(
+            long.starts_with(
+                "over-fitting is expected from about step 120 [70, 210] on, 3.8 passes over 512 samples, at"
+            ),
+            "{long}"
+        );
+        assert!(
+            long.contains("the planned 1200 steps (37.5 passes) are 10 times as long; 120 steps or"),
+            "{long}"
+        );
+        assert!(long.ends_with("about 51000 samples or ranks llm=4,ve=4 would do"), "{long}");
+        let near = told(Some(120.0), 70.0, 205.0, 150);
+        assert!(near.contains("may or may not reach that; 120 steps or"), "{near}");
+        let before = told(Some(120.0), 70.0, 205.0, 60);
+        assert!(before.ends_with("the planned 60 steps (1.9 passes) end before"), "{before}");
+        let bound = told(None, 1600.0, f64::INFINITY, 1600);
+        assert!(
+            bound.starts_with(
+                "none of 9 runs over-fitted; at ranks llm=32,ve=32 the data last for at least 1600"
+            ),
+            "{bound}"
+        );
+        let unknown = told(None, 112.0, f64::INFINITY, 1600);
+        assert!(unknown.contains("is not known: none of 9 runs over-fitted, and at ranks"), "{unknown}");
+        assert!(told(None, 0.0, f64::INFINITY, 1600).contains("do not say how long the data last"));
+    }
+
+    #[test]
+    fn numbers_have_two_digits() {
+        for (value, text) in
+            [(3.75, "3.8"), (12.4, "12"), (1234.0, "1200"), (51_234.0, "51000"), (9.99, "10")]
+        {
+            assert_eq!(about(value), text);
+        }
+        assert_eq!(about(f64::NAN), "0");
+    }
+}
