@@ -1,4 +1,4 @@
-"""What the scripts for LLaMA-Factory, ms-swift and axolotl share: what these programs cannot do by their options.
+"""What the scripts for LLaMA-Factory and ms-swift share: what these programs cannot do by their options.
 
 A script takes the arguments of transformers_trainer.py, starts its program in this process, and `run` adds to it
 
