@@ -1,9 +1,8 @@
 """One LoRA run with ms-swift, with a rank and a learning rate for each tower, as `mars search --trainer` starts it.
 
 Arguments, files and exit codes are those of transformers_trainer.py, but that `--images` is a folder. towers.py beside this
-file says what is added to ms-swift. `MODEL_TYPE` (default qwen2_vl) in the environment is its `--model_type`, `TEMPLATE` its
-`--template`;
-`MIN_PIXELS` and `MAX_PIXELS` are read by qwen_vl_utils.
+file says what is added to ms-swift. In the environment, `MODEL_TYPE` (default qwen2_vl) is its `--model_type`, `TEMPLATE`
+(default the same) its `--template`; `MIN_PIXELS` and `MAX_PIXELS` are read by qwen_vl_utils.
 
 Made with ms-swift 4.6.0, transformers 4.57.3, peft 0.18.1, torch 2.8.0, qwen_vl_utils 0.0.14.
 """
