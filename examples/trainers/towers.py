@@ -136,6 +136,8 @@ def run(start):
 
 
 def train(args, start):
+    if args.micro_batch and args.batch % args.micro_batch:
+        raise ValueError(f"--micro-batch {args.micro_batch} does not divide --batch {args.batch}")
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = plain.last_checkpoint(args.out, args.continue_from if args.continue_from != plain.Path() else None)
     state = TrainerState.load_from_json(f"{checkpoint}/trainer_state.json") if checkpoint else TrainerState()
