@@ -92,6 +92,10 @@ impl SearchConfig {
     /// The configuration that says the same as `space` and `budget`, for the campaign's settings.
     pub(super) fn resolved_for(&self, space: &Space, budget: &Budget, out: &Path) -> Self {
         let mut config = self.resolved(budget.samples, budget.validation_samples);
+        if budget.validation_samples == 0 {
+            // How many there are is not known: a number of one's own goes to the command as it is, and 0 is all of them.
+            config.calibration.validation_samples = Some(self.calibration.validation_samples.unwrap_or(0));
+        }
         config.lora.modules.clone_from(&space.modules);
         config.search.reference.clone_from(&space.reference);
         config.search.candidates = space.candidates.clone().into_iter().collect();
@@ -122,8 +126,25 @@ impl SearchConfig {
         match self.trainer.kind {
             TrainerKind::Native => Ok(()),
             TrainerKind::Command => Err(Error::usage(
-                "trainer.kind is \"command\", but only a search or a fine-tune can be trained by a command; set trainer.kind=native",
+                "trainer.kind is \"command\", but only a search, a fine-tune and the probe of a plan can be trained by a command; set trainer.kind=native",
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::SearchConfig;
+    use std::path::Path;
+
+    #[test]
+    fn validation_samples_of_a_calibration_reach_a_command_whose_split_is_not_known() {
+        let mut config = SearchConfig::default();
+        for (set, expected) in [(None, 0), (Some(40), 40)] {
+            config.calibration.validation_samples = set;
+            let (space, budget) = config.command_task(1000);
+            let resolved = config.resolved_for(&space, &budget, Path::new("out"));
+            assert_eq!(resolved.calibration.validation_samples, Some(expected));
         }
     }
 }
