@@ -16,6 +16,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 [ -e "$binaries/libllvm_stub.so" ] && export LD_PRELOAD="$binaries/libllvm_stub.so"
 mars=$binaries/mars
+# Otherwise every shape compiles dozens of kernels.
+export CUBECL_AUTOTUNE_LEVEL=${CUBECL_AUTOTUNE_LEVEL:-minimal}
 
 echo "# MARS on a GPU, $(date -u +%F)"
 echo

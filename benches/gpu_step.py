@@ -24,7 +24,7 @@ import gpu_models
 
 RANK = 8
 # Samples in a step.
-BATCH = {"SmolVLM-256M": 4, "LLaVA-OneVision-0.5B": 8, "Qwen2.5-VL-3B": 8}
+BATCH = {"SmolVLM-256M": 16, "LLaVA-OneVision-0.5B": 4, "Qwen2.5-VL-3B": 8}
 
 
 def used():
@@ -126,8 +126,9 @@ class Mars:
         return flags + [f for part, name in (("--data", "train"), ("--val", "val"), ("--test", "test")) for f in (part, data / f"{name}.json")]
 
     def plan(self):
-        ranks = {"search.ranks": "[8]", "search.default_rank": 8, "calibration.ranks": "[8]", "train.steps": 4}
-        return run([self.binary, "plan", *self.flags(**ranks)])[0]
+        ranks = {"search.ranks": "[8]", "search.default_rank": 8, "calibration.ranks": "[8]", "train.steps": 4, "run.stack": 1}
+        found = run([self.binary, "plan", *self.flags(**ranks)])
+        return found and found[0]
 
     def records(self, command, steps, dtype="bf16", **sets):
         """Run records of a command, and its peak memory."""
@@ -193,6 +194,9 @@ def main():
             subprocess.run([sys.executable, gpu_models.__file__, size, folder, str(arguments.scale)], check=True, stdout=2)
         mars = Mars(arguments.binary, folder, arguments.device, rows)
         plan = mars.plan()
+        if not plan:
+            print(f"### {size}\n\nfailed\n", flush=True)
+            continue
         tokens, image_tokens = plan["tokens"]["max"], plan["image_tokens"]["max"]
         torch = lambda dtype: [sys.executable, __file__, "--torch", folder, rows, tokens, image_tokens, arguments.steps, dtype, card]
         mars.records(["tune", "--ranks", f"ve={RANK},llm={RANK}"], 2)
