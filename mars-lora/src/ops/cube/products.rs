@@ -31,7 +31,7 @@ fn rounds(x: &CubeTensor) -> bool {
 
 /// The backend's choice of a kernel.
 ///
-/// In bf16 without autotune: among what cubek 0.3.1 tries on an H200 there are kernels that do not end.
+/// In bf16 without autotune: with it a run stood still on an H200 (cubek 0.3.1), for a reason that is not known.
 fn inferred(left: CubeTensor, right: CubeTensor) -> CubeTensor {
     let strategy = match left.dtype {
         DType::BF16 => MatmulStrategy::Cube,
