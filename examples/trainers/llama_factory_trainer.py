@@ -12,9 +12,6 @@ import os
 import torch
 import towers
 
-# `all` would take the numbers of Qwen2-VL's merger for names of layers, and with them the blocks 0 and 2 of the encoder.
-LINEAR = "q_proj,k_proj,v_proj,o_proj,out_proj,qkv,attn.proj,gate_proj,up_proj,down_proj,fc1,fc2,linear_1,linear_2"
-
 
 def start(args, checkpoint):
     from llamafactory.train.tuner import run_exp
@@ -31,7 +28,7 @@ def start(args, checkpoint):
     micro, ranks = args.micro_batch or args.batch, args.rank
     run_exp({
         "stage": "sft", "do_train": True, "finetuning_type": "lora", "model_name_or_path": args.model,
-        "template": os.environ.get("TEMPLATE", "qwen2_vl"), "lora_target": LINEAR, "lora_dropout": 0.0,
+        "template": os.environ.get("TEMPLATE", "qwen2_vl"), "lora_target": ",".join(towers.LINEAR), "lora_dropout": 0.0,
         "lora_rank": max(ranks.values()), "freeze_vision_tower": not ranks.get("ve"),
         "freeze_multi_modal_projector": not ranks.get("projector"), "freeze_language_model": not ranks.get("llm"),
         "dataset": "train", "eval_dataset": "val", "dataset_dir": str(data), "cutoff_len": 2048, "overwrite_cache": True,

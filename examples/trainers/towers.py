@@ -1,4 +1,4 @@
-"""What the scripts for LLaMA-Factory and ms-swift share: what these programs cannot do by their options.
+"""What the scripts for LLaMA-Factory, ms-swift and axolotl share: what these programs cannot do by their options.
 
 A script takes the arguments of transformers_trainer.py, starts its program in this process, and `run` adds to it
 
@@ -14,6 +14,7 @@ Which layers are adapted is left to the options of the program. It must use PEFT
 import json
 import shutil
 import sys
+from types import MethodType
 
 import torch
 import transformers_trainer as plain
@@ -23,6 +24,12 @@ from transformers import Trainer, TrainerState
 # As PEFT matches them, from the left of a module's path or after one of its dots.
 PATTERNS = {"projector": r"(connector|multi_modal_projector|visual\.merger)\..*",
             "ve": r"(vision_model|vision_tower|visual\.blocks)\..*", "llm": r"(text_model|language_model)\..*"}
+
+
+# The linear layers of the architectures in transformers_trainer.py, by the ends of their paths; `all` of LLaMA-Factory would
+# take the numbers of Qwen2-VL's merger for names of layers, and with them the blocks 0 and 2 of the encoder.
+LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "out_proj", "qkv", "attn.proj", "gate_proj", "up_proj", "down_proj", "fc1",
+          "fc2", "linear_1", "linear_2"]
 
 
 def conversations(args):
@@ -84,6 +91,7 @@ class Progress(plain.Progress):
 
     def on_train_begin(self, args, state, control, optimizer=None, **more):
         super().on_train_begin(args, state, control, **more)
+        self.listen()  # Again: axolotl takes SIGINT for itself, and ends with 0.
         for group in optimizer.param_groups:
             print(f"{len(group['params'])} tensors at a peak rate of {group['initial_lr']}", flush=True)
 
@@ -111,10 +119,11 @@ def towers_into_trainer(args, progress):
         library(self, *given, **named)
         self.run = args
         self.add_callback(progress)
+        # Of the object, since a class of the program may have its own.
+        self.create_optimizer = MethodType(create_optimizer, self)
+        self.create_scheduler = MethodType(plain.TowerTrainer.create_scheduler, self)
 
     Trainer.__init__ = with_towers
-    Trainer.create_optimizer = create_optimizer
-    Trainer.create_scheduler = plain.TowerTrainer.create_scheduler
 
 
 def run(start):

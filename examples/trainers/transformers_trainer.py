@@ -195,6 +195,9 @@ class Progress(TrainerCallback):
 
     def __init__(self, out, eval_every):
         self.out, self.eval_every, self.signalled = out, eval_every, False
+        self.listen()
+
+    def listen(self):
         for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
             signal.signal(getattr(signal, name), self.on_signal)
 

@@ -126,6 +126,9 @@ pub struct TrialResult {
     pub censored: Option<String>,
     /// How the trial ended.
     pub end: TrialEnd,
+    /// Whether the trial continues another, but was trained again from step 0, so that `cost` is that of all its steps.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restarted: bool,
     /// What the trial cost; for a continued trial the extra part only.
     pub cost: Cost,
 }
@@ -144,6 +147,7 @@ impl TrialResult {
             convergence: None,
             censored: None,
             end: TrialEnd::Finished,
+            restarted: false,
             cost,
         }
     }

@@ -52,7 +52,10 @@ impl Runner for Rehearsal<'_> {
             self.all.push(RehearsedTrial { trial: trial.clone(), from, round: self.round });
         }
         self.round += 1;
-        Ok(Answer::Results(trials.iter().map(|trial| usual_result(trial, self.reference)).collect()))
+        // Runs of a calibration differ in their lengths; they have the same laws.
+        let longest = trials.iter().map(|trial| trial.horizon).max().unwrap_or_default();
+        let results = trials.iter().map(|trial| usual_result(trial, longest, self.reference));
+        Ok(Answer::Results(results.collect()))
     }
 }
 
@@ -76,12 +79,13 @@ pub(crate) fn rehearsed_steps(
     Ok(steps.fold(0, u64::saturating_add))
 }
 
-/// A result as laws with usual exponents give it: gamma -0.33 for the reference module, which in the paper is the language
-/// model, and -0.4 for others, which take four times as long at equal ranks (about what was measured).
-fn usual_result(trial: &Trial, reference: &str) -> TrialResult {
+/// A result as laws with usual exponents give it, with times in proportion to `longest` steps: gamma -0.33 for the reference
+/// module, which in the paper is the language model, and -0.4 for others, which take four times as long at equal ranks (about
+/// what was measured).
+fn usual_result(trial: &Trial, longest: usize, reference: &str) -> TrialResult {
     let time = |(module, rank): (&str, usize)| {
         let (share, gamma) = if module == reference { (0.03, -0.33) } else { (0.12, -0.4) };
-        share * trial.horizon as f64 * (rank as f64 / 8.0).powf(gamma) * (trial.samples as f64).powf(0.2)
+        share * longest as f64 * (rank as f64 / 8.0).powf(gamma) * (trial.samples as f64).powf(0.2)
     };
     let ranks: f64 = trial.ranks.iter().map(|(_, rank)| (rank as f64).powf(-0.1)).sum();
     let loss = 1.0 + ranks / (1.0 + trial.steps as f64);

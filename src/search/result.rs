@@ -44,6 +44,7 @@ pub(crate) fn trial_result(
         convergence,
         censored,
         end: trial_end(&record.end),
+        restarted: trial.continues.is_some() && before.is_none(),
         cost: Cost {
             flops: extra(|record| record.flops),
             eval_flops: extra(|record| record.eval_flops),

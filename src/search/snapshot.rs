@@ -1,10 +1,7 @@
 //! A runner that looks up what a campaign has measured, and trains nothing.
 
 use super::{RunTemplate, result::trial_result};
-use crate::{
-    Error,
-    config::{SearchConfig, TrainerKind},
-};
+use crate::{Error, config::SearchConfig};
 use mars_calib::{ConvergenceRule, Keep, RunId, RunRecord, campaign::Snapshot};
 use mars_search::{Answer, Runner, Trial, TrialResult};
 use std::collections::BTreeMap;
@@ -33,7 +30,7 @@ impl<'a> SnapshotRunner<'a> {
             keep: config.keep(),
             fingerprint: snapshot.settings.fingerprint(),
             records: BTreeMap::new(),
-            continues: config.trainer.kind == TrainerKind::Native,
+            continues: config.trainer.command_options().is_none_or(|options| options.continues()),
             asked: Vec::new(),
         }
     }

@@ -94,6 +94,11 @@ fn a_trainer_that_begins_again_is_charged_for_what_it_trains() {
     let trained: f64 = records.values().map(|record| record.flops + record.eval_flops).sum();
     assert!((restarted.cost.flops - trained).abs() < 1e-6 * trained);
     assert!(restarted.cost.flops > 1.2 * continued.cost.flops);
+    // The unit is one fine-tune, not the chain of runs that the last one was asked to continue.
+    let longest = records.values().filter(|record| record.spec.ranks == restarted.decision.ranks);
+    let unit = longest.map(|record| record.flops + record.eval_flops).fold(0.0, f64::max);
+    let fine_tunes = restarted.cost.fine_tunes.unwrap();
+    assert!((fine_tunes - trained / unit).abs() < 1e-6 * fine_tunes, "{fine_tunes}");
     let steps: usize = records.values().map(|record| record.spec.steps).sum();
     assert_eq!(log.progress.last(), Some(&(steps as u64, steps as u64)));
 }

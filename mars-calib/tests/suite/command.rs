@@ -191,6 +191,20 @@ fn options_come_from_files_and_are_checked() {
     assert_eq!(least, CommandOptions::new("true"));
     assert!(read("template = \"true\"\ntimeout = 5").unwrap_err().contains("timeout_s"));
 
+    let of_environment = CommandOptions {
+        environment: [("BEFORE".to_owned(), "{continues}".to_owned())].into(),
+        ..CommandOptions::new("true")
+    };
+    for (options, continues) in [
+        (CommandOptions::new("train --from={continues}"), true),
+        (of_environment, true),
+        (CommandOptions::new("train --from={{continues}}"), false),
+        (CommandOptions::new("train {out}"), false),
+        (CommandOptions::new("train {continues} {unknown}"), false),
+    ] {
+        assert_eq!(options.continues(), continues, "{options:?}");
+    }
+
     let good = CommandOptions::new("true");
     let curve = |path: &str| CurveSource { path: path.into(), ..CurveSource::default() };
     for (bad, part) in [

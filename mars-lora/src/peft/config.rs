@@ -4,7 +4,7 @@ use super::targets::{OneOrMore, ends_with};
 use super::{CONFIG_FILE, Patterns, TargetModules, absent, foreign};
 use crate::Error;
 use crate::stored::{self, io, regular};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -28,9 +28,9 @@ pub struct PeftConfig {
     /// Modules that are not adapted although `target_modules` selects them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exclude_modules: Option<TargetModules>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "truth")]
     fan_in_fan_out: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "truth")]
     inference_mode: bool,
     #[serde(default = "yes")]
     init_lora_weights: Value,
@@ -43,7 +43,7 @@ pub struct PeftConfig {
     /// Dropout probability of the inputs of A in training, in [0, 1); no effect on a loaded adapter's function.
     #[serde(default)]
     pub lora_dropout: f64,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, deserialize_with = "truth", skip_serializing_if = "is_false")]
     pub(super) lora_bias: bool,
     #[serde(default)]
     modules_to_save: Option<Vec<String>>,
@@ -63,10 +63,10 @@ pub struct PeftConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trainable_token_indices: Option<Value>,
     /// Whether the adapter has magnitudes (DoRA).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "truth")]
     pub use_dora: bool,
     /// Scale alpha / sqrt(r) instead of alpha / r.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "truth")]
     pub use_rslora: bool,
     /// Fields of other versions of PEFT.
     #[serde(flatten)]
@@ -99,6 +99,11 @@ fn is_false(value: &bool) -> bool {
 
 fn yes() -> Value {
     true.into()
+}
+
+/// To PEFT null is false; axolotl writes it for `fan_in_fan_out`.
+fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl PeftConfig {

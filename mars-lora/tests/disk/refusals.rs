@@ -170,6 +170,24 @@ fn harmless_fields_of_other_versions_are_passed_over() {
     peft::read(dir.path(), &families::idefics3().base()).unwrap();
 }
 
+/// PEFT 0.18.1 and 0.20.0 load such an adapter and compute the same; axolotl 0.19.0 writes null for `fan_in_fan_out`.
+#[test]
+fn null_is_false() {
+    let dir = written();
+    let before = peft::read(dir.path(), &families::idefics3().base()).unwrap();
+    for field in ["fan_in_fan_out", "inference_mode", "use_dora", "use_rslora", "lora_bias"] {
+        set(dir.path(), field, Value::Null);
+    }
+    let after = peft::read(dir.path(), &families::idefics3().base()).unwrap();
+    assert_eq!(format!("{after:?}"), format!("{before:?}"));
+    for (field, part) in [("bias", "null"), ("lora_dropout", "null"), ("use_dora", "a boolean")] {
+        let dir = written();
+        set(dir.path(), field, if field == "use_dora" { json!("no") } else { Value::Null });
+        let error = read(dir.path()).to_string();
+        assert!(error.contains(field) && error.contains(part), "{error}");
+    }
+}
+
 #[test]
 fn two_adapters_in_one_file_are_refused() {
     let dir = written();

@@ -18,6 +18,18 @@ fn a_continued_run_costs_what_it_costs_straight() {
 }
 
 #[test]
+fn a_run_that_was_trained_again_from_step_0_costs_no_more_than_that() {
+    let task = Task::new(|ranks, _| 1.0 / ranks.get("llm") as f64);
+    let mut raced = play("halving", &space(), &budget(), &task).unwrap();
+    let last = raced.decision.trial;
+    let run = raced.results.iter_mut().find(|result| result.trial.id == last).unwrap();
+    assert!(run.trial.continues.is_some());
+    (run.restarted, run.cost) = (true, Cost { wall_s: 40.0, ..run.cost });
+    let own = run.cost;
+    assert_eq!(run_cost(&raced.results, last), own);
+}
+
+#[test]
 fn a_run_that_ended_early_is_a_part_of_a_fine_tune() {
     let task = Task::new(|ranks, _| 1.0 / ranks.get("llm") as f64);
     let whole = play("fixed:8x8", &space(), &budget(), &task).unwrap();

@@ -154,6 +154,7 @@ impl Task {
             convergence,
             censored,
             end: (self.death)(trial).unwrap_or(TrialEnd::Finished),
+            restarted: false,
             cost: Cost { flops, eval_flops: evals as f64 * 1e5, wall_s: flops / 1_073_741_824.0 },
         }
     }

@@ -130,6 +130,12 @@ impl CommandOptions {
         }
     }
 
+    /// Whether command or environment name the run that a run continues. Without that, or where a text cannot be understood,
+    /// every run begins at step 0.
+    pub fn continues(&self) -> bool {
+        Prepared::of(self).is_ok_and(|prepared| prepared.continues())
+    }
+
     /// Checks every field and every placeholder.
     ///
     /// # Errors
