@@ -156,6 +156,13 @@ fn a_command_that_goes_on_from_a_shorter_run_trains_no_step_twice() {
         trial["steps"].as_u64().unwrap() - from
     };
     assert_eq!(steps as u64, trials.iter().map(|trial| own(trial)).sum::<u64>());
+    // Asked later, the runs cost what they cost the search: a run's time is that of its own steps.
+    let status = json(&["status", &out, "--json"]);
+    let runs = status["runs"].as_array().unwrap();
+    assert!(runs.iter().all(|run| run["state"] == "done") && status["stage"] == "done", "{status}");
+    let wall: f64 = runs.iter().map(|run| run["wall_s"].as_f64().unwrap()).sum();
+    let whole = summary["cost"]["wall_s"].as_f64().unwrap();
+    assert!((wall - whole).abs() < 1e-6 * whole, "{wall} of {whole}");
     // The formula knows no FLOPs: what the search cost is told by its time.
     assert!(
         summary["cost"]["flops"] == 0.0 && summary["cost"]["fine_tunes"].as_f64().unwrap() > 1.0,
