@@ -64,7 +64,8 @@ def start(args, checkpoint):
         "gradient_accumulation_steps": args.batch // micro, "max_steps": args.steps, "num_epochs": 1_000_000,
         "seed": args.seed, "learning_rate": max(args.lr.values()), "weight_decay": 0.0, "max_grad_norm": 1.0,
         "optimizer": "adamw_torch", "lr_scheduler": "constant", "warmup_steps": 0, "bf16": False, "fp16": False,
-        "tf32": False, "gradient_checkpointing": False, "lora_qkv_kernel": False, "lora_o_kernel": False, "lora_mlp_kernel": False, "eval_steps": args.eval_every, "logging_steps": 1,
+        "tf32": False, "gradient_checkpointing": False, "lora_qkv_kernel": False, "lora_o_kernel": False,
+        "lora_mlp_kernel": False, "eval_steps": args.eval_every, "logging_steps": 1,
         "save_steps": towers.save_every(args), "save_total_limit": 2, "load_best_model_at_end": False,
         "output_dir": str(args.out), "resume_from_checkpoint": checkpoint}, indent=1))
     do_cli(str(config))
