@@ -155,7 +155,7 @@ impl DeviceName {
     pub fn open_for(self, dtype: Precision) -> Result<Device, Error> {
         let device = self.open()?;
         let types = float_types(&device);
-        let wanted = dtype.to_string();
+        let wanted = dtype.floating().to_string();
         if types.contains(&wanted.as_str()) {
             return Ok(device);
         }

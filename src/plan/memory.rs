@@ -55,7 +55,8 @@ impl Memory {
 /// An error of kind [`Memory`](ErrorKind::Memory).
 pub(crate) fn check_weights(bytes: f64) -> Result<(), Error> {
     check(bytes, left(), "the weights of the model take", || {
-        "as model.dtype keeps them; model.dtype=bf16 takes half of f32".to_owned()
+        "as model.dtype keeps them; model.dtype=bf16 takes half of f32, q8 little more than a quarter"
+            .to_owned()
     })
 }
 

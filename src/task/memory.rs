@@ -107,5 +107,6 @@ pub(crate) fn check_weights(model: &Path, dtype: Precision) -> Result<(), Error>
     let Ok(shards) = Shards::open(model) else { return Ok(()) };
     let tensors = shards.files().iter().flat_map(|file| file.tensors());
     let values: f64 = tensors.map(|tensor| tensor.count() as f64).sum();
-    plan::check_weights(values * dtype.bytes() as f64)
+    // The least that it can be: more where embeddings are large, or four bits take a byte.
+    plan::check_weights(values * dtype.bytes(true))
 }

@@ -9,7 +9,8 @@ use super::backend::in_type_of;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
-use burn::backend::{Autodiff, Backend, tensor::FloatTensor};
+use burn::backend::tensor::{FloatTensor, QuantizedTensor};
+use burn::backend::{Autodiff, Backend};
 
 /// Registers a step with one parent: its name, what it keeps, and the gradient of the input from that and from the
 /// gradient of the output.
@@ -30,6 +31,8 @@ macro_rules! step {
 }
 
 step!(Product keeps (weight: FloatTensor<B>) gives |grad| B::product_slope(grad, weight));
+step!(QuantisedProduct keeps (weight: QuantizedTensor<B>)
+    gives |grad| B::quantised_product_slope(grad, weight));
 // Turned back, by the angles with the other sign.
 step!(Rotation keeps (cos: FloatTensor<B>, sin: FloatTensor<B>, sign: f32)
     gives |grad| B::rotate(grad, cos, sin, -sign));
@@ -133,6 +136,15 @@ impl<B: Backend + RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
         let (node, weight) = (x.node(), weight.into_primitive());
         let y = B::product(x.into_primitive(), weight.clone());
         match Product.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((weight,), y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn quantised_product(x: FloatTensor<Self>, weight: QuantizedTensor<Self>) -> FloatTensor<Self> {
+        let node = x.node();
+        let y = B::quantised_product(x.into_primitive(), weight.clone());
+        match QuantisedProduct.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(step) => step.finish((weight,), y),
             OpsKind::UnTracked(step) => step.finish(y),
         }

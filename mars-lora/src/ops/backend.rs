@@ -6,7 +6,8 @@
 // Without a backend the generated dispatch has no arm that would use its arguments.
 #![cfg_attr(not(any(feature = "cpu", feature = "gpu")), allow(unused_variables))]
 
-use burn::backend::{Backend, FloatDType, TensorMetadata, backend_extension, tensor::FloatTensor};
+use burn::backend::tensor::{FloatTensor, QuantizedTensor};
+use burn::backend::{Backend, FloatDType, TensorMetadata, backend_extension};
 use burn::tensor::Slice;
 
 /// What the operations need of a backend. The methods named `..._slope` turn the gradient of a result into that of
@@ -27,6 +28,18 @@ pub trait RowOps: Backend {
     fn product_slope(grad: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         let weight = in_type_of::<Self>(weight, &grad);
         Self::float_matmul(grad, Self::float_transpose(weight))
+    }
+
+    /// [`product`](Self::product) with a quantised weight.
+    fn quantised_product(x: FloatTensor<Self>, weight: QuantizedTensor<Self>) -> FloatTensor<Self> {
+        let weight = Self::dequantize(weight, FloatDType::from(x.dtype()));
+        Self::product(x, weight)
+    }
+
+    /// [`product_slope`](Self::product_slope) with a quantised weight.
+    fn quantised_product_slope(grad: FloatTensor<Self>, weight: QuantizedTensor<Self>) -> FloatTensor<Self> {
+        let weight = Self::dequantize(weight, FloatDType::from(grad.dtype()));
+        Self::product_slope(grad, weight)
     }
 
     /// `left right` of matrices of one type with equal batch dimensions.

@@ -6,7 +6,7 @@
 //! A row of a product with a weight has the same bits whatever other rows are multiplied with it: see [`enough`].
 
 use super::{RowOps, kernels};
-use burn::backend::flex::{Flex, FlexTensor, Layout};
+use burn::backend::flex::{Flex, FlexQTensor, FlexTensor, Layout};
 use burn::backend::{Bytes, DType, FloatDType, TensorMetadata, ops::FloatTensorOps};
 use burn::tensor::{Shape, Slice};
 use half::{bf16, f16};
@@ -58,6 +58,13 @@ fn wide(weight: FlexTensor, dtype: DType) -> FlexTensor {
     }
 }
 
+/// The numbers of a quantised matrix whose blocks lie along its rows, as f32.
+fn numbers(weight: &FlexQTensor) -> FlexTensor {
+    let codes = weight.tensor().to_contiguous();
+    let block = codes.layout().num_elements() / weight.scales().len();
+    filled(&codes, |out| kernels::scaled(codes.storage::<i8>(), weight.scales(), block, out))
+}
+
 /// `x W` of matrices `[rows, inputs]` and `[inputs, outputs]`, with so many rows that all are computed by the kernel
 /// for large matrices.
 fn matmul_of_rows(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
@@ -93,6 +100,14 @@ impl RowOps for Flex {
     fn product_slope(grad: FlexTensor, weight: FlexTensor) -> FlexTensor {
         let weight = widened(weight, &grad);
         matmul_of_rows(grad, Flex::float_transpose(weight))
+    }
+
+    fn quantised_product(x: FlexTensor, weight: FlexQTensor) -> FlexTensor {
+        Self::product(x, numbers(&weight))
+    }
+
+    fn quantised_product_slope(grad: FlexTensor, weight: FlexQTensor) -> FlexTensor {
+        Self::product_slope(grad, numbers(&weight))
     }
 
     fn softmax_rows(x: FlexTensor) -> FlexTensor {

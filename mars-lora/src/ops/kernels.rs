@@ -98,6 +98,18 @@ where
     parts.for_each(|(out, half)| half.convert_to_f32_slice(out));
 }
 
+/// Codes times the scale of their block of `block` codes.
+pub(super) fn scaled(codes: &[i8], scales: &[f32], block: usize, out: &mut [f32]) {
+    let blocks = (TASK / block.max(1)).max(1);
+    let parts = out.par_chunks_mut(blocks * block).zip(codes.par_chunks(blocks * block));
+    parts.zip(scales.par_chunks(blocks)).for_each(|((out, codes), scales)| {
+        let each = out.chunks_mut(block).zip(codes.chunks(block)).zip(scales);
+        for ((out, codes), scale) in each {
+            out.iter_mut().zip(codes).for_each(|(out, code)| *out = f32::from(*code) * scale);
+        }
+    });
+}
+
 /// Turns rows of `width` into their softmax.
 pub(super) fn softmax(width: usize, x: &mut [f32]) {
     rows(width, x, [], |row, []| {

@@ -3,7 +3,7 @@
 //!
 //! | operation | keeps |
 //! |---|---|
-//! | [`product`] with a frozen weight | the weight as it is stored, be it in half precision |
+//! | [`product`] with a frozen weight | the weight as it is stored, be it in half precision or quantised |
 //! | [`matmul`] | each matrix, where the other collects gradients |
 //! | [`low_rank`] | input, factors and what lies between them |
 //! | [`softmax`] | the result |
@@ -28,15 +28,19 @@ pub use backend::RowOps;
 pub use swish::Swish;
 
 use burn::backend::Dispatch;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 
-/// `x W` for `x` `[N, inputs]` and a weight `[inputs, outputs]` of any floating-point type, in the type of `x`.
+/// `x W` for `x` `[N, inputs]` and a weight `[inputs, outputs]` of any floating-point type or quantised, in the type of `x`.
 ///
 /// A weight in half precision is widened for the product only, but for bf16 on GPUs, where `x` is rounded to bf16 and
-/// sums are f32 (see [`in_half`]). One that collects gradients itself must have the type of `x`.
+/// sums are f32 (see [`in_half`]). A quantised one is turned into numbers for each product anew, forward and backward. One that collects gradients itself must have the type of `x`.
 /// The gradient of `x` is `g W^T`; that of a frozen `W` is not formed. On the CPU backend a row of the result, and of the
 /// gradient, has the same bits whatever the number of rows.
 pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    if let DType::QFloat(_) = weight.dtype() {
+        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+        return Tensor::from_dispatch(<Dispatch as RowOps>::quantised_product(x, weight));
+    }
     if weight.is_tracked() {
         return x.matmul(weight);
     }
@@ -69,14 +73,19 @@ pub fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as RowOps>::rotate(x, cos, sin, 1.0))
 }
 
-/// Whether products with a frozen `weight` round what they multiply to bf16: where it is in bf16 and on a GPU, whose tensor
-/// cores are many times faster than its f32. PyTorch's autocast does the same.
+/// Whether products with a frozen `weight` round what they multiply to bf16: where it is in bf16, or quantised, and on a GPU that
+/// has the type, whose tensor cores are many times faster than its f32. PyTorch's autocast does the same, and so does QLoRA.
 pub fn in_half<const D: usize>(weight: &Tensor<D>) -> bool {
-    weight.dtype() == DType::BF16 && !on_cpu(&weight.device())
+    let device = weight.device();
+    let half = match weight.dtype() {
+        DType::QFloat(_) => device.supports_dtype(FloatDType::BF16),
+        dtype => dtype == DType::BF16,
+    };
+    half && !on_cpu(&device)
 }
 
 /// Whether `device` is burn's CPU backend, for which the loops of this module are.
-pub(crate) fn on_cpu(device: &Device) -> bool {
+pub fn on_cpu(device: &Device) -> bool {
     #[cfg(feature = "cpu")]
     if device.clone().without_autodiff() == Device::flex() {
         return true;

@@ -106,7 +106,7 @@ impl AdapterStack {
             let Some(gain) = band.gain(weight) else { return delta };
             // As in PEFT, the gain acts on what the adapter reads: inputs that are dropped bring nothing.
             let own = match dropped {
-                Some(x) => x.matmul(weight.clone().cast(DType::F32).unsqueeze()),
+                Some(x) => x.matmul(weight.clone().dequantize().cast(DType::F32).unsqueeze()),
                 None => self.rows_of(&base, band),
             };
             (own.clone() + delta) * gain - own

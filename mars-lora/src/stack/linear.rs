@@ -12,7 +12,7 @@ use burn::tensor::Tensor;
 /// never to weight and bias.
 #[derive(Module, Debug)]
 pub struct LoraLinear {
-    /// Frozen weight `[inputs, outputs]` (the transpose of PyTorch's), in f32 or in half precision.
+    /// Frozen weight `[inputs, outputs]` (the transpose of PyTorch's), in f32, in half precision, or quantised.
     pub weight: Param<Tensor<2>>,
     /// Frozen bias `[outputs]`.
     pub bias: Option<Param<Tensor<1>>>,

@@ -146,7 +146,7 @@ impl BandFactors {
     pub(crate) fn gain(&self, weight: &Tensor<2>) -> Option<Tensor<3>> {
         let magnitude = self.magnitude.clone()?;
         let (a, b) = (self.a.clone().without_autodiff(), self.b.clone().without_autodiff());
-        let weight: Tensor<3> = weight.clone().cast(DType::F32).unsqueeze();
+        let weight: Tensor<3> = weight.clone().dequantize().cast(DType::F32).unsqueeze();
         let scaled = self.scale.of(b.clone());
         let cross = (a.clone().matmul(weight.clone()) * scaled.clone()).sum_dim(1);
         let gram = a.clone().matmul(a.swap_dims(1, 2));

@@ -11,6 +11,7 @@ mod net;
 mod ops;
 mod passes;
 mod planted;
+mod quantised;
 mod stacking;
 mod toy;
 mod variants;

@@ -1,6 +1,6 @@
 //! Builds modules from named tensors and remembers under which name each parameter is stored.
 
-use super::precision::Precision;
+use super::precision::{BLOCK, Precision};
 use crate::Error;
 use burn::module::{Param, ParamId};
 use burn::nn::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
@@ -67,6 +67,8 @@ pub struct Loader<'a> {
     device: Device,
     aliases: Aliases,
     precision: Precision,
+    /// Weights quantised so far.
+    pub in_blocks: usize,
     /// Layers that adapters can act on, loaded so far.
     pub sites: Vec<Site>,
     /// Their weights.
@@ -83,6 +85,7 @@ impl<'a> Loader<'a> {
             device: device.clone(),
             aliases: &[],
             precision: Precision::F32,
+            in_blocks: 0,
             sites: Vec::new(),
             weights: Vec::new(),
             stored: Vec::new(),
@@ -167,9 +170,23 @@ impl<'a> Loader<'a> {
         bias: bool,
     ) -> Result<LoraLinear, Error> {
         let weight = self.transposed(&format!("{path}.weight"), &[outputs, inputs])?;
+        let weight = self.quantised(weight);
         let bias = if bias { Some(self.tensor(&format!("{path}.bias"), [outputs])?) } else { None };
         let site = self.site(Site::linear(path, module, inputs, outputs), weight.id);
         Ok(LoraLinear { weight, bias, site })
+    }
+
+    /// The weight of a linear layer, quantised if that is asked for; as it is if its outputs are no whole number of blocks.
+    fn quantised(&mut self, weight: Param<Tensor<2>>) -> Param<Tensor<2>> {
+        let [inputs, outputs] = weight.dims();
+        let Some(scheme) = self.precision.scheme().filter(|_| outputs.is_multiple_of(BLOCK)) else {
+            return weight;
+        };
+        self.in_blocks += inputs * outputs;
+        let (id, numbers) = (weight.id, weight.val().without_autodiff());
+        // In the order of the blocks before it is quantised, which not every device does of a view.
+        let ordered = Tensor::from_data(numbers.into_data(), &self.device);
+        Param::initialized(id, ordered.quantize_dynamic(&scheme))
     }
 
     /// The convolution at module path `path` whose stride is its size, as a linear layer on flattened patches. With

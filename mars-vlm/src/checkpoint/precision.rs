@@ -1,14 +1,22 @@
 //! How the frozen weights are kept in memory.
 //!
-//! Half precision is for storage only. Rounding is to the nearest value, which is off by at most 2^-8 of it for
-//! bf16 and 2^-11 for f16 (below 6.1e-5 by at most 2^-25).
+//! Half precision and quantisation are for storage only. Rounding is to the nearest value, which is off by at most 2^-8 of it for
+//! bf16 and 2^-11 for f16 (below 6.1e-5 by at most 2^-25), and by at most 1/254 of the largest value of a block of 32 for q8, 1/14
+//! for q4.
 
 use crate::Error;
+use burn::tensor::quantization::{QuantScheme, QuantValue, ScaleDtype};
 use burn::tensor::{DType, TensorData};
 use half::{bf16, f16};
 use mars_lora::stored::Float;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// Weights of a block, which share a scale; as in GGUF's Q8_0 and Q4_0.
+pub(crate) const BLOCK: usize = 32;
+
+/// Bytes of a scale for each weight of its block.
+const SCALE: f64 = 4.0 / BLOCK as f64;
 
 /// Type of the frozen matrices in memory: linear layers, embeddings and the output layer. What is computed with them,
 /// and norms, biases, adapters and gradients are f32 whatever this is.
@@ -23,18 +31,47 @@ pub enum Precision {
     Bf16,
     /// 2 bytes with 11 significant bits, up to 65,504.
     F16,
+    /// 9 bits: linear layers as whole numbers of 8 bits, with a scale in f32 for every 32 that follow each other; embeddings and the
+    /// output layer in f32.
+    Q8,
+    /// 5 bits: as q8 with whole numbers from -7 to 7. The CPU keeps each in 8 bits.
+    Q4,
 }
 
 impl Precision {
-    /// Bytes of one weight.
-    pub fn bytes(self) -> usize {
-        if self == Self::F32 { 4 } else { 2 }
+    /// Bytes of one weight of a linear layer, with its share of a scale; `packed` where four bits take no more than that.
+    pub fn bytes(self, packed: bool) -> f64 {
+        match self {
+            Self::F32 => 4.0,
+            Self::Bf16 | Self::F16 => 2.0,
+            Self::Q4 if packed => 0.5 + SCALE,
+            Self::Q8 | Self::Q4 => 1.0 + SCALE,
+        }
     }
 
-    /// The type of burn's tensors.
+    /// The floating-point type of what is not quantised.
+    #[must_use]
+    pub fn floating(self) -> Self {
+        match self {
+            Self::Q8 | Self::Q4 => Self::F32,
+            _ => self,
+        }
+    }
+
+    /// How linear layers are quantised: symmetrically, in blocks of 32 along the outputs; `None` where they are not.
+    pub(crate) fn scheme(self) -> Option<QuantScheme> {
+        let value = match self {
+            Self::Q8 => QuantValue::Q8S,
+            Self::Q4 => QuantValue::Q4S,
+            _ => return None,
+        };
+        Some(QuantScheme::default().with_value(value).per_block([BLOCK as u8], ScaleDtype::F32))
+    }
+
+    /// The type of burn's tensors that are not quantised.
     pub(crate) fn dtype(self) -> DType {
         match self {
-            Self::F32 => DType::F32,
+            Self::F32 | Self::Q8 | Self::Q4 => DType::F32,
             Self::Bf16 => DType::BF16,
             Self::F16 => DType::F16,
         }
@@ -46,7 +83,7 @@ impl Precision {
     /// [`Error::TooLarge`] if one is too large for f16.
     pub(crate) fn keep(self, name: &str, values: Vec<f32>, shape: &[usize]) -> Result<TensorData, Error> {
         Ok(match self {
-            Self::F32 => TensorData::new(values, shape),
+            Self::F32 | Self::Q8 | Self::Q4 => TensorData::new(values, shape),
             Self::Bf16 => TensorData::new(values.into_iter().map(bf16::from_f32).collect::<Vec<_>>(), shape),
             Self::F16 => {
                 let largest =
@@ -68,7 +105,7 @@ impl Precision {
         shape: &[usize],
     ) -> Result<TensorData, Error> {
         Ok(match self {
-            Self::F32 => TensorData::new(convert(float, bytes, |v| v), shape),
+            Self::F32 | Self::Q8 | Self::Q4 => TensorData::new(convert(float, bytes, |v| v), shape),
             Self::Bf16 => TensorData::new(convert(float, bytes, bf16::from_f32), shape),
             Self::F16 => {
                 let mut largest = 0.0f32;
@@ -100,6 +137,8 @@ impl fmt::Display for Precision {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
             Self::F16 => "f16",
+            Self::Q8 => "q8",
+            Self::Q4 => "q4",
         })
     }
 }

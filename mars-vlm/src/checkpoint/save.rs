@@ -21,7 +21,7 @@ pub fn matrix<M: Module>(module: &M, id: ParamId) -> Option<Tensor<2>> {
             if param.id == self.id
                 && let [rows, columns] = param.dims()[..]
             {
-                self.found = Some(param.val().cast(DType::F32).reshape([rows, columns]));
+                self.found = Some(param.val().dequantize().cast(DType::F32).reshape([rows, columns]));
             }
         }
     }

@@ -16,6 +16,7 @@ mod internvl;
 mod kit;
 mod merged;
 mod parity;
+mod quantised;
 mod ties;
 mod transformers5;
 mod twice;

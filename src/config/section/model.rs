@@ -18,6 +18,7 @@ pub struct ModelConfig {
     /// search.policy must name, as in fixed:ve=8,llm=16. "": adapters begin fresh.
     #[serde(with = "chosen::path")]
     pub adapter: Option<PathBuf>,
-    /// How the frozen weights are kept in memory: f32, or bf16 or f16 in half the memory. All arithmetic is in f32.
+    /// How the frozen weights are kept in memory: f32; bf16 or f16 in half the memory; q8 or q4 with linear layers in 8 or 4 bits,
+    /// in blocks of 32 with one scale each. Arithmetic is in f32; on GPUs in bf16 with sums in f32 for bf16, q8 and q4.
     pub dtype: Precision,
 }

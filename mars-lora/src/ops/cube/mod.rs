@@ -12,7 +12,7 @@ mod swish;
 use super::RowOps;
 use burn::backend::Cube;
 use burn::backend::ops::FloatTensorOps;
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, QuantizedTensor};
 
 impl RowOps for Cube {
     fn product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -21,6 +21,14 @@ impl RowOps for Cube {
 
     fn product_slope(grad: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         products::matmul(grad, Self::float_transpose(weight))
+    }
+
+    fn quantised_product(x: FloatTensor<Self>, weight: QuantizedTensor<Self>) -> FloatTensor<Self> {
+        Self::product(x, products::numbers(weight))
+    }
+
+    fn quantised_product_slope(grad: FloatTensor<Self>, weight: QuantizedTensor<Self>) -> FloatTensor<Self> {
+        Self::product_slope(grad, products::numbers(weight))
     }
 
     fn matmul(left: FloatTensor<Self>, right: FloatTensor<Self>) -> FloatTensor<Self> {

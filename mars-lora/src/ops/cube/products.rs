@@ -4,6 +4,7 @@ use burn::backend::cubecl::dtype_to_elem_type;
 use burn::backend::{DType, TensorMetadata};
 use burn_cubecl::kernel::cast;
 use burn_cubecl::kernel::matmul::{self, MatmulStrategy, init_matmul_output};
+use burn_cubecl::kernel::quantization::dequantize;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, FloatKind};
 use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems, MatmulSetupError};
@@ -22,6 +23,12 @@ pub(super) fn matmul(left: CubeTensor, right: CubeTensor) -> CubeTensor {
         return exact(left, right);
     }
     inferred(left, right)
+}
+
+/// The numbers of a quantised matrix: in bf16, whose products are fast, where the device has it.
+pub(super) fn numbers(weight: CubeTensor) -> CubeTensor {
+    let bf16 = weight.client.properties().supports_type(ElemType::Float(FloatKind::BF16));
+    dequantize(weight, if bf16 { DType::BF16 } else { DType::F32 })
 }
 
 /// Whether products of f32 would be computed in TF32, with 10 bits behind the point.

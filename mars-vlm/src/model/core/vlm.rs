@@ -79,13 +79,17 @@ impl<N: Network> Vlm<N> {
     ) -> Result<Self, Error> {
         let mut loader = Loader::new(source, device).with_aliases(N::ALIASES).with_precision(precision);
         let net = N::load(&config, &mut loader)?;
-        let Loader { sites, weights, stored, .. } = loader;
+        let Loader { sites, weights, stored, in_blocks, .. } = loader;
         let below = sites.iter().take_while(|site| site.module != LANGUAGE_MODEL).count();
         let parameters = stored.iter().map(Stored::parameters).sum();
         let matrices: usize = sites.iter().map(|site| site.inputs * site.outputs).sum();
         let heads = stored.iter().filter(|s| s.name.ends_with("lm_head.weight")).map(Stored::parameters);
         let matrices = matrices + heads.sum::<usize>();
-        let bytes = precision.bytes() * matrices + size_of::<f32>() * (parameters - matrices);
+        // Four bits are a byte each on the CPU.
+        let packed = !mars_lora::ops::on_cpu(device);
+        let quantised = precision.bytes(packed) * in_blocks as f64;
+        let others = precision.floating().bytes(packed) * (matrices - in_blocks) as f64;
+        let bytes = (quantised + others) as usize + size_of::<f32>() * (parameters - matrices);
         let multiplied = sites.iter().filter(|site| site.kind != SiteKind::Embedding);
         let largest = multiplied.map(|site| site.inputs * site.outputs).max().unwrap_or(0);
         Ok(Self {
