@@ -41,7 +41,7 @@
 //! | [`Overfitting`] | how long a planned run is against the time from which on its data over-fit |
 //! | [`evaluate`] | the loss of a model with an adapter; whether an adapter fits its base |
 //! | [`report`] | a finished search as one HTML page with SVG charts |
-//! | [`ErrorKind`] | what sort of failure an error is |
+//! | [`ErrorKind`] | what sort of failure an error is; [`out_of_memory`] tells a device's lack of memory from other panics |
 //!
 //! The crates beneath stand on their own: [`mars_laws`] (scaling laws), [`mars_search`] (policies), [`mars_lora`] (multi-rank
 //! LoRA on burn), [`mars_vlm`] (models, processors, data), [`mars_calib`] (runs, campaigns, trainers).
@@ -59,6 +59,7 @@ pub mod plan;
 pub mod quantity;
 pub mod report;
 pub mod search;
+mod shortage;
 pub mod task;
 
 pub use compare::Comparison;
@@ -68,6 +69,7 @@ pub use interrupt::Interrupt;
 pub use overfitting::Overfitting;
 pub use plan::Plan;
 pub use search::{Search, SearchOutcome};
+pub use shortage::out_of_memory;
 pub use task::{Score, Task};
 
 pub use {mars_calib, mars_laws, mars_lora, mars_search, mars_vlm};

@@ -18,7 +18,9 @@ use console::{Console, Verbosity};
 use exit::Exit;
 use mars::ErrorKind;
 use signal::Signals;
-use std::{cell::RefCell, process::ExitCode};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -33,7 +35,13 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let console = Console::new(verbosity);
-    match run(cli, console) {
+    // burn panics where a device has no memory left.
+    let done = catch_unwind(AssertUnwindSafe(|| run(cli, console)));
+    let done = done.unwrap_or_else(|panic| match mars::out_of_memory(&*panic) {
+        Some(error) => Err(error),
+        None => resume_unwind(panic),
+    });
+    match done {
         Ok(exit) => exit.into(),
         Err(error) if exit::is_closed_pipe(&error) => Exit::Done.into(),
         Err(error) => {

@@ -30,7 +30,7 @@ pub(super) fn wgpu(place: &Place) -> Outcome {
         return Ok(());
     }
     let tests: [(&str, &[&str]); 3] = [
-        ("laws", &["ops::", "stacking::stacked", "stacking::padding"]),
+        ("laws", &["ops::", "quantised::", "stacking::stacked", "stacking::padding"]),
         ("model", &["architectures::"]),
         ("cli", &["devices::"]),
     ];
