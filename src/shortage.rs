@@ -1,6 +1,6 @@
 //! Devices that run out of memory in the middle of the work.
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, plan::REMEDY};
 use std::any::Any;
 
 /// What burn's back ends say of memory that a device does not have: those of CubeCL 0.11, as text and as `Debug` shows them, and the
@@ -26,9 +26,8 @@ pub fn out_of_memory(panic: &(dyn Any + Send)) -> Option<Error> {
     Some(Error::new(
         ErrorKind::Memory,
         format!(
-            "the device has no memory left ({line}); set run.gradient_checkpointing=true or model.dtype=bf16 (or q8), lower \
-             train.batch, run.stack or run.eval_batch, use smaller images, or leave the device to this process alone; finished \
-             runs are kept, and the same call goes on"
+            "the device has no memory left ({line}); {REMEDY}, or leave the device to this process alone; finished runs are kept, \
+             and the same call goes on"
         ),
     ))
 }

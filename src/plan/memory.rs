@@ -7,6 +7,10 @@ use serde::Serialize;
 /// More than this many bytes no process can address, whatever the system says: 2^47, the user's half of 48 bits.
 const ADDRESSABLE: f64 = (1_u64 << 47) as f64;
 
+/// What takes less memory.
+pub(crate) const REMEDY: &str = "set run.gradient_checkpointing=true or model.dtype=bf16 (or q8), lower train.batch, run.stack or \
+                                 run.eval_batch, or use smaller images";
+
 /// Bytes by purpose.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Memory {
@@ -40,8 +44,7 @@ impl Memory {
         let left = self.available.zip(self.bound).map(|(bytes, bound)| Left { bytes, bound });
         check(more, left, "training needs about", || {
             format!(
-                "(adapters {}, passes {}); set run.gradient_checkpointing=true or model.dtype=bf16, lower train.batch, run.stack \
-                 or run.eval_batch, or use smaller images",
+                "(adapters {}, passes {}); {REMEDY}",
                 quantity::bytes(self.adapters),
                 quantity::bytes(self.activations)
             )
@@ -55,7 +58,7 @@ impl Memory {
 /// An error of kind [`Memory`](ErrorKind::Memory).
 pub(crate) fn check_weights(bytes: f64) -> Result<(), Error> {
     check(bytes, left(), "the weights of the model take", || {
-        "as model.dtype keeps them; model.dtype=bf16 takes half of f32, q8 little more than a quarter"
+        "as model.dtype keeps them; model.dtype=bf16 takes half of f32, q8 little more than a quarter for linear layers"
             .to_owned()
     })
 }

@@ -9,6 +9,7 @@
 use burn::backend::tensor::{FloatTensor, QuantizedTensor};
 use burn::backend::{Backend, FloatDType, TensorMetadata, backend_extension};
 use burn::tensor::Slice;
+use burn::tensor::quantization::QuantScheme;
 
 /// What the operations need of a backend. The methods named `..._slope` turn the gradient of a result into that of
 /// the input.
@@ -28,6 +29,11 @@ pub trait RowOps: Backend {
     fn product_slope(grad: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         let weight = in_type_of::<Self>(weight, &grad);
         Self::float_matmul(grad, Self::float_transpose(weight))
+    }
+
+    /// A matrix quantised in blocks along its rows, as `scheme` says.
+    fn quantise(weight: FloatTensor<Self>, scheme: QuantScheme) -> QuantizedTensor<Self> {
+        Self::quantize_dynamic(weight, &scheme)
     }
 
     /// [`product`](Self::product) with a quantised weight.

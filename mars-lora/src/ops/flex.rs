@@ -5,9 +5,10 @@
 //!
 //! A row of a product with a weight has the same bits whatever other rows are multiplied with it: see [`enough`].
 
-use super::{RowOps, kernels};
+use super::{BLOCK, RowOps, kernels};
 use burn::backend::flex::{Flex, FlexQTensor, FlexTensor, Layout};
 use burn::backend::{Bytes, DType, FloatDType, TensorMetadata, ops::FloatTensorOps};
+use burn::tensor::quantization::{QuantScheme, QuantStore};
 use burn::tensor::{Shape, Slice};
 use half::{bf16, f16};
 
@@ -100,6 +101,15 @@ impl RowOps for Flex {
     fn product_slope(grad: FlexTensor, weight: FlexTensor) -> FlexTensor {
         let weight = widened(weight, &grad);
         matmul_of_rows(grad, Flex::float_transpose(weight))
+    }
+
+    fn quantise(weight: FlexTensor, scheme: QuantScheme) -> FlexQTensor {
+        let weight = f32s(weight);
+        let count = weight.layout().num_elements();
+        let (mut codes, mut scales) = (vec![0i8; count], vec![0.0f32; count / BLOCK]);
+        kernels::codes(weight.storage(), scheme.value.range().1, BLOCK, &mut codes, &mut scales);
+        let codes = FlexTensor::new(Bytes::from_elems(codes), Layout::contiguous(weight.shape()), DType::I8);
+        FlexQTensor::new(codes, scheme.with_store(QuantStore::Native), scales, None)
     }
 
     fn quantised_product(x: FlexTensor, weight: FlexQTensor) -> FlexTensor {

@@ -98,6 +98,21 @@ where
     parts.for_each(|(out, half)| half.convert_to_f32_slice(out));
 }
 
+/// Whole numbers up to `most`, nearest to the numbers of each block of `block` over its scale.
+pub(super) fn codes(numbers: &[f32], most: f32, block: usize, codes: &mut [i8], scales: &mut [f32]) {
+    let blocks = (TASK / block.max(1)).max(1);
+    let parts = codes.par_chunks_mut(blocks * block).zip(numbers.par_chunks(blocks * block));
+    parts.zip(scales.par_chunks_mut(blocks)).for_each(|((codes, numbers), scales)| {
+        let each = codes.chunks_mut(block).zip(numbers.chunks(block)).zip(scales);
+        for ((codes, numbers), scale) in each {
+            *scale = numbers.iter().fold(0.0f32, |most, v| most.max(v.abs())) / most;
+            let over = if *scale > 0.0 { 1.0 / *scale } else { 0.0 };
+            let nearest = |v: &f32| (v * over).round().clamp(-most, most) as i8;
+            codes.iter_mut().zip(numbers).for_each(|(code, v)| *code = nearest(v));
+        }
+    });
+}
+
 /// Codes times the scale of their block of `block` codes.
 pub(super) fn scaled(codes: &[i8], scales: &[f32], block: usize, out: &mut [f32]) {
     let blocks = (TASK / block.max(1)).max(1);

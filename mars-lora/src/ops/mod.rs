@@ -4,6 +4,7 @@
 //! | operation | keeps |
 //! |---|---|
 //! | [`product`] with a frozen weight | the weight as it is stored, be it in half precision or quantised |
+//! | [`quantise`] | nothing: no gradient |
 //! | [`matmul`] | each matrix, where the other collects gradients |
 //! | [`low_rank`] | input, factors and what lies between them |
 //! | [`softmax`] | the result |
@@ -28,12 +29,17 @@ pub use backend::RowOps;
 pub use swish::Swish;
 
 use burn::backend::Dispatch;
+use burn::tensor::quantization::{QuantScheme, QuantValue, ScaleDtype};
 use burn::tensor::{DType, Device, FloatDType, Tensor};
+
+/// Weights that share a scale where they are quantised; as many as in GGUF's Q8_0 and Q4_0.
+pub const BLOCK: usize = 32;
 
 /// `x W` for `x` `[N, inputs]` and a weight `[inputs, outputs]` of any floating-point type or quantised, in the type of `x`.
 ///
 /// A weight in half precision is widened for the product only, but for bf16 on GPUs, where `x` is rounded to bf16 and
-/// sums are f32 (see [`in_half`]). A quantised one is turned into numbers for each product anew, forward and backward. One that collects gradients itself must have the type of `x`.
+/// sums are f32 (see [`in_half`]). A quantised one is turned into numbers anew for each product, forward and backward. One that
+/// collects gradients itself must have the type of `x`.
 /// The gradient of `x` is `g W^T`; that of a frozen `W` is not formed. On the CPU backend a row of the result, and of the
 /// gradient, has the same bits whatever the number of rows.
 pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
@@ -45,6 +51,18 @@ pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
         return x.matmul(weight);
     }
     Tensor::from_dispatch(<Dispatch as RowOps>::product(x.into_dispatch(), weight.into_dispatch()))
+}
+
+/// A frozen weight `[inputs, outputs]` with the whole numbers of `value`, symmetric, and an f32 scale for each [`BLOCK`] of outputs,
+/// the largest of the block over the largest whole number; rounded to the nearest.
+///
+/// # Panics
+/// If the outputs are no whole number of blocks.
+pub fn quantise(weight: Tensor<2>, value: QuantValue) -> Tensor<2> {
+    assert!(weight.dims()[1].is_multiple_of(BLOCK), "{:?} is no whole number of blocks", weight.dims());
+    let scheme = QuantScheme::default().with_value(value).per_block([BLOCK as u8], ScaleDtype::F32);
+    let weight = weight.without_autodiff().into_dispatch();
+    Tensor::from_dispatch(<Dispatch as RowOps>::quantise(weight, scheme))
 }
 
 /// `left right` for matrices `[.., N, inner]` and `[.., inner, M]` of one type with equal batch dimensions, in f32 on GPUs.

@@ -1,12 +1,10 @@
 //! Products with quantised weights.
 
 use crate::toy;
-use burn::tensor::quantization::{QuantScheme, QuantValue, ScaleDtype};
+use burn::tensor::quantization::QuantValue;
 use burn::tensor::{Device, Tensor, TensorData};
-use mars_lora::ops;
+use mars_lora::ops::{self, BLOCK};
 use mars_testkit::device::device;
-
-const BLOCK: usize = 32;
 
 fn tensor(salt: u64, shape: [usize; 2]) -> Tensor<2> {
     Tensor::from_data(TensorData::new(toy::numbers(salt, shape.iter().product(), 1.0), shape), &device())
@@ -31,9 +29,8 @@ fn products_and_gradients_are_those_of_the_rounded_weight() {
         [[1, 5, 32], [7, 33, 64], [40, 96, 160], [300, 48, 4096]].into_iter().enumerate()
     {
         for (value, most) in [(QuantValue::Q8S, 127.0), (QuantValue::Q4S, 7.0)] {
-            let scheme = QuantScheme::default().with_value(value).per_block([BLOCK as u8], ScaleDtype::F32);
             let exact = tensor(salt as u64, [inputs, outputs]);
-            let weight = exact.clone().quantize_dynamic(&scheme);
+            let weight = ops::quantise(exact.clone(), value);
             let stayed = values(weight.clone().dequantize());
             assert!(nearest(&values(exact), &stayed, most), "{value:?} {inputs}x{outputs}");
 
@@ -56,5 +53,18 @@ fn products_and_gradients_are_those_of_the_rounded_weight() {
             }
             assert_eq!(values(ops::product(tensor(99, [rows, inputs]), weight.clone())), own.0);
         }
+    }
+}
+
+#[test]
+fn zeros_stay_zeros_and_the_largest_of_a_block_stays_itself() {
+    let mut numbers = vec![0.0f32; 4 * BLOCK];
+    numbers[BLOCK] = -3.5;
+    numbers[2 * BLOCK + 7] = 1e-30;
+    let weight = Tensor::from_data(TensorData::new(numbers.clone(), [2, 2 * BLOCK]), &device());
+    for value in [QuantValue::Q8S, QuantValue::Q4S] {
+        let stayed = values(ops::quantise(weight.clone(), value).dequantize());
+        let near = |(own, known): (&f32, &f32)| (own - known).abs() <= 1e-6 * known.abs();
+        assert!(stayed.iter().zip(&numbers).all(near), "{value:?}: {stayed:?}");
     }
 }

@@ -1,11 +1,11 @@
 //! Builds modules from named tensors and remembers under which name each parameter is stored.
 
-use super::precision::{BLOCK, Precision};
+use super::precision::Precision;
 use crate::Error;
 use burn::module::{Param, ParamId};
 use burn::nn::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use mars_lora::{LoraEmbedding, LoraLinear, Site, SiteKind};
+use mars_lora::{LoraEmbedding, LoraLinear, Site, SiteKind, ops};
 
 /// Where values come from: a checkpoint, or an initialiser.
 pub trait Source {
@@ -179,14 +179,14 @@ impl<'a> Loader<'a> {
     /// The weight of a linear layer, quantised if that is asked for; as it is if its outputs are no whole number of blocks.
     fn quantised(&mut self, weight: Param<Tensor<2>>) -> Param<Tensor<2>> {
         let [inputs, outputs] = weight.dims();
-        let Some(scheme) = self.precision.scheme().filter(|_| outputs.is_multiple_of(BLOCK)) else {
+        let Some(value) = self.precision.quantised().filter(|_| outputs.is_multiple_of(ops::BLOCK)) else {
             return weight;
         };
         self.in_blocks += inputs * outputs;
         let (id, numbers) = (weight.id, weight.val().without_autodiff());
         // In the order of the blocks before it is quantised, which not every device does of a view.
         let ordered = Tensor::from_data(numbers.into_data(), &self.device);
-        Param::initialized(id, ordered.quantize_dynamic(&scheme))
+        Param::initialized(id, ops::quantise(ordered, value))
     }
 
     /// The convolution at module path `path` whose stride is its size, as a linear layer on flattened patches. With

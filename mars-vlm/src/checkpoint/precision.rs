@@ -5,15 +5,13 @@
 //! for q4.
 
 use crate::Error;
-use burn::tensor::quantization::{QuantScheme, QuantValue, ScaleDtype};
+use burn::tensor::quantization::QuantValue;
 use burn::tensor::{DType, TensorData};
 use half::{bf16, f16};
+use mars_lora::ops::BLOCK;
 use mars_lora::stored::Float;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// Weights of a block, which share a scale; as in GGUF's Q8_0 and Q4_0.
-pub(crate) const BLOCK: usize = 32;
 
 /// Bytes of a scale for each weight of its block.
 const SCALE: f64 = 4.0 / BLOCK as f64;
@@ -58,14 +56,13 @@ impl Precision {
         }
     }
 
-    /// How linear layers are quantised: symmetrically, in blocks of 32 along the outputs; `None` where they are not.
-    pub(crate) fn scheme(self) -> Option<QuantScheme> {
-        let value = match self {
-            Self::Q8 => QuantValue::Q8S,
-            Self::Q4 => QuantValue::Q4S,
-            _ => return None,
-        };
-        Some(QuantScheme::default().with_value(value).per_block([BLOCK as u8], ScaleDtype::F32))
+    /// The whole numbers of linear layers; `None` where they are not quantised.
+    pub(crate) fn quantised(self) -> Option<QuantValue> {
+        match self {
+            Self::Q8 => Some(QuantValue::Q8S),
+            Self::Q4 => Some(QuantValue::Q4S),
+            _ => None,
+        }
     }
 
     /// The type of burn's tensors that are not quantised.

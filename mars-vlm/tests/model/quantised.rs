@@ -1,7 +1,8 @@
 //! A quantised base: linear layers in 8 or 4 bits.
 
 use crate::kit::{CASES, Samples, fixture, pass, stack};
-use mars_lora::{Model, Targets};
+use mars_lora::ops::BLOCK;
+use mars_lora::{Adapter, AdapterConfig, AdapterStack, Init, Model, Targets};
 use mars_testkit::device::device;
 use mars_vlm::checkpoint::Precision;
 use mars_vlm::model::AnyModel;
@@ -44,7 +45,6 @@ fn losses_stay_near_those_of_the_base_in_f32() {
 
 #[test]
 fn weights_are_off_by_half_a_step_of_their_block_at_most() {
-    const BLOCK: usize = 32;
     let exact = load("idefics3/gqa_split", Precision::F32);
     for (precision, steps) in [(Precision::Q8, 127.0), (Precision::Q4, 7.0)] {
         let model = load("idefics3/gqa_split", precision);
@@ -59,5 +59,27 @@ fn weights_are_off_by_half_a_step_of_their_block_at_most() {
                 assert!(within, "{precision} {}", site.path);
             }
         }
+    }
+}
+
+#[test]
+fn variants_that_read_weights_take_quantised_ones() {
+    let case = "qwen3_vl/three_deep";
+    let batch = Samples::read(&fixture(case)).batch(2);
+    let losses = |precision, dora, init| {
+        let model = load(case, precision);
+        let ranks = ALL.map(|module| (module, 2));
+        let adapter = |k| {
+            let config = AdapterConfig { dora, init, dropout: 0.25, ..AdapterConfig::new(ranks, k) };
+            Adapter::fresh(config, &model).unwrap()
+        };
+        let stack = AdapterStack::new(&[adapter(0), adapter(1)], &model).unwrap();
+        pass(&model, &batch, &stack, false).losses
+    };
+    for (dora, init) in [(true, Init::Uniform), (false, Init::Pissa)] {
+        let (exact, own) = (losses(Precision::F32, dora, init), losses(Precision::Q8, dora, init));
+        let near = |(x, y): (&f64, &f64)| (x - y).abs() < 0.01 * x;
+        assert!(exact.iter().zip(&own).all(near), "{dora} {init:?}: {exact:?} and {own:?}");
+        assert_ne!(exact, own);
     }
 }
