@@ -13,6 +13,7 @@ mod tests;
 
 pub use layers::Layers;
 pub use origin::Origin;
+pub(crate) use section::STACK;
 pub use section::{
     CalibrationConfig, DataConfig, LoraConfig, ModelConfig, OutConfig, RunConfig, ScaleConfig, ScaleKind,
     SearchSection, TrainConfig, TrainerConfig, TrainerKind, Unusable,
@@ -21,7 +22,7 @@ pub(crate) use stored::Facts;
 
 use crate::{
     Error,
-    device::{Backend, DeviceName},
+    device::{Backend, DeviceList},
 };
 use mars_calib::{
     ConvergenceRule, Keep,
@@ -158,13 +159,13 @@ impl SearchConfig {
     pub fn native_options(&self) -> Result<NativeOptions, Error> {
         let run = &self.run;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let on_cpu = DeviceName::parse(&run.device).map_or(true, |device| device.backend == Backend::Cpu);
+        let on_cpu = DeviceList::parse(&run.device).map_or(true, |devices| devices.backend() == Backend::Cpu);
         // One queue keeps another device busy; a second would hold its memory twice.
         let workers = run.workers.unwrap_or(if on_cpu { threads.div_ceil(2) } else { 1 }).min(threads);
         let alone = workers == 1 && threads > 1 && on_cpu;
         let tenth = self.train.steps.unwrap_or(0).div_ceil(10);
         Ok(NativeOptions {
-            stack: run.stack,
+            stack: run.stack.unwrap_or(STACK),
             workers,
             parts: run.parts.unwrap_or(if alone { 2 } else { 1 }),
             loading: Loading { workers: run.loaders.unwrap_or(threads.div_ceil(4)) },

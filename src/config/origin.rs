@@ -105,10 +105,10 @@ mod tests {
         };
         let file = refused(&|layers| layers.text("[search]\nranks = [0]", "/etc/mars.toml").unwrap());
         assert!(file.contains("search.ranks is from /etc/mars.toml"), "{file}");
-        let variable = ("MARS_RUN_STACK".to_owned(), "0".to_owned());
+        let variable = ("MARS_RUN_EVAL_BATCH".to_owned(), "0".to_owned());
         let environment = refused(&|layers| layers.environment([variable.clone()]).unwrap());
         assert!(
-            environment.contains("run.stack is from environment variable MARS_RUN_STACK"),
+            environment.contains("run.eval_batch is from environment variable MARS_RUN_EVAL_BATCH"),
             "{environment}"
         );
         let assignment = refused(&|layers| layers.assignment("lora.dropout=2").unwrap());

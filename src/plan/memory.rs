@@ -19,6 +19,8 @@ pub struct Memory {
     /// What else is in memory: program, tokenizer, data, free memory that the allocator keeps; 0 where the system does not
     /// say.
     pub program: f64,
+    /// Most adapters that go through the model together.
+    pub stack: usize,
     /// Adapters with gradients and both moments.
     pub adapters: f64,
     /// Features of images that are kept, at most.
@@ -103,6 +105,7 @@ mod tests {
         let memory = Memory {
             weights: 1e6,
             program: 1e6,
+            stack: 4,
             adapters: 1e6,
             features: 0.0,
             activations: 1e9,

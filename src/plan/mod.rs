@@ -111,13 +111,11 @@ pub struct PlannedRun {
 pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>) -> Result<Plan, Error> {
     config.check()?;
     config.check_native()?;
-    let config = config.resolved(task.train.len(), task.val.len());
+    // Before the passes that are measured take the memory, and leave freed memory behind.
+    let (config, memory) = task.settled(config)?;
     let space = config.space(task.parameters_per_rank(&config)?);
     let budget = config.budget(task.train.len(), config.train.seed);
     let policy = config.policy();
-    // Before the passes that are measured take the memory, and leave freed memory behind.
-    let memory = (task.memory)(task, &config)?;
-    memory.as_ref().map_or(Ok(()), Memory::check)?;
     let pricing = Pricing::measure(&config, task)?;
     let mut runs = Vec::new();
     for step in rehearse(&policy, &space, &budget)? {

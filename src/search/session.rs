@@ -3,7 +3,7 @@
 use super::{result::kept_earlier, runner::CampaignRunner};
 use crate::{
     Error, Interrupt, Task,
-    config::{Facts, ScaleConfig, SearchConfig},
+    config::{Facts, SearchConfig},
     event::{Event, Observer},
     plan::rehearsed_steps,
 };
@@ -112,13 +112,7 @@ where
         observer: &'a mut dyn Observer,
         interrupt: Interrupt,
     ) -> Result<Self, Error> {
-        let mut config = config.resolved(task.train.len(), task.val.len());
-        if let Some(start) = &task.start {
-            config.lora.scale = ScaleConfig::of(start.config.scale);
-        }
-        if let Some(memory) = (task.memory)(task, &config)? {
-            memory.check()?;
-        }
+        let (config, _) = task.settled(&config)?;
         let parameters_per_rank = task.parameters_per_rank(&config)?;
         let facts = Facts { samples: task.train.len(), parameters_per_rank };
         let mut fingerprints = fingerprints(&config, task);
@@ -130,6 +124,7 @@ where
         warn(&campaign, observer);
         let options = NativeOptions { start: task.start.clone(), ..config.native_options()? };
         let trainer = NativeTrainer::new(&task.model, &task.train, &task.val, options)
+            .with_replicas(&task.replicas)
             .with_store(campaign.checkpoints());
         let space = config.space(facts.parameters_per_rank);
         let budget = config.budget(task.train.len(), config.train.seed);

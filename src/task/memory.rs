@@ -7,7 +7,7 @@ use super::{Task, ranks::ranks_in_use};
 use crate::{
     Error,
     config::SearchConfig,
-    device::{Backend, DeviceName},
+    device::{Backend, DeviceList},
     plan::{self, Bound, Left, Memory, left, resident},
 };
 use mars_lora::{Examples, stored::Shards};
@@ -51,7 +51,11 @@ pub(super) fn estimate(task: &Task, config: &SearchConfig) -> Result<Option<Memo
             ranks: &block_ranks,
         }) as f64
     };
-    let (stack, workers) = (native.stack, native.workers);
+    let devices = DeviceList::parse(&config.run.device)?;
+    let on_device = devices.backend() != Backend::Cpu;
+    // Of several GPUs each has its own memory; the models of a CPU that is named twice share it.
+    let sharing = if on_device { 1 } else { devices.count() };
+    let (stack, workers) = (native.stack, native.workers.saturating_mul(sharing));
     let kind = if native.gradient_checkpointing { PassKind::Checkpointing } else { PassKind::Training };
     let training = workers as f64 * pass(kind, &task.train, stack, config.train.batch);
     let seen = config.run.eval_batch.min(task.val.len());
@@ -60,8 +64,6 @@ pub(super) fn estimate(task: &Task, config: &SearchConfig) -> Result<Option<Memo
     let test = pass(PassKind::Evaluation, &task.test, 1, last);
 
     let weights = sizes.bytes as f64;
-    let device = DeviceName::parse(&config.run.device)?;
-    let on_device = device.backend != Backend::Cpu;
     let program = match on_device {
         true => 0.0,
         false => resident().map_or(0.0, |bytes| (bytes - weights).max(0.0) + HELD_BACK),
@@ -72,11 +74,11 @@ pub(super) fn estimate(task: &Task, config: &SearchConfig) -> Result<Option<Memo
     let features = task.model.most_features() as f64;
     let total = weights + program + adapters + features + activations;
     let left = match on_device {
-        true => device.memory()?.map(|bytes| Left { bytes: bytes as f64 - weights, bound: Bound::Device }),
+        true => devices.memory()?.map(|bytes| Left { bytes: bytes as f64 - weights, bound: Bound::Device }),
         false => left(),
     };
     let (available, bound) = (left.map(|left| left.bytes), left.map(|left| left.bound));
-    Ok(Some(Memory { weights, program, adapters, features, activations, total, available, bound }))
+    Ok(Some(Memory { weights, program, stack, adapters, features, activations, total, available, bound }))
 }
 
 /// Bytes for features of images: what all images of `parts` need, no more than the setting and than a quarter of what is free.
@@ -89,10 +91,10 @@ pub(super) fn feature_bytes(
     let images = parts.iter().flat_map(|part| (0..part.len()).flat_map(|index| part.images(index)));
     let features: usize = images.map(|image| image.features).sum();
     let needed = features.saturating_mul(size_of::<f32>() * (1 + sizes.deepstack) * sizes.text.width);
-    let device = DeviceName::parse(&config.run.device)?;
-    let free = match device.backend {
+    let devices = DeviceList::parse(&config.run.device)?;
+    let free = match devices.backend() {
         Backend::Cpu => left().map(|left| left.bytes),
-        _ => device.memory()?.map(|bytes| bytes as f64 - sizes.bytes as f64),
+        _ => devices.memory()?.map(|bytes| bytes as f64 - sizes.bytes as f64),
     };
     let free = free.map_or(usize::MAX, |bytes| (bytes / 4.0) as usize);
     Ok(needed.min(free).min(config.run.feature_cache.saturating_mul(1 << 20)))

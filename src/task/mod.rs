@@ -5,6 +5,7 @@ mod memory;
 mod names;
 mod ranks;
 mod samples;
+mod settled;
 mod sources;
 mod start;
 
@@ -17,7 +18,7 @@ pub(crate) use samples::{Part, Source};
 use crate::{
     Error,
     config::{SearchConfig, Unusable},
-    device::{Backend, DeviceName},
+    device::{Backend, DeviceList},
     event::{Event, Observer, Silent},
     plan::Memory,
 };
@@ -40,6 +41,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 /// [`Model`], with [`Examples`] that make its batches.
 pub struct Task<M = AnyModel, E = EncodedExamples> {
     pub(crate) model: M,
+    /// The same model on further devices.
+    pub(crate) replicas: Vec<M>,
     pub(crate) train: E,
     pub(crate) val: E,
     pub(crate) test: E,
@@ -117,11 +120,14 @@ impl Task {
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
         config.check()?;
-        let name = DeviceName::parse(&config.run.device)?;
-        let device = name.open_for(config.model.dtype)?;
+        let devices = DeviceList::parse(&config.run.device)?;
+        let opened = devices.open_for(config.model.dtype)?;
         let processor = Arc::new(config.processor(&files.model)?);
         check_weights(&files.model, config.model.dtype)?;
-        let mut model = AnyModel::load(&files.model, config.model.dtype, &device)?;
+        let load = |device| AnyModel::load(&files.model, config.model.dtype, device);
+        let mut models = opened.iter().map(load).collect::<Result<Vec<_>, _>>()?.into_iter();
+        let mut model = models.next().ok_or_else(|| Error::usage("run.device names no device"))?;
+        let mut replicas: Vec<AnyModel> = models.collect();
         check_ranks(config, &model)?;
         let names = Names::of(&files.model)?;
         names.warn(&processor.template, observer);
@@ -150,7 +156,8 @@ impl Task {
         };
         let ((train, train_digest), (val, val_digest), (test, test_digest)) =
             (encode(train)?, encode(val)?, encode(test)?);
-        model.keep_features(memory::feature_bytes(config, &model, [&train, &val])?);
+        let features = memory::feature_bytes(config, &model, [&train, &val])?;
+        std::iter::once(&mut model).chain(&mut replicas).for_each(|model| model.keep_features(features));
         let (start, start_digest) = start.unzip();
         let fingerprints = [
             ("model", model_digest(&files.model, config.model.dtype)?),
@@ -166,8 +173,8 @@ impl Task {
             .map(|(of, digest)| (of.to_owned(), digest))
             .collect();
         // Other back ends round otherwise: what they trained is no result of this one. The default one leaves ids as they are.
-        if name.backend != Backend::Cpu {
-            fingerprints.insert("device".to_owned(), name.backend.to_string());
+        if devices.backend() != Backend::Cpu {
+            fingerprints.insert("device".to_owned(), devices.backend().to_string());
         }
         if config.data.bad_sample == Unusable::Drop {
             fingerprints.extend(LeftOut::fingerprints(&left_out));
@@ -185,6 +192,7 @@ impl Task {
             images: Some(images),
             vocabulary: Some(model.sizes().vocabulary),
             model,
+            replicas,
             train,
             val,
             test,
@@ -212,6 +220,7 @@ where
     pub fn new(model: M, train: E, val: E, test: E) -> Self {
         Self {
             model,
+            replicas: Vec::new(),
             train,
             val,
             test,
@@ -234,6 +243,13 @@ where
     #[must_use]
     pub fn with_fingerprint(mut self, what: &str, digest: impl Into<String>) -> Self {
         self.fingerprints.insert(what.to_owned(), digest.into());
+        self
+    }
+
+    /// The same task with its model on further devices, each of which trains runs of its own.
+    #[must_use]
+    pub fn with_replicas(mut self, replicas: Vec<M>) -> Self {
+        self.replicas = replicas;
         self
     }
 

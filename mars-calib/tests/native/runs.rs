@@ -1,8 +1,8 @@
 //! Runs of plain LoRA: repeated, stacked with others, continued, stopped, diverged.
 
 use crate::full_disk::FullDisk;
-use crate::toy::{CLASSES, Setting, StopAt, WIDTH, spec, timeless};
-use mars_calib::native::{NativeOptions, NativeTrainer};
+use crate::toy::{CLASSES, Setting, StopAt, WIDTH, spec, timeless, toy};
+use mars_calib::native::{NativeOptions, NativeTrainer, stack_width};
 use mars_calib::{
     AloneVal, Campaign, ConvergenceRule, Error, OnChange, RunEnd, RunRecord, RunSpec, Settings, Silent,
     Trainer,
@@ -31,6 +31,34 @@ fn repeating_is_bit_identical_whatever_the_number_of_workers() {
         assert_eq!(record.updates.len(), record.spec.steps / 10);
         assert!(record.val.last().unwrap().loss < 0.9 * record.val[0].loss, "nothing learnt: {record:?}");
         assert_eq!(record.flops, 2.0 * 8.0 * record.spec.steps as f64);
+    }
+}
+
+#[test]
+fn the_model_on_further_devices_changes_rounding_only() {
+    let setting = Setting::new();
+    let once = setting.trainer(4, 1).train(&runs(), &mut Silent);
+    for (devices, workers) in [(2, 1), (3, 2), (9, 1)] {
+        let replicas: Vec<_> = (1..devices).map(|_| toy()).collect();
+        let mut trainer = setting.trainer(4, workers).with_replicas(&replicas);
+        let shared = trainer.train(&runs(), &mut Silent);
+        for (a, b) in once.iter().zip(&shared) {
+            assert_eq!((a.end.clone(), &a.spec), (b.end.clone(), &b.spec), "{devices} devices");
+            assert_eq!((a.tokens, a.samples_seen, a.flops), (b.tokens, b.samples_seen, b.flops));
+            for (x, y) in a.val.iter().zip(&b.val) {
+                assert!(x.step == y.step && (x.loss - y.loss).abs() < 1e-5 * x.loss, "{devices} devices");
+            }
+        }
+    }
+}
+
+#[test]
+fn stacks_are_narrow_enough_for_all_devices() {
+    assert_eq!([stack_width(4, 9, 1), stack_width(4, 9, 2), stack_width(4, 4, 2)], [4, 4, 2]);
+    for (runs, devices) in (0..20).flat_map(|runs| (0..6).map(move |devices| (runs, devices))) {
+        let width = stack_width(4, runs, devices);
+        assert!((1..=4).contains(&width));
+        assert!(width == 1 || (width - 1) * devices.max(1) < runs, "{devices} devices, {runs} runs: {width}");
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) struct Task {
     /// Folder or zip archive of the images [default: the folder of the data file]
     #[arg(long, value_name = "DIR")]
     pub(crate) images: Option<PathBuf>,
-    /// Device on which to compute; see `mars devices`
+    /// Device on which to compute, or several of one kind with commas between them; see `mars devices`
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,
     /// Who trains: native, or a command that trains one run, with placeholders, as in 'python train.py --ve {r.ve} --llm

@@ -92,11 +92,12 @@ fn describe(plan: &Plan) -> String {
         let available =
             left.map_or_else(String::new, |(all, bound)| format!("; {} available {bound}", bytes(all)));
         parts.push(format!(
-            "memory, estimated: {} (weights {}, program and data {}, adapters {}, kept features of images {}, activations {}){available}",
+            "memory, estimated: {} (weights {}, program and data {}, adapters {} in stacks of at most {}, kept features of images {}, activations {}){available}",
             bytes(memory.total),
             bytes(memory.weights),
             bytes(memory.program),
             bytes(memory.adapters),
+            memory.stack,
             bytes(memory.features),
             bytes(memory.activations),
         ));

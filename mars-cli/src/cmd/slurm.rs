@@ -44,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &Slurm) -> Result<Exit, Error> {
         }
         Some(workers) => {
             let one_pass = match config.trainer.kind {
-                TrainerKind::Native => config.run.stack,
+                TrainerKind::Native => config.native_options()?.stack,
                 TrainerKind::Command => 1,
             };
             Array::Workers(workers.get(), args.at_once.map_or(one_pass, usize::from))

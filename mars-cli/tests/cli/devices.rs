@@ -2,7 +2,7 @@
 
 use crate::kit::{SmallTask, command, device, json, mars, refused, strs};
 use mars::device::Backend;
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 #[test]
 fn devices_are_listed() {
@@ -32,6 +32,9 @@ fn what_is_no_device_is_refused_with_what_to_do() {
         ("cpu:-1", "`-1` is no index"),
         ("cpu:", "is no index"),
         ("cpu:1", "the only one is `cpu:0`"),
+        ("cpu,cpu:1", "the only one is `cpu:0`"),
+        ("cpu,gpu", "there is no device `gpu`"),
+        ("cpu,", "there is no device ``"),
         ("cpu:99999999999999999999999", "is no index"),
     ];
     for (device, part) in cases {
@@ -78,4 +81,32 @@ fn ten_steps_are_those_of_the_cpu() {
     let (again, _) = train(device.name(), "cpu");
     let message = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(again.status.code() == Some(2) && message.contains("device"), "{message}");
+}
+
+/// The curves of all runs of a campaign by their ids, byte for byte.
+fn curves(directory: &str) -> BTreeMap<String, String> {
+    let runs = fs::read_dir(Path::new(directory).join("runs")).unwrap().map(|run| run.unwrap());
+    runs.map(|run| {
+        let curve = fs::read_to_string(run.path().join("curve.csv")).unwrap();
+        (run.file_name().into_string().unwrap(), curve)
+    })
+    .collect()
+}
+
+/// The processor named three times is three models; no run depends on which of them trains it, nor on how many there are.
+#[test]
+fn several_devices_share_the_runs_of_a_search() {
+    let task = SmallTask::new();
+    let search = |device: &str, out: &str| {
+        let out = task.path(out);
+        let more = ["--policy", "grid", "--out", &out, "--device", device];
+        let done = mars(&strs(&task.arguments("search", &more)));
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        curves(&out)
+    };
+    let one = search("cpu", "one");
+    assert_eq!(one.len(), 4);
+    assert_eq!(search("cpu,cpu:0,cpu", "three"), one);
+    // The same campaign goes on with any number of devices of its kind.
+    assert_eq!(search("cpu,cpu", "one"), one);
 }

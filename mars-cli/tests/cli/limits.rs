@@ -79,23 +79,33 @@ fn a_plan_of_any_length_is_made_at_once() {
 #[cfg(target_os = "linux")]
 #[test]
 fn limits_of_the_process_are_seen() {
-    use crate::kit::command;
+    use crate::kit::{Done, command};
     use std::process::Command;
     let task = SmallTask::new();
+    let plan = |limit: &str, settings: &[&str]| -> Done {
+        let arguments = with(&task, "plan", settings, &["--json"]);
+        let inner = command(&strs(&arguments));
+        let plain: String = std::iter::once(inner.get_program())
+            .chain(inner.get_args())
+            .map(|word| format!("'{}' ", word.to_str().unwrap()))
+            .collect();
+        let shell = Command::new("sh").args(["-c", &format!("ulimit {limit}; exec {plain}")]).output();
+        shell.unwrap().into()
+    };
     // What this needs beside what it has: some hundred MiB.
-    let arguments = with(&task, "plan", &["train.batch=2048", "run.stack=4", "run.workers=1"], &[]);
-    let inner = command(&strs(&arguments));
-    let plain: String = std::iter::once(inner.get_program())
-        .chain(inner.get_args())
-        .map(|word| format!("'{}' ", word.to_str().unwrap()))
-        .collect();
-    for (limit, words) in [("-v 2500000", "address space"), ("-d 1500000", "data of the process")] {
-        let done: crate::kit::Done = Command::new("sh")
-            .args(["-c", &format!("ulimit {limit}; exec {plain}")])
-            .output()
-            .unwrap()
-            .into();
+    let settings = ["train.batch=2048", "run.workers=1", "run.stack=4"];
+    for (limit, words, batch) in [
+        ("-v 2500000", "address space", "train.batch=512"),
+        ("-d 1500000", "data of the process", "train.batch=256"),
+    ] {
+        let done = plan(limit, &settings);
         assert_eq!(done.code, Some(4), "{limit}: {}", done.stderr);
         assert!(done.stderr.contains(words) && done.stderr.contains("ulimit"), "{limit}: {}", done.stderr);
+        // Left to mars, stacks are as wide as the limit allows.
+        let narrow = plan(limit, &[batch, "run.workers=1"]);
+        assert_eq!(narrow.code, Some(0), "{limit}: {}", narrow.stderr);
+        let narrow: serde_json::Value = serde_json::from_str(&narrow.stdout).unwrap();
+        let width = narrow["memory"]["stack"].as_u64().unwrap();
+        assert!((1..4).contains(&width), "{limit}: {narrow}");
     }
 }

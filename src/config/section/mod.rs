@@ -15,6 +15,7 @@ pub use lora::{LoraConfig, ScaleConfig, ScaleKind};
 pub use model::ModelConfig;
 pub use out::OutConfig;
 pub use run::RunConfig;
+pub(crate) use run::STACK;
 pub use search::SearchSection;
 pub(super) use train::OptimConfig;
 pub use train::TrainConfig;
@@ -65,6 +66,7 @@ impl SearchConfig {
             ("train.eval_every", self.train.eval_every),
             ("calibration.steps", self.calibration.steps),
             ("calibration.eval_every", self.calibration.eval_every),
+            ("run.stack", self.run.stack),
             ("run.workers", self.run.workers),
             ("run.parts", self.run.parts),
             ("run.loaders", self.run.loaders),

@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
     /// Device on which to compute: `cpu`, `wgpu`, `vulkan`, `metal`, `cuda` or `rocm`, with an index as in `cuda:1`, where it is built in.
+    /// Several of one kind, as `cuda:0,cuda:1`, share the runs of a search.
     pub device: String,
-    /// Most adapters trained in one pass, at least 1.
-    pub stack: usize,
-    /// Stacks trained at the same time, at most one for each processor thread. 0: one for each two threads, on devices other than the CPU one.
+    /// Most adapters trained in one pass. 0: four, or as many as fit in memory.
+    #[serde(with = "chosen::number")]
+    pub stack: Option<usize>,
+    /// Stacks trained at the same time on each device, at most one for each processor thread. 0: one for each two threads, on devices other than the CPU one.
     #[serde(with = "chosen::number")]
     pub workers: Option<usize>,
     /// Parts of a training pass, computed side by side. 0: two where one stack has several processor threads to itself,
@@ -40,6 +42,9 @@ pub struct RunConfig {
     pub checkpoint_every: Option<usize>,
 }
 
+/// Most adapters trained in one pass, where memory allows.
+pub(crate) const STACK: usize = 4;
+
 /// Most threads of one kind that may be asked for.
 const MOST_THREADS: usize = 1024;
 
@@ -47,7 +52,7 @@ impl Default for RunConfig {
     fn default() -> Self {
         Self {
             device: "cpu".to_owned(),
-            stack: 4,
+            stack: None,
             workers: None,
             parts: None,
             loaders: None,
@@ -62,10 +67,8 @@ impl Default for RunConfig {
 
 impl RunConfig {
     pub(super) fn check(&self) -> Result<(), Error> {
-        for (key, value) in [("run.stack", self.stack), ("run.eval_batch", self.eval_batch)] {
-            if value == 0 {
-                return Err(Error::usage(format!("{key} is 0; it must be at least 1")));
-            }
+        if self.eval_batch == 0 {
+            return Err(Error::usage("run.eval_batch is 0; it must be at least 1"));
         }
         // Each is a thread, or several.
         for (key, value) in [("run.parts", self.parts), ("run.loaders", self.loaders)] {

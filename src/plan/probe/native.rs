@@ -7,15 +7,10 @@ use super::{
     stacks::{Member, Passes},
     usage::{Mark, own_peak},
 };
-use crate::{
-    Error, Interrupt, Task,
-    config::{ScaleConfig, SearchConfig},
-    plan::{Memory, pricing::Pricing},
-    search::RunTemplate,
-};
+use crate::{Error, Interrupt, Task, config::SearchConfig, plan::pricing::Pricing, search::RunTemplate};
 use mars_calib::{
     Progress, RunSpec, Stage, Trainer,
-    native::{NativeOptions, NativeTrainer, stacks},
+    native::{NativeOptions, NativeTrainer, stack_width, stacks},
 };
 use mars_lora::Examples;
 use mars_search::{Role, Trial};
@@ -37,21 +32,16 @@ pub(crate) fn probe_native(
     let mark = Mark::now();
     config.check()?;
     config.check_native()?;
-    let mut config = config.resolved(task.train.len(), task.val.len());
-    if let Some(start) = &task.start {
-        config.lora.scale = ScaleConfig::of(start.config.scale);
-    }
-    if let Some(memory) = (task.memory)(task, &config)? {
-        Memory::check(&memory)?;
-    }
+    let (config, _) = task.settled(config)?;
     let space = config.space(task.parameters_per_rank(&config)?);
     let budget = config.budget(task.train.len(), config.train.seed);
     let expected = Expected::of(&config.policy(), &space, &budget, true)?;
     let options = NativeOptions { start: task.start.clone(), ..config.native_options()? };
     let pricing = Pricing::measure(&config, task)?;
     let kinds = BTreeMap::new();
+    let devices = 1 + task.replicas.len();
     let mut prices =
-        NativePrices { template: config.run_template(), pricing, options: options.clone(), kinds };
+        NativePrices { template: config.run_template(), pricing, options: options.clone(), devices, kinds };
     let mut measure = Measure { task, options, interrupt, steps: 0 };
     for (key, points) in prices.points(&expected.trials)? {
         let (mut steps, mut evaluations) = (Vec::new(), Vec::new());
@@ -78,6 +68,7 @@ struct NativePrices<'a> {
     template: RunTemplate,
     pricing: Pricing<'a>,
     options: NativeOptions,
+    devices: usize,
     kinds: BTreeMap<Key, (Line, Line)>,
 }
 
@@ -92,6 +83,11 @@ struct Point {
 }
 
 impl NativePrices<'_> {
+    /// Stacks trained at the same time.
+    fn workers(&self) -> usize {
+        self.options.workers.max(1).saturating_mul(self.devices)
+    }
+
     fn member(&self, RehearsedTrial { trial, from, .. }: &RehearsedTrial) -> Result<Member, Error> {
         let calibration = matches!(trial.role, Role::Alone | Role::Joint);
         let every = if calibration { self.template.calibration_eval_every } else { self.template.eval_every };
@@ -115,7 +111,7 @@ impl NativePrices<'_> {
         let runs: Vec<(usize, &RunSpec, usize)> =
             plain.into_iter().map(|at| (at, &specs[at], trials[at].from)).collect();
         let mut all: Vec<Vec<usize>> = methods.into_iter().map(|at| vec![at]).collect();
-        all.extend(stacks(&runs, self.options.stack));
+        all.extend(stacks(&runs, stack_width(self.options.stack, runs.len(), self.devices)));
         (specs, all)
     }
 
@@ -125,7 +121,7 @@ impl NativePrices<'_> {
         let trials: Vec<&RehearsedTrial> = trials.iter().collect();
         for round in trials.chunk_by(|one, other| one.round == other.round) {
             let (specs, groups) = self.stacks(round);
-            let copies = groups.len().min(self.options.workers.max(1));
+            let copies = groups.len().min(self.workers());
             let members = round.iter().map(|step| self.member(step)).collect::<Result<Vec<_>, Error>>()?;
             for group in &groups {
                 let Some(first) = group.first() else { continue };
@@ -160,7 +156,7 @@ impl Prices for NativePrices<'_> {
         for step in trials {
             flops += self.pricing.trial_flops(&step.trial, step.from)?;
         }
-        let mut workers = vec![Seconds::default(); self.options.workers.max(1)];
+        let mut workers = vec![Seconds::default(); self.workers()];
         for group in self.stacks(trials).1 {
             let members =
                 group.iter().map(|at| self.member(trials[*at])).collect::<Result<Vec<_>, Error>>()?;
@@ -215,6 +211,9 @@ impl Measure<'_> {
 
     /// Means over `steps` steps.
     fn laps(&mut self, specs: &[RunSpec], copies: usize, steps: usize) -> Result<Laps, Error> {
+        // As many stacks on each device.
+        let devices = copies.min(1 + self.task.replicas.len());
+        let copies = copies - copies % devices;
         let eval_every = steps;
         let copy = |number: u64| {
             specs.iter().map(move |spec| RunSpec {
@@ -246,13 +245,15 @@ impl Measure<'_> {
         };
         let options = NativeOptions {
             stack: specs.len(),
-            workers: copies,
+            workers: copies / devices,
             checkpoint_every: None,
             ..self.options.clone()
         };
         let (model, train, val) = (&self.task.model, &self.task.train, &self.task.val);
         let mut watch = Watch::new(self.interrupt, see);
-        let records = NativeTrainer::new(model, train, val, options).train(&all, &mut watch);
+        let mut trainer =
+            NativeTrainer::new(model, train, val, options).with_replicas(&self.task.replicas[..devices - 1]);
+        let records = trainer.train(&all, &mut watch);
         watch.checked(records)?;
         self.steps += all.len() * steps;
         let mean = |laps: &[Seconds]| {

@@ -28,6 +28,11 @@ impl StackKey {
     }
 }
 
+/// Most adapters of a stack, where `most` go through a model together: so few that `runs` runs keep `devices` devices busy.
+pub fn stack_width(most: usize, runs: usize, devices: usize) -> usize {
+    most.min(runs.div_ceil(devices.max(1))).max(1)
+}
+
 /// Splits runs, given as (index, spec, first step), into stacks of at most `most`, in order.
 ///
 /// Stacks of one cohort, the runs with the same key, are as equal in size as can be, so that no worker is left with a single run.

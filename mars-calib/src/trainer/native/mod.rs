@@ -19,7 +19,7 @@ mod state;
 mod steps;
 mod trainer;
 
-pub use cohorts::stacks;
+pub use cohorts::{stack_width, stacks};
 pub use evaluate::{Evaluation, SampleScore, evaluate};
 pub use loading::Loading;
 pub use options::NativeOptions;

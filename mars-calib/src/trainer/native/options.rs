@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub struct NativeOptions {
     /// Most adapters in one pass, >= 1. Default 4.
     pub stack: usize,
-    /// Stacks trained at the same time, each on a thread of its own, >= 1. Default 1.
+    /// Stacks trained at the same time on each device, each on a thread of its own, >= 1. Default 1.
     pub workers: usize,
     /// Parts of a training pass, side by side on the threads of the machine, >= 1. Default 1.
     pub parts: usize,

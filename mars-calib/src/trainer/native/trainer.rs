@@ -1,6 +1,6 @@
 //! Trains run specs on a burn model.
 
-use super::cohorts::stacks;
+use super::cohorts::{stack_width, stacks};
 use super::context::{Context, Event};
 use super::live::Start;
 use super::options::NativeOptions;
@@ -21,6 +21,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 /// A [`Trainer`] for a burn model with its training and validation examples.
 pub struct NativeTrainer<'a, M, E> {
     model: &'a M,
+    replicas: &'a [M],
     train: &'a E,
     validation: &'a E,
     options: NativeOptions,
@@ -34,7 +35,17 @@ where
 {
     /// A trainer that keeps its checkpoints in memory.
     pub fn new(model: &'a M, train: &'a E, validation: &'a E, options: NativeOptions) -> Self {
-        Self { model, train, validation, options, store: Mutex::new(Box::new(MemoryCheckpoints::default())) }
+        let store: Box<dyn CheckpointStore> = Box::new(MemoryCheckpoints::default());
+        Self { model, replicas: &[], train, validation, options, store: Mutex::new(store) }
+    }
+
+    /// The same trainer with the same model on further devices: each trains stacks of its own beside the others.
+    ///
+    /// Which device trains a stack depends on which is free, so records are equal as far as the devices compute alike.
+    #[must_use]
+    pub fn with_replicas(mut self, replicas: &'a [M]) -> Self {
+        self.replicas = replicas;
+        self
     }
 
     /// The same trainer with another place for checkpoints.
@@ -152,23 +163,25 @@ where
         let at = |start: &Start| start.moments.as_ref().map_or(0, |m| m.steps);
         let ready: Vec<(usize, &RunSpec, usize)> =
             starts.iter().flatten().map(|start| (start.index, &runs[start.index], at(start))).collect();
-        let groups = stacks(&ready, self.options.stack);
+        let devices = 1 + self.replicas.len();
+        let groups = stacks(&ready, stack_width(self.options.stack, ready.len(), devices));
         let mut take = |group: Vec<usize>| group.into_iter().filter_map(|i| starts[i].take()).collect();
         queue.extend(groups.into_iter().map(&mut take).map(Work::Stack));
-        let workers = self.options.workers.clamp(1, queue.len().max(1));
+        let workers = self.options.workers.max(1).saturating_mul(devices).min(queue.len().max(1));
         let (queue, stop) = (Mutex::new(queue), AtomicBool::new(false));
-        let context = Context {
-            model: self.model,
-            train: self.train,
-            validation: self.validation,
-            options: &self.options,
-            store: &self.store,
-        };
+        let models: Vec<&M> = std::iter::once(self.model).chain(self.replicas).collect();
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
-            for _ in 0..workers {
-                let (sender, queue, stop, context) = (sender.clone(), &queue, &stop, &context);
-                scope.spawn(move || work(context, queue, stop, &sender));
+            for model in models.into_iter().cycle().take(workers) {
+                let (sender, queue, stop) = (sender.clone(), &queue, &stop);
+                let context = Context {
+                    model,
+                    train: self.train,
+                    validation: self.validation,
+                    options: &self.options,
+                    store: &self.store,
+                };
+                scope.spawn(move || work(&context, queue, stop, &sender));
             }
             drop(sender);
             for event in receiver {

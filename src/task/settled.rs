@@ -1,0 +1,39 @@
+//! The settings of a search once its task is known.
+
+use super::Task;
+use crate::{
+    Error,
+    config::{STACK, ScaleConfig, SearchConfig},
+    plan::Memory,
+};
+use mars_lora::{Examples, Model};
+
+impl<M, E> Task<M, E>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    /// `config` with what follows from the data, from the adapter that training goes on from, and from the memory of the machine; and
+    /// the memory that it will take, where that is known.
+    ///
+    /// Where `run.stack` is left to mars it is the widest, up to [`STACK`], that fits.
+    ///
+    /// # Errors
+    /// One of kind [`Memory`](crate::ErrorKind::Memory) where nothing fits.
+    pub(crate) fn settled(&self, config: &SearchConfig) -> Result<(SearchConfig, Option<Memory>), Error> {
+        let mut config = config.resolved(self.train.len(), self.val.len());
+        if let Some(start) = &self.start {
+            config.lora.scale = ScaleConfig::of(start.config.scale);
+        }
+        let mut width = config.run.stack.unwrap_or(STACK);
+        let may_narrow = config.run.stack.is_none();
+        loop {
+            config.run.stack = Some(width);
+            let memory = (self.memory)(self, &config)?;
+            match memory.as_ref().map_or(Ok(()), Memory::check) {
+                Err(_) if may_narrow && width > 1 => width -= 1,
+                fits => return fits.map(|()| (config, memory)),
+            }
+        }
+    }
+}
