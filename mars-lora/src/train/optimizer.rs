@@ -3,6 +3,7 @@
 //! Loshchilov and Hutter 2019 (arXiv 1711.05101), in PyTorch's order of operations: clip the global norm of the
 //! adapter, decay the weights by `lr * weight_decay`, then `m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon)`.
 
+use crate::ops;
 use crate::stack::host::rows;
 use crate::{AdamWConfig, AdapterStack, Error, Factors, LearningRates};
 use burn::tensor::{Tensor, TensorData};
@@ -76,6 +77,11 @@ impl StackedAdamW {
         };
         self.steps.iter_mut().for_each(|t| *t += 1);
         let gradients = match clip_norm {
+            // Norms stay on a GPU: to bring them back is to wait for it.
+            Some(most) if !ops::on_cpu(&device) => {
+                let norms = gradients.clone().square().sum_dim(1).sqrt();
+                gradients * norms.add_scalar(1e-6).recip().mul_scalar(most).clamp_max(1.0)
+            }
             Some(most) => {
                 let norms = stack.norms(&gradients).into_iter();
                 let factors =

@@ -1,5 +1,6 @@
 //! Tiny checkpoints with the samples of their fixtures, and adapters that do something.
 
+use burn::tensor::Device;
 use mars_lora::{Adapter, AdapterConfig, AdapterStack, Parts, Pass, Targets};
 use mars_testkit::device::device;
 use mars_vlm::chat::SpecialTokens;
@@ -74,13 +75,18 @@ impl Samples {
 
     /// All samples for each of `adapters` adapters, in another order for each.
     pub(crate) fn batch(&self, adapters: usize) -> VlmBatch {
+        self.batch_on(adapters, &device())
+    }
+
+    /// The same on a device of one's own.
+    pub(crate) fn batch_on(&self, adapters: usize, device: &Device) -> VlmBatch {
         let turned = |k: usize| {
             let mut own = self.sequences.clone();
             own.rotate_left(k % self.sequences.len());
             own
         };
         let all: Vec<_> = (0..adapters).map(turned).collect();
-        VlmBatch::new(&all, self.token, &device()).unwrap()
+        VlmBatch::new(&all, self.token, device).unwrap()
     }
 }
 

@@ -29,9 +29,10 @@ pub(super) fn wgpu(place: &Place) -> Outcome {
         println!("left out: there is no driver for Vulkan");
         return Ok(());
     }
-    let tests: [(&str, &[&str]); 3] = [
+    let tests: [(&str, &[&str]); 4] = [
         ("laws", &["ops::", "quantised::", "stacking::stacked", "stacking::padding"]),
         ("model", &["architectures::"]),
+        ("gpu_steps", &[]),
         ("cli", &["devices::"]),
     ];
     for (binary, filters) in tests {
