@@ -31,7 +31,8 @@ fn main() -> ExitCode {
         (_, 0) => Verbosity::Normal,
         _ => Verbosity::Verbose,
     };
-    let level = if cli.common.verbose > 1 { "debug" } else { "error" };
+    // wgpu tries OpenGL beside the interface that it then uses, and calls it an error where there is none.
+    let level = if cli.common.verbose > 1 { "debug" } else { "error,wgpu_hal::gles=off" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let console = Console::new(verbosity);

@@ -11,15 +11,15 @@ impl fmt::Display for Overfitting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let interval = self.estimate.interval;
         let ranks = &self.ranks;
-        let planned = format!("{} steps ({:.1} passes)", self.steps, self.passes(self.steps as f64));
-        let bound = format!("{} steps ({:.1} passes)", about(interval.lo), self.passes(interval.lo));
+        let planned = format!("{} steps ({} passes)", self.steps, passes(self.passes(self.steps as f64)));
+        let bound = format!("{} steps ({} passes)", about(interval.lo), passes(self.passes(interval.lo)));
         let expected = |time: f64| {
             let high = if interval.hi.is_finite() { about(interval.hi) } else { "open".to_owned() };
             format!(
-                "about step {} [{}, {high}] on, {:.1} passes over {} samples,",
+                "about step {} [{}, {high}] on, {} passes over {} samples,",
                 about(time),
                 about(interval.lo),
-                self.passes(time),
+                passes(self.passes(time)),
                 self.samples
             )
         };
@@ -86,6 +86,12 @@ impl Overfitting {
     }
 }
 
+/// Passes over the data: tenths, and below one two significant digits.
+fn passes(value: f64) -> String {
+    let digits = if value > 0.0 && value < 1.0 { (1.0 - value.log10().floor()).min(9.0) as usize } else { 1 };
+    format!("{value:.digits$}")
+}
+
 /// Two significant digits, without a fraction from 10 on.
 fn about(value: f64) -> String {
     if !value.is_finite() || value <= 0.0 {
@@ -98,8 +104,14 @@ fn about(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Overfitting, about};
+    use super::{Overfitting, about, passes};
     use mars_laws::{Interval, OverfittingEstimate, Ranks};
+
+    #[test]
+    fn few_passes_are_not_none() {
+        let told = [37.52, 1.0, 0.94, 0.0312, 4e-4, 0.0].map(passes);
+        assert_eq!(told, ["37.5", "1.0", "0.94", "0.031", "0.00040", "0.0"]);
+    }
 
     fn told(steps: Option<f64>, lo: f64, hi: f64, planned: usize) -> String {
         let estimate = OverfittingEstimate { steps, interval: Interval { lo, hi } };

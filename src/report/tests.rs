@@ -241,7 +241,7 @@ fn an_empty_search_says_so() {
     let html = render(&data);
     check(&html);
     for words in
-        ["needed no calibration runs", "fits no law", "nothing to be balanced with", "no finite loss"]
+        ["needed no calibration runs", "No law was fitted", "nothing to be balanced with", "no finite loss"]
     {
         assert!(html.contains(words), "{words}");
     }
