@@ -18,10 +18,7 @@ pub(crate) fn law_c(law: &ModuleLaw) -> LawC {
 /// One chart for each module.
 pub(crate) fn figures(data: &ReportData) -> String {
     let Some(laws) = &data.decision.laws else {
-        return nothing(
-            "Law-C",
-            &format!("No law was fitted: {}.", data.decision.reason.trim_end_matches('.')),
-        );
+        return nothing("Law-C", &format!("No law was fitted. {}", data.decision.reason));
     };
     let mut html = String::new();
     for (m, module) in data.space.modules.iter().enumerate() {
