@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Everything that is measured and compared on a GPU, by one command: parity with the CPU's tests, steps beside PyTorch with PEFT on the
-# same card at the sizes of three published models, adapters stacked beside one after the other. Writes a dated table. Usage: benches/gpu.sh BINARIES [DEVICE] > docs/results/gpu.md
+# same card at the sizes of three published models, adapters stacked beside one after the other, and their low-rank path fused beside
+# batched products. Writes a dated table. Usage: benches/gpu.sh BINARIES [DEVICE] > docs/results/gpu.md
 #
 # BINARIES is a folder with programs that were built elsewhere, from this revision and at the same path:
 #   cargo build --release -p mars-cli --features cuda,autotune            -> mars
 #   cargo test --no-run --workspace --features mars-cli/cuda,mars-cli/autotune
 #       the executables of mars-lora/tests/laws, mars-vlm/tests/model     -> laws, model
+#   cargo bench --no-run --bench low_rank --features cuda,autotune       -> low_rank
 # and, where they were built without LLVM, libllvm_stub.so. DEVICE is a name of `mars devices`, cuda unless it is given. PyTorch,
 # PEFT and transformers with CUDA are wanted for the peer; without them its rows say so. Needs Python.
 set -euo pipefail
@@ -48,3 +50,12 @@ echo
 echo "## Steps at the sizes of published models, and adapters stacked, beside PyTorch with PEFT"
 echo
 python3 "$root/benches/gpu_step.py" --binary "$mars" --device "$device" --work "$work/models" || echo "the steps failed"
+
+echo
+echo "## The low-rank path of stacked adapters, fused beside batched products"
+echo
+if [ -x "$binaries/low_rank" ]; then
+    "$binaries/low_rank" --device "$device" || echo "low_rank: failed"
+else
+    echo "low_rank: not in $binaries"
+fi

@@ -6,7 +6,7 @@
 //! | [`product`] with a frozen weight | the weight as it is stored, be it in half precision or quantised |
 //! | [`quantise`] | nothing: no gradient |
 //! | [`matmul`] | each matrix, where the other collects gradients |
-//! | [`low_rank`] | input, factors and what lies between them |
+//! | [`low_rank`], [`fused_low_rank`] | input, factors and what lies between them |
 //! | [`softmax`] | the result |
 //! | [`Swish::apply`], [`Swish::gate`] | the inputs |
 //! | [`layer_norm`], [`rms_norm`] | the input |
@@ -21,16 +21,18 @@ mod backend;
 mod cube;
 #[cfg(feature = "cpu")]
 mod flex;
+mod fused;
 #[cfg(feature = "cpu")]
 mod kernels;
 mod swish;
 
 pub use backend::RowOps;
+pub use fused::FusedOps;
 pub use swish::Swish;
 
 use burn::backend::Dispatch;
 use burn::tensor::quantization::{QuantScheme, QuantValue, ScaleDtype};
-use burn::tensor::{DType, Device, FloatDType, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 
 /// Weights that share a scale where they are quantised; as many as in GGUF's Q8_0 and Q4_0.
 pub const BLOCK: usize = 32;
@@ -77,6 +79,30 @@ pub fn matmul<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
 pub fn low_rank(x: Tensor<3>, [a, b]: [Tensor<3>; 2], base: Tensor<3>, scale: f32) -> Tensor<3> {
     let (x, a, b) = (x.into_dispatch(), a.into_dispatch(), b.into_dispatch());
     Tensor::from_dispatch(<Dispatch as RowOps>::low_rank(x, a, b, base.into_dispatch(), scale))
+}
+
+/// [`low_rank`] for adapters of mixed ranks: `ranks` `[K]` says from which row on A and B of an adapter are zero.
+///
+/// On GPUs one launch of a kernel of our own computes it, and three its gradients, without the zeros, whose gradients are zero whatever is
+/// no number elsewhere. Above rank 64, in another type than f32 and on the CPU it is [`low_rank`]. Stacks do not use it: no card has shown a
+/// gain yet (`benches/low_rank.rs`).
+///
+/// # Panics
+/// If shapes do not fit together.
+pub fn fused_low_rank(
+    x: Tensor<3>,
+    [a, b]: [Tensor<3>; 2],
+    base: Tensor<3>,
+    ranks: Tensor<1, Int>,
+    scale: f32,
+) -> Tensor<3> {
+    let ([adapters, rows, inputs], [_, rank, outputs]) = (x.dims(), b.dims());
+    assert_eq!(a.dims(), [adapters, rank, inputs], "A of x {:?} and B {:?}", x.dims(), b.dims());
+    assert_eq!(b.dims(), [adapters, rank, outputs], "B of x {:?}", x.dims());
+    assert_eq!(base.dims(), [adapters, rows, outputs], "base of x {:?} and B {:?}", x.dims(), b.dims());
+    assert_eq!(ranks.dims(), [adapters], "ranks of x {:?}", x.dims());
+    let (x, a, b, base) = (x.into_dispatch(), a.into_dispatch(), b.into_dispatch(), base.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as FusedOps>::fused_low_rank(x, a, b, base, ranks.into_dispatch(), scale))
 }
 
 /// Rotates the halves a and b of the rows of `x` `[B, H, S, W]`: `[a cos - b sin, b cos + a sin]` (arXiv 2104.09864, in the form of

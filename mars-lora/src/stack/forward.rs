@@ -117,7 +117,8 @@ impl AdapterStack {
     }
 
     /// As [`apply_one`](Self::apply_one) on a GPU, where one plain band has all adapters: one step instead of four, each of which
-    /// is a launch and a tensor written, forward and backward.
+    /// is a launch and a tensor written, forward and backward. Here it is chosen between the step of batched products and
+    /// [`ops::fused_low_rank`], which is slower on software Vulkan and not measured on a card (docs/results/gpu.md).
     fn apply_whole(&self, site: &SiteFactors, x: &Tensor<2>, base: &Tensor<2>) -> Option<Tensor<2>> {
         let [band] = &site.bands[..] else { return None };
         let whole = band.members.len() == self.len() && !self.drops(band);

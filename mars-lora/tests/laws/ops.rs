@@ -1,5 +1,7 @@
 //! Operations with gradients of their own, against burn's.
 
+mod fused;
+
 use burn::tensor::module::layer_norm;
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 use mars_lora::ops::{self, Swish};

@@ -2,6 +2,7 @@
 //!
 //! A row of the last dimension is one cube (a block of threads) that reads it once for each sum and once for the result,
 //! where operations that are composed write a tensor in between for each step of the formula.
+mod low_rank;
 mod norms;
 mod products;
 mod rotation;
