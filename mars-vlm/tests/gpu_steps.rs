@@ -3,7 +3,7 @@
 //!
 //! Buffers that the host reads are counted where wgpu logs them; other back ends are compared only. Left out where tests compute on the CPU.
 #![cfg(feature = "model")]
-#![allow(clippy::unwrap_used, dead_code)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, dead_code)]
 
 #[path = "model/kit.rs"]
 mod kit;
