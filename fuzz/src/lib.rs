@@ -1,7 +1,9 @@
 //! What is done with a random input. Every target must return, whatever it is given.
 //!
-//! `cargo xtask reliability fuzz` lets a seeded loop of mutations call them; with cargo-fuzz and a nightly compiler they are
-//! targets of libFuzzer: `cargo +nightly fuzz run adapter --features libfuzzer`.
+//! `cargo xtask reliability fuzz` lets a seeded loop of mutations call them; with cargo-fuzz they are targets of libFuzzer. In
+//! this directory, with a nightly compiler `cargo +nightly fuzz run adapter --features libfuzzer`, with the stable one
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run -D -s none --features libfuzzer adapter`. `cargo xtask reliability fuzz --corpus` writes
+//! the well-formed inputs that they should begin with.
 
 use mars_calib::{
     Campaign, CheckpointStore, DirectoryCheckpoints, RunId, RunSpec,

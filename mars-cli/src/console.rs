@@ -88,7 +88,8 @@ impl Console {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
         let now = Instant::now();
-        let lines = (!self.terminal).then(|| Mutex::new(Lines { started: now, last: now, said: false }));
+        let lines =
+            (!self.terminal).then(|| Mutex::new(Lines { started: now, last: now, said: false, from: None }));
         Stage { label: label.to_owned(), unit, bar, lines }
     }
 }
@@ -107,6 +108,8 @@ struct Lines {
     started: Instant,
     last: Instant,
     said: bool,
+    /// What was done already when the stage began, as by a run that goes on from a checkpoint.
+    from: Option<u64>,
 }
 
 impl Stage {
@@ -123,15 +126,17 @@ impl Stage {
         }
         let Some(lines) = &self.lines else { return };
         let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = *lines.from.get_or_insert(done);
         if lines.last.elapsed() < LINE_EVERY {
             return;
         }
         (lines.last, lines.said) = (Instant::now(), true);
         let total = self.bar.length().unwrap_or(0);
-        let rate = done as f64 / lines.started.elapsed().as_secs_f64();
+        let rate = done.saturating_sub(from) as f64 / lines.started.elapsed().as_secs_f64();
         // Before the first step is done there is nothing to tell the time from.
         let left = total.saturating_sub(done) as f64 / rate;
-        let left = if done > 0 { format!(", {rate:.1}/s, {} left", duration(left)) } else { String::new() };
+        let left =
+            if done > from { format!(", {rate:.1}/s, {} left", duration(left)) } else { String::new() };
         let note = if note.is_empty() { String::new() } else { format!("  {note}") };
         let Self { label, unit, .. } = self;
         write_line(&format!("{label}: {done}/{total} {unit}{left}{note}"));

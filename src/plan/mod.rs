@@ -5,6 +5,7 @@ mod memory;
 mod pricing;
 mod probe;
 mod rehearsal;
+mod restarts;
 
 pub use limits::Bound;
 pub(crate) use limits::Left;
@@ -14,6 +15,7 @@ pub use probe::{Condition, Expense, Phase, Probe, ProbedPhase, Seconds};
 pub(crate) use probe::{probe_command, probe_native};
 pub use rehearsal::rehearse;
 pub(crate) use rehearsal::rehearsed_steps;
+pub(crate) use restarts::restarts;
 
 use crate::{Error, Overfitting, Task, config::SearchConfig};
 use mars_lora::{Examples, Model};

@@ -31,7 +31,7 @@ use crate::{
     compare::Comparison,
     config::SearchConfig,
     event::{Event, Observer, Silent},
-    plan::{Plan, Probe},
+    plan::{Plan, Probe, restarts},
 };
 use mars_calib::{Campaign, OnChange, Settings, Trainer};
 use mars_lora::{Examples, Model};
@@ -151,8 +151,13 @@ impl<'a> Search<'a> {
     ///
     /// # Errors
     /// As for [`run`](Self::run); an error of usage when `trainer.kind` is not `command`, or the number of samples is 0.
-    pub fn run_command(self, samples: usize, out: impl AsRef<Path>) -> Result<SearchOutcome, Error> {
+    pub fn run_command(mut self, samples: usize, out: impl AsRef<Path>) -> Result<SearchOutcome, Error> {
         let (mut trainer, space, budget) = self.command(samples, out.as_ref())?;
+        if let (Some(observer), false) = (&mut self.observer, trainer.continues())
+            && let Some(caution) = restarts(&self.config.policy(), &space, &budget)
+        {
+            observer.event(&Event::Warning(&caution));
+        }
         self.run_with(&mut trainer, &space, &budget, out)
     }
 

@@ -1,12 +1,14 @@
-//! A seeded loop of mutations over the targets: `mutate [--seconds N] [--seed N] [TARGET]...`.
+//! A seeded loop of mutations over the targets: `mutate [--seconds N] [--seed N] [TARGET]...`; with `--corpus` it writes the
+//! well-formed inputs to `corpus/TARGET/`, where cargo-fuzz looks for them, and ends.
 //!
 //! An input that panics, or takes more than five seconds, is written to `artifacts/` and ends the call with code 1. The input
 //! under way lies in `artifacts/TARGET.last`, for what ends the process.
 
 use mars_fuzz::{Target, targets};
 use std::{
-    fs,
+    fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -129,14 +131,26 @@ fn fuzz(target: &Target, seconds: u64, random: &mut Random) -> (u64, Option<Stri
     (tried, None)
 }
 
+/// Writes the inputs that mutations of `target` begin with to `corpus/`.
+fn write_corpus(target: &Target) -> io::Result<()> {
+    let folder = Path::new("corpus").join(target.name);
+    fs::create_dir_all(&folder)?;
+    target
+        .seeds
+        .iter()
+        .enumerate()
+        .try_for_each(|(at, seed)| fs::write(folder.join(format!("seed-{at}")), seed))
+}
+
 fn main() -> ExitCode {
-    let (mut seconds, mut seed, mut names) = (60, 1, Vec::new());
+    let (mut seconds, mut seed, mut corpus, mut names) = (60, 1, false, Vec::new());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|text| text.parse().ok());
         match argument.as_str() {
             "--seconds" => seconds = number().unwrap_or(seconds),
             "--seed" => seed = number().unwrap_or(seed),
+            "--corpus" => corpus = true,
             name => names.push(name.to_owned()),
         }
     }
@@ -148,6 +162,13 @@ fn main() -> ExitCode {
     for target in
         targets().into_iter().filter(|one| names.is_empty() || names.iter().any(|name| name == one.name))
     {
+        if corpus {
+            if let Err(error) = write_corpus(&target) {
+                eprintln!("error: corpus/{}: {error}", target.name);
+                return ExitCode::FAILURE;
+            }
+            continue;
+        }
         let (tried, found) = fuzz(&target, seconds, &mut Random(seed | 1 << 40));
         println!(
             "{}: {tried} inputs in {seconds} s, {}",

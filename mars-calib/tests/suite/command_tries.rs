@@ -98,6 +98,26 @@ fn a_command_that_stops_after_checkpoints_is_started_while_it_gets_further() {
 }
 
 #[test]
+fn a_run_that_goes_on_is_reported_from_its_checkpoint() {
+    struct Steps(Vec<usize>);
+    impl Observer for Steps {
+        fn progress(&mut self, event: &Progress) -> Flow {
+            self.0.push(event.step);
+            Flow::Continue
+        }
+    }
+    let (out, run) = (tempdir().unwrap(), spec(0, 8, 5));
+    let checkpoint = r#"mkdir -p "$1/checkpoint-3"; echo '{"log_history": [{"step": 3, "eval_loss": 2}]}' > "$1/checkpoint-3/trainer_state.json""#;
+    for (script, first) in
+        [(script(&format!("sleep 0.3; {checkpoint}; exit 1")), 0), (script(&format!("sleep 0.3; {DONE}")), 3)]
+    {
+        let mut seen = Steps(Vec::new());
+        CommandTrainer::new(script, out.path()).unwrap().train(std::slice::from_ref(&run), &mut seen);
+        assert_eq!(seen.0.first(), Some(&first), "{:?}", seen.0);
+    }
+}
+
+#[test]
 fn a_run_whose_convergence_is_certain_is_ended_early() {
     let curve = r#"awk 'BEGIN { print "step,loss"; for (step = 0; step <= 60; step += 2) print step "," 1 + 3 * exp(-step / 5) }' > "$1/curve.csv""#;
     let waits = format!("{curve}; exec sleep 600");

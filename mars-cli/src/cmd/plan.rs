@@ -24,7 +24,9 @@ pub(crate) fn run(context: &Context, args: &args::Plan) -> Result<Exit, Error> {
     if args.probe && config.trainer.kind == TrainerKind::Command {
         let samples = samples(&config)?;
         let search = Search::new(config).interrupt(context.signals.interrupt());
-        return print(context, None, Some(search.probe_command(samples)?));
+        let probe = search.probe_command(samples)?;
+        probe.cautions.iter().for_each(|caution| context.console.warn(caution));
+        return print(context, None, Some(probe));
     }
     let task = context.open(&config)?;
     let search = Search::new(config).interrupt(context.signals.interrupt());

@@ -107,7 +107,9 @@ fn a_search_with_a_command_finds_what_the_command_planted() {
 fn guided_races_with_a_command_within_its_budget() {
     let setting = Setting::new(SCRIPT);
     let out = setting.out();
-    json(&setting.arguments(&out, &["--json"]));
+    let done = mars(&setting.arguments(&out, &[]));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(done.stderr.contains("trainer.command has no {continues}"), "{}", done.stderr);
     let read = |file: &str| -> Value {
         serde_json::from_str(&fs::read_to_string(Path::new(&out).join(file)).unwrap()).unwrap()
     };
@@ -136,7 +138,9 @@ fn a_command_that_goes_on_from_a_shorter_run_trains_no_step_twice() {
     let mut setting = Setting::new(&script);
     setting.trainer += " {continues}";
     let out = setting.out();
-    let summary = json(&setting.arguments(&out, &["--json", "--policy", "halving"]));
+    let done = mars(&setting.arguments(&out, &["--json", "--policy", "halving"]));
+    assert!(!done.stderr.contains("{continues}"), "{}", done.stderr);
+    let summary: Value = serde_json::from_str(&done.stdout).unwrap();
     let mut steps = 0;
     let mut continued = 0;
     for run in fs::read_dir(Path::new(&out).join("external")).unwrap() {

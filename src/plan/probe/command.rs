@@ -4,7 +4,7 @@ use super::{
     Expected, Expense, Prices, Probe, RehearsedTrial, Seconds, Watch, probe,
     usage::{Mark, children_peak},
 };
-use crate::{Error, Interrupt, config::SearchConfig};
+use crate::{Error, Interrupt, config::SearchConfig, plan::restarts};
 use mars_calib::{CommandTrainer, RunSpec, Trainer};
 use mars_search::{Budget, Role, Space, Trial};
 use std::collections::BTreeMap;
@@ -42,7 +42,9 @@ pub(crate) fn probe_command(
         kinds.insert(key, measure.kind(&template.spec(trial, &BTreeMap::new(), "probe"), longest)?);
     }
     let steps = measure.steps;
-    probe(&expected, &CommandPrices { kinds }, (mark, steps), children_peak())
+    let cautions = if trainer.continues() { None } else { restarts(&config.policy(), space, budget) };
+    let probe = probe(&expected, &CommandPrices { kinds }, (mark, steps), children_peak())?;
+    Ok(Probe { cautions: cautions.into_iter().collect(), ..probe })
 }
 
 /// What runs have in common that take as long for a step: the adapted modules, and how they are evaluated.

@@ -11,7 +11,7 @@ mod usage;
 pub use usage::Seconds;
 
 use super::rehearsal::{RehearsedTrial, rehearse};
-use crate::{Error, Interrupt};
+use crate::{Error, ErrorKind, Interrupt};
 use mars_calib::{Flow, Observer, Progress, RunEnd, RunRecord};
 use mars_search::{Budget, PolicySpec, Role, Space, Trial};
 use serde::Serialize;
@@ -25,6 +25,8 @@ pub(crate) use native::probe_native;
 pub struct Probe {
     /// Name of the policy.
     pub policy: String,
+    /// What of the settings is probably not meant.
+    pub cautions: Vec<String>,
     /// Optimizer steps that were trained to know, and thrown away.
     pub measured_steps: usize,
     /// What that took.
@@ -220,6 +222,7 @@ fn probe(
     let all = phases.iter().map(|phase| phase.expense).reduce(Expense::plus).unwrap_or_default();
     Ok(Probe {
         policy: expected.policy.clone(),
+        cautions: Vec::new(),
         measured_steps,
         measured: mark.until(usage::Mark::now()),
         load: usage::load(),
@@ -251,7 +254,10 @@ impl<'a, F: FnMut(&Progress)> Watch<'a, F> {
         }
         for record in &records {
             match &record.end {
-                RunEnd::Interrupted => return Err(Error::interrupted()),
+                RunEnd::Interrupted => {
+                    let what = "interrupted; a probe keeps nothing, and the same call begins it again";
+                    return Err(Error::new(ErrorKind::Interrupted, what));
+                }
                 RunEnd::Failed { why } => {
                     return Err(Error::failed(format!(
                         "the probe of {} steps at {} failed: {why}",

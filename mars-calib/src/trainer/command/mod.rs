@@ -167,7 +167,7 @@ impl CommandTrainer {
                 process => process?,
             };
             first = false;
-            let watched = self.watch(&mut process, spec, (out, curve), started, observe);
+            let watched = self.watch(&mut process, spec, (out, curve), (started, reached), observe);
             if watched.is_err() {
                 process.end(Duration::from_secs_f64(self.options.grace_s));
             }
@@ -202,17 +202,18 @@ impl CommandTrainer {
         }
     }
 
-    /// Waits for the command, reporting the steps it logs; `started` is when the run's time began.
+    /// Waits for the command, reporting the steps it logs; `started` is when the run's time began, `reached` what earlier tries
+    /// have logged.
     fn watch(
         &self,
         process: &mut Process,
         spec: &RunSpec,
         (out, curve): (&Path, &Path),
-        started: Instant,
+        (started, reached): (Instant, usize),
         observe: &mut dyn Observer,
     ) -> Result<Watched, Error> {
         let id = spec.id();
-        let (mut last_read, mut reported) = (Instant::now(), 0);
+        let (mut last_read, mut reported) = (Instant::now(), reached);
         let grace = Duration::from_secs_f64(self.options.grace_s);
         loop {
             if let Some(status) = process.ended(out)? {
