@@ -111,6 +111,12 @@ def create_optimizer(self, *_, **__):
     return plain.TowerTrainer.create_optimizer(self)
 
 
+def create_both(self, num_training_steps):
+    """As in the Trainer of transformers; ms-swift 4.6.0 has one that passes over the two functions that it calls."""
+    self.create_optimizer()
+    self.create_scheduler(num_training_steps, self.optimizer)
+
+
 def towers_into_trainer(args, progress):
     """Every Trainer that is made afterwards, whatever its class, has the optimizer and the schedule of this run."""
     library = Trainer.__init__
@@ -122,6 +128,7 @@ def towers_into_trainer(args, progress):
         # Of the object, since a class of the program may have its own.
         self.create_optimizer = MethodType(create_optimizer, self)
         self.create_scheduler = MethodType(plain.TowerTrainer.create_scheduler, self)
+        self.create_optimizer_and_scheduler = MethodType(create_both, self)
 
     Trainer.__init__ = with_towers
 
