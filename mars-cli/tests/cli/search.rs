@@ -98,6 +98,29 @@ fn a_search_leaves_an_adapter_a_report_and_a_campaign_to_work_with() {
     refused(&strs(&arguments), 2, &["fingerprint of test: "]);
 }
 
+/// Bare `mars` with the options of a search is that search.
+#[test]
+fn without_a_command_it_is_a_search() {
+    let task = SmallTask::new();
+    let out = task.path("out");
+    let search = task.arguments("search", &["--policy", "grid", "--out", &out, "--device", "cpu", "--json"]);
+    let bare = mars(&strs(&search[1..]));
+    assert_eq!(bare.code, Some(0), "{}", bare.stderr);
+    assert!(!bare.stderr.contains("embedded"), "another model is not said to be that one: {}", bare.stderr);
+    let again = mars(&strs(&search));
+    assert!(again.stderr.contains("4 of 4 runs are done already"), "{}", again.stderr);
+    assert_eq!(again.stdout, bare.stdout);
+}
+
+/// An option in front of another command is not dropped silently.
+#[test]
+fn options_of_a_search_go_behind_the_command() {
+    refused(&["--device", "cpu", "search"], 2, &["mars search --device cpu"]);
+    refused(&["--out", "somewhere", "devices"], 2, &["options of a search go behind the command"]);
+    let device = json(&["--json", "--set", "train.batch=3", "config", "--device", "cpu"]);
+    assert_eq!((&device["run"]["device"], &device["train"]["batch"]), (&"cpu".into(), &3.into()));
+}
+
 /// Copies a folder.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
