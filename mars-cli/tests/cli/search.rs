@@ -62,7 +62,10 @@ fn a_search_leaves_an_adapter_a_report_and_a_campaign_to_work_with() {
     let (with_others, own) = (&exchanged["exchanged_images"], exchanged["loss"].as_f64().unwrap());
     let rise = with_others["loss"].as_f64().unwrap() - own;
     assert!((with_others["difference"].as_f64().unwrap() - rise).abs() < 1e-9 && rise != 0.0, "{exchanged}");
-    assert!(with_others["samples"] == 12 && with_others["standard_error"].as_f64().unwrap() > 0.0, "{exchanged}");
+    assert!(
+        with_others["samples"] == 12 && with_others["standard_error"].as_f64().unwrap() > 0.0,
+        "{exchanged}"
+    );
 
     // Once more: nothing is trained again, and the result is the same.
     let again = mars(&strs(&arguments));
