@@ -11,9 +11,10 @@ use crate::{
 };
 
 /// The packages that can be published, in the order of their dependencies.
-const PACKAGES: [&str; 5] = ["mars-laws", "mars-search", "mars-lora", "mars-vlm", "mars-calib"];
+const PACKAGES: [&str; 6] =
+    ["mars-kernels", "mars-laws", "mars-search", "mars-lora", "mars-vlm", "mars-calib"];
 
-/// All five are packaged, and built from their packages without default features, that is without burn, which would take
+/// All are packaged, and built from their packages without default features, that is without burn, which would take
 /// as long as the rest of the checks.
 ///
 /// cargo's own verification unpacks a package into its home directory once for each version and then never again, so

@@ -10,7 +10,7 @@ const LIBRARIES: [&str; 3] = ["mars-lora", "mars-vlm", "mars-calib"];
 
 /// Nothing of burn is among the dependencies of the libraries without default features, nor of those that have none.
 pub(super) fn trees(place: &Place) -> Outcome {
-    for library in ["mars-laws", "mars-search"].iter().chain(&LIBRARIES) {
+    for library in ["mars-kernels", "mars-laws", "mars-search"].iter().chain(&LIBRARIES) {
         let tree = ["tree", "--package", library, "--no-default-features", "--prefix", "none"];
         let listed = place.cargo(&tree).output()?;
         if let Some(line) = listed.lines().find(|line| line.starts_with("burn")) {

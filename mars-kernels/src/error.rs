@@ -1,0 +1,52 @@
+/// What can be wrong with a weight, a product or a choice of kernel.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The number of values is not rows times columns.
+    #[error("{what} has {values} values, but {rows} x {columns} were expected")]
+    Size {
+        /// Which matrix.
+        what: &'static str,
+        /// Values that it has.
+        values: usize,
+        /// Rows that it should have.
+        rows: usize,
+        /// Columns that it should have.
+        columns: usize,
+    },
+    /// The packed form would not fit into the address space.
+    #[error("a weight of {rows} x {columns} is too large to be packed")]
+    TooLarge {
+        /// Rows of the weight.
+        rows: usize,
+        /// Columns of the weight.
+        columns: usize,
+    },
+    /// The processor, or the operating system, does not offer the tiles of AMX.
+    #[error("bf16 tiles (AMX) cannot be used: {0}")]
+    NoTiles(NoTiles),
+    /// A text that names no arithmetic.
+    #[error("unknown arithmetic {0:?}: f32, bf16x2 or bf16")]
+    UnknownCompute(String),
+}
+
+/// Why the tiles of AMX cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoTiles {
+    /// Built for another processor or operating system.
+    #[error("this build is not for x86-64 Linux")]
+    Platform,
+    /// CPUID does not name them.
+    #[error("the processor lacks amx-tile and amx-bf16")]
+    Processor,
+    /// The operating system does not save the registers (XCR0).
+    #[error("the operating system does not save the tile registers")]
+    NotSaved,
+    /// Linux refused `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`.
+    #[error("Linux refused the permission for tile registers (error {0})")]
+    Refused(i64),
+    /// A product of tiles was not what the emulator computes.
+    #[error("a product of tiles differed from what the instruction is defined to give")]
+    Differs,
+}

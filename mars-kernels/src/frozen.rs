@@ -1,0 +1,175 @@
+use crate::{
+    Compute, Error, Kernel, NoTiles, Weight,
+    f32::{Strided, product},
+    panels::Panels,
+    tile::{Amx, Emulator, Program},
+    tiles,
+    weight::checked,
+};
+
+/// A weight `[inputs, outputs]` that never changes, packed once for products in both directions.
+pub struct Frozen {
+    inputs: usize,
+    outputs: usize,
+    held: Held,
+    refused: Option<NoTiles>,
+}
+
+enum Held {
+    /// One copy serves both directions.
+    F32 {
+        values: Vec<f32>,
+        transposed: bool,
+    },
+    Tiles {
+        forward: Panels,
+        backward: Panels,
+        program: Program,
+        emulated: bool,
+    },
+}
+
+impl Frozen {
+    /// Packs `weight`, row after row of `[inputs, outputs]`. Where a `compute` in bf16 finds no tiles, products are in
+    /// f32, and [`Frozen::refused`] says why.
+    ///
+    /// # Errors
+    /// [`Error::Size`] if `weight` has another size, [`Error::TooLarge`] if memory does not hold its packed form.
+    pub fn pack(weight: &[f32], inputs: usize, outputs: usize, compute: Compute) -> Result<Self, Error> {
+        let weight = Weight::new(weight, inputs, outputs)?;
+        let refused = if compute == Compute::F32 { None } else { tiles().err() };
+        let kernel = if compute == Compute::F32 || refused.is_some() { Kernel::F32 } else { Kernel::Tiles };
+        Ok(Self { refused, ..Self::pack_for(weight, compute, kernel)? })
+    }
+
+    /// Packs `weight` for one kernel. [`Kernel::F32`] multiplies in f32 whatever `compute` is, and so does every kernel
+    /// where `compute` is [`Compute::F32`].
+    ///
+    /// # Errors
+    /// [`Error::NoTiles`] for [`Kernel::Tiles`] where they cannot be used, [`Error::TooLarge`] as for [`Frozen::pack`].
+    pub fn pack_for(weight: Weight<'_>, compute: Compute, kernel: Kernel) -> Result<Self, Error> {
+        let Strided { values, k: inputs, n: outputs, transposed } = weight.0;
+        let held = if compute == Compute::F32 || kernel == Kernel::F32 {
+            let mut copy = Vec::new();
+            let large = |_| Error::TooLarge { rows: inputs, columns: outputs };
+            copy.try_reserve_exact(values.len()).map_err(large)?;
+            copy.extend_from_slice(values);
+            Held::F32 { values: copy, transposed }
+        } else {
+            if kernel == Kernel::Tiles {
+                tiles().map_err(Error::NoTiles)?;
+            }
+            let program = match compute {
+                Compute::Bf16x2 if weight.is_bf16() => Program::Two,
+                Compute::Bf16x2 => Program::Three,
+                _ => Program::One,
+            };
+            let low = program == Program::Three;
+            let forward = Panels::pack(inputs, outputs, low, |i, o| weight.at(i, o))?;
+            let backward = Panels::pack(outputs, inputs, low, |o, i| weight.at(i, o))?;
+            Held::Tiles { forward, backward, program, emulated: kernel == Kernel::Emulator }
+        };
+        Ok(Self { inputs, outputs, held, refused: None })
+    }
+
+    /// `y = x W`: `x` `[rows, inputs]`, `y` `[rows, outputs]`, of which every value is written.
+    ///
+    /// # Errors
+    /// [`Error::Size`] if `x` or `y` has another size.
+    pub fn forward(&self, rows: usize, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
+        checked("x", x.len(), rows, self.inputs)?;
+        checked("y", y.len(), rows, self.outputs)?;
+        self.multiply(rows, x, y, true);
+        Ok(())
+    }
+
+    /// `dx = dy W^T`: `dy` `[rows, outputs]`, `dx` `[rows, inputs]`, of which every value is written.
+    ///
+    /// # Errors
+    /// [`Error::Size`] if `dy` or `dx` has another size.
+    pub fn backward(&self, rows: usize, dy: &[f32], dx: &mut [f32]) -> Result<(), Error> {
+        checked("dy", dy.len(), rows, self.outputs)?;
+        checked("dx", dx.len(), rows, self.inputs)?;
+        self.multiply(rows, dy, dx, false);
+        Ok(())
+    }
+
+    fn multiply(&self, rows: usize, x: &[f32], y: &mut [f32], straight: bool) {
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        match &self.held {
+            Held::F32 { values, transposed } => {
+                let (k, n) = if straight { (inputs, outputs) } else { (outputs, inputs) };
+                product(rows, x, Strided { values, k, n, transposed: *transposed == straight }, y);
+            }
+            Held::Tiles { forward, backward, program, emulated } => {
+                let panels = if straight { forward } else { backward };
+                let threads = rayon::current_num_threads();
+                if *emulated {
+                    panels.multiply::<Emulator>(rows, x, y, *program, threads);
+                } else {
+                    panels.multiply::<Amx>(rows, x, y, *program, threads);
+                }
+            }
+        }
+    }
+
+    /// Rows and columns: inputs and outputs.
+    pub fn shape(&self) -> (usize, usize) {
+        (self.inputs, self.outputs)
+    }
+
+    /// The kernel that multiplies.
+    pub fn kernel(&self) -> Kernel {
+        match &self.held {
+            Held::F32 { .. } => Kernel::F32,
+            Held::Tiles { emulated: true, .. } => Kernel::Emulator,
+            Held::Tiles { .. } => Kernel::Tiles,
+        }
+    }
+
+    /// Why products are in f32 although bf16 was asked for.
+    pub fn refused(&self) -> Option<NoTiles> {
+        self.refused
+    }
+
+    /// Products of tiles for each pair of a value and a weight: 0 in f32, 1 for bf16, 2 for two parts of the moving
+    /// operand, 3 if the weight has two parts as well, because it is not exactly bf16.
+    pub fn terms(&self) -> usize {
+        match &self.held {
+            Held::F32 { .. } => 0,
+            Held::Tiles { program: Program::One, .. } => 1,
+            Held::Tiles { program: Program::Two, .. } => 2,
+            Held::Tiles { program: Program::Three, .. } => 3,
+        }
+    }
+
+    /// Bytes that the packed weight takes.
+    pub fn bytes(&self) -> usize {
+        match &self.held {
+            Held::F32 { values, .. } => size_of_val(values.as_slice()),
+            Held::Tiles { forward, backward, .. } => forward.bytes() + backward.bytes(),
+        }
+    }
+
+    /// The weight that is multiplied with, row after row of `[inputs, outputs]`: the one that was packed, rounded to the
+    /// parts that are held.
+    pub fn weight(&self) -> Vec<f32> {
+        let at = |index: usize| {
+            let (i, o) = (index / self.outputs, index % self.outputs);
+            match &self.held {
+                Held::F32 { values, transposed: false } => values[index],
+                Held::F32 { values, .. } => values[o * self.inputs + i],
+                Held::Tiles { forward, .. } => forward.at(i, o),
+            }
+        };
+        (0..self.inputs * self.outputs).map(at).collect()
+    }
+}
+
+impl std::fmt::Debug for Frozen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut fields = f.debug_struct("Frozen");
+        fields.field("shape", &self.shape()).field("kernel", &self.kernel()).field("terms", &self.terms());
+        fields.finish_non_exhaustive()
+    }
+}
