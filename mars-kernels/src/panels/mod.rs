@@ -28,6 +28,9 @@ pub(crate) struct Panels {
     lines: Vec<Line>,
 }
 
+/// Lines of a weight that is packed by one thread: 256 KiB.
+const SMALL: usize = 4096;
+
 impl Panels {
     pub(crate) fn pack(
         k: usize,
@@ -56,7 +59,14 @@ impl Panels {
                 }
             }
         };
-        if count > 0 {
+        if count == 0 {
+            return Ok(Self { k, n, low, lines });
+        }
+        // Small ones stay on this thread. So does the check of tiles, which runs once: were it shared with a pool, a thread
+        // that waits for the rest of it could begin a task that waits for the check.
+        if count <= SMALL {
+            lines.chunks_mut(of_panel).enumerate().for_each(panel);
+        } else {
             lines.par_chunks_mut(of_panel).enumerate().for_each(panel);
         }
         Ok(Self { k, n, low, lines })
