@@ -8,6 +8,8 @@ use rayon::prelude::*;
 
 /// Values that one task works on, about.
 const TASK: usize = 1 << 14;
+/// Values up to which handing tasks to threads costs more than it saves.
+const ALONE: usize = 1 << 17;
 /// Partial sums of a reduction: fixed, so that the order of additions, and with it the result to the bit, does
 /// not depend on the processor or on the number of threads.
 const LANES: usize = 16;
@@ -22,7 +24,7 @@ fn rows<const N: usize>(
     let width = width.max(1);
     let size = (TASK / width).max(1) * width;
     let arch = Arch::new();
-    out.par_chunks_mut(size).enumerate().for_each(|(task, out)| {
+    tasks(out, size, |task, out| {
         let from = task * size;
         let inputs = inputs.map(|input| &input[from..from + out.len()]);
         arch.dispatch(|| {
@@ -31,6 +33,15 @@ fn rows<const N: usize>(
             }
         });
     });
+}
+
+/// Calls `each` with the number of a chunk of `size` values and the chunk, on all threads where there is enough to do.
+fn tasks(out: &mut [f32], size: usize, each: impl Fn(usize, &mut [f32]) + Sync) {
+    if out.len() <= ALONE {
+        out.chunks_mut(size).enumerate().for_each(|(task, out)| each(task, out));
+    } else {
+        out.par_chunks_mut(size).enumerate().for_each(|(task, out)| each(task, out));
+    }
 }
 
 /// Sum of `f` over pairs of values, in `LANES` interleaved sums.
@@ -81,7 +92,7 @@ fn values<const N: usize>(
     each: impl Fn(&mut [f32], [&[f32]; N]) + Sync,
 ) {
     let arch = Arch::new();
-    out.par_chunks_mut(TASK).enumerate().for_each(|(task, out)| {
+    tasks(out, TASK, |task, out| {
         let from = task * TASK;
         let inputs = inputs.map(|input| &input[from..from + out.len()]);
         arch.dispatch(|| each(out, inputs));
@@ -127,21 +138,27 @@ pub(super) fn scaled(codes: &[i8], scales: &[f32], block: usize, out: &mut [f32]
 
 /// Turns rows of `width` into their softmax.
 pub(super) fn softmax(width: usize, x: &mut [f32]) {
-    rows(width, x, [], |row, []| {
-        let most = row.iter().fold(f32::NEG_INFINITY, |most, x| if *x > most { *x } else { most });
-        row.iter_mut().for_each(|x| *x = exp(*x - most));
-        let scale = 1.0 / sum(row, row, |x, _| x);
-        row.iter_mut().for_each(|x| *x *= scale);
-    });
+    rows(width, x, [], |row, []| softmax_row(row));
+}
+
+#[inline(always)]
+pub(super) fn softmax_row(row: &mut [f32]) {
+    let most = row.iter().fold(f32::NEG_INFINITY, |most, x| if *x > most { *x } else { most });
+    row.iter_mut().for_each(|x| *x = exp(*x - most));
+    let scale = 1.0 / sum(row, row, |x, _| x);
+    row.iter_mut().for_each(|x| *x *= scale);
 }
 
 /// Turns the gradient of a softmax over rows of `width` into that of its input.
 /// `y * (g - sum(g y))`, in place.
 pub(super) fn softmax_slope(width: usize, y: &[f32], grad: &mut [f32]) {
-    rows(width, grad, [y], |grad, [y]| {
-        let along = sum(grad, y, |g, y| g * y);
-        grad.iter_mut().zip(y).for_each(|(g, y)| *g = y * (*g - along));
-    });
+    rows(width, grad, [y], |grad, [y]| softmax_slope_row(grad, y));
+}
+
+#[inline(always)]
+pub(super) fn softmax_slope_row(grad: &mut [f32], y: &[f32]) {
+    let along = sum(grad, y, |g, y| g * y);
+    grad.iter_mut().zip(y).for_each(|(g, y)| *g = y * (*g - along));
 }
 
 /// An activation and its derivative at one value.
@@ -190,6 +207,65 @@ pub(super) fn swish_gate_slopes(
     values(grad, [gate, up], |grad, [gate, up]| {
         let both = gate.iter().zip(up);
         grad.iter_mut().zip(both).for_each(|(g, (gate, up))| *g *= up * at(*gate, form)[1]);
+    });
+}
+
+/// [`swish_gate`] of rows of `width` that have gate and up side by side.
+pub(super) fn gate_rows(width: usize, x: &[f32], form: [f32; 2]) -> Vec<f32> {
+    let half = (width / 2).max(1);
+    let mut out = vec![0.0; x.len() / 2];
+    let arch = Arch::new();
+    let size = (TASK / half).max(1) * half;
+    tasks(&mut out, size, |task, out| {
+        let x = &x[2 * task * size..][..2 * out.len()];
+        arch.dispatch(|| {
+            for (out, row) in out.chunks_exact_mut(half).zip(x.chunks_exact(2 * half)) {
+                let (gate, up) = row.split_at(half);
+                let both = gate.iter().zip(up);
+                out.iter_mut().zip(both).for_each(|(out, (gate, up))| *out = at(*gate, form)[0] * up);
+            }
+        });
+    });
+    out
+}
+
+/// The gradient of the rows of [`gate_rows`] from that of its result.
+pub(super) fn gate_rows_slope(width: usize, x: &[f32], grad: &[f32], form: [f32; 2]) -> Vec<f32> {
+    let half = (width / 2).max(1);
+    let mut out = vec![0.0; x.len()];
+    let arch = Arch::new();
+    let size = (TASK / half).max(1) * 2 * half;
+    tasks(&mut out, size, |task, out| {
+        let x = &x[task * size..][..out.len()];
+        let grad = &grad[task * size / 2..][..out.len() / 2];
+        arch.dispatch(|| {
+            let rows = out.chunks_exact_mut(2 * half).zip(x.chunks_exact(2 * half));
+            for ((out, row), grad) in rows.zip(grad.chunks_exact(half)) {
+                let (gate, up) = row.split_at(half);
+                let (of_gate, of_up) = out.split_at_mut(half);
+                for i in 0..half {
+                    let [value, slope] = at(gate[i], form);
+                    of_gate[i] = grad[i] * up[i] * slope;
+                    of_up[i] = grad[i] * value;
+                }
+            }
+        });
+    });
+    out
+}
+
+/// Rows of mean 0 and variance 1, times `gamma` plus `beta` `[width]`.
+pub(super) fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], out: &mut [f32], epsilon: f32) {
+    let width = gamma.len();
+    rows(width, out, [x], |out, [x]| {
+        let count = width as f32;
+        let mean = sum(x, x, |x, _| x) / count;
+        let variance = sum(x, x, |x, _| (x - mean) * (x - mean)) / count;
+        let scale = 1.0 / (variance + epsilon).sqrt();
+        let affine = gamma.iter().zip(beta);
+        for ((out, x), (gamma, beta)) in out.iter_mut().zip(x).zip(affine) {
+            *out = (x - mean) * scale * gamma + beta;
+        }
     });
 }
 
