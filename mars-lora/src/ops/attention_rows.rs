@@ -2,7 +2,7 @@
 //!
 //! One head of one sequence is in work at a time. Its scores are never stored: the backward pass computes them again.
 
-use super::kernels::{softmax_row, softmax_slope_row};
+use super::kernels::exp;
 use super::tiles::{Panels, Term, add_outer_with, add_products_with};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -23,7 +23,8 @@ pub(super) struct Sizes {
     pub(super) scale: f32,
 }
 
-/// Rows `[B * S, (H + 2 G) W]` with tables of cosines and sines `[B or 1, S, W]` and a mask `[B or 1, S, S]`.
+/// Rows `[B * S, (H + 2 G) W]` with tables `[B or 1, S, W]` of cosines and of sines, whose first halves have the other sign, and a mask
+/// `[B or 1, S, S]`.
 #[derive(Clone, Copy)]
 pub(super) struct Heads<'a> {
     pub(super) sizes: Sizes,
@@ -96,49 +97,50 @@ impl Heads<'_> {
     #[inline(always)]
     fn take(&self, out: &mut Vec<f32>, sequence: usize, head: usize, turned: Option<f32>) {
         let Sizes { positions, width, .. } = self.sizes;
-        let (row, half) = (self.sizes.row(), width / 2);
+        let row = self.sizes.row();
         out.clear();
         for at in 0..positions {
-            let own = &self.rows[(sequence * positions + at) * row + head * width..][..width];
-            match (turned, self.tables) {
-                (Some(scale), Some(tables)) => {
-                    let [cos, sin] = tables
-                        .map(|table| &self.part(table, sequence, positions * width)[at * width..][..width]);
-                    let (a, b) = own.split_at(half);
-                    let tables = cos.iter().zip(sin);
-                    let first = a.iter().zip(b).zip(tables.clone());
-                    out.extend(first.map(|((a, b), (cos, sin))| (a * cos - b * sin) * scale));
-                    let second = a.iter().zip(b).zip(tables.skip(half));
-                    out.extend(second.map(|((a, b), (cos, sin))| (b * cos + a * sin) * scale));
-                }
-                (Some(scale), None) => out.extend(own.iter().map(|x| x * scale)),
-                (None, _) => out.extend_from_slice(own),
-            }
+            let from = (sequence * positions + at) * row + head * width;
+            out.extend_from_slice(&self.rows[from..][..width]);
+        }
+        if let Some(scale) = turned {
+            self.turn(out, sequence, 1.0, scale);
         }
     }
 
     /// The gradient `[S, W]` of what [`take`](Self::take) gave, turned back into that of the values of a head.
     #[inline(always)]
-    fn put(&self, out: &mut [f32], slope: &[f32], sequence: usize, head: usize, turned: Option<f32>) {
+    fn put(&self, out: &mut [f32], slope: &mut [f32], sequence: usize, head: usize, turned: Option<f32>) {
+        let (row, width) = (self.sizes.row(), self.sizes.width);
+        if let Some(scale) = turned {
+            self.turn(slope, sequence, -1.0, scale);
+        }
+        for (out, slope) in out.chunks_exact_mut(row).zip(slope.chunks_exact(width)) {
+            out[head * width..][..width].copy_from_slice(slope);
+        }
+    }
+
+    /// Turns the rows of a head, by the angles with the other sign where `sign` is -1, and multiplies them by `scale`.
+    ///
+    /// All rows are one loop, since those of a head are too short for vectors.
+    #[inline(always)]
+    fn turn(&self, x: &mut [f32], sequence: usize, sign: f32, scale: f32) {
         let Sizes { positions, width, .. } = self.sizes;
-        let (row, half) = (self.sizes.row(), width / 2);
-        for (at, slope) in slope.chunks_exact(width).enumerate() {
-            let own = &mut out[at * row + head * width..][..width];
-            match (turned, self.tables) {
-                (Some(scale), Some(tables)) => {
-                    let [cos, sin] = tables
-                        .map(|table| &self.part(table, sequence, positions * width)[at * width..][..width]);
-                    let ((a, b), (cos_a, cos_b), (sin_a, sin_b)) =
-                        (slope.split_at(half), cos.split_at(half), sin.split_at(half));
-                    let (of_a, of_b) = own.split_at_mut(half);
-                    for i in 0..half {
-                        of_a[i] = (a[i] * cos_a[i] + b[i] * sin_b[i]) * scale;
-                        of_b[i] = (b[i] * cos_b[i] - a[i] * sin_a[i]) * scale;
-                    }
-                }
-                (Some(scale), None) => own.iter_mut().zip(slope).for_each(|(own, x)| *own = x * scale),
-                (None, _) => own.copy_from_slice(slope),
+        let Some(tables) = self.tables else {
+            for x in x {
+                *x *= scale;
             }
+            return;
+        };
+        let [cos, sin] = tables.map(|table| self.part(table, sequence, positions * width));
+        let mut swapped = Vec::with_capacity(x.len());
+        for row in x.chunks_exact(width) {
+            let (a, b) = row.split_at(width / 2);
+            swapped.extend_from_slice(b);
+            swapped.extend_from_slice(a);
+        }
+        for ((x, swapped), (cos, sin)) in x.iter_mut().zip(&swapped).zip(cos.iter().zip(sin)) {
+            *x = (*x * cos + sign * swapped * sin) * scale;
         }
     }
 
@@ -157,7 +159,51 @@ impl Heads<'_> {
             out.extend(std::iter::repeat_n(f32::NEG_INFINITY, padded - positions));
         }
         add_products_with(simd, out, padded, positions, &[Term::new(queries, width, keys)]);
-        out.chunks_exact_mut(padded).for_each(softmax_row);
+        for row in out.chunks_exact_mut(padded) {
+            softmax(row);
+        }
+    }
+}
+
+/// The softmax of a row of whole blocks of lanes.
+#[inline(always)]
+fn softmax(row: &mut [f32]) {
+    let (blocks, _) = row.as_chunks_mut::<LANES>();
+    let mut most = [f32::NEG_INFINITY; LANES];
+    for block in blocks.iter() {
+        for lane in 0..LANES {
+            most[lane] = if block[lane] > most[lane] { block[lane] } else { most[lane] };
+        }
+    }
+    let most = most.iter().fold(f32::NEG_INFINITY, |most, x| if *x > most { *x } else { most });
+    let mut sums = [0.0; LANES];
+    for block in blocks.iter_mut() {
+        for lane in 0..LANES {
+            block[lane] = exp(block[lane] - most);
+            sums[lane] += block[lane];
+        }
+    }
+    let scale = 1.0 / sums.iter().sum::<f32>();
+    for x in blocks.iter_mut().flatten() {
+        *x *= scale;
+    }
+}
+
+/// Turns the gradient of a softmax `y` into that of its input.
+#[inline(always)]
+fn softmax_slope(grad: &mut [f32], y: &[f32]) {
+    let ((grad, _), (y, _)) = (grad.as_chunks_mut::<LANES>(), y.as_chunks::<LANES>());
+    let mut sums = [0.0; LANES];
+    for (grad, y) in grad.iter().zip(y) {
+        for lane in 0..LANES {
+            sums[lane] += grad[lane] * y[lane];
+        }
+    }
+    let along = sums.iter().sum::<f32>();
+    for (grad, y) in grad.iter_mut().zip(y) {
+        for lane in 0..LANES {
+            grad[lane] = y[lane] * (grad[lane] - along);
+        }
     }
 }
 
@@ -236,16 +282,17 @@ impl WithSimd for Backward<'_, '_> {
                 zeros(&mut slopes, positions * padded);
                 let term = Term::new(own_grad.0, own_grad.1, &values);
                 add_products_with(simd, &mut slopes, padded, positions, &[term]);
-                let both = slopes.chunks_exact_mut(padded).zip(weights.chunks_exact(padded));
-                both.for_each(|(slope, weights)| softmax_slope_row(slope, weights));
+                for (slope, weights) in slopes.chunks_exact_mut(padded).zip(weights.chunks_exact(padded)) {
+                    softmax_slope(slope, weights);
+                }
                 zeros(&mut of_query, positions * width);
                 let term = Term::new(&slopes, padded, &key_rows);
                 add_products_with(simd, &mut of_query, width, positions, &[term]);
-                all.put(out, &of_query, sequence, head, Some(scale));
+                all.put(out, &mut of_query, sequence, head, Some(scale));
                 add_outer_with(simd, &mut of_key, shape, (&slopes, padded), (&queries, width), positions);
             }
-            all.put(out, &of_key, sequence, heads + group, Some(1.0));
-            all.put(out, &of_value, sequence, heads + groups + group, None);
+            all.put(out, &mut of_key, sequence, heads + group, Some(1.0));
+            all.put(out, &mut of_value, sequence, heads + groups + group, None);
         }
     }
 }

@@ -151,7 +151,13 @@ struct Tensors {
 
 impl Tensors {
     fn new(x: FlexTensor, tables: Vec<FlexTensor>, mask: Vec<FlexTensor>, plan: AttentionPlan) -> Self {
-        let tables = tables.into_iter().map(f32s).collect();
+        let mut tables: Vec<FlexTensor> = tables.into_iter().map(f32s).collect();
+        if let Some(sin) = tables.last_mut() {
+            // `[a, b]` is turned by products with `[b, a]`, where b has a minus.
+            for row in sin.storage_mut::<f32>().chunks_exact_mut(plan.width) {
+                row[..plan.width / 2].iter_mut().for_each(|sin| *sin = -*sin);
+            }
+        }
         Self { x: f32s(x), tables, mask: mask.into_iter().next().map(f32s), plan }
     }
 

@@ -246,7 +246,7 @@ fn add(
         return add_products(&mut out[start..], stride, rows, terms);
     }
     out.par_chunks_mut(ROWS * stride).enumerate().for_each(|(task, out)| {
-        let own: Vec<Term<'_>> = terms.iter().map(|term| term.from_row(task * ROWS)).collect();
+        let own: Vec<Term<'_>> = terms.iter().map(|term| term.below(task * ROWS)).collect();
         let count = ROWS.min(rows - task * ROWS);
         add_products(&mut out[start..], stride, count, &own);
     });

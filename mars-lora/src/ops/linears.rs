@@ -249,10 +249,13 @@ impl<B: LinearKernels, const N: usize> Backward<B, N> for Linears {
     }
 }
 
+/// Operands, biases and base.
+type Inputs<T> = (Operands<T>, Vec<T>, Option<T>);
+
 /// Records the step with its N parents.
 fn record<B: LinearKernels, C: CheckpointStrategy, const N: usize>(
     nodes: Vec<NodeGuard>,
-    (operands, biases, base): (Operands<FloatTensor<B>>, Vec<FloatTensor<B>>, Option<FloatTensor<B>>),
+    (operands, biases, base): Inputs<FloatTensor<B>>,
 ) -> FloatTensor<Autodiff<B, C>> {
     let Ok(nodes) = <[NodeGuard; N]>::try_from(nodes) else { unreachable!("N is their number") };
     let based = base.is_some();

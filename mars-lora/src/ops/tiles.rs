@@ -117,7 +117,7 @@ impl<'a> Term<'a> {
     }
 
     /// The rows from `row` on.
-    pub(super) fn from_row(self, row: usize) -> Self {
+    pub(super) fn below(self, row: usize) -> Self {
         Self { left: &self.left[row * self.stride..], ..self }
     }
 }
