@@ -56,8 +56,14 @@ fn run(cli: Cli, console: Console) -> Result<Exit, mars::Error> {
     let signals = Signals::listen(console)?;
     let context = Context { common: cli.common, console, signals, settings: RefCell::new(None) };
     let json = context.common.json;
+    if cli.command.is_some() && cli.search != args::Search::default() {
+        return Err(mars::Error::usage(
+            "options of a search go behind the command, as in `mars search --device cpu`; before it only --config, --set, \
+             --json, --quiet and --verbose can stand",
+        ));
+    }
     let done = match cli.command {
-        None => cmd::search::bare(&context),
+        None => cmd::search::bare(&context, &cli.search),
         Some(Command::Search(args)) => cmd::search::run(&context, &args),
         Some(Command::Plan(args)) => cmd::plan::run(&context, &args),
         Some(Command::Calibrate(args)) => cmd::calibrate::run(&context, &args),

@@ -84,6 +84,14 @@ pub enum Error {
         /// Number of starts tried.
         starts: usize,
     },
+    /// The curves of a module determine no Law-C.
+    #[error("law-c of {module}: none, {why}")]
+    NoRegistration {
+        /// The module.
+        module: String,
+        /// Why, as a sentence.
+        why: String,
+    },
     /// A CSV table could not be read.
     #[error("line {line}, column {column}: {message}")]
     Csv {

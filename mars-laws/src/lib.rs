@@ -22,7 +22,7 @@ pub use law::{
     CalibrationSet, Form, LawC, LawCFit, LawCForm, LawCOptions, LawCSummary, LawPFit, LawPForm, LawPOptions,
     Offset, PowerLaw, RegisteredLawC, fit_law_c, fit_law_c_all, fit_law_p, registered_law_c,
 };
-pub use observation::{ConvergenceObservation, Observations, PerformanceObservation, Ranks};
+pub use observation::{ConvergenceObservation, ModuleCurves, Observations, PerformanceObservation, Ranks};
 pub use overfitting::{
     OverfittingEstimate, OverfittingLaw, OverfittingObservation, OverfittingOptions, OverfittingRefusal,
     OverfittingTime, OverfittingVerdict, RankExponent, overfitting_law,

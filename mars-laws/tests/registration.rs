@@ -376,3 +376,31 @@ fn draws_move_the_times_that_were_registered_and_not_the_one_that_was_measured()
         .count();
     assert!(covered >= 34, "{covered} of 40 intervals of 95 % hold the planted exponent");
 }
+
+/// Curves among the observations give the law of these curves, with its interval, from as few points as it takes.
+#[test]
+fn an_analysis_fits_the_curves_of_a_module() {
+    let curves = |module: &str, sets| ModuleCurves { module: module.into(), sets };
+    let (ve, llm) = (sets(-0.4, &[256]), sets(-0.3, &[256, 1024]));
+    let ends = |set: &CalibrationSet| vec![set.runs[0].clone(), set.runs[set.runs.len() - 1].clone()];
+    let ve = vec![CalibrationSet { runs: ends(&ve[0]), samples: 256 }];
+    let observations = Observations {
+        curves: vec![curves("ve", ve.clone()), curves("llm", llm.clone())],
+        ..Default::default()
+    };
+    let mut request = FitRequest::default();
+    request.law_c.bootstrap.seed = 7;
+    let output = analyse(&observations, &request).unwrap();
+    for (index, (module, sets)) in [("ve", ve), ("llm", llm)].into_iter().enumerate() {
+        let law =
+            registered_law_c(module, &sets, &RegistrationOptions::of_module(7, index)).unwrap().law.unwrap();
+        assert_eq!(output.law_c[module].summary, (&law).into(), "{module}");
+    }
+    assert!(output.balanced.iter().all(|one| one.samples == 1024) && !output.balanced.is_empty());
+
+    // Sizes beyond those that are fitted are left out, and what determines no law is said with its module.
+    let small = analyse(&observations, &FitRequest { fit_up_to: Some(256), ..request.clone() }).unwrap();
+    assert_eq!(small.law_c["llm"].summary.law.delta, 0.0);
+    let error = analyse(&observations, &FitRequest { fit_up_to: Some(16), ..request }).unwrap_err();
+    assert_eq!(error.to_string(), "law-c of ve: none, no run trained to its convergence");
+}

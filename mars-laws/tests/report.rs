@@ -42,7 +42,8 @@ fn figure_2a_up_to_4096() {
 
 /// Two modules, so that ranks are balanced.
 fn two_modules() -> Observations {
-    let mut all = Observations { convergence: figure_2b(), performance: figure_2a() };
+    let mut all =
+        Observations { convergence: figure_2b(), performance: figure_2a(), ..Observations::default() };
     let ve = figure_2b().into_iter().map(|o| ConvergenceObservation {
         module: "ve".into(),
         steps: 0.95 * o.steps,

@@ -139,6 +139,26 @@ impl Budget {
 }
 
 impl CalibrationPlan {
+    /// Steps of the window that exponents need (measured on one task: 48 are too few in half of the cases).
+    pub const FULL_WINDOW: usize = 64;
+    /// Evaluations in a window (measured likewise: with half as many one curve in six was refused).
+    pub const WINDOW_EVALUATIONS: usize = 16;
+
+    /// The plan of a longer final run: with the full window, all evaluations in it, and runs longer by the same factor.
+    /// The same plan where its window is that long or there is none.
+    pub(crate) fn of_a_longer_run(&self) -> Self {
+        let Some(window) = self.window.filter(|window| (1..Self::FULL_WINDOW).contains(window)) else {
+            return self.clone();
+        };
+        let longer = |steps: usize| (steps * Self::FULL_WINDOW).div_ceil(window);
+        Self {
+            window: Some(Self::FULL_WINDOW),
+            steps: longer(self.steps),
+            eval_every: longer(self.eval_every).min(Self::FULL_WINDOW / Self::WINDOW_EVALUATIONS),
+            ..self.clone()
+        }
+    }
+
     /// Whether calibration can be run on this plan.
     ///
     /// # Errors

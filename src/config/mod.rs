@@ -29,7 +29,7 @@ use mars_calib::{
     convergence::Signal,
     native::{Loading, NativeOptions},
 };
-use mars_laws::FitRequest;
+use mars_laws::{BootstrapOptions, FitRequest, LawCOptions};
 use mars_search::{Budget, CalibrationPlan, PolicySpec, Space};
 use mars_vlm::processor::Processor;
 use serde::{Deserialize, Serialize};
@@ -113,7 +113,9 @@ impl SearchConfig {
 
     /// How laws are fitted and ranks balanced on what was measured.
     pub fn fit_request(&self) -> FitRequest {
+        let bootstrap = BootstrapOptions { seed: self.train.seed, ..BootstrapOptions::default() };
         FitRequest {
+            law_c: LawCOptions { bootstrap, ..LawCOptions::default() },
             reference: self.search.reference.clone(),
             balance: self.search.balance(),
             ..FitRequest::default()

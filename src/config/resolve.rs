@@ -1,6 +1,7 @@
 //! The values that follow from the size of the data.
 
 use super::SearchConfig;
+use mars_search::CalibrationPlan;
 
 /// Passes over the training set in the final run, where its steps are not set.
 const PASSES: usize = 3;
@@ -12,12 +13,10 @@ const CALIBRATION_EVALUATIONS: usize = 40;
 /// for registered ones.
 const SUBSETS: [usize; 3] = [16, 8, 4];
 const REGISTERED_SUBSETS: [usize; 2] = [16, 4];
-/// Shortest and longest window of registered runs, where it is not set: what the exponents need (measured), and what is
-/// left of it in short searches.
-const WINDOW: [usize; 2] = [8, 64];
-/// Evaluations in a window, and validation samples of each: with half as many evaluations of 64 samples one curve in six was refused
-/// (measured, docs/results/mars-by-default.md).
-const WINDOW_EVALUATIONS: usize = 16;
+/// Shortest and longest window of registered runs, where it is not set: what is left of it in short searches, and what the
+/// exponents need.
+const WINDOW: [usize; 2] = [8, CalibrationPlan::FULL_WINDOW];
+/// Validation samples of an evaluation in a window (measured, docs/results/mars-by-default.md).
 const REGISTERED_VALIDATION: usize = 48;
 
 impl SearchConfig {
@@ -44,7 +43,7 @@ impl SearchConfig {
             let [shortest, longest] = WINDOW;
             let window = *calibration.window.get_or_insert(steps.div_ceil(8).clamp(shortest, longest));
             calibration.steps.get_or_insert(steps.div_ceil(15).max((7 * window).div_ceil(4)));
-            calibration.eval_every.get_or_insert(window.div_ceil(WINDOW_EVALUATIONS));
+            calibration.eval_every.get_or_insert(window.div_ceil(CalibrationPlan::WINDOW_EVALUATIONS));
         } else {
             let steps = *calibration.steps.get_or_insert(steps.div_ceil(3));
             calibration.eval_every.get_or_insert(steps.div_ceil(CALIBRATION_EVALUATIONS));

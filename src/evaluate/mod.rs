@@ -1,6 +1,8 @@
 //! The loss of a model on a data set, with an adapter or without.
+mod exchanged;
 mod verify;
 
+pub use exchanged::ExchangedImages;
 pub use verify::{AdapterLosses, Verification, verify};
 
 use crate::{
@@ -8,6 +10,7 @@ use crate::{
     event::{Event, Observer},
     task::{LeftOut, Names, Part, Source, check_weights, storage},
 };
+use exchanged::exchange;
 use mars_calib::native::{Evaluation, evaluate};
 use mars_lora::{AdapterStack, Examples, peft, peft::Base};
 use mars_vlm::{
@@ -36,6 +39,9 @@ pub struct DataScore {
     pub accuracy: f64,
     /// Every sample.
     pub per_sample: Vec<SampleLoss>,
+    /// The loss with the images of other samples, if it was asked for and there are such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchanged_images: Option<ExchangedImages>,
     /// Samples that could not be used and were left out.
     pub left_out: Option<LeftOut>,
 }
@@ -75,7 +81,8 @@ impl DataFiles {
 }
 
 /// Evaluates the model in the Hugging Face directory `model`, with the PEFT adapter in `adapter` if there is one, on `data`.
-/// Of `config` the sections `model`, `data` and `run` count.
+/// Of `config` the sections `model`, `data` and `run` count. With `exchange_images` also with the images of other samples,
+/// which says whether the answers depend on the images.
 ///
 /// # Errors
 /// The first defect of the model, the adapter or the data.
@@ -84,6 +91,7 @@ pub fn evaluate_files(
     model: &Path,
     adapter: Option<&Path>,
     data: &DataFiles,
+    exchange_images: bool,
     observer: &mut dyn Observer,
 ) -> Result<DataScore, Error> {
     config.check_reading()?;
@@ -95,8 +103,18 @@ pub fn evaluate_files(
     names.warn(&processor.template, observer);
     let stack = stack(&net, adapter, &names)?;
     let Part { samples, store, left_out } = data.read(config, &processor, observer)?;
-    let examples = EncodedExamples::new(processor, store, samples)?;
+    let exchanged = exchange_images.then(|| exchange(&samples));
+    let examples = EncodedExamples::new(processor.clone(), store.clone(), samples.clone())?;
     let all = evaluate_all(&net, &examples, &stack, config.run.eval_batch, "evaluating", observer)?;
+    let exchanged_images = match exchanged {
+        Some(exchanged) => {
+            let examples = EncodedExamples::new(processor, store, exchanged.samples.clone())?;
+            let label = "with images of others";
+            let other = evaluate_all(&net, &examples, &stack, config.run.eval_batch, label, observer)?;
+            ExchangedImages::of(&samples, &all, &exchanged, &other)
+        }
+        None => None,
+    };
     let per_sample = all.samples.iter().enumerate();
     let per_sample =
         per_sample.map(|(at, one)| SampleLoss { id: examples.id(at), loss: one.loss, tokens: one.tokens });
@@ -107,6 +125,7 @@ pub fn evaluate_files(
         samples: all.samples.len(),
         accuracy: all.accuracy(),
         per_sample: per_sample.collect(),
+        exchanged_images,
         left_out,
     })
 }

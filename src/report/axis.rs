@@ -109,8 +109,7 @@ fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     (first..=last.min(first + 20)).map(|i| i as f64 * step).collect()
 }
 
-/// Powers of ten, with 2 and 5 between them where there are fewer than three, and everything from 1 to 9
-/// where even those are few.
+/// Powers of ten, with 2 and 5 between them where there are fewer than three, and evenly spaced ticks where even those are few.
 fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     let decades = (low.log10().floor() as i32)..=(high.log10().ceil() as i32);
     let within = |factors: &[f64]| -> Vec<f64> {
@@ -120,7 +119,7 @@ fn log_ticks(low: f64, high: f64) -> Vec<f64> {
             .filter(|tick| (low..=high).contains(tick))
             .collect()
     };
-    let sets: [&[f64]; 3] = [&[1.0], &[1.0, 2.0, 5.0], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]];
+    let sets: [&[f64]; 2] = [&[1.0], &[1.0, 2.0, 5.0]];
     for factors in sets {
         let ticks = within(factors);
         if ticks.len() >= 3 {

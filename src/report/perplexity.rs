@@ -94,7 +94,7 @@ fn map(
     let ends = cells.iter().map(|(.., cell)| cell.perplexity.ln());
     let (low, high) =
         ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-    let mut drawn = String::new();
+    let (mut drawn, mut figures) = (String::new(), String::new());
     for (column, row, cell) in &cells {
         let ((x, y), ranks) = (corner(*column, *row), tuple(*column, *row));
         let share = if high > low { (high - cell.perplexity.ln()) / (high - low) } else { 1.0 };
@@ -108,9 +108,9 @@ fn map(
         let middle = x + side / 2.0;
         let (value, below) = (fixed(cell.perplexity, 3), cell.early.map(|step| format!("step {step}")));
         let shift = if below.is_some() { -3.0 } else { 4.0 };
-        drawn += &text("rank", middle, y + ROW / 2.0 + shift, "middle", &value);
+        figures += &text("rank", middle, y + ROW / 2.0 + shift, "middle", &value);
         if let Some(below) = below {
-            drawn += &text("tick", middle, y + ROW / 2.0 + 11.0, "middle", &below);
+            figures += &text("tick over", middle, y + ROW / 2.0 + 11.0, "middle", &below);
         }
     }
     for (column, row) in places().filter(|(c, r)| tuple(*c, *r) == data.decision.ranks) {
@@ -153,7 +153,7 @@ fn map(
     let title = escape(&format!("{title}, {module} and {reference}"));
     format!(
         "<figure><h3>{title}</h3><svg viewBox=\"0 0 {WIDTH} {:.1}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
-         <title id=\"{id}-t\">{title}</title><desc id=\"{id}-d\">{}</desc>{drawn}{curve}</svg>\
+         <title id=\"{id}-t\">{title}</title><desc id=\"{id}-d\">{}</desc>{drawn}{curve}{figures}</svg>\
          <figcaption>{}{lines}</figcaption></figure>",
         bottom + BOTTOM,
         escape(&words),

@@ -25,10 +25,12 @@ pub(crate) fn figure(data: &ReportData) -> String {
         return String::new();
     }
     let points = || furthest.iter().flat_map(|result| result.val_curve.iter());
-    let x = Axis::over("optimizer step", Scale::Linear, points().map(|(step, _)| *step as f64));
+    // Choices are mostly dropped early: on a linear axis that would be one place.
+    let x = Axis::over("optimizer step", Scale::Log, points().map(|(step, _)| *step as f64));
     // The steep beginning would hide what the race is about.
-    let end = points().map(|(step, _)| *step).max().unwrap_or(0);
-    let told = points().filter(|(step, loss)| 10 * step >= end && loss.is_finite()).map(|(_, loss)| *loss);
+    let ends = furthest.iter().filter_map(|result| result.val_curve.last().map(|(step, _)| *step));
+    let from = ends.min().unwrap_or(0);
+    let told = points().filter(|(step, loss)| *step >= from && loss.is_finite()).map(|(_, loss)| *loss);
     let y = Axis::over("validation loss (nats per token)", Scale::Linear, told);
     let title = "Race of the candidates";
     let (Some(x), Some(y)) = (x, y) else { return nothing(title, "No competitor has a finite loss.") };
@@ -66,5 +68,5 @@ pub(crate) fn figure(data: &ReportData) -> String {
         furthest.len(),
         data.decision.ranks
     );
-    chart.figure(title, &description, &legend, "A cross marks the end of a competitor that was not chosen. The first tenth of the steps may lie above the frame.")
+    chart.figure(title, &description, &legend, "A cross marks the end of a competitor that was not chosen. Losses from before the first end may lie above the frame.")
 }

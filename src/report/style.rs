@@ -29,7 +29,7 @@ svg text{fill:var(--ink);font-size:12.5px;font-family:inherit}svg .tick{fill:var
 .line.faint{stroke-width:1.1}.rounding{stroke:var(--soft);stroke-width:1}\
 .mark{fill:var(--c);stroke:var(--paper);stroke-width:1}.mark.hollow{fill:var(--paper);stroke:var(--c);stroke-width:1.7}\
 .mark.cross{fill:none;stroke:var(--c);stroke-width:2}.ring{fill:none;stroke:var(--ink);stroke-width:1.8}.beyond{fill:var(--beyond)}\
-.summary{font-size:16px;margin:10px 0 4px}.bar{fill:var(--c)}.bar.faint{fill-opacity:.35;stroke:none}.cell{fill:var(--c0);stroke:var(--rule);stroke-width:.7}svg .rank{font-size:11.5px}.scroll{overflow-x:auto}table{border-collapse:collapse;margin:12px 0 20px;font-size:14px}\
+.summary{font-size:16px;margin:10px 0 4px}.bar{fill:var(--c)}.bar.faint{fill-opacity:.35;stroke:none}.cell{fill:var(--c0);stroke:var(--rule);stroke-width:.7}svg .rank{font-size:11.5px}svg .rank,svg .over{paint-order:stroke;stroke:var(--paper);stroke-width:2.5px;stroke-linejoin:round}.scroll{overflow-x:auto}table{border-collapse:collapse;margin:12px 0 20px;font-size:14px}\
 caption{text-align:left;font-weight:600;padding-bottom:5px}th,td{text-align:left;vertical-align:top;padding:5px 14px 5px 0;\
 border-bottom:1px solid var(--rule)}th{font-weight:600;white-space:nowrap}td{white-space:nowrap}.facts td,td.text{white-space:normal;overflow-wrap:anywhere}td.text{min-width:150px}caption.aside{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}\
 .facts th{color:var(--soft);font-weight:500;width:210px}.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\

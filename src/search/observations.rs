@@ -3,7 +3,7 @@
 use crate::{Error, config::SearchConfig};
 use mars_calib::{Campaign, ConvergenceRule, RunEnd, RunRecord, Settings, campaign::Snapshot};
 use mars_laws::{
-    CalibrationSet, ConvergenceObservation, LossCurve, Observations, PerformanceObservation,
+    CalibrationSet, ConvergenceObservation, LossCurve, ModuleCurves, Observations, PerformanceObservation,
     RegistrationOptions, TimedCurve, registered_law_c,
 };
 use std::{collections::BTreeMap, path::Path};
@@ -69,7 +69,11 @@ fn of_runs<'a>(
         }
     }
     if window.is_some() {
-        register(&mut alone);
+        alone.sort_by_key(|run| (run.record.spec.samples, run.rank, run.record.spec.seed));
+        for module in &config.lora.modules {
+            let own = alone.iter_mut().filter(|run| run.module == module.as_str()).collect();
+            all.curves.extend(register(module, own));
+        }
     }
     all.convergence.extend(alone.iter().filter_map(Alone::observation));
     all
@@ -97,26 +101,37 @@ impl Alone<'_> {
         })
     }
 
+    /// The validation curve, with its blocks where every evaluation has them.
     fn curve(&self) -> TimedCurve {
         let points = self.record.val.iter().map(|point| (point.step as f64, point.loss));
-        TimedCurve { curve: LossCurve::new(self.rank, points), time: self.time }
+        let blocks = self.record.val.iter().map(|point| {
+            let own = self.record.val_blocks.iter().find(|blocks| blocks.step == point.step)?;
+            Some(own.losses.iter().map(|loss| f64::from(*loss)).collect())
+        });
+        let blocks = blocks.collect::<Option<Vec<Vec<f64>>>>().unwrap_or_default();
+        TimedCurve { curve: LossCurve { blocks, ..LossCurve::new(self.rank, points) }, time: self.time }
     }
 }
 
-/// Gives runs that ended before their convergence the times that registration knows.
-fn register(alone: &mut [Alone<'_>]) {
-    let mut sets: BTreeMap<(&str, usize), Vec<usize>> = BTreeMap::new();
-    for (at, run) in alone.iter().enumerate() {
-        sets.entry((run.module, run.record.spec.samples)).or_default().push(at);
+/// The curves of a module; gives runs that ended before their convergence the times that registration knows.
+fn register(module: &str, runs: Vec<&mut Alone<'_>>) -> Option<ModuleCurves> {
+    let mut sets: BTreeMap<usize, Vec<&mut Alone<'_>>> = BTreeMap::new();
+    for run in runs {
+        sets.entry(run.record.spec.samples).or_default().push(run);
     }
     let options = RegistrationOptions { draws: 0, ..RegistrationOptions::default() };
-    for ((module, samples), members) in sets {
-        let runs = members.iter().map(|at| alone[*at].curve()).collect();
-        let found = registered_law_c(module, &[CalibrationSet { samples, runs }], &options);
+    let curves = |(samples, runs): (&usize, &Vec<&mut Alone<'_>>)| CalibrationSet {
+        samples: *samples,
+        runs: runs.iter().map(|run| run.curve()).collect(),
+    };
+    let all: Vec<CalibrationSet> = sets.iter().map(curves).collect();
+    for (set, runs) in all.iter().zip(sets.values_mut()) {
+        let found = registered_law_c(module, std::slice::from_ref(set), &options);
         // Curves that cannot be registered leave the times that runs have of their own.
         let times = found.ok().and_then(|mut found| found.sets.pop()).map_or_else(Vec::new, |set| set.times);
-        for (at, time) in members.into_iter().zip(times) {
-            alone[at].time = time;
+        for (run, time) in runs.iter_mut().zip(times) {
+            run.time = time;
         }
     }
+    (!all.is_empty()).then(|| ModuleCurves { module: module.to_owned(), sets: all })
 }

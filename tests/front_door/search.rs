@@ -1,10 +1,11 @@
 //! A whole search with a trainer of one's own.
 
-use crate::kit::{Log, config, space_and_budget};
+use crate::kit::{Log, SAMPLES, config, space_and_budget};
 use mars::{
     ErrorKind, Interrupt, Search, SearchConfig,
     event::{Event, Observer},
     mars_calib::{self, Campaign, FakeTrainer, RunRecord, RunSpec, Trainer},
+    mars_laws::analyse,
     mars_search::{Budget, Space},
     search::{Choice, choose, observations},
 };
@@ -45,6 +46,27 @@ fn a_search_leaves_a_decision_a_report_and_a_campaign_and_is_not_done_twice() {
     assert_eq!((read.train, read.lora), (config.train.clone(), config.lora.clone()));
     let chosen = choose(out.path(), Some(&"grid".parse().unwrap())).unwrap();
     assert!(matches!(chosen.choice, Choice::Racing(candidates) if candidates.len() == 16));
+}
+
+/// `mars fit` on the campaign of a guided search gives the laws that the search has told, intervals included.
+#[test]
+fn laws_of_a_guided_search_come_out_of_its_campaign_again() {
+    let out = tempdir().unwrap();
+    let mut config = SearchConfig::default();
+    config.train.steps = Some(4000);
+    let config = config.resolved(SAMPLES, 256);
+    let (space, budget) = space_and_budget(&config);
+    let search = Search::new(config);
+    let outcome = search.run_with(&mut FakeTrainer::default(), &space, &budget, out.path()).unwrap();
+    let told = outcome.decision.laws.unwrap().law_c;
+    assert_eq!(told.len(), 2, "{}", outcome.decision.reason);
+
+    let (observed, config) = observations(out.path()).unwrap();
+    let fitted = analyse(&observed, &config.fit_request()).unwrap();
+    for (module, law) in told {
+        assert_eq!(fitted.law_c[&module].summary, law.summary, "{module}");
+    }
+    assert!(out.path().join("fits.json").is_file());
 }
 
 #[test]

@@ -97,6 +97,9 @@ pub(crate) struct Eval {
     /// PEFT adapter to put on the model
     #[arg(long, value_name = "DIR")]
     pub(crate) adapter: Option<PathBuf>,
+    /// Also evaluate with the images of other samples: whether the answers depend on the images
+    #[arg(long)]
+    pub(crate) exchange_images: bool,
     /// Device on which to compute; see `mars devices`
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// Chooses LoRA ranks for a multimodal language model by measurement, within the cost of little more than one fine-tune:
 /// rank choices race inside it, and calibration runs with scaling laws are added where the budget pays for them. Without a
-/// command: the whole search on the embedded task.
+/// command `mars` is `mars search`, by default on the embedded task.
 #[derive(Debug, Parser)]
 #[command(name = "mars", version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -22,6 +22,9 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) common: Common,
+    /// What is to be searched where no command is given.
+    #[command(flatten, next_help_heading = "Options of a search, if no command is given")]
+    pub(crate) search: Search,
 }
 
 /// What every command understands.
@@ -45,7 +48,7 @@ pub(crate) struct Common {
 }
 
 /// The model and the data.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Args)]
 pub(crate) struct Task {
     /// Hugging Face directory of the base model, or OWNER/NAME in the local cache [default: the embedded tiny model]
     #[arg(long, value_name = "DIR")]
@@ -78,7 +81,7 @@ pub(crate) struct Task {
 }
 
 /// Where the campaign is kept.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Args)]
 pub(crate) struct Place {
     /// Directory of the campaign, its adapter and its report [default: mars-out]
     #[arg(long, visible_alias = "campaign", value_name = "DIR")]

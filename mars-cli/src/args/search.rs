@@ -6,7 +6,7 @@ use mars::mars_search::POLICY_FORMS;
 use std::{num::NonZeroUsize, path::PathBuf};
 
 /// A search, whoever runs it: this process, or the jobs that are written for it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, PartialEq, Args)]
 pub(crate) struct Job {
     #[command(flatten)]
     pub(crate) task: Task,
@@ -20,7 +20,7 @@ pub(crate) struct Job {
     pub(crate) seed: Option<u32>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, PartialEq, Args)]
 pub(crate) struct Search {
     #[command(flatten)]
     pub(crate) job: Job,

@@ -8,7 +8,7 @@ use crate::{
 };
 use mars::{
     Error,
-    evaluate::{DataScore, evaluate_files},
+    evaluate::{DataScore, ExchangedImages, evaluate_files},
 };
 
 pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
@@ -17,18 +17,41 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
     let (model, data) = data_or_embedded(context, &config, args.data.as_ref(), args.images.as_ref())?;
     args.adapter.iter().try_for_each(|adapter| roles::check(adapter, &model))?;
     let mut reporter = context.reporter();
-    let score = evaluate_files(&config, &model, args.adapter.as_deref(), &data, &mut reporter);
+    let score =
+        evaluate_files(&config, &model, args.adapter.as_deref(), &data, args.exchange_images, &mut reporter);
     reporter.finish();
     let score = score?;
     if context.common.json {
         output::json(&score)?;
     } else {
-        let DataScore { loss, perplexity, tokens, samples, accuracy, left_out, .. } = score;
+        let DataScore { loss, perplexity, tokens, samples, accuracy, exchanged_images, left_out, .. } = score;
+        let exchanged = match exchanged_images {
+            Some(exchanged) => format!("\n{}", describe(&exchanged)),
+            None if args.exchange_images => {
+                "\nno two samples have as many images and other ones: none was exchanged".to_owned()
+            }
+            None => String::new(),
+        };
         let left_out = left_out.map_or_else(String::new, |one| format!("\n{one}"));
         output::text(format!(
-            "loss {loss:.5}, perplexity {perplexity:.4}, accuracy {:.1} %; {samples} samples, {tokens} answer tokens{left_out}",
+            "loss {loss:.5}, perplexity {perplexity:.4}, accuracy {:.1} %; {samples} samples, {tokens} answer tokens{exchanged}{left_out}",
             100.0 * accuracy
         ))?;
     }
     Ok(Exit::Done)
+}
+
+fn describe(exchanged: &ExchangedImages) -> String {
+    let ExchangedImages { samples, loss, difference, accuracy, .. } = exchanged;
+    let error =
+        exchanged.standard_error.map_or_else(String::new, |error| format!(", standard error {error:.5}"));
+    let meaning = if exchanged.depends_on_images() {
+        "the answers depend on the images"
+    } else {
+        "that the answers depend on the images cannot be told; ranks of the vision encoder then mean nothing"
+    };
+    format!(
+        "with the images of other samples: loss {loss:.5} ({difference:+.5}{error}), accuracy {:.1} %; {samples} samples: {meaning}",
+        100.0 * accuracy
+    )
 }

@@ -1,7 +1,7 @@
 //! `mars search`, and bare `mars`: the main job from data to adapter and report.
 
 use crate::{
-    args::{self, Place, Task},
+    args::{self, Place},
     cmd::{Context, job_layers, set},
     exit::Exit,
     output,
@@ -16,28 +16,35 @@ use mars::{
 };
 use std::time::Instant;
 
-/// Without a command: says what will happen, then searches on the embedded task.
-pub(crate) fn bare(context: &Context) -> Result<Exit, Error> {
-    let config = context.layers(&Task::default())?.config()?;
-    let out = config.out.dir.display();
-    for line in [
-        "mars will now choose LoRA ranks for its embedded tiny vision-language model, on real handwritten digits:",
-        "short runs of each module give its convergence law, balanced rank choices race in the first steps of one fine-tune,",
-        "and the winner trains on to the end: its adapter stays.",
-        &format!(
-            "Everything goes to {out}/ and can be stopped (Ctrl-C) and continued. `mars --help` shows the rest."
-        ),
-    ] {
-        context.console.say(line);
+/// Without a command: on the embedded task says what will happen, then searches.
+pub(crate) fn bare(context: &Context, args: &args::Search) -> Result<Exit, Error> {
+    let config = config(context, args)?;
+    if config.model.dir.is_none() && config.data.train.is_none() && config.trainer.kind == TrainerKind::Native
+    {
+        let out = config.out.dir.display();
+        for line in [
+            "mars will now choose LoRA ranks for its embedded tiny vision-language model, on real handwritten digits:",
+            "short runs of each module give its convergence law, balanced rank choices race in the first steps of one fine-tune,",
+            "and the winner trains on to the end: its adapter stays.",
+            &format!(
+                "Everything goes to {out}/ and can be stopped (Ctrl-C) and continued. `mars --help` shows the rest."
+            ),
+        ] {
+            context.console.say(line);
+        }
     }
-    finish(context, &config, &Place::default(), false)
+    finish(context, &config, &args.job.place, args.strict)
 }
 
 pub(crate) fn run(context: &Context, args: &args::Search) -> Result<Exit, Error> {
+    finish(context, &config(context, args)?, &args.job.place, args.strict)
+}
+
+fn config(context: &Context, args: &args::Search) -> Result<SearchConfig, Error> {
     let mut layers = job_layers(context, &args.job)?;
     set(&mut layers, "out.adapter_layout", &args.adapter_layout)?;
     context.keep(&layers);
-    finish(context, &layers.config()?, &args.job.place, args.strict)
+    layers.config()
 }
 
 /// A whole search and its summary.

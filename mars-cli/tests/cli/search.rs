@@ -57,6 +57,16 @@ fn a_search_leaves_an_adapter_a_report_and_a_campaign_to_work_with() {
     assert_eq!((samples.len(), Some(tokens)), (12, tuned["tokens"].as_u64()));
     assert!((loss / tokens as f64 - tuned["loss"].as_f64().unwrap()).abs() < 1e-9);
 
+    // With the images of other samples, all of which have one.
+    let exchanged = json(&[&common[..], &["--exchange-images"]].concat());
+    let (with_others, own) = (&exchanged["exchanged_images"], exchanged["loss"].as_f64().unwrap());
+    let rise = with_others["loss"].as_f64().unwrap() - own;
+    assert!((with_others["difference"].as_f64().unwrap() - rise).abs() < 1e-9 && rise != 0.0, "{exchanged}");
+    assert!(
+        with_others["samples"] == 12 && with_others["standard_error"].as_f64().unwrap() > 0.0,
+        "{exchanged}"
+    );
+
     // Once more: nothing is trained again, and the result is the same.
     let again = mars(&strs(&arguments));
     assert!(again.stderr.contains("are done already"), "{}", again.stderr);
@@ -96,6 +106,29 @@ fn a_search_leaves_an_adapter_a_report_and_a_campaign_to_work_with() {
     samples.pop();
     fs::write(&test, serde_json::to_string(&samples).unwrap()).unwrap();
     refused(&strs(&arguments), 2, &["fingerprint of test: "]);
+}
+
+/// Bare `mars` with the options of a search is that search.
+#[test]
+fn without_a_command_it_is_a_search() {
+    let task = SmallTask::new();
+    let out = task.path("out");
+    let search = task.arguments("search", &["--policy", "grid", "--out", &out, "--device", "cpu", "--json"]);
+    let bare = mars(&strs(&search[1..]));
+    assert_eq!(bare.code, Some(0), "{}", bare.stderr);
+    assert!(!bare.stderr.contains("embedded"), "another model is not said to be that one: {}", bare.stderr);
+    let again = mars(&strs(&search));
+    assert!(again.stderr.contains("4 of 4 runs are done already"), "{}", again.stderr);
+    assert_eq!(again.stdout, bare.stdout);
+}
+
+/// An option in front of another command is not dropped silently.
+#[test]
+fn options_of_a_search_go_behind_the_command() {
+    refused(&["--device", "cpu", "search"], 2, &["mars search --device cpu"]);
+    refused(&["--out", "somewhere", "devices"], 2, &["options of a search go behind the command"]);
+    let device = json(&["--json", "--set", "train.batch=3", "config", "--device", "cpu"]);
+    assert_eq!((&device["run"]["device"], &device["train"]["batch"]), (&"cpu".into(), &3.into()));
 }
 
 /// Copies a folder.

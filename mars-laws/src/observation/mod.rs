@@ -11,4 +11,4 @@ pub(crate) use convergence::convergence_points;
 pub use performance::PerformanceObservation;
 pub(crate) use performance::performance_points;
 pub use ranks::Ranks;
-pub use table::Observations;
+pub use table::{ModuleCurves, Observations};

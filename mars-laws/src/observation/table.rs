@@ -8,7 +8,7 @@
 //! Columns may be in any order. Lines that begin with `#` are comments.
 
 use super::{ConvergenceObservation, PerformanceObservation, Ranks};
-use crate::Error;
+use crate::{Error, law::CalibrationSet};
 use csv::StringRecord;
 use std::str::FromStr;
 
@@ -22,6 +22,18 @@ pub struct Observations {
     pub convergence: Vec<ConvergenceObservation>,
     /// Perplexities of joint runs.
     pub performance: Vec<PerformanceObservation>,
+    /// Validation curves of modules alone, one entry for each module. Law-C of these modules comes from their curves laid on one
+    /// another, as by [`registered_law_c`](crate::registered_law_c), and not from their convergence times above.
+    pub curves: Vec<ModuleCurves>,
+}
+
+/// The runs of one module alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModuleCurves {
+    /// The module.
+    pub module: String,
+    /// Its runs by size.
+    pub sets: Vec<CalibrationSet>,
 }
 
 impl Observations {
@@ -60,6 +72,7 @@ impl Observations {
     pub fn extend(&mut self, other: Self) {
         self.convergence.extend(other.convergence);
         self.performance.extend(other.performance);
+        self.curves.extend(other.curves);
     }
 }
 

@@ -41,6 +41,13 @@ impl Default for RegistrationOptions {
 }
 
 impl RegistrationOptions {
+    /// The defaults, with draws by `seed` for the module in place `index`: balanced ranks pair the draws of two modules, so that
+    /// each draws from a stream of its own.
+    pub fn of_module(seed: u64, index: usize) -> Self {
+        let seed = seed.wrapping_add((index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Self { seed, ..Self::default() }
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
         check_level(self.level)?;
         let options = [

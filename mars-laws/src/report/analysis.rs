@@ -8,8 +8,9 @@ use super::{
 use crate::{
     Error,
     choose::{Outcome, balance, contenders},
-    law::{LawC, LawCFit, fit_law_c_all},
+    law::{CalibrationSet, LawC, LawCFit, fit_law_c_all, registered_law_c},
     observation::Observations,
+    registration::RegistrationOptions,
 };
 use std::collections::BTreeMap;
 
@@ -36,24 +37,29 @@ pub fn analyse_csv(text: &str, request: &FitRequest) -> Result<FitOutput, Error>
 
 /// Fits the laws that the observations allow, balances ranks, and compares predicted with measured best ranks.
 ///
-/// Convergence times give Law-C and balanced ranks, perplexities give Law-P and best ranks by size; a law without
-/// observations is absent from the report.
+/// Convergence times, or curves where a module has them, give Law-C and balanced ranks, perplexities give Law-P and best
+/// ranks by size; a law without observations is absent from the report.
 ///
 /// # Errors
-/// Too few observations of a module or of the joint runs (also after `fit_up_to`), bad values, mixed
-/// conventions, bad options.
+/// Too few observations of a module or of the joint runs (also after `fit_up_to`), curves that determine no law, bad values,
+/// mixed conventions, bad options.
 pub fn analyse(observations: &Observations, request: &FitRequest) -> Result<FitOutput, Error> {
     let limit = request.fit_up_to.unwrap_or(usize::MAX);
-    let times: Vec<_> = observations.convergence.iter().filter(|o| o.samples <= limit).cloned().collect();
-    if let Some(o) = observations.convergence.iter().find(|o| !times.iter().any(|t| t.module == o.module)) {
+    let registered = |module: &str| observations.curves.iter().any(|one| one.module == module);
+    let timed = || observations.convergence.iter().filter(|o| !registered(&o.module));
+    let times: Vec<_> = timed().filter(|o| o.samples <= limit).cloned().collect();
+    if let Some(o) = timed().find(|o| !times.iter().any(|t| t.module == o.module)) {
         return Err(Error::TooFewObservations { law: format!("law-c of {}", o.module), needed: 3, found: 0 });
     }
-    let law_c = fit_law_c_all(&times, &request.law_c)?;
+    let mut law_c = fit_law_c_all(&times, &request.law_c)?;
+    law_c.extend(register_all(observations, limit, request)?);
     let performance = &observations.performance;
     let law_p =
         if performance.is_empty() { None } else { Some(Performance::fit(performance, limit, request)?) };
     let sizes = if request.predict.is_empty() {
-        times.iter().map(|o| o.samples).max().into_iter().collect()
+        let sets = observations.curves.iter().flat_map(|one| &one.sets).map(|set| set.samples);
+        let sizes = times.iter().map(|o| o.samples).chain(sets.filter(|samples| *samples <= limit));
+        sizes.max().into_iter().collect()
     } else {
         request.predict.clone()
     };
@@ -65,6 +71,26 @@ pub fn analyse(observations: &Observations, request: &FitRequest) -> Result<FitO
         law_p: law_p.map(Performance::into_output),
         law_c: law_c.iter().map(|(module, fit)| (module.clone(), fit.into())).collect(),
     })
+}
+
+/// Law-C of the modules that have curves.
+fn register_all(
+    observations: &Observations,
+    limit: usize,
+    request: &FitRequest,
+) -> Result<BTreeMap<String, LawCFit>, Error> {
+    let bootstrap = &request.law_c.bootstrap;
+    let each = observations.curves.iter().enumerate().map(|(index, one)| {
+        let sets: Vec<CalibrationSet> = one.sets.iter().filter(|set| set.samples <= limit).cloned().collect();
+        let options = RegistrationOptions {
+            level: bootstrap.level,
+            ..RegistrationOptions::of_module(bootstrap.seed, index)
+        };
+        let law = registered_law_c(&one.module, &sets, &options)?.law;
+        let refused = |why| Error::NoRegistration { module: one.module.clone(), why };
+        Ok((one.module.clone(), law.map_err(refused)?))
+    });
+    each.collect()
 }
 
 fn balanced(laws: &BTreeMap<String, LawCFit>, samples: usize, request: &FitRequest) -> Vec<BalancedOutput> {

@@ -1,7 +1,7 @@
 //! The operations on the CPU backend: loops over rows, computed in f32 for every type.
 //!
 //! Inputs of the loops in half precision are widened, and results rounded once at the end. Matrix products (after the
-//! weight is widened to the type of the input) and the layer norm's forward pass are the backend's.
+//! weight is widened to the type of the input) are the backend's.
 //!
 //! A row of a product with a weight has the same bits whatever other rows are multiplied with it: see [`enough`].
 
@@ -15,7 +15,7 @@ use mars_kernels::Frozen;
 use std::sync::Arc;
 
 /// The values in order, as f32.
-fn f32s(tensor: FlexTensor) -> FlexTensor {
+pub(super) fn f32s(tensor: FlexTensor) -> FlexTensor {
     let tensor = match tensor.dtype() {
         DType::F32 => tensor,
         _ => Flex::float_cast(tensor, FloatDType::F32),
@@ -195,6 +195,15 @@ impl RowOps for Flex {
             kernels::swish_gate_slopes(gate, up, grad.storage_mut(), of_up, [linear, cubic]);
         });
         (back(grad, dtype), back(of_up, dtype))
+    }
+
+    fn layer_norm_rows(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, epsilon: f64) -> FlexTensor {
+        let dtype = x.dtype();
+        let (x, gamma, beta) = (f32s(x), f32s(gamma), f32s(beta));
+        let fill = |out: &mut [f32]| {
+            kernels::layer_norm(x.storage(), gamma.storage(), beta.storage(), out, epsilon as f32);
+        };
+        back(filled(&x, fill), dtype)
     }
 
     fn layer_norm_slope(x: FlexTensor, gamma: FlexTensor, grad: FlexTensor, epsilon: f64) -> FlexTensor {

@@ -1,6 +1,7 @@
 //! The operations as loops over rows of f32, on the threads of the pool that they are called in.
 //!
-//! The loops have no branches, so that compilers make vector instructions of them; `pulp` picks those of the processor.
+//! The loops have no branches, so that compilers make vector instructions of them; `pulp` picks those of the processor. For
+//! that they must be inlined: a closure that is called is compiled for any processor.
 
 use half::slice::HalfFloatSliceExt;
 use pulp::Arch;
@@ -8,6 +9,8 @@ use rayon::prelude::*;
 
 /// Values that one task works on, about.
 const TASK: usize = 1 << 14;
+/// Values up to which handing tasks to threads costs more than it saves.
+const ALONE: usize = 1 << 17;
 /// Partial sums of a reduction: fixed, so that the order of additions, and with it the result to the bit, does
 /// not depend on the processor or on the number of threads.
 const LANES: usize = 16;
@@ -22,15 +25,27 @@ fn rows<const N: usize>(
     let width = width.max(1);
     let size = (TASK / width).max(1) * width;
     let arch = Arch::new();
-    out.par_chunks_mut(size).enumerate().for_each(|(task, out)| {
+    tasks(out, size, |task, out| {
         let from = task * size;
         let inputs = inputs.map(|input| &input[from..from + out.len()]);
-        arch.dispatch(|| {
-            for (row, out) in out.chunks_exact_mut(width).enumerate() {
-                each(out, inputs.map(|input| &input[row * width..(row + 1) * width]));
-            }
-        });
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                for (row, out) in out.chunks_exact_mut(width).enumerate() {
+                    each(out, inputs.map(|input| &input[row * width..(row + 1) * width]));
+                }
+            },
+        );
     });
+}
+
+/// Calls `each` with the number of a chunk of `size` values and the chunk, on all threads where there is enough to do.
+fn tasks(out: &mut [f32], size: usize, each: impl Fn(usize, &mut [f32]) + Sync) {
+    if out.len() <= ALONE {
+        out.chunks_mut(size).enumerate().for_each(|(task, out)| each(task, out));
+    } else {
+        out.par_chunks_mut(size).enumerate().for_each(|(task, out)| each(task, out));
+    }
 }
 
 /// Sum of `f` over pairs of values, in `LANES` interleaved sums.
@@ -50,7 +65,7 @@ fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
 /// e^x to about 2 units in the last place, by Cody and Waite's reduction and a polynomial; 0 below e^-87, and a NaN
 /// stays one.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     const TERMS: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];
@@ -81,10 +96,13 @@ fn values<const N: usize>(
     each: impl Fn(&mut [f32], [&[f32]; N]) + Sync,
 ) {
     let arch = Arch::new();
-    out.par_chunks_mut(TASK).enumerate().for_each(|(task, out)| {
+    tasks(out, TASK, |task, out| {
         let from = task * TASK;
         let inputs = inputs.map(|input| &input[from..from + out.len()]);
-        arch.dispatch(|| each(out, inputs));
+        arch.dispatch(
+            #[inline(always)]
+            || each(out, inputs),
+        );
     });
 }
 
@@ -127,21 +145,45 @@ pub(super) fn scaled(codes: &[i8], scales: &[f32], block: usize, out: &mut [f32]
 
 /// Turns rows of `width` into their softmax.
 pub(super) fn softmax(width: usize, x: &mut [f32]) {
-    rows(width, x, [], |row, []| {
-        let most = row.iter().fold(f32::NEG_INFINITY, |most, x| if *x > most { *x } else { most });
-        row.iter_mut().for_each(|x| *x = exp(*x - most));
-        let scale = 1.0 / sum(row, row, |x, _| x);
-        row.iter_mut().for_each(|x| *x *= scale);
-    });
+    rows(
+        width,
+        x,
+        [],
+        #[inline(always)]
+        |row, []| softmax_row(row),
+    );
+}
+
+#[inline(always)]
+fn softmax_row(row: &mut [f32]) {
+    let most = row.iter().fold(f32::NEG_INFINITY, |most, x| if *x > most { *x } else { most });
+    for x in row.iter_mut() {
+        *x = exp(*x - most);
+    }
+    let scale = 1.0 / sum(row, row, |x, _| x);
+    for x in row.iter_mut() {
+        *x *= scale;
+    }
 }
 
 /// Turns the gradient of a softmax over rows of `width` into that of its input.
 /// `y * (g - sum(g y))`, in place.
 pub(super) fn softmax_slope(width: usize, y: &[f32], grad: &mut [f32]) {
-    rows(width, grad, [y], |grad, [y]| {
-        let along = sum(grad, y, |g, y| g * y);
-        grad.iter_mut().zip(y).for_each(|(g, y)| *g = y * (*g - along));
-    });
+    rows(
+        width,
+        grad,
+        [y],
+        #[inline(always)]
+        |grad, [y]| softmax_slope_row(grad, y),
+    );
+}
+
+#[inline(always)]
+fn softmax_slope_row(grad: &mut [f32], y: &[f32]) {
+    let along = sum(grad, y, |g, y| g * y);
+    for (g, y) in grad.iter_mut().zip(y) {
+        *g = y * (*g - along);
+    }
 }
 
 /// An activation and its derivative at one value.
@@ -159,20 +201,44 @@ fn at(x: f32, [linear, cubic]: [f32; 2]) -> [f32; 2] {
 
 /// `x * sigmoid(linear * x + cubic * x^3)`.
 pub(super) fn swish(x: &[f32], out: &mut [f32], form: [f32; 2]) {
-    values(out, [x], |out, [x]| out.iter_mut().zip(x).for_each(|(out, x)| *out = at(*x, form)[0]));
+    values(
+        out,
+        [x],
+        #[inline(always)]
+        |out, [x]| {
+            for (out, x) in out.iter_mut().zip(x) {
+                *out = at(*x, form)[0];
+            }
+        },
+    );
 }
 
 /// Turns the gradient of [`swish`] into that of `x`.
 pub(super) fn swish_slope(x: &[f32], grad: &mut [f32], form: [f32; 2]) {
-    values(grad, [x], |grad, [x]| grad.iter_mut().zip(x).for_each(|(g, x)| *g *= at(*x, form)[1]));
+    values(
+        grad,
+        [x],
+        #[inline(always)]
+        |grad, [x]| {
+            for (g, x) in grad.iter_mut().zip(x) {
+                *g *= at(*x, form)[1];
+            }
+        },
+    );
 }
 
 /// `swish(gate) * up`.
 pub(super) fn swish_gate(gate: &[f32], up: &[f32], out: &mut [f32], form: [f32; 2]) {
-    values(out, [gate, up], |out, [gate, up]| {
-        let both = gate.iter().zip(up);
-        out.iter_mut().zip(both).for_each(|(out, (gate, up))| *out = at(*gate, form)[0] * up);
-    });
+    values(
+        out,
+        [gate, up],
+        #[inline(always)]
+        |out, [gate, up]| {
+            for (out, (gate, up)) in out.iter_mut().zip(gate.iter().zip(up)) {
+                *out = at(*gate, form)[0] * up;
+            }
+        },
+    );
 }
 
 /// Turns the gradient of [`swish_gate`] into that of `gate`, and gives that of `up`.
@@ -183,14 +249,98 @@ pub(super) fn swish_gate_slopes(
     of_up: &mut [f32],
     form: [f32; 2],
 ) {
-    values(of_up, [gate, &*grad], |out, [gate, grad]| {
-        let both = gate.iter().zip(grad);
-        out.iter_mut().zip(both).for_each(|(out, (gate, g))| *out = g * at(*gate, form)[0]);
+    values(
+        of_up,
+        [gate, &*grad],
+        #[inline(always)]
+        |out, [gate, grad]| {
+            for (out, (gate, g)) in out.iter_mut().zip(gate.iter().zip(grad)) {
+                *out = g * at(*gate, form)[0];
+            }
+        },
+    );
+    values(
+        grad,
+        [gate, up],
+        #[inline(always)]
+        |grad, [gate, up]| {
+            for (g, (gate, up)) in grad.iter_mut().zip(gate.iter().zip(up)) {
+                *g *= up * at(*gate, form)[1];
+            }
+        },
+    );
+}
+
+/// [`swish_gate`] of rows of `width` that have gate and up side by side.
+pub(super) fn gate_rows(width: usize, x: &[f32], form: [f32; 2]) -> Vec<f32> {
+    let half = (width / 2).max(1);
+    let mut out = vec![0.0; x.len() / 2];
+    let arch = Arch::new();
+    let size = (TASK / half).max(1) * half;
+    tasks(&mut out, size, |task, out| {
+        let x = &x[2 * task * size..][..2 * out.len()];
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                for (out, row) in out.chunks_exact_mut(half).zip(x.chunks_exact(2 * half)) {
+                    let (gate, up) = row.split_at(half);
+                    for (out, (gate, up)) in out.iter_mut().zip(gate.iter().zip(up)) {
+                        *out = at(*gate, form)[0] * up;
+                    }
+                }
+            },
+        );
     });
-    values(grad, [gate, up], |grad, [gate, up]| {
-        let both = gate.iter().zip(up);
-        grad.iter_mut().zip(both).for_each(|(g, (gate, up))| *g *= up * at(*gate, form)[1]);
+    out
+}
+
+/// The gradient of the rows of [`gate_rows`] from that of its result.
+pub(super) fn gate_rows_slope(width: usize, x: &[f32], grad: &[f32], form: [f32; 2]) -> Vec<f32> {
+    let half = (width / 2).max(1);
+    let mut out = vec![0.0; x.len()];
+    let arch = Arch::new();
+    let size = (TASK / half).max(1) * 2 * half;
+    tasks(&mut out, size, |task, out| {
+        let x = &x[task * size..][..out.len()];
+        let grad = &grad[task * size / 2..][..out.len() / 2];
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                let rows = out.chunks_exact_mut(2 * half).zip(x.chunks_exact(2 * half));
+                for ((out, row), grad) in rows.zip(grad.chunks_exact(half)) {
+                    let (gate, up) = row.split_at(half);
+                    let (of_gate, of_up) = out.split_at_mut(half);
+                    for i in 0..half {
+                        let [value, slope] = at(gate[i], form);
+                        of_gate[i] = grad[i] * up[i] * slope;
+                        of_up[i] = grad[i] * value;
+                    }
+                }
+            },
+        );
     });
+    out
+}
+
+/// Rows of mean 0 and variance 1, times `gamma` plus `beta` `[width]`.
+pub(super) fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], out: &mut [f32], epsilon: f32) {
+    let width = gamma.len();
+    rows(
+        width,
+        out,
+        [x],
+        #[inline(always)]
+        |out, [x]| {
+            let count = width as f32;
+            let mean = sum(x, x, |x, _| x) / count;
+            let variance = sum(x, x, |x, _| (x - mean) * (x - mean)) / count;
+            let scale = 1.0 / (variance + epsilon).sqrt();
+            let affine = gamma.iter().zip(beta);
+            for ((out, x), (gamma, beta)) in out.iter_mut().zip(x).zip(affine) {
+                *out = (x - mean) * scale * gamma + beta;
+            }
+        },
+    );
 }
 
 /// Turns the gradient of a layer norm into that of its input, with `gamma` `[width]`.
@@ -198,38 +348,65 @@ pub(super) fn swish_gate_slopes(
 /// d`, in place.
 pub(super) fn layer_norm_slope(x: &[f32], gamma: &[f32], grad: &mut [f32], epsilon: f32) {
     let width = gamma.len();
-    rows(width, grad, [x], |grad, [x]| {
-        let count = width as f32;
-        let mean = sum(x, x, |x, _| x) / count;
-        let variance = sum(x, x, |x, _| (x - mean) * (x - mean)) / count;
-        let deviation = (variance + epsilon).sqrt();
-        let scale = 1.0 / deviation;
-        grad.iter_mut().zip(gamma).for_each(|(g, gamma)| *g *= gamma);
-        let level = sum(grad, x, |h, _| h) / count;
-        let along = sum(grad, x, |h, x| h * (x - mean)) * scale * scale / count;
-        grad.iter_mut().zip(x).for_each(|(h, x)| *h = (*h - level - (x - mean) * along) * scale);
-    });
+    rows(
+        width,
+        grad,
+        [x],
+        #[inline(always)]
+        |grad, [x]| {
+            let count = width as f32;
+            let mean = sum(x, x, |x, _| x) / count;
+            let variance = sum(x, x, |x, _| (x - mean) * (x - mean)) / count;
+            let deviation = (variance + epsilon).sqrt();
+            let scale = 1.0 / deviation;
+            for (g, gamma) in grad.iter_mut().zip(gamma) {
+                *g *= gamma;
+            }
+            let level = sum(grad, x, |h, _| h) / count;
+            let along = sum(grad, x, |h, x| h * (x - mean)) * scale * scale / count;
+            for (h, x) in grad.iter_mut().zip(x) {
+                *h = (*h - level - (x - mean) * along) * scale;
+            }
+        },
+    );
 }
 
 /// Rows divided by the root of their mean square, times `gamma` `[width]`.
 pub(super) fn rms_norm(x: &[f32], gamma: &[f32], out: &mut [f32], epsilon: f32) {
     let width = gamma.len();
-    rows(width, out, [x], |out, [x]| {
-        let scale = 1.0 / (sum(x, x, |x, _| x * x) / width as f32 + epsilon).sqrt();
-        let both = x.iter().zip(gamma);
-        out.iter_mut().zip(both).for_each(|(out, (x, gamma))| *out = x * scale * gamma);
-    });
+    rows(
+        width,
+        out,
+        [x],
+        #[inline(always)]
+        |out, [x]| {
+            let scale = 1.0 / (sum(x, x, |x, _| x * x) / width as f32 + epsilon).sqrt();
+            for (out, (x, gamma)) in out.iter_mut().zip(x.iter().zip(gamma)) {
+                *out = x * scale * gamma;
+            }
+        },
+    );
 }
 
 /// Turns the gradient of [`rms_norm`] into that of its input.
 /// With `h = g gamma`, `n` the normed row and `r` its divisor: `(h - n mean(h n)) / r`, in place.
 pub(super) fn rms_norm_slope(x: &[f32], gamma: &[f32], grad: &mut [f32], epsilon: f32) {
     let width = gamma.len();
-    rows(width, grad, [x], |grad, [x]| {
-        let count = width as f32;
-        let scale = 1.0 / (sum(x, x, |x, _| x * x) / count + epsilon).sqrt();
-        grad.iter_mut().zip(gamma).for_each(|(g, gamma)| *g *= gamma);
-        let along = sum(grad, x, |h, x| h * x) * scale * scale / count;
-        grad.iter_mut().zip(x).for_each(|(h, x)| *h = (*h - x * along) * scale);
-    });
+    rows(
+        width,
+        grad,
+        [x],
+        #[inline(always)]
+        |grad, [x]| {
+            let count = width as f32;
+            let scale = 1.0 / (sum(x, x, |x, _| x * x) / count + epsilon).sqrt();
+            for (g, gamma) in grad.iter_mut().zip(gamma) {
+                *g *= gamma;
+            }
+            let along = sum(grad, x, |h, x| h * x) * scale * scale / count;
+            for (h, x) in grad.iter_mut().zip(x) {
+                *h = (*h - x * along) * scale;
+            }
+        },
+    );
 }

@@ -11,24 +11,43 @@
 //! | [`softmax`] | the result |
 //! | [`Swish::apply`], [`Swish::gate`] | the inputs |
 //! | [`layer_norm`], [`rms_norm`] | the input |
+//! | [`linears`], with all adapters | input, factors and what lies between them |
+//! | [`attention`] | the projections |
+//! | [`gate_rows`] | the inputs |
 //! | [`rotate`] | the tables of angles |
 //! | [`relay`] | nothing |
 //!
 //! They compose burn's own operations on every backend, and are loops over rows on the CPU backend. Gradients
 //! are those of the tensors that move: weights and norms are constants.
+mod attention;
+#[cfg(feature = "cpu")]
+mod attention_rows;
 mod autodiff;
 mod backend;
 #[cfg(feature = "gpu")]
 mod cube;
 #[cfg(feature = "cpu")]
 mod flex;
+#[cfg(feature = "cpu")]
+mod flex_blocks;
 mod fused;
 #[cfg(feature = "cpu")]
 mod kernels;
+#[cfg(feature = "cpu")]
+mod linear_rows;
+mod linears;
+mod list;
 mod swish;
+#[cfg(feature = "cpu")]
+mod tiles;
 
+pub use attention::{
+    Attention, AttentionKernels, AttentionOps, AttentionPlan, attention, fuses_attention, gate_rows,
+};
 pub use backend::RowOps;
 pub use fused::FusedOps;
+pub use linears::{Linear, LinearKernels, LinearOps, LowRank, Operands, Plan, fuses_linears, linears};
+pub use list::List;
 pub use swish::Swish;
 
 use burn::backend::Dispatch;

@@ -39,6 +39,30 @@ impl AdapterStack {
         })
     }
 
+    /// The low-rank factors of each of the layers `sites`, and for each adapter whether it does more than add `scale (x A) B` at
+    /// one of them, whose factors there are left out. `None` while inputs are looked at.
+    pub(crate) fn low_rank<const N: usize>(
+        &self,
+        sites: [usize; N],
+    ) -> Option<([Vec<ops::LowRank>; N], Vec<bool>)> {
+        if self.probe.is_some() {
+            return None;
+        }
+        let mut special = vec![false; self.len()];
+        let layers = sites.map(|site| {
+            let site = self.sites.get(site).and_then(Option::as_ref);
+            let mut plain = Vec::new();
+            for band in site.map_or(&[][..], |site| &site.bands) {
+                match band.low_rank().filter(|_| !self.drops(band)) {
+                    Some(factors) => plain.push(factors),
+                    None => special[band.members.clone()].fill(true),
+                }
+            }
+            plain
+        });
+        Some((layers, special))
+    }
+
     /// The products `x A` of several layers as one, `[layer][band]`; `None` for a band that is not at all of the layers or
     /// drops inputs. Whether products are shared does not depend on other bands. On GPUs none is: joining the factors and dividing
     /// gradients takes more launches than the products.

@@ -36,8 +36,63 @@ impl LoraLinear {
     /// # Panics
     /// If the first dimension is not a multiple of the number of adapters.
     pub fn forward(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
-        let [y] = Self::forward_all([self], x, adapters);
-        y
+        Self::joined([self], x, None, adapters)
+    }
+
+    /// Whether [`joined`](Self::joined) is one step of the graph for these layers.
+    pub fn fuse<const N: usize>(layers: [&Self; N]) -> bool {
+        layers.iter().all(|layer| {
+            let bias = layer.bias.as_ref().is_none_or(|bias| !bias.val().is_tracked());
+            bias && layer.packed.is_none() && ops::fuses_linears(&layer.weight.val())
+        })
+    }
+
+    /// As [`forward_all`](Self::forward_all) with the outputs side by side, `[K * B, S, sum of outputs]`, added to `base` if there is one.
+    ///
+    /// On the CPU backend small layers are one step of the graph, but for adapters with DoRA, an offset or dropout. Which of the
+    /// others are in the stack changes no bit.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn joined<const N: usize>(
+        layers: [&Self; N],
+        x: Tensor<3>,
+        base: Option<Tensor<3>>,
+        adapters: &AdapterStack,
+    ) -> Tensor<3> {
+        let rows = x.dims()[0];
+        let apart = |base: Option<Tensor<3>>| {
+            let mut all = Self::forward_all(layers, x.clone(), adapters).to_vec();
+            let y = if all.len() == 1 { all.swap_remove(0) } else { Tensor::cat(all, 2) };
+            match base {
+                Some(base) => base + y,
+                None => y,
+            }
+        };
+        let factors = Some(layers.map(|layer| layer.site)).filter(|_| Self::fuse(layers));
+        let Some((factors, special)) = factors.and_then(|sites| adapters.low_rank(sites)) else {
+            return apart(base);
+        };
+        if special.iter().all(|special| *special) {
+            return apart(base);
+        }
+        let mut factors = factors.into_iter();
+        let linears = layers.map(|layer| ops::Linear {
+            weight: layer.weight.val(),
+            bias: layer.bias.as_ref().map(|bias| bias.val()),
+            factors: factors.next().unwrap_or_default(),
+        });
+        let y = ops::linears(x.clone(), linears.to_vec(), base.clone(), adapters.len());
+        if !special.contains(&true) {
+            return y;
+        }
+        let (rest, each, mut from) = (apart(base), rows / adapters.len(), 0);
+        let parts = special.chunk_by(|a, b| a == b).map(|alike| {
+            let own = if alike[0] { &rest } else { &y };
+            from += alike.len();
+            own.clone().narrow(0, (from - alike.len()) * each, alike.len() * each)
+        });
+        Tensor::cat(parts.collect(), 0)
     }
 
     /// As [`forward`](Self::forward) for layers that read the same `x` (query, key and value; gate and up): one

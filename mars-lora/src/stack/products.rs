@@ -31,6 +31,8 @@ pub(crate) struct BandFactors {
     /// Frozen factors whose product is subtracted, in the same shapes.
     offset: Option<(Tensor<3>, Tensor<3>)>,
     scale: Scale,
+    /// Of each member.
+    scales: Vec<f32>,
     dropout: Vec<f64>,
 }
 
@@ -83,6 +85,7 @@ impl BandFactors {
                 .filter(|_| configs[band.members.start].init == Init::Pissa)
                 .map(|rows| (a(rows), b(rows))),
             scale,
+            scales: scales.iter().map(|scale| *scale as f32).collect(),
             dropout: configs[band.members.clone()].iter().map(|config| config.dropout).collect(),
         }
     }
@@ -100,6 +103,17 @@ impl BandFactors {
             Scale::Same(scale) if self.magnitude.is_none() && self.offset.is_none() => Some(scale),
             _ => None,
         }
+    }
+
+    /// The factors of a band that adds `scale (x A) B` and nothing else.
+    pub(crate) fn low_rank(&self) -> Option<ops::LowRank> {
+        let plain = self.magnitude.is_none() && self.offset.is_none();
+        plain.then(|| ops::LowRank {
+            members: self.members.clone(),
+            scales: self.scales.clone(),
+            a: self.a.clone(),
+            b: self.b.clone(),
+        })
     }
 
     /// Whether some member drops inputs in training.

@@ -1,5 +1,6 @@
 //! Operations with gradients of their own, against burn's.
 
+mod blocks;
 mod fused;
 
 use burn::tensor::module::layer_norm;

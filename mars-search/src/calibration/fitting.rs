@@ -7,7 +7,7 @@ use super::registered::register;
 use crate::{Budget, FittedLaws, LawPoint, ModuleLaw, Space, TrialResult};
 use mars_laws::{
     BootstrapOptions, ConvergenceObservation, Form, LawCFit, LawCOptions, LawPFit, LawPOptions, Offset,
-    PerformanceObservation, choose_form, fit_law_c, fit_law_p,
+    PerformanceObservation, RegistrationOptions, choose_form, fit_law_c, fit_law_p,
 };
 use std::collections::BTreeMap;
 
@@ -51,9 +51,8 @@ pub(crate) enum Rule {
 /// random numbers for each module, derived from the seed of the budget.
 pub(crate) fn law_c(space: &Space, budget: &Budget, alone: &[&TrialResult], rule: Rule) -> Calibrated {
     let mut calibrated = Calibrated { fits: BTreeMap::new(), laws: FittedLaws::default() };
-    for (stream, module) in (0_u64..).zip(&space.modules) {
-        // Balanced ranks pair the draws of two modules: each module draws from a stream of its own.
-        let seed = budget.seed.wrapping_add(stream.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    for (index, module) in space.modules.iter().enumerate() {
+        let seed = RegistrationOptions::of_module(budget.seed, index).seed;
         if let Some(window) = budget.calibration.window {
             let found = register(module, alone, window, seed);
             if !found.sets.is_empty() {

@@ -121,6 +121,34 @@ fn what_is_not_calibrated_or_not_balanced_is_said_first() {
     assert!(flat.decision.candidates.iter().all(|one| one.outcome != Some(DecisionOutcome::Solved)));
 }
 
+/// A budget as `mars` resolves it: the window is an eighth of the run, up to the full one.
+fn resolved(steps: usize) -> Budget {
+    let window = steps.div_ceil(8).clamp(8, CalibrationPlan::FULL_WINDOW);
+    let calibration = CalibrationPlan {
+        window: Some(window),
+        steps: steps.div_ceil(15).max((7 * window).div_ceil(4)),
+        eval_every: window.div_ceil(16),
+        validation_samples: 48,
+        ..budget().calibration
+    };
+    Budget { steps, eval_every: steps.div_ceil(20), validation_samples: 256, calibration, ..budget() }
+}
+
+/// The number of steps that a search names is enough, however short the search was that named it, and half of it is not.
+#[test]
+fn from_the_steps_that_are_named_on_a_law_is_fitted() {
+    let search =
+        |steps: usize| guided(1.39, &resolved(steps), &task(-0.4, ve_llm(32, 64)).noisy(2e-3)).decision;
+    for short in [60, 100, 300, 600] {
+        let decision = search(short);
+        assert!(decision.laws.is_none(), "{short}");
+        let (_, named) = decision.reason.split_once("affordable from about ").unwrap();
+        let named: usize = named.split(' ').next().unwrap().parse().unwrap();
+        assert!(search(named + named / 20).laws.is_some(), "{named} steps, named at {short}");
+        assert!(search(named / 2).laws.is_none(), "half of {named} steps, named at {short}");
+    }
+}
+
 /// Where training losses are reported and the run is long enough, levels of all ranks race instead of two choices.
 #[test]
 fn without_laws_levels_of_ranks_race_on_training_losses() {

@@ -1,4 +1,4 @@
-//! GPUs: the program type-checked for CUDA, and tests on a software implementation of Vulkan.
+//! Tests on a GPU, or on a software implementation of Vulkan.
 
 use crate::{command::Outcome, place::Place};
 use std::{fs, process::Command};
@@ -8,11 +8,6 @@ const DRIVERS: [&str; 2] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
 
 /// Debian's packages of Mesa's drivers, one of which computes on the CPU.
 const PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
-
-/// Build scripts of burn's CUDA back end would download LLVM, but for documentation.
-pub(super) fn cuda(place: &Place) -> Outcome {
-    place.cargo(&["check", "--package", "mars-cli", "--features", "cuda"]).env("DOCS_RS", "1").run()
-}
 
 /// Operations, parity and an optimizer step of every model family, and ten steps of the embedded task on a GPU.
 ///

@@ -14,7 +14,7 @@ pub(crate) struct Step {
 }
 
 /// All steps.
-pub(crate) const STEPS: [Step; 12] = [
+pub(crate) const STEPS: [Step; 11] = [
     Step { name: "format", about: "rustfmt", run: format },
     Step {
         name: "dependencies",
@@ -26,7 +26,7 @@ pub(crate) const STEPS: [Step; 12] = [
         about: "the five libraries, packaged as for a registry and built without burn",
         run: packages::run,
     },
-    Step { name: "lints", about: "clippy without warnings", run: lints },
+    Step { name: "lints", about: "clippy without warnings, with the code for CUDA", run: lints },
     Step {
         name: "without-burn",
         about: "clippy on the libraries without default features",
@@ -40,7 +40,6 @@ pub(crate) const STEPS: [Step; 12] = [
         run: optional_data,
     },
     Step { name: "examples", about: "all that need no arguments and end within seconds", run: examples::run },
-    Step { name: "cuda", about: "the program type-checked with CUDA", run: gpu::cuda },
     Step { name: "wgpu", about: "tests on a GPU, or on software Vulkan", run: gpu::wgpu },
     Step { name: "main-job", about: "the README's command, with a small budget", run: main_job::run },
 ];
@@ -49,12 +48,23 @@ fn format(place: &Place) -> Outcome {
     place.cargo(&["fmt", "--all", "--check"]).run()
 }
 
+/// With the kernels for GPUs, which no other step checks by itself.
+const CUDA: [&str; 2] = ["--features", "mars-cli/cuda"];
+
+/// Build scripts of burn's CUDA back end would download LLVM, but for documentation.
+const NO_DOWNLOAD: (&str, &str) = ("DOCS_RS", "1");
+
 fn lints(place: &Place) -> Outcome {
-    place.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()
+    let (name, value) = NO_DOWNLOAD;
+    let lints = place.cargo(&["clippy", "--workspace", "--all-targets"]).args(&CUDA);
+    lints.args(&["--", "-D", "warnings"]).env(name, value).run()
 }
 
+/// With the features of the lints, so that nothing is checked twice.
 fn documentation(place: &Place) -> Outcome {
-    place.cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").run()
+    let (name, value) = NO_DOWNLOAD;
+    let documentation = place.cargo(&["doc", "--workspace", "--no-deps"]).args(&CUDA);
+    documentation.env(name, value).env("RUSTDOCFLAGS", "-D warnings").run()
 }
 
 fn tests(place: &Place) -> Outcome {

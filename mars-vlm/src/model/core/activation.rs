@@ -52,7 +52,8 @@ impl Activation {
         }
     }
 
-    fn swish(self) -> Option<Swish> {
+    /// Its form `x * sigmoid(a x + b x^3)`, if it has one.
+    pub(crate) fn swish(self) -> Option<Swish> {
         match self {
             Self::Silu => Some(Swish::SILU),
             Self::Gelu => None,

@@ -133,9 +133,43 @@ impl Attention {
         }
     }
 
-    /// `x` is `[B, S, width]`, and so is the result.
+    /// `x` is `[B, S, width]`, and so is the result, which is added to `base` if there is one.
     /// In order: projections, norms and rotary positions of queries and keys, scores, output projection.
-    pub(crate) fn forward(&self, x: Tensor<3>, context: &Context<'_>) -> Tensor<3> {
+    pub(crate) fn forward(&self, x: Tensor<3>, base: Option<Tensor<3>>, context: &Context<'_>) -> Tensor<3> {
+        let mixed = match self.mix_joined(&x, context) {
+            Some(mixed) => mixed,
+            None => self.mix(x, context),
+        };
+        LoraLinear::joined([&self.out], mixed, base, context.adapters)
+    }
+
+    /// What the output projection takes, of projections side by side, where operations for those fit.
+    fn mix_joined(&self, x: &Tensor<3>, context: &Context<'_>) -> Option<Tensor<3>> {
+        let fits = self.head_norms.is_none() && context.segments.is_none() && ops::fuses_attention(x);
+        let all = match &self.projections {
+            Projections::Separate(SeparateProjections { q, k, v }) if fits => {
+                let layers = [q, k, v];
+                LoraLinear::fuse(layers)
+                    .then(|| LoraLinear::joined(layers, x.clone(), None, context.adapters))?
+            }
+            Projections::Fused(qkv) if fits && LoraLinear::fuse([qkv]) => {
+                qkv.forward(x.clone(), context.adapters)
+            }
+            _ => return None,
+        };
+        let width = all.dims()[2] / (self.heads + 2 * self.kv_heads);
+        let form = ops::Attention {
+            heads: self.heads,
+            groups: self.kv_heads,
+            scale: self.query_factor.unwrap_or(1.0) / (width as f64).sqrt(),
+            tables: context.rope.map(Rope::tables),
+            mask: context.mask.cloned(),
+        };
+        Some(ops::attention(all, &form))
+    }
+
+    /// What the output projection takes, of separate queries, keys and values.
+    fn mix(&self, x: Tensor<3>, context: &Context<'_>) -> Tensor<3> {
         let [q, k, v] = self.project(x, context.adapters);
         let (q, k) = match &self.head_norms {
             Some(norms) => norms.forward(q, k),
@@ -153,11 +187,10 @@ impl Attention {
             true => [q, k, v].map(|x| x.cast(DType::BF16)),
             false => [q, k, v],
         };
-        let mixed = match context.segments {
+        match context.segments {
             Some(segments) => segments.attend(q, k, v),
             None => attend(q, k, v, context.mask),
-        };
-        self.out.forward(mixed, context.adapters)
+        }
     }
 
     /// Queries `[B, H, S, W]`, keys and values `[B, G, S, W]`.

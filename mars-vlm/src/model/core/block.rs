@@ -121,12 +121,17 @@ impl Block {
 
     /// `x` is `[B, S, width]`, and so is the result.
     pub(crate) fn forward(&self, x: Tensor<3>, context: &Context<'_>) -> Tensor<3> {
-        let after = |which: usize, y: Tensor<3>| match (&self.after, &self.scales) {
-            (Some(norms), _) => norms[which].forward(y),
-            (None, Some(scales)) => scales[which].forward(y),
+        // Without anything after it, what is added is the base of the last product.
+        let plain = self.after.is_none() && self.scales.is_none();
+        let base = |x: &Tensor<3>| plain.then(|| x.clone());
+        let sum = |which: usize, x: Tensor<3>, y: Tensor<3>| match (&self.after, &self.scales) {
+            (Some(norms), _) => x + norms[which].forward(y),
+            (None, Some(scales)) => x + scales[which].forward(y),
             (None, None) => y,
         };
-        let x = x.clone() + after(0, self.attention.forward(self.norm1.forward(x), context));
-        x.clone() + after(1, self.mlp.forward(self.norm2.forward(x), context.adapters))
+        let attended = self.attention.forward(self.norm1.forward(x.clone()), base(&x), context);
+        let x = sum(0, x, attended);
+        let fed = self.mlp.forward_onto(base(&x), self.norm2.forward(x.clone()), context.adapters);
+        sum(1, x, fed)
     }
 }

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::checkpoint::Loader;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use mars_lora::{AdapterStack, LoraLinear};
+use mars_lora::{AdapterStack, LoraLinear, ops};
 
 /// Names of the layers.
 #[derive(Clone, Copy, Debug)]
@@ -89,14 +89,28 @@ impl Mlp {
 
     /// `x` is `[B, S, width]`, the result `[B, S, out]`.
     pub(crate) fn forward(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
-        match &self.layers {
-            MlpLayers::Gated(GatedMlp { gate, up, down }) => {
-                let [gate, up] = LoraLinear::forward_all([gate, up], x, adapters);
-                down.forward(self.activation.gate(gate, up), adapters)
-            }
-            MlpLayers::Plain(PlainMlp { up, down }) => {
-                down.forward(self.activation.apply(up.forward(x, adapters)), adapters)
-            }
+        self.forward_onto(None, x, adapters)
+    }
+
+    /// The same, added to `base` if there is one.
+    pub(crate) fn forward_onto(
+        &self,
+        base: Option<Tensor<3>>,
+        x: Tensor<3>,
+        adapters: &AdapterStack,
+    ) -> Tensor<3> {
+        let (inner, down) = match &self.layers {
+            MlpLayers::Gated(GatedMlp { gate, up, down }) => (self.gated([gate, up], x, adapters), down),
+            MlpLayers::Plain(PlainMlp { up, down }) => (self.activation.apply(up.forward(x, adapters)), down),
+        };
+        LoraLinear::joined([down], inner, base, adapters)
+    }
+
+    fn gated(&self, layers: [&LoraLinear; 2], x: Tensor<3>, adapters: &AdapterStack) -> Tensor<3> {
+        if let Some(swish) = self.activation.swish().filter(|_| LoraLinear::fuse(layers)) {
+            return ops::gate_rows(LoraLinear::joined(layers, x, None, adapters), swish);
         }
+        let [gate, up] = LoraLinear::forward_all(layers, x, adapters);
+        self.activation.gate(gate, up)
     }
 }

@@ -102,6 +102,11 @@ impl Rope {
         Self { cos: table(cos), sin: table(sin) }
     }
 
+    /// Cosines and sines.
+    pub(crate) fn tables(&self) -> [Tensor<4>; 2] {
+        [self.cos.clone(), self.sin.clone()]
+    }
+
     /// Rotates `x` `[B, H, S, W]`: with its halves `a` and `b` along W, `[a cos - b sin, b cos + a sin]`.
     pub(crate) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
         ops::rotate(x, self.cos.clone(), self.sin.clone())

@@ -114,7 +114,7 @@ pub const SUITE: [Task; 8] = [
 
 /// Tasks with final runs of 1,200 steps or more, and splits that tell small differences: 1,536 validation and 3,072 test
 /// samples.
-pub const LONG: [Task; 4] = [
+pub const LONG: [Task; 5] = [
     Task { name: "long", evaluated: [768, 1536], ..EMBEDDED },
     Task {
         name: "long-few",
@@ -130,6 +130,18 @@ pub const LONG: [Task; 4] = [
         evaluated: [768, 1536],
         seed: 1000,
         settings: &[("train.steps", "1200"), ("train.eval_every", "60"), ("train.learning_rate", "5e-3")],
+        ..EMBEDDED
+    },
+    Task {
+        name: "long-alpha",
+        evaluated: [768, 1536],
+        seed: 1200,
+        settings: &[
+            ("train.steps", "1200"),
+            ("train.eval_every", "60"),
+            ("lora.scale.kind", "\"alpha_over_rank\""),
+            ("lora.scale.alpha", "16.0"),
+        ],
         ..EMBEDDED
     },
     Task {

@@ -1,0 +1,211 @@
+//! The steps of transformer blocks on the CPU backend.
+
+use super::attention::{AttentionKernels, AttentionOps, AttentionPlan};
+use super::attention_rows::{Heads, Sizes};
+use super::flex::f32s;
+use super::kernels;
+use super::linear_rows::{Factor, Layer, Pass};
+use super::linears::{LinearKernels, LinearOps, Operands, Plan};
+use super::list::List;
+use burn::backend::flex::{Flex, FlexTensor, Layout};
+use burn::backend::{Bytes, DType, TensorMetadata, ops::FloatTensorOps};
+use burn::tensor::Shape;
+
+/// A new tensor.
+fn of(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
+}
+
+fn last(x: &FlexTensor) -> usize {
+    x.shape().iter().last().copied().unwrap_or(0)
+}
+
+/// The shape of `x` with another last dimension.
+fn with_last(x: &FlexTensor, width: usize) -> Vec<usize> {
+    let mut shape: Vec<usize> = x.shape().iter().copied().collect();
+    shape.pop();
+    shape.push(width);
+    shape
+}
+
+/// The operands in order; weights that are views of their transposes stay so.
+fn ordered(operands: &Operands<FlexTensor>) -> Operands<FlexTensor> {
+    let all = |tensors: &[FlexTensor]| tensors.iter().cloned().map(f32s).collect();
+    let Operands { x, weights, factors, plan } = operands;
+    let weights = weights.iter().map(|weight| {
+        let back = Flex::float_transpose(weight.clone());
+        match back.is_contiguous() {
+            true => Flex::float_transpose(f32s(back)),
+            false => f32s(weight.clone()),
+        }
+    });
+    Operands { x: f32s(x.clone()), weights: weights.collect(), factors: all(factors), plan: plan.clone() }
+}
+
+/// The pass of `operands` in order, with biases in the order of the layers that have one.
+fn pass<'a>(operands: &'a Operands<FlexTensor>, biases: &'a [FlexTensor]) -> Pass<'a> {
+    let Operands { x, weights, factors, plan } = operands;
+    let mut biases = biases.iter();
+    let layers = weights.iter().zip(&plan.layers).map(|(weight, planned)| Layer {
+        weight: weight.storage(),
+        transposed: !weight.is_contiguous(),
+        outputs: last(weight),
+        bias: biases.next_if_planned(planned.bias),
+    });
+    let layers = layers.collect();
+    let mut members: Vec<Vec<Factor<'a>>> = (0..plan.adapters).map(|_| Vec::new()).collect();
+    let mut factors = factors.chunks_exact(2);
+    for (layer, planned) in plan.layers.iter().enumerate() {
+        for ((group, scales), both) in planned.groups.iter().zip(&mut factors) {
+            let rank = both[0].shape()[1];
+            let [a, b] = [&both[0], &both[1]].map(|factor| {
+                let values: &[f32] = factor.storage();
+                let size = values.len() / group.len().max(1);
+                move |n: usize| &values[n * size..][..size]
+            });
+            for (n, (member, scale)) in group.clone().zip(scales).enumerate() {
+                members[member].push(Factor { layer, rank, scale: *scale, a: a(n), b: b(n) });
+            }
+        }
+    }
+    Pass { x: x.storage(), inputs: last(x), layers, members }
+}
+
+/// The next of the biases, for a layer that has one.
+trait NextIf<'a> {
+    fn next_if_planned(&mut self, planned: bool) -> Option<&'a [f32]>;
+}
+
+impl<'a, I: Iterator<Item = &'a FlexTensor>> NextIf<'a> for I {
+    fn next_if_planned(&mut self, planned: bool) -> Option<&'a [f32]> {
+        if planned { self.next().map(|bias| bias.storage()) } else { None }
+    }
+}
+
+impl LinearOps for Flex {
+    fn linears(
+        x: FlexTensor,
+        weights: List<Self>,
+        biases: List<Self>,
+        factors: List<Self>,
+        base: List<Self>,
+        plan: Plan,
+    ) -> FlexTensor {
+        let operands = Operands { x, weights: weights.0, factors: factors.0, plan };
+        Self::linears_kept(&operands, biases.0, base.0.into_iter().next()).0
+    }
+}
+
+impl LinearKernels for Flex {
+    fn linears_kept(
+        operands: &Operands<FlexTensor>,
+        biases: Vec<FlexTensor>,
+        base: Option<FlexTensor>,
+    ) -> (FlexTensor, FlexTensor) {
+        let operands = ordered(operands);
+        let biases: Vec<FlexTensor> = biases.into_iter().map(f32s).collect();
+        let base = base.map(f32s);
+        let pass = pass(&operands, &biases);
+        let (y, lows) = pass.forward(base.as_ref().map(|base| base.storage()));
+        let width: usize = pass.layers.iter().map(|layer| layer.outputs).sum();
+        let count = lows.len();
+        (of(y, with_last(&operands.x, width)), of(lows, vec![count]))
+    }
+
+    fn linears_slopes(
+        operands: Operands<FlexTensor>,
+        kept: FlexTensor,
+        grad: FlexTensor,
+        of_x: bool,
+    ) -> (Option<FlexTensor>, Vec<FlexTensor>) {
+        let operands = ordered(&operands);
+        let grad = f32s(grad);
+        let pass = pass(&operands, &[]);
+        let (x, slopes) = pass.backward(grad.storage(), kept.storage(), of_x);
+        let mut members: Vec<_> = slopes.into_iter().map(Vec::into_iter).collect();
+        let mut factors = operands.factors.chunks_exact(2);
+        let mut all = Vec::with_capacity(operands.factors.len());
+        for planned in &operands.plan.layers {
+            for ((group, _), both) in planned.groups.iter().zip(&mut factors) {
+                // The factors of a member are in the order of the layers.
+                let own = group.clone().filter_map(|member| members[member].next());
+                let (a, b): (Vec<_>, Vec<_>) = own.unzip();
+                all.extend([a, b].into_iter().zip(both).map(|(own, like)| of(joined(own), like.shape())));
+            }
+        }
+        (of_x.then(|| of(x, operands.x.shape())), all)
+    }
+}
+
+fn joined(mut parts: Vec<Vec<f32>>) -> Vec<f32> {
+    if parts.len() == 1 { parts.swap_remove(0) } else { parts.concat() }
+}
+
+/// The tensors of an attention in order.
+struct Tensors {
+    x: FlexTensor,
+    tables: Vec<FlexTensor>,
+    mask: Option<FlexTensor>,
+    plan: AttentionPlan,
+}
+
+impl Tensors {
+    fn new(x: FlexTensor, tables: Vec<FlexTensor>, mask: Vec<FlexTensor>, plan: AttentionPlan) -> Self {
+        let mut tables: Vec<FlexTensor> = tables.into_iter().map(f32s).collect();
+        if let Some(sin) = tables.last_mut() {
+            // `[a, b]` is turned by products with `[b, a]`, where b has a minus.
+            for row in sin.storage_mut::<f32>().chunks_exact_mut(plan.width) {
+                row[..plan.width / 2].iter_mut().for_each(|sin| *sin = -*sin);
+            }
+        }
+        Self { x: f32s(x), tables, mask: mask.into_iter().next().map(f32s), plan }
+    }
+
+    fn heads(&self) -> Heads<'_> {
+        let AttentionPlan { positions, heads, groups, width, scale } = self.plan;
+        let tables = match &self.tables[..] {
+            [cos, sin] => Some([cos.storage(), sin.storage()]),
+            _ => None,
+        };
+        Heads {
+            sizes: Sizes { positions, heads, groups, width, scale },
+            rows: self.x.storage(),
+            tables,
+            mask: self.mask.as_ref().map(|mask| mask.storage()),
+        }
+    }
+}
+
+impl AttentionOps for Flex {
+    fn attend(x: FlexTensor, tables: List<Self>, mask: List<Self>, plan: AttentionPlan) -> FlexTensor {
+        let shape = vec![x.shape()[0], plan.positions, plan.heads * plan.width];
+        of(Tensors::new(x, tables.0, mask.0, plan).heads().forward(), shape)
+    }
+
+    fn gate(x: FlexTensor, linear: f32, cubic: f32) -> FlexTensor {
+        let x = f32s(x);
+        let width = last(&x);
+        of(kernels::gate_rows(width, x.storage(), [linear, cubic]), with_last(&x, width / 2))
+    }
+}
+
+impl AttentionKernels for Flex {
+    fn attend_slope(
+        x: FlexTensor,
+        tables: Vec<FlexTensor>,
+        mask: Vec<FlexTensor>,
+        grad: FlexTensor,
+        plan: AttentionPlan,
+    ) -> FlexTensor {
+        let shape = x.shape();
+        let grad = f32s(grad);
+        of(Tensors::new(x, tables, mask, plan).heads().backward(grad.storage()), shape)
+    }
+
+    fn gate_slope(x: FlexTensor, grad: FlexTensor, form: [f32; 2]) -> FlexTensor {
+        let (x, grad) = (f32s(x), f32s(grad));
+        let shape = x.shape();
+        let width = last(&x);
+        of(kernels::gate_rows_slope(width, x.storage(), grad.storage(), form), shape)
+    }
+}

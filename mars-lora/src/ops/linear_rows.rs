@@ -1,0 +1,253 @@
+//! Frozen layers over the same rows with low-rank factors, forward and backward, as tiles of products.
+
+use super::tiles::{Panels, Term, add_outer, add_products};
+use rayon::prelude::*;
+
+/// Multiplications from which on rows are divided among threads.
+const PARALLEL: usize = 1 << 25;
+/// Rows of one task.
+const ROWS: usize = 64;
+
+/// A frozen layer: weight `[inputs, outputs]` and bias `[outputs]`.
+pub(super) struct Layer<'a> {
+    pub(super) weight: &'a [f32],
+    /// Whether columns of the weight lie together, not rows.
+    pub(super) transposed: bool,
+    pub(super) outputs: usize,
+    pub(super) bias: Option<&'a [f32]>,
+}
+
+/// Factors of one adapter at one layer: A `[rank, inputs]` and B `[rank, outputs]`.
+pub(super) struct Factor<'a> {
+    pub(super) layer: usize,
+    pub(super) rank: usize,
+    pub(super) scale: f32,
+    pub(super) a: &'a [f32],
+    pub(super) b: &'a [f32],
+}
+
+/// Gradients of A and B.
+pub(super) type Slopes = (Vec<f32>, Vec<f32>);
+
+/// Layers that read the same `x` `[rows, inputs]`, with the factors of each adapter, whose rows are together.
+pub(super) struct Pass<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) inputs: usize,
+    pub(super) layers: Vec<Layer<'a>>,
+    pub(super) members: Vec<Vec<Factor<'a>>>,
+}
+
+impl Layer<'_> {
+    /// For products with rows of inputs.
+    fn forward(&self, inputs: usize) -> Panels {
+        let shape = [inputs, self.outputs];
+        match self.transposed {
+            true => Panels::new().columns(self.weight, inputs, shape),
+            false => Panels::new().rows(self.weight, self.outputs, shape),
+        }
+    }
+
+    /// For products with rows of gradients.
+    fn backward(&self, inputs: usize) -> Panels {
+        let shape = [self.outputs, inputs];
+        match self.transposed {
+            true => Panels::new().rows(self.weight, inputs, shape),
+            false => Panels::new().columns(self.weight, self.outputs, shape),
+        }
+    }
+}
+
+impl Pass<'_> {
+    fn width(&self) -> usize {
+        self.layers.iter().map(|layer| layer.outputs).sum()
+    }
+
+    /// Rows of each adapter.
+    fn rows(&self) -> usize {
+        self.x.len() / self.inputs.max(1) / self.members.len().max(1)
+    }
+
+    /// The first output of each layer.
+    fn starts(&self) -> Vec<usize> {
+        let ends = self.layers.iter().scan(0, |end, layer| {
+            *end += layer.outputs;
+            Some(*end - layer.outputs)
+        });
+        ends.collect()
+    }
+
+    /// The outputs of all layers side by side, `[rows, width]`, added to `base`; and `scale x A^T` of each adapter.
+    pub(super) fn forward(&self, base: Option<&[f32]>) -> (Vec<f32>, Vec<f32>) {
+        let (rows, inputs, width) = (self.rows(), self.inputs, self.width());
+        let mut y = self.begin(base);
+        let starts = self.starts();
+        let weights: Vec<Panels> = self.layers.iter().map(|layer| layer.forward(inputs)).collect();
+        let mut lows = Vec::new();
+        for (member, factors) in self.members.iter().enumerate() {
+            let x = &self.x[member * rows * inputs..][..rows * inputs];
+            let low = self.low(x, factors);
+            let y = &mut y[member * rows * width..][..rows * width];
+            let rank = rank(factors);
+            for ((index, layer), (weight, start)) in
+                self.layers.iter().enumerate().zip(weights.iter().zip(&starts))
+            {
+                let mut terms = vec![Term::new(x, inputs, weight)];
+                let own = own(factors, index);
+                let up = own.map(|(factor, _)| {
+                    Panels::new().rows(factor.b, layer.outputs, [factor.rank, layer.outputs])
+                });
+                if let (Some((_, at)), Some(up)) = (own, &up) {
+                    terms.push(Term::new(&low[at..], rank, up));
+                }
+                add(y, (width, *start), rows, &terms, (inputs, layer.outputs));
+            }
+            lows.extend(low);
+        }
+        (y, lows)
+    }
+
+    /// What products are added to.
+    fn begin(&self, base: Option<&[f32]>) -> Vec<f32> {
+        let (rows, width) = (self.rows() * self.members.len(), self.width());
+        let biased = self.layers.iter().any(|layer| layer.bias.is_some());
+        if !biased {
+            return base.map_or_else(|| vec![0.0; rows * width], <[f32]>::to_vec);
+        }
+        let mut bias = Vec::with_capacity(width);
+        for layer in &self.layers {
+            match layer.bias {
+                Some(own) => bias.extend_from_slice(own),
+                None => bias.extend(std::iter::repeat_n(0.0, layer.outputs)),
+            }
+        }
+        let mut y = Vec::with_capacity(rows * width);
+        match base {
+            Some(base) => {
+                for row in base.chunks_exact(width.max(1)) {
+                    y.extend(row.iter().zip(&bias).map(|(x, bias)| x + bias));
+                }
+            }
+            None => (0..rows).for_each(|_| y.extend_from_slice(&bias)),
+        }
+        y
+    }
+
+    /// `scale x A^T` of all layers side by side, `[rows, rank]`.
+    fn low(&self, x: &[f32], factors: &[Factor<'_>]) -> Vec<f32> {
+        let (rows, rank) = (self.rows(), rank(factors));
+        let mut low = vec![0.0; rows * rank];
+        if rank > 0 {
+            let mut a = Vec::with_capacity(rank * self.inputs);
+            factors.iter().for_each(|factor| a.extend(factor.a.iter().map(|a| a * factor.scale)));
+            let down = Panels::new().columns(&a, self.inputs, [self.inputs, rank]);
+            add(&mut low, (rank, 0), rows, &[Term::new(x, self.inputs, &down)], (self.inputs, rank));
+        }
+        low
+    }
+
+    /// Gradients of `x`, if that is wanted, and of the factors of each adapter, from those of the outputs and from what
+    /// [`forward`](Self::forward) gave.
+    pub(super) fn backward(&self, grad: &[f32], lows: &[f32], of_x: bool) -> (Vec<f32>, Vec<Vec<Slopes>>) {
+        let (rows, inputs, width) = (self.rows(), self.inputs, self.width());
+        let starts = self.starts();
+        let layers = if of_x { &self.layers[..] } else { &[] };
+        let back: Vec<Panels> = layers.iter().map(|layer| layer.backward(inputs)).collect();
+        let mut of_inputs = vec![0.0; if of_x { self.x.len() } else { 0 }];
+        let (mut slopes, mut at) = (Vec::with_capacity(self.members.len()), 0);
+        for (member, factors) in self.members.iter().enumerate() {
+            let x = &self.x[member * rows * inputs..][..rows * inputs];
+            let grad = &grad[member * rows * width..][..rows * width];
+            let rank = rank(factors);
+            let low = &lows[at..][..rows * rank];
+            at += rows * rank;
+            let slope = self.low_slope(grad, factors, &starts);
+            slopes.push(self.factor_slopes(x, grad, (low, &slope), factors, &starts));
+            if of_x {
+                let out = &mut of_inputs[member * rows * inputs..][..rows * inputs];
+                let mut a = Vec::with_capacity(rank * inputs);
+                factors.iter().for_each(|factor| a.extend_from_slice(factor.a));
+                let down = Panels::new().rows(&a, inputs, [rank, inputs]);
+                let mut terms: Vec<Term<'_>> = back
+                    .iter()
+                    .zip(&starts)
+                    .map(|(back, start)| Term::new(&grad[*start..], width, back))
+                    .collect();
+                if rank > 0 {
+                    terms.push(Term::new(&slope, rank, &down));
+                }
+                add(out, (inputs, 0), rows, &terms, (width, inputs));
+            }
+        }
+        (of_inputs, slopes)
+    }
+
+    /// The gradient of `x A^T` of all layers side by side, `scale g B^T`.
+    fn low_slope(&self, grad: &[f32], factors: &[Factor<'_>], starts: &[usize]) -> Vec<f32> {
+        let (rows, rank, width) = (self.rows(), rank(factors), self.width());
+        let mut slope = vec![0.0; rows * rank];
+        let mut at = 0;
+        for factor in factors {
+            let outputs = self.layers[factor.layer].outputs;
+            let b: Vec<f32> = factor.b.iter().map(|b| b * factor.scale).collect();
+            let up = Panels::new().columns(&b, outputs, [outputs, factor.rank]);
+            let term = Term::new(&grad[starts[factor.layer]..], width, &up);
+            add(&mut slope, (rank, at), rows, &[term], (outputs, factor.rank));
+            at += factor.rank;
+        }
+        slope
+    }
+
+    fn factor_slopes(
+        &self,
+        x: &[f32],
+        grad: &[f32],
+        (low, slope): (&[f32], &[f32]),
+        factors: &[Factor<'_>],
+        starts: &[usize],
+    ) -> Vec<Slopes> {
+        let (rows, rank, inputs) = (self.rows(), rank(factors), self.inputs);
+        let mut at = 0;
+        let each = factors.iter().map(|factor| {
+            let outputs = self.layers[factor.layer].outputs;
+            let (mut a, mut b) = (vec![0.0; factor.rank * inputs], vec![0.0; factor.rank * outputs]);
+            add_outer(&mut a, [factor.rank, inputs], (&slope[at..], rank), (x, inputs), rows);
+            let right = (&grad[starts[factor.layer]..], self.width());
+            add_outer(&mut b, [factor.rank, outputs], (&low[at..], rank), right, rows);
+            at += factor.rank;
+            (a, b)
+        });
+        each.collect()
+    }
+}
+
+/// Ranks of all layers together.
+fn rank(factors: &[Factor<'_>]) -> usize {
+    factors.iter().map(|factor| factor.rank).sum()
+}
+
+/// The factors at a layer, and their first column among those of all layers.
+fn own<'a, 'f>(factors: &'a [Factor<'f>], layer: usize) -> Option<(&'a Factor<'f>, usize)> {
+    let index = factors.iter().position(|factor| factor.layer == layer)?;
+    Some((&factors[index], rank(&factors[..index])))
+}
+
+/// Adds products to the columns from `start` on of rows that lie `stride` apart, on all threads where that is worth it.
+fn add(
+    out: &mut [f32],
+    (stride, start): (usize, usize),
+    rows: usize,
+    terms: &[Term<'_>],
+    (depth, columns): (usize, usize),
+) {
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    if rows * depth * columns < PARALLEL {
+        return add_products(&mut out[start..], stride, rows, terms);
+    }
+    out.par_chunks_mut(ROWS * stride).enumerate().for_each(|(task, out)| {
+        let own: Vec<Term<'_>> = terms.iter().map(|term| term.below(task * ROWS)).collect();
+        let count = ROWS.min(rows - task * ROWS);
+        add_products(&mut out[start..], stride, count, &own);
+    });
+}

@@ -1,0 +1,299 @@
+//! Frozen layers that read the same rows, with the low-rank factors of a stack, as one step of the graph.
+
+// Without a backend the generated dispatch has no arm that would use its arguments.
+#![cfg_attr(not(any(feature = "cpu", feature = "gpu")), allow(unused_variables))]
+
+use super::list::List;
+use super::{matmul, on_cpu, product};
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
+use burn::tensor::{DType, Tensor};
+use std::ops::Range;
+
+/// A frozen layer and the factors that act on it.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    /// `[inputs, outputs]`.
+    pub weight: Tensor<2>,
+    /// `[outputs]`.
+    pub bias: Option<Tensor<1>>,
+    /// Factors of neighbouring adapters, in their order; adapters may have none.
+    pub factors: Vec<LowRank>,
+}
+
+/// Factors of the adapters `members`.
+#[derive(Clone, Debug)]
+pub struct LowRank {
+    /// Adapters of the stack, n of them.
+    pub members: Range<usize>,
+    /// Of each member.
+    pub scales: Vec<f32>,
+    /// `[n, R, inputs]`.
+    pub a: Tensor<3>,
+    /// `[n, R, outputs]`.
+    pub b: Tensor<3>,
+}
+
+/// Weights of a layer up to which [`linears`] has loops of its own.
+const SMALL: usize = 1 << 16;
+
+/// Groups of adapters that one step takes: it has two parents for each of them and each layer.
+const GROUPS: usize = 4;
+
+/// Whether [`linears`] of layers with these weights is one step of the graph: on the CPU backend, for small frozen weights that are
+/// not quantised, so that panels of them fit the cache of a processor.
+pub fn fuses_linears(weight: &Tensor<2>) -> bool {
+    let [inputs, outputs] = weight.dims();
+    let number = matches!(weight.dtype(), DType::F32 | DType::BF16 | DType::F16);
+    number && inputs * outputs <= SMALL && !weight.is_tracked() && on_cpu(&weight.device())
+}
+
+/// `x W + bias + scale (x A^T) B` of all layers side by side, `[.., sum of outputs]`, added to `base` if there is one. `x` is `[..,
+/// inputs]` with the rows of each of K adapters together.
+///
+/// Weights and biases are constants, so their gradients are not formed. On the CPU backend a row of the result and of the gradient
+/// of `x`, and the gradients of an adapter's factors, have the same bits whatever other adapters there are.
+///
+/// # Panics
+/// If shapes do not fit together, or where layers divide many adapters into different groups.
+pub fn linears<const D: usize>(
+    x: Tensor<D>,
+    layers: Vec<Linear>,
+    base: Option<Tensor<D>>,
+    adapters: usize,
+) -> Tensor<D> {
+    let rows: usize = x.dims()[..D - 1].iter().product();
+    assert!(rows.is_multiple_of(adapters), "{rows} rows of {adapters} adapters");
+    let fused = x.dtype() == DType::F32 && layers.iter().all(|layer| fuses_linears(&layer.weight));
+    let most = layers.iter().map(|layer| layer.factors.len()).max().unwrap_or(0);
+    if !fused || most > GROUPS {
+        let mut dims = x.dims();
+        let rows = |x: Tensor<D>| -> Tensor<2> { x.flatten(0, D - 2) };
+        let base = base.map(rows);
+        let y = match fused {
+            true => divided(rows(x), layers, base, adapters),
+            false => composed(rows(x), layers, base, adapters),
+        };
+        dims[D - 1] = y.dims()[1];
+        return y.reshape(dims);
+    }
+    let plan = Plan {
+        adapters,
+        layers: layers
+            .iter()
+            .map(|layer| PlannedLayer {
+                bias: layer.bias.is_some(),
+                groups: layer.factors.iter().map(|f| (f.members.clone(), f.scales.clone())).collect(),
+            })
+            .collect(),
+    };
+    let (mut weights, mut biases, mut factors) = (Vec::new(), Vec::new(), Vec::new());
+    for layer in layers {
+        weights.push(layer.weight.into_dispatch());
+        biases.extend(layer.bias.map(Tensor::into_dispatch));
+        factors.extend(layer.factors.into_iter().flat_map(|f| [f.a.into_dispatch(), f.b.into_dispatch()]));
+    }
+    let base: Vec<_> = base.map(Tensor::into_dispatch).into_iter().collect();
+    let (weights, biases, factors, base) = (List(weights), List(biases), List(factors), List(base));
+    let y = <Dispatch as LinearOps>::linears(x.into_dispatch(), weights, biases, factors, base, plan);
+    Tensor::from_dispatch(y)
+}
+
+/// [`linears`] of a few groups of adapters at a time.
+fn divided(x: Tensor<2>, layers: Vec<Linear>, base: Option<Tensor<2>>, adapters: usize) -> Tensor<2> {
+    let ends = layers.iter().flat_map(|layer| layer.factors.iter().map(|f| f.members.end));
+    let mut ends: Vec<usize> = ends.collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let mut cuts: Vec<usize> = ends.chunks(GROUPS).filter_map(|ends| ends.last().copied()).collect();
+    if let Some(last) = cuts.last_mut() {
+        *last = adapters;
+    }
+    let each = x.dims()[0] / adapters.max(1);
+    let mut from = 0;
+    let parts = cuts.into_iter().map(|end| {
+        let own = from..end;
+        from = end;
+        let rows = |x: Tensor<2>| x.narrow(0, own.start * each, own.len() * each);
+        let of = |layer: &Linear| {
+            let within = layer.factors.iter().filter(|f| own.contains(&f.members.start)).cloned();
+            let moved = |f: LowRank| {
+                assert!(f.members.end <= own.end, "groups of adapters differ between layers");
+                LowRank { members: f.members.start - own.start..f.members.end - own.start, ..f }
+            };
+            Linear { factors: within.map(moved).collect(), ..layer.clone() }
+        };
+        linears(rows(x.clone()), layers.iter().map(of).collect(), base.clone().map(rows), own.len())
+    });
+    Tensor::cat(parts.collect(), 0)
+}
+
+/// [`linears`] of burn's operations.
+fn composed(x: Tensor<2>, layers: Vec<Linear>, base: Option<Tensor<2>>, adapters: usize) -> Tensor<2> {
+    let [rows, inputs] = x.dims();
+    let each = rows / adapters.max(1);
+    let outputs = layers.into_iter().map(|layer| {
+        let width = layer.weight.dims()[1];
+        let mut y = product(x.clone(), layer.weight);
+        if let Some(bias) = layer.bias {
+            y = y + bias.unsqueeze();
+        }
+        let mut y = y.reshape([adapters, each, width]);
+        for LowRank { members, scales, a, b } in layer.factors {
+            let own = x.clone().reshape([adapters, each, inputs]).narrow(0, members.start, members.len());
+            let scales: Vec<f32> = scales;
+            let scales = Tensor::<1>::from_floats(&scales[..], &own.device()).reshape([members.len(), 1, 1]);
+            let delta = matmul(matmul(own, a.swap_dims(1, 2)) * scales, b);
+            let before = y.clone().narrow(0, members.start, members.len());
+            y = y.slice_assign([members, 0..each, 0..width], before + delta);
+        }
+        y.reshape([rows, width])
+    });
+    let y = Tensor::cat(outputs.collect(), 1);
+    match base {
+        Some(base) => base + y,
+        None => y,
+    }
+}
+
+/// What belongs to which adapter.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(super) adapters: usize,
+    pub(super) layers: Vec<PlannedLayer>,
+}
+
+/// Whether a layer has a bias, and the members and scales of its factors.
+#[derive(Clone, Debug)]
+pub(super) struct PlannedLayer {
+    pub(super) bias: bool,
+    pub(super) groups: Vec<(Range<usize>, Vec<f32>)>,
+}
+
+/// The step as an extension of burn's backends: [`linears`](fn@linears) with the factors A and B of all layers one after the other.
+#[backend_extension(Flex: cfg(feature = "cpu"), Autodiff)]
+pub trait LinearOps: Backend {
+    /// Of constants, or as a step of the graph.
+    fn linears(
+        x: FloatTensor<Self>,
+        #[extension_type] weights: List<Self>,
+        #[extension_type] biases: List<Self>,
+        #[extension_type] factors: List<Self>,
+        #[extension_type] base: List<Self>,
+        plan: Plan,
+    ) -> FloatTensor<Self>;
+}
+
+/// What is multiplied.
+#[derive(Clone, Debug)]
+pub struct Operands<T> {
+    pub(super) x: T,
+    pub(super) weights: Vec<T>,
+    pub(super) factors: Vec<T>,
+    pub(super) plan: Plan,
+}
+
+/// The loops of a backend.
+pub trait LinearKernels: Backend {
+    /// The outputs, and what the backward pass needs beside the operands.
+    fn linears_kept(
+        operands: &Operands<FloatTensor<Self>>,
+        biases: Vec<FloatTensor<Self>>,
+        base: Option<FloatTensor<Self>>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Gradients of `x`, if that is wanted, and of the factors.
+    fn linears_slopes(
+        operands: Operands<FloatTensor<Self>>,
+        kept: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        of_x: bool,
+    ) -> (Option<FloatTensor<Self>>, Vec<FloatTensor<Self>>);
+}
+
+/// The step with the parents x, the base if there is one, and the factors.
+#[derive(Debug)]
+struct Linears;
+
+#[derive(Clone, Debug)]
+struct State<T> {
+    operands: Operands<T>,
+    kept: T,
+    based: bool,
+}
+
+impl<B: LinearKernels, const N: usize> Backward<B, N> for Linears {
+    type State = State<FloatTensor<B>>;
+
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let State { operands, kept, based } = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        let mut parents = ops.parents.into_iter();
+        let of_x = parents.next().flatten();
+        let of_base = if based { parents.next().flatten() } else { None };
+        let (slope, factors) = B::linears_slopes(operands, kept, grad.clone(), of_x.is_some());
+        for (parent, slope) in parents.zip(factors) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, slope);
+            }
+        }
+        if let (Some(parent), Some(slope)) = (of_x, slope) {
+            grads.register::<B>(parent.id, slope);
+        }
+        if let Some(parent) = of_base {
+            grads.register::<B>(parent.id, grad);
+        }
+    }
+}
+
+/// Operands, biases and base.
+type Inputs<T> = (Operands<T>, Vec<T>, Option<T>);
+
+/// Records the step with its N parents.
+fn record<B: LinearKernels, C: CheckpointStrategy, const N: usize>(
+    nodes: Vec<NodeGuard>,
+    (operands, biases, base): Inputs<FloatTensor<B>>,
+) -> FloatTensor<Autodiff<B, C>> {
+    let Ok(nodes) = <[NodeGuard; N]>::try_from(nodes) else { unreachable!("N is their number") };
+    let based = base.is_some();
+    let (y, kept) = B::linears_kept(&operands, biases, base);
+    match Backward::<B, N>::prepare::<C>(Linears, nodes).compute_bound().stateful() {
+        OpsKind::Tracked(step) => step.finish(State { operands, kept, based }, y),
+        OpsKind::UnTracked(step) => step.finish(y),
+    }
+}
+
+/// A call of [`record`] with as many parents as there are.
+macro_rules! recorded {
+    ($nodes:ident, $rest:expr; $($count:literal)*) => {
+        match $nodes.len() {
+            $($count => record::<B, C, $count>($nodes, $rest),)*
+            count => unreachable!("{count} parents of {GROUPS} groups of adapters at three layers"),
+        }
+    };
+}
+
+impl<B: LinearKernels, C: CheckpointStrategy> LinearOps for Autodiff<B, C> {
+    fn linears(
+        x: FloatTensor<Self>,
+        weights: List<Self>,
+        biases: List<Self>,
+        factors: List<Self>,
+        base: List<Self>,
+        plan: Plan,
+    ) -> FloatTensor<Self> {
+        let nodes = std::iter::once(&x).chain(&base.0).chain(&factors.0).map(|x| x.node());
+        let nodes: Vec<NodeGuard> = nodes.collect();
+        let inner = |all: List<Self>| -> Vec<FloatTensor<B>> {
+            all.0.into_iter().map(|x| x.into_primitive()).collect()
+        };
+        let base = base.0.into_iter().next().map(|base| base.into_primitive());
+        let (weights, factors, biases) = (inner(weights), inner(factors), inner(biases));
+        let operands = Operands { x: x.into_primitive(), weights, factors, plan };
+        recorded!(nodes, (operands, biases, base);
+            1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26)
+    }
+}

@@ -1,0 +1,303 @@
+//! The steps of transformer blocks, against burn's operations.
+
+use super::{gap, tensor, values};
+use burn::tensor::{Device, Tensor, activation};
+use mars_lora::ops::{self, Attention, Linear, LowRank, Swish};
+use mars_testkit::device::device;
+use proptest::prelude::*;
+use std::ops::Range;
+
+/// Layers of these outputs over the same rows, and the members and rank of each group of adapters.
+#[derive(Clone, Debug)]
+struct Case {
+    adapters: usize,
+    rows: usize,
+    inputs: usize,
+    outputs: Vec<usize>,
+    groups: Vec<(Range<usize>, usize)>,
+    bias: bool,
+    base: bool,
+}
+
+impl Case {
+    fn width(&self) -> usize {
+        self.outputs.iter().sum()
+    }
+
+    /// x, base, and A and B of each layer and group, for the adapters `own`.
+    fn leaves(&self, own: &Range<usize>) -> Vec<Tensor<3>> {
+        let part = |x: Tensor<3>, members: &Range<usize>| {
+            let (from, to) = (members.start.max(own.start), members.end.min(own.end));
+            x.narrow(0, from - members.start, to.saturating_sub(from))
+        };
+        let all = 0..self.adapters;
+        let mut leaves = vec![
+            part(tensor(1, [self.adapters, self.rows, self.inputs], 1.0), &all),
+            part(tensor(2, [self.adapters, self.rows, self.width()], 1.0), &all),
+        ];
+        for (layer, outputs) in self.outputs.iter().enumerate() {
+            for (n, (members, rank)) in self.groups.iter().enumerate().filter(|(_, g)| meets(&g.0, own)) {
+                let salt = 10 + 7 * layer as u64 + 100 * n as u64;
+                leaves.push(part(tensor(salt, [members.len(), *rank, self.inputs], 1.0), members));
+                leaves.push(part(tensor(salt + 1, [members.len(), *rank, *outputs], 1.0), members));
+            }
+        }
+        leaves
+    }
+
+    /// Values, and the gradients of all leaves, of the step or of its formula.
+    fn run(&self, own: &Range<usize>, formula: bool) -> (Vec<f32>, Vec<Vec<f32>>) {
+        let leaves: Vec<Tensor<3>> =
+            self.leaves(own).into_iter().map(|x| x.autodiff().require_grad()).collect();
+        let y = self.result(own, &leaves, formula);
+        let plain: Vec<Tensor<3>> = leaves.iter().map(|x| x.clone().without_autodiff()).collect();
+        assert_eq!(
+            values(y.clone()),
+            values(self.result(own, &plain, formula)),
+            "another result without a graph"
+        );
+        let weights = tensor::<3>(99, [self.adapters, self.rows, self.width()], 1.0);
+        let weights = weights.narrow(0, own.start, own.len()).reshape(y.dims());
+        let mut gradients = (y.clone() * weights.autodiff()).sum().backward();
+        let slopes =
+            leaves.iter().map(|leaf| leaf.grad_remove(&mut gradients).map(values).unwrap_or_default());
+        (values(y), slopes.collect())
+    }
+
+    fn result(&self, own: &Range<usize>, leaves: &[Tensor<3>], formula: bool) -> Tensor<2> {
+        let count = own.len();
+        let flat = |x: &Tensor<3>, width: usize| x.clone().reshape([count * self.rows, width]);
+        let mut factors = leaves[2..].chunks_exact(2);
+        let layers = self.outputs.iter().enumerate().map(|(layer, outputs)| Linear {
+            // As checkpoints have it, and as it is.
+            weight: match layer {
+                0 => tensor(60, [*outputs, self.inputs], 1.0).transpose(),
+                _ => tensor(60 + layer as u64, [self.inputs, *outputs], 1.0),
+            },
+            bias: self.bias.then(|| tensor(70 + layer as u64, [*outputs], 1.0)),
+            factors: self
+                .groups
+                .iter()
+                .filter(|(members, _)| meets(members, own))
+                .zip(&mut factors)
+                .map(|((members, _), both)| {
+                    let members =
+                        members.start.max(own.start) - own.start..members.end.min(own.end) - own.start;
+                    let scales = members.clone().map(|k| 0.5 + 0.25 * (own.start + k) as f32).collect();
+                    LowRank { members, scales, a: both[0].clone(), b: both[1].clone() }
+                })
+                .collect(),
+        });
+        let layers: Vec<Linear> = layers.collect();
+        let (x, base) = (flat(&leaves[0], self.inputs), flat(&leaves[1], self.width()));
+        if !formula {
+            return ops::linears(x, layers, self.base.then_some(base), count);
+        }
+        let rows = |x: &Tensor<2>, k: usize| x.clone().narrow(0, k * self.rows, self.rows);
+        let of_adapter = |k: usize| {
+            let outputs = layers.iter().map(|layer| {
+                let mut y = rows(&x, k).matmul(layer.weight.clone());
+                if let Some(bias) = &layer.bias {
+                    y = y + bias.clone().unsqueeze();
+                }
+                for f in layer.factors.iter().filter(|f| f.members.contains(&k)) {
+                    let n = k - f.members.start;
+                    let one = |x: &Tensor<3>| x.clone().narrow(0, n, 1).squeeze_dim::<2>(0);
+                    let low = rows(&x, k).matmul(one(&f.a).transpose());
+                    y = y + low.matmul(one(&f.b)).mul_scalar(f.scales[n]);
+                }
+                y
+            });
+            Tensor::cat(outputs.collect(), 1)
+        };
+        let y = Tensor::cat((0..count).map(of_adapter).collect(), 0);
+        if self.base { y + base } else { y }
+    }
+
+    /// The step is its formula, and each adapter has the bits that it has alone.
+    fn check(&self) {
+        let all = 0..self.adapters;
+        let ((y, slopes), (expected, wanted)) = (self.run(&all, false), self.run(&all, true));
+        assert!(gap(&y, &expected) < 5e-6, "{self:?}: values differ by {}", gap(&y, &expected));
+        for (n, (found, expected)) in slopes.iter().zip(&wanted).enumerate() {
+            if !expected.is_empty() {
+                assert!(gap(found, expected) < 3e-5, "{self:?}: gradient {n} differs");
+            }
+        }
+        if device() != Device::flex() {
+            return;
+        }
+        for k in all {
+            let (alone, own) = self.run(&(k..k + 1), false);
+            let size = self.rows * self.width();
+            assert_eq!(alone, y[k * size..][..size], "{self:?}: adapter {k} alone");
+            let size = self.rows * self.inputs;
+            assert_eq!(own[0], slopes[0][k * size..][..size], "{self:?}: gradient of adapter {k} alone");
+            let mut of_factors = own[2..].iter();
+            let per_layer = self.groups.iter().map(|(members, _)| members);
+            let places = self.outputs.iter().flat_map(|_| per_layer.clone());
+            for (members, together) in places.zip(slopes[2..].chunks_exact(2)) {
+                for slope in together.iter().filter(|_| members.contains(&k)) {
+                    let size = slope.len() / members.len();
+                    let own = of_factors.next().unwrap();
+                    assert_eq!(*own, slope[(k - members.start) * size..][..size], "{self:?}: factor alone");
+                }
+            }
+        }
+    }
+}
+
+fn meets(members: &Range<usize>, own: &Range<usize>) -> bool {
+    members.start < own.end && own.start < members.end
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let group = (1usize..3, 0usize..2, 2usize..10);
+    let sizes = (2usize..20, 2usize..40, prop::collection::vec(1usize..80, 1..4));
+    (prop::collection::vec(group, 1..7), 0usize..2, sizes, any::<[bool; 2]>()).prop_map(
+        |(groups, rest, (rows, inputs, outputs), [bias, base])| {
+            let mut end = 0;
+            let groups = groups.into_iter().map(|(count, gap, rank)| {
+                let start = end + gap;
+                end = start + count;
+                (start..end, rank)
+            });
+            let groups = groups.collect();
+            Case { adapters: end + rest, rows, inputs, outputs, groups, bias, base }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn linears_are_their_formula_and_adapters_do_not_touch(case in case()) {
+        case.check();
+    }
+}
+
+#[test]
+fn linears_without_adapters_are_products() {
+    let outputs = vec![5, 70];
+    Case { adapters: 2, rows: 3, inputs: 9, outputs, groups: vec![], bias: true, base: true }.check();
+}
+
+#[test]
+fn large_linears_and_attentions_have_the_same_bits_on_any_number_of_threads() {
+    let groups = vec![(0..1, 8), (1..2, 3)];
+    let (bias, base) = (true, true);
+    let case = Case { adapters: 2, rows: 2100, inputs: 130, outputs: vec![130], groups, bias, base };
+    let run = || {
+        let x = tensor::<3>(5, [40, 60, 6 * 24], 2.0).autodiff().require_grad();
+        let form = Attention { heads: 2, groups: 2, scale: 0.2, tables: None, mask: None };
+        let y = ops::attention(x.clone(), &form);
+        let mut gradients = y.clone().square().sum().backward();
+        (case.run(&(0..2), false), values(y), values(x.grad_remove(&mut gradients).unwrap()))
+    };
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(run)
+    };
+    assert!(on(1) == on(3));
+}
+
+/// Rows with all projections, tables of angles, and a mask that hides what lies ahead and behind `seen` positions.
+fn attention_of(
+    [batch, positions, heads, groups, width]: [usize; 5],
+    turned: bool,
+    seen: usize,
+) -> (Tensor<3>, Attention) {
+    let x = tensor(1, [batch, positions, (heads + 2 * groups) * width], 2.0);
+    let table = |salt: u64| {
+        let half = tensor::<4>(salt, [1, 1, positions, width / 2], 1.0);
+        Tensor::cat(vec![half.clone(), half], 3)
+    };
+    let hidden: Vec<f32> = (0..positions * positions)
+        .map(|i| {
+            if i % positions <= (i / positions).min(seen.saturating_sub(1)) { 0.0 } else { f32::NEG_INFINITY }
+        })
+        .collect();
+    let mask = Tensor::<1>::from_floats(&hidden[..], &device()).reshape([1, 1, positions, positions]);
+    let tables = turned.then(|| [table(2), table(3)]);
+    let mask = (seen > 0 && seen <= positions).then_some(mask);
+    (x, Attention { heads, groups, scale: 0.3, tables, mask })
+}
+
+/// Softmax and sums over whole tensors of repeated heads.
+fn attention_formula(x: Tensor<3>, form: &Attention) -> Tensor<3> {
+    let [batch, positions, all] = x.dims();
+    let (heads, groups) = (form.heads, form.groups);
+    let width = all / (heads + 2 * groups);
+    let head = |index: usize| x.clone().narrow(2, index * width, width);
+    let turn = |x: Tensor<3>| match &form.tables {
+        Some([cos, sin]) => {
+            let (a, b) = (x.clone().narrow(2, 0, width / 2), x.clone().narrow(2, width / 2, width / 2));
+            let table = |t: &Tensor<4>| t.clone().squeeze_dim::<3>(1);
+            x * table(cos) + Tensor::cat(vec![b.neg(), a], 2) * table(sin)
+        }
+        None => x,
+    };
+    let each = (0..heads).map(|h| {
+        let group = h / (heads / groups);
+        let (q, k) = (turn(head(h)), turn(head(heads + group)));
+        let mut scores = q.matmul(k.swap_dims(1, 2)).mul_scalar(form.scale);
+        if let Some(mask) = &form.mask {
+            scores = scores + mask.clone().squeeze_dim::<3>(1);
+        }
+        activation::softmax(scores, 2).matmul(head(heads + groups + group))
+    });
+    let y = Tensor::cat(each.collect(), 2);
+    assert_eq!(y.dims(), [batch, positions, heads * width]);
+    y
+}
+
+#[test]
+fn attention_is_its_formula() {
+    let shapes = [[1, 1, 1, 1, 2], [2, 5, 4, 2, 6], [3, 22, 4, 2, 24], [1, 25, 4, 4, 16], [2, 67, 3, 1, 10]];
+    for shape in shapes {
+        for (turned, seen) in [(false, 0), (true, shape[1]), (true, 1)] {
+            let (x, form) = attention_of(shape, turned, seen);
+            let what = format!("{shape:?} {turned} {seen}");
+            super::compare(&what, [x], |[x]| ops::attention(x, &form), |[x]| attention_formula(x, &form));
+        }
+    }
+}
+
+#[test]
+fn padding_behind_what_is_seen_changes_no_bit_of_attention() {
+    if device() != Device::flex() {
+        return;
+    }
+    let (heads, groups, width, long) = (4, 2, 24, 40);
+    let (x, form) = attention_of([2, long, heads, groups, width], true, long);
+    let run = |positions: usize| {
+        let cut = |t: &Tensor<4>| t.clone().narrow(2, 0, positions);
+        let form = Attention {
+            tables: form.tables.as_ref().map(|[cos, sin]| [cut(cos), cut(sin)]),
+            mask: form.mask.as_ref().map(|mask| cut(mask).narrow(3, 0, positions)),
+            ..form.clone()
+        };
+        let x = x.clone().narrow(1, 0, positions).autodiff().require_grad();
+        let y = ops::attention(x.clone(), &form).narrow(1, 0, 9);
+        let mut gradients = y.clone().square().sum().backward();
+        (values(y), values(x.grad_remove(&mut gradients).unwrap().narrow(1, 0, 9)))
+    };
+    let short = run(9);
+    for positions in [15, 16, 22, 40] {
+        assert!(run(positions) == short, "{positions}");
+    }
+}
+
+#[test]
+fn gates_side_by_side_are_gates() {
+    for shape in [[1, 1, 2], [2, 3, 34], [3, 40, 602]] {
+        let half = shape[2] / 2;
+        let apart =
+            |x: Tensor<3>, swish: Swish| swish.gate(x.clone().narrow(2, 0, half), x.narrow(2, half, half));
+        for swish in [Swish::SILU, Swish::TANH_GELU] {
+            let x = tensor(4, shape, 3.0);
+            super::compare("gate", [x], |[x]| ops::gate_rows(x, swish), |[x]| apart(x, swish));
+        }
+    }
+}
