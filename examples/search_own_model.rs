@@ -46,7 +46,12 @@ impl Examples for Rows {
 
 fn main() -> Result<(), mars::Error> {
     let random = || Tensor::random([16, 16], Distribution::Normal(0.0, 0.2), &Device::flex());
-    let layers = [0, 1].map(|site| LoraLinear { weight: Param::from_tensor(random()), bias: None, site });
+    let layers = [0, 1].map(|site| LoraLinear {
+        weight: Param::from_tensor(random()),
+        packed: None,
+        bias: None,
+        site,
+    });
     let module = |name: &str| AdaptedModule { name: name.into(), pattern: format!("{name}.*") };
     let sites = ["ve", "llm"].map(|name| Site::linear(format!("{name}.fc"), name, 16, 16));
     let net = Net(layers, ["ve", "llm"].map(module), sites);

@@ -33,7 +33,7 @@ pub use adapter::{
 };
 pub use error::Error;
 #[cfg(feature = "burn")]
-pub use stack::{Activations, AdapterStack, LoraEmbedding, LoraLinear};
+pub use stack::{Activations, AdapterStack, LoraEmbedding, LoraLinear, PackedWeight};
 pub use train::{AdamWConfig, LearningRates};
 #[cfg(feature = "burn")]
 pub use train::{Chain, Examples, Model, Moments, Parts, Pass, PassFlops, Share, StackedAdamW, TokenLosses};

@@ -173,6 +173,10 @@ pub enum Error {
         /// Size of the largest value.
         value: f32,
     },
+    /// A weight cannot be packed for the arithmetic that was asked for.
+    #[cfg(feature = "model")]
+    #[error(transparent)]
+    Kernel(#[from] mars_kernels::Error),
     /// Tensors of a checkpoint that are not part of the model its config describes.
     #[error(
         "{}: {} tensors have no place in the model that config.json describes: {}; {cause}",

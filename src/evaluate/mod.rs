@@ -8,7 +8,7 @@ pub use verify::{AdapterLosses, Verification, verify};
 use crate::{
     Error, SearchConfig, device,
     event::{Event, Observer},
-    task::{LeftOut, Names, Part, Source, check_weights},
+    task::{LeftOut, Names, Part, Source, check_weights, storage},
 };
 use exchanged::exchange;
 use mars_calib::native::{Evaluation, evaluate};
@@ -98,7 +98,7 @@ pub fn evaluate_files(
     let device = device::open(&config.run.device, config.model.dtype)?;
     let processor = Arc::new(config.processor(model)?);
     check_weights(model, config.model.dtype)?;
-    let net = AnyModel::load(model, config.model.dtype, &device)?;
+    let net = AnyModel::load(model, storage(config)?, &device)?;
     let names = Names::of(model)?;
     names.warn(&processor.template, observer);
     let stack = stack(&net, adapter, &names)?;

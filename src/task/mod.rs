@@ -8,12 +8,15 @@ mod samples;
 mod settled;
 mod sources;
 mod start;
+mod storage;
 
 pub use files::TaskFiles;
 pub use left_out::LeftOut;
 pub(crate) use memory::check_weights;
 pub(crate) use names::Names;
 pub(crate) use samples::{Part, Source};
+use storage::model_digest;
+pub(crate) use storage::storage;
 
 use crate::{
     Error,
@@ -25,7 +28,6 @@ use crate::{
 use mars_calib::native::evaluate;
 use mars_lora::{Adapter, AdapterStack, Examples, Model, peft::Base};
 use mars_vlm::{
-    checkpoint::{self, Precision},
     data::{self, ImageStore, Lengths},
     model::{AnyModel, EncodedExamples},
     processor::Processor,
@@ -124,7 +126,8 @@ impl Task {
         let opened = devices.open_for(config.model.dtype)?;
         let processor = Arc::new(config.processor(&files.model)?);
         check_weights(&files.model, config.model.dtype)?;
-        let load = |device| AnyModel::load(&files.model, config.model.dtype, device);
+        let storage = storage(config)?;
+        let load = |device| AnyModel::load(&files.model, storage, device);
         let mut models = opened.iter().map(load).collect::<Result<Vec<_>, _>>()?.into_iter();
         let mut model = models.next().ok_or_else(|| Error::usage("run.device names no device"))?;
         let mut replicas: Vec<AnyModel> = models.collect();
@@ -160,7 +163,7 @@ impl Task {
         std::iter::once(&mut model).chain(&mut replicas).for_each(|model| model.keep_features(features));
         let (start, start_digest) = start.unzip();
         let fingerprints = [
-            ("model", model_digest(&files.model, config.model.dtype)?),
+            ("model", model_digest(&files.model, config.model.dtype, config.run.compute)?),
             ("train", train_digest),
             ("val", val_digest),
         ];
@@ -303,10 +306,4 @@ where
     pub fn base(&self) -> Base<'_> {
         self.names.base(Base::of(&self.model))
     }
-}
-
-/// Digest of a model as it is loaded: of its files, and of the type in which weights are kept where it is not f32.
-fn model_digest(directory: &Path, dtype: Precision) -> Result<String, Error> {
-    let files = checkpoint::fingerprint(directory)?;
-    Ok(if dtype == Precision::F32 { files } else { format!("{files} {dtype}") })
 }

@@ -72,6 +72,9 @@ pub(crate) struct Task {
     /// {r.llm} --steps {steps} --out {out}' (`mars config` lists them)
     #[arg(long, value_name = "COMMAND")]
     pub(crate) trainer: Option<String>,
+    /// Arithmetic of products with the frozen weights: f32, or bf16x2 or bf16 on a processor with amx-bf16
+    #[arg(long, value_name = "ARITHMETIC")]
+    pub(crate) compute: Option<String>,
     /// Train with much less memory and about a third more time: compute each block of the model twice
     #[arg(long)]
     pub(crate) gradient_checkpointing: bool,

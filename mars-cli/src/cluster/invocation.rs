@@ -37,6 +37,7 @@ impl Invocation {
             give(name, path(value)?);
         }
         give("--device", task.device.as_deref());
+        give("--compute", task.compute.as_deref());
         give("--trainer", task.trainer.as_deref());
         give("--policy", policy.as_deref());
         for (name, given) in [

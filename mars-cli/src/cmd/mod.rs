@@ -88,6 +88,7 @@ impl Context {
             set_path(&mut layers, key, path)?;
         }
         set(&mut layers, "run.device", &task.device)?;
+        set(&mut layers, "run.compute", &task.compute)?;
         if task.gradient_checkpointing {
             layers.option("run.gradient_checkpointing", true, "--gradient-checkpointing")?;
         }
@@ -216,6 +217,7 @@ fn flag_of(key: &str) -> &'static str {
         "data.test" => "--test",
         "data.images" => "--images",
         "run.device" => "--device",
+        "run.compute" => "--compute",
         "search.policy" => "--policy",
         "out.dir" => "--out",
         "out.adapter_layout" => "--adapter-layout",

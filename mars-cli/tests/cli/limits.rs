@@ -44,6 +44,28 @@ fn what_fits_no_memory_is_refused_before_it_is_taken() {
 }
 
 #[test]
+fn an_arithmetic_that_is_not_at_hand_is_refused_with_its_setting() {
+    let task = SmallTask::new();
+    for (compute, more, what) in [
+        ("fp8", &[][..], "run.compute"),
+        ("bf16x2", &["model.dtype=q8"], "run.compute is bf16x2 and model.dtype q8"),
+        ("bf16", &["model.dtype=q4"], "run.compute is bf16 and model.dtype q4"),
+    ] {
+        let done = mars(&strs(&with(&task, "plan", more, &["--compute", compute])));
+        assert_eq!(done.code, Some(2), "{compute} {more:?}: {}", done.stderr);
+        assert!(done.stderr.contains(what) && done.stdout.is_empty(), "{compute}: {}", done.stderr);
+    }
+    // On a processor with AMX a plan is made.
+    let done = mars(&strs(&with(&task, "plan", &[], &["--compute", "bf16x2"])));
+    if done.code != Some(0) {
+        assert_eq!(done.code, Some(2), "{}", done.stderr);
+        assert!(done.stderr.contains("--compute") && done.stderr.contains("amx-bf16"), "{}", done.stderr);
+    }
+    let done = mars(&strs(&with(&task, "plan", &[], &["--compute", "f32"])));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+}
+
+#[test]
 fn a_plan_of_any_length_is_made_at_once() {
     let task = SmallTask::new();
     for (settings, policy) in [

@@ -11,6 +11,8 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::{FloatTensor, QuantizedTensor};
 use burn::backend::{Autodiff, Backend};
+use mars_kernels::Frozen;
+use std::sync::Arc;
 
 /// Registers a step with one parent: its name, what it keeps, and the gradient of the input from that and from the
 /// gradient of the output.
@@ -33,6 +35,7 @@ macro_rules! step {
 step!(Product keeps (weight: FloatTensor<B>) gives |grad| B::product_slope(grad, weight));
 step!(QuantisedProduct keeps (weight: QuantizedTensor<B>)
     gives |grad| B::quantised_product_slope(grad, weight));
+step!(PackedProduct keeps (weight: Arc<Frozen>) gives |grad| B::packed_product_slope(grad, weight));
 // Turned back, by the angles with the other sign.
 step!(Rotation keeps (cos: FloatTensor<B>, sin: FloatTensor<B>, sign: f32)
     gives |grad| B::rotate(grad, cos, sin, -sign));
@@ -145,6 +148,15 @@ impl<B: Backend + RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
         let node = x.node();
         let y = B::quantised_product(x.into_primitive(), weight.clone());
         match QuantisedProduct.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((weight,), y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn packed_product(x: FloatTensor<Self>, weight: Arc<Frozen>) -> FloatTensor<Self> {
+        let node = x.node();
+        let y = B::packed_product(x.into_primitive(), weight.clone());
+        match PackedProduct.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(step) => step.finish((weight,), y),
             OpsKind::UnTracked(step) => step.finish(y),
         }

@@ -10,6 +10,8 @@ use burn::backend::tensor::{FloatTensor, QuantizedTensor};
 use burn::backend::{Backend, FloatDType, TensorMetadata, backend_extension};
 use burn::tensor::Slice;
 use burn::tensor::quantization::QuantScheme;
+use mars_kernels::Frozen;
+use std::sync::Arc;
 
 /// What the operations need of a backend. The methods named `..._slope` turn the gradient of a result into that of
 /// the input.
@@ -46,6 +48,22 @@ pub trait RowOps: Backend {
     fn quantised_product_slope(grad: FloatTensor<Self>, weight: QuantizedTensor<Self>) -> FloatTensor<Self> {
         let weight = Self::dequantize(weight, FloatDType::from(grad.dtype()));
         Self::product_slope(grad, weight)
+    }
+
+    /// [`product`](Self::product) with a packed weight.
+    ///
+    /// # Panics
+    /// On another backend than the CPU's.
+    fn packed_product(x: FloatTensor<Self>, weight: Arc<Frozen>) -> FloatTensor<Self> {
+        panic!("{weight:?} is packed for the CPU backend, and x is {:?} on another", x.shape());
+    }
+
+    /// [`product_slope`](Self::product_slope) with a packed weight.
+    ///
+    /// # Panics
+    /// On another backend than the CPU's.
+    fn packed_product_slope(grad: FloatTensor<Self>, weight: Arc<Frozen>) -> FloatTensor<Self> {
+        panic!("{weight:?} is packed for the CPU backend, and the gradient is {:?} on another", grad.shape());
     }
 
     /// `left right` of matrices of one type with equal batch dimensions.

@@ -11,6 +11,8 @@ use burn::backend::{Bytes, DType, FloatDType, TensorMetadata, ops::FloatTensorOp
 use burn::tensor::quantization::{QuantScheme, QuantStore};
 use burn::tensor::{Shape, Slice};
 use half::{bf16, f16};
+use mars_kernels::Frozen;
+use std::sync::Arc;
 
 /// The values in order, as f32.
 pub(super) fn f32s(tensor: FlexTensor) -> FlexTensor {
@@ -92,6 +94,23 @@ fn enough(inputs: usize, outputs: usize) -> usize {
     blocks.max(SIDE_BY_SIDE / outputs.max(1) + 1)
 }
 
+/// `x W` with a packed weight, or `x W^T` unless `straight`.
+fn packed(x: FlexTensor, weight: &Frozen, straight: bool) -> FlexTensor {
+    let (dtype, rows) = (x.dtype(), x.shape()[0]);
+    let x = f32s(x);
+    let values = &x.storage::<f32>()[x.layout().start_offset()..][..x.layout().num_elements()];
+    let (inputs, outputs) = weight.shape();
+    let columns = if straight { outputs } else { inputs };
+    let mut y = vec![0.0f32; rows * columns];
+    let done = match straight {
+        true => weight.forward(rows, values, &mut y),
+        false => weight.backward(rows, values, &mut y),
+    };
+    assert!(done.is_ok(), "{:?} times {weight:?}", x.shape());
+    let layout = Layout::contiguous(Shape::from(vec![rows, columns]));
+    back(FlexTensor::new(Bytes::from_elems(y), layout, DType::F32), dtype)
+}
+
 impl RowOps for Flex {
     fn product(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
         let weight = widened(weight, &x);
@@ -110,6 +129,14 @@ impl RowOps for Flex {
         kernels::codes(weight.storage(), scheme.value.range().1, BLOCK, &mut codes, &mut scales);
         let codes = FlexTensor::new(Bytes::from_elems(codes), Layout::contiguous(weight.shape()), DType::I8);
         FlexQTensor::new(codes, scheme.with_store(QuantStore::Native), scales, None)
+    }
+
+    fn packed_product(x: FlexTensor, weight: Arc<Frozen>) -> FlexTensor {
+        packed(x, &weight, true)
+    }
+
+    fn packed_product_slope(grad: FlexTensor, weight: Arc<Frozen>) -> FlexTensor {
+        packed(grad, &weight, false)
     }
 
     fn quantised_product(x: FlexTensor, weight: FlexQTensor) -> FlexTensor {

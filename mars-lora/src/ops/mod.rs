@@ -4,6 +4,7 @@
 //! | operation | keeps |
 //! |---|---|
 //! | [`product`] with a frozen weight | the weight as it is stored, be it in half precision or quantised |
+//! | [`packed_product`] | the packed weight, which is shared |
 //! | [`quantise`] | nothing: no gradient |
 //! | [`matmul`] | each matrix, where the other collects gradients |
 //! | [`low_rank`], [`fused_low_rank`] | input, factors and what lies between them |
@@ -52,6 +53,8 @@ pub use swish::Swish;
 use burn::backend::Dispatch;
 use burn::tensor::quantization::{QuantScheme, QuantValue, ScaleDtype};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
+use mars_kernels::Frozen;
+use std::sync::Arc;
 
 /// Weights that share a scale where they are quantised; as many as in GGUF's Q8_0 and Q4_0.
 pub const BLOCK: usize = 32;
@@ -72,6 +75,14 @@ pub fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
         return x.matmul(weight);
     }
     Tensor::from_dispatch(<Dispatch as RowOps>::product(x.into_dispatch(), weight.into_dispatch()))
+}
+
+/// [`product`] with a packed weight, in the arithmetic that it was packed for.
+///
+/// # Panics
+/// On another backend than the CPU's.
+pub fn packed_product(x: Tensor<2>, weight: &Arc<Frozen>) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as RowOps>::packed_product(x.into_dispatch(), weight.clone()))
 }
 
 /// A frozen weight `[inputs, outputs]` with the whole numbers of `value`, symmetric, and an f32 scale for each [`BLOCK`] of outputs,

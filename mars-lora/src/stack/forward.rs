@@ -8,33 +8,32 @@
 //! layer drops inputs of its own, as in PEFT.
 
 use super::products::{BandFactors, SiteFactors};
-use crate::{AdapterStack, ops};
-use burn::tensor::{DType, Int, Tensor};
+use crate::{AdapterStack, LoraLinear, ops};
+use burn::tensor::{Int, Tensor};
 
 impl AdapterStack {
-    /// What the layers `sites`, which read the same `x`, compute with the adapters: `bases` are the products of
-    /// `x` with their `weights`. `x` is `[K * N, inputs]`, bases and results `[K * N, outputs]`.
+    /// What `layers`, which read the same `x`, compute with the adapters: `bases` are the products of `x` with their
+    /// weights. `x` is `[K * N, inputs]`, bases and results `[K * N, outputs]`.
     ///
     /// # Panics
     /// If the rows of `x` are no multiple of the number of adapters.
     pub(crate) fn apply<const N: usize>(
         &self,
-        sites: [usize; N],
+        layers: [&LoraLinear; N],
         x: &Tensor<2>,
         bases: [Tensor<2>; N],
-        weights: &[Tensor<2>; N],
     ) -> [Tensor<2>; N] {
         if let Some(probe) = &self.probe {
-            sites.iter().for_each(|site| probe.see(*site, x));
+            layers.iter().for_each(|layer| probe.see(layer.site, x));
         }
-        let acting = sites.map(|site| self.sites.get(site).and_then(Option::as_ref));
+        let acting = layers.map(|layer| self.sites.get(layer.site).and_then(Option::as_ref));
         let mut x = ops::relay(x.clone());
         let mut lows = self.shared_lows(&acting, &x).into_iter();
-        let mut layers = acting.into_iter().zip(weights);
+        let mut layers = acting.into_iter().zip(layers);
         bases.map(|base| match (layers.next(), lows.next().unwrap_or_default()) {
-            (Some((Some(site), weight)), lows) => {
+            (Some((Some(site), layer)), lows) => {
                 x = ops::relay(x.clone());
-                self.apply_one(site, &x, base, weight, lows)
+                self.apply_one(site, &x, base, layer, lows)
             }
             _ => base,
         })
@@ -110,7 +109,7 @@ impl AdapterStack {
         site: &SiteFactors,
         x: &Tensor<2>,
         base: Tensor<2>,
-        weight: &Tensor<2>,
+        layer: &LoraLinear,
         lows: Vec<Option<Tensor<3>>>,
     ) -> Tensor<2> {
         if let Some(y) = self.apply_whole(site, x, &base) {
@@ -127,10 +126,10 @@ impl AdapterStack {
                 ops::matmul(x, band.columns())
             });
             let delta = band.expand(low);
-            let Some(gain) = band.gain(weight) else { return delta };
+            let Some(gain) = band.gain(layer) else { return delta };
             // As in PEFT, the gain acts on what the adapter reads: inputs that are dropped bring nothing.
             let own = match dropped {
-                Some(x) => x.matmul(weight.clone().dequantize().cast(DType::F32).unsqueeze()),
+                Some(x) => layer.products(x),
                 None => self.rows_of(&base, band),
             };
             (own.clone() + delta) * gain - own

@@ -1,8 +1,9 @@
 //! Frozen linear layers that adapters act on.
 
+use super::PackedWeight;
 use crate::{AdapterStack, ops};
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 /// `y = x W + b + s * (x A) B` for each adapter of a stack, by the low-rank path.
 ///
@@ -13,7 +14,10 @@ use burn::tensor::Tensor;
 #[derive(Module, Debug)]
 pub struct LoraLinear {
     /// Frozen weight `[inputs, outputs]` (the transpose of PyTorch's), in f32, in half precision, or quantised.
+    /// Empty where it is packed.
     pub weight: Param<Tensor<2>>,
+    /// The weight as a kernel multiplies with it, instead of `weight`.
+    pub packed: Option<PackedWeight>,
     /// Frozen bias `[outputs]`.
     pub bias: Option<Param<Tensor<1>>>,
     /// Index of this layer among the model's sites.
@@ -24,7 +28,7 @@ impl LoraLinear {
     /// A layer that is no site: no adapter ever acts on it.
     /// The weight is `[inputs, outputs]`.
     pub fn frozen(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
-        Self { weight, bias, site: usize::MAX }
+        Self { weight, packed: None, bias, site: usize::MAX }
     }
 
     /// `x` is `[K * B, S, inputs]` with the rows of one adapter together; returns `[K * B, S, outputs]`.
@@ -39,7 +43,7 @@ impl LoraLinear {
     pub fn fuse<const N: usize>(layers: [&Self; N]) -> bool {
         layers.iter().all(|layer| {
             let bias = layer.bias.as_ref().is_none_or(|bias| !bias.val().is_tracked());
-            bias && ops::fuses_linears(&layer.weight.val())
+            bias && layer.packed.is_none() && ops::fuses_linears(&layer.weight.val())
         })
     }
 
@@ -104,14 +108,13 @@ impl LoraLinear {
         let [rows, positions, inputs] = x.dims();
         // One large product instead of one per row of the batch.
         let x = x.reshape([rows * positions, inputs]);
-        let weights = layers.map(|layer| layer.weight.val());
         let mut x = x;
-        let bases = weights.each_ref().map(|weight| {
-            let base = ops::product(x.clone(), weight.clone());
+        let bases = layers.map(|layer| {
+            let base = layer.product(x.clone());
             x = ops::relay(x.clone());
             base
         });
-        let outputs = adapters.apply(layers.map(|layer| layer.site), &x, bases, &weights);
+        let outputs = adapters.apply(layers, &x, bases);
         let mut layers = layers.iter();
         outputs.map(|mut y| {
             if let Some(bias) = layers.next().and_then(|layer| layer.bias.as_ref()) {
@@ -120,5 +123,35 @@ impl LoraLinear {
             let outputs = y.dims()[1];
             y.reshape([rows, positions, outputs])
         })
+    }
+
+    /// `x W` for `x` `[N, inputs]`.
+    fn product(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.packed {
+            Some(packed) => packed.product(x),
+            None => ops::product(x, self.weight.val()),
+        }
+    }
+
+    /// `x W` in f32 for `x` `[n, N, inputs]`, and the sum of the squares of each output's weights, `[1, 1, outputs]`.
+    pub(crate) fn products_and_squares(&self, x: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+        if let Some(packed) = &self.packed {
+            return (packed.products(x), packed.squares());
+        }
+        let weight = self.whole();
+        (x.matmul(weight.clone()), weight.square().sum_dim(1))
+    }
+
+    /// `x W` in f32 for `x` `[n, N, inputs]`.
+    pub(crate) fn products(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.packed {
+            Some(packed) => packed.products(x),
+            None => x.matmul(self.whole()),
+        }
+    }
+
+    /// The weight in f32, `[1, inputs, outputs]`.
+    fn whole(&self) -> Tensor<3> {
+        self.weight.val().dequantize().cast(DType::F32).unsqueeze()
     }
 }

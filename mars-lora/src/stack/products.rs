@@ -6,8 +6,8 @@
 
 use super::band::Band;
 use super::layout::Slot;
-use crate::{AdapterConfig, Init, ops};
-use burn::tensor::{DType, Int, Tensor, TensorData};
+use crate::{AdapterConfig, Init, LoraLinear, ops};
+use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngCore;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use std::ops::Range;
@@ -153,19 +153,19 @@ impl BandFactors {
     }
 
     /// `m / ||W + s B A||` for each output, `[n, 1, outputs]`; the norm is a constant to the gradient, as in the
-    /// DoRA paper (section 4.3) and PEFT. `weight` is `[inputs, outputs]`.
+    /// DoRA paper (section 4.3) and PEFT. `layer` has W.
     ///
     /// The product B A is not formed: with rows w of W and b of B,
     /// ||w + s b A||^2 = ||w||^2 + 2 s <b, w A^T> + s^2 b (A A^T) b^T.
-    pub(crate) fn gain(&self, weight: &Tensor<2>) -> Option<Tensor<3>> {
+    pub(crate) fn gain(&self, layer: &LoraLinear) -> Option<Tensor<3>> {
         let magnitude = self.magnitude.clone()?;
         let (a, b) = (self.a.clone().without_autodiff(), self.b.clone().without_autodiff());
-        let weight: Tensor<3> = weight.clone().dequantize().cast(DType::F32).unsqueeze();
         let scaled = self.scale.of(b.clone());
-        let cross = (a.clone().matmul(weight.clone()) * scaled.clone()).sum_dim(1);
+        let (cross, squares) = layer.products_and_squares(a.clone());
+        let cross = (cross * scaled.clone()).sum_dim(1);
         let gram = a.clone().matmul(a.swap_dims(1, 2));
         let square = (gram.matmul(scaled.clone()) * scaled).sum_dim(1);
-        let norm = (weight.square().sum_dim(1) + cross.mul_scalar(2.0) + square).sqrt();
+        let norm = (squares + cross.mul_scalar(2.0) + square).sqrt();
         Some(magnitude / norm)
     }
 

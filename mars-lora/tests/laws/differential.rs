@@ -102,6 +102,7 @@ fn one_layer_agrees_with_burn_with_merged_weights_and_with_the_base() {
                 let layer = Layer {
                     linear: LoraLinear {
                         weight: Param::from_tensor(matrix(&weight, INPUTS, OUTPUTS)),
+                        packed: None,
                         bias: Some(Param::from_tensor(bias_tensor)),
                         site: 0,
                     },

@@ -31,6 +31,7 @@ impl Net {
             let weight = tensor(weight, [*outputs, *inputs]).transpose();
             LoraLinear {
                 weight: Param::from_tensor(weight),
+                packed: None,
                 bias: Some(Param::from_tensor(tensor(bias, [*outputs]))),
                 site,
             }

@@ -1,11 +1,12 @@
 //! Builds modules from named tensors and remembers under which name each parameter is stored.
 
-use super::precision::Precision;
+use super::{Precision, Storage};
 use crate::Error;
 use burn::module::{Param, ParamId};
 use burn::nn::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
-use burn::tensor::{Device, Tensor, TensorData};
-use mars_lora::{LoraEmbedding, LoraLinear, Site, SiteKind, ops};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use mars_kernels::{Compute, Frozen, Kernel, Weight};
+use mars_lora::{LoraEmbedding, LoraLinear, PackedWeight, Site, SiteKind, ops};
 
 /// Where values come from: a checkpoint, or an initialiser.
 pub trait Source {
@@ -67,8 +68,11 @@ pub struct Loader<'a> {
     device: Device,
     aliases: Aliases,
     precision: Precision,
+    packing: Option<(Compute, Kernel)>,
     /// Weights quantised so far.
     pub in_blocks: usize,
+    /// Weights packed so far, and the bytes that they take.
+    pub packed: (usize, usize),
     /// Layers that adapters can act on, loaded so far.
     pub sites: Vec<Site>,
     /// Their weights.
@@ -85,7 +89,9 @@ impl<'a> Loader<'a> {
             device: device.clone(),
             aliases: &[],
             precision: Precision::F32,
+            packing: None,
             in_blocks: 0,
+            packed: (0, 0),
             sites: Vec::new(),
             weights: Vec::new(),
             stored: Vec::new(),
@@ -99,10 +105,11 @@ impl<'a> Loader<'a> {
         self
     }
 
-    /// Keeps matrices in this precision.
+    /// Keeps matrices in this way.
     #[must_use]
-    pub fn with_precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
+    pub fn with_storage(mut self, storage: Storage) -> Self {
+        self.precision = storage.precision;
+        self.packing = storage.packed.filter(|_| storage.precision.quantised().is_none());
         self
     }
 
@@ -160,7 +167,7 @@ impl<'a> Loader<'a> {
     /// Memory `[inputs, outputs]`, disk `[outputs, inputs]`, bias `[outputs]` in f32.
     ///
     /// # Errors
-    /// As [`Source::values`].
+    /// As [`Source::values`], and [`Error::Kernel`] for a kernel that the processor lacks.
     pub fn linear(
         &mut self,
         path: &str,
@@ -173,7 +180,31 @@ impl<'a> Loader<'a> {
         let weight = self.quantised(weight);
         let bias = if bias { Some(self.tensor(&format!("{path}.bias"), [outputs])?) } else { None };
         let site = self.site(Site::linear(path, module, inputs, outputs), weight.id);
-        Ok(LoraLinear { weight, bias, site })
+        self.layer(weight, bias, site)
+    }
+
+    /// The layer with this weight, which is packed if that is asked for.
+    fn layer(
+        &mut self,
+        weight: Param<Tensor<2>>,
+        bias: Option<Param<Tensor<1>>>,
+        site: usize,
+    ) -> Result<LoraLinear, Error> {
+        let Some((compute, kernel)) = self.packing else {
+            return Ok(LoraLinear { weight, packed: None, bias, site });
+        };
+        let ([inputs, outputs], id) = (weight.dims(), weight.id);
+        // In the order of the disk, without a copy if it is in f32.
+        let plain = weight.val().without_autodiff().transpose().cast(DType::F32).into_data();
+        drop(weight);
+        let values: Vec<f32> = plain.iter::<f32>().collect();
+        drop(plain);
+        let frozen = Frozen::pack_for(Weight::transposed(&values, inputs, outputs)?, compute, kernel)?;
+        self.packed.0 += inputs * outputs;
+        self.packed.1 += frozen.bytes();
+        let packed = Some(PackedWeight::new(id, frozen, &self.device));
+        let weight = Param::from_tensor(Tensor::empty([0, 0], &self.device));
+        Ok(LoraLinear { weight, packed, bias, site })
     }
 
     /// The weight of a linear layer, quantised if that is asked for; as it is if its outputs are no whole number of blocks.
@@ -196,7 +227,7 @@ impl<'a> Loader<'a> {
     /// In memory `[channels * sides, outputs]`, for patches flattened as `[channels, sides]`.
     ///
     /// # Errors
-    /// As [`Source::values`].
+    /// As [`linear`](Self::linear).
     pub fn convolution(
         &mut self,
         path: &str,
@@ -209,7 +240,8 @@ impl<'a> Loader<'a> {
         let [outputs, channels, height, width] = *kernel else { return Ok(LoraLinear::frozen(weight, bias)) };
         let kind = SiteKind::Convolution { channels, height, width };
         let site = Site { kind, ..Site::linear(path, module, channels * height * width, outputs) };
-        Ok(LoraLinear { site: self.site(site, weight.id), weight, bias })
+        let site = self.site(site, weight.id);
+        self.layer(weight, bias, site)
     }
 
     /// The table of embeddings at module path `path`, which becomes a site of `module`.

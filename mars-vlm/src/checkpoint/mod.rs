@@ -14,6 +14,7 @@ mod names;
 mod naming;
 mod precision;
 mod save;
+mod storage;
 mod weights;
 
 pub use fingerprint::fingerprint;
@@ -22,4 +23,5 @@ pub use names::{names_of_dir, names_of_type};
 pub(crate) use naming::{NEW, OLD, model_names};
 pub use precision::Precision;
 pub use save::{Named, export, matrix, save};
+pub use storage::Storage;
 pub use weights::Weights;

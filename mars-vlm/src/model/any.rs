@@ -7,7 +7,7 @@ use super::core::sizes::{ModelSizes, VisionLoad};
 use super::families;
 use super::vision_language::VisionLanguage;
 use crate::Error;
-use crate::checkpoint::Precision;
+use crate::checkpoint::{Precision, Storage};
 use crate::processor::{ImageShape, unsupported};
 use burn::tensor::{Device, Tensor};
 use mars_lora::{AdaptedModule, AdapterStack, Chain, Model, PassFlops, Site, SiteKind, Targets, TokenLosses};
@@ -27,16 +27,17 @@ impl AnyModel {
         Self::load(dir, Precision::F32, device)
     }
 
-    /// As [`from_dir`](Self::from_dir), with the frozen matrices in another precision.
+    /// As [`from_dir`](Self::from_dir), with the frozen matrices in another precision, or packed.
     ///
     /// # Errors
-    /// Those of [`from_dir`](Self::from_dir), and [`Error::TooLarge`] for a value that is too large for f16.
-    pub fn load(dir: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
+    /// Those of [`from_dir`](Self::from_dir), and [`Error::TooLarge`] for a value that is too large for f16,
+    /// [`Error::Kernel`] for a kernel that the processor lacks.
+    pub fn load(dir: &Path, storage: impl Into<Storage>, device: &Device) -> Result<Self, Error> {
         let file = ConfigFile::read(dir)?;
         let Some(family) = families::find(file.model_type()) else {
             return Err(unsupported(&file.path, file.model_type()));
         };
-        Ok(Self((family.load)(dir, precision, device)?))
+        Ok(Self((family.load)(dir, storage.into(), device)?))
     }
 
     /// As [`Vlm::keep_features`](super::Vlm::keep_features).

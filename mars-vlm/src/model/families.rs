@@ -11,7 +11,7 @@ use super::qwen2_vl::Qwen2VlNet;
 use super::qwen3_vl::Qwen3VlNet;
 use super::vision_language::VisionLanguage;
 use crate::Error;
-use crate::checkpoint::Precision;
+use crate::checkpoint::Storage;
 use burn::tensor::Device;
 use mars_lora::merge::ModelNames;
 use std::path::Path;
@@ -27,7 +27,7 @@ const FAMILIES: &[Family] = &[
     Family::of::<Gemma3Net>(),
 ];
 
-type Load = fn(&Path, Precision, &Device) -> Result<Box<dyn VisionLanguage>, Error>;
+type Load = fn(&Path, Storage, &Device) -> Result<Box<dyn VisionLanguage>, Error>;
 
 /// A family without its type.
 pub(crate) struct Family {
@@ -42,7 +42,7 @@ impl Family {
     const fn of<N: Network + 'static>() -> Self {
         Self {
             model_types: N::MODEL_TYPES,
-            load: |dir, precision, device| Ok(Box::new(Vlm::<N>::load(dir, precision, device)?)),
+            load: |dir, storage, device| Ok(Box::new(Vlm::<N>::load(dir, storage, device)?)),
             names: N::names,
         }
     }

@@ -14,7 +14,7 @@ use std::path::Path;
 const ALL: [&str; 3] = ["ve", "projector", "llm"];
 
 /// A copy of a checkpoint of one file, every value through `change`, as f32.
-fn changed(case: &str, change: impl Fn(&str, f32) -> f32) -> tempfile::TempDir {
+pub(crate) fn changed(case: &str, change: impl Fn(&str, f32) -> f32) -> tempfile::TempDir {
     let (from, to) = (fixture(case), tempfile::tempdir().unwrap());
     for entry in std::fs::read_dir(&from).unwrap() {
         let path = entry.unwrap().path();

@@ -2,10 +2,11 @@
 
 use crate::{Error, config::chosen};
 use documented::DocumentedFields;
+use mars_kernels::Compute;
 use serde::{Deserialize, Serialize};
 
-/// How training uses the machine. But for `validation_samples`, and for gradient checkpointing, which may change the last bits of
-/// results, nothing here influences what is learnt.
+/// How training uses the machine. But for `validation_samples`, for `compute`, and for gradient checkpointing, which may change the last
+/// bits of results, nothing here influences what is learnt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, DocumentedFields)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
@@ -26,6 +27,11 @@ pub struct RunConfig {
     /// batches wait. 0: one for each four processor threads.
     #[serde(with = "chosen::number")]
     pub loaders: Option<usize>,
+    /// Arithmetic of products with the frozen weights of linear layers, forward and backward, on the CPU: f32; bf16x2, which multiplies
+    /// the rows as sums of two bf16, sums in f32, within 2^-16 of each term where weights are bf16; bf16, within 2^-8. Weights are packed
+    /// once. The last two need a processor with amx-bf16 and Linux; they are tested with an emulator of it, and their speed and results
+    /// on a processor are not measured yet.
+    pub compute: Compute,
     /// Keep only the activations between the blocks of the model and compute each block a second time for the gradients:
     /// much less memory for about a third more time.
     pub gradient_checkpointing: bool,
@@ -56,6 +62,7 @@ impl Default for RunConfig {
             workers: None,
             parts: None,
             loaders: None,
+            compute: Compute::F32,
             gradient_checkpointing: false,
             feature_cache: 1024,
             eval_batch: 64,

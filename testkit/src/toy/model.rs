@@ -63,6 +63,7 @@ impl Toy {
                     TensorData::new(layer.weight, layer.sizes),
                     &device,
                 )),
+                packed: None,
                 bias: layer.bias.map(|values| Param::from_tensor(bias(values))),
                 site: index.next().unwrap_or_default(),
             }

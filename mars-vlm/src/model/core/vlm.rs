@@ -8,7 +8,7 @@ use super::modules::LANGUAGE_MODEL;
 use super::network::Network;
 use super::sizes::{ModelSizes, VisionLoad};
 use crate::Error;
-use crate::checkpoint::{self, Loader, Precision, Source, Stored, Weights};
+use crate::checkpoint::{self, Loader, Precision, Source, Storage, Stored, Weights};
 use crate::model::batch::VlmBatch;
 use crate::processor::ImageShape;
 use burn::module::ParamId;
@@ -47,14 +47,15 @@ impl<N: Network> Vlm<N> {
         Self::load(dir, Precision::F32, device)
     }
 
-    /// As [`from_dir`](Self::from_dir), with the matrices in another precision.
+    /// As [`from_dir`](Self::from_dir), with the matrices in another precision, or packed.
     ///
     /// # Errors
-    /// Those of [`from_dir`](Self::from_dir), and [`Error::TooLarge`] for a value that is too large for f16.
-    pub fn load(dir: &Path, precision: Precision, device: &Device) -> Result<Self, Error> {
+    /// Those of [`from_dir`](Self::from_dir), and [`Error::TooLarge`] for a value that is too large for f16,
+    /// [`Error::Kernel`] for a kernel that the processor lacks.
+    pub fn load(dir: &Path, storage: impl Into<Storage>, device: &Device) -> Result<Self, Error> {
         let config = N::config(dir)?;
         let mut weights = Weights::open(dir)?;
-        let model = Self::build(config, &mut weights, precision, device)?;
+        let model = Self::build(config, &mut weights, storage.into(), device)?;
         // Tables that follow from the configuration, and the output layer of tied models.
         let usual = [".inv_freq", ".position_ids", "lm_head.weight"];
         weights.check_all_read(|name| {
@@ -68,18 +69,19 @@ impl<N: Network> Vlm<N> {
     /// # Errors
     /// Those of `source`.
     pub fn from_source(config: N::Config, source: &mut dyn Source, device: &Device) -> Result<Self, Error> {
-        Self::build(config, source, Precision::F32, device)
+        Self::build(config, source, Precision::F32.into(), device)
     }
 
     fn build(
         config: N::Config,
         source: &mut dyn Source,
-        precision: Precision,
+        storage: Storage,
         device: &Device,
     ) -> Result<Self, Error> {
-        let mut loader = Loader::new(source, device).with_aliases(N::ALIASES).with_precision(precision);
+        let mut loader = Loader::new(source, device).with_aliases(N::ALIASES).with_storage(storage);
         let net = N::load(&config, &mut loader)?;
-        let Loader { sites, weights, stored, in_blocks, .. } = loader;
+        let Loader { sites, weights, stored, in_blocks, packed: (in_tiles, tile_bytes), .. } = loader;
+        let precision = storage.precision;
         let below = sites.iter().take_while(|site| site.module != LANGUAGE_MODEL).count();
         let parameters = stored.iter().map(Stored::parameters).sum();
         let matrices: usize = sites.iter().map(|site| site.inputs * site.outputs).sum();
@@ -88,8 +90,8 @@ impl<N: Network> Vlm<N> {
         // Four bits are a byte each on the CPU.
         let packed = !mars_lora::ops::on_cpu(device);
         let quantised = precision.bytes(packed) * in_blocks as f64;
-        let others = precision.floating().bytes(packed) * (matrices - in_blocks) as f64;
-        let bytes = (quantised + others) as usize + size_of::<f32>() * (parameters - matrices);
+        let others = precision.floating().bytes(packed) * (matrices - in_blocks - in_tiles) as f64;
+        let bytes = (quantised + others) as usize + tile_bytes + size_of::<f32>() * (parameters - matrices);
         let multiplied = sites.iter().filter(|site| site.kind != SiteKind::Embedding);
         let largest = multiplied.map(|site| site.inputs * site.outputs).max().unwrap_or(0);
         Ok(Self {
