@@ -19,18 +19,19 @@ pub(crate) fn trial_result(
     let (convergence, censored) =
         if trial.role == Role::Alone { convergence_time(rule, record) } else { (None, None) };
     let extra = |of: fn(&RunRecord) -> f64| (of(record) - before.map_or(0.0, of)).max(0.0);
+    let last = record.val.last().map(|point| point.step);
     TrialResult {
         trial: trial.clone(),
         val_curve: record.val.iter().map(|point| (point.step, point.loss)).collect(),
         blocks: record
             .val_blocks
             .last()
-            .filter(|last| last.step == trial.steps)
-            .map_or_else(Vec::new, |last| blocks(last).1),
+            .filter(|point| Some(point.step) == last)
+            .map_or_else(Vec::new, |point| blocks(point).1),
         earlier_blocks: match trial.role {
             Role::Joint => Vec::new(),
             Role::Alone | Role::Race | Role::Final => {
-                record.val_blocks.iter().filter(|point| point.step < trial.steps).map(blocks).collect()
+                record.val_blocks.iter().filter(|point| Some(point.step) != last).map(blocks).collect()
             }
         },
         train_curve: match trial.role {
@@ -82,5 +83,68 @@ pub(crate) fn trial_end(end: &RunEnd) -> TrialEnd {
         RunEnd::Diverged { step } => TrialEnd::Diverged { step: *step },
         RunEnd::Failed { why } => TrialEnd::Failed { why: why.clone() },
         RunEnd::Interrupted => TrialEnd::Failed { why: "interrupted".into() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mars_calib::{ConvergenceDefinition, CurvePoint, RunSpec};
+    use mars_laws::Ranks;
+
+    /// An evaluation every ten steps up to `last` of `planned`, with blocks.
+    fn record(planned: usize, last: usize, end: RunEnd) -> RunRecord {
+        let spec = RunSpec::new(Ranks::new().with("llm", 4), 64, 8, planned, 1e-3);
+        let mut record = RunRecord::empty(spec, end);
+        for step in (0..=last).step_by(10) {
+            let loss = 4.0 / (1.0 + step as f64);
+            record.val.push(CurvePoint { step, loss });
+            record.val_blocks.push(BlockPoint { step, losses: vec![loss as f32; 4] });
+        }
+        record
+    }
+
+    fn result(role: Role, record: &RunRecord) -> TrialResult {
+        let trial = Trial {
+            id: 0,
+            role,
+            ranks: record.spec.ranks.clone(),
+            samples: record.spec.samples,
+            seed: 0,
+            steps: record.spec.steps,
+            horizon: record.spec.steps,
+            evaluate_from: 0,
+            stop_when_converged: true,
+            continues: None,
+            method: None,
+        };
+        let rule = ConvergenceDefinition::Registered.rule();
+        trial_result(&*rule, &trial, record, Keep::Last, &BTreeMap::new())
+    }
+
+    #[test]
+    fn each_loss_of_a_run_has_its_blocks_wherever_the_run_ended() {
+        for (last, end) in [(60, RunEnd::Finished), (40, RunEnd::Converged), (20, RunEnd::Overfit)] {
+            let record = record(60, last, end);
+            for role in [Role::Alone, Role::Race, Role::Final] {
+                let result = result(role, &record);
+                let mut blocks = result.earlier_blocks;
+                blocks.push((last, result.blocks));
+                let means =
+                    blocks.iter().map(|(step, b)| (*step, f64::from((b.iter().sum::<f64>() / 4.0) as f32)));
+                let losses = result.val_curve.iter().map(|(step, loss)| (*step, f64::from(*loss as f32)));
+                assert!(means.eq(losses), "{role}: {blocks:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_last_loss_that_is_not_finite_has_no_blocks() {
+        let mut record = record(60, 60, RunEnd::Diverged { step: 60 });
+        record.val.last_mut().expect("a loss").loss = f64::NAN;
+        record.val_blocks.pop();
+        let result = result(Role::Race, &record);
+        assert!(result.blocks.is_empty());
+        assert_eq!(result.earlier_blocks.len(), 6);
     }
 }
