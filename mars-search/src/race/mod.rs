@@ -7,6 +7,7 @@
 //! Two candidates are compared by `loss + handicap`, in nats per answer token, at the same optimizer step of the
 //! same learning-rate schedule; the loss is that of validation or of the training batches ([`Score`]). A race is a pure function of the recorded results: it is played from the start each
 //! time, and stops at the first run without a result, so that a restarted search takes the same decisions.
+mod close;
 mod evidence;
 mod halving;
 mod handicap;
@@ -54,7 +55,8 @@ pub(crate) struct Race<'a> {
     pub(crate) score: Score,
     /// What choices with many parameters are charged for being fast early; `None`: nothing.
     pub(crate) handicap: Option<Handicap<'a>>,
-    /// Relative difference of perplexity within which the cut that leaves one goes to fewer adapter parameters; >= 0.
+    /// Relative difference of perplexity within which the cut that leaves one goes to fewer adapter parameters; >= 0. Where
+    /// training losses decide, one standard error of the paired difference is within it as well.
     pub(crate) tolerance: f64,
 }
 
@@ -208,15 +210,15 @@ impl Race<'_> {
         step: usize,
     ) -> LastCut {
         let leader = raced[0];
-        let close = |entrant: &usize| {
-            let Standing { dropped, handicapped_loss, .. } = &standings[*entrant];
-            let refuted = matches!(dropped, Some((_, DropReason::Evidence(_))));
-            !refuted && within(*handicapped_loss, standings[leader].handicapped_loss, self.tolerance)
+        let near = |entrant: &usize| {
+            let (standing, least) = (&standings[*entrant], &standings[leader]);
+            let refuted = matches!(standing.dropped, Some((_, DropReason::Evidence(_))));
+            !refuted && close::to(standing, least, self.tolerance)
         };
         let chosen = raced
             .iter()
             .copied()
-            .filter(close)
+            .filter(near)
             .min_by_key(|&entrant| self.space.parameters(self.entrants[entrant].ranks))
             .unwrap_or(leader);
         if chosen != leader {
@@ -268,14 +270,5 @@ impl Race<'_> {
             Some(FailedTrial { trial, ranks: entrant.ranks.clone(), why })
         });
         Error::AllFailed { failed: failed.collect() }
-    }
-}
-
-/// Whether the perplexity of `loss` exceeds that of `least` by a relative `tolerance` or less.
-/// Perplexity is `exp(loss)`, so the test is `exp(loss - least) - 1 <= tolerance`.
-fn within(loss: Option<f64>, least: Option<f64>, tolerance: f64) -> bool {
-    match (loss, least) {
-        (Some(loss), Some(least)) => loss <= least || (loss - least).exp_m1() <= tolerance,
-        _ => false,
     }
 }

@@ -30,9 +30,10 @@ pub(super) fn of(
     }
     if let Some(runner_up) = won.runner_up {
         reason += &format!(
-            " {} was ahead then, but by no more than {} % of perplexity, and has more adapter parameters.",
+            " {} was ahead then, but by no more than {} % of perplexity{}, and has more adapter parameters.",
             candidates[field.racing[runner_up]].ranks,
-            100.0 * options.tolerance
+            100.0 * options.tolerance,
+            if field.by_training_loss { " or one standard error" } else { "" }
         );
     }
     let dropped = |by: fn(&DropReason) -> bool| {
