@@ -1,16 +1,14 @@
 //! The loss of a model on a data set, with an adapter or without.
-mod exchanged;
 mod verify;
 
-pub use exchanged::ExchangedImages;
+pub use crate::task::ExchangedImages;
 pub use verify::{AdapterLosses, Verification, verify};
 
 use crate::{
     Error, SearchConfig, device,
     event::{Event, Observer},
-    task::{LeftOut, Names, Part, Source, check_weights, storage},
+    task::{LeftOut, Names, Pairs, Part, Source, check_weights, storage},
 };
-use exchanged::exchange;
 use mars_calib::native::{Evaluation, evaluate};
 use mars_lora::{AdapterStack, Examples, peft, peft::Base};
 use mars_vlm::{
@@ -103,17 +101,16 @@ pub fn evaluate_files(
     names.warn(&processor.template, observer);
     let stack = stack(&net, adapter, &names)?;
     let Part { samples, store, left_out } = data.read(config, &processor, observer)?;
-    let exchanged = exchange_images.then(|| exchange(&samples));
-    let examples = EncodedExamples::new(processor.clone(), store.clone(), samples.clone())?;
+    let examples = EncodedExamples::new(processor, store, samples)?;
     let all = evaluate_all(&net, &examples, &stack, config.run.eval_batch, "evaluating", observer)?;
-    let exchanged_images = match exchanged {
-        Some(exchanged) => {
-            let examples = EncodedExamples::new(processor, store, exchanged.samples.clone())?;
-            let label = "with images of others";
-            let other = evaluate_all(&net, &examples, &stack, config.run.eval_batch, label, observer)?;
-            ExchangedImages::of(&samples, &all, &exchanged, &other)
-        }
-        None => None,
+    let exchanged_images = if exchange_images {
+        let pairs = Pairs::of(examples.samples());
+        let others = examples.with_samples(pairs.exchanged(examples.samples()))?;
+        let label = "with images of others";
+        let other = evaluate_all(&net, &others, &stack, config.run.eval_batch, label, observer)?;
+        ExchangedImages::of(&all, &pairs, &other)
+    } else {
+        None
     };
     let per_sample = all.samples.iter().enumerate();
     let per_sample =

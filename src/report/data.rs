@@ -1,6 +1,6 @@
 //! What a report is made of.
 
-use crate::Overfitting;
+use crate::{Overfitting, task::ExchangedImages};
 use mars_search::{Budget, Decision, Role, Space, TrialResult};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,6 +29,9 @@ pub struct ReportData {
     pub base: Option<TestScore>,
     /// The base model with the adapter on the test split.
     pub tuned: Option<TestScore>,
+    /// The adapter with the images of other test samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanged_images: Option<ExchangedImages>,
     /// How long the final run is against the time from which on its data over-fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overfitting: Option<Overfitting>,

@@ -52,6 +52,7 @@ pub(crate) fn search(policy: &str, scatter: f64) -> ReportData {
         ranks: None,
         base: Some(TestScore { perplexity: 18.31, accuracy: Some(0.134) }),
         tuned: Some(TestScore { perplexity: 1.9214, accuracy: Some(0.7162) }),
+        exchanged_images: None,
         overfitting: None,
         provenance: Provenance {
             model: "embedded digits-idefics3 (0.7 M parameters)".to_owned(),

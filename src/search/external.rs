@@ -1,6 +1,6 @@
 //! The configuration of a search whose runs are trained elsewhere.
 
-use super::{Engine, Search, outcome, session};
+use super::{Engine, Search, deliver, session};
 use crate::{
     Error,
     config::{Facts, SearchConfig, TrainerKind},
@@ -27,7 +27,7 @@ impl Search<'_> {
             ));
         }
         self.config.check()?;
-        let trainer = CommandTrainer::new(options, out.join(outcome::EXTERNAL))?;
+        let trainer = CommandTrainer::new(options, out.join(deliver::EXTERNAL))?;
         let (space, budget) = self.config.command_task(samples);
         Ok((trainer, space, budget))
     }

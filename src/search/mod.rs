@@ -3,6 +3,7 @@ mod adapter;
 mod calibrate;
 mod card;
 mod choose;
+mod deliver;
 mod external;
 mod left;
 mod observations;
@@ -122,7 +123,7 @@ impl<'a> Search<'a> {
         let (mut session, policy) = self.open(task, out.as_ref(), Campaign::open, &mut silent)?;
         let budget = session.budget.clone();
         let searched = session.search(&policy, &budget)?;
-        outcome::deliver(&mut session, &policy, &searched)
+        deliver::native(&mut session, &policy, &searched)
     }
 
     /// Searches ranks with a trainer of one's own: every run goes through `trainer`, and the result is the decision with
@@ -143,7 +144,7 @@ impl<'a> Search<'a> {
         let out = out.as_ref();
         self.external(trainer, (space, budget), out, Campaign::open, |mut engine, policy| {
             let searched = engine.search(policy, budget)?;
-            outcome::deliver_external(engine, policy, budget, &searched, out)
+            deliver::external(engine, policy, budget, &searched, out)
         })
     }
 

@@ -1,20 +1,25 @@
 //! A task opened and checked: a model with training, validation and test data.
+mod exchanged;
 mod files;
 mod left_out;
 mod memory;
 mod names;
 mod ranks;
 mod samples;
+mod score;
 mod settled;
 mod sources;
 mod start;
 mod storage;
 
+pub use exchanged::ExchangedImages;
+pub(crate) use exchanged::Pairs;
 pub use files::TaskFiles;
 pub use left_out::LeftOut;
 pub(crate) use memory::check_weights;
 pub(crate) use names::Names;
 pub(crate) use samples::{Part, Source};
+pub use score::Score;
 use storage::model_digest;
 pub(crate) use storage::storage;
 
@@ -25,15 +30,14 @@ use crate::{
     event::{Event, Observer, Silent},
     plan::Memory,
 };
-use mars_calib::native::evaluate;
-use mars_lora::{Adapter, AdapterStack, Examples, Model, peft::Base};
+use mars_lora::{Adapter, Examples, Model, peft::Base};
 use mars_vlm::{
     data::{self, ImageStore, Lengths},
     model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
 use ranks::check_ranks;
-use serde::{Deserialize, Serialize};
+use score::Exchange;
 use sources::{Parts, Sources};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -48,6 +52,7 @@ pub struct Task<M = AnyModel, E = EncodedExamples> {
     pub(crate) train: E,
     pub(crate) val: E,
     pub(crate) test: E,
+    exchange: Exchange<E>,
     /// Digests of model and data: what determines results and is not part of a run's specification.
     pub(crate) fingerprints: BTreeMap<String, String>,
     /// The digest of the test data, on which no run depends.
@@ -75,17 +80,6 @@ pub(crate) type MemoryEstimate<M, E> = fn(&Task<M, E>, &SearchConfig) -> Result<
 struct Images {
     processor: Arc<Processor>,
     store: Arc<ImageStore>,
-}
-
-/// The quality of a model on a set of samples.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Score {
-    /// Mean cross-entropy per answer token, nats.
-    pub loss: f64,
-    /// exp(loss).
-    pub perplexity: f64,
-    /// Part of the samples whose answer greedy decoding gives exactly, in [0, 1].
-    pub accuracy: f64,
 }
 
 impl Task {
@@ -199,6 +193,7 @@ impl Task {
             train,
             val,
             test,
+            exchange: score::exchange,
         })
     }
 
@@ -227,6 +222,7 @@ where
             train,
             val,
             test,
+            exchange: |_| Ok(None),
             fingerprints: BTreeMap::new(),
             compared: BTreeMap::new(),
             left_out: Vec::new(),
@@ -285,21 +281,6 @@ where
             *all.entry(site.module.clone()).or_insert(0) += site.parameters_per_rank() as u64;
         }
         Ok(all)
-    }
-
-    /// The base model, with an adapter or without, on the test examples, `batch` of them at a time.
-    ///
-    /// # Errors
-    /// When the adapter does not fit the model, or an example cannot be read any more.
-    pub fn score(&self, adapter: Option<&Adapter>, batch: usize) -> Result<Score, Error> {
-        let stack = match adapter {
-            Some(adapter) => AdapterStack::new(std::slice::from_ref(adapter), &self.model)?,
-            None => AdapterStack::base(1, &self.model),
-        };
-        let rows: Vec<usize> = (0..self.test.len()).collect();
-        let all = evaluate(&self.model, &self.test, &rows, batch, &stack)?;
-        let one = all.first().ok_or_else(|| Error::failed("the evaluation returned no score"))?;
-        Ok(Score { loss: one.loss(), perplexity: one.perplexity(), accuracy: one.accuracy() })
     }
 
     /// The model by the names of its layers, for adapters on disk.

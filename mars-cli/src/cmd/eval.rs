@@ -8,7 +8,7 @@ use crate::{
 };
 use mars::{
     Error,
-    evaluate::{DataScore, ExchangedImages, evaluate_files},
+    evaluate::{DataScore, evaluate_files},
 };
 
 pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
@@ -26,7 +26,7 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
     } else {
         let DataScore { loss, perplexity, tokens, samples, accuracy, exchanged_images, left_out, .. } = score;
         let exchanged = match exchanged_images {
-            Some(exchanged) => format!("\n{}", describe(&exchanged)),
+            Some(exchanged) => format!("\n{exchanged}"),
             None if args.exchange_images => {
                 "\nno two samples have as many images and other ones: none was exchanged".to_owned()
             }
@@ -39,19 +39,4 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
         ))?;
     }
     Ok(Exit::Done)
-}
-
-fn describe(exchanged: &ExchangedImages) -> String {
-    let ExchangedImages { samples, loss, difference, accuracy, .. } = exchanged;
-    let error =
-        exchanged.standard_error.map_or_else(String::new, |error| format!(", standard error {error:.5}"));
-    let meaning = if exchanged.depends_on_images() {
-        "the answers depend on the images"
-    } else {
-        "that the answers depend on the images cannot be told; ranks of the vision encoder then mean nothing"
-    };
-    format!(
-        "with the images of other samples: loss {loss:.5} ({difference:+.5}{error}), accuracy {:.1} %; {samples} samples: {meaning}",
-        100.0 * accuracy
-    )
 }

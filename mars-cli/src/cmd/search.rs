@@ -158,6 +158,7 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
             100.0 * base.accuracy
         ));
     }
+    lines.extend(outcome.exchanged_images.map(|exchanged| format!("images    {exchanged}")));
     let measured = if cost.flops > 0.0 { flops(cost.flops) } else { "by time".to_owned() };
     lines.push(format!(
         "cost      {} fine-tunes, {measured}, {} of training; {} in this call",

@@ -66,6 +66,8 @@ fn a_search_leaves_an_adapter_a_report_and_a_campaign_to_work_with() {
         with_others["samples"] == 12 && with_others["standard_error"].as_f64().unwrap() > 0.0,
         "{exchanged}"
     );
+    // The search has told the same of all its test samples.
+    assert!(near(&summary["exchanged_images"]["difference"], &with_others["difference"]), "{summary}");
 
     // Once more: nothing is trained again, and the result is the same.
     let again = mars(&strs(&arguments));

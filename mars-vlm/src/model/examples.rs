@@ -64,6 +64,14 @@ impl EncodedExamples {
         Ok(Self { processor, store, samples, texts, shapes, image })
     }
 
+    /// Other samples whose images are in the same store, encoded in the same way.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_samples(&self, samples: Vec<Sample>) -> Result<Self, Error> {
+        Self::new(self.processor.clone(), self.store.clone(), samples)
+    }
+
     /// The samples, in order.
     pub fn samples(&self) -> &[Sample] {
         &self.samples
