@@ -51,6 +51,7 @@ fn main() -> Result<(), mars::Error> {
         packed: None,
         bias: None,
         site,
+        panels: Default::default(),
     });
     let module = |name: &str| AdaptedModule { name: name.into(), pattern: format!("{name}.*") };
     let sites = ["ve", "llm"].map(|name| Site::linear(format!("{name}.fc"), name, 16, 16));

@@ -124,7 +124,8 @@ impl Block {
             let spread = Distribution::Normal(0.0, 1.0 / (inputs as f64).sqrt());
             let weight = Param::from_tensor(Tensor::random([inputs, outputs], spread, device));
             index += 1;
-            LoraLinear { weight, packed: None, bias: None, site: block * LINEARS.len() + index - 1 }.no_grad()
+            let site = block * LINEARS.len() + index - 1;
+            LoraLinear { weight, packed: None, bias: None, site, panels: Default::default() }.no_grad()
         });
         Self { norms: [norm(), norm()], linears }
     }

@@ -36,7 +36,8 @@ impl Model for Net {
 fn main() -> Result<(), Error> {
     let device = Device::flex();
     let random = |rows, columns| Tensor::<2>::random([rows, columns], Distribution::Default, &device);
-    let layer = LoraLinear { weight: Param::from_tensor(random(16, 8)), packed: None, bias: None, site: 0 };
+    let weight = Param::from_tensor(random(16, 8));
+    let layer = LoraLinear { weight, packed: None, bias: None, site: 0, panels: Default::default() };
     let module = AdaptedModule { name: "llm".into(), pattern: "text.*".into() };
     let net = Net(layer, [module], [Site::linear("text.fc", "llm", 16, 8)]);
     let adapters = [1, 8].map(|rank| Adapter::fresh(AdapterConfig::new([("llm", rank)], 1), &net));

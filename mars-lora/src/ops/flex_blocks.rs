@@ -3,13 +3,16 @@
 use super::attention::{AttentionKernels, AttentionOps, AttentionPlan};
 use super::attention_rows::{Heads, Sizes};
 use super::flex::f32s;
+use super::kept_panels::WeightPanels;
 use super::kernels;
 use super::linear_rows::{Factor, Layer, Pass};
 use super::linears::{LinearKernels, LinearOps, Operands, Plan};
 use super::list::List;
+use super::tiles::Panels;
 use burn::backend::flex::{Flex, FlexTensor, Layout};
-use burn::backend::{Bytes, DType, TensorMetadata, ops::FloatTensorOps};
+use burn::backend::{Bytes, DType, TensorMetadata};
 use burn::tensor::Shape;
+use std::sync::Arc;
 
 /// A new tensor.
 fn of(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
@@ -28,27 +31,30 @@ fn with_last(x: &FlexTensor, width: usize) -> Vec<usize> {
     shape
 }
 
-/// The operands in order; weights that are views of their transposes stay so.
+/// The operands in order, but for the weights, of which there are panels.
 fn ordered(operands: &Operands<FlexTensor>) -> Operands<FlexTensor> {
     let all = |tensors: &[FlexTensor]| tensors.iter().cloned().map(f32s).collect();
     let Operands { x, weights, factors, plan } = operands;
-    let weights = weights.iter().map(|weight| {
-        let back = Flex::float_transpose(weight.clone());
-        match back.is_contiguous() {
-            true => Flex::float_transpose(f32s(back)),
-            false => f32s(weight.clone()),
-        }
-    });
-    Operands { x: f32s(x.clone()), weights: weights.collect(), factors: all(factors), plan: plan.clone() }
+    Operands { x: f32s(x.clone()), weights: weights.clone(), factors: all(factors), plan: plan.clone() }
 }
 
-/// The pass of `operands` in order, with biases in the order of the layers that have one.
-fn pass<'a>(operands: &'a Operands<FlexTensor>, biases: &'a [FlexTensor]) -> Pass<'a> {
+/// What is kept of the weights.
+fn panels(operands: &Operands<FlexTensor>) -> Vec<Arc<WeightPanels>> {
+    let layers = operands.plan.layers.iter().zip(&operands.weights);
+    layers.map(|(planned, weight)| planned.panels.of(weight)).collect()
+}
+
+/// The pass of `operands` in order, with panels of the weights that are multiplied with, and with biases in the order of the layers that
+/// have one.
+fn pass<'a>(
+    operands: &'a Operands<FlexTensor>,
+    panels: &[Option<&'a Panels>],
+    biases: &'a [FlexTensor],
+) -> Pass<'a> {
     let Operands { x, weights, factors, plan } = operands;
     let mut biases = biases.iter();
-    let layers = weights.iter().zip(&plan.layers).map(|(weight, planned)| Layer {
-        weight: weight.storage(),
-        transposed: !weight.is_contiguous(),
+    let layers = weights.iter().zip(panels).zip(&plan.layers).map(|((weight, panels), planned)| Layer {
+        weight: *panels,
         outputs: last(weight),
         bias: biases.next_if_planned(planned.bias),
     });
@@ -105,7 +111,9 @@ impl LinearKernels for Flex {
         let operands = ordered(operands);
         let biases: Vec<FlexTensor> = biases.into_iter().map(f32s).collect();
         let base = base.map(f32s);
-        let pass = pass(&operands, &biases);
+        let panels = panels(&operands);
+        let weights: Vec<_> = panels.iter().map(|panels| Some(panels.forward())).collect();
+        let pass = pass(&operands, &weights, &biases);
         let (y, lows) = pass.forward(base.as_ref().map(|base| base.storage()));
         let width: usize = pass.layers.iter().map(|layer| layer.outputs).sum();
         let count = lows.len();
@@ -120,7 +128,9 @@ impl LinearKernels for Flex {
     ) -> (Option<FlexTensor>, Vec<FlexTensor>) {
         let operands = ordered(&operands);
         let grad = f32s(grad);
-        let pass = pass(&operands, &[]);
+        let panels = panels(&operands);
+        let weights: Vec<_> = panels.iter().map(|panels| of_x.then(|| panels.backward())).collect();
+        let pass = pass(&operands, &weights, &[]);
         let (x, slopes) = pass.backward(grad.storage(), kept.storage(), of_x);
         let mut members: Vec<_> = slopes.into_iter().map(Vec::into_iter).collect();
         let mut factors = operands.factors.chunks_exact(2);

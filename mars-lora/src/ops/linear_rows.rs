@@ -8,11 +8,9 @@ const PARALLEL: usize = 1 << 25;
 /// Rows of one task.
 const ROWS: usize = 64;
 
-/// A frozen layer: weight `[inputs, outputs]` and bias `[outputs]`.
+/// A frozen layer: weight `[inputs, outputs]` in the direction of the pass, where it is multiplied with, and bias `[outputs]`.
 pub(super) struct Layer<'a> {
-    pub(super) weight: &'a [f32],
-    /// Whether columns of the weight lie together, not rows.
-    pub(super) transposed: bool,
+    pub(super) weight: Option<&'a Panels>,
     pub(super) outputs: usize,
     pub(super) bias: Option<&'a [f32]>,
 }
@@ -35,26 +33,6 @@ pub(super) struct Pass<'a> {
     pub(super) inputs: usize,
     pub(super) layers: Vec<Layer<'a>>,
     pub(super) members: Vec<Vec<Factor<'a>>>,
-}
-
-impl Layer<'_> {
-    /// For products with rows of inputs.
-    fn forward(&self, inputs: usize) -> Panels {
-        let shape = [inputs, self.outputs];
-        match self.transposed {
-            true => Panels::new().columns(self.weight, inputs, shape),
-            false => Panels::new().rows(self.weight, self.outputs, shape),
-        }
-    }
-
-    /// For products with rows of gradients.
-    fn backward(&self, inputs: usize) -> Panels {
-        let shape = [self.outputs, inputs];
-        match self.transposed {
-            true => Panels::new().rows(self.weight, inputs, shape),
-            false => Panels::new().columns(self.weight, self.outputs, shape),
-        }
-    }
 }
 
 impl Pass<'_> {
@@ -81,17 +59,15 @@ impl Pass<'_> {
         let (rows, inputs, width) = (self.rows(), self.inputs, self.width());
         let mut y = self.begin(base);
         let starts = self.starts();
-        let weights: Vec<Panels> = self.layers.iter().map(|layer| layer.forward(inputs)).collect();
         let mut lows = Vec::new();
         for (member, factors) in self.members.iter().enumerate() {
             let x = &self.x[member * rows * inputs..][..rows * inputs];
             let low = self.low(x, factors);
             let y = &mut y[member * rows * width..][..rows * width];
             let rank = rank(factors);
-            for ((index, layer), (weight, start)) in
-                self.layers.iter().enumerate().zip(weights.iter().zip(&starts))
-            {
-                let mut terms = vec![Term::new(x, inputs, weight)];
+            for ((index, layer), start) in self.layers.iter().enumerate().zip(&starts) {
+                let mut terms: Vec<Term<'_>> =
+                    layer.weight.iter().map(|weight| Term::new(x, inputs, weight)).collect();
                 let own = own(factors, index);
                 let up = own.map(|(factor, _)| {
                     Panels::new().rows(factor.b, layer.outputs, [factor.rank, layer.outputs])
@@ -150,8 +126,6 @@ impl Pass<'_> {
     pub(super) fn backward(&self, grad: &[f32], lows: &[f32], of_x: bool) -> (Vec<f32>, Vec<Vec<Slopes>>) {
         let (rows, inputs, width) = (self.rows(), self.inputs, self.width());
         let starts = self.starts();
-        let layers = if of_x { &self.layers[..] } else { &[] };
-        let back: Vec<Panels> = layers.iter().map(|layer| layer.backward(inputs)).collect();
         let mut of_inputs = vec![0.0; if of_x { self.x.len() } else { 0 }];
         let (mut slopes, mut at) = (Vec::with_capacity(self.members.len()), 0);
         for (member, factors) in self.members.iter().enumerate() {
@@ -167,10 +141,9 @@ impl Pass<'_> {
                 let mut a = Vec::with_capacity(rank * inputs);
                 factors.iter().for_each(|factor| a.extend_from_slice(factor.a));
                 let down = Panels::new().rows(&a, inputs, [rank, inputs]);
-                let mut terms: Vec<Term<'_>> = back
-                    .iter()
-                    .zip(&starts)
-                    .map(|(back, start)| Term::new(&grad[*start..], width, back))
+                let layers = self.layers.iter().zip(&starts);
+                let mut terms: Vec<Term<'_>> = layers
+                    .filter_map(|(layer, start)| Some(Term::new(&grad[*start..], width, layer.weight?)))
                     .collect();
                 if rank > 0 {
                     terms.push(Term::new(&slope, rank, &down));

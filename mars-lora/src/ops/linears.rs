@@ -3,6 +3,7 @@
 // Without a backend the generated dispatch has no arm that would use its arguments.
 #![cfg_attr(not(any(feature = "cpu", feature = "gpu")), allow(unused_variables))]
 
+use super::kept_panels::KeptPanels;
 use super::list::List;
 use super::{matmul, on_cpu, product};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -22,6 +23,8 @@ pub struct Linear {
     pub bias: Option<Tensor<1>>,
     /// Factors of neighbouring adapters, in their order; adapters may have none.
     pub factors: Vec<LowRank>,
+    /// Kept by the layer from one pass to the next.
+    pub panels: KeptPanels,
 }
 
 /// Factors of the adapters `members`.
@@ -87,6 +90,7 @@ pub fn linears<const D: usize>(
             .map(|layer| PlannedLayer {
                 bias: layer.bias.is_some(),
                 groups: layer.factors.iter().map(|f| (f.members.clone(), f.scales.clone())).collect(),
+                panels: layer.panels.clone(),
             })
             .collect(),
     };
@@ -166,11 +170,12 @@ pub struct Plan {
     pub(super) layers: Vec<PlannedLayer>,
 }
 
-/// Whether a layer has a bias, and the members and scales of its factors.
+/// Whether a layer has a bias, the members and scales of its factors, and what it keeps.
 #[derive(Clone, Debug)]
 pub(super) struct PlannedLayer {
     pub(super) bias: bool,
     pub(super) groups: Vec<(Range<usize>, Vec<f32>)>,
+    pub(super) panels: KeptPanels,
 }
 
 /// The step as an extension of burn's backends: [`linears`](fn@linears) with the factors A and B of all layers one after the other.

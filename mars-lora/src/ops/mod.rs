@@ -31,6 +31,7 @@ mod flex;
 #[cfg(feature = "cpu")]
 mod flex_blocks;
 mod fused;
+mod kept_panels;
 #[cfg(feature = "cpu")]
 mod kernels;
 #[cfg(feature = "cpu")]
@@ -46,6 +47,7 @@ pub use attention::{
 };
 pub use backend::RowOps;
 pub use fused::FusedOps;
+pub use kept_panels::KeptPanels;
 pub use linears::{Linear, LinearKernels, LinearOps, LowRank, Operands, Plan, fuses_linears, linears};
 pub use list::List;
 pub use swish::Swish;

@@ -1,7 +1,8 @@
 //! Frozen linear layers that adapters act on.
 
 use super::PackedWeight;
-use crate::{AdapterStack, ops};
+use crate::AdapterStack;
+use crate::ops::{self, KeptPanels};
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
 
@@ -22,13 +23,16 @@ pub struct LoraLinear {
     pub bias: Option<Param<Tensor<1>>>,
     /// Index of this layer among the model's sites.
     pub site: usize,
+    /// What small layers keep of the weight from pass to pass; of another weight it is made anew.
+    #[module(skip)]
+    pub panels: KeptPanels,
 }
 
 impl LoraLinear {
     /// A layer that is no site: no adapter ever acts on it.
     /// The weight is `[inputs, outputs]`.
     pub fn frozen(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
-        Self { weight, packed: None, bias, site: usize::MAX }
+        Self { weight, packed: None, bias, site: usize::MAX, panels: KeptPanels::default() }
     }
 
     /// `x` is `[K * B, S, inputs]` with the rows of one adapter together; returns `[K * B, S, outputs]`.
@@ -81,6 +85,7 @@ impl LoraLinear {
             weight: layer.weight.val(),
             bias: layer.bias.as_ref().map(|bias| bias.val()),
             factors: factors.next().unwrap_or_default(),
+            panels: layer.panels.clone(),
         });
         let y = ops::linears(x.clone(), linears.to_vec(), base.clone(), adapters.len());
         if !special.contains(&true) {

@@ -105,6 +105,7 @@ fn one_layer_agrees_with_burn_with_merged_weights_and_with_the_base() {
                         packed: None,
                         bias: Some(Param::from_tensor(bias_tensor)),
                         site: 0,
+                        panels: Default::default(),
                     },
                     modules: [AdaptedModule { name: "llm".into(), pattern: ".*".into() }],
                     sites: [Site::linear("model.fc", "llm", INPUTS, OUTPUTS)],

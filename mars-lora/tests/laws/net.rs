@@ -34,6 +34,7 @@ impl Net {
                 packed: None,
                 bias: Some(Param::from_tensor(tensor(bias, [*outputs]))),
                 site,
+                panels: Default::default(),
             }
         };
         Self {

@@ -6,7 +6,8 @@ use burn::module::{Param, ParamId};
 use burn::nn::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use mars_kernels::{Compute, Frozen, Kernel, Weight};
-use mars_lora::{LoraEmbedding, LoraLinear, PackedWeight, Site, SiteKind, ops};
+use mars_lora::ops::{self, KeptPanels};
+use mars_lora::{LoraEmbedding, LoraLinear, PackedWeight, Site, SiteKind};
 
 /// Where values come from: a checkpoint, or an initialiser.
 pub trait Source {
@@ -191,7 +192,7 @@ impl<'a> Loader<'a> {
         site: usize,
     ) -> Result<LoraLinear, Error> {
         let Some((compute, kernel)) = self.packing else {
-            return Ok(LoraLinear { weight, packed: None, bias, site });
+            return Ok(LoraLinear { weight, packed: None, bias, site, panels: KeptPanels::default() });
         };
         let ([inputs, outputs], id) = (weight.dims(), weight.id);
         // In the order of the disk, without a copy if it is in f32.
@@ -204,7 +205,7 @@ impl<'a> Loader<'a> {
         self.packed.1 += frozen.bytes();
         let packed = Some(PackedWeight::new(id, frozen, &self.device));
         let weight = Param::from_tensor(Tensor::empty([0, 0], &self.device));
-        Ok(LoraLinear { weight, packed, bias, site })
+        Ok(LoraLinear { weight, packed, bias, site, panels: KeptPanels::default() })
     }
 
     /// The weight of a linear layer, quantised if that is asked for; as it is if its outputs are no whole number of blocks.

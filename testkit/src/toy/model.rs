@@ -66,6 +66,7 @@ impl Toy {
                 packed: None,
                 bias: layer.bias.map(|values| Param::from_tensor(bias(values))),
                 site: index.next().unwrap_or_default(),
+                panels: Default::default(),
             }
         });
         Self { layers, table: None, activation, modules, sites, device }

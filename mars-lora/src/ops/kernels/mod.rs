@@ -1,19 +1,23 @@
 //! The operations as loops over rows of f32, on the threads of the pool that they are called in.
 //!
 //! The loops have no branches, so that compilers make vector instructions of them; `pulp` picks those of the processor. For
-//! that they must be inlined: a closure that is called is compiled for any processor.
+//! that all of a loop must be inlined into [`Task::with_simd`]: what is called is compiled for any processor, and a closure
+//! handed to `pulp` is called. The instructions are those of the source in any case, none of them fused, so that results do not
+//! depend on the processor.
 
 mod norms;
 mod numbers;
 mod softmax;
 mod swish;
+#[cfg(test)]
+mod tests;
 
 pub(super) use norms::{layer_norm, layer_norm_slope, rms_norm, rms_norm_slope};
 pub(super) use numbers::{codes, scaled, widen};
 pub(super) use softmax::{softmax, softmax_slope};
 pub(super) use swish::{gate_rows, gate_rows_slope, swish, swish_gate, swish_gate_slopes, swish_slope};
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Values that one task works on, about.
@@ -24,28 +28,51 @@ const ALONE: usize = 1 << 17;
 /// not depend on the processor or on the number of threads.
 const LANES: usize = 16;
 
-/// Calls `each` with rows of `width` of `out` and of each of `inputs`, a number of rows at a time.
-fn rows<const N: usize>(
-    width: usize,
-    out: &mut [f32],
-    inputs: [&[f32]; N],
-    each: impl Fn(&mut [f32], [&[f32]; N]) + Sync,
-) {
+/// What is done with a row of results and the rows of inputs that belong to it. Implementations are inlined always.
+trait Row<const N: usize>: Sync {
+    fn row(&self, out: &mut [f32], inputs: [&[f32]; N]);
+}
+
+/// Does `each` with rows of `width` of `out` and those of `inputs`, which have widths of their own. The last row may be shorter, where
+/// all widths are equal.
+fn rows<const N: usize>(out: &mut [f32], width: usize, inputs: [(&[f32], usize); N], each: &impl Row<N>) {
     let width = width.max(1);
-    let size = (TASK / width).max(1) * width;
+    assert!(inputs.iter().all(|(input, own)| input.len() * width == out.len() * own), "rows of inputs");
+    let count = (TASK / width).max(1);
     let arch = Arch::new();
-    tasks(out, size, |task, out| {
-        let from = task * size;
-        let inputs = inputs.map(|input| &input[from..from + out.len()]);
-        arch.dispatch(
-            #[inline(always)]
-            || {
-                for (row, out) in out.chunks_exact_mut(width).enumerate() {
-                    each(out, inputs.map(|input| &input[row * width..(row + 1) * width]));
-                }
-            },
-        );
+    tasks(out, count * width, |task, out| {
+        let inputs = inputs.map(|(input, width)| (&input[task * count * width..], width));
+        arch.dispatch(Task { out, width, inputs, each });
     });
+}
+
+/// Does `each` with equal ranges of `out` and of each of `inputs`.
+fn values<const N: usize>(out: &mut [f32], inputs: [&[f32]; N], each: &impl Row<N>) {
+    rows(out, TASK, inputs.map(|input| (input, TASK)), each);
+}
+
+/// Rows that one thread works on.
+struct Task<'a, E, const N: usize> {
+    out: &'a mut [f32],
+    width: usize,
+    inputs: [(&'a [f32], usize); N],
+    each: &'a E,
+}
+
+impl<E: Row<N>, const N: usize> WithSimd for Task<'_, E, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (row, out) in self.out.chunks_mut(self.width).enumerate() {
+            let mut inputs: [&[f32]; N] = [&[]; N];
+            for (own, (input, width)) in inputs.iter_mut().zip(&self.inputs) {
+                let from = row * width;
+                *own = &input[from..(from + width).min(input.len())];
+            }
+            self.each.row(out, inputs);
+        }
+    }
 }
 
 /// Calls `each` with the number of a chunk of `size` values and the chunk, on all threads where there is enough to do.
@@ -90,21 +117,4 @@ pub(super) fn exp(x: f32) -> f32 {
     }
     let scale = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     if low { 0.0 } else { (p * r * r + r + 1.0) * scale }
-}
-
-/// Calls `each` with equal ranges of `out` and of each of `inputs`.
-fn values<const N: usize>(
-    out: &mut [f32],
-    inputs: [&[f32]; N],
-    each: impl Fn(&mut [f32], [&[f32]; N]) + Sync,
-) {
-    let arch = Arch::new();
-    tasks(out, TASK, |task, out| {
-        let from = task * TASK;
-        let inputs = inputs.map(|input| &input[from..from + out.len()]);
-        arch.dispatch(
-            #[inline(always)]
-            || each(out, inputs),
-        );
-    });
 }

@@ -1,7 +1,6 @@
 //! Activations `x sigmoid(linear x + cubic x^3)`, alone and as a gate.
 
-use super::{TASK, exp, tasks, values};
-use pulp::Arch;
+use super::{Row, exp, rows, values};
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
@@ -24,44 +23,51 @@ fn at(x: f32, [linear, cubic]: [f32; 2]) -> [f32; 2] {
 
 /// `x * sigmoid(linear * x + cubic * x^3)`.
 pub(in crate::ops) fn swish(x: &[f32], out: &mut [f32], form: [f32; 2]) {
-    values(
-        out,
-        [x],
-        #[inline(always)]
-        |out, [x]| {
-            for (out, x) in out.iter_mut().zip(x) {
-                *out = at(*x, form)[0];
-            }
-        },
-    );
+    values(out, [x], &Value(form));
+}
+
+pub(super) struct Value(pub(super) [f32; 2]);
+
+impl Row<1> for Value {
+    #[inline(always)]
+    fn row(&self, out: &mut [f32], [x]: [&[f32]; 1]) {
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = at(*x, self.0)[0];
+        }
+    }
 }
 
 /// Turns the gradient of [`swish`] into that of `x`.
 pub(in crate::ops) fn swish_slope(x: &[f32], grad: &mut [f32], form: [f32; 2]) {
-    values(
-        grad,
-        [x],
-        #[inline(always)]
-        |grad, [x]| {
-            for (g, x) in grad.iter_mut().zip(x) {
-                *g *= at(*x, form)[1];
-            }
-        },
-    );
+    values(grad, [x], &Slope(form));
+}
+
+pub(super) struct Slope(pub(super) [f32; 2]);
+
+impl Row<1> for Slope {
+    #[inline(always)]
+    fn row(&self, grad: &mut [f32], [x]: [&[f32]; 1]) {
+        for (g, x) in grad.iter_mut().zip(x) {
+            *g *= at(*x, self.0)[1];
+        }
+    }
 }
 
 /// `swish(gate) * up`.
 pub(in crate::ops) fn swish_gate(gate: &[f32], up: &[f32], out: &mut [f32], form: [f32; 2]) {
-    values(
-        out,
-        [gate, up],
-        #[inline(always)]
-        |out, [gate, up]| {
-            for (out, (gate, up)) in out.iter_mut().zip(gate.iter().zip(up)) {
-                *out = at(*gate, form)[0] * up;
-            }
-        },
-    );
+    values(out, [gate, up], &Product(form));
+}
+
+/// The activation of the first times the second.
+pub(super) struct Product(pub(super) [f32; 2]);
+
+impl Row<2> for Product {
+    #[inline(always)]
+    fn row(&self, out: &mut [f32], [gate, up]: [&[f32]; 2]) {
+        for (out, (gate, up)) in out.iter_mut().zip(gate.iter().zip(up)) {
+            *out = at(*gate, self.0)[0] * up;
+        }
+    }
 }
 
 /// Turns the gradient of [`swish_gate`] into that of `gate`, and gives that of `up`.
@@ -72,75 +78,59 @@ pub(in crate::ops) fn swish_gate_slopes(
     of_up: &mut [f32],
     form: [f32; 2],
 ) {
-    values(
-        of_up,
-        [gate, &*grad],
-        #[inline(always)]
-        |out, [gate, grad]| {
-            for (out, (gate, g)) in out.iter_mut().zip(gate.iter().zip(grad)) {
-                *out = g * at(*gate, form)[0];
-            }
-        },
-    );
-    values(
-        grad,
-        [gate, up],
-        #[inline(always)]
-        |grad, [gate, up]| {
-            for (g, (gate, up)) in grad.iter_mut().zip(gate.iter().zip(up)) {
-                *g *= up * at(*gate, form)[1];
-            }
-        },
-    );
+    values(of_up, [gate, &*grad], &Product(form));
+    values(grad, [gate, up], &GateSlope(form));
+}
+
+pub(super) struct GateSlope(pub(super) [f32; 2]);
+
+impl Row<2> for GateSlope {
+    #[inline(always)]
+    fn row(&self, grad: &mut [f32], [gate, up]: [&[f32]; 2]) {
+        for (g, (gate, up)) in grad.iter_mut().zip(gate.iter().zip(up)) {
+            *g *= up * at(*gate, self.0)[1];
+        }
+    }
 }
 
 /// [`swish_gate`] of rows of `width` that have gate and up side by side.
 pub(in crate::ops) fn gate_rows(width: usize, x: &[f32], form: [f32; 2]) -> Vec<f32> {
     let half = (width / 2).max(1);
     let mut out = vec![0.0; x.len() / 2];
-    let arch = Arch::new();
-    let size = (TASK / half).max(1) * half;
-    tasks(&mut out, size, |task, out| {
-        let x = &x[2 * task * size..][..2 * out.len()];
-        arch.dispatch(
-            #[inline(always)]
-            || {
-                for (out, row) in out.chunks_exact_mut(half).zip(x.chunks_exact(2 * half)) {
-                    let (gate, up) = row.split_at(half);
-                    for (out, (gate, up)) in out.iter_mut().zip(gate.iter().zip(up)) {
-                        *out = at(*gate, form)[0] * up;
-                    }
-                }
-            },
-        );
-    });
+    rows(&mut out, half, [(x, 2 * half)], &Beside(form));
     out
+}
+
+pub(super) struct Beside(pub(super) [f32; 2]);
+
+impl Row<1> for Beside {
+    #[inline(always)]
+    fn row(&self, out: &mut [f32], [x]: [&[f32]; 1]) {
+        let (gate, up) = x.split_at(out.len());
+        Product(self.0).row(out, [gate, up]);
+    }
 }
 
 /// The gradient of the rows of [`gate_rows`] from that of its result.
 pub(in crate::ops) fn gate_rows_slope(width: usize, x: &[f32], grad: &[f32], form: [f32; 2]) -> Vec<f32> {
     let half = (width / 2).max(1);
     let mut out = vec![0.0; x.len()];
-    let arch = Arch::new();
-    let size = (TASK / half).max(1) * 2 * half;
-    tasks(&mut out, size, |task, out| {
-        let x = &x[task * size..][..out.len()];
-        let grad = &grad[task * size / 2..][..out.len() / 2];
-        arch.dispatch(
-            #[inline(always)]
-            || {
-                let rows = out.chunks_exact_mut(2 * half).zip(x.chunks_exact(2 * half));
-                for ((out, row), grad) in rows.zip(grad.chunks_exact(half)) {
-                    let (gate, up) = row.split_at(half);
-                    let (of_gate, of_up) = out.split_at_mut(half);
-                    for i in 0..half {
-                        let [value, slope] = at(gate[i], form);
-                        of_gate[i] = grad[i] * up[i] * slope;
-                        of_up[i] = grad[i] * value;
-                    }
-                }
-            },
-        );
-    });
+    rows(&mut out, 2 * half, [(x, 2 * half), (grad, half)], &BesideSlope(form));
     out
+}
+
+pub(super) struct BesideSlope(pub(super) [f32; 2]);
+
+impl Row<2> for BesideSlope {
+    #[inline(always)]
+    fn row(&self, out: &mut [f32], [x, grad]: [&[f32]; 2]) {
+        let half = grad.len();
+        let ((gate, up), (of_gate, of_up)) = (x.split_at(half), out.split_at_mut(half));
+        let (up, of_gate, of_up) = (&up[..half], &mut of_gate[..half], &mut of_up[..half]);
+        for i in 0..half {
+            let [value, slope] = at(gate[i], self.0);
+            of_gate[i] = grad[i] * up[i] * slope;
+            of_up[i] = grad[i] * value;
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! The steps of transformer blocks, against burn's operations.
 
 use super::{gap, tensor, values};
-use burn::tensor::{Device, Tensor, activation};
-use mars_lora::ops::{self, Attention, Linear, LowRank, Swish};
+use burn::tensor::{DType, Device, Tensor, activation};
+use mars_lora::ops::{self, Attention, KeptPanels, Linear, LowRank, Swish};
 use mars_testkit::device::device;
 use proptest::prelude::*;
 use std::ops::Range;
@@ -87,6 +87,7 @@ impl Case {
                     LowRank { members, scales, a: both[0].clone(), b: both[1].clone() }
                 })
                 .collect(),
+            panels: KeptPanels::default(),
         });
         let layers: Vec<Linear> = layers.collect();
         let (x, base) = (flat(&leaves[0], self.inputs), flat(&leaves[1], self.width()));
@@ -181,6 +182,36 @@ proptest! {
 fn linears_without_adapters_are_products() {
     let outputs = vec![5, 70];
     Case { adapters: 2, rows: 3, inputs: 9, outputs, groups: vec![], bias: true, base: true }.check();
+}
+
+#[test]
+fn panels_of_another_weight_are_never_used() {
+    let x = tensor::<3>(3, [1, 5, 33], 1.0);
+    let run = |weight: &Tensor<2>, panels: &KeptPanels| {
+        let leaf = x.clone().autodiff().require_grad();
+        let (weight, panels) = (weight.clone(), panels.clone());
+        let layer = Linear { weight, bias: None, factors: vec![], panels };
+        let y = ops::linears(leaf.clone(), vec![layer], None, 1);
+        let mut gradients = y.clone().square().sum().backward();
+        (values(y), values(leaf.grad_remove(&mut gradients).unwrap()))
+    };
+    let kept = KeptPanels::default();
+    let check = |weight: &Tensor<2>| {
+        let fresh = run(weight, &KeptPanels::default());
+        assert!(run(weight, &kept) == fresh && run(weight, &kept) == fresh);
+        fresh
+    };
+    let weight = tensor::<2>(4, [33, 33], 1.0);
+    let first = check(&weight);
+    // In place, were nobody else to hold it.
+    let weight = weight.mul_scalar(2.0);
+    assert!(check(&weight) != first);
+    // The same memory in another order, of another type, and another part of it.
+    check(&weight.clone().transpose());
+    check(&weight.clone().cast(DType::BF16));
+    let tall = tensor::<2>(5, [66, 33], 1.0);
+    let parts = [0, 33].map(|from| check(&tall.clone().narrow(0, from, 33)));
+    assert!(parts[0] != parts[1]);
 }
 
 #[test]
