@@ -4,6 +4,7 @@ pub mod archive;
 pub mod digits;
 pub mod idefics3;
 pub mod normal;
+pub mod pictures;
 #[cfg(feature = "pretrain")]
 pub mod pretrain;
 pub mod stream;
