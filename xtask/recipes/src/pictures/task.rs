@@ -1,6 +1,6 @@
 //! The two tasks as files.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use anyhow::{Context, Result};
 use rand::{
@@ -19,7 +19,9 @@ use crate::archive::{self, Archive};
 const SPLITS: [&str; 3] = ["train", "val", "test"];
 /// Most samples of the splits.
 const MOST: [usize; 3] = [4096, 1024, 4000];
-/// Questions whether a word is a keyword, for each picture of the splits.
+/// Fewest training pictures of a keyword.
+const LEARNED: usize = 5;
+/// Questions which of two words fits, for each picture of the splits.
 const WORDS: [usize; 3] = [3, 2, 2];
 
 /// Writes `long-clipart` and `long-shapes` into directories of `place`, each with a `mars.toml` that names `place/model`.
@@ -44,22 +46,31 @@ pub fn write(source: &Path, place: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Questions for the keywords of a picture, and whether a word is one of them; half of these words are those of another
-/// picture of the split, so that a word alone says next to nothing about the answer.
+/// Questions for the keywords of a picture, and which of two words fits it; the other word is a keyword of another picture of
+/// the split, so that the words alone say little about the answer. Keywords of fewer than [`LEARNED`] training pictures are left out.
 pub fn keywords(parts: &Parts) -> [Vec<Row>; 3] {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for word in parts.train.iter().flat_map(|p| &p.keywords) {
+        *counts.entry(word).or_default() += 1;
+    }
+    let learned = |picture: &Picture| {
+        let often = |word: &&String| counts.get(word.as_str()).is_some_and(|&count| count >= LEARNED);
+        Picture { keywords: picture.keywords.iter().filter(often).cloned().collect(), ..picture.clone() }
+    };
     let splits = [&parts.train, &parts.val, &parts.test];
     std::array::from_fn(|n| {
         let mut rng = ChaCha8Rng::seed_from_u64(31 + n as u64);
-        let pictures = splits[n];
+        let pictures: Vec<Picture> =
+            splits[n].iter().map(learned).filter(|p| !p.keywords.is_empty()).collect();
         let mut rows: Vec<Row> =
-            pictures.iter().flat_map(|p| about(p, pictures, WORDS[n], &mut rng)).collect();
+            pictures.iter().flat_map(|p| about(p, &pictures, WORDS[n], &mut rng)).collect();
         rows.shuffle(&mut rng);
         rows.truncate(MOST[n]);
         rows
     })
 }
 
-fn about(picture: &Picture, others: &[Picture], words: usize, rng: &mut impl Rng) -> Vec<Row> {
+fn about(picture: &Picture, others: &[Picture], choices: usize, rng: &mut impl Rng) -> Vec<Row> {
     let row = |kind: &str, question: String, answer: String| Row {
         kind: kind.into(),
         picture: picture.file.clone(),
@@ -68,16 +79,17 @@ fn about(picture: &Picture, others: &[Picture], words: usize, rng: &mut impl Rng
     };
     let mut rows =
         vec![row("keywords", "Give keywords for this picture.".into(), picture.keywords.join(", "))];
-    for _ in 0..words {
-        let own = rng.random_bool(0.5);
-        let from = if own { Some(picture) } else { others.choose(rng) };
-        let Some(word) = from.and_then(|p| p.keywords.choose(rng)) else { continue };
-        if !own && picture.keywords.contains(word) {
+    // Where every other word is one of its own, fewer questions are asked.
+    for _ in 0..4 * choices {
+        let other = others.choose(rng).and_then(|p| p.keywords.choose(rng));
+        let (Some(own), Some(other)) = (picture.keywords.choose(rng), other) else { continue };
+        if rows.len() > choices || picture.keywords.contains(other) {
             continue;
         }
-        let question = format!("Is it filed under {word}?");
+        let (first, second) = if rng.random_bool(0.5) { (own, other) } else { (other, own) };
+        let question = format!("Is it filed under {first} or {second}?");
         if rows.iter().all(|r| r.question != question) {
-            rows.push(row("word", question, if own { "yes" } else { "no" }.into()));
+            rows.push(row("choice", question, own.clone()));
         }
     }
     rows
