@@ -1,5 +1,5 @@
 //! `cargo xtask`: the checks of the workspace (`check`), faults at every operation on files (`reliability`), searches on
-//! real engines of clusters (`clusters`), and the recipes of `assets/` (`digits`, `pretrain`, `suite`).
+//! real engines of clusters (`clusters`), and the recipes of `assets/` and of tasks (`digits`, `pretrain`, `suite`, `pictures`).
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod check;
@@ -41,7 +41,11 @@ usage: cargo xtask COMMAND
                 the command as a wheel for pip, by maturin (default: release, into target/wheels)
   digits        write assets/digits, and assets/model except for the weights
   pretrain      train the embedded model and write its weights
-  suite DIR     write the tasks of the comparison suite";
+  suite DIR     write the tasks of the comparison suite
+  pictures DATA DIR
+                write the tasks on published pictures, from what xtask/recipes/pictures.py made
+  pretrain-pictures DATA DIR
+                train their model and write it into DIR/model";
 
 fn run(arguments: &[String]) -> Outcome {
     let place = Place::find()?;
@@ -54,10 +58,12 @@ fn run(arguments: &[String]) -> Outcome {
         Some((name, rest)) if name == "wheel" => wheel::run(rest, &place),
         Some((name, rest)) if name == "clusters" => clusters::run(rest, &place),
         // What makes data and configuration needs no burn.
-        Some((name, _)) if ["digits", "suite"].contains(&name.as_str()) => {
+        Some((name, _)) if ["digits", "suite", "pictures"].contains(&name.as_str()) => {
             recipe(&place, &["--no-default-features"], arguments)
         }
-        Some((name, _)) if name == "pretrain" => recipe(&place, &[], arguments),
+        Some((name, _)) if ["pretrain", "pretrain-pictures"].contains(&name.as_str()) => {
+            recipe(&place, &[], arguments)
+        }
         _ => Err(USAGE.into()),
     }
 }

@@ -35,13 +35,7 @@ pub fn write_suite(place: &Path) -> Result<()> {
         let directory = place.join(task.name);
         downstream::write(&digits, task, &directory)?;
         let text = directory.to_str().with_context(|| format!("{} is not UTF-8", directory.display()))?;
-        write_file(&directory.join("mars.toml"), task.configuration(text).as_bytes())?;
+        crate::write_file(&directory.join("mars.toml"), task.configuration(text).as_bytes())?;
     }
     Ok(())
-}
-
-fn write_file(path: &Path, content: &[u8]) -> Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;
-    std::fs::write(path, content).with_context(|| format!("writing {}", path.display()))
 }

@@ -1,5 +1,5 @@
-//! Pre-training of the embedded model, seeded, on a CPU: first the vision encoder reads single digits, then
-//! the whole model answers questions, those about reading before those about arithmetic.
+//! Pre-training of a small model, seeded, on a CPU: first the vision encoder tells the class of every image token, then
+//! the whole model answers questions, those about reading before the others.
 //!
 //! Without the first stage the language model ignores the picture for some 400 steps. All settings are ours, found by
 //! trial.
@@ -20,9 +20,12 @@ use mars_vlm::{
     model::{Idefics3, Idefics3Config},
 };
 
-use crate::digits::{
-    source::Digits,
-    stream::{self, PretrainStream},
+use crate::{
+    digits::{
+        source::Digits,
+        stream::{self, PretrainStream},
+    },
+    stream::{Sample, Stream},
 };
 use encode::Encoder;
 use init::Initialiser;
@@ -61,34 +64,46 @@ impl Default for Recipe {
     }
 }
 
-/// Trains the model whose files are in `assets/model` and writes its `model.safetensors`.
+/// Trains the embedded model, whose files are in `assets/model`, and writes its `model.safetensors`.
+///
+/// # Errors
+/// Those of [`train`].
+pub fn run(assets: &Path, recipe: &Recipe) -> Result<()> {
+    let digits = Digits::load()?;
+    let validation: Vec<Sample> = stream::validation(&digits).into_iter().map(Sample::from).collect();
+    train(&assets.join("model"), &mut PretrainStream::new(&digits, recipe.seed), &validation, recipe)
+}
+
+/// Trains the model whose files are in `directory` on `stream` and writes its `model.safetensors`.
 ///
 /// # Errors
 /// When a file of the model is missing or wrong, or the weights cannot be written.
-pub fn run(assets: &Path, recipe: &Recipe) -> Result<()> {
-    let directory = assets.join("model");
-    let digits = Digits::load()?;
-    let encoder = Encoder::from_dir(&directory)?;
-    let config = Idefics3Config::from_dir(&directory)?;
+pub fn train(
+    directory: &Path,
+    stream: &mut impl Stream,
+    validation: &[Sample],
+    recipe: &Recipe,
+) -> Result<()> {
+    let encoder = Encoder::from_dir(directory)?;
+    let config = Idefics3Config::from_dir(directory)?;
     let device = Device::flex();
     let new = |device: &Device| {
         Idefics3::from_source(config.clone(), &mut Initialiser::new(recipe.seed), device)
             .context("building the model")
     };
     let mut model = new(&device.clone().autodiff())?;
-    let mut scored = score::Scorer::new(new(&device)?, &encoder, &stream::validation(&digits))?;
-    let mut stream = PretrainStream::new(&digits, recipe.seed);
+    let mut scored = score::Scorer::new(new(&device)?, &encoder, validation)?;
 
-    reading::train(&mut model, &encoder, &mut stream, recipe, |step, loss, accuracy| {
+    reading::train(&mut model, &encoder, stream, recipe, |step, loss, accuracy| {
         say(&format!("reading {step}: loss {loss:.3}, accuracy {accuracy:.3} of the last batch"))
     })?;
-    answering::train(&mut model, &encoder, &mut stream, recipe, |step, loss, net| {
+    answering::train(&mut model, &encoder, stream, recipe, |step, loss, net| {
         say(&format!("answering {step}: loss {loss:.3}, validation {}", scored.score(net)?))
     })?;
 
     let path = directory.join("model.safetensors");
     checkpoint::save(&path, &checkpoint::export(&model.net, &model.stored), false)?;
-    let saved = Idefics3::from_dir(&directory, &device)?;
+    let saved = Idefics3::from_dir(directory, &device)?;
     say(&format!("{} written; read again, validation {}", path.display(), scored.score(saved.net)?))
 }
 

@@ -1,19 +1,18 @@
 //! A downstream task as files: three LLaVA JSON lists and one archive of pictures.
 
-use std::{fmt::Write as _, io::Write as _, path::Path};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use image::{ExtendedColorType, GrayImage, ImageEncoder, codecs::png};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde_json::json;
-use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
 use super::{
     canvas::Canvas,
     source::{Digits, Split},
     task::Task,
 };
+use crate::archive::{self, Archive};
 
 /// How one split is made.
 struct Part {
@@ -45,43 +44,25 @@ fn parts(task: &Task) -> [Part; 3] {
 /// # Errors
 /// When a picture cannot be encoded or the archive cannot be written, neither of which should happen.
 pub fn files(digits: &Digits, task: &Task) -> Result<Vec<(String, Vec<u8>)>> {
-    let mut archive = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let mut archive = Archive::default();
     let mut files = Vec::new();
     for part in &parts(task) {
         let mut rng = ChaCha8Rng::seed_from_u64(part.seed);
-        let mut list = String::from("[\n");
+        let mut samples = Vec::new();
         for image in 0..part.images {
             let canvas = Canvas::compose(digits.split(part.split), &task.look, &mut rng);
             let picture = format!("{}{image:04}.png", part.name);
-            add(&mut archive, &picture, &png(&canvas.image)?)?;
+            archive.add(&picture, &png(&canvas.image)?)?;
             for (n, question) in task.about(&canvas.labels, part.questions_each, &mut rng).iter().enumerate()
             {
-                let sample = json!({
-                    "id": format!("{}{image:04}-{n}-{}", part.name, question.kind.name()),
-                    "image": picture,
-                    "conversations": [
-                        {"from": "human", "value": format!("<image>\n{}", question.text)},
-                        {"from": "gpt", "value": question.answer},
-                    ],
-                });
-                writeln!(list, "{sample},").context("appending to a string")?;
+                let id = format!("{}{image:04}-{n}-{}", part.name, question.kind.name());
+                samples.push(archive::sample(&id, &picture, &question.text, &question.answer));
             }
         }
-        let list = format!("{}\n]\n", list.trim_end_matches(",\n"));
-        files.push((format!("{}.json", part.name), list.into_bytes()));
+        files.push((format!("{}.json", part.name), archive::list(&samples)));
     }
-    files.push(("images.zip".into(), archive.finish()?.into_inner()));
+    files.push(("images.zip".into(), archive.finish()?));
     Ok(files)
-}
-
-/// Stored without a second compression, at the earliest time a zip can hold: same content, same bytes.
-fn add(archive: &mut ZipWriter<std::io::Cursor<Vec<u8>>>, name: &str, content: &[u8]) -> Result<()> {
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Stored)
-        .last_modified_time(DateTime::default())
-        .unix_permissions(0o644);
-    archive.start_file(name, options)?;
-    Ok(archive.write_all(content)?)
 }
 
 fn png(image: &GrayImage) -> Result<Vec<u8>> {
@@ -98,7 +79,7 @@ fn png(image: &GrayImage) -> Result<Vec<u8>> {
 /// When a file cannot be written.
 pub fn write(digits: &Digits, task: &Task, directory: &Path) -> Result<()> {
     for (name, content) in files(digits, task)? {
-        super::write_file(&directory.join(name), &content)?;
+        crate::write_file(&directory.join(name), &content)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The pre-training task: an endless stream of fresh canvases of the training digits, easy questions first.
 
-use image::GrayImage;
+use image::{DynamicImage, GrayImage, RgbImage};
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
@@ -9,6 +9,7 @@ use super::{
     question::{self, Kind, Question},
     source::{Digit, Digits, Split},
 };
+use crate::stream::{Labelled, Phase, Sample, Stream};
 
 const VALIDATION_SEED: u64 = 7;
 /// Share of the stream that has no picture.
@@ -23,33 +24,12 @@ pub struct PretrainSample {
     pub question: Question,
 }
 
-/// Which questions are asked.
-///
-/// Answers that depend on every digit in view teach reading; answers that pool several digits teach
-/// nothing until reading works. So reading comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// One cell, a row or column, all cells; some of it in words.
-    Reading,
-    /// Those, and the largest, the count of even digits, the sum.
-    Everything,
-}
-
-impl Phase {
-    /// Kinds with a picture; a kind listed twice is asked twice as often.
-    fn kinds(self) -> &'static [Kind] {
-        match self {
-            Self::Reading => &[Kind::What, Kind::Read, Kind::Read, Kind::All, Kind::All, Kind::Word],
-            Self::Everything => &[
-                Kind::What,
-                Kind::Read,
-                Kind::All,
-                Kind::Largest,
-                Kind::Even,
-                Kind::Sum,
-                Kind::Sum,
-                Kind::Word,
-            ],
+/// Kinds with a picture; a kind listed twice is asked twice as often.
+fn kinds(phase: Phase) -> &'static [Kind] {
+    match phase {
+        Phase::Reading => &[Kind::What, Kind::Read, Kind::Read, Kind::All, Kind::All, Kind::Word],
+        Phase::Everything => {
+            &[Kind::What, Kind::Read, Kind::All, Kind::Largest, Kind::Even, Kind::Sum, Kind::Sum, Kind::Word]
         }
     }
 }
@@ -79,9 +59,35 @@ impl<'a> PretrainStream<'a> {
 
     fn sample(&mut self, phase: Phase) -> PretrainSample {
         let text_only = self.rng.random_bool(TEXT_ONLY);
-        let kind = if text_only { Kind::Text } else { pick(phase.kinds(), &mut self.rng) };
+        let kind = if text_only { Kind::Text } else { pick(kinds(phase), &mut self.rng) };
         draw(kind, self.digits, &mut self.rng)
     }
+}
+
+impl Stream for PretrainStream<'_> {
+    const CLASSES: usize = 10;
+
+    fn labelled(&mut self, n: usize) -> Vec<Labelled> {
+        let canvases = self.canvases(n).into_iter();
+        canvases
+            .map(|c| Labelled { image: colour(c.image), labels: c.labels.map(usize::from).to_vec() })
+            .collect()
+    }
+
+    fn questions(&mut self, n: usize, phase: Phase) -> Vec<Sample> {
+        self.batch(n, phase).into_iter().map(Sample::from).collect()
+    }
+}
+
+impl From<PretrainSample> for Sample {
+    fn from(sample: PretrainSample) -> Self {
+        let Question { kind, text, answer } = sample.question;
+        Self { image: sample.image.map(colour), kind: kind.name(), question: text, answer }
+    }
+}
+
+fn colour(picture: GrayImage) -> RgbImage {
+    DynamicImage::ImageLuma8(picture).to_rgb8()
 }
 
 /// 512 fixed samples with pictures of validation digits, all kinds of pre-training equally often.

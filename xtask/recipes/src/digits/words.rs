@@ -1,22 +1,6 @@
 //! The vocabulary of the tiny model: whole words, digits, punctuation and SmolVLM's special tokens.
 
-/// Padding.
-pub const PAD: &str = "<pad>";
-/// Any word not listed here.
-pub const UNKNOWN: &str = "<unk>";
-/// Beginning of a conversation.
-pub const START: &str = "<|im_start|>";
-/// End of a turn.
-pub const END: &str = "<end_of_utterance>";
-/// Before and after the tokens of an image.
-pub const AROUND_IMAGE: &str = "<fake_token_around_image>";
-/// Before the tokens of a whole image.
-pub const WHOLE_IMAGE: &str = "<global-img>";
-/// Replaced by the features of the image.
-pub const IMAGE: &str = "<image>";
-
-/// Special tokens in the order of their ids, from 0.
-pub const SPECIAL: [&str; 7] = [PAD, UNKNOWN, START, END, AROUND_IMAGE, WHOLE_IMAGE, IMAGE];
+use crate::idefics3::SPECIAL;
 
 /// Numbers 0..=18 in words: a digit, or the sum of two.
 pub const NUMBERS: [&str; 19] = [

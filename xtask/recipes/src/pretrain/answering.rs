@@ -10,7 +10,7 @@ use mars_lora::{AdapterStack, Model};
 use mars_vlm::model::{Idefics3, Idefics3Net};
 
 use super::{Recipe, encode::Encoder};
-use crate::digits::stream::{Phase, PretrainStream};
+use crate::stream::{Phase, Stream};
 
 /// The optimizer of both stages; gradients are clipped to norm 1, tensor by tensor.
 pub fn adamw(recipe: &Recipe) -> AdamWConfig {
@@ -29,7 +29,7 @@ pub fn adamw(recipe: &Recipe) -> AdamWConfig {
 pub fn train(
     model: &mut Idefics3,
     encoder: &Encoder,
-    stream: &mut PretrainStream<'_>,
+    stream: &mut impl Stream,
     recipe: &Recipe,
     mut report: impl FnMut(usize, f32, Idefics3Net) -> Result<()>,
 ) -> Result<()> {
@@ -40,7 +40,7 @@ pub fn train(
     for step in 0..steps {
         let reading = (step as f64) < recipe.reading_questions * steps as f64;
         let phase = if reading { Phase::Reading } else { Phase::Everything };
-        let batch = encoder.batch(&stream.batch(recipe.batch, phase), &device)?;
+        let batch = encoder.batch(&stream.questions(recipe.batch, phase), &device)?;
         let loss = model.forward(&batch, &base, false).mean().mean();
         let now = loss.clone().into_scalar();
         let gradients = GradientsParams::from_grads(loss.backward(), &model.net);

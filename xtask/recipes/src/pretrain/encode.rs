@@ -4,14 +4,14 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use burn::tensor::{Device, Tensor, TensorData};
-use image::GrayImage;
+use image::RgbImage as Picture;
 use mars_vlm::{
     data::{Part, RgbImage, Role, Turn},
     model::{Sequence, VlmBatch},
     processor::Processor,
 };
 
-use crate::digits::stream::PretrainSample;
+use crate::stream::Sample;
 
 /// Chat template, tokenizer and image processor of the model.
 pub struct Encoder {
@@ -34,7 +34,7 @@ impl Encoder {
     ///
     /// # Errors
     /// When a sample cannot be encoded.
-    pub fn batch(&self, samples: &[PretrainSample], device: &Device) -> Result<VlmBatch> {
+    pub fn batch(&self, samples: &[Sample], device: &Device) -> Result<VlmBatch> {
         let sequences = samples.iter().map(|s| self.sequence(s).map(Arc::new)).collect::<Result<Vec<_>>>()?;
         VlmBatch::new(&[sequences], self.image_token, device).map_err(anyhow::Error::msg)
     }
@@ -45,30 +45,28 @@ impl Encoder {
     /// When a picture is not what the processor expects.
     pub fn pixels<'a>(
         &self,
-        pictures: impl IntoIterator<Item = &'a GrayImage>,
+        pictures: impl IntoIterator<Item = &'a Picture>,
         device: &Device,
     ) -> Result<Tensor<4>> {
-        let pictures = pictures.into_iter().map(colour).collect::<Result<Vec<_>>>()?;
+        let pictures = pictures.into_iter().map(decoded).collect::<Result<Vec<_>>>()?;
         let pixels = self.processor.images.process(&pictures).map_err(anyhow::Error::msg)?;
         let shape = pixels.shape();
         Ok(Tensor::from_data(TensorData::new(pixels.values, shape), device))
     }
 
-    fn sequence(&self, sample: &PretrainSample) -> Result<Sequence> {
-        let question = Part::Text(sample.question.text.clone());
+    fn sequence(&self, sample: &Sample) -> Result<Sequence> {
+        let question = Part::Text(sample.question.clone());
         let parts = sample.image.iter().map(|_| Part::Image).chain([question]).collect();
-        let turns =
-            [Turn::new(Role::User, parts), Turn::text(Role::Assistant, sample.question.answer.as_str())];
-        let pictures = sample.image.iter().map(colour).collect::<Result<Vec<_>>>()?;
+        let turns = [Turn::new(Role::User, parts), Turn::text(Role::Assistant, sample.answer.as_str())];
+        let pictures = sample.image.iter().map(decoded).collect::<Result<Vec<_>>>()?;
         let pixels = self.processor.images.process(&pictures).map_err(anyhow::Error::msg)?;
         let text = self.processor.tokens(&turns, &pixels.images)?;
         Ok(Sequence { text, pixels: (!pixels.is_empty()).then(|| Arc::new(pixels)) })
     }
 }
 
-fn colour(picture: &GrayImage) -> Result<RgbImage> {
-    let pixels = picture.as_raw().iter().flat_map(|&p| [p; 3]).collect();
-    RgbImage::new(picture.width() as usize, picture.height() as usize, pixels)
+fn decoded(picture: &Picture) -> Result<RgbImage> {
+    RgbImage::new(picture.width() as usize, picture.height() as usize, picture.as_raw().clone())
         .context("a picture whose size and pixels disagree")
 }
 
@@ -76,9 +74,9 @@ fn colour(picture: &GrayImage) -> Result<RgbImage> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::digits::{
-        source::Digits,
-        stream::{Phase, PretrainStream},
+    use crate::{
+        digits::{source::Digits, stream::PretrainStream},
+        stream::{Phase, Stream},
     };
 
     #[test]
@@ -86,16 +84,16 @@ mod tests {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/model");
         let encoder = Encoder::from_dir(&directory).unwrap();
         let digits = Digits::load().unwrap();
-        for sample in PretrainStream::new(&digits, 5).batch(200, Phase::Everything) {
+        for sample in PretrainStream::new(&digits, 5).questions(200, Phase::Everything) {
             let sequence = encoder.sequence(&sample).unwrap();
             let unknown = encoder.processor.tokenizer.id("<unk>").unwrap();
-            assert!(!sequence.text.ids.contains(&unknown), "{}", sample.question.text);
+            assert!(!sequence.text.ids.contains(&unknown), "{}", sample.question);
             let own = sequence.text.ids.iter().zip(&sequence.text.answers).filter(|(_, answer)| **answer);
             let own: Vec<u32> = own.map(|(id, _)| *id).collect();
             let id = |token: &str| encoder.processor.tokenizer.id(token).unwrap();
-            let words: Vec<u32> = match sample.question.answer.parse::<u32>() {
+            let words: Vec<u32> = match sample.answer.parse::<u32>() {
                 Ok(number) => number.to_string().chars().map(|c| id(&c.to_string())).collect(),
-                Err(_) => sample.question.answer.split(' ').map(id).collect(),
+                Err(_) => sample.answer.split(' ').map(id).collect(),
             };
             assert_eq!(own, [words, vec![id("<end_of_utterance>")]].concat());
             let images = sequence.text.ids.iter().filter(|id| **id == encoder.image_token).count();
@@ -108,12 +106,12 @@ mod tests {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/model");
         let encoder = Encoder::from_dir(&directory).unwrap();
         let digits = Digits::load().unwrap();
-        let canvas = PretrainStream::new(&digits, 6).canvases(1).remove(0);
+        let canvas = PretrainStream::new(&digits, 6).labelled(1).remove(0);
         let pixels = encoder.pixels([&canvas.image], &Device::flex()).unwrap();
         assert_eq!(pixels.dims(), [1, 3, 24, 24]);
         let found: Vec<f32> = pixels.into_data().iter::<f32>().collect();
         for (n, value) in found.iter().enumerate() {
-            let raw = canvas.image.as_raw()[n % (24 * 24)];
+            let raw = canvas.image.as_raw()[3 * (n % (24 * 24))];
             assert!((value - (f32::from(raw) / 127.5 - 1.0)).abs() < 1e-6);
         }
     }

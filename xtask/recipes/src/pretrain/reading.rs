@@ -1,4 +1,4 @@
-//! First stage: encoder and connector learn to tell the digit of every image token, through a head that is
+//! First stage: encoder and connector learn to tell the class of every image token, through a head that is
 //! thrown away afterwards.
 
 use anyhow::Result;
@@ -12,9 +12,7 @@ use mars_lora::AdapterStack;
 use mars_vlm::model::{Idefics3, Idefics3Net};
 
 use super::{Recipe, encode::Encoder};
-use crate::digits::{canvas::Canvas, stream::PretrainStream};
-
-const DIGITS: usize = 10;
+use crate::stream::{Labelled, Stream};
 
 /// The model with the head of this stage.
 #[derive(Module, Debug)]
@@ -27,10 +25,10 @@ struct Reader {
 ///
 /// # Errors
 /// When a batch cannot be made, and those of `report`.
-pub fn train(
+pub fn train<S: Stream>(
     model: &mut Idefics3,
     encoder: &Encoder,
-    stream: &mut PretrainStream<'_>,
+    stream: &mut S,
     recipe: &Recipe,
     mut report: impl FnMut(usize, f32, f32) -> Result<()>,
 ) -> Result<()> {
@@ -38,16 +36,17 @@ pub fn train(
     let device = model.net.language.text.embed_tokens.weight.val().device();
     device.seed(recipe.seed);
     let width = model.config.text_config.hidden_size;
-    let mut reader = Reader { net: model.net.clone(), head: LinearConfig::new(width, DIGITS).init(&device) };
+    let mut reader =
+        Reader { net: model.net.clone(), head: LinearConfig::new(width, S::CLASSES).init(&device) };
     let mut optimiser = super::answering::adamw(recipe).init();
     let steps = recipe.reading.steps;
     for step in 0..steps {
-        let canvases = stream.canvases(recipe.batch);
-        let pixels = encoder.pixels(canvases.iter().map(|c| &c.image), &device)?;
+        let pictures = stream.labelled(recipe.batch);
+        let pixels = encoder.pixels(pictures.iter().map(|p| &p.image), &device)?;
         let features = reader.net.connector.forward(reader.net.vision.forward(pixels, &base), &base);
         let cells = features.dims()[0] * features.dims()[1];
         let logits = reader.head.forward(features.reshape([cells, width]));
-        let labels = labels(&canvases);
+        let labels = labels(&pictures);
         let targets = Tensor::<2, Int>::from_data(TensorData::new(labels, [cells, 1]), &device);
         let loss = log_softmax(logits.clone(), 1).gather(1, targets.clone()).neg().mean();
         if (step + 1) % recipe.report_every == 0 || step + 1 == steps {
@@ -61,7 +60,6 @@ pub fn train(
     Ok(())
 }
 
-/// Labels in the order of image tokens: row by row, as the cells are.
-fn labels(canvases: &[Canvas]) -> Vec<i32> {
-    canvases.iter().flat_map(|c| c.labels).map(i32::from).collect()
+fn labels(pictures: &[Labelled]) -> Vec<i32> {
+    pictures.iter().flat_map(|p| &p.labels).map(|&label| label as i32).collect()
 }

@@ -7,14 +7,14 @@ use mars_lora::{AdapterStack, Model};
 use mars_vlm::model::{Idefics3, Idefics3Net, VlmBatch};
 
 use super::encode::Encoder;
-use crate::digits::{question::Kind, stream::PretrainSample};
+use crate::stream::Sample;
 
 const BATCH: usize = 128;
 
 /// The validation set, encoded once.
 pub struct Scorer {
     model: Idefics3,
-    batches: Vec<(VlmBatch, Vec<Kind>)>,
+    batches: Vec<(VlmBatch, Vec<&'static str>)>,
 }
 
 /// Loss and accuracies.
@@ -25,7 +25,7 @@ pub struct Score {
     /// Answers that are right in every token.
     pub accuracy: f64,
     /// The same by kind of question.
-    pub by_kind: BTreeMap<Kind, f64>,
+    pub by_kind: BTreeMap<&'static str, f64>,
 }
 
 impl Scorer {
@@ -33,10 +33,10 @@ impl Scorer {
     ///
     /// # Errors
     /// When a sample cannot be encoded.
-    pub fn new(model: Idefics3, encoder: &Encoder, samples: &[PretrainSample]) -> Result<Self> {
+    pub fn new(model: Idefics3, encoder: &Encoder, samples: &[Sample]) -> Result<Self> {
         let device = model.device();
         let batches = samples.chunks(BATCH).map(|part| {
-            let kinds = part.iter().map(|s| s.question.kind).collect();
+            let kinds = part.iter().map(|s| s.kind).collect();
             Ok((encoder.batch(part, &device)?, kinds))
         });
         Ok(Self { batches: batches.collect::<Result<_>>()?, model })
@@ -50,7 +50,7 @@ impl Scorer {
         self.model.net = net;
         let base = AdapterStack::base(1, &self.model);
         let (mut sum, mut tokens) = (0.0, 0);
-        let mut right: BTreeMap<Kind, Vec<bool>> = BTreeMap::new();
+        let mut right: BTreeMap<&'static str, Vec<bool>> = BTreeMap::new();
         for (batch, kinds) in &self.batches {
             let out = self.model.forward(batch, &base, true);
             let losses: Vec<f32> = out.losses.into_data().iter::<f32>().collect();
@@ -79,7 +79,7 @@ impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "loss {:.4}, accuracy {:.3} (", self.loss, self.accuracy)?;
         for (n, (kind, accuracy)) in self.by_kind.iter().enumerate() {
-            write!(f, "{}{} {accuracy:.2}", if n == 0 { "" } else { ", " }, kind.name())?;
+            write!(f, "{}{} {accuracy:.2}", if n == 0 { "" } else { ", " }, kind)?;
         }
         write!(f, ")")
     }
