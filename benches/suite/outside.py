@@ -17,6 +17,7 @@ its test instances; here the price is that of training, so it is left out.
 
 import argparse
 import gzip
+import itertools
 import json
 import logging
 import math
@@ -38,6 +39,9 @@ class Run:
     def __init__(self, record):
         curve = record["curve"]
         self.losses = [statistics.fmean(point["blocks"]) for point in curve[1:]]
+        # Of a run that over-fits the best adapter is kept.
+        if record.get("kept") is not None:
+            self.losses = list(itertools.accumulate(self.losses, min))
         self.test = record["test_perplexity"]
         self.cost = record["cost"]["flops"] + record["cost"]["eval_flops"]
         # That of the base model, and that of an evaluation with the steps before it, as parts of the run.
@@ -79,6 +83,7 @@ class Grid:
 
     def train(self, run, evaluations):
         """The loss after so many evaluations; None where they cannot be paid for, whichever run leads then."""
+        evaluations = min(evaluations, len(run.losses))
         while run.done < evaluations:
             price = run.price()
             begun = [one for one in self.runs.values() if one.done > 0 and one is not run]
