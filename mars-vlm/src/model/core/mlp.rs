@@ -34,6 +34,7 @@ pub(crate) struct PlainMlp {
 }
 
 /// The layers of either form.
+#[expect(clippy::large_enum_variant, reason = "one for each block; a box is no burn module")]
 #[derive(Module, Debug)]
 pub(crate) enum MlpLayers {
     /// Three layers.
