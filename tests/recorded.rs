@@ -74,7 +74,10 @@ fn long_runs_pay_for_both_laws_and_a_better_choice() {
         let played = replay(recording, &"guided".parse().unwrap(), seed).unwrap();
         let (total, last) = (total_cost(&played.results), run_cost(&played.results, played.decision.trial));
         let cost = fine_tunes(&total, &last).unwrap();
-        assert!((1.0..1.391).contains(&cost), "{} seed {seed}: {cost}", recording.task);
+        // A run that over-fits ends early, and so costs less than what it was planned for.
+        let chosen = played.results.iter().find(|result| result.trial.id == played.decision.trial).unwrap();
+        let whole = chosen.val_curve.last().unwrap().0 == recording.budget.steps;
+        assert!(cost < 1.391 && (cost >= 1.0 || !whole), "{} seed {seed}: {cost}", recording.task);
         played.decision
     };
     for recording in long_recordings() {
@@ -87,7 +90,9 @@ fn long_runs_pay_for_both_laws_and_a_better_choice() {
             let laws = within(&recording, seed).laws.unwrap();
             assert_eq!(laws.law_c.len(), 2, "{} seed {seed}: {:?}", recording.task, laws.unfitted);
         }
-        guided.push(summary(&recording, "guided").regret.unwrap());
+        let own = summary(&recording, "guided").regret.unwrap();
+        assert!(own <= 0.03, "{}: {own}", recording.task);
+        guided.push(own);
         let of = |policy: &str| summary(&recording, policy).regret.unwrap();
         others.push(["halving", "asha", "fixed:8x8", "fixed:16x16", "random:2", "paper"].map(of));
     }
