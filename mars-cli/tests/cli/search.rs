@@ -67,7 +67,8 @@ fn a_search_leaves_an_adapter_a_report_and_a_campaign_to_work_with() {
         "{exchanged}"
     );
     // The search has told the same of all its test samples.
-    assert!(near(&summary["exchanged_images"]["difference"], &with_others["difference"]), "{summary}");
+    let told = &summary["exchanged_images"];
+    assert!(near(&told["difference"], &with_others["difference"]), "{told} {with_others}");
 
     // Once more: nothing is trained again, and the result is the same.
     let again = mars(&strs(&arguments));
