@@ -45,7 +45,8 @@ fn a_search_leaves_an_adapter_a_report_and_a_campaign_to_work_with() {
         images.to_str().unwrap(),
         "--json",
     ];
-    let tuned = json(&[&common[..], &["--adapter", summary["adapter"].as_str().unwrap()]].concat());
+    let adapter = ["--adapter", summary["adapter"].as_str().unwrap(), "--exchange-images"];
+    let tuned = json(&[&common[..], &adapter].concat());
     let near =
         |value: &Value, expected: &Value| (value.as_f64().unwrap() - expected.as_f64().unwrap()).abs() < 1e-6;
     assert!(near(&tuned["perplexity"], &summary["test"]["perplexity"]), "{tuned} {summary}");
@@ -66,9 +67,10 @@ fn a_search_leaves_an_adapter_a_report_and_a_campaign_to_work_with() {
         with_others["samples"] == 12 && with_others["standard_error"].as_f64().unwrap() > 0.0,
         "{exchanged}"
     );
-    // The search has told the same of all its test samples.
-    let told = &summary["exchanged_images"];
-    assert!(near(&told["difference"], &with_others["difference"]), "{told} {with_others}");
+    // The search has told the same of the adapter on all its test samples.
+    let (told, evaluated) = (&summary["exchanged_images"], &tuned["exchanged_images"]);
+    assert!(near(&told["difference"], &evaluated["difference"]), "{told} {evaluated}");
+    assert!(near(&told["loss"], &evaluated["loss"]) && told["samples"] == 12, "{told} {evaluated}");
 
     // Once more: nothing is trained again, and the result is the same.
     let again = mars(&strs(&arguments));
