@@ -47,7 +47,7 @@ pub fn write(source: &Path, place: &Path) -> Result<()> {
 }
 
 /// Questions for the keywords of a picture, and which of two words fits it; the other word is a keyword of another picture of
-/// the split, so that the words alone say little about the answer. Keywords of fewer than [`LEARNED`] training pictures are left out.
+/// the split, so that the words alone say little about the answer. Keywords of fewer than five training pictures are left out.
 pub fn keywords(parts: &Parts) -> [Vec<Row>; 3] {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for word in parts.train.iter().flat_map(|p| &p.keywords) {
