@@ -208,7 +208,9 @@ fn panels_of_another_weight_are_never_used() {
     assert!(check(&weight) != first);
     // The same memory in another order, of another type, and another part of it.
     check(&weight.clone().transpose());
-    check(&weight.clone().cast(DType::BF16));
+    if device().supports_dtype(DType::BF16) {
+        check(&weight.clone().cast(DType::BF16));
+    }
     let tall = tensor::<2>(5, [66, 33], 1.0);
     let parts = [0, 33].map(|from| check(&tall.clone().narrow(0, from, 33)));
     assert!(parts[0] != parts[1]);
