@@ -203,7 +203,7 @@ fn panels_of_another_weight_are_never_used() {
     };
     let weight = tensor::<2>(4, [33, 33], 1.0);
     let first = check(&weight);
-    // In place, were nobody else to hold it.
+    // burn would multiply in place if the panels did not share the memory of the weight.
     let weight = weight.mul_scalar(2.0);
     assert!(check(&weight) != first);
     // The same memory in another order, of another type, and another part of it.
