@@ -3,7 +3,7 @@
 use super::{Engine, Search, result::trial_result};
 use crate::{Error, Task, config::Facts, event::Silent};
 use mars_calib::{
-    Campaign, Keep, RunEnd, RunRecord, RunSpec,
+    Campaign, RunEnd, RunRecord, RunSpec,
     campaign::{Claimed, Pace},
 };
 use mars_laws::Ranks;
@@ -154,10 +154,10 @@ fn calibrate(
     let chosen: Vec<(usize, Trial)> =
         planned.into_iter().enumerate().filter(|(at, _)| index.is_none_or(|index| index == *at)).collect();
     let records = share(engine, &chosen, at_once)?;
-    let rule = engine.config.rule();
+    let (rule, keep) = (engine.config.rule(), engine.config.keep());
     let runs = chosen.into_iter().zip(&records).filter_map(|((index, trial), record)| {
         let record = record.as_ref()?;
-        let result = trial_result(&*rule, &trial, record, Keep::Last, &BTreeMap::new());
+        let result = trial_result(&*rule, &trial, record, keep, &BTreeMap::new());
         Some(CalibratedRun {
             index,
             id: record.id.to_string(),

@@ -1,5 +1,6 @@
 //! What a campaign has measured, as observations for the laws.
 
+use super::result::kept_earlier;
 use crate::{Error, config::SearchConfig};
 use mars_calib::{Campaign, ConvergenceRule, RunEnd, RunRecord, Settings, campaign::Snapshot};
 use mars_laws::{
@@ -57,8 +58,10 @@ fn of_runs<'a>(
             let own = rule.of(record).step().filter(|_| Some(spec.steps) != window);
             alone.push(Alone { module, rank, time: own, record });
         } else if spec.ranks.len() == config.lora.modules.len() {
-            let perplexity =
-                record.val.last().map(|point| point.loss.exp()).filter(|value| value.is_finite());
+            // Of the adapter that is kept, as policies see it.
+            let kept = kept_earlier(config.keep(), record);
+            let point = record.val.iter().rev().find(|point| kept.is_none_or(|step| point.step == step));
+            let perplexity = point.map(|point| point.loss.exp()).filter(|value| value.is_finite());
             all.performance.extend(perplexity.map(|perplexity| PerformanceObservation {
                 ranks: spec.ranks.clone(),
                 samples: spec.samples,

@@ -39,8 +39,8 @@ pub(crate) fn trial_result(
             Role::Race | Role::Final => record.train.iter().map(|point| (point.step, point.loss)).collect(),
         },
         kept: match trial.role {
-            Role::Alone | Role::Joint => None,
-            Role::Race | Role::Final => kept_earlier(keep, record),
+            Role::Alone => None,
+            Role::Joint | Role::Race | Role::Final => kept_earlier(keep, record),
         },
         convergence,
         censored,
@@ -104,7 +104,7 @@ mod tests {
         record
     }
 
-    fn result(role: Role, record: &RunRecord) -> TrialResult {
+    fn result(role: Role, keep: Keep, record: &RunRecord) -> TrialResult {
         let trial = Trial {
             id: 0,
             role,
@@ -119,7 +119,7 @@ mod tests {
             method: None,
         };
         let rule = ConvergenceDefinition::Registered.rule();
-        trial_result(&*rule, &trial, record, Keep::Last, &BTreeMap::new())
+        trial_result(&*rule, &trial, record, keep, &BTreeMap::new())
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
         for (last, end) in [(60, RunEnd::Finished), (40, RunEnd::Converged), (20, RunEnd::Overfit)] {
             let record = record(60, last, end);
             for role in [Role::Alone, Role::Race, Role::Final] {
-                let result = result(role, &record);
+                let result = result(role, Keep::Last, &record);
                 let mut blocks = result.earlier_blocks;
                 blocks.push((last, result.blocks));
                 let means =
@@ -143,8 +143,22 @@ mod tests {
         let mut record = record(60, 60, RunEnd::Diverged { step: 60 });
         record.val.last_mut().expect("a loss").loss = f64::NAN;
         record.val_blocks.pop();
-        let result = result(Role::Race, &record);
+        let result = result(Role::Race, Keep::Last, &record);
         assert!(result.blocks.is_empty());
         assert_eq!(result.earlier_blocks.len(), 6);
+    }
+
+    /// What Law-P is fitted to is the loss of the adapter that a run leaves, on few samples the best on the way.
+    #[test]
+    fn a_joint_run_that_over_fits_counts_with_its_best_loss() {
+        let mut record = record(60, 60, RunEnd::Finished);
+        let [.., best, _, last] = &mut record.val[..] else { panic!("too few losses") };
+        (best.loss, last.loss) = (0.01, 0.5);
+        record.val_blocks.clear();
+        for role in [Role::Joint, Role::Race, Role::Final] {
+            assert_eq!(result(role, Keep::Best, &record).kept_loss(), Some(0.01), "{role}");
+            assert_eq!(result(role, Keep::Last, &record).kept_loss(), Some(0.5), "{role}");
+        }
+        assert_eq!(result(Role::Alone, Keep::Best, &record).kept_loss(), Some(0.5));
     }
 }

@@ -19,7 +19,8 @@ pub struct GuidedOptions {
     /// baseline (the middle, or the default) are charged `0.075 * (1 - step / steps)` nats.
     pub error_rate: f64,
     /// Relative difference of validation perplexity that counts as noise at the last cut, where the choice with
-    /// fewer adapter parameters wins; >= 0, default 0.005.
+    /// fewer adapter parameters wins; >= 0, default 0.005. Where training losses decide, so does a difference of one
+    /// standard error or less.
     pub tolerance: f64,
     /// Balance and gates, used where the cap pays for calibration; candidates and default rank are the space's.
     pub balance: BalanceOptions,
