@@ -36,4 +36,6 @@ pub use error::Error;
 pub use stack::{Activations, AdapterStack, LoraEmbedding, LoraLinear, PackedWeight};
 pub use train::{AdamWConfig, LearningRates};
 #[cfg(feature = "burn")]
-pub use train::{Chain, Examples, Model, Moments, Parts, Pass, PassFlops, Share, StackedAdamW, TokenLosses};
+pub use train::{
+    Chain, Examples, IdleThreads, Model, Moments, Parts, Pass, PassFlops, Share, StackedAdamW, TokenLosses,
+};

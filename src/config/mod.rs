@@ -154,23 +154,36 @@ impl SearchConfig {
         })
     }
 
+    fn is_on_cpu(&self) -> bool {
+        DeviceList::parse(&self.run.device).map_or(true, |devices| devices.backend() == Backend::Cpu)
+    }
+
+    /// Stacks trained at the same time on each device. One queue keeps a device other than the CPU busy; a second would hold its
+    /// memory twice.
+    fn workers(&self) -> usize {
+        let own = if self.is_on_cpu() { (threads() / 2).max(2) } else { 1 };
+        self.run.workers.unwrap_or(own).min(threads())
+    }
+
+    /// Most adapters of one stack: with one thread to a stack half as many as else, so that twice as many stacks hold no more memory.
+    pub(crate) fn stack(&self) -> usize {
+        let workers = self.workers();
+        let narrow = self.is_on_cpu() && workers > 1 && workers == threads();
+        self.run.stack.unwrap_or(if narrow { STACK / 2 } else { STACK })
+    }
+
     /// How the native trainer uses this machine.
     ///
     /// # Errors
     /// When `lora.targets` is no regular expression.
     pub fn native_options(&self) -> Result<NativeOptions, Error> {
-        let run = &self.run;
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let on_cpu = DeviceList::parse(&run.device).map_or(true, |devices| devices.backend() == Backend::Cpu);
-        // One queue keeps another device busy; a second would hold its memory twice.
-        let workers = run.workers.unwrap_or(if on_cpu { threads.div_ceil(2) } else { 1 }).min(threads);
-        let alone = workers == 1 && threads > 1 && on_cpu;
+        let (run, on_cpu) = (&self.run, self.is_on_cpu());
         let tenth = self.train.steps.unwrap_or(0).div_ceil(10);
         Ok(NativeOptions {
-            stack: run.stack.unwrap_or(STACK),
-            workers,
-            parts: run.parts.unwrap_or(if alone { 2 } else { 1 }),
-            loading: Loading { workers: run.loaders.unwrap_or(threads.div_ceil(4)) },
+            stack: self.stack(),
+            workers: self.workers(),
+            parts: run.parts.unwrap_or(if on_cpu { 2 } else { 1 }),
+            loading: Loading { workers: run.loaders.unwrap_or(threads().div_ceil(4)) },
             gradient_checkpointing: run.gradient_checkpointing,
             eval_batch: run.eval_batch,
             validation_samples: run.validation_samples.unwrap_or(usize::MAX),
@@ -181,4 +194,9 @@ impl SearchConfig {
             start: None,
         })
     }
+}
+
+/// Threads of the processor.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

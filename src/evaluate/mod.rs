@@ -138,6 +138,9 @@ fn stack(model: &AnyModel, adapter: Option<&Path>, names: &Names) -> Result<Adap
     })
 }
 
+/// Batches between two reports: while one is scored, the next is made.
+const REPORTED: usize = 4;
+
 /// Scores of all examples, `batch` at a time, reported under `label`.
 fn evaluate_all(
     model: &AnyModel,
@@ -149,8 +152,8 @@ fn evaluate_all(
 ) -> Result<Evaluation, Error> {
     let mut all = Evaluation::default();
     let rows: Vec<usize> = (0..examples.len()).collect();
-    for part in rows.chunks(batch) {
-        let scores = evaluate(model, examples, part, part.len(), stack)?;
+    for part in rows.chunks(batch.saturating_mul(REPORTED)) {
+        let scores = evaluate(model, examples, part, batch, stack)?;
         all.samples.extend(scores.into_iter().flat_map(|one| one.samples));
         observer.event(&Event::Evaluating { label, done: all.samples.len(), total: rows.len() });
     }

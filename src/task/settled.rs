@@ -3,7 +3,7 @@
 use super::Task;
 use crate::{
     Error,
-    config::{STACK, ScaleConfig, SearchConfig},
+    config::{ScaleConfig, SearchConfig},
     plan::Memory,
 };
 use mars_lora::{Examples, Model};
@@ -16,7 +16,7 @@ where
     /// `config` with what follows from the data, from the adapter that training goes on from, and from the memory of the machine; and
     /// the memory that it will take, where that is known.
     ///
-    /// Where `run.stack` is left to mars it is the widest, up to [`STACK`], that fits.
+    /// Where `run.stack` is left to mars it is the widest that fits; where none does and `run.workers` is as well, that is 1.
     ///
     /// # Errors
     /// One of kind [`Memory`](crate::ErrorKind::Memory) where nothing fits.
@@ -25,13 +25,14 @@ where
         if let Some(start) = &self.start {
             config.lora.scale = ScaleConfig::of(start.config.scale);
         }
-        let mut width = config.run.stack.unwrap_or(STACK);
         let may_narrow = config.run.stack.is_none();
+        let mut width = config.stack();
         loop {
             config.run.stack = Some(width);
             let memory = (self.memory)(self, &config)?;
             match memory.as_ref().map_or(Ok(()), Memory::check) {
                 Err(_) if may_narrow && width > 1 => width -= 1,
+                Err(_) if config.run.workers.is_none() => config.run.workers = Some(1),
                 fits => return fits.map(|()| (config, memory)),
             }
         }

@@ -2,6 +2,7 @@
 #![cfg(feature = "native")]
 #![allow(clippy::unwrap_used)]
 
+mod evaluation;
 #[path = "../shared/full_disk.rs"]
 mod full_disk;
 mod kept;

@@ -112,6 +112,22 @@ fn stacks_and_parts_of_any_size_give_the_same_bits() {
     }
 }
 
+/// Workers have the threads of the pool to share out: one to four each.
+#[test]
+fn workers_with_threads_of_their_own_give_the_same_bits() {
+    let setting = Setting::new();
+    let place = || tempfile::tempdir().unwrap();
+    let expected = finish(&setting, place().path(), options(1, 1));
+    for (workers, threads) in [(2, 2), (2, 8), (3, 4), (4, 1)] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        for (stack, parts) in [(1, 1), (1, 4), (2, 2)] {
+            let options = NativeOptions { workers, ..options(stack, parts) };
+            let found = pool.install(|| finish(&setting, place().path(), options));
+            assert_same(&found, &expected, &format!("{workers} workers, {threads} threads, {parts} parts"));
+        }
+    }
+}
+
 #[test]
 fn cut_off_between_any_checkpoints_of_a_stack_it_ends_the_same_in_any_grouping() {
     let setting = Setting::new();

@@ -3,6 +3,8 @@
 #[cfg(feature = "burn")]
 mod chain;
 #[cfg(feature = "burn")]
+mod lanes;
+#[cfg(feature = "burn")]
 mod losses;
 #[cfg(feature = "burn")]
 mod model;
@@ -16,6 +18,7 @@ pub use settings::{AdamWConfig, LearningRates};
 #[cfg(feature = "burn")]
 pub use {
     chain::Chain,
+    lanes::IdleThreads,
     losses::{PassFlops, TokenLosses},
     model::{Examples, Model},
     optimizer::{Moments, StackedAdamW},

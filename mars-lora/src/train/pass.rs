@@ -1,14 +1,14 @@
-//! A training pass over a batch in parts: losses and gradients, the parts at the same time on threads of their own.
+//! A pass over a batch in parts: losses, and gradients in training, the parts at the same time on threads of their own.
 //!
 //! Products use all threads of the machine, but what stands between them uses one. Parts are independent until
 //! their gradients are added, so they leave no thread idle.
 
 use super::chain;
+use super::lanes::{IdleThreads, Lanes};
 use crate::stack::gradients::FactorGradients;
 use crate::stack::host::host;
 use crate::{AdapterStack, Error, Model, TokenLosses, ops};
 use burn::tensor::{Device, Tensor, TensorData};
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::ops::Range;
 
 /// What a training pass found.
@@ -36,11 +36,10 @@ const HALVES: usize = 2;
 /// A GPU is never idle for want of threads, and is faster the larger the products are.
 const WHOLE: usize = 1;
 
-/// Threads for the parts of training passes.
+/// Threads for the parts of passes over batches.
 #[derive(Debug)]
 pub struct Parts {
-    /// One for each part; empty for a single part, which runs where it is called.
-    pools: Vec<ThreadPool>,
+    lanes: Lanes,
     recompute: bool,
     /// How many parts the examples of an adapter are divided into.
     division: usize,
@@ -54,13 +53,7 @@ impl Parts {
     /// # Errors
     /// [`Error::Threads`] if the system gives no more threads.
     pub fn new(count: usize) -> Result<Self, Error> {
-        let threads = (rayon::current_num_threads() / count.max(1)).max(1);
-        let pool = |_| {
-            let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-            pool.map_err(|e| Error::Threads { parts: count, why: e.to_string() })
-        };
-        let pools = if count > 1 { (0..count).map(pool).collect::<Result<_, _>>()? } else { Vec::new() };
-        Ok(Self { pools, recompute: false, division: HALVES })
+        Ok(Self { lanes: Lanes::new(count)?, recompute: false, division: HALVES })
     }
 
     /// The same, keeping less: models that offer a [`Chain`](crate::Chain) compute each block a second time.
@@ -72,12 +65,19 @@ impl Parts {
         self
     }
 
+    /// The same with the use of threads that others leave idle, for more parts at the same time.
+    #[must_use]
+    pub fn with_idle(mut self, idle: IdleThreads) -> Self {
+        self.lanes.idle = idle;
+        self
+    }
+
     /// The same for passes on `device`: on a GPU one part, of the whole batch.
     #[must_use]
     pub fn on(self, device: &Device) -> Self {
         match ops::on_cpu(device) {
             true => self,
-            false => Self { pools: Vec::new(), division: WHOLE, ..self },
+            false => Self { lanes: Lanes::default(), division: WHOLE, ..self },
         }
     }
 
@@ -92,7 +92,7 @@ impl Parts {
         let half = examples.div_ceil(self.division).max(1);
         let cohorts: Vec<&[Vec<usize>]> = rows.chunk_by(|a, b| a == b).collect();
         let divided = cohorts.len() * examples.div_ceil(half).max(1);
-        let chunks = self.pools.len().max(1).div_ceil(divided.max(1));
+        let chunks = self.lanes.len().div_ceil(divided.max(1));
         let (mut shares, mut first) = (Vec::new(), 0);
         for cohort in cohorts {
             for own in cohort.chunks(cohort.len().div_ceil(chunks)) {
@@ -127,50 +127,52 @@ impl Parts {
         stack: &AdapterStack,
         draws: Option<&[u64]>,
     ) -> Result<Pass, Error> {
-        // What cannot be shared out has all threads for its products, where it is called; its pool would have a part of them.
-        let pools = if batches.len() > 1 { &self.pools[..] } else { &[] };
-        let mut queues: Vec<Vec<Part<M::Batch>>> = Vec::new();
-        queues.resize_with(pools.len().max(1), Vec::new);
         let mut known: Vec<Range<usize>> = Vec::new();
-        for (index, (adapters, batch)) in batches.into_iter().enumerate() {
+        let mut part = |(adapters, batch): (Range<usize>, M::Batch)| {
             let before = known.iter().filter(|earlier| **earlier == adapters).count() as u64;
             known.push(adapters.clone());
-            let lane = index % queues.len();
-            queues[lane].push(Part { index, before, adapters, batch });
-        }
-        let run = |Part { index, before, adapters, batch }: Part<M::Batch>| {
+            Part { before, adapters, batch }
+        };
+        let parts = batches.into_iter().map(&mut part).collect();
+        let sums = self.lanes.side_by_side(parts, |Part { before, adapters, batch }: Part<M::Batch>| {
             let own: Option<Vec<u64>> = draws.map(|draws| {
                 // Other draws for each part of the same adapters, and those of an undivided pass for the first.
                 let other = |draw: &u64| draw.wrapping_add(before.wrapping_mul(0x9E37_79B9_7F4A_7C15));
                 draws[adapters.clone()].iter().map(other).collect()
             });
-            (index, Sums::of(model, adapters, &batch, stack, own, self.recompute))
-        };
-        let work = |queue: Vec<_>| queue.into_iter().map(run).collect::<Vec<_>>();
-        let mut sums: Vec<(usize, Sums)> = if pools.is_empty() {
-            queues.into_iter().flat_map(work).collect()
-        } else {
-            let work = &work;
-            std::thread::scope(|scope| {
-                let lanes = pools.iter().zip(queues);
-                let started: Vec<_> =
-                    lanes.map(|(pool, queue)| scope.spawn(move || pool.install(|| work(queue)))).collect();
-                let done = started.into_iter().map(std::thread::ScopedJoinHandle::join);
-                done.flat_map(|sums| sums.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-            })
-        };
-        sums.sort_by_key(|(index, _)| *index);
-        total(sums.into_iter().map(|(_, sums)| sums), stack)
+            Sums::of(model, adapters, &batch, stack, own, self.recompute)
+        });
+        total(sums.into_iter(), stack)
+    }
+
+    /// Losses of the adapters of `stack` without gradients, those of each batch in order; `score` as in [`Model::forward`].
+    /// `batches` belong to the [`shares`](Self::shares) of a batch, each with its adapters.
+    pub fn forward<M: Model>(
+        &self,
+        model: &M,
+        batches: Vec<(Range<usize>, M::Batch)>,
+        stack: &AdapterStack,
+        score: bool,
+    ) -> Vec<TokenLosses> {
+        self.lanes
+            .side_by_side(batches, |(adapters, batch)| model.forward(&batch, &of(stack, &adapters), score))
     }
 }
 
 /// One part that waits for its thread.
 struct Part<B> {
-    index: usize,
     /// Parts of the same adapters before it.
     before: u64,
     adapters: Range<usize>,
     batch: B,
+}
+
+/// The adapters of a part.
+fn of(stack: &AdapterStack, adapters: &Range<usize>) -> AdapterStack {
+    match adapters.len() == stack.len() {
+        true => stack.clone(),
+        false => stack.keep(&adapters.clone().collect::<Vec<_>>()),
+    }
 }
 
 /// Sums over the answer tokens of one part.
@@ -191,11 +193,7 @@ impl Sums {
         draws: Option<Vec<u64>>,
         recompute: bool,
     ) -> Self {
-        let part = if adapters.len() == stack.len() {
-            stack.clone()
-        } else {
-            stack.keep(&adapters.clone().collect::<Vec<_>>())
-        };
+        let part = of(stack, &adapters);
         let drop = |stack: AdapterStack| match &draws {
             Some(draws) => stack.dropping(draws.clone()),
             None => stack,

@@ -13,14 +13,14 @@ pub struct RunConfig {
     /// Device on which to compute: `cpu`, `wgpu`, `vulkan`, `metal`, `cuda` or `rocm`, with an index as in `cuda:1`, where it is built in.
     /// Several of one kind, as `cuda:0,cuda:1`, share the runs of a search.
     pub device: String,
-    /// Most adapters trained in one pass. 0: four, or as many as fit in memory.
+    /// Most adapters trained in one pass. 0: four, two where a stack has one processor thread, or as many as fit in memory.
     #[serde(with = "chosen::number")]
     pub stack: Option<usize>,
-    /// Stacks trained at the same time on each device, at most one for each processor thread. 0: one for each two threads, on devices other than the CPU one.
+    /// Stacks trained at the same time on each device, at most one for each processor thread; on the CPU they share its threads. 0: one for
+    /// each two threads and at least two, or one where memory does not suffice; on devices other than the CPU one.
     #[serde(with = "chosen::number")]
     pub workers: Option<usize>,
-    /// Parts of a training pass, computed side by side. 0: two where one stack has several processor threads to itself,
-    /// else one.
+    /// Parts of a pass of a stack, computed side by side, at most one for each of its processor threads. 0: two on the CPU, else one.
     #[serde(with = "chosen::number")]
     pub parts: Option<usize>,
     /// Threads that prepare the next batches of a stack: they decode images while its step is computed. At most this many

@@ -1,10 +1,10 @@
 //! What the stacks and methods of one trainer share, and what they report.
 
-use super::evaluate::{Evaluation, evaluate_loading};
+use super::evaluate::{Evaluation, Passes};
 use super::options::NativeOptions;
 use crate::checkpoint::CheckpointStore;
 use crate::{Error, Progress, RunRecord};
-use mars_lora::{AdapterStack, Examples, Model};
+use mars_lora::{AdapterStack, Examples, IdleThreads, Model, Parts};
 use std::sync::Mutex;
 
 /// What the work of one trainer is done with.
@@ -13,6 +13,8 @@ pub(super) struct Context<'a, M, E> {
     pub(super) train: &'a E,
     pub(super) validation: &'a E,
     pub(super) options: &'a NativeOptions,
+    /// Threads of workers that have no more work.
+    pub(super) idle: IdleThreads,
     pub(super) store: &'a Mutex<Box<dyn CheckpointStore>>,
 }
 
@@ -21,16 +23,26 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
+    /// The parts of training passes and evaluations, for the threads of the pool that this is called in.
+    pub(super) fn parts(&self) -> Result<Parts, mars_lora::Error> {
+        let Self { model, options, .. } = self;
+        let count = options.parts.min(rayon::current_num_threads());
+        let parts = Parts::new(count)?.with_idle(self.idle.clone());
+        Ok(parts.on(&model.device()).recomputing(options.gradient_checkpointing))
+    }
+
     /// Losses of the adapters of `stack` on the validation samples that the options select, the first `most` of them.
     pub(super) fn validate(
         &self,
+        parts: &Parts,
         stack: &AdapterStack,
         most: Option<usize>,
     ) -> Result<Vec<Evaluation>, mars_lora::Error> {
         let Self { model, validation, options, .. } = self;
         let samples = options.validation_samples.min(most.unwrap_or(usize::MAX));
         let rows: Vec<usize> = (0..validation.len()).take(samples).collect();
-        evaluate_loading(*model, *validation, &rows, options.eval_batch, stack, options.loading)
+        let passes = Passes { model: *model, parts, loading: options.loading, batch: options.eval_batch };
+        passes.evaluate(*validation, &rows, stack)
     }
 }
 

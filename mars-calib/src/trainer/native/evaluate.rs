@@ -2,7 +2,8 @@
 
 use super::loading::Loading;
 use crate::{BlockPoint, CurvePoint, RunRecord};
-use mars_lora::{AdapterStack, Error, Examples, Model};
+use mars_lora::{AdapterStack, Error, Examples, Model, Parts};
+use std::ops::Range;
 
 /// Most blocks of a validation loss in a record: enough for a t statistic, few enough for any ledger.
 const BLOCKS: usize = 16;
@@ -66,13 +67,16 @@ impl Evaluation {
     }
 }
 
+/// Parts of an evaluation batch that are computed side by side: as many as a batch is divided into.
+const PARTS: usize = 2;
+
 /// Scores of each adapter of `stack` on the examples `rows`, `batch` at a time; the next batch is prepared on a thread of
-/// its own.
+/// its own, and on the CPU the halves of a batch are computed side by side.
 /// `rows` are indices of `examples`, the same for each adapter; returns one evaluation for each of the K
-/// adapters. `batch` is in samples, at least 1.
+/// adapters. `batch` is in samples, at least 1. Results do not depend on the number of threads.
 ///
 /// # Errors
-/// When an example cannot be read, or [`Error::Batch`] if `rows` is empty.
+/// When an example cannot be read, [`Error::Batch`] if `rows` is empty, or [`Error::Threads`] if the system gives no more threads.
 pub fn evaluate<M, E>(
     model: &M,
     examples: &E,
@@ -84,60 +88,81 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    evaluate_loading(model, examples, rows, batch, stack, Loading::default())
+    let parts = Parts::new(PARTS.min(rayon::current_num_threads()))?.on(&model.device());
+    Passes { model, parts: &parts, loading: Loading::default(), batch }.evaluate(examples, rows, stack)
 }
 
-/// [`evaluate`] with batches made as `loading` says.
-pub(super) fn evaluate_loading<M, E>(
-    model: &M,
-    examples: &E,
-    rows: &[usize],
-    batch: usize,
-    stack: &AdapterStack,
-    loading: Loading,
-) -> Result<Vec<Evaluation>, Error>
-where
-    M: Model,
-    E: Examples<Batch = M::Batch>,
-{
-    if rows.is_empty() {
-        return Err(Error::Batch("there is no sample to evaluate on".to_string()));
+/// How the passes of an evaluation are made.
+pub(super) struct Passes<'a, M> {
+    pub(super) model: &'a M,
+    pub(super) parts: &'a Parts,
+    pub(super) loading: Loading,
+    /// Samples of one batch, at least 1.
+    pub(super) batch: usize,
+}
+
+impl<M: Model> Passes<'_, M> {
+    /// As [`evaluate`].
+    pub(super) fn evaluate<E>(
+        &self,
+        examples: &E,
+        rows: &[usize],
+        stack: &AdapterStack,
+    ) -> Result<Vec<Evaluation>, Error>
+    where
+        E: Examples<Batch = M::Batch>,
+    {
+        if rows.is_empty() {
+            return Err(Error::Batch("there is no sample to evaluate on".to_string()));
+        }
+        let size = self.batch.max(1);
+        let input = |number: usize| -> Result<Vec<(Range<usize>, M::Batch)>, Error> {
+            let own = &rows[number * size..rows.len().min((number + 1) * size)];
+            let shares = self.parts.shares(&vec![own.to_vec(); stack.len()]).into_iter();
+            let (adapters, rows): (Vec<_>, Vec<_>) = shares.map(|share| (share.adapters, share.rows)).unzip();
+            let batches = examples.batches(&rows, &self.model.device())?;
+            Ok(adapters.into_iter().zip(batches).collect())
+        };
+        let mut all = vec![Evaluation::default(); stack.len()];
+        self.loading.run(rows.len().div_ceil(size), input, |inputs| {
+            for input in inputs {
+                self.score(input?, stack, &mut all);
+            }
+            Ok(())
+        })?;
+        Ok(all)
     }
-    let (size, adapters) = (batch.max(1), stack.len());
-    let input = |number: usize| {
-        let part = &rows[number * size..rows.len().min((number + 1) * size)];
-        examples.batch(&vec![part.to_vec(); adapters], &model.device())
-    };
-    loading.run(rows.len().div_ceil(size), input, |inputs| score(model, stack, inputs))
-}
 
-/// Scores of each adapter of `stack` on all of `inputs`.
-fn score<M: Model>(
-    model: &M,
-    stack: &AdapterStack,
-    inputs: &mut dyn Iterator<Item = Result<M::Batch, Error>>,
-) -> Result<Vec<Evaluation>, Error> {
-    let mut all = vec![Evaluation::default(); stack.len()];
-    for input in inputs {
-        let input = input?;
-        let result = model.forward(&input, stack, true);
-        let width = result.losses.dims()[1];
-        let losses: Vec<f32> = result.losses.into_data().iter::<f32>().collect();
-        let correct: Vec<f32> =
-            result.correct.map(|c| c.into_data().iter::<f32>().collect()).unwrap_or_default();
-        for (k, (evaluation, flops)) in all.iter_mut().zip(model.flops(&input, stack.ranks())).enumerate() {
-            evaluation.flops += flops.forward;
-            let mut at = k * width;
-            for tokens in &result.tokens[k] {
-                let span = at..at + tokens;
-                let sum: f64 = losses[span.clone()].iter().map(|l| f64::from(*l)).sum();
-                let correct = correct.get(span.clone()).is_some_and(|c| c.iter().all(|hit| *hit > 0.5));
-                evaluation.samples.push(SampleScore { loss: sum / *tokens as f64, tokens: *tokens, correct });
-                at = span.end;
+    /// Adds the scores of the parts of a batch to those of the samples before it.
+    fn score(&self, batches: Vec<(Range<usize>, M::Batch)>, stack: &AdapterStack, all: &mut [Evaluation]) {
+        let ranks = stack.ranks();
+        let work: Vec<_> = batches
+            .iter()
+            .map(|(own, batch)| (own.clone(), self.model.flops(batch, &ranks[own.clone()])))
+            .collect();
+        let results = self.parts.forward(self.model, batches, stack, true);
+        for ((adapters, flops), result) in work.into_iter().zip(results) {
+            let width = result.losses.dims()[1];
+            let losses: Vec<f32> = result.losses.into_data().iter::<f32>().collect();
+            let correct: Vec<f32> =
+                result.correct.map(|c| c.into_data().iter::<f32>().collect()).unwrap_or_default();
+            for (k, (evaluation, flops)) in all[adapters].iter_mut().zip(flops).enumerate() {
+                evaluation.flops += flops.forward;
+                let mut at = k * width;
+                for tokens in &result.tokens[k] {
+                    let span = at..at + tokens;
+                    let sum: f64 = losses[span.clone()].iter().map(|l| f64::from(*l)).sum();
+                    let correct = correct.get(span.clone()).is_some_and(|c| c.iter().all(|hit| *hit > 0.5));
+                    evaluation.samples.push(SampleScore {
+                        loss: sum / *tokens as f64,
+                        tokens: *tokens,
+                        correct,
+                    });
+                    at = span.end;
+                }
             }
         }
     }
-    Ok(all)
 }
 
 /// Writes the validation loss after `step` steps into a record, and returns it.

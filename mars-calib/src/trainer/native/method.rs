@@ -40,15 +40,15 @@ where
     let order = Order::new(context.train.len(), spec.samples, spec.seed);
     let mut record = RunRecord::empty(spec.clone(), RunEnd::Interrupted);
     record.trainable = method.adapter().parameters() as u64;
-    let mut step = 0;
-    evaluate(context, method.as_ref(), &mut record, step, emit)?;
+    let (mut step, parts) = (0, context.parts()?);
+    evaluate(context, &parts, method.as_ref(), &mut record, step, emit)?;
     let model = context.model;
     let input = |step: usize| context.train.batch(&[order.batch(step, spec.batch)], &model.device());
     context.options.loading.run(spec.steps, input, |batches| -> Result<(), Error> {
         while step < spec.steps && record.end == RunEnd::Interrupted {
             let began = Instant::now();
             let Some(batch) = batches.next() else { break };
-            let loss = pass(context, method.as_mut(), &mut record, batch?, step)?;
+            let loss = pass(context, &parts, method.as_mut(), &mut record, batch?, step)?;
             step += 1;
             record.train.push(CurvePoint { step, loss });
             record.samples_seen += spec.batch as u64;
@@ -63,7 +63,7 @@ where
             let stop = emit(Event::Progress(event));
             let due = step == spec.steps || spec.evaluates_at(step);
             if record.end == RunEnd::Interrupted && due {
-                evaluate(context, method.as_ref(), &mut record, step, emit)?;
+                evaluate(context, &parts, method.as_ref(), &mut record, step, emit)?;
             }
             if stop && step < spec.steps {
                 break;
@@ -84,6 +84,7 @@ where
 /// One step on `batch`; returns the loss before it.
 fn pass<M: Model, E>(
     context: &Context<'_, M, E>,
+    parts: &Parts,
     method: &mut dyn RankMethod,
     record: &mut RunRecord,
     batch: M::Batch,
@@ -92,7 +93,6 @@ fn pass<M: Model, E>(
     let stack = stack(method.adapter(), context.model)?;
     record.flops +=
         context.model.flops(&batch, stack.ranks()).iter().map(|f| f.forward + f.backward).sum::<f64>();
-    let parts = Parts::new(1)?.recomputing(context.options.gradient_checkpointing);
     let found = parts.pass(context.model, vec![(0..1, batch)], &stack, None)?;
     let gradients: Vec<Factors> = stack.unpad(&found.gradients).swap_remove(0);
     let loss = found.losses[0];
@@ -110,6 +110,7 @@ fn pass<M: Model, E>(
 /// Evaluates, and records the ranks.
 fn evaluate<M, E>(
     context: &Context<'_, M, E>,
+    parts: &Parts,
     method: &dyn RankMethod,
     record: &mut RunRecord,
     step: usize,
@@ -121,7 +122,7 @@ where
 {
     let began = Instant::now();
     let stack = stack(method.result(), context.model)?;
-    let all = context.validate(&stack, record.spec.validation)?;
+    let all = context.validate(parts, &stack, record.spec.validation)?;
     for evaluation in all {
         if !record_loss(record, step, &evaluation).is_finite() {
             record.end = RunEnd::Diverged { step };

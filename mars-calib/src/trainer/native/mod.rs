@@ -18,6 +18,7 @@ mod stack;
 mod state;
 mod steps;
 mod trainer;
+mod worker;
 
 pub use cohorts::{stack_width, stacks};
 pub use evaluate::{Evaluation, SampleScore, evaluate};

@@ -10,9 +10,9 @@ use std::sync::Arc;
 pub struct NativeOptions {
     /// Most adapters in one pass, >= 1. Default 4.
     pub stack: usize,
-    /// Stacks trained at the same time on each device, each on a thread of its own, >= 1. Default 1.
+    /// Stacks trained at the same time on each device, >= 1. On the CPU they share its threads. Default 1.
     pub workers: usize,
-    /// Parts of a training pass, side by side on the threads of the machine, >= 1. Default 1.
+    /// Parts of a pass, side by side on the threads of its stack and at most as many, >= 1. Default 1.
     pub parts: usize,
     /// How the batches of each stack are made ready. Default on one thread in addition to the training.
     pub loading: Loading,

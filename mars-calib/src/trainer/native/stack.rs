@@ -25,9 +25,7 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    let parts = Parts::new(context.options.parts)?
-        .on(&context.model.device())
-        .recomputing(context.options.gradient_checkpointing);
+    let parts = context.parts()?;
     let Some(mut training) = Training::begin(context, &parts, starts, emit)? else { return Ok(()) };
     while !training.live.is_empty() {
         // The cohort stays until its first run ends; one that diverges changes it earlier.
@@ -195,7 +193,7 @@ where
         }
         let began = Instant::now();
         let part = if due.len() == live.len() { self.stack.clone() } else { self.stack.keep(&due) };
-        let evaluations = self.context.validate(&part, live[due[0]].spec().validation)?;
+        let evaluations = self.context.validate(self.parts, &part, live[due[0]].spec().validation)?;
         let share = began.elapsed().as_secs_f64() / due.len() as f64;
         for (k, evaluation) in due.iter().copied().zip(evaluations) {
             let loss = record_loss(&mut live[k].record, step, &evaluation);

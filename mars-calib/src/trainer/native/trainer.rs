@@ -4,16 +4,15 @@ use super::cohorts::{stack_width, stacks};
 use super::context::{Context, Event};
 use super::live::Start;
 use super::options::NativeOptions;
-use super::stack::train;
 use super::state::{Best, State};
+use super::worker::{Work, pool, work};
 use super::{fresh, method, method_state, state};
 use crate::checkpoint::{Checkpoint, CheckpointStore, MemoryCheckpoints};
 use crate::convergence::certain_overfitting;
 use crate::run::kept::lowest;
-use crate::trainer::{ended_by, with_cause};
+use crate::trainer::ended_by;
 use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, Trainer};
-use mars_lora::methods::RankMethod;
-use mars_lora::{Adapter, Examples, Model};
+use mars_lora::{Adapter, Examples, IdleThreads, Model};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -168,7 +167,7 @@ where
         let mut take = |group: Vec<usize>| group.into_iter().filter_map(|i| starts[i].take()).collect();
         queue.extend(groups.into_iter().map(&mut take).map(Work::Stack));
         let workers = self.options.workers.max(1).saturating_mul(devices).min(queue.len().max(1));
-        let (queue, stop) = (Mutex::new(queue), AtomicBool::new(false));
+        let (queue, stop, idle) = (Mutex::new(queue), AtomicBool::new(false), IdleThreads::default());
         let models: Vec<&M> = std::iter::once(self.model).chain(self.replicas).collect();
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
@@ -179,9 +178,17 @@ where
                     train: self.train,
                     validation: self.validation,
                     options: &self.options,
+                    idle: idle.clone(),
                     store: &self.store,
                 };
-                scope.spawn(move || work(&context, queue, stop, &sender));
+                let threads = pool(model, workers);
+                scope.spawn(move || match threads {
+                    Some(pool) => {
+                        pool.install(|| work(&context, queue, stop, &sender));
+                        context.idle.give(pool);
+                    }
+                    None => work(&context, queue, stop, &sender),
+                });
             }
             drop(sender);
             for event in receiver {
@@ -203,63 +210,5 @@ where
             record.unwrap_or_else(|| RunRecord::empty(spec.clone(), RunEnd::Interrupted))
         };
         records.into_iter().zip(runs).map(missing).collect()
-    }
-}
-
-/// What a worker takes at a time.
-enum Work {
-    /// Runs of plain LoRA that go through the model together.
-    Stack(Vec<Start>),
-    /// A run of a method: its index, its spec, and the method at its first step.
-    Method(Box<(usize, RunSpec, Box<dyn RankMethod>)>),
-}
-
-/// Works through the queue until it is empty.
-fn work<M, E>(
-    context: &Context<'_, M, E>,
-    queue: &Mutex<VecDeque<Work>>,
-    stop: &AtomicBool,
-    sender: &mpsc::Sender<Event>,
-) where
-    M: Model,
-    E: Examples<Batch = M::Batch>,
-{
-    let emit = |event: Event| {
-        let gone = sender.send(event).is_err();
-        gone || stop.load(Ordering::Relaxed)
-    };
-    while !stop.load(Ordering::Relaxed) {
-        let Some(work) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else { return };
-        let specs: Vec<(usize, RunSpec)> = match &work {
-            Work::Stack(starts) => {
-                starts.iter().map(|start| (start.index, start.record.spec.clone())).collect()
-            }
-            Work::Method(one) => vec![(one.0, one.1.clone())],
-        };
-        let done = Mutex::new(Vec::new());
-        let emit_and_note = |event: Event| {
-            if let Event::Done(index, _) = &event {
-                done.lock().unwrap_or_else(PoisonError::into_inner).push(*index);
-            }
-            emit(event)
-        };
-        let trained = match work {
-            Work::Stack(starts) => train(context, starts, &emit_and_note),
-            Work::Method(one) => {
-                let (index, spec, method) = *one;
-                method::train(context, index, &spec, method, &emit_and_note)
-            }
-        };
-        let Err(error) = trained else { continue };
-        if error.is_outside_the_runs() {
-            stop.store(true, Ordering::Relaxed);
-            emit(Event::StorageFailed(error));
-        } else {
-            let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-            for (index, spec) in specs.into_iter().filter(|(index, _)| !done.contains(index)) {
-                let record = RunRecord::empty(spec, RunEnd::Failed { why: with_cause(&error) });
-                emit(Event::Done(index, Box::new(record)));
-            }
-        }
     }
 }
