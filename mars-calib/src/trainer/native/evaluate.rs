@@ -92,6 +92,9 @@ where
     Passes { model, parts: &parts, loading: Loading::default(), batch }.evaluate(examples, rows, stack)
 }
 
+/// The parts of a batch, each with its adapters.
+type Shares<B> = Vec<(Range<usize>, B)>;
+
 /// How the passes of an evaluation are made.
 pub(super) struct Passes<'a, M> {
     pub(super) model: &'a M,
@@ -116,7 +119,7 @@ impl<M: Model> Passes<'_, M> {
             return Err(Error::Batch("there is no sample to evaluate on".to_string()));
         }
         let size = self.batch.max(1);
-        let input = |number: usize| -> Result<Vec<(Range<usize>, M::Batch)>, Error> {
+        let input = |number: usize| -> Result<Shares<M::Batch>, Error> {
             let own = &rows[number * size..rows.len().min((number + 1) * size)];
             let shares = self.parts.shares(&vec![own.to_vec(); stack.len()]).into_iter();
             let (adapters, rows): (Vec<_>, Vec<_>) = shares.map(|share| (share.adapters, share.rows)).unzip();
@@ -134,7 +137,7 @@ impl<M: Model> Passes<'_, M> {
     }
 
     /// Adds the scores of the parts of a batch to those of the samples before it.
-    fn score(&self, batches: Vec<(Range<usize>, M::Batch)>, stack: &AdapterStack, all: &mut [Evaluation]) {
+    fn score(&self, batches: Shares<M::Batch>, stack: &AdapterStack, all: &mut [Evaluation]) {
         let ranks = stack.ranks();
         let work: Vec<_> = batches
             .iter()
