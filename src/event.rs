@@ -60,7 +60,7 @@ pub enum Event<'a> {
     TrainingAgain(&'a RunId),
     /// The base model and the adapter are evaluated on the test split.
     Testing,
-    /// Samples of a data set are evaluated.
+    /// Samples of a data set are evaluated; first with none done.
     Evaluating {
         /// What is evaluated.
         label: &'a str,

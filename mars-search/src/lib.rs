@@ -27,7 +27,9 @@ pub use error::{Error, FailedTrial};
 pub use forms::POLICY_FORMS;
 pub use gain::{Gain, KeptEarlier, Verdict};
 pub use method::Method;
-pub use policy::{FixedRanks, GuidedOptions, Policy, PolicySpec, RaceOptions, halving_steps};
+pub use policy::{
+    FixedRanks, GuidedOptions, Policy, PolicySpec, RaceOptions, UnaffordableCalibration, halving_steps,
+};
 pub use replay::{
     BestCell, GridCell, PolicySummary, RecordedPoint, RecordedRun, RecordedRunner, Recording, RegretRow,
     RegretTable, Replayed, Score, regret_table, replay, replayed_score,

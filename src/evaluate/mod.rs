@@ -152,6 +152,7 @@ fn evaluate_all(
 ) -> Result<Evaluation, Error> {
     let mut all = Evaluation::default();
     let rows: Vec<usize> = (0..examples.len()).collect();
+    observer.event(&Event::Evaluating { label, done: 0, total: rows.len() });
     for part in rows.chunks(batch.saturating_mul(REPORTED)) {
         let scores = evaluate(model, examples, part, batch, stack)?;
         all.samples.extend(scores.into_iter().flat_map(|one| one.samples));

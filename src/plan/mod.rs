@@ -19,7 +19,7 @@ pub(crate) use restarts::restarts;
 
 use crate::{Error, Overfitting, Task, config::SearchConfig};
 use mars_lora::{Examples, Model};
-use mars_search::Trial;
+use mars_search::{PolicySpec, Trial, UnaffordableCalibration};
 use mars_vlm::{
     data::Lengths,
     model::{AnyModel, EncodedExamples},
@@ -47,6 +47,9 @@ pub struct Plan {
     /// in the same directory knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overfitting: Option<Overfitting>,
+    /// What `guided` cannot calibrate within its cap; `None` where it can, and for other policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unaffordable: Option<UnaffordableCalibration>,
     /// Memory, estimated.
     pub memory: Option<Memory>,
     /// Name of the policy.
@@ -142,6 +145,10 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
         },
         cautions: config.cautions(task.train.len()),
         overfitting: lasting::lasting(&config, &task.fingerprints, &space, &budget),
+        unaffordable: match &policy {
+            PolicySpec::Guided(options) => options.unaffordable_calibration(&space, &budget),
+            _ => None,
+        },
         memory,
         policy: policy.to_string(),
         fine_tune_flops,

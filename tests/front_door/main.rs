@@ -1,5 +1,6 @@
-//! The front door with trainers that take milliseconds: what a search leaves, goes on from and refuses.
+//! The front door with trainers that take milliseconds: what a search leaves, goes on from and refuses; what an evaluation reports.
 #![allow(clippy::unwrap_used)]
 
+mod evaluating;
 mod kit;
 mod search;

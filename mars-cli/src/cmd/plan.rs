@@ -113,6 +113,7 @@ fn describe(plan: &Plan) -> String {
         flops(plan.fine_tune_flops),
         duration(plan.seconds)
     ));
+    parts.extend(plan.unaffordable.iter().map(ToString::to_string));
     let rows = plan.runs.iter().map(|run| {
         let Trial { id, role, ranks, samples, seed, steps, .. } = &run.trial;
         vec![

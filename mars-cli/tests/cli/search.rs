@@ -198,6 +198,28 @@ fn a_plan_of_a_guided_search_counts_the_race_behind_its_calibration() {
     assert!(role("race") > 2, "{plan}");
     let fine_tunes = plan["fine_tunes"].as_f64().unwrap();
     assert!((1.2..=1.4).contains(&fine_tunes), "{fine_tunes}");
+    assert!(plan.get("unaffordable").is_none(), "{plan}");
+}
+
+/// Whoever plans a run that is too short for laws learns it before the search, and how long one has to be.
+#[test]
+fn a_plan_says_from_how_many_steps_on_laws_are_fitted() {
+    let plan = |steps: &str, more: &[&str]| {
+        let steps = format!("train.steps={steps}");
+        let fixed = ["plan", "--policy", "guided", "--set", "train.eval_every=0", "--set", &steps];
+        mars(&[&fixed, more].concat()).stdout
+    };
+    let words = plan("400", &[]);
+    let (_, named) = words.split_once("so no law is fitted (affordable from about ").unwrap();
+    let named = named.split(' ').next().unwrap();
+    let short: Value = serde_json::from_str(&plan("400", &["--json"])).unwrap();
+    assert_eq!(short["unaffordable"]["from_steps"].to_string(), named);
+    assert!(short["unaffordable"]["price"].as_f64() > Some(0.3), "{short}");
+    let long: Value = serde_json::from_str(&plan(named, &["--json"])).unwrap();
+    let alone =
+        |plan: &Value| plan["runs"].as_array().unwrap().iter().filter(|run| run["role"] == "alone").count();
+    assert_eq!((alone(&short), alone(&long)), (0, 4));
+    assert!(long.get("unaffordable").is_none(), "{long}");
 }
 
 #[test]
@@ -316,5 +338,5 @@ fn a_guided_search_of_three_modules_stays_on_its_budget() {
     let raced = decision["candidates"].as_array().unwrap().iter().filter(|c| !c["trial"].is_null()).count();
     assert!(raced > 1, "{decision}");
     let page = fs::read_to_string(summary["report"].as_str().unwrap()).unwrap();
-    assert!(page.contains("projector = ") && page.contains("would have cost"));
+    assert!(page.contains("projector = ") && page.contains("the smallest calibration would cost"));
 }

@@ -30,7 +30,7 @@ mod text;
 mod words;
 
 pub use fixed::FixedRanks;
-pub use guided::GuidedOptions;
+pub use guided::{GuidedOptions, UnaffordableCalibration};
 pub use measured::halving_steps;
 pub use race::RaceOptions;
 pub use spec::PolicySpec;

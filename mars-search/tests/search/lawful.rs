@@ -104,14 +104,19 @@ fn the_cap_holds_whatever_it_is() {
 
 #[test]
 fn what_is_not_calibrated_or_not_balanced_is_said_first() {
-    let poor = guided(1.1, &Budget { steps: 400, eval_every: 20, ..budget() }, &task(-0.4, ve_llm(32, 64)));
+    let short = Budget { steps: 400, eval_every: 20, ..budget() };
+    let poor = guided(1.1, &short, &task(-0.4, ve_llm(32, 64)));
     let reason = &poor.decision.reason;
     assert!(poor.decision.laws.is_none());
+    let why = GuidedOptions { fine_tunes: 1.1, ..GuidedOptions::default() }
+        .unaffordable_calibration(&space(), &short)
+        .unwrap()
+        .to_string();
     assert!(
-        reason.starts_with("Chosen without balanced ranks: the smallest calibration would have cost"),
+        reason.starts_with("Chosen without balanced ranks: the smallest calibration would cost"),
         "{reason}"
     );
-    assert!(reason.contains("affordable from about"), "{reason}");
+    assert!(reason.contains(&why) && why.contains("affordable from about"), "{reason}");
 
     // Rank buys no speed, as with scale alpha / r: there is nothing to balance.
     let flat = guided(1.39, &budget(), &task(0.0, ve_llm(16, 16)).noisy(5e-3));

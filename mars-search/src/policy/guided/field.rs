@@ -6,6 +6,7 @@
 
 use super::{
     GuidedOptions,
+    afforded::by_registration,
     challenger::{Challenge, Challenger},
     lawful::{self, Calibrated},
     levels,
@@ -73,8 +74,7 @@ impl Field {
             by_training_loss: false,
         };
         let mut extra = options.fine_tunes - 1.0;
-        let plan = &budget.calibration;
-        if space.modules.len() > 1 && plan.window.is_some() && plan.check(budget.samples).is_ok() {
+        if by_registration(space, budget) {
             match lawful::line_up(field, space, budget, options, records)? {
                 Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
                 Progress::Done(Calibrated::Field(ready)) => return Ok(Progress::Done(*ready)),

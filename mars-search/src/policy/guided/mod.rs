@@ -9,6 +9,7 @@
 //!
 //! They train side by side as the beginning of the final run. At each evaluation from the first cut on, the paired evidence and then
 //! the budget decide which go on; the last one trains to the end, and its adapter is the result: there is no final run beside the race.
+mod afforded;
 mod challenger;
 mod field;
 mod lawful;
@@ -20,6 +21,7 @@ mod price;
 mod probable;
 mod reason;
 
+pub use afforded::UnaffordableCalibration;
 pub use options::GuidedOptions;
 
 use super::machine::{Machine, Step, Strategy};
