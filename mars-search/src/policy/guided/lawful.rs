@@ -2,9 +2,8 @@
 //!
 //! 1. The most informative design that leaves the price of three more choices in the race, or the smallest that leaves that of one.
 //! 2. Law-C of every module, and the balanced tuples that pass the gates.
-//! 3. The middle of the range, the highest rank of every module, the highest balanced tuple, lower ranks than the middle, the other balanced
-//!    tuples from the highest down, and what else the cap pays for race from the beginning of the final run to an early cut, where
-//!    paired training losses of the first pass decide.
+//! 3. The middle of the range, the highest rank of every module, balanced tuples from the highest down, and what else the cap
+//!    pays for race from the beginning of the final run to an early cut, where paired training losses of the first pass decide.
 //!
 //! Where rank buys little speed, the learning rate is at its limit: lower ranks come first then, and the cut is later (measured on
 //! a task with a rate that is too high, where a cut at a twentieth of the run would have kept the worst).
@@ -123,13 +122,9 @@ fn choices(space: &Space, mut balanced: Vec<Candidate>, slow: bool) -> Vec<Candi
         balanced.reverse();
         let top = balanced[0].ranks.clone();
         choices.push(highest(space));
-        // With four places the middle has a rival below it as well, and one is off the diagonal for Law-P.
-        let new = |one: &Candidate| choices.iter().all(|known| known.ranks != one.ranks);
-        let after = balanced.iter().position(new).map_or(0, |at| at + 1);
-        balanced.insert(after, lower);
         choices.extend(balanced);
         choices.extend(between(space, &centre, &top));
-        choices.push(higher);
+        choices.extend([higher, lower]);
     }
     choices
 }
