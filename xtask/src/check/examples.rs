@@ -11,11 +11,12 @@ use crate::{
 };
 
 /// Examples that are built only, and why they are not run.
-const BUILT_ONLY: [(&str, &str); 6] = [
+const BUILT_ONLY: [(&str, &str); 7] = [
     ("adapters_on_disk", "reads the files of a Python script"),
     ("campaign", "a part of the test that kills it"),
     ("coverage", "a measurement of an hour"),
     ("kappa", "a measurement"),
+    ("long_tasks", "a measurement of a minute"),
     ("planted", "a measurement"),
     ("share", "a part of the tests that share a campaign"),
 ];
