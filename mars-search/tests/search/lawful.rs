@@ -117,6 +117,10 @@ fn what_is_not_calibrated_or_not_balanced_is_said_first() {
         "{reason}"
     );
     assert!(reason.contains(&why) && why.contains("affordable from about"), "{reason}");
+    // There is nothing to say of a budget that no search takes.
+    for refused in [Budget { steps: 0, ..short.clone() }, Budget { eval_every: 0, ..short.clone() }] {
+        assert_eq!(GuidedOptions::default().unaffordable_calibration(&space(), &refused), None);
+    }
 
     // Rank buys no speed, as with scale alpha / r: there is nothing to balance.
     let flat = guided(1.39, &budget(), &task(0.0, ve_llm(16, 16)).noisy(5e-3));

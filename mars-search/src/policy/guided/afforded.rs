@@ -41,15 +41,15 @@ impl fmt::Display for UnaffordableCalibration {
 }
 
 impl GuidedOptions {
-    /// What `guided` cannot calibrate on `budget`; `None` where its cap pays for a calibration, and where none is asked for: with one
-    /// module, or by another rule than registration.
+    /// What `guided` cannot calibrate on `budget`; `None` where its cap pays for a calibration, where none is asked for (with one
+    /// module, or by another rule than registration), and on a budget that [`Budget::check`] refuses.
     #[must_use]
     pub fn unaffordable_calibration(
         &self,
         space: &Space,
         budget: &Budget,
     ) -> Option<UnaffordableCalibration> {
-        by_registration(space, budget)
+        (budget.check().is_ok() && by_registration(space, budget))
             .then(|| affordable(space, budget, self.fine_tunes - 1.0).err())
             .flatten()
     }
