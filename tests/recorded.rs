@@ -91,8 +91,7 @@ fn long_runs_pay_for_both_laws_and_a_better_choice() {
             assert_eq!(laws.law_c.len(), 2, "{} seed {seed}: {:?}", recording.task, laws.unfitted);
         }
         let own = summary(&recording, "guided").regret.unwrap();
-        // 3 % is wanted; `long-fast` has 3.5 with a standard error of 2.2 since its third seed.
-        assert!(own <= 0.036, "{}: {own}", recording.task);
+        assert!(own <= 0.03, "{}: {own}", recording.task);
         guided.push(own);
         let of = |policy: &str| summary(&recording, policy).regret.unwrap();
         others.push(["halving", "asha", "fixed:8x8", "fixed:16x16", "random:2", "paper"].map(of));

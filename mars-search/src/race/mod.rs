@@ -12,6 +12,7 @@ mod evidence;
 mod halving;
 mod handicap;
 mod last_cut;
+mod lead;
 pub(crate) mod paired;
 pub(crate) mod rungs;
 mod score;
@@ -21,15 +22,16 @@ pub(crate) use evidence::EvidenceRule;
 pub(crate) use halving::HalvingRule;
 pub(crate) use handicap::Handicap;
 pub(crate) use last_cut::LastCut;
+pub(crate) use lead::Lead;
 pub(crate) use score::Score;
-pub(crate) use standing::{DropReason, Standing};
+pub(crate) use standing::{DropReason, Spent, Standing, counts_flops};
 
 use crate::{
     Budget, Error, FailedTrial, Role, Space,
     records::{Draft, Progress, Records},
 };
 use mars_laws::Ranks;
-use standing::{Fault, Spent, counts_flops};
+use standing::Fault;
 use std::cmp::Ordering;
 
 /// A rank choice that races.

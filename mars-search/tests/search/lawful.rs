@@ -3,8 +3,8 @@
 use crate::kit::{Played, Task, play_in_order, space, ve_llm};
 use mars_laws::Ranks;
 use mars_search::{
-    Budget, CalibrationPlan, CandidateSource, DecisionOutcome, GuidedOptions, PolicySpec, Role, fine_tunes,
-    run_cost, total_cost,
+    Budget, CalibrationPlan, CandidateSource, DecisionOutcome, GuidedOptions, PolicySpec, Role, Trial,
+    TrialEnd, fine_tunes, run_cost, total_cost,
 };
 use std::collections::BTreeMap;
 
@@ -100,6 +100,51 @@ fn the_cap_holds_whatever_it_is() {
             assert!(cost <= cap + 1e-9, "{cost} of {cap} at {steps} steps: {}", played.decision.reason);
         }
     }
+}
+
+/// The rank choices that race.
+fn raced(played: &Played) -> Vec<Ranks> {
+    let race = played.results.iter().filter(|result| result.trial.role == Role::Race);
+    let mut ranks: Vec<Ranks> = race.map(|result| result.trial.ranks.clone()).collect();
+    ranks.sort();
+    ranks.dedup();
+    ranks
+}
+
+#[test]
+fn who_leads_the_pair_says_who_races_it() {
+    let search = |best| guided(1.39, &budget(), &task(-0.4, best).noisy(2e-3));
+    let (low, high) = (search(ve_llm(8, 8)), search(ve_llm(64, 64)));
+    for played in [&low, &high] {
+        let raced = raced(played);
+        assert!(raced.contains(&ve_llm(16, 16)) && raced.contains(&ve_llm(64, 64)), "{raced:?}");
+    }
+    assert_eq!(low.decision.ranks, ve_llm(8, 8), "{}", low.decision.reason);
+    assert_eq!(high.decision.ranks, ve_llm(64, 64), "{}", high.decision.reason);
+    assert!(!raced(&high).contains(&ve_llm(8, 8)), "lower ranks are not paid for where the highest lead");
+}
+
+/// What a rival costs is known from the runs before it, so that the cap holds where ranks cost as much as in a tiny model.
+#[test]
+fn the_cap_holds_where_ranks_cost() {
+    let price = |ranks: &Ranks| 1.0 + 0.01 * (ranks.get("ve") as f64 + 2.0 * ranks.get("llm") as f64);
+    for cap in [1.39, 2.0] {
+        for best in [ve_llm(8, 8), ve_llm(8, 64), ve_llm(64, 64)] {
+            let played = guided(cap, &budget(), &task(-0.4, best.clone()).noisy(2e-3).priced(price));
+            let cost = cost(&played);
+            assert!(cost <= cap + 1e-9, "{cost} of {cap}, {best}: {}", played.decision.reason);
+            assert!(raced(&played).len() > 2, "{best}: {}", played.decision.reason);
+        }
+    }
+}
+
+#[test]
+fn where_both_of_the_pair_diverge_lower_ranks_race() {
+    let high = |trial: &Trial| trial.role == Role::Race && trial.ranks.iter().any(|(_, rank)| rank > 8);
+    let death = move |trial: &Trial| high(trial).then_some(TrialEnd::Diverged { step: 3 });
+    let played = guided(1.39, &budget(), &task(-0.4, ve_llm(32, 64)).noisy(2e-3).dying(death));
+    assert_eq!(played.decision.ranks, ve_llm(8, 8), "{}", played.decision.reason);
+    assert!(played.decision.reason.contains("2 choices diverged or failed"), "{}", played.decision.reason);
 }
 
 #[test]

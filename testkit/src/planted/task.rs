@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub type Planted = (f64, f64, f64, f64);
 
 type Floor = Box<dyn Fn(&Ranks, usize) -> f64>;
+type Price = Box<dyn Fn(&Ranks) -> f64>;
 type Death = Box<dyn Fn(&Trial) -> Option<TrialEnd>>;
 
 /// What training would give. Perplexities are `exp` of the losses; steps count from 0.
@@ -22,6 +23,8 @@ pub struct Task {
     pub speed: f64,
     /// Standard deviation of the noise on losses and on log convergence times; 0 unless set otherwise.
     pub noise: f64,
+    /// What a sample of training costs at some ranks, in Mflop; 1 unless set otherwise. An evaluation costs a tenth.
+    pub price: Price,
     /// How a trial dies, for those that do; none unless set otherwise.
     pub death: Death,
     /// Optimizer steps between evaluations of alone runs, whose losses then are one curve shifted in log time, at 90 % of its
@@ -41,6 +44,7 @@ impl Task {
             floor: Box::new(floor),
             speed: 4.0,
             noise: 0.0,
+            price: Box::new(|_| 1.0),
             death: Box::new(|_| None),
             registers: None,
         }
@@ -55,6 +59,12 @@ impl Task {
     /// With alone runs that are evaluated every so many steps and can be registered, and with training losses.
     pub fn registering(mut self, every: usize) -> Self {
         self.registers = Some(every);
+        self
+    }
+
+    /// With ranks that cost so much, in Mflop for a sample.
+    pub fn priced(mut self, price: impl Fn(&Ranks) -> f64 + 'static) -> Self {
+        self.price = Box::new(price);
         self
     }
 
@@ -112,7 +122,7 @@ impl Task {
     }
 
     /// The result of a trial that continues from step `before` (0 for a new one) with `batch` samples a step. It is
-    /// evaluated eight times in its horizon, and costs a Mflop for each sample.
+    /// evaluated eight times in its horizon, and costs its price for each sample.
     ///
     /// The same run gives the same numbers, straight or continued, whatever its id.
     ///
@@ -136,7 +146,8 @@ impl Task {
                 convergence = Some(t);
             }
         }
-        let flops = ((trial.steps - before) * batch) as f64 * 1e6;
+        let price = 1e6 * (self.price)(&trial.ranks);
+        let flops = ((trial.steps - before) * batch) as f64 * price;
         let evals = steps.iter().filter(|&&step| step > before || before == 0).count();
         TrialResult {
             trial: trial.clone(),
@@ -155,7 +166,7 @@ impl Task {
             censored,
             end: (self.death)(trial).unwrap_or(TrialEnd::Finished),
             restarted: false,
-            cost: Cost { flops, eval_flops: evals as f64 * 1e5, wall_s: flops / 1_073_741_824.0 },
+            cost: Cost { flops, eval_flops: evals as f64 * 0.1 * price, wall_s: flops / 1_073_741_824.0 },
         }
     }
 }

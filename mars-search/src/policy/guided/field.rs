@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Budget, Candidate, CandidateSource, DecisionOutcome, Error, FittedLaws, Space, TrialResult, calibration,
+    race::{Entrant, EvidenceRule, Handicap, Race, Score},
     records::{Draft, Progress, Records},
 };
 use mars_laws::Ranks;
@@ -23,6 +24,9 @@ use mars_laws::Ranks;
 /// Share of what the search may cost beyond the final run that calibration may take.
 /// Ours: half of it is left to the race.
 const CALIBRATION: f64 = 0.5;
+
+/// Why a balanced choice does not race.
+pub(super) const NO_PLACE: &str = "there was no place left in the race";
 
 /// Every rank choice that was considered.
 pub(super) struct Field {
@@ -75,7 +79,7 @@ impl Field {
         };
         let mut extra = options.fine_tunes - 1.0;
         if by_registration(space, budget) {
-            match lawful::line_up(field, space, budget, options, records)? {
+            match lawful::line_up(field, space, budget, options, records) {
                 Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
                 Progress::Done(Calibrated::Field(ready)) => return Ok(Progress::Done(*ready)),
                 Progress::Done(Calibrated::Refused(spent, rest)) => {
@@ -127,6 +131,41 @@ impl Field {
         Ok(Progress::Done(field))
     }
 
+    /// Those that race, in the order of [`racing`](Self::racing).
+    pub(super) fn entrants(&self) -> Vec<Entrant<'_>> {
+        let entrant = |(&at, &evaluate_from): (&usize, &usize)| Entrant {
+            ranks: &self.candidates[at].ranks,
+            evaluate_from,
+        };
+        self.racing.iter().zip(&self.evaluate_from).map(entrant).collect()
+    }
+
+    /// When they are compared.
+    pub(super) fn rule(&self, options: &GuidedOptions) -> EvidenceRule {
+        let GuidedOptions { fine_tunes, error_rate, .. } = *options;
+        EvidenceRule { first_cut: self.cut, fine_tunes, error_rate }
+    }
+
+    /// Their race.
+    pub(super) fn race<'a>(
+        &'a self,
+        space: &'a Space,
+        budget: &'a Budget,
+        entrants: &'a [Entrant<'a>],
+        rule: &'a EvidenceRule,
+        tolerance: f64,
+    ) -> Race<'a> {
+        Race {
+            space,
+            budget,
+            entrants,
+            rule,
+            score: if self.by_training_loss { Score::Training } else { Score::Validation },
+            handicap: (!self.by_training_loss).then_some(Handicap { baseline: &self.baseline }),
+            tolerance,
+        }
+    }
+
     /// Two places: the middle of the range, and the challenger that its first steps select.
     fn pair_off(&mut self, space: &Space, budget: &Budget, extra: f64, records: &Records) -> Progress<()> {
         let Some(challenge) = Challenge::afforded(space, budget, extra, first_cut(budget)) else {
@@ -165,25 +204,33 @@ impl Field {
             self.enter(candidate);
         }
         for late in self.racing.split_off(self.racing.len().min(places)) {
-            self.candidates[late].add_note("there was no place left in the race");
+            self.candidates[late].add_note(NO_PLACE);
         }
         Ok(())
     }
 
-    /// Lets a candidate race, unless its ranks do already, or as many as there are places race; then it is only listed.
+    /// Lets a candidate race, unless its ranks do already, or as many as there are places race.
     pub(super) fn enter_within(&mut self, candidate: Candidate, places: usize) {
-        let known = self.candidates.iter().position(|other| other.ranks == candidate.ranks);
         if self.racing.len() < places {
             self.enter(candidate);
-        } else if known.is_none() && candidate.source == CandidateSource::Balanced {
-            let mut candidate = candidate;
-            candidate.add_note("there was no place left in the race");
+        }
+    }
+
+    /// Whether these ranks race.
+    pub(super) fn races(&self, ranks: &Ranks) -> bool {
+        self.racing.iter().any(|&at| self.candidates[at].ranks == *ranks)
+    }
+
+    /// Lists a candidate that does not race, with the reason, unless its ranks are listed.
+    pub(super) fn list(&mut self, mut candidate: Candidate, why: &str) {
+        if self.candidates.iter().all(|other| other.ranks != candidate.ranks) {
+            candidate.add_note(why);
             self.candidates.push(candidate);
         }
     }
 
     /// Lets a candidate race, unless its ranks do already.
-    fn enter(&mut self, candidate: Candidate) {
+    pub(super) fn enter(&mut self, candidate: Candidate) {
         match self.candidates.iter().position(|other| other.ranks == candidate.ranks) {
             Some(at) if self.racing.contains(&at) => {}
             Some(at) => {

@@ -2,19 +2,22 @@
 //!
 //! 1. The most informative design that leaves the price of three more choices in the race, or the smallest that leaves that of one.
 //! 2. Law-C of every module, and the balanced tuples that pass the gates.
-//! 3. The middle of the range, the highest rank of every module, balanced tuples from the highest down, and what else the cap
-//!    pays for race from the beginning of the final run to an early cut, where paired training losses of the first pass decide.
+//! 3. A pair that trains up to an early cut, where paired training losses of the first pass decide: the middle of the range beside the
+//!    highest rank of every module.
+//! 4. Rivals of its leader, as many as the cap still pays for by what the runs so far have cost: lower ranks where the middle leads,
+//!    balanced tuples where the highest does ([`rivals`](super::rivals)).
 //!
-//! Where rank buys little speed, the learning rate is at its limit: lower ranks come first then, and the cut is later (measured on
+//! Where rank buys little speed, the learning rate is at its limit: the middle is beside lower ranks then, and the cut is later (measured on
 //! a task with a rate that is too high, where a cut at a twentieth of the run would have kept the worst).
 
 use super::{
     afforded::{affordable, calibration_share, cut, price_of_choice},
-    field::Field,
+    field::{Field, NO_PLACE},
     moves::{between, highest, middle, wide_pair},
+    rivals::{Rivals, is_balanced},
 };
 use crate::{
-    Budget, Candidate, CandidateSource, Error, FittedLaws, Space, TrialResult, calibration,
+    Budget, Candidate, CandidateSource, FittedLaws, Space, TrialResult, calibration,
     policy::guided::GuidedOptions,
     race::rungs,
     records::{Progress, Records},
@@ -28,45 +31,37 @@ const LATE_CUT: usize = 10;
 /// rates, -0.12 to -0.19 at one that is too high.
 const LITTLE_SPEED: f64 = -0.25;
 
-/// Most choices of the race.
-const MOST: usize = 6;
-
 /// What calibration came to.
 pub(super) enum Calibrated {
-    /// Balanced tuples race.
+    /// Balanced tuples can race.
     Field(Box<Field>),
     /// There is nothing to balance, or no money to race: what it has cost in fine-tunes, and a field with laws and notes, without
     /// entrants.
     Refused(f64, Box<Field>),
 }
 
-/// The field by the laws, or the calibration runs that are missing.
-///
-/// # Errors
-/// [`Error::Space`] for more modules than neighbours can be made for.
+/// The field by the laws, or the runs that are missing: of calibration, or of the pair.
 pub(super) fn line_up(
     mut field: Field,
     space: &Space,
     budget: &Budget,
     options: &GuidedOptions,
     records: &Records,
-) -> Result<Progress<Calibrated>, Error> {
+) -> Progress<Calibrated> {
     let extra = options.fine_tunes - 1.0;
-    let cut = cut(budget);
-    let late = rungs::on_grid(budget.steps.div_ceil(LATE_CUT), budget);
     let drafts = match affordable(space, budget, extra) {
         Ok(drafts) => drafts,
         Err(unaffordable) => {
             field.notes.push(unaffordable.to_string());
-            return Ok(Progress::Done(Calibrated::Refused(0.0, Box::new(field))));
+            return Progress::Done(Calibrated::Refused(0.0, Box::new(field)));
         }
     };
-    let results = match records.all(&drafts) {
+    let alone = match records.all(&drafts) {
         Progress::Done(results) => results,
-        Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
+        Progress::Missing(missing) => return Progress::Missing(missing),
     };
-    let spent = results.iter().map(|result| calibration_share(budget, trained(result))).sum::<f64>();
-    let mut found = calibration::line_up(space, budget, &results, &options.balance);
+    let spent = alone.iter().map(|result| calibration_share(budget, trained(result))).sum::<f64>();
+    let mut found = calibration::line_up(space, budget, &alone, &options.balance);
     field.notes.append(&mut found.faults);
     let slow = buys_little_speed(&found.laws);
     field.laws = Some(found.laws);
@@ -74,29 +69,55 @@ pub(super) fn line_up(
     for (at, candidate) in found.candidates.into_iter().enumerate() {
         if found.solved.contains(&at) { balanced.push(candidate) } else { field.candidates.push(candidate) }
     }
-    if balanced.is_empty() && !slow {
-        return Ok(Progress::Done(Calibrated::Refused(spent, Box::new(field))));
+    let late = rungs::on_grid(budget.steps.div_ceil(LATE_CUT), budget);
+    let pays = |cut: usize| price_of_choice(budget, cut) <= extra - spent;
+    let cut = if slow && pays(late) { late } else { cut(budget) };
+    let pair = pair(space, slow);
+    if balanced.is_empty() && !slow || !pays(cut) || pair[0].ranks == pair[1].ranks {
+        balanced.into_iter().for_each(|candidate| field.list(candidate, NO_PLACE));
+        return Progress::Done(Calibrated::Refused(spent, Box::new(field)));
     }
-    let places = |cut: usize| {
-        (1 + ((extra - spent) / price_of_choice(budget, cut)).floor().max(0.0) as usize).min(MOST)
+    pair.into_iter().for_each(|candidate| field.enter(candidate));
+    (field.cut, field.evaluate_from, field.by_training_loss) = (cut, vec![cut; 2], true);
+    let rivals = Rivals { space, budget, options, records, alone: &alone };
+    let lead = match rivals.lead(&field) {
+        Progress::Done(lead) => lead,
+        Progress::Missing(missing) => return Progress::Missing(missing),
     };
-    // Where the later cut cannot be paid for, the earlier one is for two choices that are not high.
-    let (cut, most) = match slow {
-        true if places(late) > 1 => (late, places(late)),
-        true => (cut, places(cut).min(2)),
-        false => (cut, places(cut)),
-    };
-    field.cut = cut;
-    for candidate in choices(space, balanced, slow) {
-        field.enter_within(candidate, most);
+    let middle_leads = lead.as_ref().is_none_or(|lead| lead.leader == 0);
+    let mut others = others(space, balanced, slow, middle_leads);
+    if lead.is_none() && !field.races(&others[0].ranks) {
+        // Both diverged or failed: lower ranks may not.
+        field.enter(others.remove(0));
+        field.evaluate_from.push(cut);
     }
-    if field.racing.len() < 2 {
-        field.racing.clear();
-        return Ok(Progress::Done(Calibrated::Refused(spent, Box::new(field))));
+    match lead {
+        // Where the later cut cannot be paid for, the earlier one is for two choices that are not high.
+        Some(lead) if !slow || cut == late => rivals.admit(&mut field, &lead, others),
+        _ => others.into_iter().filter(is_balanced).for_each(|candidate| field.list(candidate, NO_PLACE)),
     }
-    field.evaluate_from = vec![field.cut; field.racing.len()];
-    field.by_training_loss = true;
-    Ok(Progress::Done(Calibrated::Field(Box::new(field))))
+    Progress::Done(Calibrated::Field(Box::new(field)))
+}
+
+/// The middle, and the level of ranks that is compared with it.
+fn pair(space: &Space, slow: bool) -> [Candidate; 2] {
+    let centre = middle(space);
+    let [_, lower] = wide_pair(space, &centre);
+    let beside = if slow { lower } else { highest(space) };
+    [Candidate::new(centre, CandidateSource::Middle), beside]
+}
+
+/// What may race the leader of the pair, in the order in which it gets the places.
+fn others(space: &Space, mut balanced: Vec<Candidate>, slow: bool, middle_leads: bool) -> Vec<Candidate> {
+    let centre = middle(space);
+    let [higher, lower] = wide_pair(space, &centre);
+    balanced.sort_by_key(|candidate| space.parameters(&candidate.ranks));
+    if slow || middle_leads {
+        return std::iter::once(lower).chain(balanced).chain([higher]).collect();
+    }
+    balanced.reverse();
+    let top = balanced.first().map_or_else(|| highest(space).ranks, |top| top.ranks.clone());
+    balanced.into_iter().chain(between(space, &centre, &top)).collect()
 }
 
 /// Whether rank buys speed, but little: every module has a law, and some interval of an exponent lies below 0.
@@ -105,28 +126,6 @@ fn buys_little_speed(laws: &FittedLaws) -> bool {
     let highest = summaries().map(|law| law.law.gamma).fold(f64::NEG_INFINITY, f64::max);
     let falls = |law: &LawCSummary| law.interval.get("gamma").is_some_and(|gamma| gamma.hi < 0.0);
     laws.unfitted.is_empty() && highest > LITTLE_SPEED && summaries().any(falls)
-}
-
-/// In the order in which they get the places.
-fn choices(space: &Space, mut balanced: Vec<Candidate>, slow: bool) -> Vec<Candidate> {
-    balanced.sort_by_key(|candidate| space.parameters(&candidate.ranks));
-    let centre = middle(space);
-    let safe = Candidate::new(centre.clone(), CandidateSource::Middle);
-    let [higher, lower] = wide_pair(space, &centre);
-    let mut choices = vec![safe];
-    if slow {
-        choices.push(lower);
-        choices.extend(balanced);
-        choices.push(higher);
-    } else {
-        balanced.reverse();
-        let top = balanced[0].ranks.clone();
-        choices.push(highest(space));
-        choices.extend(balanced);
-        choices.extend(between(space, &centre, &top));
-        choices.extend([higher, lower]);
-    }
-    choices
 }
 
 /// Steps that a run trained: it may have ended once its convergence was certain.

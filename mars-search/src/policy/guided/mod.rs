@@ -1,8 +1,8 @@
 //! Policy `guided` (default, ours): a race inside the final run, on a budget for the whole search.
 //!
 //! Who races, in this order of preference:
-//! 1. where the cap pays for calibration by registration and the laws can be used: balanced tuples, the highest ranks and the middle
-//!    (`lawful.rs`);
+//! 1. where the cap pays for calibration by registration and the laws can be used: the middle and the highest ranks, then the
+//!    rivals of whichever leads, lower ranks or balanced tuples (`lawful.rs`, `rivals.rs`);
 //! 2. where training losses of unseen samples can decide: levels of all ranks (`levels.rs`);
 //! 3. with a cap for two choices: the middle, and a challenger that is higher or lower in all ranks, by how far the middle has converged
 //!    (`challenger.rs`); with more, the default, a wide pair about it and its neighbours, and what calibration brought in (`field.rs`).
@@ -19,7 +19,9 @@ mod options;
 mod pace;
 mod price;
 mod probable;
+mod rank_costs;
 mod reason;
+mod rivals;
 
 pub use afforded::UnaffordableCalibration;
 pub use options::GuidedOptions;
@@ -28,13 +30,12 @@ use super::machine::{Machine, Step, Strategy};
 use crate::{
     Budget, Decision, DecisionOutcome, Error, Space,
     calibration::first_pass,
-    race::{Entrant, EvidenceRule, Handicap, Race, Score},
     records::{Progress, Records},
 };
 use field::Field;
 
-/// What it asks for: calibration runs if the cap pays for them, the beginning of the middle in a race of two, then
-/// the race evaluation by evaluation.
+/// What it asks for: calibration runs if the cap pays for them, the beginning of the choices that say who else races, then the race
+/// evaluation by evaluation.
 pub(crate) struct Guided {
     name: String,
     options: GuidedOptions,
@@ -83,22 +84,9 @@ impl Strategy for Guided {
 
 impl Guided {
     fn race(&self, field: &Field, records: &Records) -> Result<Step, Error> {
-        let entrants: Vec<_> = field
-            .racing
-            .iter()
-            .zip(&field.evaluate_from)
-            .map(|(&at, &evaluate_from)| Entrant { ranks: &field.candidates[at].ranks, evaluate_from })
-            .collect();
-        let GuidedOptions { fine_tunes, error_rate, tolerance, .. } = self.options;
-        let race = Race {
-            space: &self.space,
-            budget: &self.budget,
-            entrants: &entrants,
-            rule: &EvidenceRule { first_cut: field.cut, fine_tunes, error_rate },
-            score: if field.by_training_loss { Score::Training } else { Score::Validation },
-            handicap: (!field.by_training_loss).then_some(Handicap { baseline: &field.baseline }),
-            tolerance,
-        };
+        let entrants = field.entrants();
+        let rule = field.rule(&self.options);
+        let race = field.race(&self.space, &self.budget, &entrants, &rule, self.options.tolerance);
         let won = match race.play(records)? {
             Progress::Missing(drafts) => return Ok(Progress::Missing(drafts)),
             Progress::Done(won) => won,

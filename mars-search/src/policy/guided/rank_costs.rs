@@ -1,0 +1,131 @@
+//! What a run costs at ranks that were not trained yet, by those that were: LoRA adds FLOPs in proportion to the rank of each
+//! module, so that a step and an evaluation are affine in the ranks.
+
+use crate::{Budget, Role, Space, TrialResult, race::Spent};
+use mars_laws::Ranks;
+
+/// Costs of a step and of an evaluation, in the unit of [`Spent`].
+pub(super) struct RankCosts<'a> {
+    budget: &'a Budget,
+    /// The ranks that `at` is for.
+    ranks: &'a Ranks,
+    at: StepCosts,
+    /// What one more rank of a module adds.
+    per_rank: Vec<(&'a str, StepCosts)>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct StepCosts {
+    step: f64,
+    evaluation: f64,
+}
+
+impl<'a> RankCosts<'a> {
+    /// From a run of all modules at `ranks`, which has cost `spent` up to step `cut` with two evaluations, and from the runs of each
+    /// module alone at its lowest and its highest rank. Of a module without two of them, the rank costs nothing.
+    pub(super) fn measured(
+        space: &'a Space,
+        budget: &'a Budget,
+        ranks: &'a Ranks,
+        (cut, spent): (usize, Spent),
+        alone: &[(&TrialResult, Spent)],
+    ) -> Self {
+        let evaluations = budget.evaluations(cut, cut) as f64;
+        let at = StepCosts { step: spent.training / cut as f64, evaluation: spent.evaluation / evaluations };
+        let samples = match budget.calibration.validation_samples {
+            0 => 1.0,
+            samples => budget.validation_samples as f64 / samples as f64,
+        };
+        let per_rank = space.modules.iter().map(|module| {
+            let more = per_rank(module, alone).unwrap_or_default();
+            (module.as_str(), StepCosts { evaluation: samples * more.evaluation, ..more })
+        });
+        Self { budget, ranks, at, per_rank: per_rank.collect() }
+    }
+
+    /// A run at `ranks` to step `steps`, evaluated at step 0 and from `evaluate_from` on.
+    pub(super) fn run(&self, ranks: &Ranks, steps: usize, evaluate_from: usize) -> f64 {
+        let mut cost = self.at;
+        for (module, per_rank) in &self.per_rank {
+            let more = ranks.get(module) as f64 - self.ranks.get(module) as f64;
+            cost.step += per_rank.step * more;
+            cost.evaluation += per_rank.evaluation * more;
+        }
+        cost.step * steps as f64 + cost.evaluation * self.budget.evaluations(steps, evaluate_from) as f64
+    }
+}
+
+/// What one more rank of `module` adds to the runs of this module alone; `None` without two ranks.
+fn per_rank(module: &str, alone: &[(&TrialResult, Spent)]) -> Option<StepCosts> {
+    let costs = alone.iter().filter_map(|(result, spent)| {
+        let rank = result.trial.ranks.get(module);
+        let steps = result.val_curve.last()?.0;
+        let own = result.trial.role == Role::Alone && rank > 0 && steps > 0;
+        own.then(|| {
+            let evaluation = spent.evaluation / result.val_curve.len() as f64;
+            (rank, StepCosts { step: spent.training / steps as f64, evaluation })
+        })
+    });
+    let costs: Vec<(usize, StepCosts)> = costs.collect();
+    let (low, least) = costs.iter().min_by_key(|(rank, _)| rank)?;
+    let (high, most) = costs.iter().max_by_key(|(rank, _)| rank)?;
+    let apart = (high - low) as f64;
+    (apart > 0.0).then(|| StepCosts {
+        step: (most.step - least.step) / apart,
+        evaluation: (most.evaluation - least.evaluation) / apart,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::RankCosts;
+    use crate::{
+        Budget, Cost, Role, Space, TrialResult,
+        race::Spent,
+        records::{Draft, Records},
+    };
+    use mars_laws::Ranks;
+
+    /// 100 and 2 for each rank of `ve`, 3 of `llm`; an evaluation of a sample the same.
+    fn cost(ranks: &Ranks) -> f64 {
+        100.0 + 2.0 * ranks.get("ve") as f64 + 3.0 * ranks.get("llm") as f64
+    }
+
+    fn alone(budget: &Budget, module: &str, rank: usize, steps: usize) -> TrialResult {
+        let ranks = Ranks::new().with(module, rank);
+        let mut records = Records::default();
+        records.post(vec![Draft::full_data(Role::Alone, &ranks, budget, 64)]);
+        // A module alone has fewer layers to go back through.
+        let step = cost(&ranks) - if module == "llm" { 40.0 } else { 0.0 };
+        let own = Cost { flops: steps as f64 * step, eval_flops: 2.0 * 48.0 * step, wall_s: 0.0 };
+        TrialResult::finished(&records.open()[0], vec![(0, 3.0), (steps, 1.0)], own)
+    }
+
+    #[test]
+    fn costs_at_other_ranks_are_those_that_runs_there_have() {
+        let space = Space::new(["ve", "llm"], "llm", &[4, 8, 16, 32]);
+        let mut budget = Budget { eval_every: 20, validation_samples: 512, ..Budget::new(400, 6400, 16) };
+        budget.calibration.validation_samples = 48;
+        let runs: Vec<TrialResult> = [("ve", 4, 64), ("ve", 32, 112), ("llm", 4, 64), ("llm", 32, 80)]
+            .map(|(module, rank, steps)| alone(&budget, module, rank, steps))
+            .into();
+        let runs: Vec<_> = runs.iter().map(|run| (run, Spent::of(run, 0, true))).collect();
+        let tuple = |ve: usize, llm: usize| Ranks::new().with("ve", ve).with("llm", llm);
+        let whole = |ranks: &Ranks, steps: usize, evaluations: usize| {
+            cost(ranks) * (steps + 512 * evaluations) as f64
+        };
+        let middle = tuple(8, 8);
+        let spent = Spent { training: 20.0 * cost(&middle), evaluation: 2.0 * 512.0 * cost(&middle) };
+        let costs = RankCosts::measured(&space, &budget, &middle, (20, spent), &runs);
+        for ranks in [tuple(4, 4), tuple(8, 8), tuple(8, 32), tuple(32, 4)] {
+            let close =
+                |got: f64, want: f64| assert!((got / want - 1.0).abs() < 1e-12, "{ranks}: {got}, {want}");
+            close(costs.run(&ranks, 20, 20), whole(&ranks, 20, 2));
+            close(costs.run(&ranks, 400, 20), whole(&ranks, 400, 21));
+        }
+        // Where costs are not known by rank, all ranks cost alike.
+        let flat = RankCosts::measured(&space, &budget, &middle, (20, spent), &[]);
+        assert_eq!(flat.run(&tuple(32, 32), 20, 20), flat.run(&middle, 20, 20));
+    }
+}
