@@ -2,7 +2,7 @@
 //!
 //! Where the lower of the pair is ahead, what is lower still may be better, and what is above the higher one is not; so a choice is
 //! paid for only where the leader makes it worth a look. By then the runs so far say what a step costs at any ranks ([`RankCosts`]), so
-//! that the cap holds whoever wins.
+//! that the cap holds whether the leader or one of them wins.
 
 use super::{
     GuidedOptions,
@@ -60,10 +60,12 @@ impl Rivals<'_> {
         };
         let mut dearest = above(&leader);
         for rival in rivals {
+            if field.races(&rival.ranks) {
+                continue;
+            }
             let price = MARGIN * costs.run(&rival.ranks, cut, cut);
             let worst = dearest.max(above(&rival.ranks));
-            if field.races(&rival.ranks) {
-            } else if field.racing.len() < MOST && total + price + worst <= 0.0 {
+            if field.racing.len() < MOST && total + price + worst <= 0.0 {
                 (total, dearest) = (total + price, worst);
                 field.enter(rival);
                 field.evaluate_from.push(cut);
