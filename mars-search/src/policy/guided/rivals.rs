@@ -58,15 +58,15 @@ impl Rivals<'_> {
             let whole = costs.run(winner, steps, cut);
             whole - costs.run(winner, cut, cut) - self.options.fine_tunes * whole
         };
-        let mut dearest = above(&leader);
+        let mut largest = above(&leader);
         for rival in rivals {
             if field.races(&rival.ranks) {
                 continue;
             }
             let price = MARGIN * costs.run(&rival.ranks, cut, cut);
-            let worst = dearest.max(above(&rival.ranks));
+            let worst = largest.max(above(&rival.ranks));
             if field.racing.len() < MOST && total + price + worst <= 0.0 {
-                (total, dearest) = (total + price, worst);
+                (total, largest) = (total + price, worst);
                 field.enter(rival);
                 field.evaluate_from.push(cut);
             } else if is_balanced(&rival) {
