@@ -1,9 +1,10 @@
-//! Law-C's exponent of the rank from the first 48 steps of runs, registered, against that of the convergence times of the same runs
-//! trained on.
+//! Law-C's exponent of the rank from the first 48 steps of runs, registered, against those of times of the same runs trained on: the
+//! convergence time, at which a run has most of its own improvement (`alone-val`), and the time to one loss that is the same for all
+//! ranks, half of the improvement of the run that improves least.
 //!
 //! `cargo run --release --example exponents [STEPS]` prints it for every module and seed of the recordings in `benches/suite/alone`
-//! (`benches/suite/alone.sh` makes them), with the price of the first steps as a part of that of the whole runs: model FLOPs of
-//! training and of evaluations.
+//! (`benches/suite/alone.sh` makes them), with the differences from both and the price of the first steps as a part of that of the whole
+//! runs: model FLOPs of training and of evaluations.
 #![allow(clippy::print_stdout)]
 
 use mars_calib::{AloneVal, ConvergenceRule, CurvePoint, RunEnd};
@@ -18,26 +19,30 @@ const WINDOW: usize = 48;
 /// Exponents that are no farther apart count as equal.
 const NEAR: f64 = 0.05;
 
+/// Part of the least improvement of a set at whose loss the times of all its runs are compared.
+const LEVEL: f64 = 0.5;
+
 /// The runs of one module on one size with one seed, by rank.
 type Set<'a> = BTreeMap<usize, &'a RecordedRun>;
 
 fn main() {
     let window = std::env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(WINDOW);
     println!(
-        "{:<11} {:>4} {:>5} {:<4} {:>5}  {:<44} {:<44} {:<44}",
+        "{:<15} {:>4} {:>5} {:<4} {:>5} {:>5}  {:<44} {:<44} {:<44}",
         "task",
         "seed",
         "D",
         "",
         "whole",
-        "all ranks: gamma, difference, price",
+        "half",
+        "all ranks: gamma, differences, price",
         "lowest, middle, highest",
         "ends"
     );
-    let (mut near, mut all) = ([0; 3], 0);
+    let (mut near, mut all) = ([[0; 2]; 3], 0);
     for recording in alone_recordings() {
         for ((module, samples, seed), set) in sets(&recording) {
-            let whole = alone_val(&set);
+            let times = [exponent(&set, |_| AloneVal::default()), exponent(&set, to_one_loss(&set))];
             let mut cells = Vec::new();
             all += 1;
             for (at, ranks) in designs(&set).into_iter().enumerate() {
@@ -46,22 +51,28 @@ fn main() {
                 let price = picked.values().map(|run| price(run, window)).sum::<f64>()
                     / set.values().map(|run| price(run, run.steps())).sum::<f64>();
                 let found = registered(&picked, window);
-                let apart = found.as_ref().ok().zip(whole).map(|(found, whole)| found.gamma - whole);
-                near[at] += usize::from(apart.is_some_and(|apart| apart.abs() <= NEAR));
+                let apart =
+                    times.map(|time| found.as_ref().ok().zip(time).map(|(found, time)| found.gamma - time));
+                for (near, apart) in near[at].iter_mut().zip(apart) {
+                    *near += usize::from(apart.is_some_and(|apart| apart.abs() <= NEAR));
+                }
                 cells.push(cell(&found, apart, price));
             }
-            let whole = whole.map_or("-".to_owned(), |gamma| format!("{gamma:.2}"));
+            let [whole, half] =
+                times.map(|gamma| gamma.map_or("-".to_owned(), |gamma| format!("{gamma:.2}")));
             let [four, three, two] = [0, 1, 2].map(|at| cells.get(at).cloned().unwrap_or_default());
             println!(
-                "{:<11} {seed:>4} {samples:>5} {module:<4} {whole:>5}  {four:<44} {three:<44} {two:<44}",
+                "{:<15} {seed:>4} {samples:>5} {module:<4} {whole:>5} {half:>5}  {four:<44} {three:<44} {two:<44}",
                 recording.task
             );
         }
     }
-    println!(
-        "within {NEAR} of {all}: {} by all ranks, {} by three, {} by the ends",
-        near[0], near[1], near[2]
-    );
+    for (at, times) in ["convergence times", "times to one loss"].into_iter().enumerate() {
+        let [four, three, two] = near.map(|near| near[at]);
+        println!(
+            "within {NEAR} of {times}: {four} by all ranks, {three} by three, {two} by the ends, of {all}"
+        );
+    }
 }
 
 /// All ranks; the lowest, one of the middle and the highest; the ends.
@@ -99,12 +110,12 @@ fn registered(set: &Set<'_>, window: usize) -> Result<Registration, String> {
     outcome.registration().cloned().ok_or_else(|| outcome.to_string())
 }
 
-/// The slope of the logarithm of the convergence time over that of the rank, by least squares; `None` where a time is missing.
-fn alone_val(set: &Set<'_>) -> Option<f64> {
+/// The slope of the logarithm of the times over that of the rank, by least squares; `None` where a time is missing.
+fn exponent(set: &Set<'_>, rule: impl Fn(&RecordedRun) -> AloneVal) -> Option<f64> {
     let time = |run: &RecordedRun| {
         let curve: Vec<CurvePoint> =
             run.curve.iter().map(|point| CurvePoint { step: point.step, loss: point.loss() }).collect();
-        AloneVal::default().time(&curve, &RunEnd::Finished).step()
+        rule(run).time(&curve, &RunEnd::Finished).step()
     };
     let points: Vec<(f64, f64)> =
         set.iter().map(|(rank, run)| Some(((*rank as f64).ln(), time(run)?.ln()))).collect::<Option<_>>()?;
@@ -116,6 +127,16 @@ fn alone_val(set: &Set<'_>) -> Option<f64> {
     slope.is_finite().then_some(slope)
 }
 
+/// The time at which a run of the set comes down to the loss that is the same for all.
+fn to_one_loss(set: &Set<'_>) -> impl Fn(&RecordedRun) -> AloneVal {
+    let improvement = |run: &RecordedRun| {
+        let losses = || run.curve.iter().map(|point| point.loss());
+        losses().next().unwrap_or(f64::NAN) - losses().fold(f64::INFINITY, f64::min)
+    };
+    let least = set.values().map(|run| improvement(run)).fold(f64::INFINITY, f64::min);
+    move |run| AloneVal { eps: 1.0 - LEVEL * least / improvement(run), ..AloneVal::default() }
+}
+
 /// Model FLOPs up to step `steps`.
 fn price(run: &RecordedRun, steps: usize) -> f64 {
     let evaluations = run.curve.iter().filter(|point| point.step <= steps).count();
@@ -123,13 +144,17 @@ fn price(run: &RecordedRun, steps: usize) -> f64 {
         + run.cost.eval_flops * evaluations as f64 / run.curve.len() as f64
 }
 
-fn cell(found: &Result<Registration, String>, apart: Option<f64>, price: f64) -> String {
+fn cell(found: &Result<Registration, String>, apart: [Option<f64>; 2], price: f64) -> String {
     match found {
         Err(why) => format!("refused: {}", why.chars().take(34).collect::<String>()),
         Ok(found) => {
             let interval = found.gamma_interval;
-            let apart = apart.map_or("-".to_owned(), |apart| format!("{apart:+.2}"));
-            format!("{:.2} [{:.2}, {:.2}], {apart}, {:.3}", found.gamma, interval.lo, interval.hi, price)
+            let [whole, half] =
+                apart.map(|apart| apart.map_or("-".to_owned(), |apart| format!("{apart:+.2}")));
+            format!(
+                "{:.2} [{:.2}, {:.2}], {whole}, {half}, {price:.3}",
+                found.gamma, interval.lo, interval.hi
+            )
         }
     }
 }

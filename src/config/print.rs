@@ -176,7 +176,7 @@ mod tests {
         assert!(json["train"]["steps"].is_null() && json["calibration"]["sizes"].is_null(), "{json}");
         assert_eq!((&json["train"]["seed"], &json["lora"]["dropout"]), (&0.into(), &0.0.into()));
         let json = SearchConfig::embedded().to_json().unwrap();
-        assert_eq!((&json["train"]["steps"], &json["data"]["train"]), (&2500.into(), &().into()));
+        assert_eq!((&json["train"]["steps"], &json["data"]["train"]), (&3200.into(), &().into()));
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl SearchConfig {
     /// | `train.steps` | three passes over the training set |
     /// | `train.eval_every` | a twentieth of them |
     /// | `calibration.window` | an eighth of the final run, 8 to 64 steps |
-    /// | `calibration.steps` | a fifteenth of the final run, at least 7/4 windows; a third of it for other rules than `registered` |
+    /// | `calibration.steps` | a thirtieth of the final run, at least 7/4 windows; a third of it for other rules than `registered` |
     /// | `calibration.eval_every` | a sixteenth of the window; a fortieth of the steps for other rules |
     /// | `calibration.sizes` | 1/16 and 1/4 of the training set; 1/16, 1/8 and 1/4 for other rules |
     /// | `calibration.validation_samples` | 48, and never more than `run.validation_samples` |
@@ -42,7 +42,7 @@ impl SearchConfig {
         if registered {
             let [shortest, longest] = WINDOW;
             let window = *calibration.window.get_or_insert(steps.div_ceil(8).clamp(shortest, longest));
-            calibration.steps.get_or_insert(steps.div_ceil(15).max((7 * window).div_ceil(4)));
+            calibration.steps.get_or_insert(steps.div_ceil(30).max((7 * window).div_ceil(4)));
             calibration.eval_every.get_or_insert(window.div_ceil(CalibrationPlan::WINDOW_EVALUATIONS));
         } else {
             let steps = *calibration.steps.get_or_insert(steps.div_ceil(3));

@@ -6,7 +6,7 @@ use mars_search::{
     Budget, CalibrationPlan, CandidateSource, DecisionOutcome, GuidedOptions, PolicySpec, Role, Trial,
     TrialEnd, fine_tunes, run_cost, total_cost,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A final run of 4,000 steps over 8,192 samples, evaluated every 200.
 fn budget() -> Budget {
@@ -180,12 +180,30 @@ fn resolved(steps: usize) -> Budget {
     let window = steps.div_ceil(8).clamp(8, CalibrationPlan::FULL_WINDOW);
     let calibration = CalibrationPlan {
         window: Some(window),
-        steps: steps.div_ceil(15).max((7 * window).div_ceil(4)),
+        steps: steps.div_ceil(30).max((7 * window).div_ceil(4)),
         eval_every: window.div_ceil(16),
         validation_samples: 48,
         ..budget().calibration
     };
     Budget { steps, eval_every: steps.div_ceil(20), validation_samples: 256, calibration, ..budget() }
+}
+
+/// With a third rank the goodness of the law says something.
+#[test]
+fn a_third_rank_is_calibrated_where_the_cap_pays_for_it() {
+    for (steps, levels) in [(1600, 2), (3200, 3), (10_000, 4)] {
+        let played = guided(1.39, &resolved(steps), &task(-0.4, ve_llm(32, 64)).noisy(2e-3));
+        let alone = played.results.iter().filter(|result| result.trial.role == Role::Alone);
+        let ranks: BTreeSet<usize> =
+            alone.flat_map(|result| result.trial.ranks.iter().map(|(_, rank)| rank)).collect();
+        assert_eq!(ranks.len(), levels, "{steps} steps: {ranks:?}");
+        for law in played.decision.laws.as_ref().unwrap().law_c.values() {
+            assert_eq!(law.is_overdetermined(), levels > 2, "{steps} steps");
+            assert!(law.summary.r2_log >= 0.9, "{steps} steps: {law:?}");
+        }
+        assert!(cost(&played) <= 1.39, "{} at {steps} steps", cost(&played));
+        assert!(raced(&played).len() > 2, "{}", played.decision.reason);
+    }
 }
 
 /// The number of steps that a search names is enough, however short the search was that named it, and half of it is not.

@@ -16,7 +16,7 @@ pub struct CalibrationConfig {
     #[serde(with = "chosen::number")]
     pub sizes: Option<Vec<usize>>,
     /// Optimizer steps of each run; with the rule registered, of those that train to their convergence, at most. 0: a third of the final
-    /// run; with the rule registered a fifteenth of it, at least 7/4 windows.
+    /// run; with the rule registered a thirtieth of it, at least 7/4 windows.
     #[serde(with = "chosen::number")]
     pub steps: Option<usize>,
     /// Seeds; each run is made once with each.
