@@ -3,8 +3,8 @@
 //! ranks, half of the improvement of the run that improves least.
 //!
 //! `cargo run --release --example exponents [STEPS]` prints it for every module and seed of the recordings in `benches/suite/alone`
-//! (`benches/suite/alone.sh` makes them), with the differences from both and the price of the first steps as a part of that of the whole
-//! runs: model FLOPs of training and of evaluations.
+//! (`benches/suite/alone.sh` makes them), with the differences from both, the price of the first steps as a part of that of the whole
+//! runs (model FLOPs of training and of evaluations), and R^2 of ln t over ln r.
 #![allow(clippy::print_stdout)]
 
 use mars_calib::{AloneVal, ConvergenceRule, CurvePoint, RunEnd};
@@ -28,14 +28,14 @@ type Set<'a> = BTreeMap<usize, &'a RecordedRun>;
 fn main() {
     let window = std::env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(WINDOW);
     println!(
-        "{:<15} {:>4} {:>5} {:<4} {:>5} {:>5}  {:<44} {:<44} {:<44}",
+        "{:<15} {:>4} {:>5} {:<4} {:>5} {:>5}  {:<48} {:<48} {:<48}",
         "task",
         "seed",
         "D",
         "",
         "whole",
         "half",
-        "all ranks: gamma, differences, price",
+        "all ranks: gamma, differences, price, R^2",
         "lowest, middle, highest",
         "ends"
     );
@@ -62,7 +62,7 @@ fn main() {
                 times.map(|gamma| gamma.map_or("-".to_owned(), |gamma| format!("{gamma:.2}")));
             let [four, three, two] = [0, 1, 2].map(|at| cells.get(at).cloned().unwrap_or_default());
             println!(
-                "{:<15} {seed:>4} {samples:>5} {module:<4} {whole:>5} {half:>5}  {four:<44} {three:<44} {two:<44}",
+                "{:<15} {seed:>4} {samples:>5} {module:<4} {whole:>5} {half:>5}  {four:<48} {three:<48} {two:<48}",
                 recording.task
             );
         }
@@ -151,8 +151,9 @@ fn cell(found: &Result<Registration, String>, apart: [Option<f64>; 2], price: f6
             let interval = found.gamma_interval;
             let [whole, half] =
                 apart.map(|apart| apart.map_or("-".to_owned(), |apart| format!("{apart:+.2}")));
+            let r2 = found.straightness.map_or(String::new(), |r2| format!(", R^2 {r2:.3}"));
             format!(
-                "{:.2} [{:.2}, {:.2}], {whole}, {half}, {price:.3}",
+                "{:.2} [{:.2}, {:.2}], {whole}, {half}, {price:.3}{r2}",
                 found.gamma, interval.lo, interval.hi
             )
         }
