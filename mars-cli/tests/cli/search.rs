@@ -202,6 +202,18 @@ fn a_plan_of_a_guided_search_counts_the_race_behind_its_calibration() {
     assert!(plan.get("unaffordable").is_none(), "{plan}");
 }
 
+/// The budget of the embedded default pays for three ranks of each module, without which a law has no R^2.
+#[test]
+fn the_plan_of_the_embedded_default_has_three_ranks_of_each_module() {
+    let plan = json(&["plan", "--json"]);
+    let runs = plan["runs"].as_array().unwrap();
+    for module in ["ve", "llm"] {
+        let own = |run: &&Value| run["role"] == "alone" && run["ranks"].get(module).is_some();
+        assert_eq!(runs.iter().filter(own).count(), 3, "{module}: {plan}");
+    }
+    assert!(plan["fine_tunes"].as_f64() <= Some(1.39), "{plan}");
+}
+
 /// Whoever plans a run that is too short for laws learns it before the search, and how long one has to be.
 #[test]
 fn a_plan_says_from_how_many_steps_on_laws_are_fitted() {

@@ -47,7 +47,7 @@ const fn vectors<S: Simd>() -> usize {
 mod tests {
     use super::Lanes;
 
-    /// A feature of `pulp` that is left out makes products five times as slow on the processors that it is for, and shows nowhere else.
+    /// A feature of `pulp` that is left out makes a search four times as slow on the processors that it is for, and shows nowhere else.
     #[test]
     fn vectors_are_as_wide_as_the_processor_has_them() {
         let wide = is_x86_feature_detected!("avx512f")
