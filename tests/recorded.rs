@@ -80,8 +80,10 @@ fn long_runs_pay_for_both_laws_and_a_better_choice() {
         assert!(cost < 1.391 && (cost >= 1.0 || !whole), "{} seed {seed}: {cost}", recording.task);
         played.decision
     };
+    let (mut constant, mut with_law_p) = (0, 0);
     for recording in long_recordings() {
         assert_eq!(recording.grid().len(), 16 * recording.seeds as usize, "{}", recording.task);
+        let scales = recording.task == "long-alpha";
         for seed in recording.seeds() {
             // Without calibration the cap holds as well.
             let mut alone = recording.clone();
@@ -89,6 +91,13 @@ fn long_runs_pay_for_both_laws_and_a_better_choice() {
             assert!(within(&alone, seed).laws.is_none());
             let laws = within(&recording, seed).laws.unwrap();
             assert_eq!(laws.law_c.len(), 2, "{} seed {seed}: {:?}", recording.task, laws.unfitted);
+            for (name, value) in laws.law_p.iter().flat_map(|law| &law.parameters) {
+                let interval = laws.law_p.as_ref().unwrap().interval[name];
+                assert!(interval.contains(*value), "{} seed {seed}: {name}", recording.task);
+            }
+            assert_ne!(laws.law_p.is_some(), laws.unfitted_law_p.is_some(), "{} seed {seed}", recording.task);
+            constant += usize::from(!scales);
+            with_law_p += usize::from(!scales && laws.law_p.is_some());
         }
         let own = summary(&recording, "guided").regret.unwrap();
         assert!(own <= 0.03, "{}: {own}", recording.task);
@@ -96,6 +105,7 @@ fn long_runs_pay_for_both_laws_and_a_better_choice() {
         let of = |policy: &str| summary(&recording, policy).regret.unwrap();
         others.push(["halving", "asha", "fixed:8x8", "fixed:16x16", "random:2", "paper"].map(of));
     }
+    assert!(10 * with_law_p >= 9 * constant, "Law-P in {with_law_p} of {constant} searches");
     let mean: f64 = guided.iter().sum::<f64>() / guided.len() as f64;
     for policy in 0..6 {
         let other = others.iter().map(|own| own[policy]).sum::<f64>() / others.len() as f64;

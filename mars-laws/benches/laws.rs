@@ -23,7 +23,12 @@ fn figure_2b() -> Vec<ConvergenceObservation> {
 
 /// Perplexities of a law with `modules` modules at 12 points for each of its parameters.
 fn joint(form: Form, modules: usize) -> Vec<PerformanceObservation> {
-    let law = LawPForm { form, modules: (0..modules).map(|m| format!("m{m}")).collect(), sized: true };
+    let law = LawPForm {
+        form,
+        modules: (0..modules).map(|m| format!("m{m}")).collect(),
+        sized: true,
+        offset: true,
+    };
     let parameters: Vec<f64> = match form {
         Form::Overfit => {
             [vec![60.0], vec![0.1; modules], vec![0.45, 1.2, 0.02], vec![0.1; modules], vec![0.3]].concat()

@@ -24,14 +24,22 @@ impl Law for Bare<'_> {
 
 #[test]
 fn gradients_are_the_slopes_of_the_predictions() {
-    let form =
-        |form, n: usize| LawPForm { form, modules: (0..n).map(|i| format!("m{i}")).collect(), sized: true };
+    let form = |form, n: usize| LawPForm {
+        form,
+        modules: (0..n).map(|i| format!("m{i}")).collect(),
+        sized: true,
+        offset: true,
+    };
     let laws: Vec<Box<dyn Law>> = vec![
         Box::new(LawCForm { offset: false }),
         Box::new(LawCForm { offset: true }),
         Box::new(PowerLaw),
         Box::new(form(Form::Published, 1)),
         Box::new(form(Form::Published, 3)),
+        Box::new(form(Form::Tied, 1)),
+        Box::new(form(Form::Tied, 3)),
+        Box::new(LawPForm { offset: false, ..form(Form::Published, 2) }),
+        Box::new(LawPForm { offset: false, ..form(Form::Tied, 2) }),
         Box::new(form(Form::Overfit, 2)),
         Box::new(form(Form::Surface, 1)),
         Box::new(form(Form::Surface, 3)),

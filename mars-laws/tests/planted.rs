@@ -89,11 +89,12 @@ fn law_p_of_two_modules_is_recovered() {
     let modules = vec!["llm".to_string(), "ve".to_string()];
     let planted = [
         (Form::Published, vec![60.0, 0.15, 0.1, 0.5, 2.2]),
+        (Form::Tied, vec![60.0, 0.15, 0.5, 2.2]),
         (Form::Overfit, vec![60.0, 0.15, 0.1, 0.5, 1.5, 0.02, 0.2, 0.1, 0.3]),
         (Form::Surface, vec![2.2, -0.1, -0.06, 0.01, -0.002, 0.006, -0.08]),
     ];
     for (form, parameters) in planted {
-        let law = LawPForm { form, modules: modules.clone(), sized: true };
+        let law = LawPForm { form, modules: modules.clone(), sized: true, offset: true };
         let mut data = Vec::new();
         for (a, b) in [4, 8, 16, 32, 64].into_iter().flat_map(|a| [4, 16, 64].map(|b| (a, b))) {
             for d in [256, 1024, 4096, 16384] {
@@ -107,6 +108,39 @@ fn law_p_of_two_modules_is_recovered() {
         for (found, wanted) in fit.fit.parameters.iter().zip(&parameters) {
             assert!((found / wanted - 1.0).abs() < 1e-6, "{form}: {:?} {parameters:?}", fit.fit.parameters);
         }
+    }
+}
+
+/// Ranks that rise together determine the sum of the exponents alone: the published form says so, the tied one finds it.
+#[test]
+fn ranks_that_rise_together_do_not_tell_modules_apart() {
+    let options = LawPOptions {
+        residuals: Residuals::Log,
+        bootstrap: BootstrapOptions { draws: 0, ..BootstrapOptions::default() },
+        ..LawPOptions::default()
+    };
+    for offset in [0.0, 2.2] {
+        let mut data = Vec::new();
+        for (rank, samples) in [8, 32].into_iter().flat_map(|r| [200, 400, 800, 1600].map(|d| (r, d))) {
+            let p = 60.0 / ((rank as f64).powf(0.3 + 0.1) * (samples as f64).powf(0.5)) + offset;
+            let ranks = Ranks::new().with("llm", rank).with("ve", rank);
+            data.push(PerformanceObservation::new(ranks, samples, p));
+        }
+        assert!(!fit_law_p(&data, Form::Published, &options).unwrap().reason.is_ok());
+        let tied = fit_law_p(&data, Form::Tied, &options).unwrap();
+        let (alpha, found) = (tied.parameters["alpha"], tied.parameters["E"]);
+        assert!(
+            tied.reason.is_ok() && (alpha - 0.2).abs() < 1e-6 && (found - offset).abs() < 1e-6,
+            "{tied:?}"
+        );
+        // With noise an offset of 0 is no parameter.
+        for (i, observation) in data.iter_mut().enumerate() {
+            observation.perplexity *= 1.0 + 1e-3 * ((i * 5 % 8) as f64 - 3.5);
+        }
+        let auto = LawPOptions { offset: Offset::Auto, ..options.clone() };
+        let tied = fit_law_p(&data, Form::Tied, &auto).unwrap();
+        assert_eq!((tied.law.offset, tied.parameters.contains_key("E")), (offset > 0.0, offset > 0.0));
+        assert!((tied.parameters["alpha"] - 0.2).abs() < 0.02, "{tied:?}");
     }
 }
 

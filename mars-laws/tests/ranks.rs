@@ -8,7 +8,12 @@ fn candidates(modules: &[&str]) -> BTreeMap<String, Vec<usize>> {
 }
 
 fn fitted(form: Form, modules: &[&str], parameters: &[f64]) -> LawPFit {
-    let law = LawPForm { form, modules: modules.iter().map(|m| m.to_string()).collect(), sized: true };
+    let law = LawPForm {
+        form,
+        modules: modules.iter().map(|m| m.to_string()).collect(),
+        sized: true,
+        offset: true,
+    };
     let mut data = Vec::new();
     for i in 0..60_usize {
         let rank = |m: usize| [4, 8, 16, 32, 64][(i * (m + 2) + i / 5 + m) % 5];
@@ -28,6 +33,7 @@ const THREE: [&str; 3] = ["llm", "projector", "ve"];
 fn fits() -> Vec<LawPFit> {
     vec![
         fitted(Form::Published, &THREE, &[60.0, 0.15, 0.02, 0.1, 0.4, 2.0]),
+        fitted(Form::Tied, &THREE, &[60.0, 0.15, 0.4, 2.0]),
         fitted(Form::Overfit, &THREE, &[60.0, 0.15, 0.02, 0.1, 0.4, 1.0, 0.02, 0.2, 0.05, 0.1, 0.3]),
         fitted(
             Form::Surface,

@@ -120,7 +120,7 @@ fn fitted_laws_keep_their_json_form() {
 }
 
 fn drawn(form: Form, parameters: &[f64], noise: f64) -> Vec<PerformanceObservation> {
-    let law = LawPForm { form, modules: vec!["llm".into()], sized: true };
+    let law = LawPForm { form, modules: vec!["llm".into()], sized: true, offset: true };
     let mut all = Vec::new();
     for (i, rank) in [4_usize, 8, 16, 32, 64].into_iter().enumerate() {
         for (j, size) in (8..15).map(|e| 1_usize << e).enumerate() {

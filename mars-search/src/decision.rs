@@ -132,6 +132,9 @@ pub struct FittedLaws {
     pub unfitted: BTreeMap<String, String>,
     /// Law-P, where one was fitted; without its bootstrap draws.
     pub law_p: Option<LawPFit>,
+    /// Why there is none, where the runs of a race were to give one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfitted_law_p: Option<String>,
     /// The registered curves of each module, by size; empty where convergence times were read off each curve.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub registered: BTreeMap<String, Vec<RegisteredSet>>,

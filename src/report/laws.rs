@@ -7,7 +7,7 @@ use super::{
     number::{fixed, plain},
     svg::{Shape, escape},
 };
-use mars_laws::LawC;
+use mars_laws::{Form, LawC};
 use mars_search::ModuleLaw;
 
 /// The law without its points.
@@ -32,10 +32,13 @@ pub(crate) fn figures(data: &ReportData) -> String {
     html
 }
 
-/// Law-P in a line of text, where one was fitted.
+/// Law-P in a line of text, or why there is none.
 pub(crate) fn law_p(data: &ReportData) -> String {
-    let Some(fit) = data.decision.laws.as_ref().and_then(|laws| laws.law_p.as_ref()) else {
-        return String::new();
+    let Some(laws) = &data.decision.laws else { return String::new() };
+    let Some(fit) = &laws.law_p else {
+        let why =
+            laws.unfitted_law_p.as_ref().map(|why| format!("<p>Law-P: not fitted, {}.</p>", escape(why)));
+        return why.unwrap_or_default();
     };
     let parameter = |(name, value): (&String, &f64)| {
         let interval =
@@ -45,11 +48,17 @@ pub(crate) fn law_p(data: &ReportData) -> String {
     };
     let parameters: Vec<_> = fit.parameters.iter().map(parameter).collect();
     let text = format!(
-        "Law-P, form {}, 95 % intervals in brackets: {}; rms {} in perplexity; fit {}.",
+        "Law-P, form {}, 95 % intervals in brackets: {}; rms {} in perplexity; fit {}.{}",
         fit.law.form,
         parameters.join(", "),
         plain(fit.rms),
-        fit.reason.as_str()
+        fit.reason.as_str(),
+        if fit.law.form == Form::Tied {
+            " The ranks that raced rise together, so that they do not tell the modules apart: alpha is the exponent of the \
+             product of all ranks."
+        } else {
+            ""
+        }
     );
     format!("<p>{}</p>", escape(&text))
 }

@@ -1,7 +1,7 @@
 //! Perplexity over the grid of ranks: what Law-P predicts, and what was measured, with the curve of equal times.
 
 use super::{data::ReportData, laws::law_c, number::fixed, svg::escape, svg::polyline};
-use mars_laws::{Ranks, solve_rank};
+use mars_laws::{Form, Ranks, solve_rank};
 use mars_search::{Role, TrialResult};
 
 const LEFT: f64 = 56.0;
@@ -28,9 +28,9 @@ pub(crate) fn figures(data: &ReportData) -> String {
 }
 
 fn predicted(index: usize, module: &str, data: &ReportData) -> String {
-    let Some(law) = data.decision.laws.as_ref().and_then(|laws| laws.law_p.as_ref()) else {
-        return String::new();
-    };
+    let law = data.decision.laws.as_ref().and_then(|laws| laws.law_p.as_ref());
+    // One exponent for all modules says nothing of ranks that differ.
+    let Some(law) = law.filter(|law| law.law.form != Form::Tied) else { return String::new() };
     let samples = data.budget.samples;
     let cell = |ranks: &Ranks| {
         let perplexity = law.predict(ranks, samples);

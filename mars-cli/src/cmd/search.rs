@@ -9,7 +9,7 @@ use crate::{
 use mars::{
     Error, SearchConfig, SearchOutcome,
     config::TrainerKind,
-    mars_laws::Interval,
+    mars_laws::{Form, Interval},
     mars_search::{Decision, DecisionOutcome},
     mars_vlm::data::Dataset,
     quantity::{duration, flops, number},
@@ -125,8 +125,15 @@ fn laws(decision: &Decision) -> Vec<String> {
         let each: Vec<String> = exponents
             .map(|(name, value)| format!("{name} {value:.3}{}", bracket(law.interval.get(name))))
             .collect();
-        format!("law-p     form {}: {}", law.law.form, each.join(", "))
+        let form = match law.law.form {
+            Form::Tied => {
+                "tied (the ranks that raced rise together; alpha is that of their product)".to_owned()
+            }
+            form => form.to_string(),
+        };
+        format!("law-p     form {form}: {}", each.join(", "))
     }));
+    lines.extend(laws.unfitted_law_p.iter().map(|why| format!("law-p     none, {why}")));
     lines
 }
 

@@ -135,6 +135,7 @@ impl Slices {
                 base: [0.0, 0.0, parameters[0] + size],
             };
         }
+        let parameters = law.complete(parameters);
         let rising = |i: usize| if form == Form::Overfit { parameters[n + 4 + i] } else { 0.0 };
         let powers =
             |i: usize, rank: usize| [(rank as f64).powf(-parameters[1 + i]), (rank as f64).powf(rising(i))];

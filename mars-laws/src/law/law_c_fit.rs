@@ -1,6 +1,6 @@
 //! Fits Law-C to the convergence times of one module, with intervals.
 
-use super::{LawC, LawCForm};
+use super::{LawC, LawCForm, Offset};
 use crate::{
     Error,
     fit::{Fit, FitOptions, Loss, Reason, Residuals, fit},
@@ -9,19 +9,6 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// Whether Law-C gets its offset E.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Offset {
-    /// E = 0.
-    Never,
-    /// E fitted, >= 0 (the published form).
-    Always,
-    /// E fitted if that lowers AICc, else 0. The default (ours): few points do not determine E.
-    #[default]
-    Auto,
-}
 
 /// How to fit Law-C.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,20 +90,11 @@ pub fn fit_law_c(observations: &[ConvergenceObservation], options: &LawCOptions)
     options.bootstrap.check()?;
     let fit_options =
         FitOptions { residuals: options.residuals, loss: options.loss, ..FitOptions::default() };
-    let plain = LawCForm { offset: false };
-    let full = LawCForm { offset: true };
-    let (form, fitted) = match options.offset {
-        Offset::Never => (plain, fit(&plain, &points, &fit_options)?),
-        Offset::Always => (full, fit(&full, &points, &fit_options)?),
-        Offset::Auto => {
-            let without = fit(&plain, &points, &fit_options)?;
-            let score = |f: &Fit| f.goodness.aicc.unwrap_or(f64::INFINITY);
-            match fit(&full, &points, &fit_options) {
-                Ok(with) if with.reason.is_ok() && score(&with) < score(&without) => (full, with),
-                _ => (plain, without),
-            }
-        }
+    let with = |offset| {
+        let form = LawCForm { offset };
+        fit(&form, &points, &fit_options).map(|fitted| (form, fitted))
     };
+    let (form, fitted) = options.offset.decide(with)?;
     let refits = bootstrap(&form, &points, &fitted, &fit_options, &options.bootstrap)?;
     Ok(LawCFit {
         module: observations.first().map(|o| o.module.clone()).unwrap_or_default(),

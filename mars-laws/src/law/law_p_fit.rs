@@ -1,6 +1,6 @@
 //! Fits Law-P to the perplexities of joint runs, with intervals.
 
-use super::{Form, LawPForm};
+use super::{Form, LawPForm, Offset};
 use crate::{
     Error,
     fit::{Fit, FitOptions, Law, Loss, Reason, Residuals, fit},
@@ -11,16 +11,29 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How to fit Law-P.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LawPOptions {
-    /// Space of the residuals of the published and the over-fitting form; linear by default. The surface always
+    /// Whether the published and the tied form have E; [`Offset::Always`] by default, as published.
+    pub offset: Offset,
+    /// Space of the residuals of all forms but the surface; linear by default. The surface always
     /// takes logarithms, in which it is linear.
     pub residuals: Residuals,
     /// Loss on a residual; plain by default.
     pub loss: Loss,
     /// Bootstrap of the intervals, and their level.
     pub bootstrap: BootstrapOptions,
+}
+
+impl Default for LawPOptions {
+    fn default() -> Self {
+        Self {
+            offset: Offset::Always,
+            residuals: Residuals::default(),
+            loss: Loss::default(),
+            bootstrap: BootstrapOptions::default(),
+        }
+    }
 }
 
 impl LawPOptions {
@@ -97,10 +110,13 @@ pub fn fit_law_p(
     let (modules, points) = performance_points(observations)?;
     options.bootstrap.check()?;
     let sized = observations.iter().any(|o| o.samples != observations[0].samples);
-    let law = LawPForm { form, modules, sized };
     let residuals = if form == Form::Surface { Residuals::Log } else { options.residuals };
     let fit_options = FitOptions { residuals, loss: options.loss, ..FitOptions::default() };
-    let fitted = fit(&law, &points, &fit_options)?;
+    let with = |offset| {
+        let law = LawPForm { form, modules: modules.clone(), sized, offset };
+        fit(&law, &points, &fit_options).map(|fitted| (law, fitted))
+    };
+    let (law, fitted) = options.offset.decide(with)?;
     let refits = bootstrap(&law, &points, &fitted, &fit_options, &options.bootstrap)?;
     let symbols = fitted.names.iter().map(|p| p.name.clone());
     Ok(LawPFit {

@@ -5,18 +5,19 @@
 
 use crate::{Budget, Role, TrialResult, records::Records};
 use mars_laws::{
-    BootstrapOptions, Form, LawPFit, LawPOptions, PerformanceObservation, Ranks, Residuals, choose_form,
-    fit_law_p,
+    BootstrapOptions, Form, LawPFit, LawPOptions, Offset, PerformanceObservation, Ranks, Residuals,
+    choose_form, fit_law_p,
 };
 use std::collections::BTreeMap;
 
 /// The step after which the first window begins: before it, warm-up.
 const FROM: usize = 8;
 
-/// Law-P of the runs on all the data, in the form that predicts later windows best, with intervals.
+/// Law-P of the runs on all the data, in the form that predicts later windows best, with intervals; with one exponent for all modules
+/// where the ranks that were tried do not tell modules apart.
 ///
 /// # Errors
-/// The reason of the fit, as a sentence.
+/// Why there is none, as a clause.
 pub(crate) fn law_p(budget: &Budget, records: &Records) -> Result<LawPFit, String> {
     let mut longest: BTreeMap<&Ranks, &TrialResult> = BTreeMap::new();
     for result in records.results().filter(|result| matches!(result.trial.role, Role::Race | Role::Final)) {
@@ -25,14 +26,22 @@ pub(crate) fn law_p(budget: &Budget, records: &Records) -> Result<LawPFit, Strin
             *known = result;
         }
     }
+    if longest.len() < 2 {
+        return Err("one choice of ranks trained alone, and says nothing of others".to_owned());
+    }
     let points: Vec<PerformanceObservation> =
         longest.into_iter().flat_map(|(ranks, result)| windows(ranks, result, budget)).collect();
     let bootstrap = BootstrapOptions { seed: budget.seed, ..BootstrapOptions::default() };
-    // Early losses are large: in logarithms they count no more than late ones.
-    let options = LawPOptions { residuals: Residuals::Log, bootstrap, ..LawPOptions::default() };
+    // Early losses are large: in logarithms they count no more than late ones. Few windows need not determine an offset.
+    let options =
+        LawPOptions { offset: Offset::Auto, residuals: Residuals::Log, bootstrap, ..LawPOptions::default() };
+    let usable = |form| match fit_law_p(&points, form, &options) {
+        Ok(fit) if fit.reason.is_ok() => Ok(fit.without_bootstrap()),
+        Ok(fit) => Err(format!("the fit is {}", fit.reason)),
+        Err(error) => Err(error.to_string()),
+    };
     let form = choose_form(&points, &Form::ALL, &options).map_or(Form::Published, |choice| choice.form);
-    let fit = fit_law_p(&points, form, &options).map_err(|error| error.to_string())?;
-    if fit.reason.is_ok() { Ok(fit.without_bootstrap()) } else { Err(format!("the fit is {}", fit.reason)) }
+    usable(form).or_else(|why| usable(Form::Tied).map_err(|_| why))
 }
 
 /// Mean training losses over the steps (s, 2 s], as perplexities at the samples seen by the geometric mean of the two.

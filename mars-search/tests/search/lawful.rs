@@ -1,7 +1,7 @@
 //! A guided search with registered laws: what it calibrates, which choices race, what it costs and says.
 
 use crate::kit::{Played, Task, play_in_order, space, ve_llm};
-use mars_laws::Ranks;
+use mars_laws::{Form, Ranks};
 use mars_search::{
     Budget, CalibrationPlan, CandidateSource, DecisionOutcome, GuidedOptions, PolicySpec, Role, Trial,
     TrialEnd, fine_tunes, run_cost, total_cost,
@@ -74,6 +74,7 @@ fn laws_are_fitted_within_the_cap_and_the_best_balanced_choice_wins() {
     assert!(decision.reason.contains("training samples of steps 101 to 200"), "{}", decision.reason);
     let law_p = laws.law_p.as_ref().unwrap();
     assert!(law_p.reason.is_ok() && law_p.interval.len() == law_p.parameters.len());
+    assert!(law_p.law.form != Form::Tied && laws.unfitted_law_p.is_none());
     assert!(cost(&played) <= 1.39, "{}", cost(&played));
 }
 
@@ -122,6 +123,22 @@ fn who_leads_the_pair_says_who_races_it() {
     assert_eq!(low.decision.ranks, ve_llm(8, 8), "{}", low.decision.reason);
     assert_eq!(high.decision.ranks, ve_llm(64, 64), "{}", high.decision.reason);
     assert!(!raced(&high).contains(&ve_llm(8, 8)), "lower ranks are not paid for where the highest lead");
+}
+
+/// Modules that converge together at equal ranks race at equal ranks, which do not tell them apart: Law-P has one exponent then.
+#[test]
+fn races_of_equal_ranks_have_a_tied_law_p() {
+    let mut equal = task(-0.4, ve_llm(8, 8)).noisy(2e-3);
+    equal.laws.insert("ve".to_owned(), (40.0, -0.4, 0.15, 0.0));
+    let played = guided(1.39, &budget(), &equal);
+    assert!(raced(&played).iter().all(|ranks| ranks.get("ve") == ranks.get("llm")), "{:?}", raced(&played));
+    let laws = played.decision.laws.unwrap();
+    let law_p = laws.law_p.unwrap_or_else(|| panic!("{:?}", laws.unfitted_law_p));
+    assert!(
+        law_p.law.form == Form::Tied && law_p.interval.len() == law_p.parameters.len(),
+        "{:?}",
+        law_p.law
+    );
 }
 
 /// What a rival costs is known from the runs before it, so that the cap holds where ranks cost as much as in a tiny model.

@@ -100,7 +100,10 @@ impl Guided {
         }
         let mut laws = field.laws.clone();
         if let Some(laws) = laws.as_mut().filter(|laws| laws.law_p.is_none() && field.by_training_loss) {
-            laws.law_p = first_pass::law_p(&self.budget, records).ok();
+            match first_pass::law_p(&self.budget, records) {
+                Ok(law) => laws.law_p = Some(law),
+                Err(why) => laws.unfitted_law_p = Some(why),
+            }
         }
         let confidence = won.last_cut.as_ref().and_then(|cut| cut.confidence(&self.budget));
         let ranks = candidates[field.racing[won.winner]].ranks.clone();
