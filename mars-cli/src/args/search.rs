@@ -77,7 +77,7 @@ pub(crate) struct Fit {
     /// A table: module,rank,dataset_size,steps or ve_rank,llm_rank,dataset_size,perplexity; may be repeated
     #[arg(long, value_name = "FILE.csv")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Form of the performance law: published, overfit, surface or auto
+    /// Form of the performance law: published, tied, overfit, surface or auto
     #[arg(long, value_name = "FORM", default_value = "auto")]
     pub(crate) form: String,
     /// Loss on residuals: plain, huber:0.02 or cauchy:0.02

@@ -56,10 +56,11 @@ fn tables(args: &args::Fit) -> Result<Observations, Error> {
 }
 
 fn form(text: &str) -> Result<Option<Form>, Error> {
-    match Form::ALL.into_iter().find(|form| form.as_str() == text) {
-        None if text == "auto" => Ok(None),
-        None => Err(Error::usage(format!("--form {text}: there are published, overfit, surface and auto"))),
-        known => Ok(known),
+    match text {
+        "auto" => Ok(None),
+        _ => text.parse().map(Some).map_err(|_| {
+            Error::usage(format!("--form {text}: there are published, tied, overfit, surface and auto"))
+        }),
     }
 }
 
