@@ -37,6 +37,7 @@ mod kernels;
 #[cfg(feature = "cpu")]
 mod linear_rows;
 mod linears;
+mod linears_graph;
 mod list;
 mod swish;
 #[cfg(feature = "cpu")]

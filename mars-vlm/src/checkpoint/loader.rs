@@ -1,5 +1,7 @@
 //! Builds modules from named tensors and remembers under which name each parameter is stored.
 
+use super::source::{Aliases, Source};
+use super::stored::{Stored, StoredLayout, transpose};
 use super::{Precision, Storage};
 use crate::Error;
 use burn::module::{Param, ParamId};
@@ -8,60 +10,6 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use mars_kernels::{Compute, Frozen, Kernel, Weight};
 use mars_lora::ops::{self, KeptPanels};
 use mars_lora::{LoraEmbedding, LoraLinear, PackedWeight, Site, SiteKind};
-
-/// Where values come from: a checkpoint, or an initialiser.
-pub trait Source {
-    /// The row-major values of the tensor `name` of this shape, in the orientation of PyTorch.
-    ///
-    /// # Errors
-    /// When there is no such tensor, or of another shape.
-    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error>;
-
-    /// As [`values`](Self::values), in the type that is kept.
-    ///
-    /// # Errors
-    /// As [`values`](Self::values), and [`Error::TooLarge`] for a value that is too large for f16.
-    fn data(&mut self, name: &str, shape: &[usize], precision: Precision) -> Result<TensorData, Error> {
-        precision.keep(name, self.values(name, shape)?, shape)
-    }
-
-    /// Whether there is a tensor of this name; an initialiser has every one.
-    fn contains(&self, name: &str) -> bool {
-        let _ = name;
-        true
-    }
-}
-
-/// Beginnings of tensor names that other versions of `transformers` write otherwise: ours, and theirs.
-pub type Aliases = &'static [(&'static str, &'static [&'static str])];
-
-/// How a parameter in memory relates to the tensor on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoredLayout {
-    /// The same values in the same order, in the shape given.
-    Same(Vec<usize>),
-    /// A matrix, transposed in memory: the shape on disk, of which the dimensions after the first are one.
-    Transposed(Vec<usize>),
-}
-
-/// A parameter and its name on disk.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    /// The parameter in the module.
-    pub id: ParamId,
-    /// The tensor's name.
-    pub name: String,
-    /// Its shape and orientation there.
-    pub layout: StoredLayout,
-}
-
-impl Stored {
-    /// Number of values.
-    pub fn parameters(&self) -> usize {
-        let (StoredLayout::Same(shape) | StoredLayout::Transposed(shape)) = &self.layout;
-        shape.iter().product()
-    }
-}
 
 /// Makes parameters on a device out of a [`Source`], and collects sites and names.
 pub struct Loader<'a> {
@@ -307,15 +255,4 @@ impl<'a> Loader<'a> {
         self.stored.push(Stored { id: param.id, name: name.to_string(), layout });
         param
     }
-}
-
-/// Row-major `[rows, columns]` to row-major `[columns, rows]`.
-pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut out = vec![0.0; values.len()];
-    for (r, row) in values.chunks_exact(columns.max(1)).enumerate() {
-        for (c, value) in row.iter().enumerate() {
-            out[c * rows + r] = *value;
-        }
-    }
-    out
 }

@@ -1,7 +1,7 @@
 //! The parameters of a module as values: a matrix by its id, or all of them under their names on disk, and written
 //! there.
 
-use super::loader::{Stored, StoredLayout, transpose};
+use super::stored::{Stored, StoredLayout, transpose};
 use crate::Error;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Tensor};

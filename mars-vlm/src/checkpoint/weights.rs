@@ -1,8 +1,8 @@
 //! The tensors of a checkpoint directory, mapped into memory and read by name.
 
 use super::cause;
-use super::loader::Source;
 use super::precision::{Precision, convert};
+use super::source::Source;
 use crate::{Error, Misfit};
 use burn::tensor::TensorData;
 use mars_lora::stored::{Float, Shards, TensorFile, place};

@@ -99,7 +99,7 @@ impl Guided {
             standing.write(&mut candidates[at]);
         }
         let mut laws = field.laws.clone();
-        if let Some(laws) = laws.as_mut().filter(|laws| laws.law_p.is_none() && field.by_training_loss) {
+        if let Some(laws) = laws.as_mut().filter(|laws| laws.law_p.is_none()) {
             match first_pass::law_p(&self.budget, records) {
                 Ok(law) => laws.law_p = Some(law),
                 Err(why) => laws.unfitted_law_p = Some(why),
