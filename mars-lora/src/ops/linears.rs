@@ -7,7 +7,7 @@ use super::kept_panels::KeptPanels;
 use super::list::List;
 use super::{matmul, on_cpu, product};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
+use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{DType, Tensor};
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! Builds modules from named tensors and remembers under which name each parameter is stored.
 
 use super::source::{Aliases, Source};
-use super::stored::{Stored, StoredLayout, transpose};
+use super::stored::{Stored, StoredLayout};
 use super::{Precision, Storage};
 use crate::Error;
 use burn::module::{Param, ParamId};
