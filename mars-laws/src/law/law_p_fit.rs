@@ -116,7 +116,11 @@ pub fn fit_law_p(
         let law = LawPForm { form, modules: modules.clone(), sized, offset };
         fit(&law, &points, &fit_options).map(|fitted| (law, fitted))
     };
-    let (law, fitted) = options.offset.decide(with)?;
+    let offset = match form {
+        Form::Published | Form::Tied => options.offset,
+        Form::Overfit | Form::Surface => Offset::Always,
+    };
+    let (law, fitted) = offset.decide(with)?;
     let refits = bootstrap(&law, &points, &fitted, &fit_options, &options.bootstrap)?;
     let symbols = fitted.names.iter().map(|p| p.name.clone());
     Ok(LawPFit {

@@ -11,7 +11,7 @@ pub enum Offset {
     Never,
     /// E fitted (the published forms).
     Always,
-    /// E fitted if that lowers AICc, else 0. The default (ours): few points do not determine E.
+    /// E fitted if that lowers AICc, else 0. The default of Law-C (ours): few points do not determine E.
     #[default]
     Auto,
 }
