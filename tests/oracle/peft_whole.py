@@ -77,6 +77,9 @@ CASES = {
     "changed_copies": dict(r=2, lora_alpha=3, target_modules=["embed_tokens", "lm_head"]),
     "tokens": dict(r=2, lora_alpha=3, target_modules=LINEAR, trainable_token_indices=[1, 7]),
     "named_tokens": dict(r=2, lora_alpha=3, target_modules=["fc1"], trainable_token_indices={"embed_tokens": [4, 0]}),
+    # What is saved is no target, even where both name it; names may be the end of a word.
+    "saved_targets": dict(r=2, lora_alpha=3, target_modules=[*LINEAR, "linear_1", "lm_head"], modules_to_save=["projector", "lm_head"]),
+    "saved_by_end": dict(r=2, lora_alpha=3, target_modules=LINEAR, modules_to_save=["head", "jector"]),
 }
 
 

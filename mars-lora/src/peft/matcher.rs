@@ -31,6 +31,8 @@ impl Rule {
 pub struct Matcher {
     targets: Rule,
     exclude: Option<Rule>,
+    /// Modules that are trained as a whole, and what is in them.
+    whole: Vec<PythonRegex>,
     layers: Option<Vec<usize>>,
     layer_patterns: Vec<PythonRegex>,
     ranks: Compiled<usize>,
@@ -58,6 +60,11 @@ impl Matcher {
         Ok(Self {
             targets: Rule::new(&config.target_modules)?,
             exclude: config.exclude_modules.as_ref().map(Rule::new).transpose()?,
+            whole: config
+                .saved()
+                .iter()
+                .map(|name| PythonRegex::start(&format!(r"(^|.*\.){name}($|\..*)")))
+                .collect::<Result<_, _>>()?,
             layers: config.layers_to_transform.as_ref().and_then(some),
             layer_patterns,
             ranks: config.rank_pattern.compile()?,
@@ -69,8 +76,8 @@ impl Matcher {
     }
 
     /// Whether PEFT would adapt the module at `path`.
-    /// In PEFT's order: a module that `exclude_modules` matches is not adapted; `all-linear` means every linear
-    /// layer; a text must match the whole path (`re.fullmatch`); a list matches the path itself, or its end
+    /// In PEFT's order: a module that `exclude_modules` matches is not adapted, nor is one that `modules_to_save` names or
+    /// that is part of such a one; `all-linear` means every linear layer; a text must match the whole path (`re.fullmatch`); a list matches the path itself, or its end
     /// after a dot, and only in the latter case do `layers_to_transform` and `layers_pattern` restrict it, by
     /// the number after the pattern (by default the last number between dots that a greedy `.*` leaves).
     ///
@@ -84,6 +91,11 @@ impl Matcher {
         };
         if excluded {
             return Ok(false);
+        }
+        for whole in &self.whole {
+            if whole.matches(path)? {
+                return Ok(false);
+            }
         }
         match &self.targets {
             Rule::AllLinear => Ok(kind == SiteKind::Linear),

@@ -21,7 +21,7 @@ impl PythonRegex {
         Self::compile(pattern, &format!(r"^(?:.*\.)?(?:{pattern})$"))
     }
 
-    /// `re.match(pattern, text)` with the first group as a number.
+    /// `re.match(pattern, text)`.
     pub(crate) fn start(pattern: &str) -> Result<Self, Error> {
         Self::compile(pattern, &format!("^(?:{pattern})"))
     }

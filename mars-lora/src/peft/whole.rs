@@ -85,11 +85,11 @@ impl Whole {
     }
 }
 
-/// Whether `module` is called `name`, or is a part of a module that is.
+/// Whether the path of `module`, or of one that it is a part of, ends with `name`, even within a word: `projector` is
+/// `multi_modal_projector` too.
 pub(super) fn is_in(module: &str, name: &str) -> bool {
-    let starts = module.match_indices(name).filter(|(at, _)| *at == 0 || module[..*at].ends_with('.'));
-    let mut ends = starts.map(|(at, _)| &module[at + name.len()..]);
-    ends.any(|rest| rest.is_empty() || rest.starts_with('.'))
+    let parents = module.match_indices('.').map(|(at, _)| &module[..at]);
+    parents.chain([module]).any(|path| path.ends_with(name))
 }
 
 #[cfg(test)]
@@ -122,7 +122,10 @@ mod tests {
         assert_eq!(of("m.head.modules_to_save.default.weight", &saved), some("m.head|weight|None"));
         assert_eq!(of("m.head.modules_to_save.weight", &saved), some("m.head|weight|None"));
         assert_eq!(of("m.proj.modules_to_save.default.fc.weight", &saved), some("m.proj.fc|weight|None"));
+        assert_eq!(of("m.lm_head.weight", &saved), some("m.lm_head|weight|None"));
+        assert_eq!(of("m.mm_proj.fc.weight", &saved), some("m.mm_proj.fc|weight|None"));
         assert_eq!(of("m.heads.weight", &saved), None);
+        assert_eq!(of("m.projector.weight", &saved), None);
         assert_eq!(of("m.norm.bias", &biases), some("m.norm|bias|None"));
         assert_eq!(of("m.norm.weight", &biases), None);
         assert_eq!(of("m.q.base_layer.weight", &plain), some("m.q|weight|None"));

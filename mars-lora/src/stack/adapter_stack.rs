@@ -73,6 +73,12 @@ impl AdapterStack {
         self
     }
 
+    /// Whether the inputs of linear layers are read on the way ([`Activations::of`](crate::Activations::of)): a layer that a
+    /// model does not compute again, since nothing would change, is then missing.
+    pub fn is_probed(&self) -> bool {
+        self.probe.is_some()
+    }
+
     /// Number of adapters, K.
     pub fn len(&self) -> usize {
         self.configs.len()

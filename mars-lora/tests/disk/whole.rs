@@ -13,7 +13,7 @@ fn fixture(case: &str) -> PathBuf {
 }
 
 /// Each with the number of tensors that it changes beside those of its factors.
-const CASES: [(&str, usize); 10] = [
+const CASES: [(&str, usize); 12] = [
     ("convolution_3d", 0),
     ("bias_all", 10),
     ("lora_bias", 6),
@@ -24,6 +24,8 @@ const CASES: [(&str, usize); 10] = [
     ("changed_copies", 2),
     ("tokens", 1),
     ("named_tokens", 1),
+    ("saved_targets", 4),
+    ("saved_by_end", 4),
 ];
 
 fn merged_is_that_of_peft(adapter: &Path, case: &str) {
@@ -104,6 +106,8 @@ fn copies_of_the_base_are_read_and_trained_tensors_refused_with_a_remedy() {
         ("bias_all", "text.layers.0.norm.bias"),
         ("lora_bias", "lora_bias"),
         ("modules_to_save", "lm_head.weight, projector.linear_1.bias"),
+        ("saved_targets", "lm_head.weight, projector.linear_1.bias"),
+        ("saved_by_end", "lm_head.weight, projector.linear_1.bias"),
         ("saved_norms", "text.layers.1.norm.weight"),
         ("saved_half", "text.embed_tokens.weight"),
         ("tokens", "text.embed_tokens.weight"),

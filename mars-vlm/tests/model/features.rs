@@ -2,9 +2,9 @@
 
 use crate::kit::{CASES, Samples, fixture, gaps, pass, stack};
 use burn::tensor::Device;
-use mars_lora::{Pass, Targets};
+use mars_lora::{Activations, AdapterConfig, Model, Pass, Targets};
 use mars_testkit::device::device;
-use mars_vlm::model::AnyModel;
+use mars_vlm::model::{AnyModel, VISION_ENCODER};
 
 fn same(what: &str, found: &Pass, expected: &Pass) {
     let (loss, gradient) = gaps(found, expected);
@@ -67,5 +67,30 @@ fn adapters_on_what_makes_them_never_see_kept_features() {
             let stack = stack(&plain, &[module, "llm"], &Targets::all_linear(), 0.0);
             same(case, &pass(&model, &batch, &stack, false), &pass(&plain, &batch, &stack, false));
         }
+    }
+}
+
+/// The adapters that begin with activations are the same whatever was kept before.
+#[test]
+fn activations_of_every_layer_are_read_whatever_is_kept() {
+    for case in ["idefics3/gqa_split", "llava/clip_full", "qwen2_vl/windows_tied", "qwen3_vl/three_deep"] {
+        let dir = fixture(case);
+        let samples = Samples::read(&dir);
+        let plain = AnyModel::from_dir(&dir, &device()).unwrap();
+        let mut model = AnyModel::from_dir(&dir, &device()).unwrap();
+        model.keep_features(1 << 30);
+        let start = |model: &AnyModel| {
+            let batches = [0, 1].map(|at| samples.of(&[vec![at % samples.sequences.len()]]));
+            let activations = Activations::of(model, batches, 2, 7).unwrap();
+            let mut sites = model.sites().iter().enumerate();
+            assert!(sites.any(|(at, site)| site.module == VISION_ENCODER && activations.reached(at)));
+            let config = AdapterConfig::new([("ve", 2), ("projector", 2), ("llm", 2)], 3);
+            activations.adapter(config, model).unwrap().factors
+        };
+        let expected = start(&plain);
+        assert_eq!(start(&model), expected, "{case}");
+        pass(&model, &samples.batch(2), &stack(&model, &["llm"], &Targets::all_linear(), 0.0), false);
+        assert!(model.kept_features() > 0);
+        assert_eq!(start(&model), expected, "{case}, kept");
     }
 }

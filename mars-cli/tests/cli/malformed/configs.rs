@@ -86,6 +86,13 @@ pub(super) fn cases() -> Vec<Case> {
         ("text_config/rms_norm_eps", json!("1e-5"), "a text as epsilon", "rms_norm_eps"),
         ("text_config/rope_theta", json!(0.0), "no rotary base", "rope_theta is 0"),
         ("text_config/rope_scaling", json!({"rope_type": "yarn"}), "scaled positions", "yarn"),
+        (
+            "text_config/rope_scaling",
+            json!({"rope_type": "default", "type": "yarn"}),
+            "scaled positions by the older name",
+            "yarn",
+        ),
+        ("text_config/model_type", json!("granite"), "another decoder", "is `granite`, expected `llama`"),
         ("text_config/rope_scaling", json!({"mrope_section": [1, 2]}), "two sections", "mrope_section"),
         ("text_config/use_sliding_window", json!(true), "sliding windows", "sliding-window"),
         ("text_config/tie_word_embeddings", json!("no"), "a text as truth value", "tie_word_embeddings"),

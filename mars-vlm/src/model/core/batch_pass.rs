@@ -86,7 +86,7 @@ fn encoded(pass: &dyn EncoderPass, adapters: &AdapterStack) -> Tensor<2> {
 
 impl<'a, N: Network> BatchPass<'a, N> {
     /// For `adapters`, or others of the same sites; `image_sites` are those before the language model. Features on which no
-    /// adapter acts are taken from `cache`, or put there.
+    /// adapter acts are taken from `cache`, or put there, except where inputs of layers are read.
     pub(super) fn new(
         (net, config): (&'a N, &'a N::Config),
         image_sites: Range<usize>,
@@ -98,7 +98,7 @@ impl<'a, N: Network> BatchPass<'a, N> {
         let images = batch.images.as_ref().map(|images| {
             let stacked = adapters.acts_within(image_sites.clone());
             let placement = if stacked { &images.stacked } else { &images.distinct };
-            let features = match cache.filter(|_| !stacked) {
+            let features = match cache.filter(|_| !stacked && !adapters.is_probed()) {
                 Some(cache) => {
                     let idle = adapters.idle();
                     let encode = |input: &VisionInput<'_>| encoded(&*net.encoder(config, input), &idle);

@@ -212,10 +212,10 @@ impl TextConfig {
             if self.interleaved && rope.mrope_interleaved == Some(false) {
                 return Err("text_config: mrope_interleaved is false, expected true".to_string());
             }
-            let kind = rope.rope_type.as_deref().or(rope.r#type.as_deref());
+            // Which of the two names counts differs between architectures of transformers, so both have to be plain.
+            let mut kinds = [&rope.r#type, &rope.rope_type].into_iter().flatten();
             // Dynamic ones are plain up to `max_position_embeddings`, and longer samples are refused.
-            if kind.is_some_and(|kind| !["default", "mrope", "dynamic"].contains(&kind)) {
-                let kind = kind.unwrap_or_default();
+            if let Some(kind) = kinds.find(|kind| !["default", "mrope", "dynamic"].contains(&kind.as_str())) {
                 return Err(format!("text_config asks for `{kind}` rotary positions, expected plain ones"));
             }
         }

@@ -6,6 +6,7 @@ use crate::Error;
 use crate::model::core::config_file::ConfigFile;
 use crate::model::core::siglip::SiglipConfig;
 use crate::model::core::text_config::{self, TextConfig};
+use crate::model::llava::config::Kind;
 use serde::Deserialize;
 use serde_json::json;
 use std::path::Path;
@@ -49,6 +50,11 @@ impl Idefics3Config {
             "num_channels": 3, "image_size": 224, "patch_size": 32, "hidden_act": "gelu_pytorch_tanh",
             "layer_norm_eps": 1e-6,
         });
+        let kind: Kind = file.section(Some("text_config"), json!({"model_type": "llama"}))?;
+        if kind.model_type != "llama" {
+            let what = format!("text_config.model_type is `{}`, expected `llama`", kind.model_type);
+            return file.checked(Err(what));
+        }
         let text: TextConfig = file.section(Some("text_config"), text_config::llama())?;
         let config = Self {
             vision_config: file.section(Some("vision_config"), vision)?,
