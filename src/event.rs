@@ -52,8 +52,10 @@ pub enum Event<'a> {
     Progress(Progress),
     /// A run of the round has ended.
     Run(&'a RunRecord),
-    /// The round is over.
+    /// The round is over, and all of its runs have ended.
     RoundDone,
+    /// The round was interrupted, or failed.
+    RoundStopped,
     /// The policy has decided; the candidates say at which step each was dropped.
     Decided(&'a Decision),
     /// The checkpoint of the winning run is gone: the run is trained again.

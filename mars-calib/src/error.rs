@@ -28,7 +28,7 @@ pub enum Error {
     },
     /// The directory holds a campaign with other settings or other data.
     #[error(
-        "{} holds a campaign with other settings:\n{}\nUse another directory, or restore the old values",
+        "{} holds a campaign with other settings:\n{}\n  use another directory, or restore the old values",
         .path.display(), .changes.join("\n")
     )]
     Changed {

@@ -144,14 +144,20 @@ impl Stage {
 
     /// Ends the stage.
     pub(crate) fn finish(self) {
+        self.end("done in");
+    }
+
+    /// Ends the stage before all of it is done.
+    pub(crate) fn stop(self) {
+        self.end("stopped after");
+    }
+
+    fn end(self, how: &str) {
         if let Some(lines) = &self.lines {
             let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
             if lines.said {
-                write_line(&format!(
-                    "{}: done in {}",
-                    self.label,
-                    duration(lines.started.elapsed().as_secs_f64())
-                ));
+                let took = duration(lines.started.elapsed().as_secs_f64());
+                write_line(&format!("{}: {how} {took}", self.label));
             }
         }
         self.bar.finish_and_clear();

@@ -69,6 +69,13 @@ impl Reporter {
             stage.finish();
         }
     }
+
+    /// Ends the stage that is shown before all of it is done.
+    fn stop(&mut self) {
+        if let Some(stage) = self.stage.take() {
+            stage.stop();
+        }
+    }
 }
 
 impl Observer for Reporter {
@@ -87,6 +94,7 @@ impl Observer for Reporter {
             Event::Progress(progress) => self.progress(progress),
             Event::Run(record) => self.run(record),
             Event::RoundDone => self.finish(),
+            Event::RoundStopped => self.stop(),
             Event::Decided(decision) => {
                 for (step, ranks) in dropped(decision) {
                     self.console.say(format!("dropped at step {step}: {}", ranks.join("  ")));

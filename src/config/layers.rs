@@ -193,7 +193,7 @@ impl Layers {
         }
         merge(&mut all, &self.settings);
         let typed = Value::Table(all).try_into().map_err(|error: toml::de::Error| {
-            Error::usage(format!("settings: {}", error.to_string().trim_end()))
+            Error::usage(format!("settings: {}", error.to_string().trim_end().replace('\n', " ")))
         });
         let checked = typed.and_then(|config: SearchConfig| check(&config).map(|()| config));
         checked.map_err(|error| self.with_origins(error))

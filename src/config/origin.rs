@@ -4,6 +4,9 @@ use super::{Layers, key};
 use crate::{Error, ErrorKind};
 use std::{collections::BTreeMap, fmt};
 
+/// How messages begin to tell the origin of a setting.
+const ORIGINS: [&str; 3] = ["is the default", "is that of the embedded task", "is from "];
+
 /// Where the value of a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -52,13 +55,11 @@ impl Layers {
             .keys()
             .filter_map(|key| Some((place_of(&message, &key)?, key)))
             .filter(|(_, key)| kind == ErrorKind::Usage || self.origins.contains_key(key))
+            .filter(|(_, key)| !ORIGINS.iter().any(|origin| message.contains(&format!("{key} {origin}"))))
             .collect();
         named.sort();
-        let said: Vec<String> = named
-            .into_iter()
-            .map(|(_, key)| format!("{key} {}", self.origin(&key)))
-            .filter(|origin| !message.contains(origin.as_str()))
-            .collect();
+        let said: Vec<String> =
+            named.into_iter().map(|(_, key)| format!("{key} {}", self.origin(&key))).collect();
         if said.is_empty() {
             return error;
         }
@@ -116,6 +117,15 @@ mod tests {
         assert!(assignment.contains("lora.dropout is from --set lora.dropout=2"), "{assignment}");
         let flag = refused(&|layers| layers.option("search.policy", "fixed:1x2x3", "--policy").unwrap());
         assert!(flag.contains("search.policy is from --policy"), "{flag}");
+        // Said once, whatever other settings would say.
+        let mut layers = Layers::new();
+        layers.option("search.policy", "fixed:1x2x3", "--policy").unwrap();
+        let again = Layers::new().with_origins(layers.config().unwrap_err()).to_string();
+        assert_eq!(
+            again.matches("search.policy is ").count(),
+            flag.matches("search.policy is ").count(),
+            "{again}"
+        );
         let free = refused(&|layers| layers.assignment("train.learning_rates.ve=-1").unwrap());
         assert!(free.contains("train.learning_rates.ve is -1"), "{free}");
         assert!(free.contains("train.learning_rates.ve is from --set"), "{free}");

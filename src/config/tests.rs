@@ -93,6 +93,8 @@ fn values_out_of_range_are_refused_by_name() {
         ("trainer.kind=command", "trainer.command"),
         ("trainer.command=train.sh", "trainer.kind"),
         ("trainer.parameters_per_rank.audio=3", "audio"),
+        ("train.steps=many", "train.steps"),
+        ("lora.targets=(", "unclosed group"),
     ] {
         let mut layers = Layers::new();
         layers.assignment(assignment).unwrap();
@@ -100,6 +102,6 @@ fn values_out_of_range_are_refused_by_name() {
             layers.assignment("data.test_fraction=0.5").unwrap();
         }
         let message = layers.config().unwrap_err().messages().join(": ");
-        assert!(message.contains(part), "{assignment}: {message}");
+        assert!(message.contains(part) && !message.contains('\n'), "{assignment}: {message}");
     }
 }

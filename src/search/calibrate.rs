@@ -34,7 +34,7 @@ pub struct CalibratedRun {
     pub end: String,
     /// The last validation loss, nats per answer token.
     pub loss: Option<f64>,
-    /// Convergence time, optimizer steps.
+    /// Convergence time, optimizer steps; `None` also for runs that end after their first steps, whose times come of registration.
     pub convergence: Option<f64>,
     /// Why there is none.
     pub censored: Option<String>,
@@ -157,7 +157,14 @@ fn calibrate(
     let (rule, keep) = (engine.config.rule(), engine.config.keep());
     let runs = chosen.into_iter().zip(&records).filter_map(|((index, trial), record)| {
         let record = record.as_ref()?;
-        let result = trial_result(&*rule, &trial, record, keep, &BTreeMap::new());
+        let mut result = trial_result(&*rule, &trial, record, keep, &BTreeMap::new());
+        // One run by itself has no time so early; what there would be follows the length of the run.
+        if let Some(window) = budget.calibration.window.filter(|window| trial.steps <= *window)
+            && trial.role == Role::Alone
+        {
+            let why = format!("{window} steps, registered with those of other ranks");
+            (result.convergence, result.censored) = (None, Some(why));
+        }
         Some(CalibratedRun {
             index,
             id: record.id.to_string(),

@@ -75,13 +75,12 @@ impl CampaignRunner<'_> {
             loss: None,
         };
         let records = self.campaign.run(self.trainer, &specs, &mut watch);
-        self.observer.event(&Event::RoundDone);
+        let ended = |records: &Vec<RunRecord>| records.iter().all(|record| record.end != RunEnd::Interrupted);
+        let done = records.as_ref().is_ok_and(ended);
+        self.observer.event(if done { &Event::RoundDone } else { &Event::RoundStopped });
         self.done += total;
         let records = records?;
-        if records.iter().any(|record| record.end == RunEnd::Interrupted) {
-            return Err(Error::interrupted());
-        }
-        Ok(records)
+        if done { Ok(records) } else { Err(Error::interrupted()) }
     }
 }
 

@@ -180,8 +180,9 @@ where
         if let Some(error) = watch.error {
             return Err(error.into());
         }
-        self.observer.event(&Event::RoundDone);
-        self.go_on()?;
+        let on = self.go_on();
+        self.observer.event(if on.is_ok() { &Event::RoundDone } else { &Event::RoundStopped });
+        on?;
         let lost = || Error::failed(format!("run {} left no adapter", spec.id()));
         self.trainer.adapter(spec)?.ok_or_else(lost)
     }

@@ -36,7 +36,7 @@ pub(crate) struct Merge {
     /// New directory for the merged model
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Type of the weights: f32, f16 or bf16 [default: that of each weight of the base]
+    /// Type of the weights: f32, f16, bf16 or f64 [default: that of each weight of the base]
     #[arg(long, value_name = "TYPE")]
     pub(crate) dtype: Option<Float>,
     /// Subtract the adapter from a merged model again

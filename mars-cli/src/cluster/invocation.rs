@@ -2,7 +2,7 @@
 
 use super::{index, shell};
 use crate::args::{Common, Job};
-use mars::Error;
+use mars::{Error, mars_search::PolicySpec};
 use std::{env, ffi::OsString, path::Path};
 
 /// Arguments and variables of a call.
@@ -15,15 +15,16 @@ pub(crate) struct Invocation {
 }
 
 impl Invocation {
-    /// The call with the settings of this one.
-    pub(crate) fn of(common: &Common, job: &Job) -> Result<Self, Error> {
+    /// The call with the settings of this one, and its `policy`, wherever that was set: the runs of a calibration are counted
+    /// for it, while a call without a policy takes that of the campaign.
+    pub(crate) fn of(common: &Common, job: &Job, policy: &PolicySpec) -> Result<Self, Error> {
         let mut arguments = Vec::new();
         let mut give = |name: &str, value: Option<&str>| {
             if let Some(value) = value {
                 arguments.extend([name.to_owned(), value.to_owned()]);
             }
         };
-        let Job { task, place, policy, seed } = job;
+        let Job { task, place, policy: _, seed } = job;
         give("--config", path(&common.config)?);
         common.set.iter().for_each(|assignment| give("--set", Some(assignment)));
         for (name, value) in [
@@ -39,7 +40,7 @@ impl Invocation {
         give("--device", task.device.as_deref());
         give("--compute", task.compute.as_deref());
         give("--trainer", task.trainer.as_deref());
-        give("--policy", policy.as_deref());
+        give("--policy", Some(&policy.to_string()));
         for (name, given) in [
             ("--gradient-checkpointing", task.gradient_checkpointing),
             ("--accept-changes", place.accept_changes),

@@ -16,6 +16,7 @@ pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit, Err
     };
     set_path(&mut layers, "out.dir", &args.place.out)?;
     set(&mut layers, "search.policy", &args.policy)?;
+    context.keep(&layers);
     let config = layers.config()?;
     let index = index(context, args)?;
     let mut reporter = context.reporter();

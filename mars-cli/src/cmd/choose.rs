@@ -41,7 +41,8 @@ pub(crate) fn run(context: &Context, args: &args::Choose) -> Result<Exit, Error>
         },
         Choice::Uncalibrated { missing, of } => {
             return Err(Error::failed(format!(
-                "{missing} of the {of} calibration runs of {policy} are missing; `mars calibrate --campaign {}` does them",
+                "{missing} of the {of} calibration runs of {policy} are missing; `mars calibrate --campaign {} --policy {policy}` does \
+                 them",
                 args.campaign.display()
             )));
         }

@@ -35,7 +35,8 @@ fn measured(directory: &Path) -> Result<(Observations, mars::SearchConfig), Erro
     let (observations, config) = observations(directory)?;
     if observations.convergence.is_empty() && observations.performance.is_empty() {
         return Err(Error::input(format!(
-            "{0} holds no finished calibration run; `mars calibrate --campaign {0}` does them",
+            "{0} holds no finished calibration run; `mars calibrate --campaign {0}` does those of its policy, and with \
+             `--policy paper` those of the published method, whatever search.budget is",
             directory.display()
         )));
     }

@@ -10,7 +10,7 @@ use mars::Error;
 
 pub(crate) fn run(context: &Context, args: &Kubernetes) -> Result<Exit, Error> {
     let config = job_config(context, &args.job)?;
-    let call = Invocation::of(&context.common, &args.job)?;
+    let call = Invocation::of(&context.common, &args.job, &config.search.policy)?;
     let job = if args.search {
         kubernetes::search(args, &call)?
     } else {

@@ -20,6 +20,7 @@ pub(crate) fn run(context: &Context, args: &args::Plan) -> Result<Exit, Error> {
     let mut layers = context.layers(&args.task)?;
     set_path(&mut layers, "out.dir", &args.out)?;
     set(&mut layers, "search.policy", &args.policy)?;
+    context.keep(&layers);
     let config = layers.config()?;
     if args.probe && config.trainer.kind == TrainerKind::Command {
         let samples = samples(&config)?;

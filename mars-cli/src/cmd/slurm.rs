@@ -83,7 +83,7 @@ fn write(
     let program = env::current_exe().map_err(Error::io("find", Path::new("mars")))?;
     let place = args.scripts.clone().unwrap_or_else(|| config.out.dir.join("slurm"));
     let place = here.join(place);
-    let invocation = Invocation::of(&context.common, &args.job)?;
+    let invocation = Invocation::of(&context.common, &args.job, &config.search.policy)?;
     let scripts = Scripts {
         program: &program,
         directory: &here,

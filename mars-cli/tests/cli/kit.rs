@@ -88,6 +88,7 @@ pub(crate) fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
     assert!(done.stdout.is_empty() || arguments.contains(&"check"), "{}", done.stdout);
     assert!(!done.stderr.contains("panicked"), "{}", done.stderr);
     assert_eq!(done.stderr.matches("error: ").count(), 1, "one message: {}", done.stderr);
+    assert!(!done.stderr.contains("\\n"), "a line that ends as an escape: {}", done.stderr);
     for part in parts {
         assert!(done.stderr.contains(part), "`{part}` is not in: {}", done.stderr);
     }

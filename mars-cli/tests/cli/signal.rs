@@ -87,6 +87,7 @@ fn sigusr1_writes_a_checkpoint_from_which_the_same_call_goes_on() {
     let (code, stderr) = end(child);
     assert_eq!(code, Some(85), "{stderr}");
     assert!(stderr.contains("SIGUSR1: stopping after a checkpoint"), "{stderr}");
+    assert!(!stderr.contains(": done in"), "{stderr}");
     assert!(!Path::new(&stopped).join("adapter").exists());
 
     assert_eq!(mars(&strs(&tune(&task, &stopped, "60"))).code, Some(0));

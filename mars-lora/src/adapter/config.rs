@@ -78,10 +78,11 @@ impl AdapterConfig {
     /// As [`site_ranks`](Self::site_ranks), for a search that should not try what cannot help.
     ///
     /// # Errors
-    /// Also [`Error::RankTooLarge`] for a rank above min(inputs, outputs).
+    /// Also [`Error::RankTooLarge`] for a rank above min(inputs, outputs), with the layer that allows least.
     pub fn useful_ranks(&self, modules: &[AdaptedModule], sites: &[Site]) -> Result<Vec<usize>, Error> {
         let ranks = self.site_ranks(modules, sites)?;
-        match sites.iter().zip(&ranks).find(|(site, rank)| **rank > site.max_rank()) {
+        let too_large = sites.iter().zip(&ranks).filter(|(site, rank)| **rank > site.max_rank());
+        match too_large.min_by_key(|(site, _)| site.max_rank()) {
             Some((site, rank)) => {
                 Err(Error::RankTooLarge { path: site.path.clone(), rank: *rank, max: site.max_rank() })
             }

@@ -39,6 +39,13 @@ impl Targets {
 
 /// A regular expression that must match the whole text, as Python's `re.fullmatch`.
 fn full_match(pattern: &str) -> Result<Regex, Error> {
-    Regex::new(&format!("^(?:{pattern})$"))
-        .map_err(|e| Error::BadPattern { pattern: pattern.to_string(), why: e.to_string() })
+    Regex::new(&format!("^(?:{pattern})$")).map_err(|error| {
+        // The lines before show the pattern, with what is put around it here.
+        let error = error.to_string();
+        let why = error.lines().last().unwrap_or_default();
+        Error::BadPattern {
+            pattern: pattern.to_string(),
+            why: why.strip_prefix("error: ").unwrap_or(why).to_string(),
+        }
+    })
 }

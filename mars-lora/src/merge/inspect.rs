@@ -23,13 +23,18 @@ pub struct Inspection {
     pub cautions: Vec<String>,
 }
 
-/// Matches every tensor of the adapter in `adapter` with a tensor of the base in `base`, by headers only.
+/// Matches every tensor of the adapter in `adapter` with a tensor of the base in `base`. Of the base the headers are read; the
+/// values of the adapter must be finite.
 ///
 /// # Errors
 /// [`Error::Partial`] with all names that do not fit; [`Error::Tied`] for an adapter on an output layer that is the
 /// table of embeddings; [`Error::Io`] and [`Error::BadFile`].
 pub fn inspect(adapter: &Path, base: &Path, names: &ModelNames) -> Result<Inspection, Error> {
     let pairing = Pairing::open(adapter, base, names)?;
+    let weights = &pairing.adapter.weights;
+    for tensor in weights.tensors.iter().filter(|tensor| tensor.float().is_some()) {
+        weights.values(tensor)?;
+    }
     let dora = pairing.adapter.config.use_dora;
     let modules: Vec<Inspected> = pairing
         .bound

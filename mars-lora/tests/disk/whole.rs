@@ -1,9 +1,10 @@
 //! Adapters of PEFT with more than factors (`tests/oracle/peft_whole.py`): merged by PEFT and here.
 
-use crate::kit::load;
+use crate::kit::{load, save};
 use mars_lora::merge::{Checkpoint, Direction, MergeOptions, ModelNames, inspect, merge};
 use mars_lora::peft::{self, Base};
 use mars_lora::{AdaptedModule, Error, Site, SiteKind};
+use safetensors::tensor::Dtype;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,25 @@ fn merged_weights_are_those_of_peft() {
             changed > 0,
             "{case}"
         );
+    }
+}
+
+/// Of factors as of whole tensors, each by its name.
+#[test]
+fn an_adapter_with_a_value_that_is_not_finite_does_not_pass() {
+    for (case, value) in [("modules_to_save", f32::NAN), ("tokens", f32::INFINITY)] {
+        let tensors = load(&fixture(case).join("adapter_model.safetensors"));
+        for name in tensors.keys() {
+            let dir = tempfile::tempdir().unwrap();
+            fs::copy(fixture(case).join("adapter_config.json"), dir.path().join("adapter_config.json"))
+                .unwrap();
+            let mut changed = tensors.clone();
+            *changed.get_mut(name).unwrap().1.last_mut().unwrap() = value;
+            save(&dir.path().join("adapter_model.safetensors"), &changed, Dtype::F32);
+            let error =
+                inspect(dir.path(), &fixture("base"), &ModelNames::default()).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("not finite"), "{case}: {error}");
+        }
     }
 }
 

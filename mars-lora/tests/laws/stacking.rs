@@ -266,6 +266,9 @@ fn bad_ranks_are_named() {
     let model = toy();
     let build = |ranks: &[(&str, usize)]| Adapter::fresh(AdapterConfig::new(ranks.to_vec(), 0), &model);
     assert!(matches!(build(&[("ve", 73)]), Err(Error::RankTooLarge { rank: 73, max: 72, .. })));
+    let most = model.sites().iter().map(|site| site.max_rank()).min().unwrap();
+    let both = build(&[("ve", 400), ("llm", 400)]);
+    assert!(matches!(both, Err(Error::RankTooLarge { max, .. }) if max == most), "{both:?}");
     assert!(matches!(build(&[("ve", 0)]), Err(Error::NothingAdapted { .. })));
     assert!(matches!(build(&[("audio", 4)]), Err(Error::UnknownModule { .. })));
 }

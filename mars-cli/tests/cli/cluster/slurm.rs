@@ -196,6 +196,12 @@ fn the_runs_of_the_built_in_trainer_are_counted() {
     let out = task.path("out");
     let written = json(&strs(&task.arguments("slurm", &["--policy", "race", "--out", &out, "--json"])));
     assert_eq!(written["jobs"][0]["array"], "0-7", "{written}");
+    // Runs are counted for the policy of the call, whichever the campaign has: the scripts say it.
+    let guided = json(&strs(&task.arguments("slurm", &["--out", &out, "--json"])));
+    for job in guided["jobs"].as_array().unwrap() {
+        let script = fs::read_to_string(job["script"].as_str().unwrap()).unwrap();
+        assert!(script.contains("--policy guided"), "{script}");
+    }
     let more = ["--policy", "fixed:2x2", "--out", &out, "--json"];
     let only = json(&strs(&task.arguments("slurm", &more)));
     assert_eq!(only["jobs"].as_array().unwrap().len(), 1, "the search alone: {only}");
