@@ -47,10 +47,27 @@ pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, L
 pub(super) fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
     check_modules(&config.lora.modules, model)?;
     for (setting, ranks) in ranks_in_use(config)? {
+        check_targets(config, &ranks, model)?;
         let largest = AdapterConfig { targets: config.lora.targets()?, ..AdapterConfig::new(ranks, 0) };
         largest
             .useful_ranks(model.modules(), model.sites())
             .map_err(|error| Error::usage(format!("{setting}: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Refuses targets that choose no layer of a module with a rank.
+fn check_targets(config: &SearchConfig, ranks: &Largest, model: &AnyModel) -> Result<(), Error> {
+    let targets = config.lora.targets()?;
+    for module in ranks.iter().filter(|(_, rank)| **rank > 0).map(|(module, _)| module) {
+        let mut layers = model.sites().iter().filter(|site| site.module == *module).peekable();
+        if layers.peek().is_some() && !layers.any(|site| targets.contain(site)) {
+            return Err(Error::usage(format!(
+                "lora.targets is `{}`, which matches no layer of `{module}`, so that its rank would change nothing; change \
+                 the pattern, which has to match whole paths, or leave `{module}` out of lora.modules",
+                config.lora.targets.as_deref().unwrap_or_default()
+            )));
+        }
     }
     Ok(())
 }

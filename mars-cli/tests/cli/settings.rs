@@ -1,6 +1,6 @@
 //! Layers of settings, as the command sees them.
 
-use crate::kit::{command, json, refused};
+use crate::kit::{SmallTask, command, json, mars, refused, strs};
 use std::fs;
 use tempfile::tempdir;
 
@@ -51,4 +51,19 @@ fn what_config_prints_can_be_read_back() {
     let again = json(&["config", "--json", "--config", file.to_str().unwrap()]);
     assert_eq!(again["train"]["batch"], 7);
     assert_eq!(again, json(&["config", "--json", "--set", "train.batch=7"]));
+}
+
+/// A pattern that reaches no layer of a module with a rank is what has to be changed, whatever the ranks are.
+#[test]
+fn targets_that_choose_no_layer_are_named() {
+    let task = SmallTask::new();
+    for pattern in ["nothing", r".*\.text_model\..*"] {
+        let targets = format!("lora.targets={pattern}");
+        for command in ["plan", "search"] {
+            let arguments = task.arguments(command, &["--out", &task.path("out"), "--set", &targets]);
+            refused(&strs(&arguments), 2, &["lora.targets is", pattern, "no layer of `ve`", "lora.modules"]);
+        }
+    }
+    let alone = ["--out", &task.path("llm"), "--set", r"lora.targets=.*\.text_model\..*", "--ranks", "llm=4"];
+    assert_eq!(mars(&strs(&task.arguments("tune", &alone))).code, Some(0));
 }
