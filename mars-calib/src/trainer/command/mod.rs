@@ -29,10 +29,12 @@ mod orphan;
 mod process;
 mod seconds;
 mod template;
+mod told;
 
 pub use curves::Curves;
 pub use options::{CommandLine, CommandOptions, CurveFormat, CurveSource};
 pub use template::Template;
+pub use told::{ModulePlaceholder, Place};
 
 use super::{ended_by, with_cause};
 use crate::{Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Stage, Trainer, files};
