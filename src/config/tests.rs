@@ -105,3 +105,74 @@ fn values_out_of_range_are_refused_by_name() {
         assert!(message.contains(part) && !message.contains('\n'), "{assignment}: {message}");
     }
 }
+
+/// A trainer that gets rank 0 for a name that nothing has would train something else, for as long as the search takes.
+#[test]
+fn a_command_names_modules_that_there_are() {
+    let config = |assignments: &[&str]| {
+        let mut layers = Layers::new();
+        for assignment in [&["trainer.kind=command"][..], assignments].concat() {
+            layers.assignment(assignment).unwrap();
+        }
+        layers.config().map_err(|error| error.messages().join(": "))
+    };
+    let command = "trainer.command=train {r.ve} {r.llm} {out}";
+    for (more, key, text) in [
+        (&["trainer.command=train {r.ve} {r.lm} {out}"][..], "trainer.command", "{r.lm}"),
+        (&["trainer.command=train {r.ve} {r.llm} {alpha.Llm}"], "trainer.command", "{alpha.Llm}"),
+        (&["trainer.command=train {r.ve} {r.llm} {lr.vision}"], "trainer.command", "{lr.vision}"),
+        (&[command, "trainer.environment.RANK={r.audio}"], "trainer.environment.RANK", "{r.audio}"),
+        (&[command, "trainer.curve={out}/{r.ve }.csv"], "trainer.curve", "{r.ve }"),
+    ] {
+        let message = config(more).unwrap_err();
+        for part in [key, text, "ve, llm, projector"] {
+            assert!(message.contains(part), "{more:?}: {message}");
+        }
+    }
+    for more in [
+        &[command][..],
+        &["trainer.command=train {r.ve} {r.llm} {r.projector} {out}"],
+        &[
+            "trainer.command=train {r.audio} {r.llm}",
+            "lora.modules=[\"audio\",\"llm\"]",
+            "search.reference=llm",
+        ],
+    ] {
+        config(more).unwrap();
+    }
+}
+
+#[test]
+fn a_command_is_told_the_rank_of_every_adapted_module_and_its_directory() {
+    let told = |assignments: &[&str], adapted: &[&str]| {
+        let mut layers = Layers::new();
+        for assignment in [&["trainer.kind=command"][..], assignments].concat() {
+            layers.assignment(assignment).unwrap();
+        }
+        let trainer = layers.config().unwrap().trainer;
+        trainer.check_told(adapted.iter().copied()).map_err(|error| error.messages().join(": "))
+    };
+    let both = ["ve", "llm"];
+    for (more, part) in [
+        (&["trainer.command=train {r.ve} {out}"][..], "rank of `llm`"),
+        (&["trainer.command=train {alpha.ve} {r.llm} {out}"], "rank of `ve`"),
+        (&["trainer.command=train {r.ve} {out}", "trainer.curve={out}/{r.llm}.csv"], "rank of `llm`"),
+        (&["trainer.command=train {r.ve} {r.llm}"], "{out}"),
+    ] {
+        let message = told(more, &both).unwrap_err();
+        assert!(message.contains(part) && message.contains("trainer.command"), "{more:?}: {message}");
+    }
+    for more in [
+        &["trainer.command=train {r.ve} {r.llm} {out}"][..],
+        &["trainer.command=train {r.ve} {r.llm} {id}"],
+        &[
+            "trainer.command=train {r.ve}",
+            "trainer.environment.RANK={r.llm}",
+            "trainer.environment.OUT={out}",
+        ],
+        &["trainer.command=train {r.ve} {r.llm}", "trainer.curve={out}/stdout.log"],
+    ] {
+        told(more, &both).unwrap();
+    }
+    told(&["trainer.command=train {r.llm} {out}"], &["llm"]).unwrap();
+}

@@ -27,8 +27,12 @@ impl Search<'_> {
             ));
         }
         self.config.check()?;
-        let trainer = CommandTrainer::new(options, out.join(deliver::EXTERNAL))?;
         let (space, budget) = self.config.command_task(samples);
+        match self.config.policy() {
+            PolicySpec::Fixed(ranks) => self.config.trainer.check_told(ranks.resolve(&space)?.modules())?,
+            _ => self.config.trainer.check_told(space.modules.iter().map(String::as_str))?,
+        }
+        let trainer = CommandTrainer::new(options, out.join(deliver::EXTERNAL))?;
         Ok((trainer, space, budget))
     }
 

@@ -4,15 +4,19 @@
 //! whose locks may not. The holder writes a counter into it again and again, its heartbeat. The rule of take-over: who
 //! has seen the same content for [`Pace::patience`] on its own monotonic clock creates the next generation, and of
 //! several only one can. No clock of another machine is asked. A holder of the same machine whose process is gone is
-//! replaced at once. A holder that finds a later generation, or its file gone, has lost the run and stops.
+//! replaced at once. A holder that finds a later generation, or its file gone or not its own, has lost the run and stops.
 //!
-//! Generations of an unfinished run only grow: a given-up claim stays as a file that says so, until it is replaced.
+//! Generations of an unfinished run grow: a given-up claim stays as a file that says so, until it is replaced. Who has the
+//! campaign for itself removes the claims of silent holders, after which generations begin again: a file is a holder's own
+//! by the token in it, not by its name.
 
 use super::lock::host;
 use crate::{Error, RunId, files};
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::hash_map::RandomState,
     fs::{self, File, OpenOptions},
+    hash::BuildHasher,
     io::{self, Seek, Write},
     path::{Path, PathBuf},
     process,
@@ -60,6 +64,9 @@ struct Note {
     /// Identity of the running system and of its table of processes; empty where unknown.
     machine: String,
     beat: u64,
+    /// No other claim has it; 0 in claims of before there were tokens.
+    #[serde(default)]
+    token: u64,
 }
 
 /// A claim as others see it.
@@ -164,6 +171,8 @@ impl Claim {
             pid: process::id(),
             machine: machine(),
             beat: 0,
+            // The keys of each such state are random and its own.
+            token: RandomState::new().hash_one(generation).max(1),
         };
         let mut claim = Self { run: run.clone(), generation, campaign: campaign.to_owned(), file, note };
         if let Err(error) = claim.write() {
@@ -191,8 +200,16 @@ impl Claim {
     /// # Errors
     /// [`Error::Io`] when that cannot be seen.
     pub(super) fn holds(&self) -> Result<bool, Error> {
-        let there = |generation| files::exists(&path(&self.campaign, &self.run, generation));
-        Ok(there(self.generation)? && !there(self.generation.saturating_add(1))?)
+        let later = path(&self.campaign, &self.run, self.generation.saturating_add(1));
+        Ok(self.is_own()? && !files::exists(&later)?)
+    }
+
+    /// Whether the file of its name is the one that it has created: there may be one of another claim.
+    fn is_own(&self) -> Result<bool, Error> {
+        let path = path(&self.campaign, &self.run, self.generation);
+        let found = files::read(&path, WIDTH as u64)?;
+        let note = found.and_then(|found| serde_json::from_slice::<Note>(&found).ok());
+        Ok(note.is_some_and(|note| note.token == self.note.token))
     }
 
     /// Gives the run up.
@@ -210,7 +227,7 @@ impl Claim {
     /// # Errors
     /// [`Error::Io`].
     pub(super) fn done(self) -> Result<(), Error> {
-        files::remove(&path(&self.campaign, &self.run, self.generation))
+        if self.is_own()? { files::remove(&path(&self.campaign, &self.run, self.generation)) } else { Ok(()) }
     }
 
     fn write(&mut self) -> Result<(), Error> {

@@ -129,6 +129,14 @@ impl FakeTrainer {
         }
         let id = spec.id();
         let mut state = self.restore(spec)?;
+        let settled = |state: &State| {
+            spec.stop_when_converged && has_converged(&state.val, spec.optim.decay_fraction == 0.0)
+        };
+        // Killed between the checkpoint of its end and its result, a run ends where it had ended.
+        let before = state.val.last().filter(|point| point.step + 1 == state.step);
+        if let Some(CurvePoint { step, .. }) = before.copied().filter(|_| settled(&state)) {
+            return Ok(self.record(spec, State { step, ..state }, RunEnd::Converged));
+        }
         let mut end = RunEnd::Finished;
         loop {
             let broken = matches!(fault, Some(Fault::Diverge(step)) if state.step >= step);
@@ -154,9 +162,7 @@ impl FakeTrainer {
                     flow = Flow::Stop;
                 }
             }
-            let converged = !last
-                && spec.stop_when_converged
-                && has_converged(&state.val, spec.optim.decay_fraction == 0.0);
+            let converged = !last && settled(&state);
             let interrupted = flow == Flow::Stop && !last && !converged;
             let due = state.step > 0 && state.step.is_multiple_of(self.checkpoint_every);
             if !broken && (interrupted || last || due) {

@@ -141,6 +141,48 @@ fn a_settled_run_ends_and_the_others_go_on() {
     assert_eq!((ended[1].end.clone(), ended[1].train.len()), (RunEnd::Finished, 600));
 }
 
+/// A checkpoint at the step of the convergence, which is due there or saved for another run of the stack, is all that a kill
+/// before the result leaves.
+#[test]
+fn a_converged_run_whose_result_was_lost_ends_where_it_did() {
+    let setting = Setting::new();
+    let early = RunSpec { horizon: 600, stop_when_converged: true, ..spec(0, 4, 0, 600) };
+    let trainer = |checkpoint_every| {
+        let options =
+            NativeOptions { stack: 4, checkpoint_every, measure_updates: true, ..NativeOptions::default() };
+        NativeTrainer::new(&setting.model, &setting.train, &setting.validation, options)
+    };
+    let straight = trainer(None).train(std::slice::from_ref(&early), &mut Silent).remove(0);
+    let end = straight.train.len();
+    assert!(straight.end == RunEnd::Converged && end < 600, "{} at {end}", straight.end);
+    let beside = RunSpec { horizon: 600, ..spec(0, 2, 1, end) };
+    for (every, runs) in [
+        (Some(5), vec![early.clone()]),
+        (Some(7), vec![early.clone()]),
+        (None, vec![early.clone(), beside.clone()]),
+        (Some(10), vec![early.clone(), RunSpec { steps: end + 15, ..beside }]),
+    ] {
+        let mut trainer = trainer(every);
+        let first = trainer.train(&runs, &mut Silent);
+        assert_eq!(first[0].end, RunEnd::Converged);
+        assert_eq!(first[0].val, straight.val);
+        for (again, first) in trainer.train(&runs, &mut Silent).into_iter().zip(first) {
+            assert_eq!(
+                timeless(again),
+                timeless(first),
+                "checkpoints every {every:?} of {} runs",
+                runs.len()
+            );
+        }
+    }
+    for stop in [end - 11, end - 1, end] {
+        let mut trainer = trainer(Some(5));
+        trainer.train(std::slice::from_ref(&early), &mut StopAt(stop));
+        let resumed = trainer.train(std::slice::from_ref(&early), &mut Silent).remove(0);
+        assert_eq!(timeless(resumed), timeless(straight.clone()), "stopped at {stop}");
+    }
+}
+
 #[test]
 fn a_stopped_run_goes_on_where_it_was() {
     let setting = Setting::new();

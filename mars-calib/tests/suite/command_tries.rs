@@ -133,8 +133,10 @@ fn a_run_whose_convergence_is_certain_is_ended_early() {
     );
     assert_eq!(record.end, RunEnd::Diverged { step: 4 });
     // Without the request the run goes on to its end.
-    let (record, _, _out) =
-        train(script(&format!("{curve}; sleep 4")), &RunSpec { stop_when_converged: false, ..run });
+    let (record, _, _out) = train(
+        script(&format!("{curve}; sleep 4")),
+        &RunSpec { stop_when_converged: false, steps: 60, ..run },
+    );
     assert_eq!(record.end, RunEnd::Finished);
 }
 
@@ -211,4 +213,56 @@ fn a_try_is_not_credited_with_the_curve_of_the_one_before() {
     let text = format!("[ $count = 1 ] && {{ {whole}; kill -9 $$; }}; exit 0");
     let (record, starts, _out) = train(script(&text), &run);
     assert_eq!((record.end, starts), (RunEnd::Finished, 2));
+}
+
+/// A loss at an early step must not compete as that of the last.
+#[test]
+fn a_command_that_ends_before_its_last_step_has_failed() {
+    let csv = |steps: &str| {
+        format!(
+            r#"{{ echo step,loss; for s in {steps}; do echo $s,$((100 - $s / 2)); done; }} > "$1/curve.csv""#
+        )
+    };
+    let lines = r#"for s in 0 10 20 30; do echo "{\"step\": $s, \"eval_loss\": 2}"; done > "$1/curve.jsonl""#;
+    let state = r#"mkdir -p "$1/checkpoint-30"; echo '{"log_history": [{"step": 20, "eval_loss": 3}, {"step": 30, "eval_loss": 2}]}' > "$1/checkpoint-30/trainer_state.json""#;
+    let run = |steps: usize| RunSpec { eval_every: 10, ..spec(0, 8, steps) };
+    for (text, last) in [
+        (csv("0 10 20 30"), 30),
+        (csv("0 10 20 30 40 50 60 70 80"), 80),
+        (csv("0 40"), 40),
+        (csv("30"), 30),
+        (csv("0"), 0),
+        (lines.to_owned(), 30),
+        (state.to_owned(), 30),
+    ] {
+        let (record, starts, _out) = train(script(&format!("{text}; echo no more data >&2")), &run(100));
+        let said = format!("trained {last} of 100 steps");
+        assert!(
+            matches!(&record.end, RunEnd::Failed { why } if why.contains(&said) && why.contains("no more data")),
+            "{text}: {}",
+            record.end
+        );
+        assert_eq!(starts, 1, "{text}");
+    }
+    // A trainer need not log its last step, and may log less often than it is told to, or train further.
+    for (text, steps) in [
+        (csv("0 10 20 30"), 30),
+        (csv("0 10 20 30"), 39),
+        (csv("0 10 20 30"), 40),
+        (csv("0 50"), 99),
+        (csv("60"), 100),
+        (csv("0 10 20 30"), 12),
+        (lines.to_owned(), 40),
+        (state.to_owned(), 35),
+    ] {
+        let (record, _, _out) = train(script(&text), &run(steps));
+        assert_eq!(record.end, RunEnd::Finished, "{text} of {steps}");
+    }
+    // One that ends where this program would have ended it has converged, if that was asked for.
+    let curve = r#"awk 'BEGIN { print "step,loss"; for (step = 0; step <= 60; step += 2) print step "," 1 + 3 * exp(-step / 5) }' > "$1/curve.csv""#;
+    let mut early = RunSpec { stop_when_converged: true, eval_every: 2, ..spec(0, 8, 600) };
+    early.optim.decay_fraction = 0.0;
+    assert_eq!(train(script(curve), &early).0.end, RunEnd::Converged);
+    let whole = RunSpec { stop_when_converged: false, ..early };
+    assert!(matches!(train(script(curve), &whole).0.end, RunEnd::Failed { .. }));
 }

@@ -3,8 +3,8 @@
 
 use crate::spec;
 use mars_calib::{
-    AloneVal, ConvergenceRule, FakeTrainer, MemoryCheckpoints, RunEnd, RunRecord, RunSpec, Silent, Trainer,
-    convergence::TimeConstant, fake::Fault,
+    AloneVal, CheckpointStore, ConvergenceRule, FakeTrainer, MemoryCheckpoints, RunEnd, RunRecord, RunSpec,
+    Silent, Trainer, convergence::TimeConstant, fake::Fault,
 };
 use mars_laws::Ranks;
 
@@ -49,6 +49,27 @@ fn rungs_equal_a_straight_run() {
     }
     let straight = train(&mut FakeTrainer::default(), &[spec(8, 16, 90)]);
     assert_eq!(train(&mut rungs, &[spec(8, 16, 90)]), straight);
+}
+
+#[test]
+fn a_converged_run_whose_result_was_lost_ends_where_it_did() {
+    let early = RunSpec { stop_when_converged: true, horizon: 400, eval_every: 2, ..spec(0, 8, 400) };
+    let straight =
+        train(&mut FakeTrainer { noise: 0.0, ..FakeTrainer::default() }, std::slice::from_ref(&early))
+            .remove(0);
+    let end = straight.train.len();
+    assert!(straight.end == RunEnd::Converged && end < 400, "{} at {end}", straight.end);
+    for checkpoint_every in [1, end, end - 1] {
+        let checkpoints: Option<Box<dyn CheckpointStore>> = Some(Box::new(MemoryCheckpoints::default()));
+        let mut trainer = FakeTrainer { noise: 0.0, checkpoints, checkpoint_every, ..FakeTrainer::default() };
+        for _ in 0..3 {
+            assert_eq!(
+                train(&mut trainer, std::slice::from_ref(&early))[0],
+                straight,
+                "every {checkpoint_every}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -190,6 +190,60 @@ fn one_process_has_the_campaign_for_itself_or_several_share_it() {
     assert_eq!(claim(&mut shared, &specs), Claimed::Runs(vec![0]));
 }
 
+/// A search that has the campaign for itself removes claims that were silent for long; those who come later begin at the same
+/// names, and the first holder may be suspended, not dead.
+#[test]
+fn a_claim_made_anew_under_the_name_of_a_removed_one_is_not_its_holders() {
+    let claims = |directory: &TempDir| -> Vec<PathBuf> {
+        fs::read_dir(directory.path().join("claims")).unwrap().map(|claim| claim.unwrap().path()).collect()
+    };
+    let specs = [spec(4, 4, 10)];
+    for second_is_done in [false, true] {
+        let directory = tempdir().unwrap();
+        let (mut first, mut second) = (share(&directory), share(&directory));
+        assert_eq!(claim(&mut first, &specs), Claimed::Runs(vec![0]));
+        let names = claims(&directory);
+        names.iter().for_each(|name| fs::remove_file(name).unwrap());
+        assert_eq!(claim(&mut second, &specs), Claimed::Runs(vec![0]));
+        assert_eq!(claims(&directory), names);
+        if second_is_done {
+            second.run(&mut FakeTrainer::default(), &specs, &mut Silent).unwrap();
+        }
+        let woken = first.run(&mut FakeTrainer::default(), &specs, &mut Silent);
+        assert!(matches!(woken, Err(Error::Locked { .. })), "{woken:?}");
+        drop(first);
+        // Whatever the first has done, the second holds its run.
+        let records = second.run(&mut FakeTrainer::default(), &specs, &mut Silent).unwrap();
+        assert_eq!(records[0].end, RunEnd::Finished);
+        assert!(claims(&directory).is_empty() && results(directory.path()).len() == 1);
+    }
+}
+
+/// Claims of before they had a token are taken over, given up and waited for as others.
+#[test]
+fn a_claim_without_a_token_is_read() {
+    let directory = tempdir().unwrap();
+    let specs = [spec(4, 4, 10)];
+    let mut first = share(&directory);
+    assert_eq!(claim(&mut first, &specs), Claimed::Runs(vec![0]));
+    drop(first);
+    let path = fs::read_dir(directory.path().join("claims")).unwrap().next().unwrap().unwrap().path();
+    let mut note: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let token = note.as_object_mut().unwrap().remove("token").unwrap();
+    assert_ne!(token, 0);
+    for state in ["running", "released", "failed"] {
+        note["state"] = state.into();
+        note["machine"] = "another".into();
+        fs::write(&path, serde_json::to_vec(&note).unwrap()).unwrap();
+        let mut later = share(&directory);
+        assert_eq!(claim(&mut later, &specs), Claimed::Runs(vec![0]), "{state}");
+        drop(later);
+        for claim in fs::read_dir(directory.path().join("claims")).unwrap() {
+            fs::remove_file(claim.unwrap().path()).unwrap();
+        }
+    }
+}
+
 /// Rounds of many processes on a campaign each, of which some are killed while they hold runs: every run has one result in the
 /// end, that of a process alone.
 fn crowds(rounds: usize, processes: usize) {

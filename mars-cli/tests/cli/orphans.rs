@@ -23,7 +23,8 @@ fn wait_for(what: &str, done: impl Fn() -> bool) {
 fn a_command_ends_with_a_mars_that_is_killed() {
     let place = tempdir().unwrap();
     let (noted, out) = (place.path().join("process"), place.path().join("out"));
-    let trainer = format!("sh -c 'echo $$ > \"{}\"; exec sleep 600'", noted.display());
+    let trainer =
+        format!("sh -c 'echo $$ > \"{}\"; exec sleep 600' {{out}} {{r.ve}} {{r.llm}}", noted.display());
     let arguments =
         ["search", "--policy", "fixed:8x8", "--trainer", &trainer, "--set", "trainer.samples=64", "--out"];
     let mut mars = command(&arguments).arg(&out).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -77,7 +77,7 @@ fn a_probe_of_a_command_tells_what_its_search_takes() {
 
 #[test]
 fn a_command_that_fails_fails_the_probe_in_its_own_words() {
-    let trainer = "sh -c 'echo no such corpus >&2; exit 3'";
+    let trainer = "sh -c 'echo no such corpus >&2; exit 3' {out} {r.ve} {r.llm}";
     let arguments = ["plan", "--probe", "--trainer", trainer, "--set", "trainer.samples=64"];
     refused(&arguments, 1, &["no such corpus", "probe"]);
 }

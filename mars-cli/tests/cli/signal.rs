@@ -120,7 +120,9 @@ fn a_second_request_ends_at_once() {
     let out = task.path("out");
     let ready = task.path("ready");
     let seconds = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15";
-    let trainer = format!("sh -c 'trap : TERM; : > {ready}; for i in {seconds}; do sleep 1; done' {{out}}");
+    let trainer = format!(
+        "sh -c 'trap : TERM; : > {ready}; for i in {seconds}; do sleep 1; done' {{out}} {{r.ve}} {{r.llm}}"
+    );
     let more = ["--set", "trainer.samples=8", "--policy", "fixed:4x4"];
     let mut arguments: Vec<String> =
         ["search", "--out", &out, "--trainer", &trainer].map(str::to_owned).to_vec();

@@ -193,3 +193,27 @@ fn what_is_wrong_with_a_command_is_said() {
         refused(&[command, "--trainer", "train {out}", "--out", &new], 2, &["trainer.samples"]);
     }
 }
+
+#[test]
+fn a_command_that_cannot_learn_the_ranks_is_refused_before_it_is_started() {
+    let directory = tempdir().unwrap();
+    let started = directory.path().join("started");
+    let out = directory.path().join("out");
+    let out = out.to_str().unwrap();
+    let begin = format!("sh -c 'touch {}' ", started.display());
+    for (placeholders, parts) in [
+        ("{r.ve} {r.lm} {out}", &["trainer.command", "{r.lm}", "ve, llm, projector"][..]),
+        ("{r.ve} {r.llm} {alpha.vit} {out}", &["trainer.command", "{alpha.vit}", "ve, llm, projector"]),
+        ("{r.ve} {r.llm} {lr.LLM} {out}", &["trainer.command", "{lr.LLM}", "ve, llm, projector"]),
+        ("{r.ve} {out}", &["trainer.command", "{r.llm}", "rank of `llm`"]),
+        ("{r.ve} {alpha.llm} {lr.llm} {out}", &["trainer.command", "{r.llm}", "rank of `llm`"]),
+        ("{r.ve} {r.llm}", &["trainer.command", "{out}", "trainer.curve"]),
+    ] {
+        let trainer = format!("{begin}{placeholders}");
+        let common = ["--trainer", &trainer, "--set", "trainer.samples=64"];
+        for command in [&["search", "--out", out][..], &["calibrate", "--out", out], &["plan", "--probe"]] {
+            refused(&[command, &common[..]].concat(), 2, parts);
+        }
+    }
+    assert!(!started.exists() && !Path::new(out).exists());
+}

@@ -54,7 +54,7 @@ impl SearchConfig {
         if self.may_calibrate() {
             self.calibration.check()?;
         }
-        self.trainer.check()?;
+        self.trainer.check(modules)?;
         if self.model.adapter.is_some() && self.trainer.kind == TrainerKind::Command {
             return Err(Error::usage(
                 "model.adapter is set, but a command trains (trainer.kind): it is the command that goes on from an adapter; \

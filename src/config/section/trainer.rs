@@ -2,7 +2,8 @@
 
 use crate::{Error, config::chosen};
 use documented::DocumentedFields;
-use mars_calib::command::{CommandLine, CommandOptions, CurveSource};
+use mars_calib::command::{CommandLine, CommandOptions, CurveSource, ModulePlaceholder, Place};
+use mars_vlm::model::{LANGUAGE_MODEL, PROJECTOR, VISION_ENCODER};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -65,7 +66,8 @@ impl TrainerConfig {
         })
     }
 
-    pub(super) fn check(&self) -> Result<(), Error> {
+    /// `adapted` are the modules with a rank.
+    pub(super) fn check(&self, adapted: &[String]) -> Result<(), Error> {
         match (self.kind, &self.command) {
             (TrainerKind::Command, None) => Err(Error::usage(
                 "trainer.kind is \"command\", but trainer.command is empty; give the command that trains one run",
@@ -73,7 +75,56 @@ impl TrainerConfig {
             (TrainerKind::Native, Some(_)) => Err(Error::usage(
                 "trainer.command is given, but trainer.kind is \"native\"; set trainer.kind=command",
             )),
-            _ => Ok(self.command_options().map_or(Ok(()), |options| options.validate())?),
+            _ => self.command_options().map_or(Ok(()), |options| {
+                options.validate()?;
+                check_modules(&options, adapted)
+            }),
         }
     }
+
+    /// Refuses a command that a run with ranks for the modules `adapted` could not be told to: everything else may be fixed in
+    /// it.
+    ///
+    /// # Errors
+    /// An error of usage that names what the command lacks.
+    pub(crate) fn check_told<'a>(&self, adapted: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+        let Some(options) = self.command_options() else { return Ok(()) };
+        for module in adapted {
+            if !options.tells_rank(module)? {
+                return Err(Error::usage(format!(
+                    "trainer.command has no {{r.{module}}}, so the trainer would never learn the rank of `{module}`; write \
+                     {{r.{module}}} into trainer.command or trainer.environment, or leave `{module}` out of lora.modules"
+                )));
+            }
+        }
+        if self.curve.is_none() && !options.tells_run()? {
+            return Err(Error::usage(
+                "trainer.command has neither {out} nor {id}, so the trainer would not know where its losses go; write {out}, \
+                 the directory of the run, into trainer.command or trainer.environment, or set trainer.curve",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses placeholders of modules that there are not: a command would get rank 0 for them.
+fn check_modules(options: &CommandOptions, adapted: &[String]) -> Result<(), Error> {
+    let others = [VISION_ENCODER, PROJECTOR, LANGUAGE_MODEL].into_iter();
+    let mut known: Vec<&str> = adapted.iter().map(String::as_str).collect();
+    known.extend(others.filter(|other| !adapted.iter().any(|module| module == other)));
+    let placeholders = options.module_placeholders()?;
+    let Some(ModulePlaceholder { place, text, module }) =
+        placeholders.into_iter().find(|placeholder| !known.contains(&placeholder.module.as_str()))
+    else {
+        return Ok(());
+    };
+    let key = match place {
+        Place::Template => "trainer.command".to_owned(),
+        Place::Environment(name) => format!("trainer.environment.{name}"),
+        Place::Curve => "trainer.curve".to_owned(),
+    };
+    Err(Error::usage(format!(
+        "{key} has {text}, but there is no module `{module}`; there are {}, and those that lora.modules names",
+        known.join(", ")
+    )))
 }

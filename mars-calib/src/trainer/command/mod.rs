@@ -12,10 +12,12 @@
 //! has stopped after a checkpoint and is to be started again, as it is while it gets further; 74 (I/O error), 75 (something is
 //! held elsewhere) and a death by a signal are tried once more; all others are final.
 //!
-//! A retry has no part of the curve before it. On Linux no command outlives this process, see `orphan`.
+//! A command that ends by itself with 0 must have reached its last step, up to the interval at which it logs losses: a run that
+//! is cut short counts as failed. A retry has no part of the curve before it. On Linux no command outlives this process, see `orphan`.
 //!
 //! A command whose curve, as far as it is written, shows a loss that is not a number, or the convergence that
 //! [`RunSpec::stop_when_converged`] waits for, is ended with SIGTERM.
+mod coverage;
 mod curves;
 mod ending;
 mod events;
@@ -27,16 +29,15 @@ mod orphan;
 mod process;
 mod seconds;
 mod template;
+mod told;
 
 pub use curves::Curves;
 pub use options::{CommandLine, CommandOptions, CurveFormat, CurveSource};
 pub use template::Template;
+pub use told::{ModulePlaceholder, Place};
 
 use super::{ended_by, with_cause};
-use crate::{
-    Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Stage, Trainer,
-    convergence::has_converged, files,
-};
+use crate::{Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Stage, Trainer, files};
 use ending::Ending;
 use options::Prepared;
 use process::{POLL, Process, last_words};
@@ -116,12 +117,14 @@ impl CommandTrainer {
         if earlier.as_ref() == Some(&curves) && curves.last_step() < spec.steps {
             return Ok(failed(format!("the command left nothing new in {}", curve.display())));
         }
-        let diverged = curves.first_bad_step();
-        if curves.val.is_empty() && diverged.is_none() {
+        if curves.val.is_empty() && curves.first_bad_step().is_none() {
             let remedy = "switch evaluation on (eval_strategy steps), or write rows with split val";
             return Ok(failed(format!("no validation loss in {}; {remedy}", curve.display())));
         }
-        let end = diverged.map_or(early.unwrap_or(RunEnd::Finished), |step| RunEnd::Diverged { step });
+        let end = match early.map_or_else(|| coverage::own_end(spec, &curves), Ok) {
+            Ok(end) => end,
+            Err(why) => return Ok(failed(why + &last_words(&out)?)),
+        };
         Ok(RunRecord {
             samples_seen: (spec.batch * curves.last_step()) as u64,
             tokens: curves.tokens,
@@ -229,7 +232,7 @@ impl CommandTrainer {
                 last_read = Instant::now();
                 if let Some(curves) = self.so_far(curve)? {
                     reported = reported.max(curves.last_step());
-                    if let Some(end) = early_end(spec, &curves) {
+                    if let Some(end) = coverage::early_end(spec, &curves) {
                         process.end(grace);
                         return Ok(Watched::Ended(Outcome::Early(end, curves)));
                     }
@@ -242,15 +245,6 @@ impl CommandTrainer {
             thread::sleep(POLL);
         }
     }
-}
-
-/// The end of a run whose curve needs no more steps.
-fn early_end(spec: &RunSpec, curves: &Curves) -> Option<RunEnd> {
-    if let Some(step) = curves.first_bad_step() {
-        return Some(RunEnd::Diverged { step });
-    }
-    let certain = spec.stop_when_converged && has_converged(&curves.val, spec.optim.decay_fraction == 0.0);
-    certain.then_some(RunEnd::Converged)
 }
 
 impl Trainer for CommandTrainer {

@@ -63,6 +63,20 @@ impl Template {
         self.0.iter().flatten().any(own)
     }
 
+    /// The placeholders that name a module, as they are written, with the module.
+    pub(super) fn modules(&self) -> impl Iterator<Item = (String, &str)> {
+        self.0.iter().flatten().filter_map(|segment| match segment {
+            Segment::Value(Placeholder::Rank(module)) => Some((format!("{{r.{module}}}"), module.as_str())),
+            Segment::Value(Placeholder::Alpha(module)) => {
+                Some((format!("{{alpha.{module}}}"), module.as_str()))
+            }
+            Segment::Value(Placeholder::LearningRate(module)) => {
+                Some((format!("{{lr.{module}}}"), module.as_str()))
+            }
+            _ => None,
+        })
+    }
+
     /// Whether it tells the command which run to continue.
     pub(super) fn continues(&self) -> bool {
         self.0.iter().flatten().any(|segment| matches!(segment, Segment::Value(Placeholder::Continues)))

@@ -1,7 +1,7 @@
 //! A run in its stack.
 
 use super::state::Best;
-use crate::convergence::certain_overfitting;
+use crate::convergence::{certain_overfitting, has_converged};
 use crate::order::Order;
 use crate::run::kept::lowest;
 use crate::{Progress, RunRecord, RunSpec, Stage};
@@ -32,6 +32,12 @@ impl Live {
     /// Whether the loss of the last evaluation, at `step`, is the lowest.
     pub(super) fn is_at_its_best(&self, step: usize) -> bool {
         lowest(&self.record.val).is_some_and(|best| best.step == step)
+    }
+
+    /// Whether it is to end since its convergence time is certain.
+    pub(super) fn has_converged(&self) -> bool {
+        let spec = self.spec();
+        spec.stop_when_converged && has_converged(&self.record.val, spec.optim.decay_fraction == 0.0)
     }
 
     /// Whether it is to end since it over-fits for certain.

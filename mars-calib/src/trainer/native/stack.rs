@@ -6,7 +6,6 @@ use super::live::{Live, Start, last_off_grid, on_grid, progress};
 use super::optimizer::{adamw, rates};
 use super::state::{self, Best};
 use super::steps::{StepInput, Steps};
-use crate::convergence::has_converged;
 use crate::order::{Order, stream};
 use crate::{CurvePoint, Error, Keep, RunEnd, RunSpec, Stage};
 use burn::tensor::Tensor;
@@ -101,14 +100,22 @@ where
             training.optimizer.restore(&training.stack, moments);
             training.prune()?;
             training.score(last_off_grid)?;
-            training
-                .live
-                .iter_mut()
-                .filter(|run| run.over_fits())
-                .for_each(|run| run.record.end = RunEnd::Overfit);
+            training.end_again();
         }
         training.retire();
         Ok(Some(training))
+    }
+
+    /// Ends runs that had ended at this step when their call was killed between the checkpoint and the result.
+    fn end_again(&mut self) {
+        let step = self.step;
+        for run in self.live.iter_mut().filter(|run| run.record.end == RunEnd::Interrupted) {
+            if on_grid(run.spec(), step) && run.has_converged() {
+                run.record.end = RunEnd::Converged;
+            } else if run.over_fits() {
+                run.record.end = RunEnd::Overfit;
+            }
+        }
     }
 
     /// Removes what a kill between a checkpoint and the removal of the one before has left.
@@ -197,14 +204,12 @@ where
         let share = began.elapsed().as_secs_f64() / due.len() as f64;
         for (k, evaluation) in due.iter().copied().zip(evaluations) {
             let loss = record_loss(&mut live[k].record, step, &evaluation);
-            let over_fits = live[k].over_fits();
+            let (converged, over_fits) = (live[k].has_converged(), live[k].over_fits());
             let record = &mut live[k].record;
             record.wall_s += share;
             if !loss.is_finite() {
                 record.end = RunEnd::Diverged { step };
-            } else if record.spec.stop_when_converged
-                && has_converged(&record.val, record.spec.optim.decay_fraction == 0.0)
-            {
+            } else if converged {
                 record.end = RunEnd::Converged;
             } else if over_fits {
                 record.end = RunEnd::Overfit;

@@ -1,0 +1,67 @@
+//! How far the curve of a run reaches: to its last step, to a certain end before that, or to neither.
+
+use super::Curves;
+use crate::{CurvePoint, RunEnd, RunSpec, convergence::has_converged};
+
+/// The end of a run whose curve needs no more steps.
+pub(super) fn early_end(spec: &RunSpec, curves: &Curves) -> Option<RunEnd> {
+    if let Some(step) = curves.first_bad_step() {
+        return Some(RunEnd::Diverged { step });
+    }
+    let certain = spec.stop_when_converged && has_converged(&curves.val, spec.optim.decay_fraction == 0.0);
+    certain.then_some(RunEnd::Converged)
+}
+
+/// The end of a run whose command has ended by itself.
+///
+/// # Errors
+/// Why the run has failed: the command has left out steps at its end.
+pub(super) fn own_end(spec: &RunSpec, curves: &Curves) -> Result<RunEnd, String> {
+    let (last, steps) = (curves.last_step(), spec.steps);
+    if let Some(step) = curves.first_bad_step() {
+        return Ok(RunEnd::Diverged { step });
+    }
+    if last.saturating_add(interval(spec, curves)) >= steps {
+        return Ok(RunEnd::Finished);
+    }
+    early_end(spec, curves).ok_or_else(|| {
+        format!(
+            "the command trained {last} of {steps} steps and ended with exit code 0; let it train all {{steps}} and log a loss at \
+             the last one, or end with 85 after a checkpoint to be started again"
+        )
+    })
+}
+
+/// Steps between two logged losses, at most, as far as the curve shows it: a trainer need not log its last step.
+fn interval(spec: &RunSpec, curves: &Curves) -> usize {
+    let gaps =
+        |curve: &[CurvePoint]| curve.windows(2).map(|pair| pair[1].step.saturating_sub(pair[0].step)).max();
+    let seen = gaps(&curves.val).max(gaps(&curves.train));
+    seen.unwrap_or(curves.last_step()).max(spec.eval_every)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::interval;
+    use crate::{CurvePoint, RunSpec, command::Curves};
+    use mars_laws::Ranks;
+
+    #[test]
+    fn the_interval_of_a_trainer_is_seen_in_its_losses() {
+        let points =
+            |steps: &[usize]| steps.iter().map(|step| CurvePoint { step: *step, loss: 2.0 }).collect();
+        let plain = RunSpec::new(Ranks::new().with("llm", 8), 64, 4, 100, 1e-3);
+        let spec = RunSpec { eval_every: 10, ..plain };
+        for (val, train, expected) in [
+            (&[0, 10, 20][..], &[][..], 10),
+            (&[0, 2, 4], &[], 10),
+            (&[0, 50], &[], 50),
+            (&[20], &[5, 30], 25),
+            (&[60], &[], 60),
+            (&[20], &[1, 2, 3], 10),
+        ] {
+            let curves = Curves { val: points(val), train: points(train), ..Curves::default() };
+            assert_eq!(interval(&spec, &curves), expected, "{val:?} {train:?}");
+        }
+    }
+}
