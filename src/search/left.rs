@@ -1,7 +1,10 @@
 //! What a search has left to do, estimated from what its finished runs took.
 
 use super::{calibrate::is_calibration, snapshot::SnapshotRunner};
-use mars_calib::{RunId, campaign::Begun};
+use mars_calib::{
+    RunId,
+    campaign::{Begun, Holder},
+};
 use mars_search::Trial;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,7 +75,7 @@ pub(super) fn left(
     runner: &SnapshotRunner<'_>,
     own: &OwnSteps,
     later_steps: u64,
-    begun: &BTreeMap<RunId, Begun>,
+    (begun, owner): (&BTreeMap<RunId, Begun>, Option<&Holder>),
 ) -> Left {
     let measured = |calibration: Option<bool>| {
         let mut sum = Measured::default();
@@ -110,6 +113,6 @@ pub(super) fn left(
         wall_s: known,
         later_wall_s: race.wall_s(later_steps),
         flops,
-        processes: holders.collect::<BTreeSet<_>>().len(),
+        processes: holders.chain(owner.map(|holder| holder.name.as_str())).collect::<BTreeSet<_>>().len(),
     }
 }

@@ -5,7 +5,11 @@ use super::{
     left::{Left, OwnSteps, left},
     snapshot::SnapshotRunner,
 };
-use crate::{Error, config::SearchConfig, plan::rehearsed_steps};
+use crate::{
+    Error,
+    config::{SearchConfig, TrainerKind},
+    plan::rehearsed_steps,
+};
 use mars_calib::{
     Campaign, RunId,
     campaign::{Begun, Holder},
@@ -31,6 +35,8 @@ pub struct Status {
     /// The last process that had the campaign for itself or opened it to share it; `None` if there was none, or it is
     /// known to be gone.
     pub holder: Option<String>,
+    /// Whether that process has the campaign for itself: it does all that is left, and no other process is let in.
+    pub exclusive: bool,
     /// Seconds since anything was written into the directory.
     pub written_s: Option<f64>,
     /// What is left to do.
@@ -89,7 +95,7 @@ pub enum StatusState {
         /// Where the loss left the finite numbers: at which step.
         diverged: Option<usize>,
     },
-    /// A process holds it.
+    /// A process holds it, or the whole campaign.
     Running {
         /// Process id and host.
         holder: String,
@@ -109,11 +115,12 @@ pub enum StatusState {
     },
 }
 
-/// How far the search in `directory` is. Nothing is locked and nothing is written.
+/// How far the search in `directory` is. Nothing is written, and no lock that a process holds is disturbed.
 ///
 /// # Errors
 /// When there is no campaign, or its settings cannot be read.
 pub fn status(directory: &Path) -> Result<Status, Error> {
+    let owner = Campaign::exclusive_holder(directory)?;
     let begun = Campaign::begun(directory)?;
     let snapshot = Campaign::read(directory)?;
     let (config, facts) = SearchConfig::of_campaign(&snapshot.settings)?;
@@ -138,23 +145,35 @@ pub fn status(directory: &Path) -> Result<Status, Error> {
         Outcome::Missing { .. } => rehearsed_steps(&policy, &space, &budget, runner.continues)
             .map_or(0, |all| all.saturating_sub(steps.all)),
     };
-    let left = left(&runner, &steps, later_steps, &begun);
+    let left = left(&runner, &steps, later_steps, (&begun, owner.as_ref()));
     let planned: BTreeSet<&RunId> = runner.asked.iter().map(|(_, id, _)| id).collect();
     let others = snapshot.records.keys().filter(|id| !planned.contains(id)).count();
     let mut calibration = 0;
+    // A command trains one run after another, in the order in which they are asked for.
+    let one_by_one = config.trainer.kind == TrainerKind::Command;
+    let mut trains = owner.as_ref();
     let runs = runner.asked.iter().map(|(trial, id, result)| {
         let index = is_calibration(trial).then(|| {
             calibration += 1;
             calibration - 1
         });
-        run(trial, id, index, result.as_ref(), begun.get(id))
+        let run = run(trial, id, index, result.as_ref(), (begun.get(id), trains));
+        if one_by_one && matches!(run.state, StatusState::Running { .. }) {
+            trains = None;
+        }
+        run
     });
     Ok(Status {
         policy: started.name(),
         stage,
         runs: runs.collect(),
         others,
-        holder: Campaign::last_holder(directory).filter(|holder| !holder.gone).map(|holder| holder.name),
+        exclusive: owner.is_some(),
+        holder: owner
+            .clone()
+            .or_else(|| Campaign::last_holder(directory))
+            .filter(|holder| !holder.gone)
+            .map(|holder| holder.name),
         written_s: Campaign::last_change(directory).map(|time| time.as_secs_f64()),
         left,
         warnings: snapshot.warnings.iter().map(ToString::to_string).collect(),
@@ -166,8 +185,14 @@ fn run(
     id: &RunId,
     index: Option<usize>,
     result: Option<&TrialResult>,
-    begun: Option<&Begun>,
+    (begun, owner): (Option<&Begun>, Option<&Holder>),
 ) -> StatusRun {
+    let running = |Holder { name, host, silence, gone, .. }: &Holder| StatusState::Running {
+        holder: name.clone(),
+        host: host.clone(),
+        heartbeat_s: silence.map(|time| time.as_secs_f64()),
+        gone: *gone,
+    };
     let state = match (result, begun) {
         (Some(result), _) => StatusState::Done {
             wall_s: result.cost.wall_s,
@@ -176,14 +201,13 @@ fn run(
                 _ => None,
             },
         },
-        (None, Some(Begun::Held(Holder { name, host, silence, gone, .. }))) => StatusState::Running {
-            holder: name.clone(),
-            host: host.clone(),
-            heartbeat_s: silence.map(|time| time.as_secs_f64()),
-            gone: *gone,
-        },
         (None, Some(Begun::Failed { why })) => StatusState::Failed { why: why.clone() },
-        (None, _) => StatusState::Waiting,
+        // It removes claims of those who have ended.
+        (None, begun) => match (owner, begun) {
+            (Some(owner), _) => running(owner),
+            (None, Some(Begun::Held(holder))) => running(holder),
+            _ => StatusState::Waiting,
+        },
     };
     StatusRun {
         index,
