@@ -11,6 +11,7 @@ pub use limits::Bound;
 pub(crate) use limits::Left;
 pub use memory::Memory;
 pub(crate) use memory::{REMEDY, check_weights, left, resident};
+pub(crate) use pricing::evaluations;
 pub use probe::{Condition, Expense, Phase, Probe, ProbedPhase, Seconds};
 pub(crate) use probe::{probe_command, probe_native};
 pub use rehearsal::rehearse;

@@ -79,7 +79,7 @@ impl<'a> Pricing<'a> {
 
 /// Evaluations of a trial after step `from`, with that of step 0 where it begins there: at every multiple of `every`, but
 /// for those before the step from which it is evaluated.
-fn evaluations(trial: &Trial, from: usize, every: usize) -> usize {
+pub(crate) fn evaluations(trial: &Trial, from: usize, every: usize) -> usize {
     // Multiples of `every` up to and with the step, 0 not among them.
     let up_to = |step: usize| step / every;
     let unseen = trial.evaluate_from.saturating_sub(1).max(from).min(trial.steps);

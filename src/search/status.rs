@@ -2,8 +2,8 @@
 
 use super::{
     calibrate::is_calibration,
-    left::{Left, OwnSteps, left},
-    snapshot::SnapshotRunner,
+    left::{Begins, Left, Rhythm, left},
+    snapshot::{Asked, SnapshotRunner},
 };
 use crate::{
     Error,
@@ -16,7 +16,7 @@ use mars_calib::{
 };
 use mars_laws::Ranks;
 use mars_lora::stored::regular;
-use mars_search::{Outcome, Role, Trial, TrialEnd, TrialResult};
+use mars_search::{Budget, Outcome, PolicySpec, Role, Trial, TrialEnd, TrialResult};
 use serde::Serialize;
 use std::{collections::BTreeSet, path::Path};
 
@@ -128,7 +128,7 @@ pub fn status(directory: &Path) -> Result<Status, Error> {
     let space = config.space(facts.parameters_per_rank);
     let budget = config.budget(facts.samples, config.train.seed);
     let mut started = policy.build(&space, &budget)?;
-    let mut runner = SnapshotRunner::new(&snapshot, &config);
+    let mut runner = SnapshotRunner::new(directory, &snapshot, &config);
     let outcome = mars_search::search(&mut *started, &mut runner)?.outcome;
     let decision = directory.join("decision.json");
     let written = regular::is_file(&decision).map_err(Error::io("read", &decision))?;
@@ -138,21 +138,23 @@ pub fn status(directory: &Path) -> Result<Status, Error> {
         Outcome::Missing { asked, .. } if asked.iter().any(is_calibration) => Stage::Calibration,
         Outcome::Missing { .. } => Stage::Race,
     };
-    let steps = OwnSteps::of(&runner);
-    let later_steps = match outcome {
+    let begins = Begins::of(&runner.asked, runner.continues);
+    let later_steps = match &outcome {
         Outcome::Decided(_) => 0,
+        Outcome::Missing { asked, .. } if is_last(asked, &policy, &budget) => 0,
         // Where the policy cannot be played through, nothing is known of what comes later.
         Outcome::Missing { .. } => rehearsed_steps(&policy, &space, &budget, runner.continues)
-            .map_or(0, |all| all.saturating_sub(steps.all)),
+            .map_or(0, |all| all.saturating_sub(begins.steps(&runner.asked))),
     };
-    let left = left(&runner, &steps, later_steps, (&begun, owner.as_ref()));
-    let planned: BTreeSet<&RunId> = runner.asked.iter().map(|(_, id, _)| id).collect();
+    let left =
+        left(&runner.asked, (&begins, &Rhythm::of(&config, &budget)), later_steps, (&begun, owner.as_ref()));
+    let planned: BTreeSet<&RunId> = runner.asked.iter().map(|asked| &asked.id).collect();
     let others = snapshot.records.keys().filter(|id| !planned.contains(id)).count();
     let mut calibration = 0;
     // A command trains one run after another, in the order in which they are asked for.
     let one_by_one = config.trainer.kind == TrainerKind::Command;
     let mut trains = owner.as_ref();
-    let runs = runner.asked.iter().map(|(trial, id, result)| {
+    let runs = runner.asked.iter().map(|Asked { trial, id, result, .. }| {
         let index = is_calibration(trial).then(|| {
             calibration += 1;
             calibration - 1
@@ -178,6 +180,13 @@ pub fn status(directory: &Path) -> Result<Status, Error> {
         left,
         warnings: snapshot.warnings.iter().map(ToString::to_string).collect(),
     })
+}
+
+/// Whether a policy that has asked for this decides next: one choice is left, and trains to the end of the final run. `asha`
+/// may let others follow.
+fn is_last(asked: &[Trial], policy: &PolicySpec, budget: &Budget) -> bool {
+    let whole = |trial: &Trial| !is_calibration(trial) && trial.steps >= budget.steps;
+    matches!(asked, [trial] if whole(trial)) && !matches!(policy, PolicySpec::Asha { .. })
 }
 
 fn run(
@@ -218,5 +227,33 @@ fn run(
         seed: trial.seed,
         steps: trial.steps,
         state,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_last;
+    use crate::{config::SearchConfig, plan::rehearse};
+    use mars_search::Trial;
+
+    /// What a policy asks for last is known to be that, and nothing before it is taken for it.
+    #[test]
+    fn nothing_is_expected_behind_the_last_run_of_one_choice() {
+        for policy in ["guided", "race", "halving", "paper", "grid", "fixed:8x16", "adalora", "asha"] {
+            let mut config = SearchConfig::default().resolved(4000, 100);
+            config.search.policy = policy.parse().unwrap_or_else(|error| panic!("{policy}: {error}"));
+            let (space, budget) = (config.space(Default::default()), config.budget(4000, 0));
+            let policy = config.policy();
+            let all = rehearse(&policy, &space, &budget).unwrap_or_else(|error| panic!("{policy}: {error}"));
+            let rounds: Vec<Vec<Trial>> = all
+                .chunk_by(|one, other| one.round == other.round)
+                .map(|round| round.iter().map(|step| step.trial.clone()).collect())
+                .collect();
+            let [before @ .., last] = &rounds[..] else { panic!("{policy} asks for nothing") };
+            let single = ["guided", "paper", "fixed", "adalora"];
+            let ends = single.iter().any(|name| policy.to_string().starts_with(name));
+            assert!(is_last(last, &policy, &budget) || !ends, "{policy}: {last:?}");
+            assert!(before.iter().all(|round| !is_last(round, &policy, &budget)), "{policy}");
+        }
     }
 }
