@@ -1,7 +1,7 @@
 //! A runner that looks up what a campaign has measured, and trains nothing.
 
 use super::{RunTemplate, result::trial_result};
-use crate::{Error, config::SearchConfig};
+use crate::config::SearchConfig;
 use mars_calib::{ConvergenceRule, DirectoryCheckpoints, Keep, RunId, RunRecord, campaign::Snapshot};
 use mars_search::{Answer, Runner, Trial, TrialResult};
 use std::{collections::BTreeMap, path::Path};
@@ -50,9 +50,9 @@ impl<'a> SnapshotRunner<'a> {
 }
 
 impl Runner for SnapshotRunner<'_> {
-    type Error = Error;
+    type Error = mars_search::Error;
 
-    fn run(&mut self, trials: &[Trial]) -> Result<Answer, Error> {
+    fn run(&mut self, trials: &[Trial]) -> Result<Answer, mars_search::Error> {
         let nothing = BTreeMap::new();
         let (mut done, mut found, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for trial in trials {

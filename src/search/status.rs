@@ -28,6 +28,9 @@ pub struct Status {
     pub policy: String,
     /// What the search is about.
     pub stage: Stage,
+    /// Why the search has no result, with what happened to each choice; `None` where it has one or is not over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// The runs that the policy has asked for so far, in that order; what it will ask for after those depends on them.
     pub runs: Vec<StatusRun>,
     /// Finished runs of the campaign beside these, as of other policies or settings.
@@ -58,6 +61,8 @@ pub enum Stage {
     Decided,
     /// The result is written.
     Done,
+    /// All choices diverged or failed, see [`Status::failure`]: the search has no result, and a further call finds none.
+    Failed,
 }
 
 /// A run that the policy has asked for.
@@ -129,21 +134,27 @@ pub fn status(directory: &Path) -> Result<Status, Error> {
     let budget = config.budget(facts.samples, config.train.seed);
     let mut started = policy.build(&space, &budget)?;
     let mut runner = SnapshotRunner::new(directory, &snapshot, &config);
-    let outcome = mars_search::search(&mut *started, &mut runner)?.outcome;
+    let (outcome, failure) = match mars_search::search(&mut *started, &mut runner) {
+        Ok(searched) => (Some(searched.outcome), None),
+        // All that was asked for is done, and none of it is a result.
+        Err(error @ mars_search::Error::AllFailed { .. }) => (None, Some(error.to_string())),
+        Err(error) => return Err(error.into()),
+    };
     let decision = directory.join("decision.json");
     let written = regular::is_file(&decision).map_err(Error::io("read", &decision))?;
     let stage = match &outcome {
-        Outcome::Decided(_) if written => Stage::Done,
-        Outcome::Decided(_) => Stage::Decided,
-        Outcome::Missing { asked, .. } if asked.iter().any(is_calibration) => Stage::Calibration,
-        Outcome::Missing { .. } => Stage::Race,
+        None => Stage::Failed,
+        Some(Outcome::Decided(_)) if written => Stage::Done,
+        Some(Outcome::Decided(_)) => Stage::Decided,
+        Some(Outcome::Missing { asked, .. }) if asked.iter().any(is_calibration) => Stage::Calibration,
+        Some(Outcome::Missing { .. }) => Stage::Race,
     };
     let begins = Begins::of(&runner.asked, runner.continues);
     let later_steps = match &outcome {
-        Outcome::Decided(_) => 0,
-        Outcome::Missing { asked, .. } if is_last(asked, &policy, &budget) => 0,
+        None | Some(Outcome::Decided(_)) => 0,
+        Some(Outcome::Missing { asked, .. }) if is_last(asked, &policy, &budget) => 0,
         // Where the policy cannot be played through, nothing is known of what comes later.
-        Outcome::Missing { .. } => rehearsed_steps(&policy, &space, &budget, runner.continues)
+        Some(Outcome::Missing { .. }) => rehearsed_steps(&policy, &space, &budget, runner.continues)
             .map_or(0, |all| all.saturating_sub(begins.steps(&runner.asked))),
     };
     let left =
@@ -168,6 +179,7 @@ pub fn status(directory: &Path) -> Result<Status, Error> {
     Ok(Status {
         policy: started.name(),
         stage,
+        failure,
         runs: runs.collect(),
         others,
         exclusive: owner.is_some(),

@@ -39,6 +39,9 @@ pub(crate) fn run(context: &Context, args: &Slurm) -> Result<Exit, Error> {
             if status.stage == Stage::Done {
                 return report(&context.common, &[], "nothing is left to do: the search is done");
             }
+            if let Some(why) = &status.failure {
+                return report(&context.common, &[], &format!("nothing is submitted: {why}"));
+            }
             if let (true, Some(holder)) = (status.exclusive, &status.holder) {
                 let why = format!("nothing is submitted: {holder} does all that is left");
                 return report(&context.common, &[], &why);

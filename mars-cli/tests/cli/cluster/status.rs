@@ -72,6 +72,36 @@ fn a_killed_process_is_told_from_a_living_one() {
     planted.hold(false);
 }
 
+/// Where nothing came of any choice, what was tried is told all the same, with the reason.
+#[test]
+fn a_search_without_a_result_is_shown_with_what_it_tried() {
+    let planted = Planted::new();
+    let diverges = "printf 'step,loss,split\\n0,3.0,val\\n1,nan,val\\n' > \"$6/curve.csv\"\n";
+    fs::write(planted.path("train.sh"), diverges).unwrap();
+    let mut arguments = planted.arguments("search", &[]);
+    let policy = arguments.iter().position(|argument| argument == "race").unwrap();
+    arguments[policy] = "grid".to_owned();
+    let searched = mars(&strs(&arguments));
+    assert_eq!(searched.code, Some(1), "{}", searched.stderr);
+    let failed = status(&planted);
+    assert_eq!(failed["stage"], "failed", "{failed}");
+    let why = failed["failure"].as_str().unwrap();
+    assert!(why.starts_with("no candidate survived training") && why.contains("diverged"), "{why}");
+    let runs = failed["runs"].as_array().unwrap();
+    assert_eq!((runs.len(), count(&failed, "done")), (4, 4), "{failed}");
+    assert!(runs.iter().all(|run| run["diverged"].is_u64()), "{failed}");
+    assert!(failed["left"]["steps"] == 0 && failed["left"]["later_steps"] == 0, "{failed}");
+    let text = mars(&["status", &planted.out(), "--watch=1"]);
+    assert_eq!(text.code, Some(0), "{}", text.stderr);
+    for part in ["search    failed; policy grid", "why       no candidate survived", "diverged at step"] {
+        assert!(text.stdout.contains(part), "{part}: {}", text.stdout);
+    }
+    arguments[0] = "slurm".to_owned();
+    arguments.push("--pending".to_owned());
+    let pending = mars(&strs(&arguments));
+    assert!(pending.stdout.contains("nothing is submitted: no candidate survived"), "{pending:?}");
+}
+
 /// A search claims no runs: what it trains is told by its lock, which goes with it.
 #[test]
 fn runs_of_a_living_search_are_not_waiting_for_others() {
