@@ -51,7 +51,11 @@ fn a_default_rank_above_all_layers_is_refused_where_it_counts() {
     let task = SmallTask::new();
     for policy in ["guided", "race", "paper", "adalora"] {
         let plan = with(task.arguments("plan", &["--policy", policy]), &["search.default_rank=500"]);
-        refused(&strs(&plan), 2, &["search.default_rank is 500", "no adapted layer of this model can have a rank above"]);
+        refused(
+            &strs(&plan),
+            2,
+            &["search.default_rank is 500", "no adapted layer of this model can have a rank above"],
+        );
     }
     let plan = with(task.arguments("plan", &["--policy", "guided"]), &["search.default_rank=16"]);
     assert_eq!(mars(&strs(&plan)).code, Some(0));
