@@ -88,6 +88,14 @@ impl DirectoryCheckpoints {
         self.0.join(lineage.as_str()).join(format!("step-{step}"))
     }
 
+    /// The step of the latest state of `lineage` at or below `step`, by its name alone: it may be damaged.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn latest_step(&self, lineage: &RunId, step: usize) -> Result<Option<usize>, Error> {
+        Ok(self.steps(lineage)?.into_iter().rfind(|at| *at <= step))
+    }
+
     /// The steps at which there are states of `lineage`, ascending.
     fn steps(&self, lineage: &RunId) -> Result<Vec<usize>, Error> {
         let step = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok();

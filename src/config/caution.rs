@@ -1,6 +1,6 @@
 //! Settings of training that are allowed and probably not meant.
 
-use super::SearchConfig;
+use super::{SearchConfig, resolve::EVALUATIONS};
 use mars_calib::Keep;
 use mars_search::PolicySpec;
 
@@ -29,6 +29,7 @@ impl SearchConfig {
         if self.trainer.command_options().is_some() {
             return all;
         }
+        self.comparisons(&mut all);
         self.warm_up(&mut all);
         self.passes(samples, &mut all);
         self.rates(&mut all);
@@ -41,6 +42,26 @@ impl SearchConfig {
             ));
         }
         all
+    }
+
+    /// A final run that is evaluated before its first step and at its end only, where a policy compares choices on the way.
+    fn comparisons(&self, all: &mut Vec<String>) {
+        let (steps, every) = (self.train.steps.unwrap_or(0), self.train.eval_every.unwrap_or(0));
+        let lost = match &self.search.policy {
+            PolicySpec::Guided(_) if self.search.budget < 2.0 => "no race is possible, and no law is fitted",
+            PolicySpec::Guided(_)
+            | PolicySpec::Race(_)
+            | PolicySpec::Halving { .. }
+            | PolicySpec::Asha { .. } => "no choice is dropped before its end",
+            _ => return,
+        };
+        if every >= steps && steps > 1 {
+            all.push(format!(
+                "train.eval_every is {every}, but the final run has train.steps = {steps}: it is evaluated at its end only, so that {lost}; \
+                 set train.eval_every to {} or less, a twentieth of the run",
+                steps.div_ceil(EVALUATIONS)
+            ));
+        }
     }
 
     /// A warm-up that is not over when a run is.
@@ -196,6 +217,36 @@ mod tests {
             let config = layers.config().unwrap_or_else(|error| panic!("{text}: {error}"));
             let all = config.resolved(1000, 100).cautions(1000);
             assert!(all.iter().any(|caution| caution.contains(part)), "{text}: {all:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_evaluated_at_its_end_only_is_warned_of_where_choices_are_compared() {
+        let at = |policy: &str, every: usize| {
+            cautions(|config| {
+                config.search.policy = policy.parse().unwrap_or_else(|error| panic!("{policy}: {error}"));
+                (config.train.steps, config.train.eval_every) = (Some(400), Some(every));
+            })
+        };
+        for (policy, lost) in [
+            ("guided", "no race is possible, and no law is fitted"),
+            ("race", "no choice is dropped before its end"),
+            ("halving", "no choice is dropped before its end"),
+            ("asha", "no choice is dropped before its end"),
+        ] {
+            for every in [400, 401, usize::MAX] {
+                let all = at(policy, every);
+                let named = format!("train.eval_every is {every}, but the final run has train.steps = 400");
+                assert!(
+                    all.iter().any(|one| one.starts_with(&named) && one.contains(lost)),
+                    "{policy}: {all:?}"
+                );
+                assert!(all[0].contains("set train.eval_every to 20 or less"), "{all:?}");
+            }
+            assert_eq!(at(policy, 399), [] as [String; 0], "{policy}");
+        }
+        for policy in ["grid", "paper", "fixed:8x16", "adalora"] {
+            assert_eq!(at(policy, 1000), [] as [String; 0], "{policy}");
         }
     }
 

@@ -6,7 +6,7 @@ use mars_search::CalibrationPlan;
 /// Passes over the training set in the final run, where its steps are not set.
 const PASSES: usize = 3;
 /// Evaluations of the final run, where their interval is not set.
-const EVALUATIONS: usize = 20;
+pub(super) const EVALUATIONS: usize = 20;
 /// Evaluations of a calibration run, where their interval is not set.
 const CALIBRATION_EVALUATIONS: usize = 40;
 /// Subsets for calibration as fractions 1/n of the training set, where sizes are not set: for times read off each curve, and

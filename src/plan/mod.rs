@@ -11,21 +11,24 @@ pub use limits::Bound;
 pub(crate) use limits::Left;
 pub use memory::Memory;
 pub(crate) use memory::{REMEDY, check_weights, left, resident};
+pub(crate) use pricing::evaluations;
 pub use probe::{Condition, Expense, Phase, Probe, ProbedPhase, Seconds};
 pub(crate) use probe::{probe_command, probe_native};
 pub use rehearsal::rehearse;
 pub(crate) use rehearsal::rehearsed_steps;
+use rehearsal::{RehearsedTrial, rehearse_priced};
 pub(crate) use restarts::restarts;
 
 use crate::{Error, Overfitting, Task, config::SearchConfig};
 use mars_lora::{Examples, Model};
-use mars_search::{PolicySpec, Trial, UnaffordableCalibration};
+use mars_search::{PolicySpec, Trial, UnaffordableCalibration, run_cost};
 use mars_vlm::{
     data::Lengths,
     model::{AnyModel, EncodedExamples},
 };
 use pricing::Pricing;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A search before it is started.
 #[derive(Clone, Debug, Serialize)]
@@ -54,7 +57,8 @@ pub struct Plan {
     pub memory: Option<Memory>,
     /// Name of the policy.
     pub policy: String,
-    /// FLOPs of one fine-tune at the default ranks.
+    /// FLOPs of one fine-tune: of the final run at the ranks that are expected to be chosen, from step 0, with the evaluations
+    /// that it has.
     pub fine_tune_flops: f64,
     /// FLOPs of all runs.
     pub total_flops: f64,
@@ -81,7 +85,7 @@ pub struct PlannedTraining {
     /// Validation samples in each.
     pub validation_samples: usize,
     /// Peak learning rate of each module.
-    pub learning_rates: std::collections::BTreeMap<String, f64>,
+    pub learning_rates: BTreeMap<String, f64>,
 }
 
 /// One module of the model.
@@ -122,13 +126,16 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
     let budget = config.budget(task.train.len(), config.train.seed);
     let policy = config.policy();
     let pricing = Pricing::measure(&config, task)?;
-    let mut runs = Vec::new();
-    for step in rehearse(&policy, &space, &budget)? {
-        let flops = pricing.trial_flops(&step.trial, step.from)?;
-        runs.push(PlannedRun { trial: step.trial, flops });
-    }
-    let evaluations = 1 + budget.steps / budget.eval_every;
-    let fine_tune_flops = pricing.flops(&space.default_ranks(), budget.steps, evaluations, None)?;
+    let foreseen = rehearse_priced(&policy, &space, &budget, &|trial, from| pricing.cost(trial, from))?;
+    let flops: BTreeMap<u32, f64> =
+        foreseen.results.iter().map(|result| (result.trial.id, result.cost.total_flops())).collect();
+    let planned = |RehearsedTrial { trial, .. }: RehearsedTrial| PlannedRun {
+        flops: flops.get(&trial.id).copied().unwrap_or(0.0),
+        trial,
+    };
+    let runs: Vec<PlannedRun> = foreseen.trials.into_iter().map(planned).collect();
+    // The unit of the search itself.
+    let fine_tune_flops = run_cost(&foreseen.results, foreseen.decision.trial).total_flops();
     let total_flops = runs.iter().map(|run| run.flops).sum::<f64>();
     Ok(Plan {
         modules: modules(&config, &task.model)?,

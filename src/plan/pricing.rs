@@ -3,7 +3,7 @@
 use crate::{Error, Task, config::SearchConfig};
 use mars_laws::Ranks;
 use mars_lora::{AdapterConfig, AdapterStack, Examples, Model};
-use mars_search::{Role, Trial};
+use mars_search::{Cost, Role, Trial};
 use mars_vlm::model::{AnyModel, EncodedExamples, VlmBatch};
 use std::time::Instant;
 
@@ -43,8 +43,8 @@ impl<'a> Pricing<'a> {
         Ok(Self { config, task, batch, rate })
     }
 
-    /// FLOPs of a trial that trains from step `from`.
-    pub(super) fn trial_flops(&self, trial: &Trial, from: usize) -> Result<f64, Error> {
+    /// FLOPs of a trial that trains from step `from`; its time is not told.
+    pub(super) fn cost(&self, trial: &Trial, from: usize) -> Result<Cost, Error> {
         let eval_every = match trial.role {
             Role::Alone | Role::Joint => self.config.calibration.eval_every,
             Role::Race | Role::Final => self.config.train.eval_every,
@@ -54,7 +54,11 @@ impl<'a> Pricing<'a> {
             Role::Alone | Role::Joint => self.config.run_template().calibration_validation,
             Role::Race | Role::Final => None,
         };
-        self.flops(&trial.ranks, trial.steps.saturating_sub(from), evaluations, validation)
+        Ok(Cost {
+            flops: self.flops(&trial.ranks, trial.steps.saturating_sub(from), 0, validation)?,
+            eval_flops: self.flops(&trial.ranks, 0, evaluations, validation)?,
+            wall_s: 0.0,
+        })
     }
 
     /// FLOPs of so many steps of a run with so many evaluations, on at most so many validation samples.
@@ -78,12 +82,14 @@ impl<'a> Pricing<'a> {
 }
 
 /// Evaluations of a trial after step `from`, with that of step 0 where it begins there: at every multiple of `every`, but
-/// for those before the step from which it is evaluated.
-fn evaluations(trial: &Trial, from: usize, every: usize) -> usize {
+/// for those before the step from which it is evaluated, and at its end.
+pub(crate) fn evaluations(trial: &Trial, from: usize, every: usize) -> usize {
     // Multiples of `every` up to and with the step, 0 not among them.
     let up_to = |step: usize| step / every;
     let unseen = trial.evaluate_from.saturating_sub(1).max(from).min(trial.steps);
-    usize::from(from == 0) + (up_to(trial.steps) - up_to(unseen))
+    let on_grid = trial.steps.is_multiple_of(every) && trial.steps >= trial.evaluate_from;
+    let last = trial.steps > from && !on_grid;
+    usize::from(from == 0) + (up_to(trial.steps) - up_to(unseen)) + usize::from(last)
 }
 
 #[cfg(test)]
@@ -104,6 +110,9 @@ mod tests {
             (5, 0, 0, 8),
             (40, 8, 100, 8),
             (7, 7, 0, 1),
+            (5, 0, 0, 8),
+            (5, 0, 5, 1000),
+            (100, 96, 200, 8),
         ] {
             let ranks = Ranks::new().with("llm", 4);
             let trial = Trial {
@@ -121,7 +130,10 @@ mod tests {
             };
             let listed = (from..=steps)
                 .skip(usize::from(from > 0))
-                .filter(|step| step.is_multiple_of(every) && (*step == 0 || *step >= evaluate_from))
+                .filter(|step| {
+                    let due = step.is_multiple_of(every) && *step >= evaluate_from;
+                    due || *step == 0 || *step == steps
+                })
                 .count();
             assert_eq!(evaluations(&trial, from, every), listed, "{steps} {from} {evaluate_from} {every}");
         }

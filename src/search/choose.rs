@@ -48,7 +48,7 @@ pub fn choose(directory: &Path, policy: Option<&PolicySpec>) -> Result<Chosen, E
     let space = config.space(facts.parameters_per_rank);
     let budget = config.budget(facts.samples, config.train.seed);
     let mut started = policy.build(&space, &budget)?;
-    let mut runner = SnapshotRunner::new(&snapshot, &config);
+    let mut runner = SnapshotRunner::new(directory, &snapshot, &config);
     let choice = match mars_search::search(&mut *started, &mut runner)?.outcome {
         Outcome::Decided(decision) => Choice::Decided(decision),
         Outcome::Missing { asked, missing } => undecided(&asked, missing.len()),

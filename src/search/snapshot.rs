@@ -1,10 +1,21 @@
 //! A runner that looks up what a campaign has measured, and trains nothing.
 
 use super::{RunTemplate, result::trial_result};
-use crate::{Error, config::SearchConfig};
-use mars_calib::{ConvergenceRule, Keep, RunId, RunRecord, campaign::Snapshot};
+use crate::config::SearchConfig;
+use mars_calib::{ConvergenceRule, DirectoryCheckpoints, Keep, RunId, RunRecord, campaign::Snapshot};
 use mars_search::{Answer, Runner, Trial, TrialResult};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
+
+/// A trial that was asked for.
+pub(super) struct Asked {
+    pub(super) trial: Trial,
+    /// The run that does it.
+    pub(super) id: RunId,
+    /// Its result, if there is one.
+    pub(super) result: Option<TrialResult>,
+    /// The step of the latest checkpoint of a run without a result, 0 without one.
+    pub(super) checkpoint: usize,
+}
 
 /// Answers from a snapshot.
 pub(super) struct SnapshotRunner<'a> {
@@ -13,22 +24,24 @@ pub(super) struct SnapshotRunner<'a> {
     rule: Box<dyn ConvergenceRule>,
     keep: Keep,
     fingerprint: String,
+    checkpoints: DirectoryCheckpoints,
     records: BTreeMap<u32, RunRecord>,
     /// Whether the trainer of the campaign continues runs from checkpoints.
     pub(super) continues: bool,
-    /// Every trial that was asked for, in order, with the run that does it and its result, if there is one.
-    pub(super) asked: Vec<(Trial, RunId, Option<TrialResult>)>,
+    /// Every trial that was asked for, in order.
+    pub(super) asked: Vec<Asked>,
 }
 
 impl<'a> SnapshotRunner<'a> {
-    /// The runner of a snapshot with its configuration.
-    pub(super) fn new(snapshot: &'a Snapshot, config: &SearchConfig) -> Self {
+    /// The runner of a snapshot of the campaign in `directory`, with its configuration.
+    pub(super) fn new(directory: &Path, snapshot: &'a Snapshot, config: &SearchConfig) -> Self {
         Self {
             snapshot,
             template: config.run_template(),
             rule: config.rule(),
             keep: config.keep(),
             fingerprint: snapshot.settings.fingerprint(),
+            checkpoints: DirectoryCheckpoints::new(directory.join("checkpoints")),
             records: BTreeMap::new(),
             continues: config.trainer.command_options().is_none_or(|options| options.continues()),
             asked: Vec::new(),
@@ -37,13 +50,14 @@ impl<'a> SnapshotRunner<'a> {
 }
 
 impl Runner for SnapshotRunner<'_> {
-    type Error = Error;
+    type Error = mars_search::Error;
 
-    fn run(&mut self, trials: &[Trial]) -> Result<Answer, Error> {
+    fn run(&mut self, trials: &[Trial]) -> Result<Answer, mars_search::Error> {
         let nothing = BTreeMap::new();
         let (mut done, mut found, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for trial in trials {
-            let id = self.template.spec(trial, &self.records, &self.fingerprint).id();
+            let spec = self.template.spec(trial, &self.records, &self.fingerprint);
+            let id = spec.id();
             let record = self.snapshot.records.get(&id);
             let charged = if self.continues { &self.records } else { &nothing };
             let result = record.map(|record| trial_result(&*self.rule, trial, record, self.keep, charged));
@@ -54,7 +68,14 @@ impl Runner for SnapshotRunner<'_> {
                 }
                 _ => missing.push(trial.clone()),
             }
-            self.asked.push((trial.clone(), id, result));
+            let checkpoint = match result {
+                Some(_) => 0,
+                // What cannot be read is of no use for going on either.
+                None => {
+                    self.checkpoints.latest_step(&spec.lineage(), trial.steps).ok().flatten().unwrap_or(0)
+                }
+            };
+            self.asked.push(Asked { trial: trial.clone(), id, result, checkpoint });
         }
         if !missing.is_empty() {
             return Ok(Answer::Missing(missing));

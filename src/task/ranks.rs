@@ -46,6 +46,7 @@ pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, L
 /// setting that has them, and those of a module without layers, which would change nothing.
 pub(super) fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
     check_modules(&config.lora.modules, model)?;
+    check_default(config, model)?;
     for (setting, ranks) in ranks_in_use(config)? {
         check_targets(config, &ranks, model)?;
         let largest = AdapterConfig { targets: config.lora.targets()?, ..AdapterConfig::new(ranks, 0) };
@@ -70,6 +71,27 @@ fn check_targets(config: &SearchConfig, ranks: &Largest, model: &AnyModel) -> Re
         }
     }
     Ok(())
+}
+
+/// Refuses a default rank that was set and that no adapted layer can have: the candidates that are nearest to it, the highest, would be
+/// taken for it without a word.
+fn check_default(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
+    let (policy, rank) = (&config.search.policy, config.search.default_rank);
+    let unused = policy.is_within_grid() || matches!(policy, PolicySpec::Fixed(_));
+    if unused || rank == SearchConfig::default().search.default_rank {
+        return Ok(());
+    }
+    let targets = config.lora.targets()?;
+    let adapted = model
+        .sites()
+        .iter()
+        .filter(|site| config.lora.modules.contains(&site.module) && targets.contain(site));
+    match adapted.map(|site| site.max_rank()).max() {
+        Some(largest) if rank > largest => Err(Error::usage(format!(
+            "search.default_rank is {rank}; no adapted layer of this model can have a rank above {largest}"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses modules of the model that have no layers, as the projector of Gemma 3.

@@ -47,17 +47,24 @@ const LONGEST_REASON: u64 = 1 << 20;
 
 impl Campaign {
     /// The runs of the campaign in `directory` that were begun and have no result. Others may work on it meanwhile: read
-    /// the [results](Self::read) afterwards, and let them have precedence.
+    /// the [results](Self::read) afterwards, and let them have precedence. Runs of a process that has the campaign for
+    /// itself have no claims, see [`exclusive_holder`](Self::exclusive_holder); what failed before it came is not among
+    /// them, since it tries that again.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn begun(directory: &Path) -> Result<BTreeMap<RunId, Begun>, Error> {
         let mut all = BTreeMap::new();
+        let since = Self::exclusive_holder(directory)?.and_then(|_| lock::taken(directory));
         for run in files::list(&directory.join("runs"))? {
             let Some(id) = run.file_name().and_then(|name| RunId::parse(&name.to_string_lossy())) else {
                 continue;
             };
             let failure = results::directory(directory, &id).join("failure.txt");
+            let tried = fs::symlink_metadata(&failure).and_then(|found| found.modified()).ok();
+            if since.zip(tried).is_some_and(|(since, tried)| tried < since) {
+                continue;
+            }
             let why = match regular::read_text(&failure, LONGEST_REASON) {
                 Ok(why) => why,
                 Err(source) if source.kind() == io::ErrorKind::NotFound => continue,
@@ -78,6 +85,20 @@ impl Campaign {
             }
         }
         Ok(all)
+    }
+
+    /// The process that has the campaign in `directory` for itself; `None` where there is none, where living processes share
+    /// it, and where the file system has no locks. The lock of a holder that may have ended is tried.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn exclusive_holder(directory: &Path) -> Result<Option<Holder>, Error> {
+        // Who shares a campaign has its lock for moments as well.
+        let is_shared = |seen: &claim::Seen| seen.state() == ClaimState::Running && !seen.is_orphan();
+        if claim::all(directory)?.iter().any(is_shared) {
+            return Ok(None);
+        }
+        Ok(Self::last_holder(directory).filter(|holder| !holder.gone && lock::is_held(directory)))
     }
 
     /// The last process that had the campaign in `directory` for itself, or opened it to share it; `None` if there was none.

@@ -10,6 +10,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 const FILE: &str = "mars.lock";
@@ -129,6 +130,19 @@ fn open(path: &Path) -> Result<File, Error> {
 pub(super) fn signature(campaign: &Path) -> Option<String> {
     let text = regular::read_text(&campaign.join(FILE), LONGEST).ok()?;
     Some(text).filter(|text| !text.is_empty())
+}
+
+/// Whether a process holds the lock of `campaign`. A lock that is free is taken for a moment, shared with others who look.
+pub(super) fn is_held(campaign: &Path) -> bool {
+    let Ok(file) = regular::open(&campaign.join(FILE)) else { return false };
+    let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    let _ = file.unlock();
+    held
+}
+
+/// When the lock of `campaign` was last taken; `None` where the file system does not say.
+pub(super) fn taken(campaign: &Path) -> Option<SystemTime> {
+    fs::symlink_metadata(campaign.join(FILE)).ok()?.modified().ok()
 }
 
 /// The holder that has written its name into `file`.

@@ -6,7 +6,12 @@ use mars_calib::{
     campaign::{Begun, Claimed, Pace},
     fake::Fault,
 };
-use std::{fs, path::Path, process, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process,
+    time::{Duration, SystemTime},
+};
 use tempfile::tempdir;
 
 fn runs() -> Vec<RunSpec> {
@@ -46,6 +51,38 @@ fn held_failed_and_done_runs_are_told_apart() {
     assert_eq!(*failed, Begun::Failed { why: "no room on the device".into() });
     assert_eq!(begun.len(), 1, "a run with a result is not among them");
     assert!(Campaign::last_change(place).unwrap() < Duration::from_secs(60));
+}
+
+/// A process that has a campaign for itself holds no claims, and tries again what has failed before it came.
+#[test]
+fn a_process_that_has_the_campaign_for_itself_is_known_while_it_has() {
+    let directory = tempdir().unwrap();
+    let place = directory.path();
+    let exclusive = || Campaign::exclusive_holder(place).unwrap();
+    assert_eq!(exclusive(), None);
+    let mut shared = share(place);
+    assert_eq!(exclusive(), None, "a shared campaign without claims");
+    claim(&mut shared);
+    assert_eq!(exclusive(), None, "a shared campaign");
+    let mut trainer = FakeTrainer::default();
+    trainer.faults.insert(runs()[1].ranks.clone(), Fault::Fail("no room on the device".into()));
+    shared.run(&mut trainer, &runs(), &mut Silent).unwrap();
+    drop(shared);
+    assert_eq!((exclusive(), Campaign::begun(place).unwrap().len()), (None, 1));
+
+    let failure = place.join(format!("runs/{}/failure.txt", Campaign::bind(&share(place), &runs()[1]).id()));
+    let long_ago = SystemTime::now() - Duration::from_secs(60);
+    fs::File::options().write(true).open(&failure).unwrap().set_modified(long_ago).unwrap();
+    let mut alone = Campaign::open(place, Settings::default(), OnChange::Refuse).unwrap();
+    let holder = exclusive().unwrap();
+    assert!(holder.name.contains(&process::id().to_string()) && !holder.gone, "{holder:?}");
+    assert_eq!(exclusive(), Some(holder), "looking takes nothing away");
+    assert!(Campaign::begun(place).unwrap().is_empty(), "what failed before is tried again");
+    alone.run(&mut trainer, &runs(), &mut Silent).unwrap();
+    assert!(matches!(Campaign::begun(place).unwrap().values().next(), Some(Begun::Failed { .. })));
+    drop(alone);
+    assert_eq!(exclusive(), None);
+    Campaign::open(place, Settings::default(), OnChange::Refuse).unwrap();
 }
 
 /// Whoever looks must not be stopped by files that are just being written, or are none of ours.

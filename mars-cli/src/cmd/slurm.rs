@@ -37,7 +37,14 @@ pub(crate) fn run(context: &Context, args: &Slurm) -> Result<Exit, Error> {
             must_have_campaign(&config.out.dir)?;
             let status = status(&config.out.dir)?;
             if status.stage == Stage::Done {
-                return report(&context.common, &[]);
+                return report(&context.common, &[], "nothing is left to do: the search is done");
+            }
+            if let Some(why) = &status.failure {
+                return report(&context.common, &[], &format!("nothing is submitted: {why}"));
+            }
+            if let (true, Some(holder)) = (status.exclusive, &status.holder) {
+                let why = format!("nothing is submitted: {holder} does all that is left");
+                return report(&context.common, &[], &why);
             }
             let runs = status.runs.iter().filter(|run| is_pending(&run.state)).filter_map(|run| run.index);
             Array::Runs(runs.collect(), args.limit.map(usize::from))
@@ -55,7 +62,7 @@ pub(crate) fn run(context: &Context, args: &Slurm) -> Result<Exit, Error> {
     if args.submit {
         submit(&mut scripts)?;
     }
-    report(&context.common, &scripts)
+    report(&context.common, &scripts, "")
 }
 
 /// Whether nothing that lives trains a run that has no result.
@@ -130,7 +137,8 @@ fn submit(scripts: &mut [Script]) -> Result<(), Error> {
     Ok(())
 }
 
-fn report(common: &Common, scripts: &[Script]) -> Result<Exit, Error> {
+/// What was written and submitted; `otherwise` says why that is nothing.
+fn report(common: &Common, scripts: &[Script], otherwise: &str) -> Result<Exit, Error> {
     if common.json {
         let all: Vec<_> = scripts
             .iter()
@@ -138,15 +146,12 @@ fn report(common: &Common, scripts: &[Script]) -> Result<Exit, Error> {
             .collect();
         output::json(&serde_json::json!({ "jobs": all }))?;
     } else {
-        output::text(describe(scripts))?;
+        output::text(if scripts.is_empty() { otherwise.to_owned() } else { describe(scripts) })?;
     }
     Ok(Exit::Done)
 }
 
 fn describe(scripts: &[Script]) -> String {
-    if scripts.is_empty() {
-        return "nothing is left to do: the search is done".to_owned();
-    }
     let submitted = scripts.iter().all(|script| script.job.is_some());
     let mut lines: Vec<String> = Vec::new();
     for script in scripts {

@@ -33,10 +33,15 @@ pub(crate) fn run(context: &Context, args: &args::Status) -> Result<Exit, Error>
             shown = Some(essence);
         }
         match args.watch {
-            Some(seconds) if now.stage != Stage::Done => thread::sleep(Duration::from_secs(seconds)),
+            Some(seconds) if !is_over(now.stage) => thread::sleep(Duration::from_secs(seconds)),
             _ => return Ok(Exit::Done),
         }
     }
+}
+
+/// Whether no further call changes what was found.
+fn is_over(stage: Stage) -> bool {
+    matches!(stage, Stage::Done | Stage::Failed)
 }
 
 /// What has to change for a status to be shown again: who does what, and not how long ago anything was.
@@ -61,22 +66,26 @@ fn describe(status: &Status) -> String {
         Stage::Race => "race and final run",
         Stage::Decided => "all runs are done, the result is not written yet",
         Stage::Done => "done",
+        Stage::Failed => "failed",
         _ => "unknown",
     };
     let mut lines = vec![
         format!("search    {stage}; policy {}", status.policy),
         format!("runs      {done} done, {running} running, {waiting} waiting, {failed} failed"),
     ];
+    if let Some(why) = &status.failure {
+        lines.push(format!("why       {why}"));
+    }
     if status.others > 0 {
         lines.push(format!("          and {} finished runs of other policies or settings", status.others));
     }
-    if let (Some(holder), true) = (&status.holder, running == 0 && status.stage != Stage::Done) {
+    if let (Some(holder), true) = (&status.holder, running == 0 && !is_over(status.stage)) {
         lines.push(format!("holder    {holder}, unless it has ended"));
     }
     if let Some(written) = status.written_s {
         lines.push(format!("written   {} ago", duration(written)));
     }
-    if status.stage != Stage::Done {
+    if !is_over(status.stage) {
         lines.push(format!("left      {}", left(&status.left)));
     }
     let rows = status.runs.iter().map(|run| {

@@ -45,6 +45,22 @@ fn policies_without_calibration_or_default_ask_for_neither() {
     }
 }
 
+/// Where the default rank counts, one that no layer can have is refused by name; the built-in one suits any model.
+#[test]
+fn a_default_rank_above_all_layers_is_refused_where_it_counts() {
+    let task = SmallTask::new();
+    for policy in ["guided", "race", "paper", "adalora"] {
+        let plan = with(task.arguments("plan", &["--policy", policy]), &["search.default_rank=500"]);
+        refused(
+            &strs(&plan),
+            2,
+            &["search.default_rank is 500", "no adapted layer of this model can have a rank above"],
+        );
+    }
+    let plan = with(task.arguments("plan", &["--policy", "guided"]), &["search.default_rank=16"]);
+    assert_eq!(mars(&strs(&plan)).code, Some(0));
+}
+
 #[test]
 fn evaluating_asks_for_no_setting_of_training() {
     let task = SmallTask::new();

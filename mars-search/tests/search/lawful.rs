@@ -184,6 +184,21 @@ fn what_is_not_calibrated_or_not_balanced_is_said_first() {
         assert_eq!(GuidedOptions::default().unaffordable_calibration(&space(), &refused), None);
     }
 
+    // With one evaluation there is no race whatever the cap, and the cap is not named.
+    for eval_every in [400, 1000] {
+        let once = Budget { eval_every, ..short.clone() };
+        assert_eq!(GuidedOptions::default().unaffordable_calibration(&space(), &once), None);
+        let decided = guided(1.39, &once, &task(-0.4, ve_llm(32, 64)));
+        let reason = &decided.decision.reason;
+        assert!(decided.decision.laws.is_none() && decided.results.len() == 1, "{reason}");
+        assert!(
+            reason.contains(&format!("one evaluation every {eval_every} of 400 steps leaves none")),
+            "{reason}"
+        );
+        assert!(reason.contains("nothing can be compared before the end of the run"), "{reason}");
+        assert!(!reason.contains("the cap") && !reason.contains("would cost"), "{reason}");
+    }
+
     // Rank buys no speed, as with scale alpha / r: there is nothing to balance.
     let flat = guided(1.39, &budget(), &task(0.0, ve_llm(16, 16)).noisy(5e-3));
     let reason = &flat.decision.reason;

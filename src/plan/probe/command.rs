@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Error, Interrupt, config::SearchConfig, plan::restarts};
 use mars_calib::{CommandTrainer, RunSpec, Trainer};
-use mars_search::{Budget, Role, Space, Trial};
+use mars_search::{Budget, Cost, Role, Space, Trial};
 use std::collections::BTreeMap;
 
 /// How much longer than the shorter the longer run must take, seconds, where it has as many steps; and the most that a run of
@@ -24,7 +24,8 @@ pub(crate) fn probe_command(
     interrupt: &Interrupt,
 ) -> Result<Probe, Error> {
     let mark = Mark::now();
-    let expected = Expected::of(&config.policy(), space, budget, trainer.continues())?;
+    let expected =
+        Expected::of(&config.policy(), (space, budget), trainer.continues(), &|_, _| Ok(Cost::default()))?;
     let template = config.run_template();
     let mut largest: BTreeMap<Key, &Trial> = BTreeMap::new();
     for step in expected.trials.iter().chain([&expected.fine_tune]) {

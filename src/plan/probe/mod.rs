@@ -10,7 +10,7 @@ mod usage;
 
 pub use usage::Seconds;
 
-use super::rehearsal::{RehearsedTrial, rehearse};
+use super::rehearsal::{Price, Rehearsed, RehearsedTrial, rehearse_priced};
 use crate::{Error, ErrorKind, Interrupt};
 use mars_calib::{Flow, Observer, Progress, RunEnd, RunRecord};
 use mars_search::{Budget, PolicySpec, Role, Space, Trial};
@@ -38,7 +38,7 @@ pub struct Probe {
     pub phases: Vec<ProbedPhase>,
     /// All of them.
     pub total: Expense,
-    /// One fine-tune at the default ranks from its first step: the unit of `fine_tunes`.
+    /// One fine-tune at the ranks that are expected to be chosen, from its first step: the unit of `fine_tunes`.
     pub fine_tune: Expense,
     /// The full grid of the candidate ranks, which the search replaces; `None` where it has too many tuples to be listed.
     pub grid: Option<ProbedPhase>,
@@ -134,30 +134,38 @@ struct Expected {
 }
 
 impl Expected {
-    /// Of `policy`; `continues` says whether the trainer continues runs from checkpoints.
-    fn of(policy: &PolicySpec, space: &Space, budget: &Budget, continues: bool) -> Result<Self, Error> {
-        let played = |policy: &PolicySpec| -> Result<Vec<RehearsedTrial>, Error> {
-            let mut trials = rehearse(policy, space, budget)?;
-            trials.iter_mut().filter(|_| !continues).for_each(|step| step.from = 0);
-            Ok(trials)
+    /// Of `policy`, whose trials cost what `price` says; `continues` says whether the trainer continues runs from checkpoints.
+    fn of(
+        policy: &PolicySpec,
+        (space, budget): (&Space, &Budget),
+        continues: bool,
+        price: &Price<'_>,
+    ) -> Result<Self, Error> {
+        let played = |policy: &PolicySpec| -> Result<Rehearsed, Error> {
+            let mut foreseen = rehearse_priced(policy, space, budget, price)?;
+            foreseen.trials.iter_mut().filter(|_| !continues).for_each(|step| step.from = 0);
+            Ok(foreseen)
         };
+        let foreseen = played(policy)?;
+        let last = foreseen.decision.trial;
+        let evaluate_from = foreseen.trials.iter().find(|step| step.trial.id == last);
         let fine_tune = Trial {
             id: 0,
             role: Role::Final,
-            ranks: space.default_ranks(),
+            ranks: foreseen.decision.ranks,
             samples: budget.samples,
             seed: budget.seed,
             steps: budget.steps,
             horizon: budget.steps,
-            evaluate_from: 0,
+            evaluate_from: evaluate_from.map_or(0, |step| step.trial.evaluate_from),
             stop_when_converged: false,
             continues: None,
             method: None,
         };
         Ok(Self {
             policy: policy.to_string(),
-            trials: played(policy)?,
-            grid: played(&PolicySpec::Grid).ok(),
+            trials: foreseen.trials,
+            grid: played(&PolicySpec::Grid).ok().map(|grid| grid.trials),
             fine_tune: RehearsedTrial { trial: fine_tune, from: 0, round: 0 },
         })
     }

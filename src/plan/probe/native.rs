@@ -35,9 +35,10 @@ pub(crate) fn probe_native(
     let (config, _) = task.settled(config)?;
     let space = config.space(task.parameters_per_rank(&config)?);
     let budget = config.budget(task.train.len(), config.train.seed);
-    let expected = Expected::of(&config.policy(), &space, &budget, true)?;
     let options = NativeOptions { start: task.start.clone(), ..config.native_options()? };
     let pricing = Pricing::measure(&config, task)?;
+    let expected =
+        Expected::of(&config.policy(), (&space, &budget), true, &|trial, from| pricing.cost(trial, from))?;
     let kinds = BTreeMap::new();
     let devices = 1 + task.replicas.len();
     let mut prices =
@@ -154,7 +155,7 @@ impl Prices for NativePrices<'_> {
     fn expense(&self, trials: &[&RehearsedTrial]) -> Result<Expense, Error> {
         let mut flops = 0.0;
         for step in trials {
-            flops += self.pricing.trial_flops(&step.trial, step.from)?;
+            flops += self.pricing.cost(&step.trial, step.from)?.total_flops();
         }
         let mut workers = vec![Seconds::default(); self.workers()];
         for group in self.stacks(trials).1 {

@@ -1,8 +1,13 @@
 //! `mars status`.
 
 use super::kit::{Planted, count};
-use crate::kit::{json, mars, refused, strs};
-use std::{fs, process::Stdio};
+use crate::kit::{SmallTask, command, json, mars, refused, strs};
+use std::{
+    fs,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
 
 fn status(planted: &Planted) -> serde_json::Value {
     json(&["status", &planted.out(), "--json"])
@@ -67,13 +72,99 @@ fn a_killed_process_is_told_from_a_living_one() {
     planted.hold(false);
 }
 
+/// Where nothing came of any choice, what was tried is told all the same, with the reason.
+#[test]
+fn a_search_without_a_result_is_shown_with_what_it_tried() {
+    let planted = Planted::new();
+    let diverges = "printf 'step,loss,split\\n0,3.0,val\\n1,nan,val\\n' > \"$6/curve.csv\"\n";
+    fs::write(planted.path("train.sh"), diverges).unwrap();
+    let mut arguments = planted.arguments("search", &[]);
+    let policy = arguments.iter().position(|argument| argument == "race").unwrap();
+    arguments[policy] = "grid".to_owned();
+    let searched = mars(&strs(&arguments));
+    assert_eq!(searched.code, Some(1), "{}", searched.stderr);
+    let failed = status(&planted);
+    assert_eq!(failed["stage"], "failed", "{failed}");
+    let why = failed["failure"].as_str().unwrap();
+    assert!(why.starts_with("no candidate survived training") && why.contains("diverged"), "{why}");
+    let runs = failed["runs"].as_array().unwrap();
+    assert_eq!((runs.len(), count(&failed, "done")), (4, 4), "{failed}");
+    assert!(runs.iter().all(|run| run["diverged"].is_u64()), "{failed}");
+    assert!(failed["left"]["steps"] == 0 && failed["left"]["later_steps"] == 0, "{failed}");
+    let text = mars(&["status", &planted.out(), "--watch=1"]);
+    assert_eq!(text.code, Some(0), "{}", text.stderr);
+    for part in ["search    failed; policy grid", "why       no candidate survived", "diverged at step"] {
+        assert!(text.stdout.contains(part), "{part}: {}", text.stdout);
+    }
+    arguments[0] = "slurm".to_owned();
+    arguments.push("--pending".to_owned());
+    let pending = mars(&strs(&arguments));
+    assert!(pending.stdout.contains("nothing is submitted: no candidate survived"), "{pending:?}");
+}
+
+/// A search claims no runs: what it trains is told by its lock, which goes with it.
+#[test]
+fn runs_of_a_living_search_are_not_waiting_for_others() {
+    let planted = Planted::new();
+    planted.hold(true);
+    let mut working = planted.start(&planted.arguments("search", &[]));
+    planted.wait_for_starts(1);
+    let searching = status(&planted);
+    assert_eq!((count(&searching, "running"), count(&searching, "waiting")), (1, Planted::RUNS - 1));
+    assert!(searching["exclusive"] == true && searching["left"]["processes"] == 1, "{searching}");
+    let run = &searching["runs"][0];
+    assert!(run["holder"].as_str().unwrap().contains(&working.id().to_string()), "{run}");
+    assert!(run["state"] == "running" && run["gone"] == false && run["heartbeat_s"].is_null(), "{run}");
+    let pending = planted.arguments("slurm", &["--pending"]);
+    let pending = strs(&pending);
+    let said = mars(&pending);
+    let (holder, nothing) = (working.id().to_string(), "nothing is submitted: process ");
+    assert!(said.stdout.starts_with(nothing) && said.stdout.contains(&holder), "{said:?}");
+    assert_eq!(json(&[&pending[..], &["--json"]].concat())["jobs"], serde_json::json!([]));
+    assert!(!planted.path("out/slurm").exists(), "no script is written");
+
+    working.kill().unwrap();
+    working.wait().unwrap();
+    let over = status(&planted);
+    assert_eq!((count(&over, "running"), count(&over, "waiting")), (0, Planted::RUNS), "{over}");
+    assert!(over["exclusive"] == false && over["left"]["processes"] == 0, "{over}");
+    let jobs = json(&[&pending[..], &["--json"]].concat());
+    assert_eq!(jobs["jobs"][0]["array"], "0-7", "{jobs}");
+    planted.hold(false);
+}
+
+/// The built-in trainer trains all runs of a round at the same time.
+#[test]
+fn all_runs_of_a_native_search_are_running() {
+    let task = SmallTask::new();
+    let out = task.path("out");
+    let more =
+        ["--policy", "grid", "--out", &out, "--set", "train.steps=1000000", "--set", "train.eval_every=1000"];
+    let mut working = command(&strs(&task.arguments("search", &more))).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(300);
+    let found = loop {
+        let now = mars(&["status", &out, "--json"]);
+        let found = serde_json::from_str::<serde_json::Value>(&now.stdout);
+        match found.ok().filter(|status| status["exclusive"] == true) {
+            Some(status) => break status,
+            None => assert!(Instant::now() < deadline, "no search begins: {}", now.stderr),
+        }
+        thread::sleep(Duration::from_millis(100));
+    };
+    working.kill().unwrap();
+    working.wait().unwrap();
+    assert_eq!((count(&found, "running"), count(&found, "waiting")), (4, 0), "{found}");
+    let after = json(&["status", &out, "--json"]);
+    assert_eq!((count(&after, "running"), count(&after, "waiting")), (0, 4), "{after}");
+}
+
 #[test]
 fn watching_ends_with_the_search() {
     let planted = Planted::new();
     planted.hold(true);
     let working = planted.start(&planted.arguments("search", &[]));
     planted.wait_for_starts(1);
-    let watching = crate::kit::command(&["status", &planted.out(), "--watch=1"])
+    let watching = command(&["status", &planted.out(), "--watch=1"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -42,17 +42,23 @@ impl fmt::Display for UnaffordableCalibration {
 
 impl GuidedOptions {
     /// What `guided` cannot calibrate on `budget`; `None` where its cap pays for a calibration, where none is asked for (with one
-    /// module, or by another rule than registration), and on a budget that [`Budget::check`] refuses.
+    /// module, or by another rule than registration), where the final run is evaluated at its end only, so that nothing can be compared
+    /// whatever the cap, and on a budget that [`Budget::check`] refuses.
     #[must_use]
     pub fn unaffordable_calibration(
         &self,
         space: &Space,
         budget: &Budget,
     ) -> Option<UnaffordableCalibration> {
-        (budget.check().is_ok() && by_registration(space, budget))
+        (budget.check().is_ok() && by_registration(space, budget) && !is_evaluated_once(budget))
             .then(|| affordable(space, budget, self.fine_tunes - 1.0).err())
             .flatten()
     }
+}
+
+/// Whether the final run is evaluated at its end only: there is no step at which choices could be compared.
+pub(super) fn is_evaluated_once(budget: &Budget) -> bool {
+    budget.eval_every >= budget.steps
 }
 
 /// Whether modules are calibrated by the registration of their first steps.

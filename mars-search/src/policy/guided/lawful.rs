@@ -11,7 +11,7 @@
 //! a task with a rate that is too high, where a cut at a twentieth of the run would have kept the worst).
 
 use super::{
-    afforded::{affordable, calibration_share, cut, price_of_choice},
+    afforded::{affordable, calibration_share, cut, is_evaluated_once, price_of_choice},
     field::{Field, NO_PLACE},
     moves::{between, highest, middle, wide_pair},
     rivals::{Rivals, is_balanced},
@@ -52,7 +52,14 @@ pub(super) fn line_up(
     let drafts = match affordable(space, budget, extra) {
         Ok(drafts) => drafts,
         Err(unaffordable) => {
-            field.notes.push(unaffordable.to_string());
+            field.notes.push(if is_evaluated_once(budget) {
+                format!(
+                    "one evaluation every {} of {} steps leaves none at which choices could be compared, so no law is fitted",
+                    budget.eval_every, budget.steps
+                )
+            } else {
+                unaffordable.to_string()
+            });
             return Progress::Done(Calibrated::Refused(0.0, Box::new(field)));
         }
     };

@@ -1,6 +1,6 @@
 //! The decision in words.
 
-use super::{Guided, field::Field};
+use super::{Guided, afforded::is_evaluated_once, field::Field};
 use crate::{
     Candidate, Confidence, DecisionOutcome,
     policy::words,
@@ -19,6 +19,9 @@ pub(super) fn of(
     let chosen = &candidates[field.racing[won.winner]];
     let (ranks, others) = (&chosen.ranks, field.racing.len() - 1);
     let mut reason = match others {
+        0 if is_evaluated_once(budget) => {
+            format!("Ranks {ranks} ({}): nothing can be compared before the end of the run.", chosen.source)
+        }
         0 => format!("Ranks {ranks} ({}): the cap leaves no budget for other choices.", chosen.source),
         n => format!("Ranks {ranks} ({}) won the race against {n} other choice{}", chosen.source, plural(n)),
     };
