@@ -104,6 +104,14 @@ pub enum Error {
     },
 }
 
+/// A number of samples at which to predict is at least 1.
+pub(crate) fn check_samples(name: &'static str, samples: usize) -> Result<(), Error> {
+    if samples > 0 {
+        return Ok(());
+    }
+    Err(Error::BadOption { name, value: "0".into(), allowed: "1 or more samples" })
+}
+
 impl Error {
     /// The same error in terms of all observations, when it arose among those of `module`: `positions[i]` is the
     /// position, in the slice the caller gave, of the module's i-th observation.

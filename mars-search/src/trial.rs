@@ -210,6 +210,11 @@ impl TrialResult {
         }
     }
 
+    /// Optimizer steps that were trained: up to the last evaluation, which may be before the trial's `steps`.
+    pub(crate) fn trained(&self) -> usize {
+        self.val_curve.last().map_or(self.trial.steps, |(step, _)| *step)
+    }
+
     /// The same loss by blocks of the split; empty where none are reported.
     pub(crate) fn kept_blocks(&self) -> &[f64] {
         let kept = self.kept.and_then(|kept| self.blocks_at(kept));

@@ -116,7 +116,11 @@ pub fn balance_laws(
 /// Balances `other` against `reference`, and falls back to the default rank where the fits do not determine one.
 ///
 /// Refused as [`FallbackReason::IllConditioned`] (ours): a fit that did not converge; an interval of `other`'s gamma
-/// that contains 0; R^2 of ln(steps) below the limit; an interval of the rank wider than the limit.
+/// that contains 0; R^2 of ln(steps) below the limit; an interval of the rank wider than the limit, or none, as where the
+/// points of a module leave its fit no degree of freedom.
+///
+/// Registered laws of one size are balanced at any size as if times of all modules grew with it alike: the interval of
+/// the rank does not include how far that is wrong.
 pub fn balance(
     reference: &LawCFit,
     reference_rank: usize,
@@ -126,9 +130,12 @@ pub fn balance(
 ) -> BalancedRank {
     let (rank, size) = (reference_rank as f64, samples as f64);
     let solved = solve_rank(&reference.law, rank, &other.law, size, options.kappa);
-    let interval = rank_interval(reference, rank, other, size, options);
     let fits = [reference, other];
-    let determined = fits.iter().all(|f| f.reason.is_ok() && f.r2_log >= options.min_r2_log)
+    let usable = fits.iter().all(|f| f.reason.is_ok());
+    let interval =
+        if usable { rank_interval(reference, rank, other, size, options) } else { Interval::UNBOUNDED };
+    let determined = usable
+        && fits.iter().all(|f| f.r2_log >= options.min_r2_log)
         && !other.interval_of(options.level, |law| law.gamma).contains(0.0)
         && interval.octaves() <= options.max_octaves;
     match solved {
@@ -160,6 +167,9 @@ fn rank_interval(
     let (Some(own), Some(refits)) = (&reference.bootstrap, &other.bootstrap) else {
         return Interval::UNBOUNDED;
     };
+    if !(own.is_informative() && refits.is_informative()) {
+        return Interval::UNBOUNDED;
+    }
     let centre = solve(&LawC::from_parameters(&own.estimate), &LawC::from_parameters(&refits.estimate));
     let draws: Vec<f64> = reference.draws().zip(other.draws()).map(|(a, b)| solve(&a, &b)).collect();
     let (all, kept) = (draws.len(), draws.into_iter().filter(|r| !r.is_nan()).collect::<Vec<_>>());

@@ -1,7 +1,8 @@
 //! A few rank choices compared: the probability that each is the best, and the expected regret of choosing it.
 
 use crate::{
-    Error, fit::Law, law::LawPFit, observation::Ranks, uncertainty::Interval, uncertainty::check_level,
+    Error, error::check_samples, fit::Law, law::LawPFit, observation::Ranks, uncertainty::Interval,
+    uncertainty::check_level,
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -15,19 +16,23 @@ pub struct Contender {
     pub perplexity: f64,
     /// Bootstrap interval of that prediction.
     pub interval: Interval,
-    /// Share of the refits in which it has the lowest perplexity of the choices compared, 0 to 1.
-    pub probability: f64,
-    /// Expected regret, >= 0: mean over the refits of (its perplexity / the lowest of those compared) - 1.
-    pub regret: f64,
+    /// Share of the refits in which it has the lowest perplexity of the choices compared, 0 to 1; absent where the refits
+    /// do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
+    /// Expected regret, >= 0: mean over the refits of (its perplexity / the lowest of those compared) - 1; absent likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regret: Option<f64>,
 }
 
 /// Compares `candidates` at `samples` under every refit of the law; the result is in the order given.
 ///
-/// A tie counts for the earlier candidate. Without refits the prediction alone decides. The probabilities hold only
-/// as far as the form of the law is right; they do not include its error. `level` is that of the intervals.
+/// A tie counts for the earlier candidate. The probabilities hold only as far as the form of the law is right; they do
+/// not include its error. There are none without [informative](crate::Bootstrap::is_informative) refits, and where the
+/// data do not determine one of the predictions. `level` is that of the intervals.
 ///
 /// # Errors
-/// A candidate without a rank for a module of the law, or a level outside (0, 1).
+/// A candidate without a rank for a module of the law, 0 samples, or a level outside (0, 1).
 pub fn contenders(
     fit: &LawPFit,
     candidates: &[Ranks],
@@ -35,6 +40,7 @@ pub fn contenders(
     level: f64,
 ) -> Result<Vec<Contender>, Error> {
     check_level(level)?;
+    check_samples("samples", samples)?;
     let inputs = candidates
         .iter()
         .map(|ranks| {
@@ -45,11 +51,11 @@ pub fn contenders(
             })
         })
         .collect::<Result<Vec<Vec<f64>>, Error>>()?;
-    let own = [fit.fit.parameters.clone()];
-    let draws: &[Vec<f64>] = match &fit.bootstrap {
-        Some(refits) if !refits.draws.is_empty() => &refits.draws,
-        _ => &own,
-    };
+    let intervals: Vec<Interval> =
+        candidates.iter().map(|ranks| fit.predict_interval(ranks, samples, level)).collect();
+    let refits = fit.bootstrap.as_ref().filter(|refits| refits.is_informative());
+    let refits = refits.filter(|_| intervals.iter().all(|interval| *interval != Interval::UNBOUNDED));
+    let draws: &[Vec<f64>] = refits.map_or(&[], |refits| &refits.draws);
     let predict = |parameters: &Vec<f64>| -> Vec<f64> {
         inputs.iter().map(|input| fit.law.predict(parameters, input)).collect()
     };
@@ -64,13 +70,13 @@ pub fn contenders(
         wins[winner] += 1;
         regrets.iter_mut().zip(row).for_each(|(sum, p)| *sum += p / least - 1.0);
     }
-    let share = 1.0 / decided.max(1) as f64;
+    let mean = |sum: f64| (decided > 0).then(|| sum / decided as f64);
     let contender = |(i, ranks): (usize, &Ranks)| Contender {
         ranks: ranks.clone(),
         perplexity: fit.law.predict(&fit.fit.parameters, &inputs[i]),
-        interval: fit.predict_interval(ranks, samples, level),
-        probability: wins[i] as f64 * share,
-        regret: regrets[i] * share,
+        interval: intervals[i],
+        probability: mean(wins[i] as f64),
+        regret: mean(regrets[i]),
     };
     Ok(candidates.iter().enumerate().map(contender).collect())
 }

@@ -5,6 +5,7 @@
 
 use crate::{
     Error,
+    error::check_samples,
     law::{Form, LawPFit, LawPForm},
     observation::Ranks,
 };
@@ -27,7 +28,7 @@ pub struct ScoredRanks {
 /// depend on the number of threads.
 ///
 /// # Errors
-/// A module of the law without candidates, a candidate 0, or more than 2^40 combinations.
+/// A module of the law without candidates, a candidate 0, 0 samples, or more than 2^40 combinations.
 ///
 /// ```
 /// use mars_laws::{Form, LawPOptions, PerformanceObservation, Ranks, best_ranks, fit_law_p};
@@ -56,6 +57,7 @@ pub fn best_ranks(
     samples: usize,
     keep: usize,
 ) -> Result<Vec<ScoredRanks>, Error> {
+    check_samples("samples", samples)?;
     let axes = axes(&fit.law.modules, candidates)?;
     let Some((last, prefix)) = axes.split_last() else { return Ok(Vec::new()) };
     let slices = Slices::new(&fit.law, &fit.fit.parameters, prefix, last, samples as f64);

@@ -11,7 +11,7 @@
 //! AICc of logarithmic residuals has 2 sum w ln(value) added, the Jacobian of the logarithm, so that it compares with
 //! AICc of linear residuals.
 
-use super::{Domain, Law, Parameter, Point, Residuals};
+use super::{Domain, Fit, Law, Parameter, Point, Reason, Residuals};
 use nalgebra::{DMatrix, SVD};
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,20 @@ impl Goodness {
     }
 }
 
+/// The directions in which the parameters of a fit can move without a change of its predictions at the points; none
+/// unless it is [`Reason::RankDeficient`].
+pub(crate) fn free_directions<L: Law + ?Sized>(
+    law: &L,
+    points: &[Point],
+    fit: &Fit,
+    space: Residuals,
+) -> Vec<Vec<f64>> {
+    if fit.reason != Reason::RankDeficient {
+        return Vec::new();
+    }
+    Sensitivity::of(law, points, &fit.parameters, &fit.names, &fit.goodness.predictions, space).free
+}
+
 /// Weighted residual and total sums of squares of the mapped values.
 fn squares(points: &[Point], predictions: &[f64], map: impl Fn(f64) -> f64) -> (f64, f64) {
     let total: f64 = points.iter().map(|p| p.weight).sum();
@@ -117,6 +131,8 @@ struct Sensitivity {
     norms: Vec<f64>,
     leverage: Vec<f64>,
     deficient: bool,
+    /// Combinations of parameters that leave the predictions unchanged, in the units of the parameters.
+    free: Vec<Vec<f64>>,
 }
 
 impl Sensitivity {
@@ -145,6 +161,7 @@ impl Sensitivity {
             .sum::<f64>()
             .sqrt();
         let mut deficient = false;
+        let mut free: Vec<Vec<f64>> = Vec::new();
         let mut norms = Vec::with_capacity(parameters.len());
         for (j, mut column) in jacobian.column_iter_mut().enumerate() {
             let norm = column.norm();
@@ -152,6 +169,10 @@ impl Sensitivity {
             let inert = !matches!(names[j].domain, Domain::Positive | Domain::NonNegative)
                 && moved < INERT * scale_of_all;
             deficient |= inert || norm == 0.0;
+            if inert && norm > 0.0 {
+                let length = parameters[j].abs().max(1.0);
+                free.push((0..parameters.len()).map(|i| if i == j { length } else { 0.0 }).collect());
+            }
             if norm > 0.0 {
                 column /= norm;
             }
@@ -171,7 +192,14 @@ impl Sensitivity {
                 })
                 .collect(),
         };
-        Self { svd, norms, leverage, deficient }
+        if let Some(v) = &svd.v_t {
+            let open = determined.iter().enumerate().filter(|(_, known)| !**known);
+            // Components below the error of the decomposition are none.
+            let entry =
+                |k: usize, j: usize| if v[(k, j)].abs() > SINGULAR { v[(k, j)] / norms[j] } else { 0.0 };
+            free.extend(open.map(|(k, _)| (0..norms.len()).map(|j| entry(k, j)).collect::<Vec<f64>>()));
+        }
+        Self { svd, norms, leverage, deficient, free }
     }
 
     fn covariance(&self, variance: f64) -> Vec<Vec<f64>> {

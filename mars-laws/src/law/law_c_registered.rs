@@ -12,7 +12,7 @@ use crate::{
     Error,
     fit::{Fit, FitOptions, Law, Point, Residuals, fit, least_squares},
     registration::{RegisteredTimes, Registration, RegistrationOptions, TimedCurve, registered_times},
-    uncertainty::{Bootstrap, Interval, normal_quantile},
+    uncertainty::{Bootstrap, Interval, Undetermined, normal_quantile},
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -46,7 +46,8 @@ pub struct RegisteredLawC {
 /// Of the curves of a set only the part up to the end of the shortest is registered: the rest of a run that went on to its
 /// convergence has nothing to be laid on.
 ///
-/// With one size only, delta is 0 and its interval unbounded: the law then holds at that size.
+/// With one size only, delta is 0 and its interval unbounded: the law then holds at that size, and the intervals of
+/// predictions at others are unbounded too.
 ///
 /// # Errors
 /// As [`register`](crate::register). Curves that cannot be registered, or points that determine no law, are no error but
@@ -167,8 +168,15 @@ fn with_intervals(
         Some(drawn)
     };
     let draws: Vec<Vec<f64>> = (0..options.draws).filter_map(redraw).collect();
+    // A power of the size can take the place of a part of the factor, where there is one size.
+    let (mut estimate, mut open) = (fitted.parameters.clone(), Vec::new());
+    if estimate.len() < 3 {
+        open.push(vec![-estimate[0] * points[0].point.input[1].ln(), 0.0, 1.0]);
+        estimate.push(0.0);
+    }
     let freedom = anchored.iter().flatten().map(|one| one.registration.redrawn.freedom);
-    let refits = Bootstrap::given(fitted.parameters.clone(), draws, freedom.fold(f64::INFINITY, f64::min));
+    let freedom = freedom.fold(f64::INFINITY, f64::min);
+    let refits = Bootstrap::given(estimate, draws, freedom, Undetermined::new(open));
     let mut interval = refits.parameter_intervals(&fitted.names, options.level);
     interval.entry("delta".to_owned()).or_insert(Interval::UNBOUNDED);
     LawCFit {

@@ -54,6 +54,9 @@ pub struct LawPFit {
     pub interval: BTreeMap<String, Interval>,
     /// Why the fit ended.
     pub reason: Reason,
+    /// The size of all observations, where they have only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_samples: Option<usize>,
     /// Weighted root mean square of the residuals, in perplexity.
     pub rms: f64,
     /// Everything else about the fit.
@@ -64,21 +67,27 @@ pub struct LawPFit {
 }
 
 impl LawPFit {
-    /// Perplexity at ranks and a number of samples; NaN if a module of the law has no rank.
+    /// Perplexity at ranks and a number of samples; NaN if a module of the law has no rank, or without samples.
     pub fn predict(&self, ranks: &Ranks, samples: usize) -> f64 {
         self.input(ranks, samples).map_or(f64::NAN, |input| self.law.predict(&self.fit.parameters, &input))
     }
 
-    /// The `level` bootstrap interval of that prediction; unbounded without refits or without a rank.
+    /// The `level` bootstrap interval of that prediction; unbounded without refits or without a rank, and where the
+    /// observations do not determine it, as at another size than their only one.
     pub fn predict_interval(&self, ranks: &Ranks, samples: usize, level: f64) -> Interval {
+        // A law of one size says nothing of another.
+        let known = self.only_samples.is_none_or(|only| only == samples);
         match (self.input(ranks, samples), &self.bootstrap) {
-            (Some(input), Some(refits)) => refits.interval(level, |p| self.law.predict(p, &input)),
+            (Some(input), Some(refits)) if known => refits.interval(level, |p| self.law.predict(p, &input)),
             _ => Interval::UNBOUNDED,
         }
     }
 
-    /// The inputs of the law; `None` if one of its modules has no rank.
+    /// The inputs of the law; `None` if one of its modules has no rank, or without samples.
     pub(crate) fn input(&self, ranks: &Ranks, samples: usize) -> Option<Vec<f64>> {
+        if samples == 0 {
+            return None;
+        }
         let mut input = Vec::with_capacity(self.law.modules.len() + 1);
         for module in &self.law.modules {
             match ranks.get(module) {
@@ -127,6 +136,7 @@ pub fn fit_law_p(
         parameters: symbols.zip(fitted.parameters.iter().copied()).collect(),
         interval: refits.parameter_intervals(&fitted.names, options.bootstrap.level),
         reason: fitted.reason,
+        only_samples: observations.first().map(|o| o.samples).filter(|_| !sized),
         rms: fitted.goodness.rms,
         law,
         fit: fitted,

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     Error,
     choose::{Outcome, balance, contenders},
+    error::check_samples,
     law::{CalibrationSet, LawC, LawCFit, fit_law_c_all, registered_law_c},
     observation::Observations,
     registration::RegistrationOptions,
@@ -44,6 +45,7 @@ pub fn analyse_csv(text: &str, request: &FitRequest) -> Result<FitOutput, Error>
 /// Too few observations of a module or of the joint runs (also after `fit_up_to`), curves that determine no law, bad values,
 /// mixed conventions, bad options.
 pub fn analyse(observations: &Observations, request: &FitRequest) -> Result<FitOutput, Error> {
+    request.predict.iter().try_for_each(|samples| check_samples("predict", *samples))?;
     let limit = request.fit_up_to.unwrap_or(usize::MAX);
     let registered = |module: &str| observations.curves.iter().any(|one| one.module == module);
     let timed = || observations.convergence.iter().filter(|o| !registered(&o.module));

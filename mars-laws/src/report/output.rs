@@ -130,8 +130,9 @@ pub struct BestRankOutput {
     pub predicted: Ranks,
     /// The perplexity predicted for them.
     pub predicted_perplexity: f64,
-    /// Share of the refits in which they are the best, 0 to 1.
-    pub probability: f64,
+    /// Share of the refits in which they are the best, 0 to 1; absent where the refits do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
     /// Whether the two agree.
     pub right: bool,
 }

@@ -24,7 +24,7 @@ pub struct FitRequest {
     /// Largest number of samples that is fitted; larger ones are only predicted and scored. `None` (the default) fits
     /// all.
     pub fit_up_to: Option<usize>,
-    /// Numbers of samples at which to predict and to balance ranks. Empty (the default): no predictions, and ranks
+    /// Numbers of samples, >= 1, at which to predict and to balance ranks. Empty (the default): no predictions, and ranks
     /// balanced at the largest number of samples fitted.
     pub predict: Vec<usize>,
 }

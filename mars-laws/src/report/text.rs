@@ -40,11 +40,8 @@ impl Display for FitOutput {
         for best in &self.best_rank_by_size {
             let (measured, predicted) = (best.measured.to_string(), best.predicted.to_string());
             let mark = if best.fitted { ' ' } else { '*' };
-            write!(
-                f,
-                "  {:>7}{mark}  {measured:<18} {predicted:<18} {:>6.2}",
-                best.samples, best.probability
-            )?;
+            let probability = best.probability.map_or("-".to_string(), |share| format!("{share:.2}"));
+            write!(f, "  {:>7}{mark}  {measured:<18} {predicted:<18} {probability:>6}", best.samples)?;
             writeln!(f, "  {}", if best.right { "yes" } else { "no" })?;
         }
         if self.best_rank_by_size.iter().any(|best| !best.fitted) {
@@ -119,7 +116,12 @@ fn predicted(f: &mut Formatter<'_>, prediction: &PredictionOutput) -> fmt::Resul
     }
     for p in &prediction.perplexity {
         write!(f, "  {:<18} perplexity {:>7}  {}", p.ranks.to_string(), Number(p.perplexity), p.interval)?;
-        writeln!(f, "  best with probability {:.2}, regret {:.2} %", p.probability, 100.0 * p.regret)?;
+        match p.probability.zip(p.regret) {
+            Some((share, regret)) => {
+                writeln!(f, "  best with probability {share:.2}, regret {:.2} %", 100.0 * regret)?
+            }
+            None => writeln!(f)?,
+        }
     }
     Ok(())
 }

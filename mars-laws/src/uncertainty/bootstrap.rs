@@ -10,10 +10,14 @@ use super::{
     Interval, IntervalKind, Resampling,
     resampling::Resampler,
     tails::{Tails, quantile},
+    undetermined::Undetermined,
 };
 use crate::{
     Error,
-    fit::{ClosedForm, Data, Domain, Fit, FitOptions, Goodness, Law, Parameter, Point, Search, search},
+    fit::{
+        ClosedForm, Data, Domain, Fit, FitOptions, Goodness, Law, Parameter, Point, Reason, Search,
+        free_directions, is_saturated, search,
+    },
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -84,19 +88,60 @@ pub struct Bootstrap {
     /// Ratio of the estimate's spread to that of the draws, >= 1; 1 for resampled residuals.
     stretch: f64,
     kind: IntervalKind,
+    /// Whether the spread of the draws is that of the estimate.
+    #[serde(default = "informative", skip_serializing_if = "Clone::clone")]
+    informative: bool,
+    /// What the data leave open.
+    #[serde(default, skip_serializing_if = "Undetermined::is_empty")]
+    undetermined: Undetermined,
+}
+
+/// Refits written before it was asked.
+fn informative() -> bool {
+    true
 }
 
 impl Bootstrap {
-    /// Refits that were made elsewhere, of a fit with `freedom` degrees of freedom.
-    pub(crate) fn given(estimate: Vec<f64>, draws: Vec<Vec<f64>>, freedom: f64) -> Self {
-        let (failed, jackknife, stretch) = (0, Vec::new(), 1.0);
-        Self { estimate, draws, failed, jackknife, freedom, stretch, kind: IntervalKind::Expanded }
+    /// Refits that were made elsewhere, of a fit with `freedom` degrees of freedom that leaves something open.
+    pub(crate) fn given(
+        estimate: Vec<f64>,
+        draws: Vec<Vec<f64>>,
+        freedom: f64,
+        undetermined: Undetermined,
+    ) -> Self {
+        Self {
+            estimate,
+            draws,
+            failed: 0,
+            jackknife: Vec::new(),
+            freedom,
+            stretch: 1.0,
+            kind: IntervalKind::Expanded,
+            informative: freedom > 0.0,
+            undetermined,
+        }
+    }
+
+    /// Whether the refits say how far the fit would move. `false` without refits, where the data leave no degree of
+    /// freedom, so that every refit is the fit itself, and where the fit ended as [`Reason::Degenerate`] or
+    /// [`Reason::Budget`]: every interval is unbounded then.
+    pub fn is_informative(&self) -> bool {
+        self.informative && !self.draws.is_empty()
+    }
+
+    /// Whether the data determine a number computed from the parameters, as opposed to parameters that they leave open.
+    pub(crate) fn determines(&self, statistic: impl Fn(&[f64]) -> f64) -> bool {
+        !self.undetermined.moves(&self.estimate, statistic)
     }
 
     /// The `level` interval of any number computed from the parameters: one of them, a prediction, a rank.
     ///
-    /// `level` is between 0 and 1. Draws for which the number is NaN are left out; unbounded without draws.
+    /// `level` is between 0 and 1. Draws for which the number is NaN are left out; unbounded where the refits are not
+    /// [informative](Self::is_informative), or the data do not determine the number.
     pub fn interval(&self, level: f64, statistic: impl Fn(&[f64]) -> f64) -> Interval {
+        if !self.determines(&statistic) {
+            return Interval::UNBOUNDED;
+        }
         let values = |draws: &[Vec<f64>]| -> Vec<f64> {
             draws.iter().map(|p| statistic(p)).filter(|v| !v.is_nan()).collect()
         };
@@ -120,7 +165,7 @@ impl Bootstrap {
         mut values: Vec<f64>,
         jackknife: &[f64],
     ) -> Interval {
-        if values.is_empty() {
+        if !self.informative || values.is_empty() {
             return Interval::UNBOUNDED;
         }
         values.sort_by(f64::total_cmp);
@@ -195,5 +240,8 @@ pub fn bootstrap<L: Law + ?Sized>(
         freedom: fit.goodness.freedom,
         stretch,
         kind: how.kind,
+        informative: matches!(fit.reason, Reason::Converged | Reason::RankDeficient)
+            && !is_saturated(points, fit),
+        undetermined: Undetermined::new(free_directions(law, points, fit, options.residuals)),
     })
 }

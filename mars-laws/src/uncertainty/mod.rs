@@ -4,6 +4,7 @@ mod bootstrap;
 mod interval;
 mod resampling;
 mod tails;
+mod undetermined;
 
 pub(crate) use bootstrap::check_level;
 pub use bootstrap::{Bootstrap, BootstrapOptions, bootstrap};
@@ -11,3 +12,4 @@ pub(crate) use interval::Number;
 pub use interval::{Interval, IntervalKind};
 pub use resampling::Resampling;
 pub(crate) use tails::{Tails, normal_quantile, quantile};
+pub(crate) use undetermined::Undetermined;

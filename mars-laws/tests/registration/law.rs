@@ -43,6 +43,11 @@ fn one_size_gives_a_law_at_that_size_and_refusals_say_why() {
     let fit = registered_law_c("ve", &sets(-0.4, &[256]), &options).unwrap().law.unwrap();
     assert_eq!((fit.law.delta, fit.interval["delta"]), (0.0, Interval::UNBOUNDED));
     assert!((fit.law.gamma + 0.4).abs() < 0.02 && fit.r2_log > 0.99);
+    let steps = |samples: f64| fit.interval_of(0.9, |law| law.predict(8.0, samples));
+    assert!(steps(256.0).contains(fit.law.predict(8.0, 256.0)) && steps(256.0).hi.is_finite());
+    for elsewhere in [1.0, 64.0, 255.0, 300.0, 1e6] {
+        assert_eq!(steps(elsewhere), Interval::UNBOUNDED, "{elsewhere}");
+    }
 
     let mut untimed = sets(-0.4, &[256]);
     untimed[0].runs.iter_mut().for_each(|run| run.time = None);

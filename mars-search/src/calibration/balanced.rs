@@ -6,7 +6,7 @@ use mars_laws::BalanceOptions;
 
 /// What Law-C and the balance came to.
 pub(crate) struct LineUp {
-    /// Every tuple that was considered; refused ones once, with the first reason.
+    /// Every tuple that was considered, each once; refused ones with the first reason.
     pub(crate) candidates: Vec<Candidate>,
     /// Those that are solved and pass the gates.
     pub(crate) solved: Vec<usize>,
@@ -31,19 +31,23 @@ pub(crate) fn line_up(
         laws: FittedLaws::default(),
     };
     for tuple in tuple::tuples(space, budget.samples, &calibrated, options, tuple::Gates::On) {
-        if tuple.outcome == DecisionOutcome::Solved {
-            line_up.solved.push(line_up.candidates.len());
-        }
         for fault in tuple.faults {
             if !line_up.faults.contains(&fault) {
                 line_up.faults.push(fault);
             }
         }
-        // Every refused tuple stands for the default; one entry with the first reason is enough.
+        // Every refused tuple stands for the default; one entry with the first reason is enough, and a balance that comes to
+        // the default ranks takes its place.
         let refused = tuple.outcome == DecisionOutcome::Fallback;
-        let known = line_up.candidates.iter().any(|other| other.ranks == tuple.candidate.ranks);
-        if !(refused && known) {
-            line_up.candidates.push(tuple.candidate);
+        let known = line_up.candidates.iter().position(|other| other.ranks == tuple.candidate.ranks);
+        let at = known.unwrap_or(line_up.candidates.len());
+        match known {
+            None => line_up.candidates.push(tuple.candidate),
+            Some(_) if refused => continue,
+            Some(at) => line_up.candidates[at] = tuple.candidate,
+        }
+        if tuple.outcome == DecisionOutcome::Solved {
+            line_up.solved.push(at);
         }
     }
     line_up.laws = calibrated.laws;

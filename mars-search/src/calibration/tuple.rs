@@ -11,7 +11,7 @@
 use super::fitting::Calibrated;
 use crate::{Candidate, CandidateSource, DecisionOutcome, Space};
 use mars_laws::{
-    BalanceOptions, BalancedRank, FallbackReason, LawCFit, Outcome, Ranks, balance, balance_laws,
+    BalanceOptions, BalancedRank, Bootstrap, FallbackReason, LawCFit, Outcome, Ranks, balance, balance_laws,
 };
 
 /// A rank of the reference with the balanced ranks of the other modules.
@@ -145,7 +145,14 @@ fn gates(
     }
     let percent = 100.0 * options.level;
     let gamma = other.interval_of(options.level, |law| law.gamma);
-    if gamma.contains(0.0) {
+    let informative = |fit: &LawCFit| fit.bootstrap.as_ref().is_some_and(Bootstrap::is_informative);
+    let silent = [reference, other].into_iter().filter(|fit| fit.reason.is_ok() && !informative(fit));
+    let silent: Vec<_> = silent
+        .map(|fit| format!("the runs of `{}` leave its law no degree of freedom", fit.module))
+        .collect();
+    if !silent.is_empty() {
+        gates.extend(silent);
+    } else if other.reason.is_ok() && gamma.contains(0.0) {
         gates.push(format!(
             "the {percent} % interval of gamma of `{}`, [{:.3}, {:.3}], contains 0",
             other.module, gamma.lo, gamma.hi

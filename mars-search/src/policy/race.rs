@@ -169,8 +169,10 @@ impl BalancedRace {
             };
         }
         let default = space.default_ranks();
-        match field.candidates.iter().position(|candidate| candidate.ranks == default) {
-            Some(at) if field.racing.contains(&at) => {}
+        let is_default = |at: &usize| field.candidates[*at].ranks == default;
+        let races = field.racing.iter().any(is_default);
+        match (0..field.candidates.len()).find(is_default) {
+            _ if races => {}
             Some(at) => {
                 field.racing.push(at);
                 field.candidates[at].source = CandidateSource::Default;

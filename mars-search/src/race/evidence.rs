@@ -77,13 +77,13 @@ impl EvidenceRule {
     /// Drops those whose next stretch the budget does not pay for, and while it pays for two or more beside the
     /// leader, keeps half of it for later.
     fn by_budget(&self, race: &Race<'_>, cut: &mut Cut<'_>) {
-        let others = self.affordable(race, cut);
+        let places = self.affordable(race, cut).saturating_add(1);
         let leader = cut.standings[cut.running[0]].blocks.clone();
-        for &entrant in cut.running.iter().skip(1 + others) {
+        for &entrant in cut.running.iter().skip(places) {
             let p = p_worse(&cut.standings[entrant], &leader);
             cut.standings[entrant].dropped = Some((cut.step, DropReason::Budget(p)));
         }
-        cut.running.truncate(1 + others);
+        cut.running.truncate(places);
     }
 
     /// How many may go on beside the leader.
@@ -106,7 +106,10 @@ impl EvidenceRule {
             let own = &cut.standings[entrant].spent;
             let evaluations =
                 |at: usize| race.budget.evaluations(at, race.entrants[entrant].evaluate_from) as f64;
-            let (per_step, evaluation) = (own.training / step as f64, own.evaluation / evaluations(step));
+            // Where costs are counted in steps, those that a run did not train are counted too.
+            let trained = if counted { cut.standings[entrant].trained.max(1) } else { step };
+            let (per_step, evaluation) =
+                (own.training / trained as f64, own.evaluation / evaluations(trained));
             let fine_tune = per_step * steps as f64 + evaluation * evaluations(steps);
             let to_come = fine_tune - own.training - own.evaluation;
             left = left.min(self.fine_tunes * fine_tune - spent - to_come);

@@ -102,7 +102,8 @@ pub(crate) struct RaceResult {
     pub(crate) trial: u32,
     /// The entrant with the lowest loss at the cut that left one, where that is not the winner.
     pub(crate) runner_up: Option<usize>,
-    /// The cut that left one; `None` when there was one from the start, or all others diverged or failed.
+    /// The cut that left the winner; `None` when there was one from the start, when all others diverged or failed, and when
+    /// the winner came back after the one that a cut had left failed.
     pub(crate) last_cut: Option<LastCut>,
     /// One for each entrant, in their order.
     pub(crate) standings: Vec<Standing>,
@@ -130,6 +131,8 @@ impl Race<'_> {
             if running.is_empty() {
                 let (count, up_to) = self.rule.revival(self, step);
                 running = self.revived(&mut standings, count)?;
+                // The one that it left has failed.
+                last_cut = None;
                 step = up_to;
                 continue;
             }
@@ -176,12 +179,14 @@ impl Race<'_> {
             Progress::Missing(missing) => return Some(missing),
         };
         let counted = counts_flops(records);
-        for (&entrant, result) in running.iter().zip(results) {
+        let scores = self.score.of_all(&results, step, self.budget);
+        for ((&entrant, result), scored) in running.iter().zip(results).zip(scores) {
             let standing = &mut standings[entrant];
             standing.spent += Spent::of(result, standing.steps, counted);
-            match self.score.of(result, step, self.budget) {
+            match scored {
                 Some(scored) => {
                     (standing.trial, standing.steps) = (Some(result.trial.id), step);
+                    standing.trained = result.trained();
                     let handicap = self.handicap_at(entrant, step);
                     standing.loss = result.kept_loss();
                     standing.handicapped_loss = Some(scored.loss + handicap);

@@ -12,7 +12,8 @@ pub(crate) enum Score {
     Validation,
     /// The mean training loss of the second half of the steps up to the cut, while the run has not seen a sample twice: until then
     /// each batch is a sample of unseen data, the same for all entrants, and costs nothing. After the first pass, where it
-    /// rewards memorising, and where no training losses are reported: the validation loss (ours; measured on recorded runs).
+    /// rewards memorising, and where a run of the cut has no training losses: the validation loss of all (ours; measured on
+    /// recorded runs).
     Training,
 }
 
@@ -27,8 +28,22 @@ pub(crate) struct Scored {
 }
 
 impl Score {
-    /// The score of a result at its last step, `step`; `None` where it has no usable loss.
-    pub(crate) fn of(self, result: &TrialResult, step: usize, budget: &Budget) -> Option<Scored> {
+    /// The scores of results at their last step, `step`, all by the same loss; `None` where one has no usable loss.
+    pub(crate) fn of_all(
+        self,
+        results: &[&TrialResult],
+        step: usize,
+        budget: &Budget,
+    ) -> Vec<Option<Scored>> {
+        let by =
+            |score: Self| results.iter().map(|result| score.of(result, step, budget)).collect::<Vec<_>>();
+        let scores = by(self);
+        let lacks = scores.iter().flatten().any(|scored| scored.training.is_none());
+        if self == Self::Training && lacks { by(Self::Validation) } else { scores }
+    }
+
+    /// The score of one result by itself.
+    fn of(self, result: &TrialResult, step: usize, budget: &Budget) -> Option<Scored> {
         let loss = result.kept_loss()?;
         if self == Self::Training && step.saturating_mul(budget.batch) <= budget.samples {
             let from = step / 2;
@@ -63,6 +78,27 @@ mod tests {
         TrialResult::finished(&records.open()[0], vec![(0, 3.0), (steps, 1.0)], Cost::default())
             .with_blocks(vec![0.5, 1.0, 1.5])
             .with_train_curve(train)
+    }
+
+    #[test]
+    fn all_of_a_cut_are_compared_by_the_same_loss() {
+        let budget = Budget::new(100, 640, 16);
+        let falling = |steps: usize| (1..=steps).map(|step| (step, 2.0)).collect::<Vec<_>>();
+        let failed = || result(40, Vec::new()).with_end(crate::TrialEnd::Diverged { step: 3 });
+        for lacking in [Vec::new(), falling(39), vec![(1, f64::NAN)]] {
+            let results = [result(40, falling(40)), result(40, lacking), failed()];
+            for count in 1..=3 {
+                let some: Vec<&TrialResult> = results.iter().take(count).collect();
+                let scores = Score::Training.of_all(&some, 40, &budget);
+                let by_training = |at: usize| scores[at].as_ref().map(|scored| scored.training.is_some());
+                assert_eq!(by_training(0), Some(count == 1));
+                assert!(count < 2 || by_training(1) == Some(false));
+                assert!(count < 3 || scores[2].is_none());
+            }
+        }
+        // What diverged says nothing of the others.
+        let scores = Score::Training.of_all(&[&result(40, falling(40)), &failed()], 40, &budget);
+        assert!(scores[0].as_ref().is_some_and(|scored| scored.training.is_some()) && scores[1].is_none());
     }
 
     #[test]

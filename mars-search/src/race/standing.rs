@@ -13,6 +13,8 @@ pub(crate) struct Standing {
     pub(crate) trial: Option<u32>,
     /// Steps of that trial.
     pub(crate) steps: usize,
+    /// Steps that it trained: fewer where it ended early.
+    pub(crate) trained: usize,
     /// Validation loss at its end, in nats per answer token.
     pub(crate) loss: Option<f64>,
     /// The loss with the handicap: what is compared.
@@ -79,9 +81,11 @@ impl AddAssign for Spent {
 }
 
 /// Whether the trainer counts FLOPs.
-/// It does if every result with a usable loss has a positive count: FLOPs and steps are never added up.
+/// It does if every result with a usable loss has a positive count: FLOPs and steps are never added up. The further stretch of a
+/// run that has ended costs nothing, so that only beginnings are asked.
 pub(crate) fn counts_flops(records: &Records) -> bool {
-    records.results().filter(|result| result.kept_loss().is_some()).all(|result| result.cost.flops > 0.0)
+    let begun = |result: &&TrialResult| result.trial.continues.is_none() && result.kept_loss().is_some();
+    records.results().filter(begun).all(|result| result.cost.flops > 0.0)
 }
 
 impl Standing {
@@ -95,6 +99,46 @@ impl Standing {
         };
         if let Some(Fault { trial, why, .. }) = &self.fault {
             candidate.add_note(format!("failed in trial {trial}: {why}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counts_flops;
+    use crate::{
+        Budget, Cost, Role, TrialResult,
+        records::{Draft, Records},
+    };
+    use mars_laws::Ranks;
+
+    /// Results of 8, 8 and 16 steps, the last of which continues the second; each with its FLOPs.
+    fn records(flops: [f64; 3]) -> Records {
+        let budget = Budget::new(100, 640, 16);
+        let mut records = Records::default();
+        let draft = |rank: usize, steps: usize, continues: Option<u32>| {
+            let ranks = Ranks::new().with("llm", rank);
+            Draft { continues, ..Draft::full_data(Role::Race, &ranks, &budget, steps) }
+        };
+        records.post(vec![draft(4, 8, None), draft(8, 8, None), draft(8, 16, Some(1))]);
+        let finished = |(trial, flops): (&crate::Trial, f64)| {
+            TrialResult::finished(trial, vec![(0, 3.0), (8, 1.0)], Cost { flops, ..Cost::default() })
+        };
+        let results: Vec<_> = records.open().iter().zip(flops).map(finished).collect();
+        assert!(records.take(&results).is_ok());
+        records
+    }
+
+    #[test]
+    fn a_further_stretch_without_cost_leaves_the_count_of_flops() {
+        for (flops, counted) in [
+            ([1.0, 1.0, 1.0], true),
+            ([1.0, 1.0, 0.0], true),
+            ([1.0, 0.0, 1.0], false),
+            ([0.0, 1.0, 1.0], false),
+            ([0.0; 3], false),
+        ] {
+            assert_eq!(counts_flops(&records(flops)), counted, "{flops:?}");
         }
     }
 }

@@ -145,9 +145,10 @@ impl Recording {
         budget
     }
 
-    /// The recorded seeds.
+    /// The recorded seeds. Each has runs of its own: a file that names more seeds than it has runs is not believed.
     pub fn seeds(&self) -> Vec<u64> {
-        (0..self.seeds).map(|offset| self.budget.seed + offset).collect()
+        let count = self.seeds.min(self.runs.len() as u64);
+        (0..count).map_while(|offset| self.budget.seed.checked_add(offset)).collect()
     }
 
     /// The result of `trial` as the recorded run had it; `before` is the trial that it continues, whose cost is

@@ -5,6 +5,7 @@ use mars_testkit::planted;
 
 mod contests;
 mod costs;
+mod entrants;
 mod guided;
 mod kit;
 mod lawful;

@@ -149,3 +149,18 @@ fn fresh_noise_uncovers_a_lucky_choice() {
     let fresh: f64 = (0..200).map(|draw| regret(&recording.perturbed(draw))).sum::<f64>() / 200.0;
     assert!(fresh > -0.02, "{fresh}");
 }
+
+/// The number of seeds is from a file.
+#[test]
+fn a_recording_has_no_more_seeds_than_runs_and_none_beyond_the_largest_number() {
+    let own = recording();
+    assert_eq!(own.seeds(), [1, 2, 3]);
+    for seeds in [9_000_000_000_000_000_000, u64::MAX] {
+        let more = Recording { seeds, ..own.clone() };
+        assert!(more.seeds().len() <= own.runs.len());
+        let mut last = more;
+        last.budget.seed = u64::MAX - 1;
+        assert_eq!(last.seeds(), [u64::MAX - 1, u64::MAX]);
+    }
+    assert!(Recording { seeds: 0, ..own }.seeds().is_empty());
+}

@@ -36,21 +36,25 @@ impl fmt::Display for UnaffordableCalibration {
             "the smallest calibration would cost {price:.2} fine-tunes of the {left:.2} that are left beside the final run \
              and pay for the race as well, so no law is fitted"
         )?;
-        from_steps.map_or(Ok(()), |steps| write!(f, " (affordable from about {steps} steps on)"))
+        from_steps.map_or(Ok(()), |steps| {
+            write!(f, " (affordable from about {steps} steps on, evaluated as often)")
+        })
     }
 }
 
 impl GuidedOptions {
     /// What `guided` cannot calibrate on `budget`; `None` where its cap pays for a calibration, where none is asked for (with one
     /// module, or by another rule than registration), where the final run is evaluated at its end only, so that nothing can be compared
-    /// whatever the cap, and on a budget that [`Budget::check`] refuses.
+    /// whatever the cap, and on a budget of which no search begins: [`Budget::check`] or
+    /// [`CalibrationPlan::check`](crate::CalibrationPlan::check) refuses it.
     #[must_use]
     pub fn unaffordable_calibration(
         &self,
         space: &Space,
         budget: &Budget,
     ) -> Option<UnaffordableCalibration> {
-        (budget.check().is_ok() && by_registration(space, budget) && !is_evaluated_once(budget))
+        let begins = budget.check().is_ok() && budget.calibration.check(budget.samples).is_ok();
+        (begins && by_registration(space, budget) && !is_evaluated_once(budget))
             .then(|| affordable(space, budget, self.fine_tunes - 1.0).err())
             .flatten()
     }
@@ -63,8 +67,7 @@ pub(super) fn is_evaluated_once(budget: &Budget) -> bool {
 
 /// Whether modules are calibrated by the registration of their first steps.
 pub(super) fn by_registration(space: &Space, budget: &Budget) -> bool {
-    let plan = &budget.calibration;
-    space.modules.len() > 1 && plan.window.is_some() && plan.check(budget.samples).is_ok()
+    space.modules.len() > 1 && budget.calibration.window.is_some()
 }
 
 /// The most informative design that `extra` fine-tunes pay for with three more choices in the race, or the smallest with one.
@@ -120,6 +123,9 @@ fn affordable_from(space: &Space, budget: &Budget, extra: f64, least: &Design) -
             Budget { steps, eval_every, calibration: budget.calibration.of_a_longer_run(), ..budget.clone() };
         pays(space, &longer, extra, least, 1)
     };
+    if budget.steps > LONGEST {
+        return None;
+    }
     let (mut not, mut enough) = (budget.steps, 2 * budget.steps);
     while !pays(enough) {
         (not, enough) = (enough, 2 * enough);

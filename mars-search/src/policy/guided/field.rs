@@ -87,13 +87,14 @@ impl Field {
                 }
             }
         } else if space.modules.len() > 1 {
-            let (alone, joint) = affordable(space, budget, CALIBRATION * extra);
+            let limit = CALIBRATION * extra;
+            let (alone, joint) = affordable(space, budget, limit);
             let drafts: Vec<Draft> = alone.iter().chain(&joint).cloned().collect();
             if alone.is_empty() {
                 let price = share(&calibration::alone(space, budget), budget);
                 field.notes.push(format!(
-                    "calibration would have cost {price:.2} fine-tunes of the {extra:.2} that are left beside the \
-                     final run, so no law was fitted"
+                    "calibration would have cost {price:.2} fine-tunes, and may take {limit:.2}, half of what is left \
+                     beside the final run, so no law was fitted"
                 ));
             } else {
                 let results = match records.all(&drafts) {

@@ -17,7 +17,7 @@ use super::{
     rivals::{Rivals, is_balanced},
 };
 use crate::{
-    Budget, Candidate, CandidateSource, FittedLaws, Space, TrialResult, calibration,
+    Budget, Candidate, CandidateSource, FittedLaws, Space, calibration,
     policy::guided::GuidedOptions,
     race::rungs,
     records::{Progress, Records},
@@ -67,7 +67,7 @@ pub(super) fn line_up(
         Progress::Done(results) => results,
         Progress::Missing(missing) => return Progress::Missing(missing),
     };
-    let spent = alone.iter().map(|result| calibration_share(budget, trained(result))).sum::<f64>();
+    let spent = alone.iter().map(|result| calibration_share(budget, result.trained())).sum::<f64>();
     let mut found = calibration::line_up(space, budget, &alone, &options.balance);
     field.notes.append(&mut found.faults);
     let slow = buys_little_speed(&found.laws);
@@ -133,9 +133,4 @@ fn buys_little_speed(laws: &FittedLaws) -> bool {
     let highest = summaries().map(|law| law.law.gamma).fold(f64::NEG_INFINITY, f64::max);
     let falls = |law: &LawCSummary| law.interval.get("gamma").is_some_and(|gamma| gamma.hi < 0.0);
     laws.unfitted.is_empty() && highest > LITTLE_SPEED && summaries().any(falls)
-}
-
-/// Steps that a run trained: it may have ended once its convergence was certain.
-fn trained(result: &TrialResult) -> usize {
-    result.val_curve.last().map_or(result.trial.steps, |(step, _)| *step)
 }

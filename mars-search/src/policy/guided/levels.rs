@@ -29,7 +29,7 @@ const MOST: usize = 6;
 pub(super) fn line_up(field: &mut Field, space: &Space, budget: &Budget, extra: f64) {
     let at = |part: usize| rungs::on_grid(budget.steps.div_ceil(part), budget);
     let price = |cut: usize| COST_RATIO * budget.price(cut, cut) / budget.price(budget.steps, 0);
-    let places = |cut: usize| (1 + (extra / price(cut)).floor().max(0.0) as usize).min(MOST);
+    let places = |cut: usize| ((extra / price(cut)).floor().max(0.0) as usize).saturating_add(1).min(MOST);
     let usable = |cut: &usize| *cut >= LEAST && cut.saturating_mul(budget.batch) <= budget.samples;
     let affordable = [CUT, EARLY_CUT].map(at).into_iter().find(|cut| usable(cut) && places(*cut) > 1);
     let Some(cut) = affordable.filter(|_| budget.training_losses) else { return };

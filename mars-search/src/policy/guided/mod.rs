@@ -47,13 +47,17 @@ pub(crate) struct Guided {
 /// Asks for the first runs; `options` are checked before.
 ///
 /// # Errors
-/// [`Error::Space`] for more than 12 modules in a race of more than two.
+/// [`Error::Space`] for more than 12 modules in a race of more than two; with several modules [`Error::Budget`] for a
+/// calibration plan that cannot be run.
 pub(crate) fn start(
     name: String,
     space: &Space,
     budget: &Budget,
     options: &GuidedOptions,
 ) -> Result<Machine<Guided>, Error> {
+    if space.modules.len() > 1 {
+        budget.calibration.check(budget.samples)?;
+    }
     let (space, budget, options) = (space.clone(), budget.clone(), options.clone());
     Machine::start(Guided { name, options, space, budget, field: None })
 }

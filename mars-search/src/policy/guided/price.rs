@@ -25,9 +25,6 @@ pub(super) fn first_cut(budget: &Budget) -> usize {
 /// The calibration runs that `limit` fine-tunes pay for: alone and joint runs, alone runs only, or none.
 /// Estimated in full even though an alone run may stop when its convergence time is certain.
 pub(super) fn affordable(space: &Space, budget: &Budget, limit: f64) -> (Vec<Draft>, Vec<Draft>) {
-    if budget.calibration.check(budget.samples).is_err() {
-        return (Vec::new(), Vec::new());
-    }
     let (mut alone, joint) = (calibration::alone(space, budget), calibration::joint(space, budget));
     alone.iter_mut().for_each(|draft| draft.stop_when_converged = true);
     match share(&alone, budget) {

@@ -16,7 +16,7 @@ const BY_LAW: usize = 2;
 /// At most two tuples, each best in a tenth of the refits or more; the share is its probability.
 ///
 /// # Errors
-/// A message where the law cannot be fitted.
+/// A message where the law cannot be fitted, or its refits do not say how far it would move.
 pub(super) fn probably_best(
     space: &Space,
     budget: &Budget,
@@ -24,6 +24,9 @@ pub(super) fn probably_best(
 ) -> Result<(LawPFit, Vec<(Ranks, f64)>), String> {
     let form = fitting::form_of_law_p(joint).unwrap_or(Form::Published);
     let fit = fitting::law_p_with_refits(joint, form, budget.seed)?;
+    if fit.bootstrap.as_ref().is_none_or(|refits| !refits.is_informative()) {
+        return Err("the joint runs leave it no degree of freedom".to_owned());
+    }
     let grid = space.grid().map_err(|error| error.to_string())?;
     let refits = fit.bootstrap.as_ref().map_or(&[][..], |bootstrap| &bootstrap.draws);
     let mut wins = vec![0_usize; grid.len()];
