@@ -93,7 +93,6 @@ fn values_out_of_range_are_refused_by_name() {
         ("trainer.kind=command", "trainer.command"),
         ("trainer.command=train.sh", "trainer.kind"),
         ("trainer.parameters_per_rank.audio=3", "audio"),
-        ("train.steps=many", "train.steps"),
         ("lora.targets=(", "unclosed group"),
     ] {
         let mut layers = Layers::new();

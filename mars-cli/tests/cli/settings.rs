@@ -57,11 +57,12 @@ fn what_config_prints_can_be_read_back() {
 #[test]
 fn targets_that_choose_no_layer_are_named() {
     let task = SmallTask::new();
-    for pattern in ["nothing", r".*\.text_model\..*"] {
+    for (pattern, module) in [("nothing", "llm"), (r".*\.text_model\..*", "ve")] {
+        let layer = format!("no layer of `{module}`");
         let targets = format!("lora.targets={pattern}");
         for command in ["plan", "search"] {
             let arguments = task.arguments(command, &["--out", &task.path("out"), "--set", &targets]);
-            refused(&strs(&arguments), 2, &["lora.targets is", pattern, "no layer of `ve`", "lora.modules"]);
+            refused(&strs(&arguments), 2, &["lora.targets is", pattern, &layer, "lora.modules"]);
         }
     }
     let alone = ["--out", &task.path("llm"), "--set", r"lora.targets=.*\.text_model\..*", "--ranks", "llm=4"];
