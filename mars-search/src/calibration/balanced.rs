@@ -1,6 +1,9 @@
 //! Balanced tuples from alone runs, as candidates for a race.
 
-use super::{fitting, tuple};
+use super::{
+    fitting,
+    tuple::{self, Tuple},
+};
 use crate::{Budget, Candidate, DecisionOutcome, FittedLaws, Space, TrialResult};
 use mars_laws::BalanceOptions;
 
@@ -31,25 +34,67 @@ pub(crate) fn line_up(
         laws: FittedLaws::default(),
     };
     for tuple in tuple::tuples(space, budget.samples, &calibrated, options, tuple::Gates::On) {
-        for fault in tuple.faults {
-            if !line_up.faults.contains(&fault) {
-                line_up.faults.push(fault);
-            }
-        }
-        // Every refused tuple stands for the default; one entry with the first reason is enough, and a balance that comes to
-        // the default ranks takes its place.
-        let refused = tuple.outcome == DecisionOutcome::Fallback;
-        let known = line_up.candidates.iter().position(|other| other.ranks == tuple.candidate.ranks);
-        let at = known.unwrap_or(line_up.candidates.len());
-        match known {
-            None => line_up.candidates.push(tuple.candidate),
-            Some(_) if refused => continue,
-            Some(at) => line_up.candidates[at] = tuple.candidate,
-        }
-        if tuple.outcome == DecisionOutcome::Solved {
-            line_up.solved.push(at);
-        }
+        line_up.enter(tuple);
     }
     line_up.laws = calibrated.laws;
     line_up
+}
+
+impl LineUp {
+    /// Takes a tuple in. Every refused one stands for the default: one entry with the first reason is enough, and a balance that
+    /// comes to the default ranks takes its place.
+    fn enter(&mut self, tuple: Tuple) {
+        for fault in tuple.faults {
+            if !self.faults.contains(&fault) {
+                self.faults.push(fault);
+            }
+        }
+        let known = self.candidates.iter().position(|other| other.ranks == tuple.candidate.ranks);
+        let at = known.unwrap_or(self.candidates.len());
+        match known {
+            None => self.candidates.push(tuple.candidate),
+            Some(_) if tuple.outcome == DecisionOutcome::Fallback => return,
+            Some(at) => self.candidates[at] = tuple.candidate,
+        }
+        if tuple.outcome == DecisionOutcome::Solved {
+            self.solved.push(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LineUp, Tuple};
+    use crate::{Candidate, CandidateSource, DecisionOutcome, FittedLaws};
+    use DecisionOutcome::{Fallback, Solved};
+    use mars_laws::Ranks;
+
+    #[test]
+    fn the_default_ranks_enter_once_and_solved_if_one_balance_comes_to_them() {
+        let tuple = |llm: usize, outcome| Tuple {
+            candidate: Candidate::new(
+                Ranks::new().with("llm", llm).with("ve", 16),
+                match outcome {
+                    Fallback => CandidateSource::Default,
+                    _ => CandidateSource::Balanced,
+                },
+            ),
+            outcome,
+            faults: if outcome == Fallback { vec!["wide".to_owned()] } else { Vec::new() },
+        };
+        let all = [tuple(16, Fallback), tuple(8, Solved), tuple(16, Solved), tuple(16, Fallback)];
+        // Whatever the order of the ranks of the reference.
+        for turn in 0..all.len() {
+            let mut line_up =
+                LineUp { candidates: vec![], solved: vec![], faults: vec![], laws: FittedLaws::default() };
+            let mut turned = all.clone();
+            turned.rotate_left(turn);
+            turned.into_iter().for_each(|tuple| line_up.enter(tuple));
+            assert_eq!(line_up.candidates.len(), 2, "{turn}");
+            assert!(line_up.candidates.iter().all(|one| one.source == CandidateSource::Balanced), "{turn}");
+            let mut solved = line_up.solved.clone();
+            solved.sort_unstable();
+            assert_eq!((solved, line_up.faults.len()), (vec![0, 1], 1), "{turn}");
+        }
+    }
 }
