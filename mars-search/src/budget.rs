@@ -169,28 +169,28 @@ impl CalibrationPlan {
         for (name, values) in [("ranks", &self.ranks), ("sizes", &self.sizes)] {
             if values.is_empty() || values.contains(&0) {
                 return refuse(format!(
-                    "calibration {name} are {values:?}: one or more values >= 1 are needed"
+                    "calibration.{name} is {values:?}: one or more values >= 1 are needed"
                 ));
             }
             if (1..values.len()).any(|i| values[..i].contains(&values[i])) {
-                return refuse(format!("calibration {name} {values:?} hold a value twice"));
+                return refuse(format!("calibration.{name} is {values:?}, with a value twice"));
             }
         }
         if let Some(size) = self.sizes.iter().find(|size| **size > samples) {
-            return refuse(format!("calibration size {size} is more than the {samples} training samples"));
+            return refuse(format!("calibration.sizes has {size}, more than the {samples} training samples"));
         }
         if self.steps == 0 {
-            return refuse("calibration runs have 0 steps".to_owned());
+            return refuse("calibration.steps is 0; it must be 1 or more".to_owned());
         }
         if let Some(window) = self.window.filter(|window| !(1..=self.steps).contains(window)) {
             return refuse(format!(
-                "the window of calibration is {window} steps; it must be 1 to {}, the steps of a run",
+                "calibration.window is {window}; it must be 1 to {}, calibration.steps",
                 self.steps
             ));
         }
         if self.seeds.is_empty() || (1..self.seeds.len()).any(|i| self.seeds[..i].contains(&self.seeds[i])) {
             return refuse(format!(
-                "calibration seeds are {:?}: one or more different ones are needed",
+                "calibration.seeds is {:?}: one or more different ones are needed",
                 self.seeds
             ));
         }
