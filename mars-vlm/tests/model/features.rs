@@ -12,6 +12,19 @@ fn same(what: &str, found: &Pass, expected: &Pass) {
     assert!(loss <= most && gradient <= most, "{what}: losses differ by {loss:e}, gradients by {gradient:e}");
 }
 
+/// One of each kind of vision encoder.
+const FOUR: [&str; 4] =
+    ["idefics3/gqa_split", "llava/clip_full", "qwen2_vl/windows_tied", "qwen3_vl/three_deep"];
+
+/// The samples of a case, its model, and the same that keeps all features.
+fn plain_and_keeping(case: &str) -> (Samples, AnyModel, AnyModel) {
+    let dir = fixture(case);
+    let model = || AnyModel::from_dir(&dir, &device()).unwrap();
+    let (plain, mut keeping) = (model(), model());
+    keeping.keep_features(1 << 30);
+    (Samples::read(&dir), plain, keeping)
+}
+
 /// Batches that see images anew, again, in another order and together with unknown ones.
 fn rows(samples: usize) -> Vec<Vec<Vec<usize>>> {
     let last = samples - 1;
@@ -54,12 +67,8 @@ fn losses_and_gradients_do_not_know_where_features_come_from() {
 
 #[test]
 fn adapters_on_what_makes_them_never_see_kept_features() {
-    for case in ["idefics3/gqa_split", "llava/clip_full", "qwen2_vl/windows_tied", "qwen3_vl/three_deep"] {
-        let dir = fixture(case);
-        let samples = Samples::read(&dir);
-        let plain = AnyModel::from_dir(&dir, &device()).unwrap();
-        let mut model = AnyModel::from_dir(&dir, &device()).unwrap();
-        model.keep_features(1 << 30);
+    for case in FOUR {
+        let (samples, plain, model) = plain_and_keeping(case);
         let batch = samples.batch(2);
         pass(&model, &batch, &stack(&model, &["llm"], &Targets::all_linear(), 0.0), false);
         assert!(model.kept_features() > 0);
@@ -73,12 +82,8 @@ fn adapters_on_what_makes_them_never_see_kept_features() {
 /// The adapters that begin with activations are the same whatever was kept before.
 #[test]
 fn activations_of_every_layer_are_read_whatever_is_kept() {
-    for case in ["idefics3/gqa_split", "llava/clip_full", "qwen2_vl/windows_tied", "qwen3_vl/three_deep"] {
-        let dir = fixture(case);
-        let samples = Samples::read(&dir);
-        let plain = AnyModel::from_dir(&dir, &device()).unwrap();
-        let mut model = AnyModel::from_dir(&dir, &device()).unwrap();
-        model.keep_features(1 << 30);
+    for case in FOUR {
+        let (samples, plain, model) = plain_and_keeping(case);
         let start = |model: &AnyModel| {
             let batches = [0, 1].map(|at| samples.of(&[vec![at % samples.sequences.len()]]));
             let activations = Activations::of(model, batches, 2, 7).unwrap();
