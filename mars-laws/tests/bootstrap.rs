@@ -39,6 +39,32 @@ fn quick() -> BootstrapOptions {
     BootstrapOptions { draws: 20, ..BootstrapOptions::default() }
 }
 
+/// A weight counts measurements: intervals are those of so many rows, with the scatter of 4,000 draws.
+#[test]
+fn weights_are_rows_for_intervals_too() {
+    let rows = |times: usize, weight: f64| -> Vec<ConvergenceObservation> {
+        let weighted = |o: &ConvergenceObservation| ConvergenceObservation { weight, ..o.clone() };
+        figure_2b().iter().flat_map(|o| vec![weighted(o); times]).collect()
+    };
+    let width = |rows: &[ConvergenceObservation]| {
+        let how = BootstrapOptions { draws: 4000, ..BootstrapOptions::default() };
+        let options = LawCOptions { offset: Offset::Never, bootstrap: how, ..LawCOptions::default() };
+        let fit = fit_law_c(rows, &options).unwrap();
+        let gamma = fit.interval_of(0.9, |law| law.gamma);
+        gamma.hi - gamma.lo
+    };
+    for (heavy, light) in [
+        (rows(1, 2.0), rows(2, 1.0)),
+        (rows(1, 3.0), rows(3, 1.0)),
+        (rows(1, 1.0), rows(2, 0.5)),
+        (rows(1, 1.5), rows(3, 0.5)),
+        (rows(1, 200.0), rows(2, 100.0)),
+    ] {
+        let ratio = width(&heavy) / width(&light);
+        assert!((ratio - 1.0).abs() < 0.06, "{} rows of weight {}: {ratio}", heavy.len(), heavy[0].weight);
+    }
+}
+
 /// For a law linear in logarithms the residual bootstrap's spread is the least-squares standard error.
 #[test]
 fn spread_of_the_refits_is_the_standard_error() {

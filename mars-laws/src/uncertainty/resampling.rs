@@ -2,7 +2,8 @@
 //! "Bootstrap Methods and their Application", 1997, sections 6.2-6.3).
 //!
 //! Residual resampling is the default because ranks and sizes are a designed experiment: they are chosen, not drawn.
-//! It draws from the residuals divided by sqrt(1 - leverage), which makes their variances equal, minus their mean.
+//! It draws from the residuals divided by sqrt(1 - leverage), which makes their variances equal, minus their mean. A weight
+//! counts measurements of equal value: each has its part of the leverage, and the error of all is the mean of so many draws.
 
 use crate::fit::{Data, Goodness, Point, Residuals};
 use rand::{Rng, SeedableRng};
@@ -19,6 +20,9 @@ pub enum Resampling {
     /// Whole observations.
     Case,
 }
+
+/// Most draws for the error of one observation; the mean of more is scaled.
+const MOST: f64 = 64.0;
 
 /// The data from which draws are taken.
 pub(crate) struct Resampler<'a> {
@@ -46,7 +50,7 @@ impl<'a> Resampler<'a> {
             .zip(&centres)
             .zip(&goodness.leverage)
             .map(|((point, centre), leverage)| {
-                let unexplained = 1.0 - leverage;
+                let unexplained = 1.0 - leverage / point.weight;
                 if unexplained > 1e-9 {
                     (residuals.of(point.value) - centre) / unexplained.sqrt()
                 } else {
@@ -75,10 +79,14 @@ impl<'a> Resampler<'a> {
         match self.resampling {
             Resampling::Residual => {
                 let total = self.cumulative.last().copied().unwrap_or(0.0);
-                for (target, centre) in data.targets.iter_mut().zip(&self.centres) {
+                let mut error = || {
                     let at = rng.random::<f64>() * total;
-                    let picked = self.cumulative.partition_point(|sum| *sum <= at).min(count - 1);
-                    *target = centre + self.errors[picked];
+                    self.errors[self.cumulative.partition_point(|sum| *sum <= at).min(count - 1)]
+                };
+                for ((target, centre), point) in data.targets.iter_mut().zip(&self.centres).zip(self.points) {
+                    let draws = point.weight.floor().clamp(1.0, MOST);
+                    let sum: f64 = (0..draws as usize).map(|_| error()).sum();
+                    *target = centre + sum / (draws * point.weight).sqrt();
                 }
             }
             Resampling::Case => {
