@@ -48,6 +48,25 @@ fn dynamic_positions_are_plain_within_what_the_model_was_trained_on() {
 }
 
 #[test]
+fn kinds_of_layers_that_are_written_count_before_their_number() {
+    let case = "internvl/qwen2_tied";
+    let open = |kinds: &[&str], from: usize| {
+        let place = changed(case, |config| {
+            let text = &mut config["text_config"];
+            text["use_sliding_window"] = true.into();
+            text["sliding_window"] = 4.into();
+            text["max_window_layers"] = from.into();
+            text["layer_types"] = json!(kinds);
+        });
+        AnyModel::from_dir(place.path(), &Device::flex()).map(|_| ())
+    };
+    let (full, local) = ("full_attention", "sliding_attention");
+    let why = open(&[full, local], 100).unwrap_err().to_string();
+    assert!(why.contains("sliding-window attention"), "{why}");
+    open(&[full, full], 0).unwrap();
+}
+
+#[test]
 fn every_linear_layer_and_the_patch_embedding_can_be_adapted() {
     let model = AnyModel::from_dir(&fixture("internvl/qwen3_untied"), &Device::flex()).unwrap();
     let count = |module: &str, linear: bool| {

@@ -67,6 +67,7 @@ pub struct TextConfig {
     rope_scaling: Option<RopeParameters>,
     use_sliding_window: Option<bool>,
     max_window_layers: Option<usize>,
+    layer_types: Option<Vec<String>>,
 }
 
 /// Rotary settings, where newer `transformers` keep them all and older ones what is unusual.
@@ -219,8 +220,13 @@ impl TextConfig {
                 return Err(format!("text_config asks for `{kind}` rotary positions, expected plain ones"));
             }
         }
-        let slides = self.use_sliding_window == Some(true);
-        if slides && self.max_window_layers.is_none_or(|layers| layers < self.num_hidden_layers) {
+        // Kinds that are written layer by layer count before the number of layers.
+        let slides = self.use_sliding_window == Some(true)
+            && match &self.layer_types {
+                Some(kinds) => kinds.iter().any(|kind| kind != "full_attention"),
+                None => self.max_window_layers.is_none_or(|layers| layers < self.num_hidden_layers),
+            };
+        if slides {
             return Err("text_config asks for sliding-window attention, expected full attention".to_string());
         }
         Activation::named(&self.hidden_act).map_err(|why| format!("text_config.hidden_act {why}"))?;

@@ -33,7 +33,7 @@ impl Anyres {
     /// What stands at each image token of an image of this width and height.
     ///
     /// `side^2` features of the whole image, then the picture row by row. With c x r features in it and `ratio =
-    /// sqrt(c r / (most_tiles side^2)) > 1.1` it is reduced to `floor(c / ratio)` x `floor(r / ratio)`.
+    /// sqrt(c r / (most_tiles side^2)) > 1.1` it is reduced to [`whole_parts`] of c and r.
     pub(super) fn tokens(&self, grid: Grid, size: (usize, usize)) -> Vec<Feature> {
         let side = self.side;
         let per_tile = side * side;
@@ -50,9 +50,8 @@ impl Anyres {
         let most = self.most_tiles.map_or(f64::INFINITY, |tiles| (tiles * per_tile) as f64);
         let ratio = ((width * height) as f64 / most).sqrt();
         if ratio > 1.1 {
-            let reduced = |n: usize| (n as f64 / ratio).floor() as usize;
-            let across = taps(width, reduced(width));
-            for (r0, r1, down) in taps(height, reduced(height)) {
+            let across = taps(width, whole_parts(width, ratio));
+            for (r0, r1, down) in taps(height, whole_parts(height, ratio)) {
                 for &(c0, c1, right) in &across {
                     tokens.push(Feature::Blend([
                         (feature(r0, c0), (1.0 - down) * (1.0 - right)),
@@ -90,6 +89,13 @@ fn unpadded(
     }
 }
 
+/// How often `ratio` goes into `count`, as Python's `//` has it: of the exact quotient, which can lie below a whole number
+/// to which the quotient is rounded (135 and 1 2/3: 80, not 81).
+fn whole_parts(count: usize, ratio: f64) -> usize {
+    let count = count as f64;
+    ((count - count % ratio) / ratio).round() as usize
+}
+
 /// For each of `to` points, its two neighbours among `from` and the weight of the second; pixel centres count, as in
 /// PyTorch without `align_corners`.
 fn taps(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
@@ -104,6 +110,7 @@ fn taps(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -112,6 +119,34 @@ mod tests {
         assert_eq!(unpadded((27, 27), (200, 100)), (0..27, 7..20));
         assert_eq!(unpadded((27, 54), (100, 100)), (0..27, 13..41));
         assert_eq!(unpadded((54, 27), (100, 100)), (13..41, 0..27));
+    }
+
+    /// `mars-vlm/tests/oracle/anyres_tokens.py`.
+    #[test]
+    fn images_of_all_sizes_have_as_many_tokens_as_in_the_reference() {
+        let pinpoints = (1..=6).flat_map(|rows| (1..=6).map(move |cols| (rows * 384, cols * 384))).collect();
+        let onevision = Anyres { tile: 384, side: 27, most_tiles: Some(9), pinpoints };
+        let table = include_str!("../../../tests/fixtures/anyres_tokens.csv");
+        let rows: Vec<Vec<usize>> =
+            table.lines().skip(1).map(|line| line.split(',').map(|n| n.parse().unwrap()).collect()).collect();
+        assert!(rows.len() > 200);
+        for row in rows {
+            let size = (row[0], row[1]);
+            assert_eq!(onevision.tokens(onevision.grid(size), size).len(), row[2], "{size:?}");
+        }
+    }
+
+    #[test]
+    fn whole_parts_are_those_of_the_exact_quotient() {
+        assert_eq!(whole_parts(135, 5.0 / 3.0), 80);
+        assert_eq!(whole_parts(135, 1.5), 90);
+        for count in 1..400 {
+            for ratio in [1.1000000001, 1.2, 4.0 / 3.0, 1.5, 5.0 / 3.0, 2.0, 7.0 / 3.0] {
+                let found = whole_parts(count, ratio) as f64;
+                // The product of two floats of this size is off by far less than this.
+                assert!(found * ratio <= count as f64 + 1e-9 && (found + 1.0) * ratio > count as f64 - 1e-9);
+            }
+        }
     }
 
     #[test]
