@@ -1,7 +1,7 @@
 //! The largest ranks that a search may ask for, by the setting that has them.
 
 use crate::{Error, config::SearchConfig};
-use mars_lora::{AdapterConfig, Model as _};
+use mars_lora::{AdapterConfig, Init, Model as _, SiteKind};
 use mars_search::PolicySpec;
 use mars_vlm::model::AnyModel;
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ pub(super) fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(),
     Ok(())
 }
 
-/// Refuses targets that choose no layer of a module with a rank.
+/// Refuses targets that choose no layer of a module with a rank, or an embedding together with what embeddings do not have.
 fn check_targets(config: &SearchConfig, ranks: &Largest, model: &AnyModel) -> Result<(), Error> {
     let targets = config.lora.targets()?;
     for module in ranks.iter().filter(|(_, rank)| **rank > 0).map(|(module, _)| module) {
@@ -67,6 +67,18 @@ fn check_targets(config: &SearchConfig, ranks: &Largest, model: &AnyModel) -> Re
                 "lora.targets is `{}`, which matches no layer of `{module}`, so that its rank would change nothing; change \
                  the pattern, which has to match whole paths, or leave `{module}` out of lora.modules",
                 config.lora.targets.as_deref().unwrap_or_default()
+            )));
+        }
+        let mut chosen = model.sites().iter().filter(|site| site.module == *module && targets.contain(site));
+        let (dora, pissa) = (config.lora.dora, config.lora.init == Init::Pissa);
+        if let Some(site) = chosen.find(|site| site.kind == SiteKind::Embedding)
+            && (dora || pissa)
+        {
+            return Err(Error::usage(format!(
+                "{} is not defined here for embeddings, and lora.targets matches `{}`; leave it out of the targets, or set {}",
+                if dora { "lora.dora" } else { "lora.init = pissa" },
+                site.path,
+                if dora { "lora.dora to false" } else { "lora.init to another" }
             )));
         }
     }

@@ -39,6 +39,9 @@ fn methods_train_beside_plain_runs_and_are_recorded_alike() {
         assert!(record.val.last().unwrap().loss < 0.97 * record.val[0].loss, "{name} learns nothing");
         let at: Vec<usize> = record.rank_maps.iter().map(|point| point.step).collect();
         assert_eq!(at, steps(&record.val), "{name}");
+        // AdaLoRA begins with half as much again.
+        let more = if name == "adalora" { 3 } else { 2 };
+        assert_eq!(2 * record.trainable, more * plain.trainable, "{name}");
         let ranks = &record.rank_maps.last().unwrap().ranks;
         assert_eq!(ranks.len(), 2, "{name}: {ranks:?}");
         assert!(ranks.values().sum::<usize>() <= 8, "{name}: {ranks:?}");

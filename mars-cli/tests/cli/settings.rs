@@ -53,6 +53,24 @@ fn what_config_prints_can_be_read_back() {
     assert_eq!(again, json(&["config", "--json", "--set", "train.batch=7"]));
 }
 
+/// Embeddings have neither a magnitude nor principal components here.
+#[test]
+fn variants_that_embeddings_do_not_have_are_refused_by_name() {
+    let task = SmallTask::new();
+    let targets = r"lora.targets=.*\.(embed_tokens|q_proj)";
+    for variant in ["lora.dora=true", "lora.init=pissa"] {
+        let (setting, _) = variant.split_once('=').unwrap();
+        for command in ["plan", "search"] {
+            let settings = ["--out", &task.path("out"), "--set", targets, "--set", variant];
+            refused(
+                &strs(&task.arguments(command, &settings)),
+                2,
+                &[setting, "embed_tokens", "lora.targets"],
+            );
+        }
+    }
+}
+
 /// A pattern that reaches no layer of a module with a rank is what has to be changed, whatever the ranks are.
 #[test]
 fn targets_that_choose_no_layer_are_named() {

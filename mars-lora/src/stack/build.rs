@@ -74,6 +74,11 @@ impl AdapterStack {
     fn bands_with(&self, slot: &Slot, ranks: &[Vec<usize>], dora: &[bool], alike: &Alike) -> Vec<Band> {
         let known = self.layout.slots.iter().position(|own| own.site == slot.site);
         let mut all = known.map_or(Vec::new(), |index| self.bands[index].clone());
+        for band in &mut all {
+            // One that was padded for an adapter that has left is as wide as the slots of the new layout are.
+            let members = ranks[band.members.clone()].iter().map(|of| of[slot.site]);
+            band.rank = members.max().unwrap_or(band.rank);
+        }
         let own = self.len();
         let new: Vec<usize> = ranks[own..].iter().map(|of| of[slot.site]).collect();
         let shifted = |band: Band| Band { members: band.members.start + own..band.members.end + own, ..band };

@@ -160,6 +160,25 @@ fn nothing_is_pruned_when_target_and_initial_rank_are_the_same() {
 }
 
 #[test]
+fn layers_begin_with_no_more_than_their_largest_rank() {
+    let file = include_bytes!("../fixtures/adalora/peft.safetensors");
+    let peft = Peft(SafeTensors::deserialize(file).unwrap());
+    let (net, batches) = (peft.net(), peft.batches());
+    // The smallest layer has 6 outputs; twice as many triplets are asked for.
+    let plain = AdapterConfig::new([("llm", RANK)], 0);
+    let mut method = AdaLora::new(config(), training(), plain, net.modules(), net.sites()).unwrap();
+    let ranks: Vec<usize> = method.triplets().map(Triplets::rank).collect();
+    assert_eq!(ranks, [12, 10, 6]);
+    for step in 1..=STEPS {
+        net.step(&mut method, &batches[step % batches.len()], step, 1.0);
+    }
+    assert_eq!(method.rank_map().values().sum::<usize>(), 3 * RANK);
+    let above = AdapterConfig::new([("llm", RANK + 1)], 0);
+    let refused = AdaLora::new(config(), training(), above, net.modules(), net.sites());
+    assert!(matches!(refused, Err(Error::RankTooLarge { max: RANK, .. })));
+}
+
+#[test]
 fn settings_that_leave_nothing_to_do_are_refused() {
     let net =
         Peft(SafeTensors::deserialize(include_bytes!("../fixtures/adalora/peft.safetensors")).unwrap()).net();

@@ -103,6 +103,20 @@ fn rounds_of_coefficient_steps_reach_it_too() {
 }
 
 #[test]
+fn a_common_budget_is_kept_wherever_training_ends() {
+    let (net, batch, _) = task();
+    for steps in 1..=40 {
+        let config = GeoLoraConfig { coefficient_steps: 9, ..GeoLoraConfig::new(steps) };
+        let limits = RankLimits { max_rank: 16, total: Some(4) };
+        let mut method = method(&net, 4, config, limits, MethodTraining::new(steps, 0.05));
+        for step in 1..=steps {
+            net.step(&mut method, &batch, step, 1.0);
+        }
+        assert!(method.rank_map()["fc"] <= 4, "after {steps} steps: {:?}", method.rank_map());
+    }
+}
+
+#[test]
 fn a_common_budget_is_kept() {
     let (net, batch, _) = task();
     let config = GeoLoraConfig { tau: 0.0, coefficient_steps: 4, ..GeoLoraConfig::new(50) };

@@ -199,6 +199,23 @@ fn padding_is_never_touched() {
 }
 
 #[test]
+fn padding_does_not_outlive_the_adapter_that_it_was_for() {
+    let model = toy();
+    let scale = ScaleConvention::Constant { scale: 2.0 };
+    let adapters: Vec<Adapter> =
+        [2, 8, 4].into_iter().map(|rank| filled(&model, config(rank, rank as u64, scale))).collect();
+    let joined = AdapterStack::new(&adapters[..2], &model).unwrap().keep(&[0]).join(&adapters[2..], &model);
+    let (mut joined, mut alone) =
+        (joined.unwrap(), AdapterStack::new(&[adapters[0].clone(), adapters[2].clone()], &model).unwrap());
+    let (mut one, mut other) = (optimizer(&joined, &[0, 1]), optimizer(&alone, &[0, 1]));
+    for at in 0..4 {
+        let losses = step(&model, &mut joined, &mut one, &[0, 1], at);
+        let expected = step(&model, &mut alone, &mut other, &[0, 1], at);
+        assert!(relative_difference(&losses, &expected) < 1e-5, "{losses:?} {expected:?}");
+    }
+}
+
+#[test]
 fn moments_survive_the_host() {
     let model = toy();
     let scale = ScaleConvention::default();

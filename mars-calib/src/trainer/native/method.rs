@@ -10,7 +10,7 @@ use super::optimizer::{adamw, rates};
 use crate::order::Order;
 use crate::{CurvePoint, Error, MethodSpec, Progress, RankPoint, RunEnd, RunRecord, RunSpec, Stage};
 use mars_lora::methods::{Feedback, MethodTraining, RankMethod};
-use mars_lora::{Adapter, AdapterConfig, AdapterStack, Examples, Factors, Model, Parts};
+use mars_lora::{Adapter, AdapterConfig, AdapterStack, Examples, Factors, Model, Parts, Site};
 use std::sync::PoisonError;
 use std::time::Instant;
 
@@ -39,7 +39,7 @@ where
 {
     let order = Order::new(context.train.len(), spec.samples, spec.seed);
     let mut record = RunRecord::empty(spec.clone(), RunEnd::Interrupted);
-    record.trainable = method.adapter().parameters() as u64;
+    record.trainable = trainable(method.as_ref(), context.model);
     let (mut step, parts) = (0, context.parts()?);
     evaluate(context, &parts, method.as_ref(), &mut record, step, emit)?;
     let model = context.model;
@@ -79,6 +79,13 @@ where
     }
     emit(Event::Done(index, Box::new(record)));
     Ok(())
+}
+
+/// Parameters of the ranks that a method has; some show more for a pass.
+fn trainable<M: Model>(method: &dyn RankMethod, model: &M) -> u64 {
+    let ranks = method.rank_map();
+    let of = |site: &Site| ranks.get(&site.path).map_or(0, |rank| rank * (site.inputs + site.outputs));
+    model.sites().iter().map(of).sum::<usize>() as u64
 }
 
 /// One step on `batch`; returns the loss before it.

@@ -62,10 +62,10 @@ pub struct AdaLora {
 
 impl AdaLora {
     /// Starts from fresh triplets. `plain` gives the ranks at the end (PEFT's `target_r`), the scale convention that is
-    /// matched, the targets and the seed.
+    /// matched, the targets and the seed. A layer begins with the largest useful rank where the initial one is above it.
     ///
     /// # Errors
-    /// As [`AdapterConfig::useful_ranks`] at the initial ranks and [`AdaLoraConfig::validate`]; [`Error::BadValue`] for
+    /// As [`AdapterConfig::useful_ranks`] and [`AdaLoraConfig::validate`]; [`Error::BadValue`] for
     /// a target rank above the initial one; [`Error::Variant`] for a configuration with DoRA, dropout or an init of its own.
     pub fn new(
         config: AdaLoraConfig,
@@ -75,8 +75,10 @@ impl AdaLora {
         sites: &[Site],
     ) -> Result<Self, Error> {
         config.validate(training.steps)?;
-        let start = |(site, rank): (&Site, usize)| Triplets::fresh(site, rank, plain.seed);
-        let triplets = adapted(&initial(&config, &plain), modules, sites)?.into_iter().map(start).collect();
+        let start = |(site, rank): (&Site, usize)| {
+            Triplets::fresh(site, scaled(rank, config.init_ratio).min(site.max_rank()), plain.seed)
+        };
+        let triplets = adapted(&plain, modules, sites)?.into_iter().map(start).collect();
         Self::from_triplets(config, training, plain, triplets)
     }
 

@@ -57,7 +57,8 @@ pub struct RankLimits {
 }
 
 /// GeoLoRA, started.
-/// A round is one augmentation and `coefficient_steps` AdamW steps on S, and ends with a truncation.
+/// A round is one augmentation and `coefficient_steps` AdamW steps on S, and ends with a truncation; the last one ends with
+/// training, so that the bounds hold then too.
 /// Augmentations read `k = G V` from a block of zeros in A, so the adapter shown for those passes has twice the
 /// rank.
 #[derive(Clone, Debug)]
@@ -138,10 +139,12 @@ impl GeoLora {
         step <= self.config.last_augmentation && (step - 1).is_multiple_of(self.config.coefficient_steps + 1)
     }
 
-    /// Truncation ends each round of coefficient steps.
+    /// Whether step `step` ends a round that began with an augmentation.
     fn truncates(&self, step: usize) -> bool {
-        step <= self.config.last_augmentation + self.config.coefficient_steps
-            && step.is_multiple_of(self.config.coefficient_steps + 1)
+        let round = self.config.coefficient_steps + 1;
+        let begun = (step - 1) / round * round + 1;
+        let ends = step.is_multiple_of(round) || step == self.training.steps;
+        ends && begun <= self.config.last_augmentation
     }
 
     fn slopes(&self, gradients: &[Factors], asked: bool) -> Result<Vec<Slopes>, Error> {
