@@ -62,6 +62,14 @@ fn run(cli: Cli, console: Console) -> Result<Exit, mars::Error> {
              --json, --quiet and --verbose can stand",
         ));
     }
+    if let Some((name, reason)) = cli.command.as_ref().and_then(Command::settled_by)
+        && (context.common.config.is_some() || !context.common.set.is_empty())
+    {
+        let why = format!(
+            "`mars {name}` reads no settings, so that --config and --set would change nothing: {reason}"
+        );
+        return Err(mars::Error::usage(why));
+    }
     let done = match cli.command {
         None => cmd::search::bare(&context, &cli.search),
         Some(Command::Search(args)) => cmd::search::run(&context, &args),

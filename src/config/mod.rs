@@ -10,6 +10,7 @@ mod section;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod untold;
 
 pub use layers::Layers;
 pub use origin::Origin;

@@ -105,6 +105,38 @@ fn values_out_of_range_are_refused_by_name() {
     }
 }
 
+/// A command would train plain LoRA on layers of its own.
+#[test]
+fn what_a_command_is_not_told_is_refused_by_name() {
+    let config = |assignments: &[&str]| {
+        let mut layers = Layers::new();
+        let command = ["trainer.kind=command", "trainer.command=train {r.ve} {r.llm} {out}"];
+        for assignment in command.iter().chain(assignments) {
+            layers.assignment(assignment).unwrap();
+        }
+        layers.config().map_err(|error| error.messages().join(": "))
+    };
+    for (assignment, setting) in [
+        ("lora.targets=q_proj", "lora.targets"),
+        ("lora.dropout=0.1", "lora.dropout"),
+        ("lora.dora=true", "lora.dora"),
+        ("lora.init=eva", "lora.init"),
+        ("lora.b_ratio=16", "lora.b_ratio"),
+        ("search.policy=eva", "search.policy is eva"),
+        ("search.policy=adalora", "search.policy is adalora"),
+        ("search.policy=geolora", "search.policy is geolora"),
+        ("search.policy=hydra-style", "search.policy is hydra-style"),
+    ] {
+        let message = config(&[assignment]).unwrap_err();
+        assert!(message.contains(setting) && message.contains("trainer.kind"), "{assignment}: {message}");
+    }
+    for fine in
+        ["lora.dropout=0", "lora.scale.alpha=32", "search.policy=diff-lr", "train.optim.weight_decay=0.1"]
+    {
+        config(&[fine]).unwrap();
+    }
+}
+
 /// A trainer that gets rank 0 for a name that nothing has would train something else, for as long as the search takes.
 #[test]
 fn a_command_names_modules_that_there_are() {

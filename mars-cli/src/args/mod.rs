@@ -132,6 +132,34 @@ pub(crate) enum Command {
     Config(Task),
 }
 
+impl Command {
+    /// What decides in place of settings, for a command that reads none; under its name.
+    pub(crate) fn settled_by(&self) -> Option<(&'static str, &'static str)> {
+        let campaign = "the settings of the campaign decide, and --help lists what can be chosen";
+        let nothing = "there is nothing to set";
+        match self {
+            Self::Fit(_) => Some(("fit", campaign)),
+            Self::Choose(_) => Some(("choose", campaign)),
+            Self::Report(_) => Some(("report", campaign)),
+            Self::Status(_) => Some(("status", campaign)),
+            Self::Merge(_) => Some(("merge", "the adapter and its base decide")),
+            Self::Families => Some(("families", nothing)),
+            Self::Devices => Some(("devices", nothing)),
+            Self::Search(_)
+            | Self::Plan(_)
+            | Self::Calibrate(_)
+            | Self::Tune(_)
+            | Self::Eval(_)
+            | Self::Verify(_)
+            | Self::Compare(_)
+            | Self::Data(_)
+            | Self::Slurm(_)
+            | Self::K8s(_)
+            | Self::Config(_) => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Cli;

@@ -53,6 +53,24 @@ fn what_config_prints_can_be_read_back() {
     assert_eq!(again, json(&["config", "--json", "--set", "train.batch=7"]));
 }
 
+/// A setting that changes nothing is not taken without a word.
+#[test]
+fn commands_that_read_no_settings_say_so() {
+    for (command, arguments) in [
+        ("fit", &["--campaign", "run"][..]),
+        ("choose", &["--campaign", "run"]),
+        ("report", &["run"]),
+        ("status", &["run"]),
+        ("families", &[]),
+        ("devices", &[]),
+    ] {
+        for given in [["--set", "search.kappa=4"], ["--config", "none.toml"]] {
+            let all = [&[command], arguments, &given].concat();
+            refused(&all, 2, &[&format!("`mars {command}` reads no settings"), "--set"]);
+        }
+    }
+}
+
 /// Embeddings have neither a magnitude nor principal components here.
 #[test]
 fn variants_that_embeddings_do_not_have_are_refused_by_name() {

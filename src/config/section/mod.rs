@@ -55,6 +55,7 @@ impl SearchConfig {
             self.calibration.check()?;
         }
         self.trainer.check(modules)?;
+        self.check_told()?;
         if self.model.adapter.is_some() && self.trainer.kind == TrainerKind::Command {
             return Err(Error::usage(
                 "model.adapter is set, but a command trains (trainer.kind): it is the command that goes on from an adapter; \
