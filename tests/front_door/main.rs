@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod evaluating;
+mod exchanging;
 mod kit;
 mod search;
