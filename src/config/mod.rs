@@ -3,6 +3,7 @@ mod caution;
 mod chosen;
 mod key;
 mod layers;
+mod opened;
 mod origin;
 mod print;
 mod resolve;
@@ -12,6 +13,7 @@ mod stored;
 mod tests;
 
 pub use layers::Layers;
+pub(crate) use opened::Opened;
 pub use origin::Origin;
 pub(crate) use section::STACK;
 pub use section::{

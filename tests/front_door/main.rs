@@ -5,4 +5,5 @@ mod delivering;
 mod evaluating;
 mod exchanging;
 mod kit;
+mod opened;
 mod search;
