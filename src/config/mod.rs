@@ -3,6 +3,7 @@ mod caution;
 mod chosen;
 mod key;
 mod layers;
+mod opened;
 mod origin;
 mod print;
 mod resolve;
@@ -13,6 +14,7 @@ mod tests;
 mod untold;
 
 pub use layers::Layers;
+pub(crate) use opened::Opened;
 pub use origin::Origin;
 pub(crate) use section::STACK;
 pub use section::{

@@ -81,7 +81,7 @@ impl Layers {
     }
 }
 
-fn table(value: &impl Serialize) -> Result<Table, Error> {
+pub(super) fn table(value: &impl Serialize) -> Result<Table, Error> {
     match Value::try_from(value) {
         Ok(Value::Table(table)) => Ok(table),
         Ok(other) => Err(Error::failed(format!("a configuration is {}, not a table", other.type_str()))),

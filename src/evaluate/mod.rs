@@ -104,8 +104,7 @@ pub fn evaluate_files(
     let examples = EncodedExamples::new(processor, store, samples)?;
     let all = evaluate_all(&net, &examples, &stack, config.run.eval_batch, "evaluating", observer)?;
     let exchanged_images = if exchange_images {
-        let pairs = Pairs::of(examples.samples());
-        let others = examples.with_samples(pairs.exchanged(examples.samples()))?;
+        let (pairs, others) = Pairs::of(examples.samples()).encoded(&examples)?;
         let label = "with images of others";
         let other = evaluate_all(&net, &others, &stack, config.run.eval_batch, label, observer)?;
         ExchangedImages::of(&all, &pairs, &other)

@@ -101,7 +101,7 @@ impl Search<'_> {
         E: Examples<Batch = M::Batch>,
     {
         self.config.check()?;
-        let config = self.config.resolved(task.train.len(), task.val.len());
+        let config = task.searched(&self.config)?.resolved(task.train.len(), task.val.len());
         let facts =
             Facts { samples: task.train.len(), parameters_per_rank: task.parameters_per_rank(&config)? };
         let budget = config.budget(facts.samples, config.train.seed);

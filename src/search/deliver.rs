@@ -28,6 +28,8 @@ where
     E: Examples<Batch = M::Batch>,
 {
     let winner = winner(searched)?;
+    let place = session.out.join("adapter");
+    retract(&session.out, &place)?;
     let trained = session.kept(winner)?;
     let cost = cost(searched);
     let decision = match session.task.vocabulary {
@@ -36,7 +38,6 @@ where
     };
     let card = card(&decision, policy, cost);
     let ranks = adapter::rank_map(session, &trained, winner)?;
-    let place = session.out.join("adapter");
     let written = adapter::write(session, &trained, &place, card)?;
     session.go_on()?;
     session.observer.event(&Event::Testing);
@@ -89,6 +90,7 @@ pub(super) fn external(
 ) -> Result<SearchOutcome, Error> {
     let winner = winner(searched)?;
     let own = out.join(EXTERNAL).join(winner.id.as_str());
+    retract(out, &own)?;
     let has_own = regular::is_folder(&own).map_err(Error::io("read", &own))?;
     let Engine { campaign, config, observer, space, .. } = engine;
     let outcome = SearchOutcome {
@@ -161,7 +163,21 @@ fn report_data(
     }
 }
 
-/// Writes decision, fits, summary and report.
+/// The sign that a search is over and that all it leaves is there: its decision, which is written last.
+pub(super) const DECISION: &str = "decision.json";
+const FITS: &str = "fits.json";
+/// Lies beside the adapter.
+const SUMMARY: &str = "mars_search.json";
+
+/// Removes what a former search in `out` has left and this one may not write or writes last: until it is there, the search is not done,
+/// and nothing is said of an adapter that is replaced.
+fn retract(out: &Path, adapter: &Path) -> Result<(), Error> {
+    [out.join(DECISION), adapter.join(SUMMARY), out.join(FITS)]
+        .iter()
+        .try_for_each(|path| files::remove(path))
+}
+
+/// Writes fits, summary, report, and last the decision.
 fn write(
     outcome: &SearchOutcome,
     data: &ReportData,
@@ -170,13 +186,13 @@ fn write(
     out: &Path,
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
-    files::write_json(&out.join("decision.json"), &outcome.decision)?;
     write_fits(config, campaign, out, observer)?;
     if let Some(adapter) = &outcome.adapter {
-        files::write_json(&adapter.join("mars_search.json"), &outcome.summary())?;
+        files::write_json(&adapter.join(SUMMARY), &outcome.summary())?;
     }
     files::write_json(&out.join("report.json"), data)?;
-    files::write(&outcome.report, report::render(data).as_bytes())
+    files::write(&outcome.report, report::render(data).as_bytes())?;
+    files::write_json(&out.join(DECISION), &outcome.decision)
 }
 
 /// Writes `fits.json`, where there is enough to fit.
@@ -191,7 +207,7 @@ fn write_fits(
         return Ok(());
     }
     match analyse(&observations, &config.fit_request()) {
-        Ok(fit) => files::write_json(&out.join("fits.json"), &fit),
+        Ok(fit) => files::write_json(&out.join(FITS), &fit),
         Err(error) => {
             observer.event(&Event::Detail(&format!("no fits.json: {error}")));
             Ok(())

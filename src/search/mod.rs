@@ -111,6 +111,9 @@ impl<'a> Search<'a> {
     /// Searches ranks for `task` to the end: trials, decision, adapter, report, all in the directory `out`. What is
     /// recorded there is not trained again, so that an interrupted search continues. `out` overrides `config.out.dir`.
     ///
+    /// The sections `model` and `data`, `run.device`, `run.compute` and `run.feature_cache` count when a task is opened: where the
+    /// configuration leaves them at their defaults, they are those of the task; other values than the task's are an error of usage.
+    ///
     /// # Errors
     /// Wrong settings, a campaign that is locked or has other settings, too little memory, a full disk, a search in which
     /// every candidate failed, an interruption; see [`Error::kind`].

@@ -2,6 +2,7 @@
 
 use super::{
     calibrate::is_calibration,
+    deliver::DECISION,
     left::{Begins, Left, Rhythm, left},
     snapshot::{Asked, SnapshotRunner},
 };
@@ -57,9 +58,9 @@ pub enum Stage {
     Calibration,
     /// Choices race, or the final run is trained.
     Race,
-    /// All runs are done, but no result is written.
+    /// All runs are done, but the result is not written, or not all of it.
     Decided,
-    /// The result is written.
+    /// The result is written, all of it.
     Done,
     /// All choices diverged or failed, see [`Status::failure`]: the search has no result, and a further call finds none.
     Failed,
@@ -140,7 +141,7 @@ pub fn status(directory: &Path) -> Result<Status, Error> {
         Err(error @ mars_search::Error::AllFailed { .. }) => (None, Some(error.to_string())),
         Err(error) => return Err(error.into()),
     };
-    let decision = directory.join("decision.json");
+    let decision = directory.join(DECISION);
     let written = regular::is_file(&decision).map_err(Error::io("read", &decision))?;
     let stage = match &outcome {
         None => Stage::Failed,

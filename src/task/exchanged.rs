@@ -1,7 +1,11 @@
 //! Whether answers depend on the images: the loss with the images of other samples.
 
+use crate::Error;
 use mars_calib::native::Evaluation;
-use mars_vlm::data::{ImageRef, Sample};
+use mars_vlm::{
+    data::{ImageRef, Sample},
+    model::EncodedExamples,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,6 +26,13 @@ pub struct ExchangedImages {
     pub standard_error: Option<f64>,
     /// Part of the samples whose answer greedy decoding gives exactly, in [0, 1].
     pub accuracy: f64,
+    /// Further samples that the model does not take with the images of others, which make them too long, say; they are not scored.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unfit: usize,
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 impl ExchangedImages {
@@ -50,13 +61,14 @@ impl ExchangedImages {
             difference,
             standard_error: (groups.len() > 1).then(|| variance.sqrt() / tokens),
             accuracy: other.accuracy(),
+            unfit: pairs.unfit,
         })
     }
 }
 
 impl fmt::Display for ExchangedImages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { samples, loss, difference, accuracy, .. } = self;
+        let Self { samples, loss, difference, accuracy, unfit, .. } = self;
         write!(f, "with the images of other samples: loss {loss:.5} ({difference:+.5}")?;
         if let Some(error) = self.standard_error {
             write!(f, ", standard error {error:.5}")?;
@@ -66,7 +78,14 @@ impl fmt::Display for ExchangedImages {
         } else {
             "that the answers depend on the images cannot be told; ranks of the vision encoder then mean nothing"
         };
-        write!(f, "), accuracy {:.1} %; {samples} samples: {meaning}", 100.0 * accuracy)
+        write!(f, "), accuracy {:.1} %; {samples} samples", 100.0 * accuracy)?;
+        if *unfit > 0 {
+            write!(
+                f,
+                " ({unfit} more are too long with such images, or these of a size that the model refuses)"
+            )?;
+        }
+        write!(f, ": {meaning}")
     }
 }
 
@@ -79,6 +98,8 @@ pub(crate) struct Pairs {
     others: Vec<usize>,
     /// For each a number that it shares with those about the same images.
     groups: Vec<usize>,
+    /// Samples that are not among them, as the model does not take them with the images of the other.
+    unfit: usize,
 }
 
 impl Pairs {
@@ -105,18 +126,36 @@ impl Pairs {
         });
         let groups = groups.collect();
         let (rows, others) = pairs.into_iter().unzip();
-        Self { rows, others, groups }
+        Self { rows, others, groups, unfit: 0 }
     }
 
     /// At most `most` of them, evenly spaced.
     pub(crate) fn at_most(&self, most: usize) -> Self {
         let stride = self.rows.len().div_ceil(most.max(1)).max(1);
         let thin = |all: &[usize]| all.iter().copied().step_by(stride).collect();
-        Self { rows: thin(&self.rows), others: thin(&self.others), groups: thin(&self.groups) }
+        Self {
+            rows: thin(&self.rows),
+            others: thin(&self.others),
+            groups: thin(&self.groups),
+            unfit: self.unfit,
+        }
+    }
+
+    /// The pairs of `examples` whose sample the model takes with the images of the other, and these samples encoded.
+    ///
+    /// # Errors
+    /// When an image cannot be read any more.
+    pub(crate) fn encoded(&self, examples: &EncodedExamples) -> Result<(Self, EncodedExamples), Error> {
+        let (places, encoded) = examples.with_fitting(self.exchanged(examples.samples()))?;
+        let some = |all: &[usize]| places.iter().map(|at| all[*at]).collect();
+        let unfit = self.unfit + self.rows.len() - places.len();
+        let pairs =
+            Self { rows: some(&self.rows), others: some(&self.others), groups: some(&self.groups), unfit };
+        Ok((pairs, encoded))
     }
 
     /// The samples `rows` of `samples`, with the images of others.
-    pub(crate) fn exchanged(&self, samples: &[Sample]) -> Vec<Sample> {
+    fn exchanged(&self, samples: &[Sample]) -> Vec<Sample> {
         let with = |(row, other): (&usize, &usize)| Sample {
             images: samples[*other].images.clone(),
             ..samples[*row].clone()

@@ -25,7 +25,7 @@ pub(crate) use storage::storage;
 
 use crate::{
     Error,
-    config::{SearchConfig, Unusable},
+    config::{Opened, SearchConfig, Unusable},
     device::{Backend, DeviceList},
     event::{Event, Observer, Silent},
     plan::Memory,
@@ -67,6 +67,8 @@ pub struct Task<M = AnyModel, E = EncodedExamples> {
     /// Tokens that the model can answer with, where that is known.
     pub(crate) vocabulary: Option<usize>,
     names: Names,
+    /// The settings that it was opened with; `None` for one of one's own.
+    opened: Option<Opened>,
     /// The adapter that training goes on from.
     pub(crate) start: Option<Arc<Adapter>>,
     pub(crate) memory: MemoryEstimate<M, E>,
@@ -185,6 +187,7 @@ impl Task {
             data_name: shown(&config.data.train, "the embedded digits"),
             base_name: files.base_name(config.model.dir.as_deref()),
             names,
+            opened: Some(Opened::of(config)),
             memory: memory::estimate,
             images: Some(images),
             vocabulary: Some(model.sizes().vocabulary),
@@ -230,6 +233,7 @@ where
             data_name: "data of one's own".to_owned(),
             base_name: "a model of one's own".to_owned(),
             names: Names::default(),
+            opened: None,
             start: None,
             memory: |_, _| Ok(None),
             images: None,

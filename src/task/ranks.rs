@@ -1,9 +1,8 @@
 //! The largest ranks that a search may ask for, by the setting that has them.
 
 use crate::{Error, config::SearchConfig};
-use mars_lora::{AdapterConfig, Init, Model as _, SiteKind};
+use mars_lora::{AdapterConfig, Init, Model, SiteKind};
 use mars_search::PolicySpec;
-use mars_vlm::model::AnyModel;
 use std::collections::BTreeMap;
 
 /// Largest rank by module.
@@ -44,7 +43,7 @@ pub(super) fn ranks_in_use(config: &SearchConfig) -> Result<Vec<(&'static str, L
 
 /// Finds ranks that do not fit the model before anything is trained: those that the policy may ask for, under the name of the
 /// setting that has them, and those of a module without layers, which would change nothing.
-pub(super) fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
+pub(super) fn check_ranks(config: &SearchConfig, model: &impl Model) -> Result<(), Error> {
     check_modules(&config.lora.modules, model)?;
     check_default(config, model)?;
     for (setting, ranks) in ranks_in_use(config)? {
@@ -58,7 +57,7 @@ pub(super) fn check_ranks(config: &SearchConfig, model: &AnyModel) -> Result<(),
 }
 
 /// Refuses targets that choose no layer of a module with a rank, or an embedding together with what embeddings do not have.
-fn check_targets(config: &SearchConfig, ranks: &Largest, model: &AnyModel) -> Result<(), Error> {
+fn check_targets(config: &SearchConfig, ranks: &Largest, model: &impl Model) -> Result<(), Error> {
     let targets = config.lora.targets()?;
     for module in ranks.iter().filter(|(_, rank)| **rank > 0).map(|(module, _)| module) {
         let mut layers = model.sites().iter().filter(|site| site.module == *module).peekable();
@@ -87,7 +86,7 @@ fn check_targets(config: &SearchConfig, ranks: &Largest, model: &AnyModel) -> Re
 
 /// Refuses a default rank that was set and that no adapted layer can have: the candidates that are nearest to it, the highest, would be
 /// taken for it without a word.
-fn check_default(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
+fn check_default(config: &SearchConfig, model: &impl Model) -> Result<(), Error> {
     let (policy, rank) = (&config.search.policy, config.search.default_rank);
     let unused = policy.is_within_grid() || matches!(policy, PolicySpec::Fixed(_));
     if unused || rank == SearchConfig::default().search.default_rank {
@@ -107,7 +106,7 @@ fn check_default(config: &SearchConfig, model: &AnyModel) -> Result<(), Error> {
 }
 
 /// Refuses modules of the model that have no layers, as the projector of Gemma 3.
-fn check_modules(modules: &[String], model: &AnyModel) -> Result<(), Error> {
+fn check_modules(modules: &[String], model: &impl Model) -> Result<(), Error> {
     let known = |name: &str| model.modules().iter().any(|module| module.name == name);
     let layers = |name: &str| model.sites().iter().any(|site| site.module == name);
     let (with, without): (Vec<&String>, Vec<&String>) = modules.iter().partition(|name| layers(name));

@@ -32,12 +32,8 @@ pub(super) type Exchange<E> = fn(&E) -> Result<Option<(Pairs, E)>, Error>;
 
 /// The same of encoded samples.
 pub(super) fn exchange(test: &EncodedExamples) -> Result<Option<(Pairs, EncodedExamples)>, Error> {
-    let pairs = Pairs::of(test.samples()).at_most(EXCHANGED);
-    if pairs.rows.is_empty() {
-        return Ok(None);
-    }
-    let examples = test.with_samples(pairs.exchanged(test.samples()))?;
-    Ok(Some((pairs, examples)))
+    let (pairs, examples) = Pairs::of(test.samples()).at_most(EXCHANGED).encoded(test)?;
+    Ok((!pairs.rows.is_empty()).then_some((pairs, examples)))
 }
 
 impl<M, E> Task<M, E>

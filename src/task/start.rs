@@ -17,6 +17,12 @@ pub(super) fn open(
     base: &Base<'_>,
 ) -> Result<(Arc<Adapter>, String), Error> {
     let adapter = peft::read(directory, base)?;
+    check(config, directory, &adapter)?;
+    Ok((Arc::new(adapter), checkpoint::fingerprint(directory)?))
+}
+
+/// Refuses settings that contradict the adapter in `directory` from which training goes on.
+pub(super) fn check(config: &SearchConfig, directory: &Path, adapter: &Adapter) -> Result<(), Error> {
     let place = directory.display();
     if config.lora.init != Init::default() {
         return Err(Error::usage(format!(
@@ -51,5 +57,5 @@ pub(super) fn open(
             asked.join(",")
         )));
     }
-    Ok((Arc::new(adapter), checkpoint::fingerprint(directory)?))
+    Ok(())
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
         let exchanged = match exchanged_images {
             Some(exchanged) => format!("\n{exchanged}"),
             None if args.exchange_images => {
-                "\nno two samples have as many images and other ones: none was exchanged".to_owned()
+                "\nno images were exchanged: no two samples have as many and other ones with which they are short enough".to_owned()
             }
             None => String::new(),
         };

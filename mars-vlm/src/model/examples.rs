@@ -2,7 +2,7 @@
 
 use super::batch::{Sequence, VlmBatch};
 use crate::Error;
-use crate::data::{ImageRef, ImageStore, Sample};
+use crate::data::{ImageRef, ImageStore, ProblemKind, Sample};
 use crate::processor::{EncodedText, ImageShape, Pixels, Processor};
 use burn::tensor::Device;
 use mars_lora::Examples;
@@ -38,38 +38,34 @@ impl EncodedExamples {
         let Some(image) = processor.image_id() else {
             return Err(Error::Argument("the model's config.json names no image token".to_string()));
         };
-        let distinct: HashSet<&ImageRef> = samples.iter().flat_map(|sample| &sample.images).collect();
-        let sizes: HashMap<&ImageRef, (usize, usize)> = distinct
-            .into_par_iter()
-            .filter_map(|image| {
-                // An image that does not decode is reported with its first sample.
-                let pixels = store.load(image).ok()?;
-                Some((image, (pixels.width(), pixels.height())))
-            })
-            .collect();
-        let encode = |sample: &Sample| -> Result<(EncodedText, Vec<ImageShape>), Error> {
-            if let Some(problem) = sample.problems().into_iter().next() {
-                return Err(problem.into());
-            }
-            let size = |image| match sizes.get(image) {
-                Some(size) => Ok(*size),
-                None => store.load(image).map(|pixels| (pixels.width(), pixels.height())),
-            };
-            let sizes = sample.images.iter().map(|image| size(image).map_err(|e| sample.blame(e)));
-            let (text, layouts) = processor.encode_text(sample, &sizes.collect::<Result<Vec<_>, _>>()?)?;
-            Ok((text, layouts.into_iter().map(|layout| layout.shape).collect()))
-        };
-        let encoded: Vec<Result<_, Error>> = samples.par_iter().map(encode).collect();
-        let (texts, shapes) = encoded.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        let encoded = encode(&processor, &store, &samples).into_iter();
+        let (texts, shapes) = encoded.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         Ok(Self { processor, store, samples, texts, shapes, image })
     }
 
-    /// Other samples whose images are in the same store, encoded in the same way.
+    /// Other samples whose images are in the same store, encoded in the same way, without those that the model does not take with their
+    /// images: that are too long, or have an image of a size that it refuses. Also the places in `samples` of those that stay, rising.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
-    pub fn with_samples(&self, samples: Vec<Sample>) -> Result<Self, Error> {
-        Self::new(self.processor.clone(), self.store.clone(), samples)
+    /// As [`new`](Self::new) for every other defect.
+    pub fn with_fitting(&self, samples: Vec<Sample>) -> Result<(Vec<usize>, Self), Error> {
+        let encoded = encode(&self.processor, &self.store, &samples);
+        let (mut places, mut kept, mut texts, mut shapes) = (vec![], vec![], vec![], vec![]);
+        for (at, (sample, encoded)) in samples.into_iter().zip(encoded).enumerate() {
+            match encoded {
+                Ok((text, images)) => {
+                    places.push(at);
+                    kept.push(sample);
+                    texts.push(text);
+                    shapes.push(images);
+                }
+                Err(Error::Data(problem))
+                    if matches!(problem.kind, ProblemKind::TooLong | ProblemKind::ImageShape) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let (processor, store) = (self.processor.clone(), self.store.clone());
+        Ok((places, Self { processor, store, samples: kept, texts, shapes, image: self.image }))
     }
 
     /// The samples, in order.
@@ -113,6 +109,36 @@ impl EncodedExamples {
         read.sequences.insert(index, sequence.clone());
         Ok(sequence)
     }
+}
+
+/// Tokens and images of each of `samples`, all images decoded once.
+fn encode(
+    processor: &Processor,
+    store: &ImageStore,
+    samples: &[Sample],
+) -> Vec<Result<(EncodedText, Vec<ImageShape>), Error>> {
+    let distinct: HashSet<&ImageRef> = samples.iter().flat_map(|sample| &sample.images).collect();
+    let sizes: HashMap<&ImageRef, (usize, usize)> = distinct
+        .into_par_iter()
+        .filter_map(|image| {
+            // An image that does not decode is reported with its first sample.
+            let pixels = store.load(image).ok()?;
+            Some((image, (pixels.width(), pixels.height())))
+        })
+        .collect();
+    let encode = |sample: &Sample| -> Result<(EncodedText, Vec<ImageShape>), Error> {
+        if let Some(problem) = sample.problems().into_iter().next() {
+            return Err(problem.into());
+        }
+        let size = |image| match sizes.get(image) {
+            Some(size) => Ok(*size),
+            None => store.load(image).map(|pixels| (pixels.width(), pixels.height())),
+        };
+        let sizes = sample.images.iter().map(|image| size(image).map_err(|e| sample.blame(e)));
+        let (text, layouts) = processor.encode_text(sample, &sizes.collect::<Result<Vec<_>, _>>()?)?;
+        Ok((text, layouts.into_iter().map(|layout| layout.shape).collect()))
+    };
+    samples.par_iter().map(encode).collect()
 }
 
 /// What the batches of one step share.
