@@ -54,18 +54,7 @@ pub(crate) struct Context {
 impl Context {
     /// The settings: default < preset of the embedded task < file < environment < `--set` < flags of `task`.
     pub(crate) fn layers(&self, task: &Task) -> Result<Layers, Error> {
-        self.layers_over(Layers::new(), task)
-    }
-
-    /// The same over those of the campaign in `directory`, if there is one.
-    pub(crate) fn layers_of(&self, directory: &Path, task: &Task) -> Result<Layers, Error> {
-        match Settings::read(directory)? {
-            Some(settings) => self.layers_over(Layers::of_campaign(&settings)?, task),
-            None => self.layers(task),
-        }
-    }
-
-    fn layers_over(&self, mut layers: Layers, task: &Task) -> Result<Layers, Error> {
+        let mut layers = Layers::new();
         if let Some(path) = &self.common.config {
             layers.file(path)?;
         }
