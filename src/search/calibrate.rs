@@ -141,10 +141,13 @@ fn calibrate(
 ) -> Result<Vec<CalibratedRun>, Error> {
     let planned = planned(policy, engine.space, budget)?;
     if planned.is_empty() {
-        return Err(Error::usage(format!(
-            "the policy {policy} asks for no calibration within search.budget = {}; raise that, or choose race or paper",
-            engine.config.search.budget
-        )));
+        let remedy = match engine.config.search.budget {
+            budget if engine.config.may_calibrate() => {
+                format!(" within search.budget = {budget}; raise that, or choose race or paper")
+            }
+            _ => "; guided, race and paper do".to_owned(),
+        };
+        return Err(Error::usage(format!("the policy {policy} asks for no calibration{remedy}")));
     }
     let last = planned.len() - 1;
     if let Some(index) = index.filter(|index| *index > last) {

@@ -23,7 +23,7 @@ pub(crate) mod verify;
 use crate::{
     allocator,
     args::{Common, Job, Place, Task},
-    cluster::index,
+    cluster::{index, shell},
     console::Console,
     hub,
     progress::Reporter,
@@ -187,8 +187,9 @@ pub(crate) fn must_have_campaign(directory: &Path) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::input(format!(
-        "there is no campaign in {0}; `mars search --out {0}` starts one",
-        directory.display()
+        "there is no campaign in {}; `mars search --out {}` starts one",
+        directory.display(),
+        shell::path(directory)
     )))
 }
 
