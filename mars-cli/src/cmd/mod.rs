@@ -31,7 +31,8 @@ use crate::{
 };
 use mars::{
     Error, Search, SearchConfig,
-    config::{Layers, TrainerKind},
+    config::{DataConfig, Layers, TrainerKind},
+    embedded,
     evaluate::DataFiles,
     mars_calib::Settings,
     mars_vlm::hub::Need,
@@ -223,23 +224,35 @@ pub(crate) fn set_path(layers: &mut Layers, key: &str, path: &Option<PathBuf>) -
     })
 }
 
-/// The model, and the data to measure it on: those given, or the embedded test split.
+/// The model, and the data to measure it on: those given, those that the settings name, or the embedded test split where
+/// neither names any.
 pub(crate) fn data_or_embedded(
     context: &Context,
     config: &SearchConfig,
     data: Option<&PathBuf>,
     images: Option<&PathBuf>,
 ) -> Result<(PathBuf, DataFiles), Error> {
-    if let (Some(model), Some(data)) = (&config.model.dir, data) {
-        let files = DataFiles { data: data.clone(), images: images.cloned() };
-        return Ok((context.model(model)?, files));
+    let DataConfig { train, val, test, images: set, .. } = &config.data;
+    let model = || match &config.model.dir {
+        Some(model) => context.model(model),
+        None => Ok(embedded::unpack(&config.out.dir)?.model),
+    };
+    if let Some(data) = data.or(test.as_ref()) {
+        let images = images.or(set.as_ref()).cloned();
+        return Ok((model()?, DataFiles { data: data.clone(), images }));
     }
-    let files = context.files(config)?;
-    Ok((
-        files.model,
-        match data {
-            Some(data) => DataFiles { data: data.clone(), images: images.cloned() },
-            None => DataFiles { data: files.test.unwrap_or_default(), images: files.images },
-        },
-    ))
+    let named = [
+        ("--images", images),
+        ("data.train", train.as_ref()),
+        ("data.val", val.as_ref()),
+        ("data.images", set.as_ref()),
+    ];
+    if let Some((name, path)) = named.into_iter().find_map(|(name, path)| Some((name, path?))) {
+        return Err(Error::usage(format!(
+            "{name} is \"{}\", but nothing says on which data to measure; give --data, or set data.test",
+            path.display()
+        )));
+    }
+    let embedded::Unpacked { test, images, .. } = embedded::unpack(&config.out.dir)?;
+    Ok((model()?, DataFiles { data: test, images: Some(images) }))
 }
