@@ -161,11 +161,8 @@ fn calibrate(
     let runs = chosen.into_iter().zip(&records).filter_map(|((index, trial), record)| {
         let record = record.as_ref()?;
         let mut result = trial_result(&*rule, &trial, record, keep, &BTreeMap::new());
-        // One run by itself has no time so early; what there would be follows the length of the run.
-        if let Some(window) = budget.calibration.window.filter(|window| trial.steps <= *window)
-            && trial.role == Role::Alone
-        {
-            let why = format!("{window} steps, registered with those of other ranks");
+        if budget.calibration.ends_with_window(&trial) {
+            let why = format!("{} steps, registered with those of other ranks", trial.steps);
             (result.convergence, result.censored) = (None, Some(why));
         }
         Some(CalibratedRun {
