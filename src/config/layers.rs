@@ -66,10 +66,12 @@ impl Layers {
     /// Overrides settings by a file.
     ///
     /// # Errors
-    /// An error of usage when it cannot be read, and as for [`text`](Self::text).
+    /// An error of usage when it is no file that can be read, one of reading when the system fails, and as for
+    /// [`text`](Self::text).
     pub fn file(&mut self, path: &Path) -> Result<(), Error> {
         let text = regular::read_text(path, regular::LONGEST_CONFIG).map_err(|error| {
-            Error::usage(format!("cannot read the configuration {}", path.display())).because(error)
+            let stated = Error::usage(format!("cannot read the configuration {}", path.display()));
+            Error::reading(path, error, stated)
         })?;
         self.text(&text, &path.display().to_string())
     }

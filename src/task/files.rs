@@ -36,9 +36,13 @@ impl TaskFiles {
             test: data.test.clone(),
             images: data.images.clone(),
         };
+        let unpacked = || {
+            config.out.check_dir()?;
+            embedded::unpack(&config.out.dir)
+        };
         Ok(match (config.model.dir.clone(), data.train.clone()) {
             (Some(model), Some(train)) => given(model, train),
-            (None, Some(train)) => given(embedded::unpack(&config.out.dir)?.model, train),
+            (None, Some(train)) => given(unpacked()?.model, train),
             (model, None) => {
                 for (key, path) in [("val", &data.val), ("test", &data.test), ("images", &data.images)] {
                     if let Some(path) = path {
@@ -49,7 +53,7 @@ impl TaskFiles {
                         )));
                     }
                 }
-                let unpacked = embedded::unpack(&config.out.dir)?;
+                let unpacked = unpacked()?;
                 Self {
                     model: model.unwrap_or(unpacked.model),
                     train: unpacked.train,

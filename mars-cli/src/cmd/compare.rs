@@ -7,7 +7,7 @@ use crate::{
     output,
 };
 use mars::{
-    Comparison, Error,
+    Comparison, Error, ErrorKind,
     compare::{read_recording, replay, write_recording},
     mars_search::PolicySpec,
     quantity::number,
@@ -43,9 +43,11 @@ pub(crate) fn run(context: &Context, args: &args::Compare) -> Result<Exit, Error
 fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) -> Result<Exit, Error> {
     let mut all = Vec::new();
     for path in &args.replay {
-        let recording = read_recording(path).map_err(|error| {
-            let message = error.to_string();
-            Error::input(format!("{message}; `mars compare --record FILE.json.gz` writes one"))
+        let recording = read_recording(path).map_err(|error| match error.kind() {
+            ErrorKind::Input => {
+                Error::input(format!("{error}; `mars compare --record FILE.json.gz` writes one"))
+            }
+            _ => error,
         })?;
         let compared = replay(&recording, policies, u64::from(args.seeds))?;
         all.push((recording.task, compared));

@@ -48,7 +48,7 @@ fn tables(args: &args::Fit) -> Result<Observations, Error> {
     let mut all = Observations::default();
     for path in &args.runs {
         let text = regular::read_text(path, u64::MAX).map_err(|error| {
-            Error::input(format!("cannot read the table {}", path.display())).because(error)
+            Error::reading(path, error, Error::input(format!("cannot read the table {}", path.display())))
         })?;
         let table = Observations::from_csv(&text)
             .map_err(|error| Error::input(path.display().to_string()).because(error))?;

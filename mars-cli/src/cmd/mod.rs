@@ -233,9 +233,13 @@ pub(crate) fn data_or_embedded(
     images: Option<&PathBuf>,
 ) -> Result<(PathBuf, DataFiles), Error> {
     let DataConfig { train, val, test, images: set, .. } = &config.data;
+    let unpacked = || {
+        config.out.check_dir()?;
+        embedded::unpack(&config.out.dir)
+    };
     let model = || match &config.model.dir {
         Some(model) => context.model(model),
-        None => Ok(embedded::unpack(&config.out.dir)?.model),
+        None => Ok(unpacked()?.model),
     };
     if let Some(data) = data.or(test.as_ref()) {
         let images = images.or(set.as_ref()).cloned();
@@ -253,6 +257,6 @@ pub(crate) fn data_or_embedded(
             path.display()
         )));
     }
-    let embedded::Unpacked { test, images, .. } = embedded::unpack(&config.out.dir)?;
+    let embedded::Unpacked { test, images, .. } = unpacked()?;
     Ok((model()?, DataFiles { data: test, images: Some(images) }))
 }

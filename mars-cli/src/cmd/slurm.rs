@@ -33,6 +33,7 @@ struct Script {
 
 pub(crate) fn run(context: &Context, args: &Slurm) -> Result<Exit, Error> {
     let config = job_config(context, &args.job)?;
+    config.out.check_dir()?;
     let runs: Vec<usize> = if args.pending {
         must_have_campaign(&config.out.dir)?;
         let status = status(&config.out.dir)?;
