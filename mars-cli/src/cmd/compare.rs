@@ -42,7 +42,10 @@ pub(crate) fn run(context: &Context, args: &args::Compare) -> Result<Exit, Error
 /// Policies on recordings: a table for each task.
 fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) -> Result<Exit, Error> {
     let mut all = Vec::new();
-    for path in &args.replay {
+    for (at, path) in args.replay.iter().enumerate() {
+        if args.replay[..at].contains(path) {
+            return Err(Error::usage(format!("--replay {} is given twice; give it once", path.display())));
+        }
         let recording = read_recording(path).map_err(|error| match error.kind() {
             ErrorKind::Input => {
                 Error::input(format!("{error}; `mars compare --record FILE.json.gz` writes one"))
@@ -50,13 +53,19 @@ fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) ->
             _ => error,
         })?;
         let compared = replay(&recording, policies, u64::from(args.seeds))?;
-        all.push((recording.task, compared));
+        all.push((recording.task, path, compared));
     }
+    let tasks: Vec<String> = all.iter().map(|(task, ..)| task.clone()).collect();
+    // Tasks are named after directories, which may have one name.
+    let named = all.into_iter().map(|(task, path, compared)| {
+        let alone = tasks.iter().filter(|other| **other == task).count() == 1;
+        (if alone { task } else { format!("{task} ({})", path.display()) }, compared)
+    });
     if context.common.json {
-        output::json(&all.into_iter().collect::<BTreeMap<_, _>>())?;
+        output::json(&named.collect::<BTreeMap<_, _>>())?;
     } else {
-        for (task, compared) in &all {
-            output::text(format!("{task}\n\n{}\n", describe(compared)))?;
+        for (task, compared) in named {
+            output::text(format!("{task}\n\n{}\n", describe(&compared)))?;
         }
     }
     Ok(Exit::Done)
