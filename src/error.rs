@@ -1,5 +1,6 @@
 //! The one error of the front door, and the kind that decides what a program does about it.
 
+use mars_lora::stored::regular;
 use std::{
     error::Error as StdError,
     io,
@@ -98,6 +99,16 @@ impl Error {
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// Why a file that the user names cannot be read: `stated` with the cause, where that is about the file, such as one that is
+    /// not there, otherwise that the system could not read it, after which the same call may succeed.
+    pub fn reading(path: &Path, cause: io::Error, stated: Self) -> Self {
+        if regular::is_absence(&cause) || regular::is_content(&cause) {
+            stated.because(cause)
+        } else {
+            Self::io("read", path)(cause)
+        }
     }
 
     /// The same error with `cause` as its source; errors of other crates, which have their own, stay as they are.
@@ -220,6 +231,17 @@ mod tests {
         ] {
             assert_eq!(error.kind(), kind, "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_none_is_told_from_a_disk_that_fails() {
+        let kind = |cause: io::ErrorKind| {
+            Error::reading(Path::new("x"), io::Error::from(cause), Error::usage("no x")).kind()
+        };
+        assert_eq!(kind(io::ErrorKind::NotFound), ErrorKind::Usage);
+        assert_eq!(kind(io::ErrorKind::InvalidData), ErrorKind::Usage);
+        assert_eq!(kind(io::ErrorKind::PermissionDenied), ErrorKind::Io);
+        assert_eq!(kind(io::ErrorKind::Other), ErrorKind::Io);
     }
 
     #[test]

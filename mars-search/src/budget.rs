@@ -1,6 +1,6 @@
 //! What a policy may spend: the final run, and the plan of calibration runs.
 
-use crate::Error;
+use crate::{Error, Role, Trial};
 use serde::{Deserialize, Serialize};
 
 /// The final run that the search is for, and what calibration may use.
@@ -139,6 +139,12 @@ impl Budget {
 }
 
 impl CalibrationPlan {
+    /// Whether `trial` is an alone run that ends with its window: it has no convergence time by itself, since what is read off
+    /// so short a curve follows its length.
+    pub fn ends_with_window(&self, trial: &Trial) -> bool {
+        trial.role == Role::Alone && self.window.is_some_and(|window| trial.steps <= window)
+    }
+
     /// Steps of the window that exponents need (measured on one task: 48 are too few in half of the cases).
     pub const FULL_WINDOW: usize = 64;
     /// Evaluations in a window (measured likewise: with half as many one curve in six was refused).

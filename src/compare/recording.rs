@@ -129,10 +129,14 @@ const LONGEST: u64 = 1 << 30;
 /// Reads a recording.
 ///
 /// # Errors
-/// An error of input that names the file, for one that is missing, not compressed as its name says, or no recording.
+/// An error of input that names the file, for one that is missing, not compressed as its name says, or no recording; of reading
+/// when the system fails.
 pub fn read_recording(path: &Path) -> Result<Recording, Error> {
     let wrong = |why: String| Error::input(format!("{} is not a recording: {why}", path.display()));
-    let bytes = regular::read(path, LONGEST).map_err(|error| wrong(error.to_string()))?;
+    let bytes = regular::read(path, LONGEST).map_err(|error| {
+        let stated = wrong(error.to_string());
+        Error::reading(path, error, stated)
+    })?;
     let json = if is_gzip(path) {
         let mut json = Vec::new();
         let unpacked = GzDecoder::new(&bytes[..]).take(LONGEST + 1).read_to_end(&mut json);

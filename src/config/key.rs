@@ -44,6 +44,14 @@ pub(super) fn example(defaults: &Table, key: &str) -> Option<Value> {
     (!value.is_table()).then(|| value.clone())
 }
 
+/// The value at `key`, if there is one.
+pub(super) fn get<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    match key.split_once('.') {
+        None => table.get(key),
+        Some((section, rest)) => get(table.get(section)?.as_table()?, rest),
+    }
+}
+
 /// All keys of `table` that hold values.
 pub(super) fn leaves(table: &Table) -> Vec<(String, Value)> {
     fn walk(prefix: &str, table: &Table, into: &mut Vec<(String, Value)>) {

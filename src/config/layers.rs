@@ -6,7 +6,7 @@ use super::{
 };
 use crate::Error;
 use mars_lora::stored::regular;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// What suits the embedded task.
@@ -66,10 +66,12 @@ impl Layers {
     /// Overrides settings by a file.
     ///
     /// # Errors
-    /// An error of usage when it cannot be read, and as for [`text`](Self::text).
+    /// An error of usage when it is no file that can be read, one of reading when the system fails, and as for
+    /// [`text`](Self::text).
     pub fn file(&mut self, path: &Path) -> Result<(), Error> {
         let text = regular::read_text(path, regular::LONGEST_CONFIG).map_err(|error| {
-            Error::usage(format!("cannot read the configuration {}", path.display())).because(error)
+            let stated = Error::usage(format!("cannot read the configuration {}", path.display()));
+            Error::reading(path, error, stated)
         })?;
         self.text(&text, &path.display().to_string())
     }
@@ -197,6 +199,19 @@ impl Layers {
         });
         let checked = typed.and_then(|config: SearchConfig| check(&config).map(|()| config));
         checked.map_err(|error| self.with_origins(error))
+    }
+
+    /// Lays `upper` over these.
+    pub(super) fn lay(&mut self, upper: Self) {
+        merge(&mut self.settings, &upper.settings);
+        self.origins.extend(upper.origins);
+        self.warnings.extend(upper.warnings);
+    }
+
+    /// The directory of the campaign, `out.dir`.
+    pub fn directory(&self) -> PathBuf {
+        let set = |table| key::get(table, "out.dir").and_then(Value::as_str);
+        set(&self.settings).or_else(|| set(&self.defaults)).map(PathBuf::from).unwrap_or_default()
     }
 
     /// Whether they are about the embedded task.

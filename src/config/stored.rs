@@ -68,16 +68,29 @@ impl SearchConfig {
 }
 
 impl Layers {
-    /// The settings of a campaign as a first layer.
+    /// The settings of a campaign as a first layer, without its directory: it may have been moved since it was started.
     ///
     /// # Errors
     /// As for [`text`](Self::text).
     pub fn of_campaign(settings: &Settings) -> Result<Self, Error> {
         let sections = settings.plan.iter().filter(|(section, _)| *section != FACTS).chain(&settings.config);
-        let table: Table = sections.map(|(section, values)| (section.clone(), values.clone())).collect();
+        let mut table: Table = sections.map(|(section, values)| (section.clone(), values.clone())).collect();
+        if let Some(Value::Table(out)) = table.get_mut("out") {
+            out.remove("dir");
+        }
         let mut layers = Self::new();
         layers.table(&table, "campaign.toml")?;
         Ok(layers)
+    }
+
+    /// These settings over those of the campaign in their [`directory`](Self::directory).
+    ///
+    /// # Errors
+    /// As for [`of_campaign`](Self::of_campaign).
+    pub fn over_campaign(self, settings: &Settings) -> Result<Self, Error> {
+        let mut all = Self::of_campaign(settings)?;
+        all.lay(self);
+        Ok(all)
     }
 }
 

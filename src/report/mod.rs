@@ -39,10 +39,8 @@ use std::path::{Path, PathBuf};
 pub fn rewrite(directory: &Path, svg: Option<&Path>) -> Result<(PathBuf, Vec<PathBuf>), Error> {
     let source = directory.join("report.json");
     let text = regular::read_text(&source, u64::MAX).map_err(|error| {
-        match regular::is_absence(&error) || regular::is_content(&error) {
-            true => Error::input(format!("{} holds no finished search", directory.display())).because(error),
-            false => Error::io("read", &source)(error),
-        }
+        let stated = Error::input(format!("{} holds no finished search", directory.display()));
+        Error::reading(&source, error, stated)
     })?;
     let data: ReportData = serde_json::from_str(&text).map_err(|error| {
         Error::input(format!("{} is damaged; run the search again", source.display())).because(error)

@@ -6,6 +6,15 @@ use mars_search::{Budget, CalibrationPlan, Cost, FnRunner, PolicySpec, Role, Spa
 
 /// A search by `policy` over `ve` and `llm`; `scatter` is the relative scatter of times and losses.
 pub(crate) fn search(policy: &str, scatter: f64) -> ReportData {
+    planted(policy, scatter, None)
+}
+
+/// The same with registered times: lower ranks end with a window, and what a rule reads off them follows its length.
+pub(crate) fn registered(policy: &str) -> ReportData {
+    planted(policy, 0.0, Some(64))
+}
+
+fn planted(policy: &str, scatter: f64, window: Option<usize>) -> ReportData {
     let ranks = vec![4, 8, 16, 32];
     let space = Space {
         modules: vec!["ve".to_owned(), "llm".to_owned()],
@@ -20,8 +29,8 @@ pub(crate) fn search(policy: &str, scatter: f64) -> ReportData {
         steps: 240,
         seeds: vec![1, 2],
         joint: 7,
-        window: None,
-        eval_every: 0,
+        window,
+        eval_every: window.map_or(0, |window| window / 16),
         validation_samples: 0,
     };
     let budget = Budget {
@@ -35,7 +44,10 @@ pub(crate) fn search(policy: &str, scatter: f64) -> ReportData {
         calibration,
     };
     let mut policy = policy.parse::<PolicySpec>().unwrap().build(&space, &budget).unwrap();
-    let mut runner = FnRunner::new(|trial| train(trial, scatter));
+    let mut runner = FnRunner::new(|trial| match window {
+        Some(window) if trial.role == Role::Alone => in_one_time(trial, window),
+        _ => train(trial, scatter),
+    });
     let (decision, results) = mars_search::search(&mut *policy, &mut runner).unwrap().decided().unwrap();
     let winner = results.iter().find(|result| result.trial.id == decision.trial).unwrap();
     let final_train = (1..=320)
@@ -81,6 +93,24 @@ fn loss(trial: &Trial, step: f64) -> f64 {
     floor + (2.9 - floor) * (-step / (18.0 + 2.0 * (5.0 - log2("llm")))).exp()
 }
 
+/// The time in which one module alone converges.
+fn convergence_time(trial: &Trial) -> f64 {
+    let (module, rank) = trial.ranks.iter().next().unwrap();
+    let (k, gamma, delta) = if module == "ve" { (7.0, -0.42, 0.52) } else { (9.5, -0.36, 0.5) };
+    k * (rank as f64).powf(gamma) * (trial.samples as f64).powf(delta)
+}
+
+/// One module alone, whose curves at all ranks are one in the time of each.
+fn in_one_time(trial: &Trial, window: usize) -> TrialResult {
+    let t = convergence_time(trial);
+    let steps = (0..=trial.steps).step_by(window / 16);
+    let curve = steps.map(|step| (step, 0.9 + 2.0 * (-2.3 * step as f64 / t).exp())).collect();
+    let flops = 16.0 * trial.steps as f64 * 3.1e8;
+    let cost = Cost { flops, eval_flops: 0.2 * flops, wall_s: flops / 6.4e10 };
+    let read = if trial.steps <= window { 0.6 * window as f64 } else { t };
+    TrialResult::finished(trial, curve, cost).with_convergence(read)
+}
+
 fn train(trial: &Trial, scatter: f64) -> TrialResult {
     let key = |salt: u64| {
         let ranks = trial.ranks.get("ve") as u64 * 1000 + trial.ranks.get("llm") as u64;
@@ -90,10 +120,8 @@ fn train(trial: &Trial, scatter: f64) -> TrialResult {
     let flops = 16.0 * part * 3.1e8;
     let cost = Cost { flops, eval_flops: 0.2 * flops, wall_s: flops / 6.4e10 };
     let steps: Vec<usize> = (0..=trial.steps).step_by(16).collect();
-    if let (Role::Alone, Some((module, rank))) = (trial.role, trial.ranks.iter().next()) {
-        let (k, gamma, delta) = if module == "ve" { (7.0, -0.42, 0.52) } else { (9.5, -0.36, 0.5) };
-        let t = k * (rank as f64).powf(gamma) * (trial.samples as f64).powf(delta);
-        let t = t * (1.5 * scatter * key(3)).exp();
+    if let (Role::Alone, Some((_, rank))) = (trial.role, trial.ranks.iter().next()) {
+        let t = convergence_time(trial) * (1.5 * scatter * key(3)).exp();
         let floor = 0.9 + 0.4 / (rank as f64).sqrt() + 20.0 / trial.samples as f64;
         let val_curve = steps.iter().map(|&step| {
             let left = (-2.3 * step as f64 / t).exp();

@@ -177,17 +177,22 @@ fn row(data: &ReportData, candidate: &Candidate, chosen: bool) -> Vec<String> {
     cells
 }
 
-/// Up to where a trial was trained: to its end, or to the step at which it over-fitted for certain.
+/// Up to where a trial was trained: to its end, to the step at which it over-fitted for certain, or diverged. A trainer may
+/// log its last loss before its last step.
 fn trained(data: &ReportData, trial: u32) -> String {
-    let result = data.results.iter().find(|result| result.trial.id == trial);
-    let planned = result.map_or(data.budget.steps, |result| result.trial.steps);
-    match result.and_then(|result| result.val_curve.last()) {
-        Some((last, _))
-            if *last < planned && result.is_some_and(|result| result.end == TrialEnd::Finished) =>
-        {
+    let Some(result) = data.results.iter().find(|result| result.trial.id == trial) else {
+        return format!("step {}", data.budget.steps);
+    };
+    let planned = result.trial.steps;
+    let early = result.val_curve.last().map(|(last, _)| *last).filter(|last| *last < planned);
+    match (&result.end, early) {
+        (TrialEnd::Finished, Some(last)) if result.kept.is_some() => {
             format!("step {last} of {planned}, over-fitted")
         }
-        _ => format!("step {planned}"),
+        (TrialEnd::Finished, Some(last)) => format!("step {planned}, last loss at step {last}"),
+        (TrialEnd::Finished, None) => format!("step {planned}"),
+        (TrialEnd::Diverged { step }, _) => format!("step {step} of {planned}, diverged"),
+        (TrialEnd::Failed { .. }, _) => "failed".to_owned(),
     }
 }
 

@@ -147,6 +147,14 @@ fn a_run_that_ended_early_is_shown_with_the_steps_that_it_took() {
     let html = render(&data);
     check(&html);
     assert_eq!(count(&html, &format!("<td>step {last} of 320, over-fitted</td>")), 1);
+    let run = data.results.iter_mut().find(|result| result.trial.id == trial).unwrap();
+    run.kept = None;
+    let logged = render(&data);
+    assert!(
+        !logged.contains("of 320, over-fitted"),
+        "a trainer that logs its last loss before its last step"
+    );
+    assert_eq!(count(&logged, &format!("<td>step 320, last loss at step {last}</td>")), 1);
     assert_eq!(count(&html, "are 10 times as long; 32 steps would do"), 2, "summary and decision");
     // A report of before this was known.
     let mut old = serde_json::to_value(&data).unwrap();

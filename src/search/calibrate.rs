@@ -141,10 +141,13 @@ fn calibrate(
 ) -> Result<Vec<CalibratedRun>, Error> {
     let planned = planned(policy, engine.space, budget)?;
     if planned.is_empty() {
-        return Err(Error::usage(format!(
-            "the policy {policy} asks for no calibration within search.budget = {}; raise that, or choose race or paper",
-            engine.config.search.budget
-        )));
+        let remedy = match engine.config.search.budget {
+            budget if engine.config.may_calibrate() => {
+                format!(" within search.budget = {budget}; raise that, or choose race or paper")
+            }
+            _ => "; guided, race and paper do".to_owned(),
+        };
+        return Err(Error::usage(format!("the policy {policy} asks for no calibration{remedy}")));
     }
     let last = planned.len() - 1;
     if let Some(index) = index.filter(|index| *index > last) {
@@ -158,11 +161,8 @@ fn calibrate(
     let runs = chosen.into_iter().zip(&records).filter_map(|((index, trial), record)| {
         let record = record.as_ref()?;
         let mut result = trial_result(&*rule, &trial, record, keep, &BTreeMap::new());
-        // One run by itself has no time so early; what there would be follows the length of the run.
-        if let Some(window) = budget.calibration.window.filter(|window| trial.steps <= *window)
-            && trial.role == Role::Alone
-        {
-            let why = format!("{window} steps, registered with those of other ranks");
+        if budget.calibration.ends_with_window(&trial) {
+            let why = format!("{} steps, registered with those of other ranks", trial.steps);
             (result.convergence, result.censored) = (None, Some(why));
         }
         Some(CalibratedRun {

@@ -105,16 +105,8 @@ pub(super) fn external(
         overfitting: overfitting::of_search(campaign, config, (space, budget), &searched.decision),
         left_out: Vec::new(),
     };
-    let command = config.trainer.command.clone().unwrap_or_else(|| "a trainer of one's own".to_owned());
-    let more = [("trainer".to_owned(), command)];
     let data = ReportData {
-        provenance: provenance(
-            config,
-            "that of the trainer",
-            "those of the trainer",
-            outcome.adapter.as_deref(),
-            more,
-        ),
+        provenance: super::provenance::of_external(config, outcome.adapter.as_deref())?,
         ..report_data(&outcome, policy, config, space, budget, winner)
     };
     write(&outcome, &data, config, campaign, out, observer)?;

@@ -62,6 +62,7 @@ impl Search<'_> {
     ) -> Result<T, Error> {
         let config = self.config.resolved_for(space, budget, out);
         config.check()?;
+        config.out.check_dir()?;
         let policy = config.policy();
         let facts = Facts { samples: budget.samples, parameters_per_rank: space.parameters_per_rank.clone() };
         let mut fingerprints = self.fingerprints;

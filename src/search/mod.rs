@@ -225,6 +225,7 @@ impl<'a> Search<'a> {
         };
         let mut config = self.config;
         config.out.dir = out.to_owned();
+        config.out.check_dir()?;
         for caution in config.resolved(task.train.len(), task.val.len()).cautions(task.train.len()) {
             observer.event(&Event::Warning(&caution));
         }

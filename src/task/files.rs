@@ -25,7 +25,8 @@ impl TaskFiles {
     /// know where the cache is.
     ///
     /// # Errors
-    /// When the embedded files cannot be written.
+    /// An error of usage where validation data, test data or images are named, but no training data; when the embedded files
+    /// cannot be written.
     pub fn of(config: &SearchConfig) -> Result<Self, Error> {
         let data = &config.data;
         let given = |model: PathBuf, train: PathBuf| Self {
@@ -35,11 +36,24 @@ impl TaskFiles {
             test: data.test.clone(),
             images: data.images.clone(),
         };
+        let unpacked = || {
+            config.out.check_dir()?;
+            embedded::unpack(&config.out.dir)
+        };
         Ok(match (config.model.dir.clone(), data.train.clone()) {
             (Some(model), Some(train)) => given(model, train),
-            (None, Some(train)) => given(embedded::unpack(&config.out.dir)?.model, train),
+            (None, Some(train)) => given(unpacked()?.model, train),
             (model, None) => {
-                let unpacked = embedded::unpack(&config.out.dir)?;
+                for (key, path) in [("val", &data.val), ("test", &data.test), ("images", &data.images)] {
+                    if let Some(path) = path {
+                        return Err(Error::usage(format!(
+                            "data.{key} is \"{}\", but data.train is empty, and the embedded data have their own; set data.train \
+                             too, or leave data.{key} empty",
+                            path.display()
+                        )));
+                    }
+                }
+                let unpacked = unpacked()?;
                 Self {
                     model: model.unwrap_or(unpacked.model),
                     train: unpacked.train,

@@ -59,7 +59,8 @@ pub(crate) struct Verify {
     // Without a base model: the embedded one, and its test split.
     #[command(flatten)]
     adapted: Adapted,
-    /// Data on which the adapter and the merged model must have the same losses
+    /// Data on which the adapter and the merged model must have the same losses [default: data.test; of the embedded model its
+    /// test split]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
     /// Folder or zip archive of the images [default: the folder of the data file]
@@ -88,7 +89,7 @@ pub(crate) struct Eval {
     /// Hugging Face directory of the base model, or OWNER/NAME in the local cache [default: the embedded tiny model]
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
-    /// Data to measure on [default: the embedded test split]
+    /// Data to measure on [default: data.test; where no data are set the embedded test split]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
     /// Folder or zip archive of the images [default: the folder of the data file]

@@ -4,7 +4,7 @@ pub(crate) mod index;
 mod invocation;
 pub(crate) mod kubernetes;
 pub(crate) mod sbatch;
-mod shell;
+pub(crate) mod shell;
 mod yaml;
 
 pub(crate) use invocation::Invocation;

@@ -1,5 +1,7 @@
 //! Words of a shell.
 
+use std::path::Path;
+
 /// A word that a shell reads as `text`: as it is where nothing in it means anything, otherwise in single quotes.
 pub(crate) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+@%".contains(c);
@@ -7,6 +9,11 @@ pub(crate) fn word(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// The word of a path, for commands that are shown.
+pub(crate) fn path(path: &Path) -> String {
+    word(&path.to_string_lossy())
 }
 
 /// Words with blanks between them.

@@ -7,15 +7,18 @@ use crate::{
     exit::Exit,
     output,
 };
-use mars::{Error, ErrorKind, config::TrainerKind, quantity::number, search::CalibratedRun};
+use mars::{
+    Error, ErrorKind, config::TrainerKind, mars_calib::Settings, quantity::number, search::CalibratedRun,
+};
 
 pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit, Error> {
-    let mut layers = match &args.place.out {
-        Some(directory) => context.layers_of(directory, &args.task)?,
-        None => context.layers(&args.task)?,
-    };
+    let mut layers = context.layers(&args.task)?;
     set_path(&mut layers, "out.dir", &args.place.out)?;
     set(&mut layers, "search.policy", &args.policy)?;
+    // Wherever the directory was set, a campaign in it is gone on with.
+    if let Some(settings) = Settings::read(&layers.directory())? {
+        layers = layers.over_campaign(&settings)?;
+    }
     context.keep(&layers);
     let config = layers.config()?;
     let index = index(context, args)?;

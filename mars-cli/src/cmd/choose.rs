@@ -2,6 +2,7 @@
 
 use crate::{
     args,
+    cluster::shell,
     cmd::{Context, must_have_campaign},
     exit::Exit,
     output,
@@ -43,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &args::Choose) -> Result<Exit, Error>
             return Err(Error::failed(format!(
                 "{missing} of the {of} calibration runs of {policy} are missing; `mars calibrate --campaign {} --policy {policy}` does \
                  them",
-                args.campaign.display()
+                shell::path(&args.campaign)
             )));
         }
         Choice::Racing(candidates) => {

@@ -7,7 +7,7 @@ use crate::{
     output,
 };
 use mars::{
-    Comparison, Error,
+    Comparison, Error, ErrorKind,
     compare::{read_recording, replay, write_recording},
     mars_search::PolicySpec,
     quantity::number,
@@ -42,19 +42,30 @@ pub(crate) fn run(context: &Context, args: &args::Compare) -> Result<Exit, Error
 /// Policies on recordings: a table for each task.
 fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) -> Result<Exit, Error> {
     let mut all = Vec::new();
-    for path in &args.replay {
-        let recording = read_recording(path).map_err(|error| {
-            let message = error.to_string();
-            Error::input(format!("{message}; `mars compare --record FILE.json.gz` writes one"))
+    for (at, path) in args.replay.iter().enumerate() {
+        if args.replay[..at].contains(path) {
+            return Err(Error::usage(format!("--replay {} is given twice; give it once", path.display())));
+        }
+        let recording = read_recording(path).map_err(|error| match error.kind() {
+            ErrorKind::Input => {
+                Error::input(format!("{error}; `mars compare --record FILE.json.gz` writes one"))
+            }
+            _ => error,
         })?;
         let compared = replay(&recording, policies, u64::from(args.seeds))?;
-        all.push((recording.task, compared));
+        all.push((recording.task, path, compared));
     }
+    let tasks: Vec<String> = all.iter().map(|(task, ..)| task.clone()).collect();
+    // Tasks are named after directories, which may have one name.
+    let named = all.into_iter().map(|(task, path, compared)| {
+        let alone = tasks.iter().filter(|other| **other == task).count() == 1;
+        (if alone { task } else { format!("{task} ({})", path.display()) }, compared)
+    });
     if context.common.json {
-        output::json(&all.into_iter().collect::<BTreeMap<_, _>>())?;
+        output::json(&named.collect::<BTreeMap<_, _>>())?;
     } else {
-        for (task, compared) in &all {
-            output::text(format!("{task}\n\n{}\n", describe(compared)))?;
+        for (task, compared) in named {
+            output::text(format!("{task}\n\n{}\n", describe(&compared)))?;
         }
     }
     Ok(Exit::Done)

@@ -1,6 +1,6 @@
 //! `mars fit`: laws, intervals, goodness of fit and choice of form.
 
-use crate::{args, cmd::must_have_campaign, exit::Exit, output};
+use crate::{args, cluster::shell, cmd::must_have_campaign, exit::Exit, output};
 use mars::{
     Error,
     mars_laws::{FitRequest, Form, Loss, Observations, analyse},
@@ -35,9 +35,10 @@ fn measured(directory: &Path) -> Result<(Observations, mars::SearchConfig), Erro
     let (observations, config) = observations(directory)?;
     if observations.convergence.is_empty() && observations.performance.is_empty() {
         return Err(Error::input(format!(
-            "{0} holds no finished calibration run; `mars calibrate --campaign {0}` does those of its policy, and with \
+            "{} holds no finished calibration run; `mars calibrate --campaign {}` does those of its policy, and with \
              `--policy paper` those of the published method, whatever search.budget is",
-            directory.display()
+            directory.display(),
+            shell::path(directory)
         )));
     }
     Ok((observations, config))
@@ -47,7 +48,7 @@ fn tables(args: &args::Fit) -> Result<Observations, Error> {
     let mut all = Observations::default();
     for path in &args.runs {
         let text = regular::read_text(path, u64::MAX).map_err(|error| {
-            Error::input(format!("cannot read the table {}", path.display())).because(error)
+            Error::reading(path, error, Error::input(format!("cannot read the table {}", path.display())))
         })?;
         let table = Observations::from_csv(&text)
             .map_err(|error| Error::input(path.display().to_string()).because(error))?;

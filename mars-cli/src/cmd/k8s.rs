@@ -15,6 +15,7 @@ pub(crate) fn run(context: &Context, args: &Kubernetes) -> Result<Exit, Error> {
         kubernetes::search(args, &call)?
     } else {
         let runs = match args.runs {
+            Some(_) if !config.may_calibrate() => 0,
             Some(runs) => runs.get(),
             None => planned_runs(context, &config)?,
         };

@@ -23,7 +23,7 @@ pub(crate) mod verify;
 use crate::{
     allocator,
     args::{Common, Job, Place, Task},
-    cluster::index,
+    cluster::{index, shell},
     console::Console,
     hub,
     progress::Reporter,
@@ -31,7 +31,8 @@ use crate::{
 };
 use mars::{
     Error, Search, SearchConfig,
-    config::{Layers, TrainerKind},
+    config::{DataConfig, Layers, TrainerKind},
+    embedded,
     evaluate::DataFiles,
     mars_calib::Settings,
     mars_vlm::hub::Need,
@@ -54,18 +55,7 @@ pub(crate) struct Context {
 impl Context {
     /// The settings: default < preset of the embedded task < file < environment < `--set` < flags of `task`.
     pub(crate) fn layers(&self, task: &Task) -> Result<Layers, Error> {
-        self.layers_over(Layers::new(), task)
-    }
-
-    /// The same over those of the campaign in `directory`, if there is one.
-    pub(crate) fn layers_of(&self, directory: &Path, task: &Task) -> Result<Layers, Error> {
-        match Settings::read(directory)? {
-            Some(settings) => self.layers_over(Layers::of_campaign(&settings)?, task),
-            None => self.layers(task),
-        }
-    }
-
-    fn layers_over(&self, mut layers: Layers, task: &Task) -> Result<Layers, Error> {
+        let mut layers = Layers::new();
         if let Some(path) = &self.common.config {
             layers.file(path)?;
         }
@@ -198,8 +188,9 @@ pub(crate) fn must_have_campaign(directory: &Path) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::input(format!(
-        "there is no campaign in {0}; `mars search --out {0}` starts one",
-        directory.display()
+        "there is no campaign in {}; `mars search --out {}` starts one",
+        directory.display(),
+        shell::path(directory)
     )))
 }
 
@@ -233,23 +224,39 @@ pub(crate) fn set_path(layers: &mut Layers, key: &str, path: &Option<PathBuf>) -
     })
 }
 
-/// The model, and the data to measure it on: those given, or the embedded test split.
+/// The model, and the data to measure it on: those given, those that the settings name, or the embedded test split where
+/// neither names any.
 pub(crate) fn data_or_embedded(
     context: &Context,
     config: &SearchConfig,
     data: Option<&PathBuf>,
     images: Option<&PathBuf>,
 ) -> Result<(PathBuf, DataFiles), Error> {
-    if let (Some(model), Some(data)) = (&config.model.dir, data) {
-        let files = DataFiles { data: data.clone(), images: images.cloned() };
-        return Ok((context.model(model)?, files));
+    let DataConfig { train, val, test, images: set, .. } = &config.data;
+    let unpacked = || {
+        config.out.check_dir()?;
+        embedded::unpack(&config.out.dir)
+    };
+    let model = || match &config.model.dir {
+        Some(model) => context.model(model),
+        None => Ok(unpacked()?.model),
+    };
+    if let Some(data) = data.or(test.as_ref()) {
+        let images = images.or(set.as_ref()).cloned();
+        return Ok((model()?, DataFiles { data: data.clone(), images }));
     }
-    let files = context.files(config)?;
-    Ok((
-        files.model,
-        match data {
-            Some(data) => DataFiles { data: data.clone(), images: images.cloned() },
-            None => DataFiles { data: files.test.unwrap_or_default(), images: files.images },
-        },
-    ))
+    let named = [
+        ("--images", images),
+        ("data.train", train.as_ref()),
+        ("data.val", val.as_ref()),
+        ("data.images", set.as_ref()),
+    ];
+    if let Some((name, path)) = named.into_iter().find_map(|(name, path)| Some((name, path?))) {
+        return Err(Error::usage(format!(
+            "{name} is \"{}\", but nothing says on which data to measure; give --data, or set data.test",
+            path.display()
+        )));
+    }
+    let embedded::Unpacked { test, images, .. } = unpacked()?;
+    Ok((model()?, DataFiles { data: test, images: Some(images) }))
 }

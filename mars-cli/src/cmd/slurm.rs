@@ -6,6 +6,7 @@ use crate::{
         Invocation,
         args::Slurm,
         sbatch::{Array, Scripts},
+        shell,
     },
     cmd::{Context, job_config, must_have_campaign, planned_runs},
     exit::Exit,
@@ -32,33 +33,37 @@ struct Script {
 
 pub(crate) fn run(context: &Context, args: &Slurm) -> Result<Exit, Error> {
     let config = job_config(context, &args.job)?;
-    let array = match args.workers {
-        _ if args.pending => {
-            must_have_campaign(&config.out.dir)?;
-            let status = status(&config.out.dir)?;
-            if status.stage == Stage::Done {
-                return report(&context.common, &[], "nothing is left to do: the search is done");
-            }
-            if let Some(why) = &status.failure {
-                return report(&context.common, &[], &format!("nothing is submitted: {why}"));
-            }
-            if let (true, Some(holder)) = (status.exclusive, &status.holder) {
-                let why = format!("nothing is submitted: {holder} does all that is left");
-                return report(&context.common, &[], &why);
-            }
-            let runs = status.runs.iter().filter(|run| is_pending(&run.state)).filter_map(|run| run.index);
-            Array::Runs(runs.collect(), args.limit.map(usize::from))
+    config.out.check_dir()?;
+    let runs: Vec<usize> = if args.pending {
+        must_have_campaign(&config.out.dir)?;
+        let status = status(&config.out.dir)?;
+        if status.stage == Stage::Done {
+            return report(&context.common, &[], "nothing is left to do: the search is done");
         }
+        if let Some(why) = &status.failure {
+            return report(&context.common, &[], &format!("nothing is submitted: {why}"));
+        }
+        if let (true, Some(holder)) = (status.exclusive, &status.holder) {
+            let why = format!("nothing is submitted: {holder} does all that is left");
+            return report(&context.common, &[], &why);
+        }
+        status.runs.iter().filter(|run| is_pending(&run.state)).filter_map(|run| run.index).collect()
+    } else {
+        (0..planned_runs(context, &config)?).collect()
+    };
+    let array = match args.workers {
+        // A policy without a calibration needs nobody who shares one.
+        _ if runs.is_empty() => None,
         Some(workers) => {
             let one_pass = match config.trainer.kind {
                 TrainerKind::Native => config.native_options()?.stack,
                 TrainerKind::Command => 1,
             };
-            Array::Workers(workers.get(), args.at_once.map_or(one_pass, usize::from))
+            Some(Array::Workers(workers.get(), args.at_once.map_or(one_pass, usize::from)))
         }
-        None => Array::Runs((0..planned_runs(context, &config)?).collect(), args.limit.map(usize::from)),
+        None => Some(Array::Runs(runs, args.limit.map(usize::from))),
     };
-    let mut scripts = write(context, args, &config, &array)?;
+    let mut scripts = write(context, args, &config, array.as_ref())?;
     if args.submit {
         submit(&mut scripts)?;
     }
@@ -84,7 +89,7 @@ fn write(
     context: &Context,
     args: &Slurm,
     config: &SearchConfig,
-    array: &Array,
+    array: Option<&Array>,
 ) -> Result<Vec<Script>, Error> {
     let here = env::current_dir().map_err(Error::io("find", Path::new(".")))?;
     let program = env::current_exe().map_err(Error::io("find", Path::new("mars")))?;
@@ -100,7 +105,7 @@ fn write(
         warn: args.warn,
     };
     let mut all = Vec::new();
-    if *array != Array::Runs(Vec::new(), args.limit.map(usize::from)) {
+    if let Some(array) = array {
         all.push(("calibrate.sbatch", scripts.calibrate(array)?, Some(array.ids())));
     }
     all.push(("search.sbatch", scripts.search()?, None));
@@ -161,13 +166,13 @@ fn describe(scripts: &[Script]) -> String {
     }
     if !submitted {
         lines.push("to submit them: the same call with --submit, or".to_owned());
-        let path = |script: &Script| script.path.display().to_string();
+        let path = |script: &Script| shell::path(&script.path);
         lines.extend(match scripts {
             [calibrate, search] => vec![
-                format!("  id=$(sbatch --parsable '{}')", path(calibrate)),
-                format!("  sbatch --dependency=afterany:\"$id\" '{}'", path(search)),
+                format!("  id=$(sbatch --parsable {})", path(calibrate)),
+                format!("  sbatch --dependency=afterany:\"${{id%%;*}}\" {}", path(search)),
             ],
-            _ => scripts.iter().map(|script| format!("  sbatch '{}'", path(script))).collect(),
+            _ => scripts.iter().map(|script| format!("  sbatch {}", path(script))).collect(),
         });
     }
     lines.join("\n")

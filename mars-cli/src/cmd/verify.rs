@@ -35,9 +35,10 @@ pub(crate) fn run(context: &Context, args: &args::Verify) -> Result<Exit, Error>
     let adapter = args.adapter().ok_or_else(|| Error::usage("no adapter is given; add --adapter DIR"))?;
     let task = Task { model: args.base().cloned(), device: args.device.clone(), ..Task::default() };
     let config = context.layers(&task)?.reading()?;
-    let (model, data) = match (&config.model.dir, &args.data) {
+    let named = [&args.data, &args.images, &config.data.test].into_iter().any(Option::is_some);
+    let (model, data) = match &config.model.dir {
         // The embedded test split belongs to the embedded model alone.
-        (Some(model), None) => (context.model(model)?, None),
+        Some(model) if !named => (context.model(model)?, None),
         _ => {
             let (model, data) = data_or_embedded(context, &config, args.data.as_ref(), args.images.as_ref())?;
             (model, Some(data))

@@ -135,14 +135,38 @@ fn unknown_words_on_the_command_line_are_refused() {
     refused(&["fit"], 2, &["--runs"]);
 }
 
+/// No later call succeeds where a file is: the directory has to be another.
 #[test]
-fn an_out_directory_that_cannot_be_written_is_an_io_error() {
+fn an_out_directory_that_can_be_none_is_refused() {
     let task = SmallTask::new();
     fs::write(task.path("file"), "in the way").unwrap();
-    let out = task.path("file/out");
-    let arguments = task.arguments("tune", &["--ranks", "ve=2,llm=2", "--out", &out]);
-    refused(&strs(&arguments), 74, &[&out]);
-    refused(&["search", "--out", &out], 74, &[&out]);
+    let file = task.path("file");
+    for out in [file.clone(), task.path("file/out")] {
+        let parts = ["out.dir is", &out, &format!("{file} is no directory"), "out.dir is from --out"];
+        let arguments = task.arguments("tune", &["--ranks", "ve=2,llm=2", "--out", &out]);
+        refused(&strs(&arguments), 2, &parts);
+        refused(&["search", "--out", &out], 2, &parts);
+        refused(&["calibrate", "--out", &out], 2, &parts);
+        let trainer = ["--trainer", "train {r.ve} {r.llm} {out}", "--set", "trainer.samples=100"];
+        refused(&[&["search", "--out", &out][..], &trainer].concat(), 2, &parts);
+        refused(&[&["slurm", "--out", &out][..], &trainer].concat(), 2, &parts);
+    }
+}
+
+/// A file that is there and cannot be read now is no wrong setting and no bad data: the same call may succeed later.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_cannot_be_read_is_an_io_error() {
+    // Reading its first byte gives EIO.
+    let failing = "/proc/self/mem";
+    for arguments in [
+        &["config", "--config", failing][..],
+        &["fit", "--runs", failing],
+        &["compare", "--replay", failing],
+        &["data", "check", "--data", failing],
+    ] {
+        refused(arguments, 74, &[failing]);
+    }
 }
 
 /// What cannot be stored is no fault of the ranks: the search stops at once, and the same call goes on when it can.

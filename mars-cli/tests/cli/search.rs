@@ -319,6 +319,14 @@ fn policies_are_compared_with_the_same_accounting() {
         &["does not hold the run", "alone"],
     );
     refused(&["compare", "--replay", &task.path("train.json")], 3, &["train.json", "is not a recording"]);
+    // Tasks of one name are told apart by their files.
+    let other = task.path("other.json.gz");
+    fs::copy(&recording, &other).unwrap();
+    let both = json(&["compare", "--policies", "grid", "--replay", &recording, "--replay", &other, "--json"]);
+    for file in [&recording, &other] {
+        assert_eq!(both[format!("out ({file})")]["rows"].as_array().unwrap().len(), 1, "{both}");
+    }
+    refused(&["compare", "--replay", &other, "--replay", &other], 2, &[&other, "given twice"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Layers of settings, as the command sees them.
 
-use crate::kit::{SmallTask, command, json, mars, refused, strs};
+use crate::kit::{SmallTask, assets, command, json, mars, refused, strs};
 use std::fs;
 use tempfile::tempdir;
 
@@ -103,4 +103,67 @@ fn targets_that_choose_no_layer_are_named() {
     }
     let alone = ["--out", &task.path("llm"), "--set", r"lora.targets=.*\.text_model\..*", "--ranks", "llm=4"];
     assert_eq!(mars(&strs(&task.arguments("tune", &alone))).code, Some(0));
+}
+
+/// Data to measure on and their images are taken from flags and from settings alike.
+#[test]
+fn images_and_test_data_are_found_however_they_are_set() {
+    let task = SmallTask::new();
+    let (model, images) = (assets().join("model"), assets().join("digits/images.zip"));
+    let (model, images, data) = (model.to_str().unwrap(), images.to_str().unwrap(), task.path("test.json"));
+    let set = format!("data.images={images}");
+    let flags = json(&["eval", "--json", "--model", model, "--data", &data, "--images", images]);
+    assert_eq!(json(&["eval", "--json", "--model", model, "--data", &data, "--set", &set]), flags);
+    let file = task.path("mars.toml");
+    fs::write(&file, format!("[data]\ntrain = \"gone.json\"\ntest = {data:?}\nimages = {images:?}\n"))
+        .unwrap();
+    assert_eq!(json(&["eval", "--json", "--model", model, "--config", &file]), flags);
+    // What a flag says goes before a setting.
+    let gone = ["--set", "data.images=gone"];
+    assert_eq!(
+        json(
+            &[&["eval", "--json", "--model", model, "--data", &data, "--images", images][..], &gone].concat()
+        ),
+        flags
+    );
+    let adapter = task.path("out/adapter");
+    let ranks = ["--ranks", "llm=2", "--out", &task.path("out"), "--set", "train.steps=2"];
+    assert_eq!(mars(&strs(&task.arguments("tune", &ranks))).code, Some(0));
+    let verified = |more: &[&str]| json(&[&["verify", "--json", &adapter, model][..], more].concat());
+    let losses = verified(&["--data", &data, "--set", &set])["losses"].clone();
+    assert_eq!(losses["samples"], 12);
+    assert_eq!(verified(&["--config", &file])["losses"], losses);
+    assert!(verified(&["--set", &set])["losses"].is_null());
+}
+
+/// What would not be used is refused by the name by which it was set.
+#[test]
+fn parts_of_data_without_the_data_are_refused() {
+    let task = SmallTask::new();
+    let out = task.path("out");
+    for command in ["plan", "search"] {
+        let call = [command, "--out", &out];
+        for name in ["val", "test", "images"] {
+            let set = format!("data.{name}=/nonexistent");
+            let key = format!("data.{name} is \"/nonexistent\"");
+            refused(
+                &[&call[..], &["--set", &set]].concat(),
+                2,
+                &[&key, "data.train", &format!("--set {set}")],
+            );
+        }
+        let flag = [&call[..], &["--images", "/nonexistent"]].concat();
+        refused(&flag, 2, &["data.images is from --images"]);
+    }
+    let place = ["--set".to_owned(), format!("out.dir={out}")];
+    let place = strs(&place);
+    let eval = |more: &[&str], parts: &[&str]| {
+        refused(&[&["eval"][..], &place, more].concat(), 2, &[parts, &["--data", "data.test"]].concat());
+    };
+    eval(&["--images", "/nonexistent"], &["--images is \"/nonexistent\""]);
+    eval(&["--set", "data.images=/nonexistent"], &["data.images is from --set"]);
+    eval(&["--set", "data.train=t.json"], &["data.train is from --set"]);
+    let model = assets().join("model");
+    let verify = ["verify", "--images", "/nonexistent", &out, model.to_str().unwrap()];
+    refused(&verify, 2, &["--images is \"/nonexistent\"", "data.test"]);
 }

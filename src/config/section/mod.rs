@@ -100,8 +100,9 @@ impl SearchConfig {
         }
         Ok(())
     }
+
     /// Whether the policy is one that may ask for calibration runs.
-    pub(crate) fn may_calibrate(&self) -> bool {
+    pub fn may_calibrate(&self) -> bool {
         matches!(self.search.policy, PolicySpec::Guided(_) | PolicySpec::Race(_) | PolicySpec::Paper)
     }
 }

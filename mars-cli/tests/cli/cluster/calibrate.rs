@@ -4,6 +4,7 @@ use super::kit::{Planted, count};
 use crate::kit::{Done, command, json, listening, mars, refused, strs};
 use std::{
     collections::BTreeSet,
+    fs,
     process::{Command, Stdio},
 };
 
@@ -97,4 +98,38 @@ fn a_calibration_by_a_command_is_refused_where_it_cannot_be() {
         .map(|one| if one == "race" { "fixed:8x8".to_owned() } else { one.clone() })
         .collect();
     refused(&strs(&without), 2, &["no calibration"]);
+}
+
+/// A campaign is gone on with under its own settings, however its directory is named: here, by a file, or by a variable.
+#[test]
+fn the_settings_of_a_campaign_count_wherever_its_directory_was_set() {
+    let planted = Planted::new();
+    let file = planted.path("mars.toml");
+    fs::write(&file, "[out]\ndir = \"mars-out\"\n").unwrap();
+    let here = |arguments: &[&str], variable: Option<&str>| -> serde_json::Value {
+        let mut call = command(arguments);
+        call.current_dir(planted.directory.path());
+        if let Some(directory) = variable {
+            call.env("MARS_OUT_DIR", directory);
+        }
+        let done: Done = call.output().unwrap().into();
+        assert_eq!(done.code, Some(0), "{arguments:?}: {}", done.stderr);
+        serde_json::from_str(&done.stdout).unwrap()
+    };
+    let begin = planted.arguments("calibrate", &["--index", "0", "--json"]);
+    let out = planted.out();
+    let begin: Vec<&str> =
+        begin.iter().map(|one| if *one == out { "mars-out" } else { one.as_str() }).collect();
+    here(&begin, None);
+    let run = ["calibrate", "--index", "1", "--json"];
+    let by_default = here(&run, None);
+    assert_eq!(by_default["runs"][0]["index"], 1);
+    let with = |more: &[&str], variable| here(&[&run[..], more].concat(), variable);
+    assert_eq!(with(&["--out", "mars-out"], None), by_default);
+    // The directory counts in which the campaign is, not the one in which it was begun.
+    fs::rename(planted.path("mars-out"), planted.path("moved")).unwrap();
+    assert_eq!(with(&[], Some("moved")), by_default);
+    fs::rename(planted.path("moved"), planted.path("mars-out")).unwrap();
+    assert_eq!(with(&["--config", file.to_str().unwrap()], None), by_default);
+    assert_eq!(planted.started().len(), 2, "no run was trained twice");
 }

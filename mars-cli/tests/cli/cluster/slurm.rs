@@ -189,6 +189,50 @@ fn directories_and_settings_with_blanks_and_quotes_stay_whole() {
     refused(&strs(&planted.arguments("slurm", &["--at-once", "2"])), 2, &["--workers"]);
 }
 
+/// What is printed is for a shell, whatever the directory is called.
+#[test]
+fn a_shell_reads_the_commands_that_are_printed() {
+    let planted = Planted::new();
+    let out = planted.path("it's here/run");
+    let place = ["--scripts", out.to_str().unwrap()];
+    let done = mars(&strs(&planted.arguments("slurm", &place)));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let (_, printed) = done.stdout.split_once("--submit, or\n").unwrap();
+    let ran = Command::new("sh").args(["-ec", printed]).env("PATH", stand_ins(&planted)).output().unwrap();
+    assert!(ran.status.success(), "{printed}: {}", String::from_utf8_lossy(&ran.stderr));
+    let called = |options: &str, name: &str| format!("sbatch {options} {}\n", out.join(name).display());
+    let expected =
+        [called("--parsable", "calibrate.sbatch"), called("--dependency=afterany:41", "search.sbatch")];
+    assert_eq!(calls(&planted), expected.concat());
+}
+
+/// Nobody shares the runs of a policy that has none.
+#[test]
+fn workers_are_for_policies_that_calibrate() {
+    let planted = Planted::new();
+    let fixed = |command: &str, more: &[&str]| -> Vec<String> {
+        let all = planted.arguments(command, more).into_iter();
+        all.map(|one| if one == "race" { "fixed:8x8".to_owned() } else { one }).collect()
+    };
+    let done = mars(&strs(&fixed("slurm", &["--workers", "2"])));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(done.stdout.contains("search.sbatch") && !done.stdout.contains("calibrate"), "{}", done.stdout);
+    let written: Vec<_> = fs::read_dir(planted.path("out/slurm")).unwrap().collect();
+    assert_eq!(written.len(), 1, "{written:?}");
+    // More than the search may cost.
+    let dear = planted.arguments("slurm", &["--workers", "2", "--policy", "guided", "--json"]);
+    let at = dear.iter().position(|one| one == "race").unwrap();
+    let dear = [&dear[..at - 1], &dear[at + 1..], &["--set".to_owned(), "search.budget=1.01".to_owned()]];
+    let jobs = json(&strs(&dear.concat()));
+    assert_eq!(jobs["jobs"].as_array().unwrap().len(), 1, "{jobs}");
+    // No budget helps such a policy.
+    let refusal = mars(&strs(&fixed("calibrate", &[])));
+    assert_eq!(refusal.code, Some(2));
+    assert!(refusal.stderr.contains("fixed:8x8") && !refusal.stderr.contains("budget"), "{}", refusal.stderr);
+    let image = ["--image", "i", "--claim", "c", "--runs", "4"];
+    refused(&strs(&fixed("k8s", &image)), 2, &["no calibration", "--search"]);
+}
+
 /// The native trainer: the plan is counted on the task.
 #[test]
 fn the_runs_of_the_built_in_trainer_are_counted() {
