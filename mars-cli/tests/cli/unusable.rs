@@ -68,10 +68,12 @@ fn an_image_that_the_system_cannot_read_is_left_out_by_no_setting() {
     .unwrap();
     let (odd, model) = (task.path("odd.json"), assets().join("model"));
     let model = model.to_str().unwrap();
-    for more in [[].as_slice(), &DROP] {
-        let with = |command: &[&'static str]| [command, &["--data", &odd, "--model", model], more].concat();
-        refused(&with(&["data", "check"]), 3, &["1 of 1 samples cannot be used\n"]);
-        refused(&with(&["eval"]), 74, &["/proc/self/mem"]);
+    let none: &[&str] = &[];
+    for more in [none, &DROP] {
+        let common = [["--data", &odd, "--model", model].as_slice(), more].concat();
+        let check = [["data", "check"].as_slice(), &common].concat();
+        refused(&check, 3, &["1 of 1 samples cannot be used\n"]);
+        refused(&[["eval"].as_slice(), &common].concat(), 74, &["/proc/self/mem"]);
     }
 }
 
