@@ -75,14 +75,18 @@ pub(crate) fn usage(error: &clap::Error) -> ! {
 /// The settings that leave out samples with defects of these kinds, in brackets; empty if they are all set.
 pub(crate) fn leaving_out(kinds: impl Iterator<Item = ProblemKind>, config: &SearchConfig) -> String {
     let set = config.data.leave_out();
-    let missing: BTreeSet<&str> = kinds.filter(|kind| !set.covers(*kind)).map(leaves_out).collect();
+    let missing: BTreeSet<&str> = kinds.filter(|kind| !set.covers(*kind)).filter_map(leaves_out).collect();
     let missing: Vec<&str> = missing.into_iter().collect();
     if missing.is_empty() { String::new() } else { format!(" (left out with {})", missing.join(", ")) }
 }
 
-/// The setting that leaves out samples with a defect of this kind.
-fn leaves_out(kind: ProblemKind) -> &'static str {
-    if kind == ProblemKind::TooLong { "data.too_long=drop" } else { "data.bad_sample=drop" }
+/// The setting that leaves out samples with a defect of this kind, if one does.
+fn leaves_out(kind: ProblemKind) -> Option<&'static str> {
+    match kind {
+        ProblemKind::TooLong => Some("data.too_long=drop"),
+        ProblemKind::ImageUnavailable => None,
+        _ => Some("data.bad_sample=drop"),
+    }
 }
 
 /// What this command offers against an error of a library, which names no command.
@@ -155,6 +159,18 @@ mod tests {
         };
         assert!(extra(mars::mars_vlm::Misfit::Adapter).ends_with("(`mars merge` does that)"));
         assert!(!extra(mars::mars_vlm::Misfit::Quantised("GPTQ")).contains("`mars merge`"));
+    }
+
+    #[test]
+    fn a_setting_is_offered_for_the_samples_that_it_leaves_out() {
+        use ProblemKind::{ImageMissing, ImageUnavailable, TooLong};
+        let offered = |kinds: &[ProblemKind]| leaving_out(kinds.iter().copied(), &SearchConfig::default());
+        assert_eq!(offered(&[ImageMissing]), " (left out with data.bad_sample=drop)");
+        assert_eq!(
+            offered(&[TooLong, ImageUnavailable, ImageMissing]),
+            " (left out with data.bad_sample=drop, data.too_long=drop)"
+        );
+        assert_eq!(offered(&[ImageUnavailable]), "", "no setting does");
     }
 
     #[test]

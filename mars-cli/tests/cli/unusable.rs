@@ -54,6 +54,29 @@ fn messages_name_the_setting_and_the_check_counts_samples() {
     );
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_image_that_the_system_cannot_read_is_left_out_by_no_setting() {
+    let task = SmallTask::new();
+    // A file of which the first byte is mapped nowhere.
+    fs::write(
+        task.path("odd.json"),
+        json!([{"id": "x", "image": "/proc/self/mem", "conversations": [
+        {"from": "human", "value": "<image>q"}, {"from": "gpt", "value": "a"}]}])
+        .to_string(),
+    )
+    .unwrap();
+    let (odd, model) = (task.path("odd.json"), assets().join("model"));
+    let model = model.to_str().unwrap();
+    let none: &[&str] = &[];
+    for more in [none, &DROP] {
+        let common = [["--data", &odd, "--model", model].as_slice(), more].concat();
+        let check = [["data", "check"].as_slice(), &common].concat();
+        refused(&check, 3, &["1 of 1 samples cannot be used\n"]);
+        refused(&[["eval"].as_slice(), &common].concat(), 74, &["/proc/self/mem"]);
+    }
+}
+
 #[test]
 fn an_evaluation_leaves_out_what_it_is_told_to() {
     let task = SmallTask::new();

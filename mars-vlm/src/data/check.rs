@@ -119,11 +119,12 @@ pub fn check(
     })
 }
 
-/// The samples with problems, by position, and whether each is left out for them.
+/// The samples with problems, by position, and whether each is left out: for the first of them, as by
+/// [`LeaveOut::divide`].
 fn bad_samples(problems: &[Problem], which: LeaveOut) -> HashMap<usize, bool> {
     let mut bad: HashMap<usize, bool> = HashMap::new();
     for problem in problems {
-        *bad.entry(problem.index).or_insert(true) &= which.covers(problem.kind);
+        bad.entry(problem.index).or_insert_with(|| which.covers(problem.kind));
     }
     bad
 }
@@ -184,7 +185,7 @@ fn header(store: &ImageStore, image: &ImageRef, options: &CheckOptions) -> Resul
 
 /// An error about an image or the text of `sample`, as a problem.
 fn named(sample: &Sample, e: Error) -> Problem {
-    sample.defect(e).unwrap_or_else(|e| sample.unreadable(&e))
+    sample.defect(e).unwrap_or_else(|e| sample.unavailable(&e))
 }
 
 /// A warning for each sample whose id an earlier one has.

@@ -103,19 +103,25 @@ impl Sample {
         };
         Problem::new(&self.origin, &self.id, kind, expected, error.to_string(), remedy).into()
     }
+
     /// `error`, which this sample caused, as a [`Problem`] of it, also where an entry of an archive is broken; errors that
     /// have nothing to do with the sample are errors.
     pub(crate) fn defect(&self, error: Error) -> Result<Problem, Error> {
         match self.blame(error) {
             Error::Data(problem) => Ok(*problem),
             Error::Io { path, source } => Err(Error::Io { path, source }),
-            other => Ok(self.unreadable(&other)),
+            other => Ok(self.unread(ProblemKind::ImageUnreadable, &other)),
         }
     }
 
+    /// The problem of an image that the system cannot read.
+    pub(super) fn unavailable(&self, error: &Error) -> Problem {
+        self.unread(ProblemKind::ImageUnavailable, error)
+    }
+
     /// The problem of an image that cannot be read at all.
-    pub(crate) fn unreadable(&self, error: &Error) -> Problem {
-        let (kind, expected) = (ProblemKind::ImageUnreadable, "every image to be readable");
+    fn unread(&self, kind: ProblemKind, error: &Error) -> Problem {
+        let expected = "every image to be readable";
         Problem::new(&self.origin, &self.id, kind, expected, error.to_string(), "make the file readable")
     }
 }

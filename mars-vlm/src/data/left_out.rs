@@ -20,9 +20,14 @@ pub struct LeaveOut {
 }
 
 impl LeaveOut {
-    /// Whether a sample with a defect of this kind is left out.
+    /// Whether a sample whose first defect is of this kind is left out.
     pub fn covers(self, kind: ProblemKind) -> bool {
-        if kind == ProblemKind::TooLong { self.too_long } else { self.bad }
+        match kind {
+            ProblemKind::TooLong => self.too_long,
+            // `divide` has an error in its place.
+            ProblemKind::ImageUnavailable => false,
+            _ => self.bad,
+        }
     }
 
     /// Divides `samples` into those that stay, in order, and the defect of each that is left out.

@@ -26,6 +26,8 @@ pub enum ProblemKind {
     ImageMissing,
     /// An image does not decode.
     ImageUnreadable,
+    /// An image is there, but the system cannot read it: no fault of the sample, which is never left out for it.
+    ImageUnavailable,
     /// A grayscale image of 16 bits, which the reference processor clips at 255.
     ImageDepth,
     /// An image of a size that the model does not take.
@@ -49,6 +51,7 @@ impl ProblemKind {
             Self::Placeholders => "image places",
             Self::ImageMissing => "image missing",
             Self::ImageUnreadable => "image unreadable",
+            Self::ImageUnavailable => "image unavailable",
             Self::ImageDepth => "16-bit grayscale image",
             Self::ImageShape => "image size",
             Self::TooLong => "too long",

@@ -8,12 +8,12 @@
 //! and, where the hub announces one, as for weights, with the SHA-256 digest, and renamed. The connection is given
 //! up after 30 seconds of silence; there is no other limit of time.
 
-use super::{Cache, ModelId, Progress};
+use super::{Cache, ModelId, Progress, begun};
 use crate::Error;
 use mars_lora::{files, stored::regular};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,7 +114,7 @@ impl Transfer<'_> {
                     |bytes| observe(Progress { file: &file.rfilename, done: before + bytes, total });
                 let part = partial.join(format!("{sha}.{}.incomplete", file.rfilename));
                 self.file(&sha, file, &part, &mut observe)?;
-                fs::rename(&part, &target)
+                begun::place(&part, &target)
                     .and_then(|()| files::sync_directory(&snapshot))
                     .map_err(Error::io(&target))?;
             }
@@ -150,12 +150,10 @@ impl Transfer<'_> {
         part: &Path,
         observe: &mut dyn FnMut(u64),
     ) -> Result<(), Error> {
-        let mut out =
-            OpenOptions::new().create(true).read(true).append(true).open(part).map_err(Error::io(part))?;
-        if out.try_lock().is_err() {
+        let Some(mut out) = begun::open(part).map_err(Error::io(part))? else {
             let why = format!("another process fetches {}; wait for it", part.display());
             return Err(Error::Network { url: self.server.endpoint.clone(), why });
-        }
+        };
         let mut have = out.metadata().map_err(Error::io(part))?.len();
         if file.size.is_some_and(|size| have > size) {
             out.set_len(0).map_err(Error::io(part))?;
@@ -168,6 +166,7 @@ impl Transfer<'_> {
                 out.set_len(0).map_err(Error::io(part))?;
                 have = 0;
             }
+            out.seek(SeekFrom::Start(have)).map_err(Error::io(part))?;
             let mut body = response.into_body().into_reader();
             let mut buffer = vec![0; 1 << 16];
             loop {

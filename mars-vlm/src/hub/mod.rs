@@ -6,6 +6,8 @@
 //!
 //! In order: an existing path; the revision in the cache, if it has what is needed; a download, if it is allowed. A
 //! cached model is used as it is: nothing asks whether the hub has a newer commit of the revision.
+#[cfg(feature = "download")]
+mod begun;
 mod cache;
 #[cfg(feature = "download")]
 mod download;

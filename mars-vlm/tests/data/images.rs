@@ -2,10 +2,14 @@
 
 use crate::kit::{fixture, read};
 use base64::{Engine, prelude::BASE64_STANDARD};
+use flate2::{Compression, Crc, write::ZlibEncoder};
 use mars_vlm::Error;
 use mars_vlm::data::{ImageRef, ImageStore};
 use sha2::Digest;
-use std::fs;
+use std::{
+    fs,
+    io::{Read, Write},
+};
 
 #[test]
 fn images_come_from_folders_archives_and_the_data_file_itself() {
@@ -96,7 +100,7 @@ fn pixels_are_those_of_pillow() {
             other => wrong.push(format!("{name}: {other:?} instead of {expected}")),
         }
     }
-    assert!(expected.as_object().unwrap().len() >= 70);
+    assert!(expected.as_object().unwrap().len() >= 95);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -127,6 +131,28 @@ fn images_that_would_take_much_memory_are_refused_by_their_headers() {
     fs::File::create(dir.path().join("long.png")).unwrap().set_len(1 << 30).unwrap();
     let error = store.load(&ImageRef::Path("long.png".into())).unwrap_err().to_string();
     assert!(error.contains("1073741824 bytes long"), "{error}");
+}
+
+#[test]
+fn the_xmp_of_a_png_is_unpacked_up_to_a_mebibyte() {
+    let whole = fs::read(fixture("images/wide.png")).unwrap();
+    let store = ImageStore::open(&fixture("images")).unwrap();
+    for (length, size) in [(1 << 20, (25, 70)), ((1 << 20) + 1, (70, 25)), (1 << 28, (70, 25))] {
+        let mut text = ZlibEncoder::new(Vec::new(), Compression::fast());
+        let turned = b"tiff:Orientation=\"6\"";
+        text.write_all(turned).unwrap();
+        std::io::copy(&mut std::io::repeat(b' ').take(length - turned.len() as u64), &mut text).unwrap();
+        let body = [b"zTXtXML:com.adobe.xmp\0\0".as_slice(), &text.finish().unwrap()].concat();
+        let mut sum = Crc::new();
+        sum.update(&body);
+        let long = (body.len() as u32 - 4).to_be_bytes();
+        // After the header.
+        let png = [&whole[..33], &long, &body, &sum.sum().to_be_bytes(), &whole[33..]].concat();
+        let image = ImageRef::Inline(BASE64_STANDARD.encode(png).into());
+        assert_eq!(store.size(&image).unwrap(), size, "{length}");
+        let image = store.load(&image).unwrap();
+        assert_eq!((image.width(), image.height()), size, "{length}");
+    }
 }
 
 #[cfg(unix)]

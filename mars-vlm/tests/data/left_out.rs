@@ -1,7 +1,9 @@
 //! Samples that cannot be used and are left out.
 
 use crate::kit::{file, fixture, item};
-use mars_vlm::data::{CheckOptions, Dataset, ImageStore, LeaveOut, ProblemKind, ReadOptions, Sample, check};
+use mars_vlm::data::{
+    CheckOptions, Dataset, ImageRef, ImageStore, LeaveOut, ProblemKind, ReadOptions, Sample, check,
+};
 use mars_vlm::processor::Processor;
 use std::fs;
 use std::path::Path;
@@ -92,18 +94,82 @@ fn a_check_counts_samples_and_says_whether_the_rest_can_be_used() {
     assert_eq!((nothing.ok, nothing.samples, nothing.bad_samples, nothing.left_out), (false, 1, 1, 1));
 }
 
+/// Whether samples with these images, one each, can be used without the bad ones, and how many are left out then: what
+/// dividing and checking agree on.
+#[cfg(unix)]
+fn usable(dir: &Path, names: &[&str]) -> (bool, usize) {
+    let items: Vec<String> =
+        names.iter().map(|name| item(name, &format!(r#""image":"{name}","#), "<image>q", "a")).collect();
+    let (_data, path) = file("data.jsonl", &items.join("\n"));
+    let store = images(dir);
+    let processor = Processor::from_dir(&fixture("split")).unwrap();
+    let options = CheckOptions { leave_out: BAD, ..CheckOptions::default() };
+    let report = check(&path, &store, Some(&processor), &options, &|_, _| {}).unwrap();
+    match BAD.divide(Dataset::read(&path).unwrap().samples, &store, &processor) {
+        Ok((kept, left)) => {
+            assert_eq!((left.len(), kept.is_empty()), (report.left_out, !report.ok), "{:?}", report.problems);
+        }
+        Err(error) => {
+            assert!(!report.ok && matches!(error, mars_vlm::Error::Io { .. }), "{error}");
+            let kinds: Vec<ProblemKind> = report.problems.iter().map(|problem| problem.kind).collect();
+            assert!(kinds.contains(&ProblemKind::ImageUnavailable), "{kinds:?}");
+        }
+    }
+    (report.ok, report.left_out)
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_to_each_other_are_a_missing_image() {
+    let dir = tempfile::tempdir().unwrap();
+    for (link, to) in [("one.png", "two.png"), ("two.png", "one.png")] {
+        std::os::unix::fs::symlink(to, dir.path().join(link)).unwrap();
+    }
+    assert_eq!(usable(dir.path(), &["square.png", "one.png"]), (true, 1));
+    assert_eq!(usable(dir.path(), &["one.png", "two.png"]), (false, 2));
+    let error = images(dir.path()).load(&ImageRef::Path("one.png".into())).unwrap_err();
+    assert!(matches!(error, mars_vlm::Error::ImageMissing { .. }), "{error}");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_image_that_the_system_refuses_is_no_bad_sample() {
     use std::os::unix::fs::PermissionsExt;
-    let (dir, path) = file("data.jsonl", &item("locked", r#""image":"square.png","#, "<image>q", "a"));
-    let store = images(dir.path());
-    let place = dir.path().join("square.png");
-    fs::set_permissions(&place, fs::Permissions::from_mode(0o000)).unwrap();
-    if fs::read(&place).is_ok() {
-        return; // The superuser reads everything.
+    let dir = tempfile::tempdir().unwrap();
+    let locked = dir.path().join("locked.png");
+    fs::write(&locked, "").unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
+    for name in ["locked.png", "/proc/self/mem"] {
+        let place = dir.path().join(name);
+        if !place.exists() || fs::read(&place).is_ok() {
+            continue; // The superuser may read all files, and only Linux has the second.
+        }
+        assert_eq!(usable(dir.path(), &["square.png", name]), (false, 0), "{name}");
+        assert_eq!(usable(dir.path(), &["square.png", name, "no.png"]), (false, 1), "{name}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_first_defect_of_a_sample_decides() {
+    let dir = tempfile::tempdir().unwrap();
+    let odd = "/proc/self/mem";
+    if fs::metadata(odd).is_err() || fs::read(odd).is_ok() {
+        return; // Not on Linux.
+    }
+    let store = images(dir.path());
     let processor = Processor::from_dir(&fixture("split")).unwrap();
-    let samples = Dataset::read(&path).unwrap().samples;
-    assert!(matches!(BAD.divide(samples, &store, &processor), Err(mars_vlm::Error::Io { .. })));
+    let two = |first: &str, second: &str| format!(r#""image":["{first}","{second}"],"#);
+    for (images, question, left) in [
+        (two("no.png", odd), "<image><image>q", true),
+        (two(odd, "no.png"), "<image><image>q", false),
+        (two(odd, "square.png"), "<image>q", true),
+    ] {
+        let good = item("good", r#""image":"square.png","#, "<image>q", "a");
+        let (_data, path) = file("data.jsonl", &format!("{good}\n{}", item("bad", &images, question, "a")));
+        let options = CheckOptions { leave_out: BAD, ..CheckOptions::default() };
+        let report = check(&path, &store, Some(&processor), &options, &|_, _| {}).unwrap();
+        let divided = BAD.divide(Dataset::read(&path).unwrap().samples, &store, &processor);
+        assert_eq!((report.ok, divided.is_ok()), (left, left), "{images} {question}");
+    }
 }

@@ -53,6 +53,19 @@ fn a_download_that_broke_off_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_file_that_another_process_fetches_is_left_to_it() {
+    let (dir, hub) = (tempfile::tempdir().unwrap(), Hub::start(Fault::None, None));
+    let blobs = dir.path().join("hub/models--org--tiny-vlm/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    let begun = fs::File::create(blobs.join(format!("{COMMIT}.model.safetensors.incomplete"))).unwrap();
+    begun.lock().unwrap();
+    let error = fetch(&dir, &hub.endpoint, None, "org/tiny-vlm").unwrap_err();
+    assert!(error.to_string().contains("another process fetches"), "{error}");
+    begun.unlock().unwrap();
+    assert_whole(&fetch(&dir, &hub.endpoint, None, "org/tiny-vlm").unwrap());
+}
+
+#[test]
 fn bytes_that_were_not_announced_are_refused_and_removed() {
     let (dir, hub) = (tempfile::tempdir().unwrap(), Hub::start(Fault::Corrupts, None));
     let error = fetch(&dir, &hub.endpoint, None, "org/tiny-vlm").unwrap_err();

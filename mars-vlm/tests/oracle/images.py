@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 OUT = Path(__file__).resolve().parents[1] / "fixtures" / "images"
 rng = np.random.default_rng(11)
@@ -182,11 +183,60 @@ def webps():
     yield "frames.webp", saved(image("RGB", 33, 21), "WEBP", save_all=True, append_images=frames)
 
 
+def xmps():
+    """Orientation in XMP, alone and beside that of EXIF data."""
+    picture = image("RGB", 10, 7)
+    attribute = '<rdf:Description tiff:Orientation="{}"/>'.format
+    element = "<tiff:Orientation>{}</tiff:Orientation>".format
+
+    def jpeg(text, **options):
+        return saved(picture, "JPEG", quality=85, xmp=text.encode(), **options)
+
+    def png(text, add=PngInfo.add_itxt, packed=False, **options):
+        info = PngInfo()
+        add(info, "XML:com.adobe.xmp", text, zip=packed)
+        return saved(picture, "PNG", pnginfo=info, **options)
+
+    def webp(text, **options):
+        return saved(picture, "WEBP", lossless=True, xmp=text.encode(), **options)
+
+    def tiff(text, tags=(), **options):
+        return saved(picture, "TIFF", tiffinfo={700: text.encode(), **dict(tags)}, **options)
+
+    yield "xmp.jpg", jpeg(attribute(6))
+    yield "xmp_element.jpg", jpeg(element(5))
+    yield "xmp_none.jpg", jpeg(attribute(""))
+    yield "xmp_0.jpg", jpeg(attribute(0))
+    yield "xmp_9.jpg", jpeg(element(9))
+    # EXIF data win wherever they have the tag.
+    yield "xmp_exif.jpg", jpeg(attribute(6), exif=exif(3))
+    yield "xmp_exif_0.jpg", jpeg(attribute(6), exif=exif(0))
+    others = Image.Exif()
+    others[271] = "a camera"
+    yield "xmp_exif_others.jpg", jpeg(attribute(6), exif=others.tobytes())
+    yield "xmp.png", png(attribute(6))
+    yield "xmp_element.png", png(element(8), packed=True)
+    yield "xmp_text.png", png(attribute(7), add=PngInfo.add_text)
+    yield "xmp_packed_text.png", png(element(2), add=PngInfo.add_text, packed=True)
+    yield "xmp_exif.png", png(attribute(6), exif=exif(9))
+    yield "xmp.webp", webp(attribute(6))
+    yield "xmp_element.webp", webp(element(8))
+    yield "xmp_exif.webp", webp(attribute(6), exif=exif(1))
+    # Without its flag in the header a chunk does not count.
+    for name, data, flag in [("xmp", webp(attribute(6)), 4), ("exif", webp("", exif=exif(6)), 8)]:
+        data = bytearray(data)
+        data[20] &= ~flag
+        yield f"{name}_no_flag.webp", bytes(data)
+    yield "xmp.tif", tiff(attribute(6), compression="tiff_lzw")
+    yield "xmp_element.tif", tiff(element(3))
+    yield "xmp_tag.tif", tiff(attribute(6), [(274, 2)])
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     expected = {}
-    for kinds in [jpegs, pngs, gifs, bmps, tiffs, pnms, webps]:
+    for kinds in [jpegs, pngs, gifs, bmps, tiffs, pnms, webps, xmps]:
         for name, data in kinds():
             (OUT / name).write_bytes(data)
             try:

@@ -76,6 +76,6 @@ fn optional_data(place: &Place) -> Outcome {
     place
         .cargo(&["test", "--package", "mars-vlm"])
         .args(&features)
-        .args(&["--test", "data", "--test", "hub"])
+        .args(&["--lib", "--test", "data", "--test", "hub"])
         .run()
 }

@@ -17,6 +17,7 @@ mod pnm;
 mod rgb;
 mod tiff;
 mod webp;
+mod xmp;
 
 pub(super) use decode::{Header, decode, header};
 pub(super) use limits::LONGEST;

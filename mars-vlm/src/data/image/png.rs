@@ -1,16 +1,21 @@
 //! PNG.
 
-use super::{decode::Stored, orientation, rgb};
+use super::{decode::Stored, orientation, rgb, xmp};
+use flate2::bufread::ZlibDecoder;
 use image::metadata::Orientation;
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, Limits, Transformations};
-use std::{borrow::Cow, io::Cursor};
+use std::{
+    borrow::Cow,
+    io::{Cursor, Read},
+};
 
 /// Most bytes that the decoder keeps beside the image.
 const KEPT: usize = 64 << 20;
 /// Length of what a file begins with.
 const SIGNATURE: usize = 8;
 
-/// Size, depth and orientation. Texts and colour profiles, which a few bytes may unpack to gigabytes, are not read.
+/// Size, depth and orientation. Texts and colour profiles, which a few bytes may unpack to gigabytes, are not read, but
+/// for XMP.
 pub(super) fn header(bytes: &[u8]) -> Result<Stored, String> {
     let mut decoder = decoder(bytes);
     let info = decoder.read_header_info().map_err(|e| e.to_string())?;
@@ -82,8 +87,35 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     })
 }
 
-/// The orientation in the chunk of EXIF data, wherever it stands.
+/// The orientation in the chunk of EXIF data, wherever it stands, or in XMP.
 fn turned(bytes: &[u8]) -> Orientation {
     let exif = chunks(bytes).find(|(kind, _)| kind == b"eXIf");
-    exif.map_or(Orientation::NoTransforms, |(_, exif)| orientation::of_exif(exif))
+    let turned = exif.and_then(|(_, exif)| orientation::in_exif(exif));
+    orientation::of(turned.or_else(|| xmp::orientation(&xmp_text(bytes)?)))
+}
+
+/// The XMP, a text of that keyword: of several the last. One that unpacks to more than [`xmp::MOST`] bytes is not read.
+fn xmp_text(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let texts = chunks(bytes).filter(|(kind, _)| [b"iTXt", b"tEXt", b"zTXt"].contains(&kind));
+    let texts = texts.filter_map(|(kind, data)| Some((kind, data.strip_prefix(b"XML:com.adobe.xmp\0")?)));
+    match texts.last()? {
+        (kind, text) if &kind == b"tEXt" => Some(Cow::Borrowed(text)),
+        (kind, [0, packed @ ..]) if &kind == b"zTXt" => unpacked(packed),
+        (kind, [packed, method, rest @ ..]) if &kind == b"iTXt" => {
+            // After the names of the language and of the keyword in it.
+            let text = rest.splitn(3, |byte| *byte == 0).nth(2)?;
+            match (*packed, *method) {
+                (0, _) => Some(Cow::Borrowed(text)),
+                (_, 0) => unpacked(text),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn unpacked(packed: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut text = Vec::new();
+    ZlibDecoder::new(packed).take(xmp::MOST as u64 + 1).read_to_end(&mut text).ok()?;
+    (text.len() <= xmp::MOST).then_some(Cow::Owned(text))
 }

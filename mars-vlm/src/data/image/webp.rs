@@ -1,11 +1,14 @@
 //! WebP: of an animation the first frame.
 
-use super::{decode::Stored, orientation, rgb};
+use super::{decode::Stored, orientation, rgb, xmp};
 use image_webp::WebPDecoder;
 use std::io::Cursor;
 
 /// Most bytes that the decoder keeps beside the image.
 const KEPT: usize = 64 << 20;
+/// Flags of the extended header, without which chunks of EXIF data and XMP do not count.
+const HAS_EXIF: u8 = 8;
+const HAS_XMP: u8 = 4;
 
 /// Whether it is a RIFF file of a picture.
 pub(super) fn begins(bytes: &[u8]) -> bool {
@@ -16,8 +19,14 @@ pub(super) fn begins(bytes: &[u8]) -> bool {
 pub(super) fn header(bytes: &[u8]) -> Result<Stored, String> {
     let mut decoder = decoder(bytes)?;
     let (width, height) = decoder.dimensions();
-    let exif = decoder.exif_metadata().ok().flatten().unwrap_or_default();
-    Ok(Stored { orientation: orientation::of_exif(&exif), ..Stored::upright(width, height) })
+    let has = |flag| bytes.get(20).is_some_and(|flags| flags & flag != 0);
+    let exif = has(HAS_EXIF).then(|| decoder.exif_metadata().ok().flatten()).flatten();
+    let turned = exif.and_then(|exif| orientation::in_exif(&exif));
+    let turned = turned.or_else(|| {
+        let xmp = has(HAS_XMP).then(|| decoder.xmp_metadata().ok().flatten()).flatten();
+        xmp::orientation(&xmp?)
+    });
+    Ok(Stored { orientation: orientation::of(turned), ..Stored::upright(width, height) })
 }
 
 /// Alpha is dropped.

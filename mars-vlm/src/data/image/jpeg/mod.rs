@@ -3,8 +3,7 @@
 mod segments;
 mod source;
 
-use super::{decode::Stored, inks, orientation};
-use image::metadata::Orientation;
+use super::{decode::Stored, inks, orientation, xmp};
 use mozjpeg::{ColorSpace, Decompress};
 use source::Source;
 use std::{
@@ -50,8 +49,9 @@ pub(super) fn header(bytes: &[u8]) -> Result<Stored, String> {
     });
     let cut = |why| if ended.get() { format!("the file is cut off: {why}") } else { why };
     let (width, height) = read.map_err(cut)?;
-    let exif = segments::exif(bytes).map_or(Orientation::NoTransforms, orientation::of_exif);
-    Ok(Stored { orientation: exif, ..Stored::upright(width, height) })
+    let turned = segments::exif(bytes).and_then(orientation::in_exif);
+    let turned = turned.or_else(|| xmp::orientation(segments::xmp(bytes)?));
+    Ok(Stored { orientation: orientation::of(turned), ..Stored::upright(width, height) })
 }
 
 /// Decodes as Pillow does: a file is cut off if the decoder wants more bytes before it has all rows; colours of four

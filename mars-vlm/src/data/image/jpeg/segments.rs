@@ -29,6 +29,12 @@ pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
     all.next().map(|(_, content)| content)
 }
 
+/// The XMP: of several the last, as Pillow does.
+pub(super) fn xmp(bytes: &[u8]) -> Option<&[u8]> {
+    let all = segments(bytes).filter(|(marker, _)| *marker == 0xe1);
+    all.filter_map(|(_, content)| content.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0")).last()
+}
+
 /// At most so many scans: that marker occurs in no data of pixels.
 pub(super) fn scans(bytes: &[u8]) -> u64 {
     bytes.windows(2).filter(|pair| *pair == [0xff, START_OF_SCAN]).count() as u64

@@ -1,11 +1,13 @@
 //! What the first directory of a TIFF file says about its samples.
 
 use super::source::{Overlaid, Raw};
+use crate::data::image::{orientation, xmp};
 use image::metadata::Orientation;
 use tiff::{decoder::Decoder, tags::Tag};
 
 /// More samples for a pixel are not read.
 const MOST_SAMPLES: usize = 6;
+const XMP: Tag = Tag::Unknown(700);
 
 /// What samples mean (`PhotometricInterpretation`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +47,7 @@ impl Tags {
         };
         let (bits, samples) = (number(Tag::BitsPerSample, 1)?, number(Tag::SamplesPerPixel, 1)? as usize);
         let (format, order) = (number(Tag::SampleFormat, 1)?, number(Tag::FillOrder, 1)?);
-        let (compression, orientation) = (number(Tag::Compression, 1)?, number(Tag::Orientation, 1)?);
+        let (compression, turned) = (number(Tag::Compression, 1)?, number(Tag::Orientation, 1)?);
         let mut list = |tag| -> Result<Vec<u16>, String> {
             Ok(decoder.find_tag_unsigned_vec::<u16>(tag).map_err(|e| e.to_string())?.unwrap_or_default())
         };
@@ -81,8 +83,11 @@ impl Tags {
             ));
         }
         let palette = if meaning == Meaning::Palette { palette(&colours, bits)? } else { Vec::new() };
-        let orientation =
-            Orientation::from_exif(orientation.min(255) as u8).unwrap_or(Orientation::NoTransforms);
+        let turned = match decoder.image_ifd().directory().contains(Tag::Orientation) {
+            true => Some(turned),
+            false => in_xmp(decoder),
+        };
+        let orientation = orientation::of(turned);
         Ok(Self { meaning, bits, samples, signed: format == 2, premultiplied, palette, orientation })
     }
 
@@ -90,6 +95,14 @@ impl Tags {
     pub(super) fn deep_grey(&self) -> bool {
         self.bits == 16 && matches!(self.meaning, Meaning::WhiteIsZero | Meaning::BlackIsZero)
     }
+}
+
+/// The orientation in the XMP of the first directory.
+fn in_xmp(decoder: &mut Decoder<Overlaid<'_>>) -> Option<u32> {
+    let length = decoder.image_ifd().directory().get(XMP)?.count();
+    let mut text = vec![0; xmp::MOST.min(usize::try_from(length).unwrap_or(xmp::MOST))];
+    decoder.image_ifd().find_tag_bytes(XMP, &mut text, 0).ok()??;
+    xmp::orientation(&text)
 }
 
 /// The colours of a palette: all reds, all greens, all blues, of which the high bytes count.
