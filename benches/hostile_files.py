@@ -1,10 +1,10 @@
-"""Malicious weight files and how long `mars` takes to refuse them, with its peak memory.
+"""Malicious weight files and configurations, and how long `mars` takes to refuse them, with its peak memory.
 
 Usage: python benches/hostile_files.py [--mars target/release/mars] [--rounds 3]
 
 Needs Linux (peak memory of child processes), the repository's assets and no packages. Each file replaces the weights
-of the embedded model, and of an adapter; `mars eval` and `mars verify` must end with code 3. Printed are the longest
-of the rounds and the largest peak, beside those of the sound model.
+of the embedded model, and of an adapter, or the configuration of the adapter; `mars eval` and `mars verify` must end
+with code 3. Printed are the longest of the rounds and the largest peak, beside those of the sound model.
 """
 
 import argparse
@@ -45,9 +45,23 @@ NAMES = [
     "a terabyte that is not there",
 ]
 
+CONFIGURATIONS = [
+    "a configuration of 300 expressions",
+    "a configuration of 60 MB of numbers",
+]
+
+
+def configuration(name, sound):
+    """The bytes of the configuration of this name, made from a sound one."""
+    config = json.loads(sound)
+    if name == CONFIGURATIONS[0]:
+        config["rank_pattern"] = {r"\w{150}x%d" % n: 4 for n in range(300)}
+        return json.dumps(config).encode()
+    return b'{"junk":[' + b"0," * 30_000_000 + b"0]," + json.dumps(config).encode()[1:]
+
 
 def content(name, sound):
-    """The bytes of the file of this name, made from a sound one."""
+    """The bytes of the weights of this name, made from a sound one."""
     length, = struct.unpack("<Q", sound[:8])
     header, data = sound[8:8 + length], sound[8 + length:]
     tensors = json.loads(header)
@@ -87,6 +101,19 @@ def call(arguments):
         return child.returncode, seconds, cpu, usage.ru_maxrss / 1024, said.read().decode()
 
 
+def cells(mars, rounds, name, path, arguments):
+    """Writes the file of this name in place of `path` and measures the call."""
+    # By another process: the peak of a child counts what its parent held.
+    sound = path.with_suffix(".sound")
+    subprocess.run([sys.executable, __file__, "--write", name, sound, path], check=True)
+    all_rounds = [call([mars, *arguments]) for _ in range(rounds)]
+    for code, *_, said in all_rounds:
+        assert (code == 0) == (name == "sound") and "panicked" not in said, (name, path, code, said)
+        assert name == "sound" or code == 3 and path.name in said, (name, path, code, said)
+    seconds, cpu, peak = [max(one[n] for one in all_rounds) for n in (1, 2, 3)]
+    return f"{seconds:.2f} | {cpu:.2f} | {peak:.0f}"
+
+
 def measure(mars, rounds):
     data = [{"id": "one", "conversations": [{"from": "human", "value": "say left"}, {"from": "gpt", "value": "one"}]}]
     bases = ROOT / "mars-vlm/tests/fixtures/llava_onevision/gqa_tied"
@@ -100,22 +127,18 @@ def measure(mars, rounds):
                 ["eval", "--model", folder / "model", "--data", folder / "data.json"],
             folder / "adapter/adapter_model.safetensors": ["verify", folder / "adapter", bases],
         }
-        for path in places:
+        config = folder / "adapter/adapter_config.json"
+        for path in [*places, config]:
             shutil.copy(path, path.with_suffix(".sound"))
         print("| file | base: s | CPU s | MB | adapter: s | CPU s | MB |\n|---|---|---|---|---|---|---|")
         for name in ["sound", *NAMES]:
-            cells = []
-            for path, arguments in places.items():
-                # By another process: the peak of a child counts what its parent held.
-                sound = path.with_suffix(".sound")
-                subprocess.run([sys.executable, __file__, "--write", name, sound, path], check=True)
-                all_rounds = [call([mars, *arguments]) for _ in range(rounds)]
-                for code, *_, said in all_rounds:
-                    assert (code == 0) == (name == "sound") and "panicked" not in said, (name, path, code, said)
-                    assert name == "sound" or code == 3 and path.name in said, (name, path, code, said)
-                seconds, cpu, peak = [max(one[n] for one in all_rounds) for n in (1, 2, 3)]
-                cells.append(f"{seconds:.2f} | {cpu:.2f} | {peak:.0f}")
-            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+            row = [cells(mars, rounds, name, path, arguments) for path, arguments in places.items()]
+            print(f"| {name} | {' | '.join(row)} |", flush=True)
+        for path in places:
+            shutil.copy(path.with_suffix(".sound"), path)
+        for name in CONFIGURATIONS:
+            row = cells(mars, rounds, name, config, ["verify", folder / "adapter", bases])
+            print(f"| {name} | | | | {row} |", flush=True)
 
 
 def main():
@@ -126,7 +149,8 @@ def main():
     options = parser.parse_args()
     if options.write:
         name, sound, to = options.write
-        Path(to).write_bytes(content(name, Path(sound).read_bytes()))
+        make = configuration if name in CONFIGURATIONS else content
+        Path(to).write_bytes(make(name, Path(sound).read_bytes()))
     else:
         measure(options.mars.resolve(), options.rounds)
 

@@ -38,6 +38,19 @@ pub enum Error {
         /// The parser's message.
         why: String,
     },
+    /// Regular expressions that would take more memory than those of a file may.
+    #[error(
+        "{field}: `{pattern}` and the expressions before it ask for more than the {most} MiB of memory that they may \
+         take; name layers by the ends of their paths, as layers.3.self_attn.q_proj, which takes none"
+    )]
+    LargePattern {
+        /// Where the expression stands.
+        field: &'static str,
+        /// The beginning of the expression.
+        pattern: String,
+        /// What all expressions of the file may take, MiB.
+        most: usize,
+    },
     /// A number outside its range.
     #[error("{name} is {value}, expected {expected}")]
     BadValue {

@@ -1,8 +1,13 @@
 //! Training that goes on from an adapter.
 
 use crate::kit::{SmallTask, assets, json, mars, refused, strs};
+use safetensors::SafeTensors;
 use serde_json::Value;
-use std::{fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 fn tuned(task: &SmallTask, out: &str, more: &[&str]) -> String {
     let arguments = task.arguments("tune", &[&["--out", out, "--json"], more].concat());
@@ -85,6 +90,41 @@ fn training_goes_on_where_the_adapter_is() {
     // A directory that was begun with another one is not continued.
     let other = task.arguments("tune", &["--out", &second, "--adapter", &adapter]);
     assert_eq!(mars(&strs(&other)).code, Some(2));
+}
+
+/// Rows of A and columns of B by the name of their layer, each with whether it is zero throughout.
+fn zeros(adapter: &str) -> BTreeMap<String, [Vec<bool>; 2]> {
+    let bytes = weights(adapter);
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let mut all = BTreeMap::new();
+    for (name, a) in tensors.iter().filter(|(name, _)| name.ends_with(".lora_A.weight")) {
+        let b = tensors.tensor(&name.replace("lora_A", "lora_B")).unwrap();
+        let rank = a.shape()[0];
+        let zero = |bytes: &[u8]| bytes.iter().all(|byte| byte & 0x7f == 0);
+        let rows = a.data().chunks(a.data().len() / rank).map(zero).collect();
+        let columns = (0..rank).map(|at| b.data().chunks(4).skip(at).step_by(rank).all(zero)).collect();
+        all.insert(name.to_owned(), [rows, columns]);
+    }
+    all
+}
+
+#[test]
+fn ranks_that_a_layout_filled_up_are_not_trained_on() {
+    let task = SmallTask::new();
+    let layout = ["--ranks", "ve=4,llm=2", "--set", "out.adapter_layout=uniform"];
+    let filled = tuned(&task, &task.path("filled"), &layout);
+    let ranks = |adapter: &str| -> Vec<usize> {
+        zeros(adapter).values().map(|[rows, _]| rows.len()).collect::<BTreeSet<_>>().into_iter().collect()
+    };
+    assert_eq!(ranks(&filled), [4]);
+    let second = task.path("second");
+    let adapter = tuned(&task, &second, &["--adapter", &filled, "--ranks", "ve=4,llm=2"]);
+    let (begun, expected) = (first_loss(&second), evaluated(&task, &filled));
+    assert!((begun - expected).abs() <= 1e-6 * expected, "{begun} {expected}");
+    assert_eq!(ranks(&adapter), [2, 4]);
+    for (name, [rows, columns]) in zeros(&adapter) {
+        assert!(!rows.contains(&true) && !columns.contains(&true), "{name}: {rows:?} {columns:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A checkpoint directory by the headers of its files.
 
 use super::ModelNames;
+use crate::peft::allowance::Allowance;
 use crate::peft::canonical;
 use crate::peft::python::PythonRegex;
 use crate::stored::{Shards, StoredTensor, TensorFile};
@@ -83,10 +84,13 @@ impl Checkpoint {
         names: &ModelNames,
         embeddings: &BTreeSet<String>,
     ) -> Result<Vec<Placed>, Error> {
+        let mut allowance = Allowance::default();
         let patterns: Vec<(&str, PythonRegex)> = names
             .modules
             .iter()
-            .map(|c| Ok((c.name.as_str(), PythonRegex::tail(&c.pattern)?)))
+            .map(|c| {
+                Ok((c.name.as_str(), PythonRegex::tail(&c.pattern, allowance.of("pattern of a module"))?))
+            })
             .collect::<Result<_, Error>>()?;
         let mut all = Vec::new();
         for (file, index, tensor) in self.tensors() {

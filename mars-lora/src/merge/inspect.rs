@@ -32,8 +32,8 @@ pub struct Inspection {
 pub fn inspect(adapter: &Path, base: &Path, names: &ModelNames) -> Result<Inspection, Error> {
     let pairing = Pairing::open(adapter, base, names)?;
     let weights = &pairing.adapter.weights;
-    for tensor in weights.tensors.iter().filter(|tensor| tensor.float().is_some()) {
-        weights.values(tensor)?;
+    for tensor in &weights.tensors {
+        weights.check_finite(tensor)?;
     }
     let dora = pairing.adapter.config.use_dora;
     let modules: Vec<Inspected> = pairing

@@ -35,11 +35,12 @@ impl AdapterFiles {
     ///
     /// # Errors
     /// [`Error::Partial`] with all names if a tensor is missing, left over or of another shape;
-    /// [`Error::BadFile`] for an empty adapter, and for a pattern that is no regular expression.
+    /// [`Error::BadFile`] for an empty adapter, and for a pattern that is no regular expression, or one
+    /// that asks for too much memory.
     pub fn bind(&self, base: &Base<'_>) -> Result<Vec<Bound>, Error> {
         self.bound(base).map_err(|error| match error {
             // The pattern stands in the file, not in what the caller said.
-            pattern @ Error::BadPattern { .. } => {
+            pattern @ (Error::BadPattern { .. } | Error::LargePattern { .. }) => {
                 Error::BadFile { path: self.path.join(CONFIG_FILE), why: pattern.to_string() }
             }
             other => other,

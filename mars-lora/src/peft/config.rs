@@ -1,11 +1,12 @@
 //! `adapter_config.json`: the fields of PEFT's `LoraConfig` that decide what an adapter computes.
 
 use super::targets::{OneOrMore, ends_with};
-use super::{CONFIG_FILE, Patterns, TargetModules, absent, foreign};
+use super::{CONFIG_FILE, LONGEST_CONFIG, Patterns, TargetModules, absent, foreign};
 use crate::Error;
 use crate::stored::{self, io, regular};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// The fields that old and new versions of PEFT accept.
@@ -147,7 +148,10 @@ impl PeftConfig {
         if let Some(cause) = absent::cause(dir) {
             return Err(cause);
         }
-        let bytes = regular::read(&path, regular::LONGEST_CONFIG).map_err(io(&path))?;
+        let bytes = regular::read(&path, LONGEST_CONFIG).map_err(|e| match e.kind() {
+            ErrorKind::FileTooLarge => bad(format!("{e}; copy or save the adapter again")),
+            _ => io(&path)(e),
+        })?;
         if let Some(other) = stored::foreign(&bytes) {
             return Err(bad(other.to_string()));
         }

@@ -3,6 +3,7 @@
 //! The rules are those of `check_target_module_exists` and `get_pattern_key` of peft 0.18 to 0.21.
 
 use super::PeftConfig;
+use super::allowance::Allowance;
 use super::patterns::Compiled;
 use super::python::PythonRegex;
 use super::targets::{OneOrMore, TargetModules, ends_with};
@@ -17,10 +18,10 @@ enum Rule {
 }
 
 impl Rule {
-    fn new(modules: &TargetModules) -> Result<Self, Error> {
+    fn new(modules: &TargetModules, allowance: &mut Allowance) -> Result<Self, Error> {
         Ok(match modules {
             TargetModules::Pattern(text) if text.eq_ignore_ascii_case("all-linear") => Self::AllLinear,
-            TargetModules::Pattern(text) => Self::Pattern(PythonRegex::full(text)?),
+            TargetModules::Pattern(text) => Self::Pattern(PythonRegex::full(text, allowance)?),
             TargetModules::Suffixes(all) => Self::Suffixes(all.clone()),
         })
     }
@@ -48,27 +49,34 @@ impl Matcher {
             OneOrMore::More(all) if all.is_empty() => None,
             _ => Some(layers.as_slice().to_vec()),
         };
+        let mut allowance = Allowance::default();
         let names = config.layers_pattern.as_ref().map_or(&[][..], OneOrMore::as_slice);
         let mut layer_patterns: Vec<PythonRegex> = names
             .iter()
             .filter(|name| !name.is_empty())
-            .map(|name| PythonRegex::start(&format!(r".*\.{name}\.(\d+)\.")))
+            .map(|name| PythonRegex::start(&format!(r".*\.{name}\.(\d+)\."), allowance.of("layers_pattern")))
             .collect::<Result<_, _>>()?;
         if layer_patterns.is_empty() {
-            layer_patterns.push(PythonRegex::start(r".*\.[^.]*\.(\d+)\.")?);
+            layer_patterns.push(PythonRegex::start(r".*\.[^.]*\.(\d+)\.", &mut allowance)?);
         }
         Ok(Self {
-            targets: Rule::new(&config.target_modules)?,
-            exclude: config.exclude_modules.as_ref().map(Rule::new).transpose()?,
+            targets: Rule::new(&config.target_modules, allowance.of("target_modules"))?,
+            exclude: config
+                .exclude_modules
+                .as_ref()
+                .map(|modules| Rule::new(modules, allowance.of("exclude_modules")))
+                .transpose()?,
             whole: config
                 .saved()
                 .iter()
-                .map(|name| PythonRegex::start(&format!(r"(^|.*\.){name}($|\..*)")))
+                .map(|name| {
+                    PythonRegex::start(&format!(r"(^|.*\.){name}($|\..*)"), allowance.of("modules_to_save"))
+                })
                 .collect::<Result<_, _>>()?,
             layers: config.layers_to_transform.as_ref().and_then(some),
             layer_patterns,
-            ranks: config.rank_pattern.compile()?,
-            alphas: config.alpha_pattern.compile()?,
+            ranks: config.rank_pattern.compile(allowance.of("rank_pattern"))?,
+            alphas: config.alpha_pattern.compile(allowance.of("alpha_pattern"))?,
             r: config.r,
             lora_alpha: config.lora_alpha,
             rslora: config.use_rslora,
@@ -143,7 +151,7 @@ impl PeftConfig {
     /// The rules of this configuration, ready for many modules.
     ///
     /// # Errors
-    /// [`Error::BadPattern`].
+    /// [`Error::BadPattern`]; [`Error::LargePattern`] if all expressions together ask for more memory than they may.
     pub fn matcher(&self) -> Result<Matcher, Error> {
         Matcher::new(self)
     }

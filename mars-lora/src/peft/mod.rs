@@ -8,6 +8,7 @@
 //! * [`PeftConfig`], [`Patterns`], [`TargetModules`], [`Matcher`]: the configuration, with the matching rules of PEFT
 //! * [`AdapterFiles`], [`AdapterFiles::bind`]: a directory as it is, and its modules matched with those of a base model
 mod absent;
+pub(crate) mod allowance;
 mod base;
 mod bind;
 mod card;
@@ -19,6 +20,7 @@ mod layout;
 mod matcher;
 mod naming;
 mod partial;
+mod path_ends;
 mod patterns;
 pub(crate) mod python;
 mod read;
@@ -43,5 +45,8 @@ pub use write::write;
 
 /// File name of the configuration.
 pub const CONFIG_FILE: &str = "adapter_config.json";
+/// Longest configuration that is read, bytes: ranks, alphas and names of tens of thousands of layers. A model of 720 layers
+/// with all of these in full has less than 0.2 MB.
+pub const LONGEST_CONFIG: u64 = 4 << 20;
 /// File name of the tensors.
 pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";

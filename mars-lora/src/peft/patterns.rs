@@ -1,10 +1,13 @@
 //! `rank_pattern` and `alpha_pattern`: values by regular expression, of which the first that matches counts.
 
+use super::allowance::Allowance;
+use super::path_ends::PathEnds;
 use super::python::PythonRegex;
 use crate::Error;
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::HashMap;
 use std::{fmt, marker::PhantomData};
 
 /// Values by regular expression, in the order of the file.
@@ -35,25 +38,38 @@ impl<T> Patterns<T> {
 }
 
 impl<T: Copy> Patterns<T> {
-    pub(super) fn compile(&self) -> Result<Compiled<T>, Error> {
-        let rules = self.0.iter().map(|(key, value)| Ok((PythonRegex::tail(key)?, *value)));
-        Ok(Compiled(rules.collect::<Result<_, Error>>()?))
+    pub(super) fn compile(&self, allowance: &mut Allowance) -> Result<Compiled<T>, Error> {
+        let (mut ends, mut rules) = (PathEnds::default(), Vec::new());
+        for (place, (key, value)) in self.0.iter().enumerate() {
+            if !ends.insert(key, place, *value) {
+                rules.push((place, PythonRegex::tail(key, allowance)?, *value));
+            }
+        }
+        Ok(Compiled { ends, rules })
     }
 }
 
 /// Patterns ready for use.
 #[derive(Clone, Debug)]
-pub(super) struct Compiled<T>(Vec<(PythonRegex, T)>);
+pub(super) struct Compiled<T> {
+    ends: PathEnds<T>,
+    /// The other keys, with their places in the file.
+    rules: Vec<(usize, PythonRegex, T)>,
+}
 
 impl<T: Copy> Compiled<T> {
     /// The value of the first key that matches `path`.
     pub(super) fn first(&self, path: &str) -> Result<Option<T>, Error> {
-        for (regex, value) in &self.0 {
+        let end = self.ends.first(path);
+        for (place, regex, value) in &self.rules {
+            if end.is_some_and(|(before, _)| before < *place) {
+                break;
+            }
             if regex.matches(path)? {
                 return Ok(Some(*value));
             }
         }
-        Ok(None)
+        Ok(end.map(|(_, value)| value))
     }
 }
 
@@ -83,11 +99,15 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patterns<T> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut all: Vec<(String, T)> = Vec::new();
+                let mut places = HashMap::new();
                 while let Some((key, value)) = map.next_entry::<String, T>()? {
                     // As a Python dict: a repeated key keeps its place and takes the later value.
-                    match all.iter_mut().find(|(known, _)| *known == key) {
-                        Some((_, old)) => *old = value,
-                        None => all.push((key, value)),
+                    match places.get(&key) {
+                        Some(place) => all[*place] = (key, value),
+                        None => {
+                            places.insert(key.clone(), all.len());
+                            all.push((key, value));
+                        }
                     }
                 }
                 Ok(Patterns(all))
@@ -103,7 +123,8 @@ mod tests {
     use super::*;
 
     fn first(json: &str, path: &str) -> Option<usize> {
-        serde_json::from_str::<Patterns<usize>>(json).unwrap().compile().unwrap().first(path).unwrap()
+        let patterns: Patterns<usize> = serde_json::from_str(json).unwrap();
+        patterns.compile(&mut Allowance::default()).unwrap().first(path).unwrap()
     }
 
     #[test]
@@ -113,6 +134,15 @@ mod tests {
         assert_eq!(first(json, "m.a.q"), Some(4));
         assert_eq!(first(json, "b"), Some(5));
         assert_eq!(first(r#"{".*": 5, "z.*": 3}"#, "z.q"), Some(5));
+        // Names and expressions in one order, and a name twice.
+        for (json, value) in [
+            (r#"{"q": 1, ".*": 2}"#, 1),
+            (r#"{".*": 2, "q": 1}"#, 2),
+            (r#"{"k": 3, "k|q": 4, "q": 5}"#, 4),
+            (r#"{"q": 1, ".*": 2, "q": 3}"#, 3),
+        ] {
+            assert_eq!(first(json, "layers.0.q"), Some(value), "{json}");
+        }
     }
 
     #[test]

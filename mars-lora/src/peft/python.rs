@@ -1,7 +1,8 @@
 //! Regular expressions with the meaning that Python's `re` gives them.
 
+use super::allowance::{Allowance, short};
 use crate::Error;
-use fancy_regex::Regex;
+use fancy_regex::{CompileError, Regex, RegexBuilder};
 
 /// A pattern that must match the whole of a text, with look-around and back references.
 #[derive(Clone, Debug)]
@@ -12,23 +13,31 @@ pub(crate) struct PythonRegex {
 
 impl PythonRegex {
     /// `re.fullmatch(pattern, text)`.
-    pub(crate) fn full(pattern: &str) -> Result<Self, Error> {
-        Self::compile(pattern, &format!("^(?:{pattern})$"))
+    pub(crate) fn full(pattern: &str, allowance: &mut Allowance) -> Result<Self, Error> {
+        Self::compile(pattern, &format!("^(?:{pattern})$"), allowance)
     }
 
     /// `re.match(rf"(.*\.)?({pattern})$", text)`, as PEFT looks up `rank_pattern`.
-    pub(crate) fn tail(pattern: &str) -> Result<Self, Error> {
-        Self::compile(pattern, &format!(r"^(?:.*\.)?(?:{pattern})$"))
+    pub(crate) fn tail(pattern: &str, allowance: &mut Allowance) -> Result<Self, Error> {
+        Self::compile(pattern, &format!(r"^(?:.*\.)?(?:{pattern})$"), allowance)
     }
 
     /// `re.match(pattern, text)`.
-    pub(crate) fn start(pattern: &str) -> Result<Self, Error> {
-        Self::compile(pattern, &format!("^(?:{pattern})"))
+    pub(crate) fn start(pattern: &str, allowance: &mut Allowance) -> Result<Self, Error> {
+        Self::compile(pattern, &format!("^(?:{pattern})"), allowance)
     }
 
-    fn compile(pattern: &str, whole: &str) -> Result<Self, Error> {
-        let regex = Regex::new(whole)
-            .map_err(|e| Error::BadPattern { pattern: pattern.to_string(), why: e.to_string() })?;
+    fn compile(pattern: &str, whole: &str, allowance: &mut Allowance) -> Result<Self, Error> {
+        let most = allowance.take(pattern, whole)?;
+        // Each automaton of an expression is held to what the estimate has for all of them.
+        let regex = RegexBuilder::new(whole).delegate_size_limit(most).build().map_err(|e| match &e {
+            fancy_regex::Error::CompileError(why)
+                if matches!(&**why, CompileError::InnerError(inner) if inner.size_limit().is_some()) =>
+            {
+                allowance.exceeded(pattern)
+            }
+            _ => Error::BadPattern { pattern: short(pattern), why: e.to_string() },
+        })?;
         Ok(Self { pattern: pattern.to_string(), regex })
     }
 
@@ -47,6 +56,6 @@ impl PythonRegex {
     }
 
     fn failed(&self, error: &fancy_regex::Error) -> Error {
-        Error::BadPattern { pattern: self.pattern.clone(), why: error.to_string() }
+        Error::BadPattern { pattern: short(&self.pattern), why: error.to_string() }
     }
 }

@@ -1,25 +1,30 @@
 //! Reads an adapter directory, all of it or an error that lists the names.
 
 use super::{AdapterFiles, Base, Bound};
-use crate::{Adapter, AdapterConfig, Error, ScaleConvention, SiteKind, Targets};
+use crate::{Adapter, AdapterConfig, Error, Factors, ScaleConvention, SiteKind, Targets};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The adapter in `dir` for the model that `base` names.
 ///
-/// Ranks and scales that differ within a module become those of single layers.
+/// Ranks and scales that differ within a module become those of single layers. Ranks are those of the components that are
+/// not zero ([`Factors::without_zeros`]), whatever [`PeftLayout::Uniform`](super::PeftLayout::Uniform) filled them up with;
+/// scales stay what they are.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::BadFile`] for unreadable files; [`Error::Partial`] with the names when a tensor is
 /// missing, left over or of another shape.
 pub fn read(dir: &Path, base: &Base<'_>) -> Result<Adapter, Error> {
     let files = AdapterFiles::open(dir)?;
-    let bound = files.bind(base)?;
+    let mut bound = files.bind(base)?;
     refuse_more(&files, base)?;
     let factors = bound
         .iter()
-        .map(|bound| files.factors(bound, &base.sites[bound.site]))
-        .collect::<Result<Vec<_>, Error>>()?;
+        .map(|bound| Ok(files.factors(bound, &base.sites[bound.site])?.without_zeros()))
+        .collect::<Result<Vec<Factors>, Error>>()?;
+    for (bound, factors) in bound.iter_mut().zip(&factors) {
+        bound.rank = factors.rank;
+    }
     let config = adapter_config(&files, base, &bound)?;
     Ok(Adapter { config, factors, offset: Vec::new() })
 }

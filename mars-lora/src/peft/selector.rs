@@ -6,6 +6,7 @@
 //! else there.
 
 use super::Base;
+use super::allowance::Allowance;
 use super::python::PythonRegex;
 use super::targets::{TargetModules, ends_with};
 use crate::{AdaptedModule, Error};
@@ -103,7 +104,7 @@ impl<'a> Selector<'a> {
         let levels = [Level::Module, Level::Leaf, Level::LongLeaf, Level::Tail, Level::Full];
         for level in levels.into_iter().skip(usize::from(within.is_none())) {
             let text = self.describe(module, &own, level);
-            let regex = PythonRegex::tail(&text)?;
+            let regex = PythonRegex::tail(&text, &mut Allowance::default())?;
             if self.exact(&own, within, within.is_none(), |path| regex.matches(path))? {
                 return Ok(text);
             }

@@ -3,6 +3,7 @@
 //! The length is a little-endian u64. Tensors are row-major and little-endian, offsets count from the end of
 //! the header.
 
+use super::finite::Finite;
 use super::header::{Header, LONGEST_HEADER};
 use super::{StoredTensor, foreign, io, regular};
 use crate::Error;
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// First bytes that tell what a file is.
 const START: u64 = 48;
+/// Values that are looked at together where a tensor need not be held as a whole.
+const BLOCK: u64 = 1 << 20;
 
 /// An open file.
 #[derive(Debug)]
@@ -127,7 +130,6 @@ impl TensorFile {
         other: &Self,
         theirs: &StoredTensor,
     ) -> Result<bool, Error> {
-        const BLOCK: u64 = 1 << 20;
         let (Some(a), Some(b)) = (own.float(), theirs.float()) else { return Ok(false) };
         if own.shape != theirs.shape {
             return Ok(false);
@@ -158,37 +160,28 @@ impl TensorFile {
         let mut bytes = Vec::new();
         self.read(tensor.start, tensor.end, &mut bytes)?;
         let values = float.decode(&bytes);
-        finite(&tensor.name, &tensor.shape, &values).map_err(bad)?;
+        let mut finite = Finite::default();
+        finite.add(&values);
+        finite.check(&tensor.name, &tensor.shape).map_err(bad)?;
         Ok(values)
     }
-}
 
-/// Makes sure that all values of a tensor are finite; the error names the first that is not, by its place.
-fn finite(name: &str, shape: &[usize], values: &[f64]) -> Result<(), String> {
-    let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
-    let count = values.iter().filter(|value| !value.is_finite()).count();
-    Err(format!(
-        "tensor `{name}` holds {} at {:?}, and {count} of its {} values are not finite: the training that wrote it \
-         diverged, or its values did not fit the type it was saved in; take another checkpoint",
-        values[at],
-        place(at, shape),
-        values.len()
-    ))
-}
-
-/// The indices of the value `at` of a tensor.
-/// Row-major: the last index moves fastest. `at` is below the product of `shape`.
-pub fn place(at: usize, shape: &[usize]) -> Vec<usize> {
-    let mut rest = at;
-    let mut indices: Vec<usize> = shape
-        .iter()
-        .rev()
-        .map(|side| {
-            let index = rest % (*side).max(1);
-            rest /= (*side).max(1);
-            index
-        })
-        .collect();
-    indices.reverse();
-    indices
+    /// Makes sure that the values of a tensor are numbers, as [`values`](Self::values) does, without holding them all. Of
+    /// a tensor of another type nothing is read.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::BadFile`] for NaN and infinite values.
+    pub(crate) fn check_finite(&self, tensor: &StoredTensor) -> Result<(), Error> {
+        let Some(float) = tensor.float() else { return Ok(()) };
+        let (count, size) = (tensor.count() as u64, float.size() as u64);
+        let (mut finite, mut bytes) = (Finite::default(), Vec::new());
+        for first in (0..count).step_by(BLOCK as usize) {
+            let last = (first + BLOCK).min(count);
+            self.read(tensor.start + first * size, tensor.start + last * size, &mut bytes)?;
+            finite.add(&float.decode(&bytes));
+        }
+        finite
+            .check(&tensor.name, &tensor.shape)
+            .map_err(|why| Error::BadFile { path: self.path.clone(), why })
+    }
 }

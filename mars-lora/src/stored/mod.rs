@@ -5,6 +5,7 @@
 //! * [`regular`]: the only kind of files that is opened, these and all others
 mod absent;
 mod file;
+mod finite;
 mod float;
 mod foreign;
 mod header;
@@ -14,7 +15,8 @@ mod shards;
 mod unique;
 
 pub(crate) use absent::no_folder;
-pub use file::{TensorFile, place};
+pub use file::TensorFile;
+pub use finite::place;
 pub use float::Float;
 pub use foreign::{Foreign, foreign, leftover};
 pub(crate) use header::header;

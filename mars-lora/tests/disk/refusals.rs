@@ -6,9 +6,10 @@ use mars_lora::peft::{self, CONFIG_FILE, Partial, PeftLayout, WEIGHTS_FILE};
 use mars_lora::{Error, ScaleConvention};
 use proptest::prelude::*;
 use safetensors::tensor::Dtype;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 fn written() -> TempDir {
@@ -150,6 +151,54 @@ fn what_is_not_computed_is_refused_with_its_field() {
         assert!(matches!(&error, Error::BadFile { path, .. } if path.ends_with(CONFIG_FILE)), "{error}");
         assert!(error.to_string().contains("`(unclosed`"), "{error}");
     }
+}
+
+/// Of 6 KB, and of 60 MB that say nothing.
+#[test]
+fn no_configuration_takes_memory_without_bound() {
+    let began = Instant::now();
+    let large: Vec<String> = (0..300).map(|n| format!(r"\w{{150}}x{n}")).collect();
+    let ranks: Value = large.iter().map(|key| (key.clone(), json!(4))).collect::<Map<_, _>>().into();
+    for (field, value) in [
+        ("rank_pattern", ranks.clone()),
+        ("alpha_pattern", ranks),
+        ("layers_pattern", json!(large)),
+        ("target_modules", json!(large.join("|"))),
+        ("exclude_modules", json!(r"(?<=\w{1,100000}x)y")),
+    ] {
+        let dir = written();
+        set(dir.path(), field, value);
+        let error = read(dir.path());
+        assert!(matches!(&error, Error::BadFile { path, .. } if path.ends_with(CONFIG_FILE)), "{error}");
+        let message = error.to_string();
+        let parts = [field, "MiB", "by the ends of their paths"];
+        assert!(parts.iter().all(|part| message.contains(part)) && message.len() < 1000, "{message}");
+    }
+    let dir = written();
+    let path = dir.path().join(CONFIG_FILE);
+    let sound = fs::read_to_string(&path).unwrap();
+    let junk = format!("{{\"junk\":[{}0],", "0,".repeat(30_000_000));
+    fs::write(&path, sound.replacen('{', &junk, 1)).unwrap();
+    let error = read(dir.path());
+    assert!(matches!(&error, Error::BadFile { path, .. } if path.ends_with(CONFIG_FILE)), "{error}");
+    assert!(error.to_string().contains("bytes long"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+/// As methods write them that choose a rank for each layer.
+#[test]
+fn ranks_of_tens_of_thousands_of_layers_are_read() {
+    let dir = written();
+    let before = peft::read(dir.path(), &families::idefics3().base()).unwrap();
+    let config: Value = serde_json::from_slice(&fs::read(dir.path().join(CONFIG_FILE)).unwrap()).unwrap();
+    for field in ["rank_pattern", "alpha_pattern"] {
+        let names = (0..20_000).map(|n| format!("model.layers.{}.mlp.experts.{}.up_proj", n / 128, n % 128));
+        let mut all: Map<String, Value> = names.map(|name| (name, json!(64))).collect();
+        all.extend(config[field].as_object().unwrap().clone());
+        set(dir.path(), field, all.into());
+    }
+    let after = peft::read(dir.path(), &families::idefics3().base()).unwrap();
+    assert_eq!(format!("{after:?}"), format!("{before:?}"));
 }
 
 #[test]

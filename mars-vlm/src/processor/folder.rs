@@ -1,7 +1,7 @@
 //! Whether a path is the folder of a model: what it is otherwise.
 
 use crate::Error;
-use mars_lora::stored::regular;
+use mars_lora::{peft, stored::regular};
 use std::{fs, io::ErrorKind, path::Path};
 
 /// Makes sure that `dir` is a folder, and not that of an adapter.
@@ -29,7 +29,7 @@ pub(crate) fn check(dir: &Path) -> Result<(), Error> {
     };
     if !exists("config.json")? && exists("adapter_config.json")? {
         // The name of its base model only helps.
-        let base = regular::read(&dir.join("adapter_config.json"), regular::LONGEST_CONFIG).ok();
+        let base = regular::read(&dir.join(peft::CONFIG_FILE), peft::LONGEST_CONFIG).ok();
         let base = base.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
         let base = base.as_ref().and_then(|config| config["base_model_name_or_path"].as_str());
         let named = base.map_or_else(String::new, |base| {
