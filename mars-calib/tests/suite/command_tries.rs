@@ -11,7 +11,7 @@ use tempfile::{TempDir, tempdir};
 
 /// A command in the language of the shell; `$1` is the directory of the run, `$2` that of the one it continues, and
 /// `count` counts the starts.
-fn script(text: &str) -> CommandOptions {
+pub(crate) fn script(text: &str) -> CommandOptions {
     let text = text.replace('{', "{{").replace('}', "}}");
     let counted = format!("echo >> \"$1/starts\"; count=$(wc -l < \"$1/starts\"); {text}");
     let arguments = ["sh", "-c", &counted, "sh", "{out}", "{continues}"];
