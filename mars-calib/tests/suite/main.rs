@@ -6,6 +6,7 @@ mod campaign;
 mod checkpoints;
 mod command;
 mod command_logs;
+mod command_losses;
 mod command_orphans;
 mod command_tries;
 mod cuts;

@@ -83,6 +83,29 @@ fn a_command_that_fails_fails_the_probe_in_its_own_words() {
 }
 
 #[test]
+fn a_command_that_evaluates_only_behind_its_first_step_is_told_by_probe_and_search() {
+    let place = tempdir().unwrap();
+    let script = place.path().join("train.sh");
+    let text = r#"for s in $(seq "$3" "$3" "$2"); do echo "$s,$((90 - s))"; done | { echo step,loss; cat; } > "$1/curve.csv""#;
+    fs::write(&script, text).unwrap();
+    let trainer = format!("sh '{}' {{out}} {{steps}} {{eval_every}} {{r.ve}} {{r.llm}}", script.display());
+    let out = place.path().join("out");
+    let common = ["--trainer", &trainer, "--set", "trainer.samples=64", "--set", "train.steps=24"];
+    let more = ["--set", "train.eval_every=4", "--set", "calibration.steps=24", "--policy"];
+    let arguments = |command: &[&'static str], policy: &'static str| {
+        let all = command.iter().copied().chain(common).chain(more).chain([policy]);
+        all.map(str::to_owned).collect::<Vec<_>>()
+    };
+    refused(&strs(&arguments(&["plan", "--probe"], "paper")), 1, &["probe", "step 0", "eval_on_start"]);
+    let mut search = arguments(&["search", "--out"], "paper");
+    search.insert(2, out.to_str().unwrap().to_owned());
+    refused(&strs(&search), 1, &["step 0", "eval_on_start"]);
+    // Choices that are compared with each other need no loss of the base model.
+    let told = mars(&strs(&arguments(&["plan", "--probe"], "fixed:8x8")));
+    assert!(told.code == Some(0) && told.stderr.contains("eval_on_start"), "{}", told.stderr);
+}
+
+#[test]
 fn a_probe_of_the_built_in_trainer_measures_stacks_and_leaves_nothing() {
     let task = SmallTask::new();
     let place = tempdir().unwrap();

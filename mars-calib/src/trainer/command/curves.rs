@@ -30,10 +30,10 @@ impl Curves {
     /// # Errors
     /// [`Error::Corrupt`] with file and place when the content cannot be understood, [`Error::Io`].
     pub fn find(path: &Path, format: CurveFormat) -> Result<Option<Self>, Error> {
-        found::read(path, format)
+        Ok(found::read(path, format)?.map(Self::sorted))
     }
 
-    /// [`find`](Self::find) among trainer states and CSV.
+    /// [`find`](Self::find) among trainer states and CSV, as it was written.
     pub(super) fn read(path: &Path, format: CurveFormat) -> Result<Option<Self>, Error> {
         let file = |path: PathBuf| files::is_file(&path).map(|there| there.then_some(path));
         let (state, csv) = if files::is_folder(path)? {
@@ -44,7 +44,7 @@ impl Curves {
             (state, file(path.join("curve.csv"))?)
         } else {
             let is_state = match format {
-                CurveFormat::Auto => path.extension().is_some_and(|ending| ending == "json"),
+                CurveFormat::Auto => found::is_state(path),
                 CurveFormat::TrainerState => true,
                 _ => false,
             };
@@ -90,7 +90,8 @@ impl Curves {
             .min()
     }
 
-    fn sorted(self) -> Self {
+    /// By rising step, of two losses at one step the later.
+    pub(super) fn sorted(self) -> Self {
         Self { val: latest(self.val), train: latest(self.train), ..self }
     }
 }
@@ -161,6 +162,7 @@ struct Row {
     split: Option<String>,
 }
 
+/// The curves of the table `text` of the file `path`, as they were written.
 fn curve_csv(text: &str, path: &Path) -> Result<Curves, Error> {
     let corrupt = |why: String| Error::Corrupt { path: path.to_owned(), why };
     let mut curves = Curves::default();
@@ -177,7 +179,7 @@ fn curve_csv(text: &str, path: &Path) -> Result<Curves, Error> {
             }
         }
     }
-    Ok(curves.sorted())
+    Ok(curves)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use std::{
 /// Longest event that is looked into, bytes; longer ones hold pictures or graphs, and are only checked.
 const LONGEST_EVENT: u64 = 1 << 20;
 
-/// The curves of the event file `path`. A record that ends with the file before its own end is one that is being written,
+/// The curves of the event files `paths`, as they were written. A record that ends with the file before its own end is one that is being written,
 /// and is left out.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Where the loss curve of a run is found, whichever tool has written it.
 
-use super::{CurveFormat, Curves, events, json_lines};
+use super::{CurveFormat, Curves, events, json_lines, torn};
 use crate::{Error, files};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 const JSON_LINES: [&str; 3] = ["curve.jsonl", "logging.jsonl", "trainer_log.jsonl"];
 
 /// Reads the curves at `path`: as [`Curves::read`] does, and where it finds none, or `format` says so, JSON lines and event
-/// files of TensorBoard, these also in `runs/<any>/`. `None` if there are none.
+/// files of TensorBoard, these also in `runs/<any>/`. Losses are in the order in which they were written. `None` if there are
+/// none.
 ///
 /// # Errors
 /// [`Error::Corrupt`] with file and place when the content cannot be understood, [`Error::Io`].
@@ -48,6 +49,21 @@ pub(super) fn forget(path: &Path, format: CurveFormat) -> Result<(), Error> {
     Ok(())
 }
 
+/// Ends the last line of JSON lines and CSV at `path` where a command has left it without its end. What there is of an entry of
+/// JSON lines is no entry; what there is of a row of CSV may be a row with fewer digits, where the command was `killed`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn mend(path: &Path, format: CurveFormat, killed: bool) -> Result<(), Error> {
+    if let Some(lines) = json_lines_at(path, format)? {
+        torn::end_last_line(&lines, json_lines::LONGEST, json_lines::is_entry)?;
+    }
+    if let Some(table) = csv_at(path, format)? {
+        torn::end_last_line(&table, u64::MAX, if killed { |_| false } else { |_| true })?;
+    }
+    Ok(())
+}
+
 /// What is missing where [`read`] finds nothing, as a clause of a message.
 ///
 /// # Errors
@@ -77,8 +93,25 @@ pub(super) fn appended_alone(path: &Path, format: CurveFormat) -> Result<bool, E
     })
 }
 
+/// Whether a file by this name is the state of a Hugging Face Trainer.
+pub(super) fn is_state(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "json")
+}
+
 fn is_json_lines(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "jsonl")
+}
+
+fn csv_at(path: &Path, format: CurveFormat) -> Result<Option<PathBuf>, Error> {
+    let candidate = match format {
+        CurveFormat::Auto | CurveFormat::Csv if files::is_folder(path)? => path.join("curve.csv"),
+        CurveFormat::Csv => path.to_path_buf(),
+        CurveFormat::Auto if !is_json_lines(path) && !is_event_file(path) && !is_state(path) => {
+            path.to_path_buf()
+        }
+        _ => return Ok(None),
+    };
+    Ok(files::is_file(&candidate)?.then_some(candidate))
 }
 
 fn json_lines_at(path: &Path, format: CurveFormat) -> Result<Option<PathBuf>, Error> {

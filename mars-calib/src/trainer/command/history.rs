@@ -5,8 +5,7 @@ use crate::{CurvePoint, Error};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, path::Path};
 
-/// Losses as they are found in a log; of two at one step the later counts, since a trainer that goes on from a checkpoint
-/// repeats the steps after it.
+/// Losses as they are found in a log.
 #[derive(Debug, Default)]
 pub(super) struct History {
     train: Vec<CurvePoint>,
@@ -60,7 +59,7 @@ impl History {
         }
     }
 
-    /// The curves of the log `path`.
+    /// The curves of the log `path`, as they were written.
     ///
     /// # Errors
     /// [`Error::Corrupt`] where several validation sets are evaluated and none is the usual one.
@@ -76,11 +75,11 @@ impl History {
             }
             None => self.val.into_values().next().unwrap_or_default(),
         };
-        Ok(Curves { val: latest(val), train: latest(self.train), ..Curves::default() })
+        Ok(Curves { val, train: self.train, ..Curves::default() })
     }
 }
 
-/// Of the points, the last at each step, by rising step.
+/// Of the points, the last at each step, by rising step: a trainer that goes on from a checkpoint repeats the steps after it.
 pub(super) fn latest(points: Vec<CurvePoint>) -> Vec<CurvePoint> {
     let by_step: BTreeMap<usize, CurvePoint> = points.into_iter().map(|point| (point.step, point)).collect();
     by_step.into_values().collect()
@@ -147,7 +146,7 @@ mod tests {
         for (step, loss) in [(0, 3.0), (10, 2.0), (20, 1.5), (10, 2.5)] {
             history.add(step, "eval_loss", loss);
         }
-        let curves = history.curves(Path::new("log")).unwrap();
+        let curves = history.curves(Path::new("log")).unwrap().sorted();
         assert_eq!(
             curves.val.iter().map(|p| (p.step, p.loss)).collect::<Vec<_>>(),
             [(0, 3.0), (10, 2.5), (20, 1.5)]

@@ -7,9 +7,18 @@ use serde_json::{Map, Value};
 use std::path::Path;
 
 /// Longest log that is read, bytes: 1 GiB.
-const LONGEST: u64 = 1 << 30;
+pub(super) const LONGEST: u64 = 1 << 30;
 
-/// The curves of the log `path`. A last line without its end is one that is being written, and is left out.
+/// Whether `line` is an entry from its beginning to its end.
+pub(super) fn is_entry(line: &[u8]) -> bool {
+    std::str::from_utf8(line).is_ok_and(|line| entry(line).is_ok())
+}
+
+fn entry(line: &str) -> serde_json::Result<Map<String, Value>> {
+    serde_json::from_str(&quote_non_finite(line))
+}
+
+/// The curves of the log `path`, as they were written. A last line without its end is one that is being written, and is left out.
 ///
 /// # Errors
 /// [`Error::Corrupt`] with the line that is no JSON object, [`Error::Io`].
@@ -20,7 +29,7 @@ pub(super) fn read(path: &Path) -> Result<Curves, Error> {
         if line.trim().is_empty() {
             continue;
         }
-        match serde_json::from_str::<Map<String, Value>>(&quote_non_finite(line)) {
+        match entry(line) {
             Ok(entry) => history.entry(&entry),
             Err(_) if !line.ends_with('\n') => {}
             Err(error) => {

@@ -13,7 +13,8 @@
 //! held elsewhere) and a death by a signal are tried once more; all others are final.
 //!
 //! A command that ends by itself with 0 must have reached its last step, up to the interval at which it logs losses: a run that
-//! is cut short counts as failed. A retry has no part of the curve before it. On Linux no command outlives this process, see `orphan`.
+//! is cut short counts as failed. From its first logged step on, the curve of a run is that of its last try, and before that step
+//! that of the earlier ones. On Linux no command outlives this process, see `orphan`.
 //!
 //! A command whose curve, as far as it is written, shows a loss that is not a number, or the convergence that
 //! [`RunSpec::stop_when_converged`] waits for, is ended with SIGTERM.
@@ -24,12 +25,14 @@ mod events;
 mod found;
 mod history;
 mod json_lines;
+mod losses;
 mod options;
 mod orphan;
 mod process;
 mod seconds;
 mod template;
 mod told;
+mod torn;
 
 pub use curves::Curves;
 pub use options::{CommandLine, CommandOptions, CurveFormat, CurveSource};
@@ -38,13 +41,13 @@ pub use told::{ModulePlaceholder, Place};
 
 use super::{ended_by, with_cause};
 use crate::{Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Stage, Trainer, files};
-use ending::Ending;
+use ending::{Ending, Outcome, Watched};
+use losses::{Losses, Seen};
 use options::Prepared;
 use process::{POLL, Process, last_words};
 use std::{
     io,
     path::{Path, PathBuf},
-    process::ExitStatus,
     thread,
     time::{Duration, Instant},
 };
@@ -87,39 +90,36 @@ impl CommandTrainer {
         orphan::end(&out, Duration::from_secs_f64(self.options.grace_s))?;
         let curve = PathBuf::from(self.prepared.curve.arguments(spec, &out).concat());
         let before = self.seconds_before(spec, &out)?;
+        let from = self.goes_on_from(spec);
+        let mut losses = Losses::of(&out, from.as_deref(), curve, self.options.curve.format)?;
         let started = Instant::now();
-        let outcome = self.tries(spec, &out, &curve, started, observe);
+        let outcome = self.tries(spec, &out, &mut losses, started, observe);
         let wall_s = before + started.elapsed().as_secs_f64();
         seconds::write(&out, wall_s)?;
         let record = RunRecord { wall_s, ..RunRecord::empty(spec.clone(), RunEnd::Finished) };
         let failed = |why: String| RunRecord { end: RunEnd::Failed { why }, ..record.clone() };
-        let mut earlier = None;
-        let (early, curves) = match outcome? {
+        let (early, seen) = match outcome? {
             Outcome::Stopped => return Ok(RunRecord { end: RunEnd::Interrupted, ..record }),
             Outcome::TimedOut(limit) => {
                 return Ok(failed(format!("the command ran longer than {limit} s and was ended")));
             }
             Outcome::Failed(why) => return Ok(failed(why)),
-            Outcome::Early(end, curves) => (Some(end), Some(curves)),
-            Outcome::Done(before) => match found::read(&curve, self.options.curve.format) {
+            Outcome::Early(end, seen) => (Some(end), Some(seen)),
+            Outcome::Done => match losses.read() {
                 // What cannot be understood is the command's.
                 Err(error @ Error::Corrupt { .. }) => return Ok(failed(with_cause(&error))),
-                curves => {
-                    earlier = before;
-                    (None, curves?)
-                }
+                seen => (None, seen?),
             },
         };
-        let Some(curves) = curves else {
-            let expected = found::expected(&curve, self.options.curve.format)?;
-            return Ok(failed(format!("the command left {expected}")));
+        let Some(Seen { curves, logged }) = seen else {
+            return Ok(failed(format!("the command left {}", losses.expected()?)));
         };
-        if earlier.as_ref() == Some(&curves) && curves.last_step() < spec.steps {
-            return Ok(failed(format!("the command left nothing new in {}", curve.display())));
+        if logged.is_none() && curves.last_step() < spec.steps {
+            return Ok(failed(format!("the command left nothing new in {}", losses.place().display())));
         }
-        if curves.val.is_empty() && curves.first_bad_step().is_none() {
-            let remedy = "switch evaluation on (eval_strategy steps), or write rows with split val";
-            return Ok(failed(format!("no validation loss in {}; {remedy}", curve.display())));
+        losses.keep(&curves)?;
+        if let Some(why) = coverage::not_evaluated(spec, &curves, losses.place(), &out) {
+            return Ok(failed(why));
         }
         let end = match early.map_or_else(|| coverage::own_end(spec, &curves), Ok) {
             Ok(end) => end,
@@ -139,29 +139,31 @@ impl CommandTrainer {
     /// Seconds spent on the run by earlier tries, or on the run that it goes on from.
     fn seconds_before(&self, spec: &RunSpec, out: &Path) -> Result<f64, Error> {
         let own = seconds::read(out)?;
-        match spec.continues.as_ref().filter(|_| own == 0.0 && self.continues()) {
-            Some(earlier) => seconds::read(&self.out.join(earlier.as_str())),
+        match self.goes_on_from(spec).filter(|_| own == 0.0) {
+            Some(earlier) => seconds::read(&earlier),
             None => Ok(own),
         }
     }
 
-    /// Starts the command as often as it helps. A try that follows a failure begins without the curves of the one before; one
-    /// that goes on after a checkpoint keeps them, and must add to them.
+    /// The directory of the run whose checkpoints the command is told of.
+    fn goes_on_from(&self, spec: &RunSpec) -> Option<PathBuf> {
+        let earlier = spec.continues.as_ref().filter(|_| self.continues());
+        earlier.map(|earlier| self.out.join(earlier.as_str()))
+    }
+
+    /// Starts the command as often as it helps. A try that follows a failure begins without the curve of the one before; one
+    /// that goes on after a checkpoint keeps it, and must get further.
     fn tries(
         &self,
         spec: &RunSpec,
         out: &Path,
-        curve: &Path,
+        losses: &mut Losses,
         started: Instant,
         observe: &mut dyn Observer,
     ) -> Result<Outcome, Error> {
-        let step = || Ok::<_, Error>(self.so_far(curve)?.map_or(0, |curves| curves.last_step()));
-        let (mut first, mut retried) = (true, false);
-        found::forget(curve, self.options.curve.format)?;
-        let mut reached = step()?;
+        let (mut first, mut retried, mut reached) = (true, false, 0);
+        losses.begin(true)?;
         loop {
-            // What there is already is not of this try.
-            let before = self.so_far(curve)?;
             let mut process = match Process::start(&self.prepared, spec, out, first) {
                 // A program that cannot be started is a fault of the command.
                 Err(error @ Error::Io { action: "run", .. }) => {
@@ -170,7 +172,7 @@ impl CommandTrainer {
                 process => process?,
             };
             first = false;
-            let watched = self.watch(&mut process, spec, (out, curve), (started, reached), observe);
+            let watched = self.watch(&mut process, spec, (out, losses), started, observe);
             if watched.is_err() {
                 process.end(Duration::from_secs_f64(self.options.grace_s));
             }
@@ -182,12 +184,16 @@ impl CommandTrainer {
                 let words = last_words(out)?;
                 Ok::<_, Error>(format!("the command ended with {}{words}", ending::in_words(status)))
             };
+            let logged = || Ok::<_, Error>(losses.so_far()?.and_then(|seen| seen.logged).unwrap_or(0));
             match Ending::of(status) {
-                Ending::Done => return Ok(Outcome::Done(before)),
-                Ending::Unfinished if step()? > reached => reached = step()?,
+                Ending::Done => return Ok(Outcome::Done),
+                Ending::Unfinished if logged()? > reached => {
+                    reached = logged()?;
+                    losses.begin(false)?;
+                }
                 Ending::MayPass | Ending::Storage if !retried => {
                     retried = true;
-                    found::forget(curve, self.options.curve.format)?;
+                    losses.begin(true)?;
                 }
                 Ending::Storage => {
                     return Err(Error::io("let the command work in", out)(io::Error::other(why()?)));
@@ -197,26 +203,17 @@ impl CommandTrainer {
         }
     }
 
-    /// The curves that there are already; half-written ones are read again next time.
-    fn so_far(&self, curve: &Path) -> Result<Option<Curves>, Error> {
-        match found::read(curve, self.options.curve.format) {
-            Err(Error::Corrupt { .. }) => Ok(None),
-            curves => curves,
-        }
-    }
-
-    /// Waits for the command, reporting the steps it logs; `started` is when the run's time began, `reached` what earlier tries
-    /// have logged.
+    /// Waits for the command, reporting the steps it logs; `started` is when the run's time began.
     fn watch(
         &self,
         process: &mut Process,
         spec: &RunSpec,
-        (out, curve): (&Path, &Path),
-        (started, reached): (Instant, usize),
+        (out, losses): (&Path, &Losses),
+        started: Instant,
         observe: &mut dyn Observer,
     ) -> Result<Watched, Error> {
         let id = spec.id();
-        let (mut last_read, mut reported) = (Instant::now(), reached);
+        let (mut last_read, mut reported) = (Instant::now(), losses.reached());
         let grace = Duration::from_secs_f64(self.options.grace_s);
         loop {
             if let Some(status) = process.ended(out)? {
@@ -230,11 +227,18 @@ impl CommandTrainer {
             }
             if last_read.elapsed() > READ_EVERY {
                 last_read = Instant::now();
-                if let Some(curves) = self.so_far(curve)? {
-                    reported = reported.max(curves.last_step());
-                    if let Some(end) = coverage::early_end(spec, &curves) {
+                // What earlier tries have logged ends no other.
+                if let Some(seen) = losses.so_far()?.filter(|seen| seen.logged.is_some()) {
+                    reported = reported.max(seen.curves.last_step());
+                    if let Some(end) = coverage::early_end(spec, &seen.curves) {
                         process.end(grace);
-                        return Ok(Watched::Ended(Outcome::Early(end, curves)));
+                        return Ok(Watched::Ended(Outcome::Early(end, seen)));
+                    }
+                    let begun = !seen.curves.val.is_empty();
+                    let lacks = coverage::not_evaluated(spec, &seen.curves, losses.place(), out);
+                    if let Some(why) = lacks.filter(|_| begun) {
+                        process.end(grace);
+                        return Ok(Watched::Ended(Outcome::Failed(why)));
                     }
                 }
             }
@@ -268,26 +272,6 @@ impl Trainer for CommandTrainer {
         }
         records
     }
-}
-
-/// How the tries of a run ended.
-enum Outcome {
-    /// By itself, after the last try had found these curves.
-    Done(Option<Curves>),
-    Failed(String),
-    /// With this end before the last step, for what the curve showed.
-    Early(RunEnd, Curves),
-    /// After this many seconds.
-    TimedOut(f64),
-    Stopped,
-}
-
-/// How one try ended.
-enum Watched {
-    /// By itself.
-    Exited(ExitStatus),
-    /// By this program.
-    Ended(Outcome),
 }
 
 fn progress(id: &RunId, spec: &RunSpec, step: usize) -> Progress {
