@@ -2,7 +2,7 @@
 
 use crate::spec;
 use mars_calib::{
-    CommandOptions, CommandTrainer, Error, RunEnd, Silent, Trainer,
+    CommandOptions, CommandTrainer, CurvePoint, Error, RunEnd, RunSpec, Silent, Trainer,
     command::{CurveFormat, CurveSource, Curves},
 };
 use std::{fs, path::Path};
@@ -150,4 +150,26 @@ fn what_a_resumed_trainer_appends_to_is_kept_but_old_news_are_no_news() {
     assert_eq!(record.val.iter().map(|p| (p.step, p.loss)).collect::<Vec<_>>(), [(0, 3.0), (10, 2.0)]);
     // A whole curve is one, whenever it was written.
     assert_eq!(train("true {out}").end, RunEnd::Finished);
+}
+
+#[test]
+fn event_files_of_a_run_behind_those_of_the_run_that_it_goes_on_from_are_one_curve() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tensorboard");
+    let out = tempdir().unwrap();
+    let short = spec(8, 8, 15);
+    let long = RunSpec { steps: 25, continues: Some(short.id()), ..short.clone() };
+    let [first, second] = [0, 1].map(|at| folder.join(&events()[at].0).display().to_string());
+    for (told, whole) in [("{continues}", true), ("", false)] {
+        let script = format!(
+            "sh -c '[ $1 = 15 ] && cp \"{first}\" \"$0\" || cp \"{second}\" \"$0\"' {{out}} {{steps}} {told}"
+        );
+        let mut trainer = CommandTrainer::new(script.as_str(), out.path().join(told)).unwrap();
+        let records = trainer.train(&[short.clone(), long.clone()], &mut Silent);
+        assert_eq!(records[1].end, RunEnd::Finished);
+        let steps = |points: &[CurvePoint]| points.iter().map(|point| point.step).collect::<Vec<_>>();
+        let val = steps(&records[1].val);
+        assert_eq!(val, if whole { vec![0, 5, 10, 15, 20, 25] } else { vec![15, 20, 25] });
+        assert_eq!(steps(&records[1].train).first() == steps(&records[0].train).first(), whole);
+        assert_eq!(records[1].samples_seen, 100);
+    }
 }

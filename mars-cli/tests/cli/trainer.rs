@@ -174,6 +174,43 @@ fn a_command_that_goes_on_from_a_shorter_run_trains_no_step_twice() {
     );
 }
 
+/// As [`SCRIPT`], with training losses, from the step behind that which `$7` has reached.
+const OWN_STEPS: &str = r#"
+from=0; [ -z "$7" ] || from=$(($(cat "$7/step") + 1)); echo "$4" > "$6/step"
+awk -v r="$(($1 + $2))" -v from="$from" -v steps="$4" -v every="$5" 'BEGIN {
+    if (HEAD != "") print HEAD;
+    for (step = from; step <= steps; step++) {
+        loss = 3 - (1 - 1 / r) * (1 - exp(-step / 20));
+        if (step > 0) printf TRAIN, step, loss;
+        if (step % every == 0) printf VAL, step, loss;
+    }
+}' > "$6/FILE"
+"#;
+
+#[test]
+fn a_run_that_logs_only_its_own_steps_has_those_of_the_run_that_it_goes_on_from() {
+    let lines = [r#""{\"step\": %d, \"loss\": %.9f}\n""#, r#""{\"step\": %d, \"eval_loss\": %.9f}\n""#];
+    for (file, head, [train, val]) in [
+        ("curve.csv", r#""step,loss,split""#, [r#""%d,%.9f,train\n""#, r#""%d,%.9f,val\n""#]),
+        ("curve.jsonl", r#""""#, lines),
+    ] {
+        let script = OWN_STEPS.replace("FILE", file).replace("HEAD", head);
+        let mut setting = Setting::new(&script.replace("TRAIN", train).replace("VAL", val));
+        setting.trainer += " {continues}";
+        let out = setting.out();
+        let summary = json(&setting.arguments(&out, &["--json", "--policy", "halving"]));
+        assert_eq!(summary["gain"]["before"], 3.0, "{file}: {summary}");
+        let text = fs::read_to_string(Path::new(&out).join("report.json")).unwrap();
+        let report: Value = serde_json::from_str(&text).unwrap();
+        for result in report["results"].as_array().unwrap() {
+            let count = |curve: &str| result[curve].as_array().unwrap().len() as u64;
+            let steps = result["trial"]["steps"].as_u64().unwrap();
+            assert_eq!(count("train_curve"), steps, "{file}: {}", result["trial"]);
+            assert_eq!(result["val_curve"][0][0], 0, "{file}: {}", result["trial"]);
+        }
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_command_is_said() {
     let setting = Setting::new("echo out of memory >&2; exit 3");

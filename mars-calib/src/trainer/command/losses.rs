@@ -30,13 +30,27 @@ pub(super) struct Seen {
 }
 
 impl Losses {
-    /// Of the run in `out`, which writes them to `curve`.
+    /// Of the run in `out`, which writes them to `curve` and begins with those of the run in `from`.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] where the losses of earlier tries cannot be read, [`Error::Io`].
-    pub(super) fn of(out: &Path, curve: PathBuf, format: CurveFormat) -> Result<Self, Error> {
-        let earlier = read(out)?.unwrap_or_default();
+    /// [`Error::Corrupt`] where the losses of before cannot be read, [`Error::Io`].
+    pub(super) fn of(
+        out: &Path,
+        from: Option<&Path>,
+        curve: PathBuf,
+        format: CurveFormat,
+    ) -> Result<Self, Error> {
+        let earlier = match (read(out)?, from) {
+            (None, Some(from)) => read(from)?,
+            (own, _) => own,
+        };
+        let earlier = earlier.unwrap_or_default();
         Ok(Self { curve, format, stored: out.join(FILE), earlier, before: Curves::default() })
+    }
+
+    /// Where the command writes them.
+    pub(super) fn place(&self) -> &Path {
+        &self.curve
     }
 
     /// The last step before the try under way.
@@ -140,11 +154,14 @@ fn since(all: Curves, before: &Curves) -> Curves {
     Curves { val: rest(all.val, &before.val), train: rest(all.train, &before.train), ..all }
 }
 
-/// `earlier` up to the step `first`, and `own` from there on.
+/// `earlier` up to the step `first`, and `own` from there on. At that step itself a trainer may evaluate its checkpoint alone, whose
+/// other losses are numbers.
 fn joined(earlier: &Curves, own: &Curves, first: Option<usize>) -> Curves {
+    let counts = |point: &&CurvePoint| {
+        first.is_none_or(|first| point.step < first || point.step == first && point.loss.is_finite())
+    };
     let join = |earlier: &[CurvePoint], own: &[CurvePoint]| {
-        let before = earlier.iter().filter(|point| first.is_none_or(|first| point.step <= first));
-        latest(before.chain(own).copied().collect())
+        latest(earlier.iter().filter(counts).chain(own).copied().collect())
     };
     Curves {
         val: join(&earlier.val, &own.val),

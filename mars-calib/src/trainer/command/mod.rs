@@ -91,7 +91,8 @@ impl CommandTrainer {
         orphan::end(&out, Duration::from_secs_f64(self.options.grace_s))?;
         let curve = PathBuf::from(self.prepared.curve.arguments(spec, &out).concat());
         let before = self.seconds_before(spec, &out)?;
-        let mut losses = Losses::of(&out, curve.clone(), self.options.curve.format)?;
+        let from = self.goes_on_from(spec);
+        let mut losses = Losses::of(&out, from.as_deref(), curve, self.options.curve.format)?;
         let started = Instant::now();
         let outcome = self.tries(spec, &out, &mut losses, started, observe);
         let wall_s = before + started.elapsed().as_secs_f64();
@@ -115,12 +116,12 @@ impl CommandTrainer {
             return Ok(failed(format!("the command left {}", losses.expected()?)));
         };
         if logged.is_none() && curves.last_step() < spec.steps {
-            return Ok(failed(format!("the command left nothing new in {}", curve.display())));
+            return Ok(failed(format!("the command left nothing new in {}", losses.place().display())));
         }
         losses.keep(&curves)?;
         if curves.val.is_empty() && curves.first_bad_step().is_none() {
             let remedy = "switch evaluation on (eval_strategy steps), or write rows with split val";
-            return Ok(failed(format!("no validation loss in {}; {remedy}", curve.display())));
+            return Ok(failed(format!("no validation loss in {}; {remedy}", losses.place().display())));
         }
         let end = match early.map_or_else(|| coverage::own_end(spec, &curves), Ok) {
             Ok(end) => end,
@@ -140,10 +141,16 @@ impl CommandTrainer {
     /// Seconds spent on the run by earlier tries, or on the run that it goes on from.
     fn seconds_before(&self, spec: &RunSpec, out: &Path) -> Result<f64, Error> {
         let own = seconds::read(out)?;
-        match spec.continues.as_ref().filter(|_| own == 0.0 && self.continues()) {
-            Some(earlier) => seconds::read(&self.out.join(earlier.as_str())),
+        match self.goes_on_from(spec).filter(|_| own == 0.0) {
+            Some(earlier) => seconds::read(&earlier),
             None => Ok(own),
         }
+    }
+
+    /// The directory of the run whose checkpoints the command is told of.
+    fn goes_on_from(&self, spec: &RunSpec) -> Option<PathBuf> {
+        let earlier = spec.continues.as_ref().filter(|_| self.continues());
+        earlier.map(|earlier| self.out.join(earlier.as_str()))
     }
 
     /// Starts the command as often as it helps. A try that follows a failure begins without the curve of the one before; one
