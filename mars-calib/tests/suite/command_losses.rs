@@ -89,3 +89,25 @@ fn a_command_that_begins_again_has_no_loss_of_before() {
     let val: Vec<_> = record.val.iter().map(|point| (point.step, point.loss)).collect();
     assert_eq!((record.end, val), (RunEnd::Finished, vec![(0, 2.0), (5, 2.0), (10, 2.0)]));
 }
+
+#[test]
+fn a_module_alone_is_evaluated_before_its_first_step() {
+    let curve = r#"printf "step,loss\n4,3\n8,2\n12,1\n" > "$1/curve.csv""#;
+    for (run, then, fails) in [
+        (spec(0, 8, 12), "exit 0", true),
+        // Not only at its end.
+        (spec(0, 8, 600), "exec sleep 600", true),
+        (spec(8, 8, 12), "exit 0", false),
+    ] {
+        let out = tempdir().unwrap();
+        let mut trainer = CommandTrainer::new(script(&format!("{curve}; {then}")), out.path()).unwrap();
+        let record = trainer.train(std::slice::from_ref(&run), &mut Silent).remove(0);
+        if fails {
+            let (said, place) = (record.end.to_string(), out.path().join(run.id().as_str()));
+            let parts = ["step 0", "at step 4", "eval_on_start", place.to_str().unwrap()];
+            assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+        } else {
+            assert_eq!(record.end, RunEnd::Finished);
+        }
+    }
+}

@@ -210,6 +210,7 @@ fn a_try_is_not_credited_with_the_curve_of_the_one_before() {
     assert!(why(&record).contains("left nothing new"), "{}", why(&record));
     // A try that finds its last step done has nothing to add.
     let whole = state.replace('3', "5");
+    let run = spec(8, 8, 5);
     let text = format!("[ $count = 1 ] && {{ {whole}; kill -9 $$; }}; exit 0");
     let (record, starts, _out) = train(script(&text), &run);
     assert_eq!((record.end, starts), (RunEnd::Finished, 2));
@@ -225,7 +226,7 @@ fn a_command_that_ends_before_its_last_step_has_failed() {
     };
     let lines = r#"for s in 0 10 20 30; do echo "{\"step\": $s, \"eval_loss\": 2}"; done > "$1/curve.jsonl""#;
     let state = r#"mkdir -p "$1/checkpoint-30"; echo '{"log_history": [{"step": 20, "eval_loss": 3}, {"step": 30, "eval_loss": 2}]}' > "$1/checkpoint-30/trainer_state.json""#;
-    let run = |steps: usize| RunSpec { eval_every: 10, ..spec(0, 8, steps) };
+    let run = |steps: usize| RunSpec { eval_every: 10, ..spec(8, 8, steps) };
     for (text, last) in [
         (csv("0 10 20 30"), 30),
         (csv("0 10 20 30 40 50 60 70 80"), 80),

@@ -83,6 +83,48 @@ fn a_command_that_fails_fails_the_probe_in_its_own_words() {
 }
 
 #[test]
+fn a_command_that_is_not_evaluated_before_its_first_step_is_told_by_the_probe_and_the_first_run() {
+    let place = tempdir().unwrap();
+    let script = place.path().join("train.sh");
+    let text = r#"for s in $(seq "$3" "$3" "$2"); do echo "$s,$((90 - s))"; done | { echo step,loss; cat; } > "$1/curve.csv""#;
+    fs::write(&script, text).unwrap();
+    let trainer = format!("sh '{}' {{out}} {{steps}} {{eval_every}} {{r.ve}} {{r.llm}}", script.display());
+    let settings = [
+        "trainer.samples=64",
+        "train.steps=24",
+        "train.eval_every=4",
+        "search.ranks=[2,4]",
+        "search.default_rank=4",
+        "calibration.ranks=[2,4]",
+        "calibration.sizes=[16,64]",
+        "calibration.steps=16",
+        "calibration.rule=alone-val",
+        "calibration.eval_every=2",
+        "calibration.joint=1",
+    ];
+    let arguments = |command: &[&str], policy: &str| -> Vec<String> {
+        let mut all: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        all.extend(["--trainer", &trainer, "--policy", policy].map(str::to_owned));
+        all.extend(settings.iter().flat_map(|setting| ["--set", *setting]).map(str::to_owned));
+        all
+    };
+    let parts = ["probe", "no validation loss at step 0", "eval_on_start"];
+    refused(&strs(&arguments(&["plan", "--probe"], "paper")), 1, &parts);
+    let out = place.path().join("out");
+    let first = arguments(&["calibrate", "--index", "0", "--out", out.to_str().unwrap()], "paper");
+    let first = mars(&strs(&first));
+    assert!(
+        first.code == Some(1) && first.stdout.contains("eval_on_start"),
+        "{}{}",
+        first.stdout,
+        first.stderr
+    );
+    // Choices that are compared with each other need no loss of the base model.
+    let told = mars(&strs(&arguments(&["plan", "--probe"], "fixed:4x4")));
+    assert!(told.code == Some(0) && told.stderr.contains("eval_on_start"), "{}", told.stderr);
+}
+
+#[test]
 fn a_probe_of_the_built_in_trainer_measures_stacks_and_leaves_nothing() {
     let task = SmallTask::new();
     let place = tempdir().unwrap();

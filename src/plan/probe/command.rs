@@ -5,7 +5,7 @@ use super::{
     usage::{Mark, children_peak},
 };
 use crate::{Error, Interrupt, config::SearchConfig, plan::restarts};
-use mars_calib::{CommandTrainer, RunSpec, Trainer};
+use mars_calib::{CommandTrainer, RunRecord, RunSpec, Trainer};
 use mars_search::{Budget, Cost, Role, Space, Trial};
 use std::collections::BTreeMap;
 
@@ -15,6 +15,10 @@ const APART: f64 = 2.0;
 const LONG: f64 = 30.0;
 /// By how much the longer run is made longer at a time.
 const FACTOR: usize = 4;
+
+/// Runs of one module alone fail without that loss, others do not.
+const BEGUN_LATE: &str = "trainer.command logs no validation loss at step 0: what training brings will not be known; evaluate before the \
+                          first step (the Trainer's eval_on_start=True)";
 
 /// Measures, and prices the search of the resolved `config` by `trainer`.
 pub(crate) fn probe_command(
@@ -35,17 +39,17 @@ pub(crate) fn probe_command(
             *known = &step.trial;
         }
     }
-    let mut measure = Measure { trainer, interrupt, steps: 0 };
+    let mut measure = Measure { trainer, interrupt, steps: 0, begun_late: false };
     let mut kinds = BTreeMap::new();
     for (key, trial) in largest {
         let longest = expected.trials.iter().filter(|step| self::key(&step.trial) == key);
         let longest = longest.map(|step| step.trial.steps).max().unwrap_or(trial.steps);
         kinds.insert(key, measure.kind(&template.spec(trial, &BTreeMap::new(), "probe"), longest)?);
     }
-    let steps = measure.steps;
+    let (steps, late) = (measure.steps, measure.begun_late.then(|| BEGUN_LATE.to_owned()));
     let cautions = if trainer.continues() { None } else { restarts(&config.policy(), space, budget) };
     let probe = probe(&expected, &CommandPrices { kinds }, (mark, steps), children_peak())?;
-    Ok(Probe { cautions: cautions.into_iter().collect(), ..probe })
+    Ok(Probe { cautions: cautions.into_iter().chain(late).collect(), ..probe })
 }
 
 /// What runs have in common that take as long for a step: the adapted modules, and how they are evaluated.
@@ -88,6 +92,8 @@ struct Measure<'a> {
     trainer: &'a mut CommandTrainer,
     interrupt: &'a Interrupt,
     steps: usize,
+    /// Whether a run was not evaluated at step 0.
+    begun_late: bool,
 }
 
 impl Measure<'_> {
@@ -126,7 +132,10 @@ impl Measure<'_> {
         let mut watch = Watch::new(self.interrupt, |_| {});
         let records = self.trainer.train(&[spec], &mut watch);
         let seconds = mark.until(Mark::now());
-        let flops = watch.checked(records)?.iter().map(|record| record.flops).sum();
+        let records = watch.checked(records)?;
+        let flops = records.iter().map(|record| record.flops).sum();
+        let late = |record: &RunRecord| record.val.first().is_some_and(|first| first.step > 0);
+        self.begun_late |= records.iter().any(late);
         self.steps += steps;
         Ok((seconds, flops))
     }

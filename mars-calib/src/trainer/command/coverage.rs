@@ -1,7 +1,27 @@
-//! How far the curve of a run reaches: to its last step, to a certain end before that, or to neither.
+//! How far the curve of a run reaches: from its first step, to its last one, to a certain end before that, or to neither.
 
 use super::Curves;
 use crate::{CurvePoint, RunEnd, RunSpec, convergence::has_converged};
+use std::path::Path;
+
+/// What is wrong with a run that is not evaluated where it must be, as far as its curve in `place` shows it: at all, and at step
+/// 0 where a module is trained alone, whose convergence is timed from the loss of the base model on. `out` is its directory.
+pub(super) fn not_evaluated(spec: &RunSpec, curves: &Curves, place: &Path, out: &Path) -> Option<String> {
+    let (place, out) = (place.display(), out.display());
+    let timed = spec.ranks.len() == 1 && spec.continues.is_none();
+    match curves.val.first() {
+        _ if curves.first_bad_step().is_some() => None,
+        None => Some(format!(
+            "no validation loss in {place}; switch evaluation on (eval_strategy steps), or write rows with split val"
+        )),
+        Some(first) if timed && first.step > 0 => Some(format!(
+            "no validation loss at step 0 in {place}, the first is at step {}; evaluate before the first step (the Trainer's \
+             eval_on_start=True), and remove {out}, whose checkpoints are behind it",
+            first.step
+        )),
+        Some(_) => None,
+    }
+}
 
 /// The end of a run whose curve needs no more steps.
 pub(super) fn early_end(spec: &RunSpec, curves: &Curves) -> Option<RunEnd> {

@@ -10,6 +10,8 @@
 //! | killed by a signal | once more |
 //! | any other | failed |
 
+use super::losses::Seen;
+use crate::RunEnd;
 use std::process::ExitStatus;
 
 /// What is to be done after the end of a command.
@@ -38,6 +40,26 @@ impl Ending {
             Some(_) => Self::Failed,
         }
     }
+}
+
+/// How the tries of a run ended.
+pub(super) enum Outcome {
+    /// By itself.
+    Done,
+    Failed(String),
+    /// With this end before the last step, for what the curve showed.
+    Early(RunEnd, Seen),
+    /// After this many seconds.
+    TimedOut(f64),
+    Stopped,
+}
+
+/// How one try ended.
+pub(super) enum Watched {
+    /// By itself.
+    Exited(ExitStatus),
+    /// By this program.
+    Ended(Outcome),
 }
 
 /// An end of a command, as a part of a sentence: its status, and what that means by convention.

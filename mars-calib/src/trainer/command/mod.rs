@@ -41,14 +41,13 @@ pub use told::{ModulePlaceholder, Place};
 
 use super::{ended_by, with_cause};
 use crate::{Error, Flow, Observer, Progress, RunEnd, RunId, RunRecord, RunSpec, Stage, Trainer, files};
-use ending::Ending;
+use ending::{Ending, Outcome, Watched};
 use losses::{Losses, Seen};
 use options::Prepared;
 use process::{POLL, Process, last_words};
 use std::{
     io,
     path::{Path, PathBuf},
-    process::ExitStatus,
     thread,
     time::{Duration, Instant},
 };
@@ -119,9 +118,8 @@ impl CommandTrainer {
             return Ok(failed(format!("the command left nothing new in {}", losses.place().display())));
         }
         losses.keep(&curves)?;
-        if curves.val.is_empty() && curves.first_bad_step().is_none() {
-            let remedy = "switch evaluation on (eval_strategy steps), or write rows with split val";
-            return Ok(failed(format!("no validation loss in {}; {remedy}", losses.place().display())));
+        if let Some(why) = coverage::not_evaluated(spec, &curves, losses.place(), &out) {
+            return Ok(failed(why));
         }
         let end = match early.map_or_else(|| coverage::own_end(spec, &curves), Ok) {
             Ok(end) => end,
@@ -236,6 +234,12 @@ impl CommandTrainer {
                         process.end(grace);
                         return Ok(Watched::Ended(Outcome::Early(end, seen)));
                     }
+                    let begun = !seen.curves.val.is_empty();
+                    let lacks = coverage::not_evaluated(spec, &seen.curves, losses.place(), out);
+                    if let Some(why) = lacks.filter(|_| begun) {
+                        process.end(grace);
+                        return Ok(Watched::Ended(Outcome::Failed(why)));
+                    }
                 }
             }
             if observe.progress(&progress(&id, spec, reported)) == Flow::Stop {
@@ -268,26 +272,6 @@ impl Trainer for CommandTrainer {
         }
         records
     }
-}
-
-/// How the tries of a run ended.
-enum Outcome {
-    /// By itself.
-    Done,
-    Failed(String),
-    /// With this end before the last step, for what the curve showed.
-    Early(RunEnd, Seen),
-    /// After this many seconds.
-    TimedOut(f64),
-    Stopped,
-}
-
-/// How one try ended.
-enum Watched {
-    /// By itself.
-    Exited(ExitStatus),
-    /// By this program.
-    Ended(Outcome),
 }
 
 fn progress(id: &RunId, spec: &RunSpec, step: usize) -> Progress {
