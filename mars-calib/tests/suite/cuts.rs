@@ -122,21 +122,20 @@ fn cut(every: usize) -> Outcomes {
     outcomes
 }
 
-/// What an external run has cost so far is its own file.
-fn cut_seconds() -> usize {
+/// What an external run has cost so far, and its losses, are files of their own: `name`, with this `content`, if it has another.
+fn cut_of_a_command(name: &str, content: Option<&str>) -> usize {
     let (out, run) = (tempdir().unwrap(), spec(0, 8, 5));
     let done = "sh -c 'printf \"step,loss\\n0,3\\n5,2\\n\" > \"$0/curve.csv\"' {out}";
     let mut trainer = CommandTrainer::new(done, out.path()).unwrap();
-    let path = out.path().join(run.id().as_str()).join("seconds.txt");
+    let path = out.path().join(run.id().as_str()).join(name);
     assert_eq!(trainer.train(std::slice::from_ref(&run), &mut Silent)[0].end, RunEnd::Finished);
-    fs::write(&path, "1234.5678\n").unwrap();
-    let bytes = fs::read(&path).unwrap();
+    let bytes = content.map_or_else(|| fs::read(&path).unwrap(), |text| text.as_bytes().to_vec());
     for length in 0..bytes.len() {
         fs::write(&path, &bytes[..length]).unwrap();
         let record = trainer.train(std::slice::from_ref(&run), &mut Silent).remove(0);
-        let refused = matches!(&record.end, RunEnd::Failed { why } if why.contains("seconds.txt"))
+        let refused = matches!(&record.end, RunEnd::Failed { why } if why.contains(name))
             || record.end == RunEnd::Interrupted;
-        assert!(refused, "cut to {length}: {} after {} s", record.end, record.wall_s);
+        assert!(refused, "{name} cut to {length}: {} after {} s", record.end, record.wall_s);
     }
     bytes.len()
 }
@@ -146,7 +145,8 @@ fn a_cut_file_is_refused_or_its_run_is_done_again() {
     let outcomes = cut(41);
     assert!(outcomes.files >= 10, "{outcomes:?}");
     assert!(outcomes.refused > 0 && outcomes.done_again > 0 && outcomes.untouched > 0, "{outcomes:?}");
-    assert_eq!(cut_seconds(), 10);
+    assert_eq!(cut_of_a_command("seconds.txt", Some("1234.5678\n")), 10);
+    assert!(cut_of_a_command("losses-of-all-tries.json", None) > 60);
 }
 
 #[test]

@@ -163,7 +163,7 @@ struct Row {
 }
 
 /// The curves of the table `text` of the file `path`, as they were written.
-pub(super) fn curve_csv(text: &str, path: &Path) -> Result<Curves, Error> {
+fn curve_csv(text: &str, path: &Path) -> Result<Curves, Error> {
     let corrupt = |why: String| Error::Corrupt { path: path.to_owned(), why };
     let mut curves = Curves::default();
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());

@@ -3,12 +3,22 @@
 //! A command that goes on from a checkpoint logs the steps after it, into a file of their own or behind those of before. From
 //! the first step that a try has logged on, its losses replace all others; up to there those of before count.
 
-use super::{CurveFormat, Curves, curves::curve_csv, found, history::latest};
+use super::{CurveFormat, Curves, found, history::latest};
 use crate::{CurvePoint, Error, files};
-use std::path::{Path, PathBuf};
+use serde::{Deserialize, Serialize};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
-/// In the directory of a run, a table of steps, losses and splits.
-const FILE: &str = "losses-of-all-tries.csv";
+/// In the directory of a run, [`Stored`] as JSON, which has no meaning where it was cut.
+const FILE: &str = "losses-of-all-tries.json";
+
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    val: Cow<'a, [CurvePoint]>,
+    train: Cow<'a, [CurvePoint]>,
+}
 
 /// The losses of a run whose command writes them to `curve`.
 pub(super) struct Losses {
@@ -81,13 +91,10 @@ impl Losses {
     /// # Errors
     /// [`Error::Io`].
     pub(super) fn keep(&self, curves: &Curves) -> Result<(), Error> {
-        let mut text = String::from("step,loss,split\n");
-        for (points, split) in [(&curves.train, "train"), (&curves.val, "val")] {
-            for CurvePoint { step, loss } in points {
-                text += &format!("{step},{loss},{split}\n");
-            }
-        }
-        files::write(&self.stored, text.as_bytes())
+        let stored = Stored { val: (&curves.val).into(), train: (&curves.train).into() };
+        let text =
+            serde_json::to_vec(&stored).map_err(|error| Error::io("write", &self.stored)(error.into()))?;
+        files::write(&self.stored, &text)
     }
 
     /// What there is already; a curve that is half written is read again next time.
@@ -125,11 +132,17 @@ impl Losses {
 fn read(out: &Path) -> Result<Option<Curves>, Error> {
     let path = out.join(FILE);
     let Some(text) = files::read_text(&path)? else { return Ok(None) };
-    if text.ends_with('\n') {
-        return curve_csv(&text, &path).map(Curves::sorted).map(Some);
+    match serde_json::from_str::<Stored<'_>>(&text) {
+        Ok(Stored { val, train }) => {
+            Ok(Some(Curves { val: val.into_owned(), train: train.into_owned(), ..Curves::default() }))
+        }
+        Err(error) => {
+            let why = format!(
+                "it holds no losses ({error}); remove the directory that it is in, and the run begins again"
+            );
+            Err(Error::Corrupt { path, why })
+        }
     }
-    let why = "its last line was cut; remove the directory that it is in, and the run begins again";
-    Err(Error::Corrupt { path, why: why.into() })
 }
 
 /// What cannot be understood is nothing.
