@@ -83,25 +83,44 @@ fn a_command_that_fails_fails_the_probe_in_its_own_words() {
 }
 
 #[test]
-fn a_command_that_evaluates_only_behind_its_first_step_is_told_by_probe_and_search() {
+fn a_command_that_is_not_evaluated_before_its_first_step_is_told_by_the_probe_and_the_first_run() {
     let place = tempdir().unwrap();
     let script = place.path().join("train.sh");
     let text = r#"for s in $(seq "$3" "$3" "$2"); do echo "$s,$((90 - s))"; done | { echo step,loss; cat; } > "$1/curve.csv""#;
     fs::write(&script, text).unwrap();
     let trainer = format!("sh '{}' {{out}} {{steps}} {{eval_every}} {{r.ve}} {{r.llm}}", script.display());
-    let out = place.path().join("out");
-    let common = ["--trainer", &trainer, "--set", "trainer.samples=64", "--set", "train.steps=24"];
-    let more = ["--set", "train.eval_every=4", "--set", "calibration.steps=24", "--policy"];
-    let arguments = |command: &[&'static str], policy: &'static str| {
-        let all = command.iter().copied().chain(common).chain(more).chain([policy]);
-        all.map(str::to_owned).collect::<Vec<_>>()
+    let settings = [
+        "trainer.samples=64",
+        "train.steps=24",
+        "train.eval_every=4",
+        "search.ranks=[2,4]",
+        "search.default_rank=4",
+        "calibration.ranks=[2,4]",
+        "calibration.sizes=[16,64]",
+        "calibration.steps=16",
+        "calibration.rule=alone-val",
+        "calibration.eval_every=2",
+        "calibration.joint=1",
+    ];
+    let arguments = |command: &[&str], policy: &str| -> Vec<String> {
+        let mut all: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        all.extend(["--trainer", &trainer, "--policy", policy].map(str::to_owned));
+        all.extend(settings.iter().flat_map(|setting| ["--set", *setting]).map(str::to_owned));
+        all
     };
-    refused(&strs(&arguments(&["plan", "--probe"], "paper")), 1, &["probe", "step 0", "eval_on_start"]);
-    let mut search = arguments(&["search", "--out"], "paper");
-    search.insert(2, out.to_str().unwrap().to_owned());
-    refused(&strs(&search), 1, &["step 0", "eval_on_start"]);
+    let parts = ["probe", "no validation loss at step 0", "eval_on_start"];
+    refused(&strs(&arguments(&["plan", "--probe"], "paper")), 1, &parts);
+    let out = place.path().join("out");
+    let first = arguments(&["calibrate", "--index", "0", "--out", out.to_str().unwrap()], "paper");
+    let first = mars(&strs(&first));
+    assert!(
+        first.code == Some(1) && first.stdout.contains("eval_on_start"),
+        "{}{}",
+        first.stdout,
+        first.stderr
+    );
     // Choices that are compared with each other need no loss of the base model.
-    let told = mars(&strs(&arguments(&["plan", "--probe"], "fixed:8x8")));
+    let told = mars(&strs(&arguments(&["plan", "--probe"], "fixed:4x4")));
     assert!(told.code == Some(0) && told.stderr.contains("eval_on_start"), "{}", told.stderr);
 }
 
