@@ -230,6 +230,14 @@ fn broken_numbers_leave_gaps_and_dashes() {
 }
 
 #[test]
+fn flops_that_a_trainer_does_not_tell_are_not_none() {
+    let mut data = search("race", 0.02);
+    assert!(!render(&data).contains("FLOPs not told"));
+    data.results.iter_mut().for_each(|result| (result.cost.flops, result.cost.eval_flops) = (0.0, 0.0));
+    assert_eq!(count(&render(&data), "FLOPs not told"), 2, "the search and one fine-tune");
+}
+
+#[test]
 fn an_empty_search_says_so() {
     let mut data = search("fixed:8x16", 0.0);
     data.results.clear();

@@ -8,7 +8,7 @@ use mars_calib::{
 };
 use mars_laws::Ranks;
 use mars_lora::{Examples, Model};
-use mars_search::{Budget, NoResults, Outcome, PolicySpec, Role, Space, Trial};
+use mars_search::{Budget, NoResults, Outcome, PolicySpec, Role, Space, Trial, TrialEnd};
 use serde::Serialize;
 use std::{collections::BTreeMap, num::NonZeroUsize, path::Path};
 
@@ -158,9 +158,10 @@ fn calibrate(
     let runs = chosen.into_iter().zip(&records).filter_map(|((index, trial), record)| {
         let record = record.as_ref()?;
         let mut result = trial_result(&*rule, &trial, record, keep, &BTreeMap::new());
-        // One run by itself has no time so early; what there would be follows the length of the run.
+        // One run by itself has no time so early; what there would be follows the length of the run. One that failed is not registered.
         if let Some(window) = budget.calibration.window.filter(|window| trial.steps <= *window)
             && trial.role == Role::Alone
+            && result.end == TrialEnd::Finished
         {
             let why = format!("{window} steps, registered with those of other ranks");
             (result.convergence, result.censored) = (None, Some(why));

@@ -217,3 +217,14 @@ fn a_command_that_cannot_learn_the_ranks_is_refused_before_it_is_started() {
     }
     assert!(!started.exists() && !Path::new(out).exists());
 }
+
+#[test]
+fn a_calibration_run_that_failed_is_not_registered() {
+    let setting = Setting::new("exit 3");
+    let out = setting.out();
+    let arguments = ["calibrate", "--out", &out, "--policy", "guided", "--trainer", &setting.trainer];
+    let done =
+        mars(&[&arguments[..], &["--set", "trainer.samples=512", "--set", "train.steps=2000"]].concat());
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(done.stdout.contains("fail") && !done.stdout.contains("registered with"), "{}", done.stdout);
+}
