@@ -1,7 +1,9 @@
 //! How long a planned run is against the time from which on its data over-fit, and what to change.
+mod past;
 mod records;
 mod words;
 
+pub use past::PastBest;
 pub(crate) use records::{exponents, of_records, of_search};
 
 use mars_laws::{OverfittingEstimate, OverfittingVerdict, Ranks};
@@ -23,6 +25,9 @@ pub struct Overfitting {
     pub runs: usize,
     /// Those of them that over-fitted.
     pub seen: usize,
+    /// Those of them that were better before their end but have no losses by block, so that it cannot be told.
+    #[serde(default)]
+    pub untold: usize,
     /// The over-fitting time, in optimizer steps.
     pub estimate: OverfittingEstimate,
     /// How the planned run compares with it.

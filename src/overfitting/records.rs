@@ -1,6 +1,6 @@
 //! From the records of a campaign to the over-fitting time of a planned run.
 
-use super::Overfitting;
+use super::{Overfitting, PastBest};
 use crate::{config::SearchConfig, search::RunTemplate};
 use mars_calib::{Campaign, RunId, RunRecord, convergence::overfitting_time};
 use mars_laws::{
@@ -60,20 +60,23 @@ pub(crate) fn of_records<'a>(
             *own = record;
         }
     }
+    let mut untold = 0;
     let observations: Vec<OverfittingObservation> = longest
         .into_values()
+        .filter(|record| record.spec.ranks.modules().all(|module| ranks.get(module) > 0))
         .filter_map(|record| {
+            let time = overfitting_time(record)?;
+            untold += usize::from(record.val_blocks.is_empty() && PastBest::of(record).is_some());
             let (ranks, samples) = (record.spec.ranks.clone(), record.spec.samples);
-            Some(OverfittingObservation { ranks, samples, time: overfitting_time(record)? })
+            Some(OverfittingObservation { ranks, samples, time })
         })
-        .filter(|one| one.ranks.modules().all(|module| ranks.get(module) > 0))
         .collect();
     if observations.is_empty() {
         return None;
     }
     // Records that were read and checked are what the law takes.
     let law = overfitting_law(&observations, exponents, &OverfittingOptions::default()).ok()?;
-    Some(against(&law, space, budget, ranks))
+    Some(Overfitting { untold, ..against(&law, space, budget, ranks) })
 }
 
 fn against(law: &OverfittingLaw, space: &Space, budget: &Budget, ranks: &Ranks) -> Overfitting {
@@ -90,6 +93,7 @@ fn against(law: &OverfittingLaw, space: &Space, budget: &Budget, ranks: &Ranks) 
         batch: budget.batch,
         runs,
         seen,
+        untold: 0,
         estimate,
         verdict,
         samples_needed: expected

@@ -24,6 +24,11 @@ impl fmt::Display for Overfitting {
             )
         };
         match (self.verdict, self.estimate.steps) {
+            _ if self.untold == self.runs => write!(
+                f,
+                "whether the planned {planned} over-fit cannot be told: validation losses rose before the end, but none are reported \
+                 by block of the samples"
+            ),
             (OverfittingVerdict::Before, Some(time)) => write!(
                 f,
                 "over-fitting is expected from {} at ranks {ranks}; the planned {planned} end before",
@@ -68,7 +73,8 @@ impl Overfitting {
     /// How many of the runs over-fitted.
     fn counted(&self) -> String {
         let seen = if self.seen == 0 { "none".to_owned() } else { self.seen.to_string() };
-        format!("{seen} of {} run{}", self.runs, if self.runs == 1 { "" } else { "s" })
+        let told = self.runs.saturating_sub(self.untold);
+        format!("{seen} of {told} run{}", if told == 1 { "" } else { "s" })
     }
 
     /// What would end before over-fitting.
@@ -125,6 +131,7 @@ mod tests {
             batch: 16,
             runs: 9,
             seen,
+            untold: 0,
             estimate,
             verdict,
             samples_needed: Some(51_200),

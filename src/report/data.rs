@@ -1,6 +1,6 @@
 //! What a report is made of.
 
-use crate::{Overfitting, task::ExchangedImages};
+use crate::{Overfitting, PastBest, task::ExchangedImages};
 use mars_search::{Budget, Decision, Role, Space, TrialResult};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,6 +35,9 @@ pub struct ReportData {
     /// How long the final run is against the time from which on its data over-fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overfitting: Option<Overfitting>,
+    /// Where the final run was better before its end, whose adapter is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub past_best: Option<PastBest>,
     /// Where everything comes from.
     pub provenance: Provenance,
 }

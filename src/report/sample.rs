@@ -66,6 +66,7 @@ fn planted(policy: &str, scatter: f64, window: Option<usize>) -> ReportData {
         tuned: Some(TestScore { perplexity: 1.9214, accuracy: Some(0.7162) }),
         exchanged_images: None,
         overfitting: None,
+        past_best: None,
         provenance: Provenance {
             model: "embedded digits-idefics3 (0.7 M parameters)".to_owned(),
             data: "embedded digits-shifted (2048 train, 256 validation, 512 test)".to_owned(),

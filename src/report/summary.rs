@@ -67,6 +67,9 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
     {
         words += &format!(" Its data are used up before its end: {overfitting}.");
     }
+    if let Some(past) = data.past_best {
+        words += &format!(" Warning: {past}.");
+    }
     if let Some(exchanged) = data.exchanged_images {
         words += &format!(" On the test data, {exchanged}.");
     }

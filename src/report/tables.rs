@@ -99,13 +99,18 @@ pub(crate) fn decision(data: &ReportData) -> String {
                 format!(
                     "{} fine-tunes, {}, {}",
                     maybe(fine_tunes(&total, &unit), 2),
-                    flops(total.total_flops()),
+                    told_flops(&total),
                     duration(total.wall_s)
                 ),
             ),
-            pair("One fine-tune", format!("{}, {}", flops(unit.total_flops()), duration(unit.wall_s))),
+            pair("One fine-tune", format!("{}, {}", told_flops(&unit), duration(unit.wall_s))),
         ],
     )
+}
+
+/// A trainer that counts no FLOPs says nothing of them.
+fn told_flops(cost: &Cost) -> String {
+    if cost.total_flops() == 0.0 { "FLOPs not told".to_owned() } else { flops(cost.total_flops()) }
 }
 
 fn gained(data: &ReportData) -> String {

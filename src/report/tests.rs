@@ -139,6 +139,7 @@ fn a_run_that_ended_early_is_shown_with_the_steps_that_it_took() {
         batch: 16,
         runs: 1,
         seen: 1,
+        untold: 0,
         verdict: estimate.verdict(320.0),
         estimate,
         samples_needed: None,
@@ -235,6 +236,14 @@ fn broken_numbers_leave_gaps_and_dashes() {
     data.tuned.as_mut().unwrap().perplexity = f64::NAN;
     data.base.as_mut().unwrap().accuracy = Some(f64::NAN);
     check(&render(&data));
+}
+
+#[test]
+fn flops_that_a_trainer_does_not_tell_are_not_none() {
+    let mut data = search("race", 0.02);
+    assert!(!render(&data).contains("FLOPs not told"));
+    data.results.iter_mut().for_each(|result| (result.cost.flops, result.cost.eval_flops) = (0.0, 0.0));
+    assert_eq!(count(&render(&data), "FLOPs not told"), 2, "the search and one fine-tune");
 }
 
 #[test]

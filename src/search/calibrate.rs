@@ -8,7 +8,7 @@ use mars_calib::{
 };
 use mars_laws::Ranks;
 use mars_lora::{Examples, Model};
-use mars_search::{Budget, NoResults, Outcome, PolicySpec, Role, Space, Trial};
+use mars_search::{Budget, NoResults, Outcome, PolicySpec, Role, Space, Trial, TrialEnd};
 use serde::Serialize;
 use std::{collections::BTreeMap, num::NonZeroUsize, path::Path};
 
@@ -161,7 +161,8 @@ fn calibrate(
     let runs = chosen.into_iter().zip(&records).filter_map(|((index, trial), record)| {
         let record = record.as_ref()?;
         let mut result = trial_result(&*rule, &trial, record, keep, &BTreeMap::new());
-        if budget.calibration.ends_with_window(&trial) {
+        // One that failed is not registered.
+        if budget.calibration.ends_with_window(&trial) && result.end == TrialEnd::Finished {
             let why = format!("{} steps, registered with those of other ranks", trial.steps);
             (result.convergence, result.censored) = (None, Some(why));
         }

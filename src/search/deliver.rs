@@ -5,7 +5,7 @@ use super::{
     provenance::provenance, session::Searched,
 };
 use crate::{
-    Error, Score,
+    Error, PastBest, Score,
     config::SearchConfig,
     event::{Event, Observer},
     files, overfitting,
@@ -57,6 +57,7 @@ where
         base: Some(base),
         exchanged_images,
         overfitting,
+        past_best: None,
         left_out: session.task.left_out.clone(),
     };
     let task = session.task;
@@ -103,6 +104,7 @@ pub(super) fn external(
         base: None,
         exchanged_images: None,
         overfitting: overfitting::of_search(campaign, config, (space, budget), &searched.decision),
+        past_best: PastBest::of(winner),
         left_out: Vec::new(),
     };
     let data = ReportData {
@@ -151,6 +153,7 @@ fn report_data(
         tuned: outcome.test.map(tested),
         exchanged_images: outcome.exchanged_images,
         overfitting: outcome.overfitting.clone(),
+        past_best: outcome.past_best,
         provenance: Provenance::default(),
     }
 }

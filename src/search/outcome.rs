@@ -1,7 +1,7 @@
 //! What a finished search leaves: adapter, decision, fits, report.
 
 use crate::{
-    Overfitting, Score,
+    Overfitting, PastBest, Score,
     task::{ExchangedImages, LeftOut},
 };
 use mars_laws::Ranks;
@@ -33,6 +33,8 @@ pub struct SearchOutcome {
     pub exchanged_images: Option<ExchangedImages>,
     /// How long the final run is against the time from which on its data over-fit; `None` where no run says anything about it.
     pub overfitting: Option<Overfitting>,
+    /// Where the final run was better before its end, after a search by an external trainer, of which the last adapter is kept.
+    pub past_best: Option<PastBest>,
     /// Samples of the data that could not be used and were left out.
     pub left_out: Vec<LeftOut>,
 }
@@ -78,6 +80,9 @@ pub struct Summary<'a> {
     /// How long the planned final run is against the time from which on its data over-fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overfitting: Option<&'a Overfitting>,
+    /// Where the final run of an external trainer was better before its end, whose adapter is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub past_best: Option<PastBest>,
     /// Samples of the data that could not be used and were left out.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub left_out: &'a [LeftOut],
@@ -105,6 +110,7 @@ impl SearchOutcome {
             base: self.base,
             exchanged_images: self.exchanged_images,
             overfitting: self.overfitting.as_ref(),
+            past_best: self.past_best,
             left_out: &self.left_out,
         }
     }

@@ -143,6 +143,7 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
     if !outcome.is_improvement() {
         lines.push("WARNING   this adapter is no improvement over the model before training".to_owned());
     }
+    lines.extend(outcome.past_best.iter().map(|past| format!("WARNING   {past}")));
     lines.extend([
         format!("ranks     {} ({})", decision.ranks, decision.outcome),
         format!("why       {}", decision.reason),

@@ -75,6 +75,28 @@ fn a_probe_of_a_command_tells_what_its_search_takes() {
     assert_eq!(text.code, Some(2), "the number of samples is not known: {}", text.stderr);
 }
 
+/// Evaluations every 20 steps do not make the runs of a probe as long; they are priced all the same.
+#[test]
+fn a_probe_of_a_long_run_trains_a_few_steps() {
+    let place = tempdir().unwrap();
+    let script = place.path().join("train.sh");
+    // 0.11 s a step and 0.4 s an evaluation after step 0.
+    let curve = r#"awk -v steps="$1" -v every="$2" 'BEGIN {
+        print "step,loss,split"; for (step = 0; step <= steps; step += every) printf "%d,%.9f,val\n", step, 3 - step / steps }' > "$3/curve.csv"
+sleep $(awk -v steps="$1" -v every="$2" 'BEGIN { print steps * 0.11 + steps / every * 0.4 }')"#;
+    fs::write(&script, curve).unwrap();
+    let trainer = format!("sh '{}' {{steps}} {{eval_every}} {{out}} {{r.ve}} {{r.llm}}", script.display());
+    let set = ["trainer.samples=64", "train.steps=10000", "train.eval_every=20"];
+    let set = set.iter().flat_map(|setting| ["--set", setting]);
+    let arguments = ["plan", "--probe", "--json", "--policy", "fixed:4x4", "--trainer", &trainer];
+    let probe = json(&arguments.into_iter().chain(set).collect::<Vec<_>>())["probe"].clone();
+    let steps = probe["measured_steps"].as_u64().unwrap();
+    assert!(steps <= 60, "{steps} steps: {probe}");
+    // 1,100 s of steps and 200 s of evaluations; processes take longer on a busy machine.
+    let wall = probe["total"]["wall"].as_f64().unwrap();
+    assert!((1200.0..2000.0).contains(&wall), "{wall} s: {probe}");
+}
+
 #[test]
 fn a_command_that_fails_fails_the_probe_in_its_own_words() {
     let trainer = "sh -c 'echo no such corpus >&2; exit 3' {out} {r.ve} {r.llm}";

@@ -254,3 +254,38 @@ fn a_command_that_cannot_learn_the_ranks_is_refused_before_it_is_started() {
     }
     assert!(!started.exists() && !Path::new(out).exists());
 }
+
+#[test]
+fn a_calibration_run_that_failed_is_not_registered() {
+    let setting = Setting::new("exit 3");
+    let out = setting.out();
+    let arguments = ["calibrate", "--out", &out, "--policy", "guided", "--trainer", &setting.trainer];
+    let done =
+        mars(&[&arguments[..], &["--set", "trainer.samples=512", "--set", "train.steps=2000"]].concat());
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(done.stdout.contains("fail") && !done.stdout.contains("registered with"), "{}", done.stdout);
+}
+
+/// The adapter of a command is that of its last step.
+#[test]
+fn a_command_that_was_better_before_its_end_is_warned_of() {
+    let curve = "3.50 2.53 2.03 1.77 1.70 1.87 2.10 2.35 2.60 2.80 3.00";
+    let script = format!(
+        r#"echo step,loss,split > "$6/curve.csv"; step=0; for loss in {curve}; do echo $step,$loss,val >> "$6/curve.csv"; step=$((step + 40)); done"#
+    );
+    let setting = Setting::new(&script);
+    let out = setting.out();
+    let more = ["--policy", "fixed:8x8", "--set", "train.steps=400", "--set", "train.eval_every=40"];
+    let done = mars(&setting.arguments(&out, &more));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    for part in [
+        "best at step 160 (1.7000)",
+        "that of step 400 (3.0000)",
+        "cannot be told: validation losses rose before the end",
+    ] {
+        assert!(done.stdout.contains(part), "{part}: {}", done.stdout);
+    }
+    assert!(!done.stdout.contains("over-fitted"), "{}", done.stdout);
+    let page = fs::read_to_string(Path::new(&out).join("report.html")).unwrap();
+    assert!(page.contains("best at step 160 (1.7000)"));
+}

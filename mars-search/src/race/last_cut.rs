@@ -51,9 +51,10 @@ impl LastCut {
         let mut words = match confidence {
             Some(sure) => sure.to_string(),
             None => format!(
-                "Compared with {} others at step {} of {} by the mean validation loss alone: without losses by block of the \
+                "Compared with {} other{} at step {} of {} by the mean validation loss alone: without losses by block of the \
                  samples nothing is known of what noise could have decided.",
                 self.blocks.len() - 1,
+                if self.blocks.len() == 2 { "" } else { "s" },
                 self.step,
                 budget.steps
             ),
@@ -62,5 +63,28 @@ impl LastCut {
             words += " The others were not trained further.";
         }
         words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LastCut;
+    use crate::Budget;
+
+    #[test]
+    fn one_other_is_not_others() {
+        for (compared, told) in
+            [(2, "Compared with 1 other at step 20 of 100"), (3, "Compared with 2 others at")]
+        {
+            let cut = LastCut {
+                step: 20,
+                leader: 0,
+                training: None,
+                handicaps: vec![0.0; compared],
+                blocks: vec![Vec::new(); compared],
+            };
+            let words = cut.in_words(None, &Budget::new(100, 640, 16));
+            assert!(words.starts_with(told), "{words}");
+        }
     }
 }

@@ -230,3 +230,15 @@ fn settings_out_of_range_are_refused() {
     refused(|options| options.tolerance = -1.0, "tolerance");
     refused(|options| options.balance.kappa = 0.0, "kappa");
 }
+
+#[test]
+fn an_evaluation_that_the_cap_does_not_pay_for_is_named() {
+    let budget = Budget { steps: 1300, eval_every: 160, ..budget() };
+    let told = guided(1.39, &space(), &budget, &Task::new(bowl(ve_llm(16, 16)))).unwrap().decision.reason;
+    assert!(told.contains("the cap does not pay for a second choice up to step 480, the first"), "{told}");
+    assert!(!told.contains("needs one at a quarter"), "{told}");
+    // With four evaluations there is none before a quarter of the run.
+    let budget = Budget { eval_every: 325, ..budget };
+    let told = guided(1.39, &space(), &budget, &Task::new(bowl(ve_llm(16, 16)))).unwrap().decision.reason;
+    assert!(told.contains("one evaluation every 325 of 1300 steps"), "{told}");
+}

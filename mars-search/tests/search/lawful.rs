@@ -25,7 +25,7 @@ fn budget() -> Budget {
 }
 
 /// The vision encoder takes three times as long as the language model; the floor has its least at `best`.
-fn task(gamma: f64, best: Ranks) -> Task {
+pub(crate) fn task(gamma: f64, best: Ranks) -> Task {
     let laws = BTreeMap::from([
         ("ve".to_owned(), (30.0, gamma, 0.15, 0.0)),
         ("llm".to_owned(), (10.0, gamma, 0.15, 0.0)),
@@ -38,13 +38,13 @@ fn task(gamma: f64, best: Ranks) -> Task {
     Task { laws, speed: 20.0, ..Task::new(floor).registering(8) }
 }
 
-fn guided(cap: f64, budget: &Budget, task: &Task) -> Played {
+pub(crate) fn guided(cap: f64, budget: &Budget, task: &Task) -> Played {
     let mut options = GuidedOptions { fine_tunes: cap, ..GuidedOptions::default() };
     options.balance.kappa = 4.0;
     play_in_order(&PolicySpec::Guided(options), &space(), budget, task, |trials| trials).unwrap()
 }
 
-fn cost(played: &Played) -> f64 {
+pub(crate) fn cost(played: &Played) -> f64 {
     fine_tunes(&total_cost(&played.results), &run_cost(&played.results, played.decision.trial)).unwrap()
 }
 
@@ -104,7 +104,7 @@ fn the_cap_holds_whatever_it_is() {
 }
 
 /// The rank choices that race.
-fn raced(played: &Played) -> Vec<Ranks> {
+pub(crate) fn raced(played: &Played) -> Vec<Ranks> {
     let race = played.results.iter().filter(|result| result.trial.role == Role::Race);
     let mut ranks: Vec<Ranks> = race.map(|result| result.trial.ranks.clone()).collect();
     ranks.sort();

@@ -3,6 +3,7 @@
 
 use mars_testkit::planted;
 
+mod cap;
 mod contests;
 mod costs;
 mod entrants;

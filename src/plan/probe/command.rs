@@ -1,4 +1,5 @@
-//! Two short runs of each kind by an external command: one step costs what the longer takes more, the rest is the start.
+//! Short runs of each kind by an external command: one step costs what a longer run takes more, the rest is the start. Where evaluations
+//! are farther apart than these runs are long, a run that is evaluated more often says what one costs.
 
 use super::{
     Expected, Expense, Prices, Probe, RehearsedTrial, Seconds, Watch, probe,
@@ -13,8 +14,11 @@ use std::collections::BTreeMap;
 /// a probe may take before it is long enough anyway.
 const APART: f64 = 2.0;
 const LONG: f64 = 30.0;
-/// By how much the longer run is made longer at a time.
+/// Most steps of the shorter run, and by how much the longer one is made longer at a time.
+const FEW: usize = 8;
 const FACTOR: usize = 4;
+/// Evaluations after step 0 of the run that says what one costs.
+const EVALUATIONS: usize = 4;
 
 /// Runs of one module alone fail without that loss, others do not.
 const BEGUN_LATE: &str = "trainer.command logs no validation loss at step 0: what training brings will not be known; evaluate before the \
@@ -99,29 +103,47 @@ struct Measure<'a> {
 impl Measure<'_> {
     /// Runs like `spec`, of at most `longest` steps.
     fn kind(&mut self, spec: &RunSpec, longest: usize) -> Result<Kind, Error> {
-        let short = spec.eval_every.max(1).min(longest.div_ceil(2));
-        let (first, first_flops) = self.run(spec, short)?;
-        let mut steps = (short * FACTOR).min(longest);
+        let every = spec.eval_every.max(1);
+        let short = FEW.min(longest.div_ceil(2)).max(1);
+        // At its end only, where a run is too short for the evaluations of a whole one.
+        let apart = every > short;
+        let interval = |steps: usize| if apart { steps } else { every };
+        let (first, first_flops) = self.run(spec, short, interval(short))?;
+        let factor = if first.wall >= LONG { 2 } else { FACTOR };
+        let mut steps = (short * factor).min(longest);
         if steps == short {
             let step = first.times(1.0 / short as f64);
             return Ok(Kind { start: Seconds::default(), step, flops: first_flops / short as f64 });
         }
-        loop {
-            let (second, flops) = self.run(spec, steps)?;
+        let (more, flops) = loop {
+            let (second, flops) = self.run(spec, steps, interval(steps))?;
             let more = second.plus(first, -1.0);
             if more.wall >= APART || second.wall >= LONG || steps == longest {
-                let step = more.or_zero().times(1.0 / (steps - short) as f64);
-                let start = first.plus(step, -(short as f64)).or_zero();
-                return Ok(Kind { start, step, flops: flops / steps as f64 });
+                break (more, flops / steps as f64);
             }
             steps = (steps * FACTOR).min(longest);
+        };
+        let step = more.or_zero().times(1.0 / (steps - short) as f64);
+        let start = first.plus(step, -(short as f64)).or_zero();
+        let often = short.div_ceil(EVALUATIONS);
+        if !apart || often == short {
+            return Ok(Kind { start, step, flops });
         }
+        let (third, _) = self.run(spec, short, often)?;
+        let evaluations = short.div_ceil(often) - 1;
+        let evaluation = third.plus(first, -1.0).or_zero().times(1.0 / evaluations as f64);
+        Ok(Kind {
+            start: start.plus(evaluation, -1.0).or_zero(),
+            step: step.plus(evaluation, 1.0 / every as f64),
+            flops,
+        })
     }
 
-    /// Time and FLOPs of a run of `steps` steps.
-    fn run(&mut self, spec: &RunSpec, steps: usize) -> Result<(Seconds, f64), Error> {
+    /// Time and FLOPs of a run of `steps` steps, evaluated every `eval_every`.
+    fn run(&mut self, spec: &RunSpec, steps: usize, eval_every: usize) -> Result<(Seconds, f64), Error> {
         let spec = RunSpec {
             steps,
+            eval_every,
             horizon: spec.horizon.max(steps),
             evaluate_from: 0,
             stop_when_converged: false,

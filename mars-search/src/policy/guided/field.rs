@@ -170,11 +170,18 @@ impl Field {
     /// Two places: the middle of the range, and the challenger that its first steps select.
     fn pair_off(&mut self, space: &Space, budget: &Budget, extra: f64, records: &Records) -> Progress<()> {
         let Some(challenge) = Challenge::afforded(space, budget, extra, first_cut(budget)) else {
-            self.notes.push(format!(
-                "there is one evaluation every {} of {} steps: a race within the cap needs one at a quarter of the run \
-                 or later, and one before that",
-                budget.eval_every, budget.steps
-            ));
+            let (every, steps, first) = (budget.eval_every, budget.steps, first_cut(budget));
+            self.notes.push(if every < first && first < steps {
+                format!(
+                    "the cap does not pay for a second choice up to step {first}, the first evaluation at a quarter of the \
+                     {steps} steps or later"
+                )
+            } else {
+                format!(
+                    "there is one evaluation every {every} of {steps} steps: a race within the cap needs one at a quarter of \
+                     the run or later, and one before that"
+                )
+            });
             return Progress::Done(());
         };
         let challenger = match challenge.challenger(space, budget, records) {

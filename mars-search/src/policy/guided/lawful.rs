@@ -3,7 +3,7 @@
 //! 1. The most informative design that leaves the price of three more choices in the race, or the smallest that leaves that of one.
 //! 2. Law-C of every module, and the balanced tuples that pass the gates.
 //! 3. A pair that trains up to an early cut, where paired training losses of the first pass decide: the middle of the range beside the
-//!    highest rank of every module.
+//!    highest rank of every module, or what comes next below these that the cap pays for whichever wins ([`funds`](super::funds)).
 //! 4. Rivals of its leader, as many as the cap still pays for by what the runs so far have cost: lower ranks where the middle leads,
 //!    balanced tuples where the highest does ([`rivals`](super::rivals)).
 //!
@@ -11,9 +11,10 @@
 //! a task with a rate that is too high, where a cut at a twentieth of the run would have kept the worst).
 
 use super::{
-    afforded::{affordable, calibration_share, cut, is_evaluated_once, price_of_choice},
+    afforded::{affordable, cut, is_evaluated_once},
     field::{Field, NO_PLACE},
-    moves::{between, highest, middle, wide_pair},
+    funds::Funds,
+    moves::{between, highest, middle, nearly_highest, wide_pair},
     rivals::{Rivals, is_balanced},
 };
 use crate::{
@@ -67,7 +68,7 @@ pub(super) fn line_up(
         Progress::Done(results) => results,
         Progress::Missing(missing) => return Progress::Missing(missing),
     };
-    let spent = alone.iter().map(|result| calibration_share(budget, result.trained())).sum::<f64>();
+    let funds = Funds::after(space, budget, options, records, &alone);
     let mut found = calibration::line_up(space, budget, &alone, &options.balance);
     field.notes.append(&mut found.faults);
     let slow = buys_little_speed(&found.laws);
@@ -77,13 +78,12 @@ pub(super) fn line_up(
         if found.solved.contains(&at) { balanced.push(candidate) } else { field.candidates.push(candidate) }
     }
     let late = rungs::on_grid(budget.steps.div_ceil(LATE_CUT), budget);
-    let pays = |cut: usize| price_of_choice(budget, cut) <= extra - spent;
-    let cut = if slow && pays(late) { late } else { cut(budget) };
-    let pair = pair(space, slow);
-    if balanced.is_empty() && !slow || !pays(cut) || pair[0].ranks == pair[1].ranks {
+    let cuts = if slow { vec![late, cut(budget)] } else { vec![cut(budget)] };
+    let paid_for = cuts.into_iter().find_map(|cut| Some((cut, pair(space, slow, &funds, cut)?)));
+    let Some((cut, pair)) = paid_for.filter(|_| slow || !balanced.is_empty()) else {
         balanced.into_iter().for_each(|candidate| field.list(candidate, NO_PLACE));
-        return Progress::Done(Calibrated::Refused(spent, Box::new(field)));
-    }
+        return Progress::Done(Calibrated::Refused(funds.spent, Box::new(field)));
+    };
     pair.into_iter().for_each(|candidate| field.enter(candidate));
     (field.cut, field.evaluate_from, field.by_training_loss) = (cut, vec![cut; 2], true);
     let rivals = Rivals { space, budget, options, records, alone: &alone };
@@ -106,12 +106,18 @@ pub(super) fn line_up(
     Progress::Done(Calibrated::Field(Box::new(field)))
 }
 
-/// The middle, and the level of ranks that is compared with it.
-fn pair(space: &Space, slow: bool) -> [Candidate; 2] {
+/// The middle, and the level of ranks that is compared with it: the first that the cap pays for to step `cut`.
+fn pair(space: &Space, slow: bool, funds: &Funds<'_>, cut: usize) -> Option<[Candidate; 2]> {
     let centre = middle(space);
-    let [_, lower] = wide_pair(space, &centre);
-    let beside = if slow { lower } else { highest(space) };
-    [Candidate::new(centre, CandidateSource::Middle), beside]
+    let [higher, lower] = wide_pair(space, &centre);
+    let levels: Vec<Candidate> = if slow {
+        vec![lower]
+    } else {
+        std::iter::once(highest(space)).chain(nearly_highest(space)).chain([higher]).collect()
+    };
+    let pays = |beside: &Candidate| beside.ranks != centre && funds.pay_for([&centre, &beside.ranks], cut);
+    let beside = levels.into_iter().find(pays)?;
+    Some([Candidate::new(centre, CandidateSource::Middle), beside])
 }
 
 /// What may race the leader of the pair, in the order in which it gets the places.
@@ -123,8 +129,10 @@ fn others(space: &Space, mut balanced: Vec<Candidate>, slow: bool, middle_leads:
         return std::iter::once(lower).chain(balanced).chain([higher]).collect();
     }
     balanced.reverse();
-    let top = balanced.first().map_or_else(|| highest(space).ranks, |top| top.ranks.clone());
-    balanced.into_iter().chain(between(space, &centre, &top)).collect()
+    let top = highest(space);
+    let mixed = balanced.first().map_or_else(|| top.ranks.clone(), |best| best.ranks.clone());
+    let mixed = between(space, &centre, &mixed);
+    std::iter::once(top).chain(balanced).chain(mixed).collect()
 }
 
 /// Whether rank buys speed, but little: every module has a law, and some interval of an exponent lies below 0.

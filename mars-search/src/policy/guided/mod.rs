@@ -12,6 +12,7 @@
 mod afforded;
 mod challenger;
 mod field;
+mod funds;
 mod lawful;
 mod levels;
 mod moves;

@@ -21,6 +21,15 @@ pub(super) fn highest(space: &Space) -> Candidate {
     Candidate::new(ranks, CandidateSource::Highest)
 }
 
+/// The highest ranks with one module a candidate lower, the reference first: on the recorded runs what leads then is as with the
+/// highest of all.
+pub(super) fn nearly_highest(space: &Space) -> Vec<Candidate> {
+    let top = highest(space).ranks;
+    let down = |module: &String| moved(space, module, top.get(module), -1);
+    let lower: Ranks = space.modules.iter().map(|module| (module.as_str(), down(module))).collect();
+    between(space, &top, &lower).into_iter().rev().collect()
+}
+
 /// Tuples between `low` and `high`: one module at its rank in `high`, the others at that in `low`; the modules in the order of their
 /// names in the space, the reference last.
 pub(super) fn between(space: &Space, low: &Ranks, high: &Ranks) -> Vec<Candidate> {

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct GuidedOptions {
     /// What the whole search may cost, calibration, race, final run and evaluations together, in fine-tunes; 1 or
-    /// more. Default 1.39, the cost that the paper claims (16 / 11.5: 1/11.5 of a 4x4 grid). What is compared
-    /// first is priced before anything is measured, on the assumption that no choice costs more than 1.15 times as much as
-    /// another; after calibration by registration a third choice and further ones by what the runs before them have cost.
+    /// more. Default 1.39, the cost that the paper claims (16 / 11.5: 1/11.5 of a 4x4 grid). After calibration by
+    /// registration whatever races is priced at its ranks by what the runs before it have cost. Without it, or where a trainer
+    /// counts no FLOPs, what is compared first is priced before anything is measured, on the assumption that no choice costs
+    /// more than 1.15 times as much as another, with levels of all ranks 1.35 times.
     pub fine_tunes: f64,
     /// Probability that the paired evidence drops the candidate that is truly best on the validation
     /// distribution at that step, over the whole race; between 0 and 1, default 0.05. It does not count drops for

@@ -8,7 +8,7 @@ use mars_laws::Ranks;
 pub(super) struct RankCosts<'a> {
     budget: &'a Budget,
     /// The ranks that `at` is for.
-    ranks: &'a Ranks,
+    ranks: Ranks,
     at: StepCosts,
     /// What one more rank of a module adds.
     per_rank: Vec<(&'a str, StepCosts)>,
@@ -26,21 +26,34 @@ impl<'a> RankCosts<'a> {
     pub(super) fn measured(
         space: &'a Space,
         budget: &'a Budget,
-        ranks: &'a Ranks,
+        ranks: &Ranks,
         (cut, spent): (usize, Spent),
         alone: &[(&TrialResult, Spent)],
     ) -> Self {
         let evaluations = budget.evaluations(cut, cut) as f64;
         let at = StepCosts { step: spent.training / cut as f64, evaluation: spent.evaluation / evaluations };
-        let samples = match budget.calibration.validation_samples {
-            0 => 1.0,
-            samples => budget.validation_samples as f64 / samples as f64,
-        };
         let per_rank = space.modules.iter().map(|module| {
-            let more = per_rank(module, alone).unwrap_or_default();
-            (module.as_str(), StepCosts { evaluation: samples * more.evaluation, ..more })
+            let more = own_costs(module, budget, alone).map(|own| own.per_rank).unwrap_or_default();
+            (module.as_str(), more)
         });
-        Self { budget, ranks, at, per_rank: per_rank.collect() }
+        Self { budget, ranks: ranks.clone(), at, per_rank: per_rank.collect() }
+    }
+
+    /// From the runs of each module alone, before any run of all modules: what one of these costs at rank 0 goes back through as many
+    /// layers as that module alone of which it costs most. `None` where some module has no two ranks.
+    pub(super) fn foreseen(
+        space: &'a Space,
+        budget: &'a Budget,
+        alone: &[(&TrialResult, Spent)],
+    ) -> Option<Self> {
+        let (mut at, mut per_rank) = (StepCosts::default(), Vec::new());
+        for module in &space.modules {
+            let own = own_costs(module, budget, alone)?;
+            at.step = at.step.max(own.at_zero.step);
+            at.evaluation = at.evaluation.max(own.at_zero.evaluation);
+            per_rank.push((module.as_str(), own.per_rank));
+        }
+        Some(Self { budget, ranks: Ranks::new(), at, per_rank })
     }
 
     /// A run at `ranks` to step `steps`, evaluated at step 0 and from `evaluate_from` on.
@@ -53,16 +66,32 @@ impl<'a> RankCosts<'a> {
         }
         cost.step * steps as f64 + cost.evaluation * self.budget.evaluations(steps, evaluate_from) as f64
     }
+
+    /// What a search would cost above a cap of so many fine-tunes if `winner` won, on top of what was paid for up to step `cut`.
+    pub(super) fn above(&self, winner: &Ranks, cut: usize, fine_tunes: f64) -> f64 {
+        let whole = self.run(winner, self.budget.steps, cut);
+        whole - self.run(winner, cut, cut) - fine_tunes * whole
+    }
 }
 
-/// What one more rank of `module` adds to the runs of this module alone; `None` without two ranks.
-fn per_rank(module: &str, alone: &[(&TrialResult, Spent)]) -> Option<StepCosts> {
+/// What a step and an evaluation of the final run's samples cost with one module alone.
+struct OwnCosts {
+    at_zero: StepCosts,
+    per_rank: StepCosts,
+}
+
+/// Those of `module`, from its lowest and its highest rank; `None` without two ranks.
+fn own_costs(module: &str, budget: &Budget, alone: &[(&TrialResult, Spent)]) -> Option<OwnCosts> {
+    let samples = match budget.calibration.validation_samples {
+        0 => 1.0,
+        samples => budget.validation_samples as f64 / samples as f64,
+    };
     let costs = alone.iter().filter_map(|(result, spent)| {
         let rank = result.trial.ranks.get(module);
         let steps = result.val_curve.last()?.0;
         let own = result.trial.role == Role::Alone && rank > 0 && steps > 0;
         own.then(|| {
-            let evaluation = spent.evaluation / result.val_curve.len() as f64;
+            let evaluation = samples * spent.evaluation / result.val_curve.len() as f64;
             (rank, StepCosts { step: spent.training / steps as f64, evaluation })
         })
     });
@@ -70,9 +99,17 @@ fn per_rank(module: &str, alone: &[(&TrialResult, Spent)]) -> Option<StepCosts> 
     let (low, least) = costs.iter().min_by_key(|(rank, _)| rank)?;
     let (high, most) = costs.iter().max_by_key(|(rank, _)| rank)?;
     let apart = (high - low) as f64;
-    (apart > 0.0).then(|| StepCosts {
-        step: (most.step - least.step) / apart,
-        evaluation: (most.evaluation - least.evaluation) / apart,
+    (apart > 0.0).then(|| {
+        let per_rank = StepCosts {
+            step: (most.step - least.step) / apart,
+            evaluation: (most.evaluation - least.evaluation) / apart,
+        };
+        let zero = |cost: f64, per_rank: f64| cost - *low as f64 * per_rank;
+        let at_zero = StepCosts {
+            step: zero(least.step, per_rank.step),
+            evaluation: zero(least.evaluation, per_rank.evaluation),
+        };
+        OwnCosts { at_zero, per_rank }
     })
 }
 
@@ -124,6 +161,13 @@ mod tests {
             close(costs.run(&ranks, 20, 20), whole(&ranks, 20, 2));
             close(costs.run(&ranks, 400, 20), whole(&ranks, 400, 21));
         }
+        // Before any run of all modules the encoder alone, which goes back through all layers, says what one costs.
+        let foreseen = RankCosts::foreseen(&space, &budget, &runs).unwrap();
+        for ranks in [tuple(4, 4), tuple(8, 32)] {
+            let (got, want) = (foreseen.run(&ranks, 400, 20), whole(&ranks, 400, 21));
+            assert!((got / want - 1.0).abs() < 1e-12, "{ranks}: {got}, {want}");
+        }
+        assert!(RankCosts::foreseen(&space, &budget, &runs[..3]).is_none(), "one rank of `llm`");
         // Where costs are not known by rank, all ranks cost alike.
         let flat = RankCosts::measured(&space, &budget, &middle, (20, spent), &[]);
         assert_eq!(flat.run(&tuple(32, 32), 20, 20), flat.run(&middle, 20, 20));

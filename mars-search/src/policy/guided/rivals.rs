@@ -19,8 +19,8 @@ use mars_laws::Ranks;
 /// Most choices of the race.
 const MOST: usize = 6;
 
-/// How much more than foreseen a rival may cost: samples of calibration and of the whole training set differ in length.
-const MARGIN: f64 = 1.01;
+/// How much more than foreseen a choice may cost: samples of calibration and of the whole training set differ in length.
+pub(super) const MARGIN: f64 = 1.01;
 
 /// What decides who is taken in.
 pub(super) struct Rivals<'a> {
@@ -48,16 +48,12 @@ impl Rivals<'_> {
             self.alone.iter().map(|result| (*result, Spent::of(result, 0, counted))).collect();
         let paid = alone.iter().map(|(_, spent)| spent).chain(&lead.spent);
         let mut total: f64 = paid.map(|spent| spent.training + spent.evaluation).sum();
-        let (steps, cut) = (self.budget.steps, field.cut);
+        let cut = field.cut;
         let leader = field.candidates[field.racing[lead.leader]].ranks.clone();
         let priced: &[_] = if counted { &alone } else { &[] };
         let costs =
             RankCosts::measured(self.space, self.budget, &leader, (cut, lead.spent[lead.leader]), priced);
-        // What the search would cost above the cap if `winner` won, on top of what was paid for up to the cut.
-        let above = |winner: &Ranks| {
-            let whole = costs.run(winner, steps, cut);
-            whole - costs.run(winner, cut, cut) - self.options.fine_tunes * whole
-        };
+        let above = |winner: &Ranks| costs.above(winner, cut, self.options.fine_tunes);
         let mut largest = above(&leader);
         for rival in rivals {
             if field.races(&rival.ranks) {
