@@ -29,8 +29,14 @@ impl Calibrated {
                 self.fits.insert(module.to_owned(), fit);
             }
             Err(why) => {
-                let left_out = points.iter().filter(|point| point.steps.is_none()).count();
-                let why = format!("{why} ({left_out} of {} runs censored or failed)", points.len());
+                let mut left_out = points.iter().filter(|point| point.steps.is_none()).peekable();
+                let first = left_out.peek().and_then(|point| point.censored.as_deref()?.lines().next());
+                let first = first.map_or_else(String::new, |first| format!(", the first: {first}"));
+                let why = format!(
+                    "{why} ({} of {} runs censored or failed{first})",
+                    left_out.count(),
+                    points.len()
+                );
                 self.laws.unfitted.insert(module.to_owned(), why);
             }
         }

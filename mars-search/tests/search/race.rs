@@ -95,7 +95,7 @@ fn without_a_balance_the_default_is_trained_and_the_gate_is_named() {
             planted(ve_llm(8, 16)).dying(|trial| {
                 (trial.role == Role::Alone).then_some(TrialEnd::Failed { why: "no memory".to_owned() })
             }),
-            &["Law-C of `llm` could not be fitted", "32 of 32 runs censored or failed"],
+            &["Law-C of `llm` could not be fitted", "32 of 32 runs censored or failed, the first: no memory"],
         ),
         // Far out of the candidates, at both ends.
         (
