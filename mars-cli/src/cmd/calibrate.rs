@@ -8,15 +8,22 @@ use crate::{
     output,
 };
 use mars::{
-    Error, ErrorKind, config::TrainerKind, mars_calib::Settings, quantity::number, search::CalibratedRun,
+    Error, ErrorKind,
+    config::{OutConfig, TrainerKind},
+    mars_calib::Settings,
+    quantity::number,
+    search::CalibratedRun,
 };
 
 pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit, Error> {
     let mut layers = context.layers(&args.task)?;
     set_path(&mut layers, "out.dir", &args.place.out)?;
     set(&mut layers, "search.policy", &args.policy)?;
+    context.keep(&layers);
     // Wherever the directory was set, a campaign in it is gone on with.
-    if let Some(settings) = Settings::read(&layers.directory())? {
+    let directory = layers.directory();
+    OutConfig { dir: directory.clone(), ..OutConfig::default() }.check_dir()?;
+    if let Some(settings) = Settings::read(&directory)? {
         layers = layers.over_campaign(&settings)?;
     }
     context.keep(&layers);

@@ -41,11 +41,12 @@ pub(crate) fn run(context: &Context, args: &args::Compare) -> Result<Exit, Error
 
 /// Policies on recordings: a table for each task.
 fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) -> Result<Exit, Error> {
+    let mut given = args.replay.iter().enumerate();
+    if let Some((_, path)) = given.find(|(at, path)| args.replay[..*at].contains(path)) {
+        return Err(Error::usage(format!("--replay {} is given twice; give it once", path.display())));
+    }
     let mut all = Vec::new();
-    for (at, path) in args.replay.iter().enumerate() {
-        if args.replay[..at].contains(path) {
-            return Err(Error::usage(format!("--replay {} is given twice; give it once", path.display())));
-        }
+    for path in &args.replay {
         let recording = read_recording(path).map_err(|error| match error.kind() {
             ErrorKind::Input => {
                 Error::input(format!("{error}; `mars compare --record FILE.json.gz` writes one"))
