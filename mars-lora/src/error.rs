@@ -41,7 +41,7 @@ pub enum Error {
     /// Regular expressions that would take more memory than those of a file may.
     #[error(
         "{field}: `{pattern}` and the expressions before it ask for more than the {most} MiB of memory that they may \
-         take; name layers by the ends of their paths, as layers.3.self_attn.q_proj, which takes none"
+         take; name layers by the ends of their paths, as layers.3.self_attn.q_proj"
     )]
     LargePattern {
         /// Where the expression stands.

@@ -180,6 +180,11 @@ impl Layers {
         self.checked(SearchConfig::check)
     }
 
+    /// The same for the settings of a campaign.
+    pub(super) fn stored(&self) -> Result<SearchConfig, Error> {
+        self.checked(SearchConfig::check_stored)
+    }
+
     /// The settings, typed, of which those for reading a model and data are checked.
     ///
     /// # Errors

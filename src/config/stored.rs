@@ -63,7 +63,7 @@ impl SearchConfig {
     pub(crate) fn of_campaign(settings: &Settings) -> Result<(Self, Facts), Error> {
         let facts = settings.plan.get(FACTS).cloned();
         let facts = facts.and_then(|facts| facts.try_into().ok()).unwrap_or_default();
-        Ok((Layers::of_campaign(settings)?.config()?, facts))
+        Ok((Layers::of_campaign(settings)?.stored()?, facts))
     }
 }
 

@@ -1,10 +1,10 @@
-//! A run whose adapter is that of its last step although an earlier one was better.
+//! A run that was better before its last step, by a trainer of which it is not known which adapter it keeps.
 
 use mars_calib::{Keep, RunRecord};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The lowest validation loss of a run, and the one of the adapter that it leaves.
+/// The lowest validation loss of a run, and the last.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PastBest {
@@ -12,14 +12,14 @@ pub struct PastBest {
     pub step: usize,
     /// The lowest loss, in nats per answer token.
     pub loss: f64,
-    /// The last step, whose adapter is kept.
+    /// The last step.
     pub last_step: usize,
     /// The loss there.
     pub last_loss: f64,
 }
 
 impl PastBest {
-    /// Of the run of `record`, of which the last adapter is kept; `None` where its last loss is no worse than the lowest, by the rule by
+    /// Of the run of `record`; `None` where its last loss is no worse than the lowest, by the rule by
     /// which the better adapter would be kept ([`Keep::Best`]).
     pub(crate) fn of(record: &RunRecord) -> Option<Self> {
         let (best, last) = (Keep::Best.step(record)?, record.val.last()?);
@@ -33,8 +33,8 @@ impl fmt::Display for PastBest {
         let Self { step, loss, last_step, last_loss } = self;
         write!(
             f,
-            "validation was best at step {step} ({loss:.4}); the adapter is that of step {last_step} ({last_loss:.4}): fewer steps, \
-             or a trainer that keeps its best adapter, would do better"
+            "validation was best at step {step} ({loss:.4}) and ended with {last_loss:.4} at step {last_step}: unless the trainer keeps \
+             its best adapter, fewer steps would do better"
         )
     }
 }

@@ -24,11 +24,16 @@ impl fmt::Display for Overfitting {
             )
         };
         match (self.verdict, self.estimate.steps) {
-            _ if self.untold == self.runs => write!(
-                f,
-                "whether the planned {planned} over-fit cannot be told: validation losses rose before the end, but none are reported \
+            _ if self.untold > 0
+                && self.untold == self.runs
+                && self.verdict != OverfittingVerdict::Before =>
+            {
+                write!(
+                    f,
+                    "whether the planned {planned} over-fit cannot be told: validation losses rose before the end, but none are reported \
                  by block of the samples"
-            ),
+                )
+            }
             (OverfittingVerdict::Before, Some(time)) => write!(
                 f,
                 "over-fitting is expected from {} at ranks {ranks}; the planned {planned} end before",
@@ -74,6 +79,9 @@ impl Overfitting {
     fn counted(&self) -> String {
         let seen = if self.seen == 0 { "none".to_owned() } else { self.seen.to_string() };
         let told = self.runs.saturating_sub(self.untold);
+        if told == 0 {
+            return "no run is known to have".to_owned();
+        }
         format!("{seen} of {told} run{}", if told == 1 { "" } else { "s" })
     }
 

@@ -29,7 +29,6 @@ where
 {
     let winner = winner(searched)?;
     let place = session.out.join("adapter");
-    retract(&session.out, &place)?;
     let trained = session.kept(winner)?;
     let cost = cost(searched);
     let decision = match session.task.vocabulary {
@@ -38,6 +37,7 @@ where
     };
     let card = card(&decision, policy, cost);
     let ranks = adapter::rank_map(session, &trained, winner)?;
+    retract(&session.out, &place)?;
     let written = adapter::write(session, &trained, &place, card)?;
     session.go_on()?;
     session.observer.event(&Event::Testing);

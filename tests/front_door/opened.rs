@@ -20,11 +20,14 @@ fn bare(config: &SearchConfig) -> SearchConfig {
     SearchConfig { model, data, ..config.clone() }
 }
 
+/// A message, and what of a configuration it is about.
+type Change = (&'static str, fn(&mut SearchConfig));
+
 #[test]
 fn settings_that_a_task_was_not_opened_with_are_refused_by_name() {
     let (place, config) = tiled();
     let (task, out) = (open(&config), place.path().join("out"));
-    let changes: [(&str, fn(&mut SearchConfig)); 8] = [
+    let changes: [Change; 8] = [
         ("model.adapter is \"other\"", |config| config.model.adapter = Some("other".into())),
         ("model.dtype is \"bf16\"", |config| config.model.dtype = Precision::Bf16),
         ("data.train is \"other\"", |config| config.data.train = Some("other".into())),

@@ -63,7 +63,7 @@ pub(crate) struct Verify {
     /// test split]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
-    /// Folder or zip archive of the images [default: the folder of the data file]
+    /// Folder or zip archive of the images [default: data.images, else the folder of the data file]
     #[arg(long, value_name = "DIR")]
     pub(crate) images: Option<PathBuf>,
     /// Largest relative difference of a sample's loss
@@ -92,7 +92,7 @@ pub(crate) struct Eval {
     /// Data to measure on [default: data.test; where no data are set the embedded test split]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
-    /// Folder or zip archive of the images [default: the folder of the data file]
+    /// Folder or zip archive of the images [default: data.images, else the folder of the data file]
     #[arg(long, value_name = "DIR")]
     pub(crate) images: Option<PathBuf>,
     /// PEFT adapter to put on the model

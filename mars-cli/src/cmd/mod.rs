@@ -257,6 +257,7 @@ pub(crate) fn data_or_embedded(
             path.display()
         )));
     }
-    let embedded::Unpacked { test, images, .. } = unpacked()?;
-    Ok((model()?, DataFiles { data: test, images: Some(images) }))
+    let embedded::Unpacked { model, test, images, .. } = unpacked()?;
+    let model = config.model.dir.as_deref().map_or(Ok(model), |model| context.model(model))?;
+    Ok((model, DataFiles { data: test, images: Some(images) }))
 }

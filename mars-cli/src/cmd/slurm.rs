@@ -48,6 +48,9 @@ pub(crate) fn run(context: &Context, args: &Slurm) -> Result<Exit, Error> {
             return report(&context.common, &[], &why);
         }
         status.runs.iter().filter(|run| is_pending(&run.state)).filter_map(|run| run.index).collect()
+    } else if args.workers.is_some() && config.trainer.kind == TrainerKind::Native {
+        // Workers take what there is: model and data are not opened to count it.
+        if config.may_calibrate() { vec![0] } else { Vec::new() }
     } else {
         (0..planned_runs(context, &config)?).collect()
     };

@@ -149,7 +149,7 @@ impl PeftConfig {
             return Err(cause);
         }
         let bytes = regular::read(&path, LONGEST_CONFIG).map_err(|e| match e.kind() {
-            ErrorKind::FileTooLarge => bad(format!("{e}; copy or save the adapter again")),
+            ErrorKind::FileTooLarge => bad(format!("{e}; is it the configuration of an adapter?")),
             _ => io(&path)(e),
         })?;
         if let Some(other) = stored::foreign(&bytes) {

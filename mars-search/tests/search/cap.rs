@@ -27,14 +27,14 @@ fn the_cap_holds_where_the_middle_wins_against_ranks_that_cost_more() {
     let mut without_highest = 0;
     for (base, per_rank) in [(0.86, 0.005), (0.8, 0.00625)] {
         let price = move |ranks: &Ranks| base + per_rank * (ranks.get("ve") + ranks.get("llm")) as f64;
-        for steps in [1400, 1500, 2000] {
+        for steps in [1400, 1457, 1470, 1500, 2000] {
             let task = task(-0.4, ve_llm(16, 16)).noisy(2e-3).priced(price);
             let played = guided(1.39, &budget(steps), &task);
             let (cost, reason) = (cost(&played), &played.decision.reason);
             assert!(cost <= 1.39, "{cost} at {steps} steps: {reason}");
             assert!(played.decision.laws.is_some(), "{steps} steps: {reason}");
-            // At 1,400 steps calibration at these costs leaves nothing to race for.
-            assert!(steps == 1400 || raced(&played).len() > 1, "{steps} steps: {reason}");
+            // In fewer steps calibration at these costs leaves nothing to race for.
+            assert!(steps < 1500 || raced(&played).len() > 1, "{steps} steps: {reason}");
             without_highest += usize::from(!raced(&played).contains(&ve_llm(64, 64)));
         }
     }

@@ -255,10 +255,9 @@ fn names<R: Read + std::io::Seek>(zip: &ZipArchive<R>) -> HashMap<String, usize>
 /// Whether an error says that there is no file of a name, be it one that no file can have, or links that lead to each
 /// other.
 fn is_no_file(error: &std::io::Error) -> bool {
-    use ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
     #[cfg(unix)]
     if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
         return true;
     }
-    matches!(error.kind(), NotFound | NotADirectory | InvalidInput | InvalidFilename)
+    regular::is_absence(error) || error.kind() == ErrorKind::InvalidInput
 }

@@ -45,6 +45,12 @@ impl SearchConfig {
     /// # Errors
     /// An error of usage that names the setting, its value and what is expected.
     pub fn check(&self) -> Result<(), Error> {
+        self.check_stored()?;
+        self.check_told()
+    }
+
+    /// The same for the settings of a campaign, whose runs may be those of an earlier version that took more.
+    pub(in crate::config) fn check_stored(&self) -> Result<(), Error> {
         self.check_reading()?;
         self.train.check()?;
         self.lora.check()?;
@@ -55,7 +61,6 @@ impl SearchConfig {
             self.calibration.check()?;
         }
         self.trainer.check(modules)?;
-        self.check_told()?;
         if self.model.adapter.is_some() && self.trainer.kind == TrainerKind::Command {
             return Err(Error::usage(
                 "model.adapter is set, but a command trains (trainer.kind): it is the command that goes on from an adapter; \

@@ -5,10 +5,16 @@ use crate::{CurvePoint, RunEnd, RunSpec, convergence::has_converged};
 use std::path::Path;
 
 /// What is wrong with a run that is not evaluated where it must be, as far as its curve in `place` shows it: at all, and at step
-/// 0 where a module is trained alone, whose convergence is timed from the loss of the base model on. `out` is its directory.
-pub(super) fn not_evaluated(spec: &RunSpec, curves: &Curves, place: &Path, out: &Path) -> Option<String> {
+/// 0 where one of `several` modules is trained alone, whose convergence is timed from the loss of the base model on. `out` is its
+/// directory.
+pub(super) fn not_evaluated(
+    spec: &RunSpec,
+    several: bool,
+    curves: &Curves,
+    (place, out): (&Path, &Path),
+) -> Option<String> {
     let (place, out) = (place.display(), out.display());
-    let timed = spec.ranks.len() == 1 && spec.continues.is_none();
+    let timed = several && spec.ranks.len() == 1 && spec.continues.is_none();
     match curves.val.first() {
         _ if curves.first_bad_step().is_some() => None,
         None => Some(format!(

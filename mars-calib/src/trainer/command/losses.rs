@@ -137,9 +137,8 @@ fn read(out: &Path) -> Result<Option<Curves>, Error> {
             Ok(Some(Curves { val: val.into_owned(), train: train.into_owned(), ..Curves::default() }))
         }
         Err(error) => {
-            let why = format!(
-                "it holds no losses ({error}); remove the directory that it is in, and the run begins again"
-            );
+            let why =
+                format!("it holds no losses ({error}); remove it, and the losses of before are not known");
             Err(Error::Corrupt { path, why })
         }
     }

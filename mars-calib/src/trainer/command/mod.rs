@@ -118,7 +118,8 @@ impl CommandTrainer {
             return Ok(failed(format!("the command left nothing new in {}", losses.place().display())));
         }
         losses.keep(&curves)?;
-        if let Some(why) = coverage::not_evaluated(spec, &curves, losses.place(), &out) {
+        let several = self.prepared.names_several_modules();
+        if let Some(why) = coverage::not_evaluated(spec, several, &curves, (losses.place(), &out)) {
             return Ok(failed(why));
         }
         let end = match early.map_or_else(|| coverage::own_end(spec, &curves), Ok) {
@@ -235,7 +236,9 @@ impl CommandTrainer {
                         return Ok(Watched::Ended(Outcome::Early(end, seen)));
                     }
                     let begun = !seen.curves.val.is_empty();
-                    let lacks = coverage::not_evaluated(spec, &seen.curves, losses.place(), out);
+                    let several = self.prepared.names_several_modules();
+                    let places = (losses.place(), out);
+                    let lacks = coverage::not_evaluated(spec, several, &seen.curves, places);
                     if let Some(why) = lacks.filter(|_| begun) {
                         process.end(grace);
                         return Ok(Watched::Ended(Outcome::Failed(why)));

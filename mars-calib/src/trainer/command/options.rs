@@ -3,7 +3,7 @@
 use super::template::Template;
 use crate::Error;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An external trainer: the command of a run, its surroundings, and where its loss curve will be.
 ///
@@ -164,6 +164,13 @@ impl Prepared {
     /// Whether command or environment name the run that a run continues.
     pub(super) fn continues(&self) -> bool {
         self.command.continues() || self.environment.values().any(Template::continues)
+    }
+
+    /// Whether command or environment name several modules, so that a run of one of them is one of a calibration.
+    pub(super) fn names_several_modules(&self) -> bool {
+        let texts = std::iter::once(&self.command).chain(self.environment.values());
+        let modules: BTreeSet<&str> = texts.flat_map(Template::modules).map(|(_, module)| module).collect();
+        modules.len() > 1
     }
 
     pub(super) fn of(options: &CommandOptions) -> Result<Self, Error> {

@@ -3,6 +3,7 @@
 use super::{
     GuidedOptions,
     afforded::{calibration_share, price_of_choice},
+    moves::middle,
     rank_costs::RankCosts,
     rivals::MARGIN,
 };
@@ -17,7 +18,7 @@ use mars_laws::Ranks;
 pub(super) struct Funds<'a> {
     budget: &'a Budget,
     fine_tunes: f64,
-    /// What calibration has cost, in fine-tunes by the estimate in which ranks do not enter.
+    /// What calibration has cost, in fine-tunes: by the estimate in which ranks do not enter, or at the middle ranks, if that is more.
     pub(super) spent: f64,
     /// Costs by rank, and that of calibration in the same unit; `None` where they are not known.
     priced: Option<(RankCosts<'a>, f64)>,
@@ -36,7 +37,11 @@ impl<'a> Funds<'a> {
             alone.iter().map(|result| (*result, Spent::of(result, 0, true))).collect();
         let paid = costs.iter().map(|(_, spent)| spent.training + spent.evaluation).sum::<f64>();
         let priced = counts_flops(records).then(|| RankCosts::foreseen(space, budget, &costs)).flatten();
-        let spent = alone.iter().map(|result| calibration_share(budget, result.trained())).sum();
+        let estimate: f64 = alone.iter().map(|result| calibration_share(budget, result.trained())).sum();
+        let measured = priced
+            .as_ref()
+            .map_or(0.0, |costs| paid / costs.run(&middle(space), budget.steps, budget.eval_every));
+        let spent = estimate.max(measured);
         Self { budget, fine_tunes: options.fine_tunes, spent, priced: priced.map(|costs| (costs, paid)) }
     }
 
