@@ -84,10 +84,11 @@ def jpegs():
     yield "ended_early.jpg", data[: len(data) // 2] + b"\xff\xd9"
 
 
-def png_of(width, height, kind, depth, rows, more=b""):
-    def chunk(name, body):
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+def chunk(name, body):
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
+
+def png_of(width, height, kind, depth, rows, more=b""):
     header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + more + chunk(b"IDAT", zlib.compress(rows))
             + chunk(b"IEND", b""))
@@ -232,11 +233,61 @@ def xmps():
     yield "xmp_tag.tif", tiff(attribute(6), [(274, 2)])
 
 
+def png_texts():
+    """EXIF data in texts of PNG, and texts and chunks that do not count."""
+    picture = image("RGB", 6, 5)
+    xmp, raw = b"XML:com.adobe.xmp", b"Raw profile type exif"
+    attribute = b'<rdf:Description tiff:Orientation="%d"/>'
+    others = Image.Exif()
+    others[271] = "a camera"
+    others = others.tobytes()
+
+    def text(keyword, body):
+        return chunk(b"tEXt", keyword + b"\0" + body)
+
+    def packed(keyword, body, cut=None):
+        return chunk(b"zTXt", keyword + b"\0\0" + zlib.compress(body)[:cut])
+
+    def international(keyword, body, flags=b"\0\0"):
+        return chunk(b"iTXt", keyword + b"\0" + flags + b"en\0\0" + body)
+
+    def profile(data):
+        digits = data.hex()
+        lines = [digits[k:k + 72] for k in range(0, len(digits), 72)]
+        return f"\nexif\n{len(data):8}\n{chr(10).join(lines)}\n".encode()
+
+    def png(*chunks, animation=False, before="IEND"):
+        """The chunks before the first one of that name, or behind all."""
+        options = {"save_all": True, "append_images": [picture.rotate(180)]} if animation else {}
+        data = saved(picture, "PNG", **options)
+        at = data.index(before.encode()) - 4 if before else len(data)
+        return data[:at] + b"".join(chunks) + data[at:]
+
+    yield "exif_text.png", png(text(raw, profile(exif(6))))
+    yield "exif_packed_text.png", png(packed(raw, profile(exif(8))))
+    yield "exif_international.png", png(international(raw, zlib.compress(profile(exif(5))), b"\1\0"))
+    yield "exif_text_others.png", png(text(raw, profile(others)), international(xmp, attribute % 6))
+    yield "exif_text_xmp.png", png(text(raw, profile(exif(3))), international(xmp, attribute % 6))
+    yield "exif_chunk_text.png", png(chunk(b"eXIf", others[6:]), text(raw, profile(exif(6))))
+    yield "exif_chunks.png", png(chunk(b"eXIf", exif(6)[6:]), chunk(b"eXIf", exif(3)[6:]))
+    yield "exif_behind_end.png", png(chunk(b"eXIf", exif(6)[6:]), before=None)
+    yield "exif_frame_1.png", png(chunk(b"eXIf", exif(6)[6:]), animation=True, before="IDAT")
+    yield "exif_frame_2.png", png(chunk(b"eXIf", exif(6)[6:]), animation=True, before="fdAT")
+    # Of texts that cannot be read, or are empty, those of some kinds hide the one before.
+    yield "xmp_short.png", png(text(xmp, attribute % 6), chunk(b"iTXt", xmp + b"\0\0"))
+    yield "xmp_empty.png", png(international(xmp, attribute % 6), text(xmp, b""))
+    yield "xmp_emptied.png", png(text(xmp, attribute % 6), text(xmp, b""))
+    yield "xmp_corrupt.png", png(text(xmp, attribute % 6), international(xmp, b"corrupt", b"\1\0"))
+    yield "xmp_corrupt_text.png", png(text(xmp, attribute % 6), chunk(b"zTXt", xmp + b"\0\0corrupt"))
+    yield "xmp_cut_text.png", png(packed(xmp, attribute % 6, -5))
+    yield "xmp_no_text.png", png(text(xmp, attribute % 6), chunk(b"tEXt", xmp))
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     expected = {}
-    for kinds in [jpegs, pngs, gifs, bmps, tiffs, pnms, webps, xmps]:
+    for kinds in [jpegs, pngs, gifs, bmps, tiffs, pnms, webps, xmps, png_texts]:
         for name, data in kinds():
             (OUT / name).write_bytes(data)
             try:

@@ -21,12 +21,12 @@ pub(super) fn header(bytes: &[u8]) -> Result<Stored, String> {
     let (width, height) = decoder.dimensions();
     let has = |flag| bytes.get(20).is_some_and(|flags| flags & flag != 0);
     let exif = has(HAS_EXIF).then(|| decoder.exif_metadata().ok().flatten()).flatten();
-    let turned = exif.and_then(|exif| orientation::in_exif(&exif));
-    let turned = turned.or_else(|| {
+    let value = exif.and_then(|exif| orientation::in_exif(&exif));
+    let value = value.or_else(|| {
         let xmp = has(HAS_XMP).then(|| decoder.xmp_metadata().ok().flatten()).flatten();
         xmp::orientation(&xmp?)
     });
-    Ok(Stored { orientation: orientation::of(turned), ..Stored::upright(width, height) })
+    Ok(Stored { orientation: orientation::of(value), ..Stored::upright(width, height) })
 }
 
 /// Alpha is dropped.

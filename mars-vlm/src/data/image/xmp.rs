@@ -1,8 +1,5 @@
 //! The orientation in XMP, which counts where EXIF data have none: cameras write EXIF, some editors only this.
 
-/// Most bytes that XMP is unpacked to or copied for: 1 MiB, as much as Pillow unpacks of a text in PNG.
-pub(super) const MOST: usize = 1 << 20;
-
 /// The digit of the first `tiff:Orientation` that has one, as an attribute (`tiff:Orientation="6"`) or an element
 /// (`<tiff:Orientation>6`), as Pillow's `getexif` finds it: by its text, whatever the XML around it.
 pub(super) fn orientation(xmp: &[u8]) -> Option<u32> {

@@ -49,9 +49,9 @@ pub(super) fn header(bytes: &[u8]) -> Result<Stored, String> {
     });
     let cut = |why| if ended.get() { format!("the file is cut off: {why}") } else { why };
     let (width, height) = read.map_err(cut)?;
-    let turned = segments::exif(bytes).and_then(orientation::in_exif);
-    let turned = turned.or_else(|| xmp::orientation(segments::xmp(bytes)?));
-    Ok(Stored { orientation: orientation::of(turned), ..Stored::upright(width, height) })
+    let value = segments::exif(bytes).and_then(orientation::in_exif);
+    let value = value.or_else(|| xmp::orientation(segments::xmp(bytes)?));
+    Ok(Stored { orientation: orientation::of(value), ..Stored::upright(width, height) })
 }
 
 /// Decodes as Pillow does: a file is cut off if the decoder wants more bytes before it has all rows; colours of four

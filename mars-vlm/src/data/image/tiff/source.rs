@@ -60,6 +60,13 @@ pub(super) struct Overlaid<'a> {
     value: [u8; 2],
 }
 
+impl Overlaid<'_> {
+    /// Length of the file.
+    pub(super) fn length(&self) -> usize {
+        self.bytes.get_ref().len()
+    }
+}
+
 impl Read for Overlaid<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let start = self.bytes.position();

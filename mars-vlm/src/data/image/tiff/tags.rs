@@ -47,7 +47,7 @@ impl Tags {
         };
         let (bits, samples) = (number(Tag::BitsPerSample, 1)?, number(Tag::SamplesPerPixel, 1)? as usize);
         let (format, order) = (number(Tag::SampleFormat, 1)?, number(Tag::FillOrder, 1)?);
-        let (compression, turned) = (number(Tag::Compression, 1)?, number(Tag::Orientation, 1)?);
+        let (compression, value) = (number(Tag::Compression, 1)?, number(Tag::Orientation, 1)?);
         let mut list = |tag| -> Result<Vec<u16>, String> {
             Ok(decoder.find_tag_unsigned_vec::<u16>(tag).map_err(|e| e.to_string())?.unwrap_or_default())
         };
@@ -83,11 +83,11 @@ impl Tags {
             ));
         }
         let palette = if meaning == Meaning::Palette { palette(&colours, bits)? } else { Vec::new() };
-        let turned = match decoder.image_ifd().directory().contains(Tag::Orientation) {
-            true => Some(turned),
+        let value = match decoder.image_ifd().directory().contains(Tag::Orientation) {
+            true => Some(value),
             false => in_xmp(decoder),
         };
-        let orientation = orientation::of(turned);
+        let orientation = orientation::of(value);
         Ok(Self { meaning, bits, samples, signed: format == 2, premultiplied, palette, orientation })
     }
 
@@ -97,10 +97,13 @@ impl Tags {
     }
 }
 
-/// The orientation in the XMP of the first directory.
+/// The orientation in the XMP of the first directory, which is no longer than the file.
 fn in_xmp(decoder: &mut Decoder<Overlaid<'_>>) -> Option<u32> {
-    let length = decoder.image_ifd().directory().get(XMP)?.count();
-    let mut text = vec![0; xmp::MOST.min(usize::try_from(length).unwrap_or(xmp::MOST))];
+    let length = usize::try_from(decoder.image_ifd().directory().get(XMP)?.count()).ok()?;
+    if length > decoder.inner().length() {
+        return None;
+    }
+    let mut text = vec![0; length];
     decoder.image_ifd().find_tag_bytes(XMP, &mut text, 0).ok()??;
     xmp::orientation(&text)
 }
