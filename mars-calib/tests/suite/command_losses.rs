@@ -2,7 +2,10 @@
 #![cfg(unix)]
 
 use crate::{command_tries::script, spec};
-use mars_calib::{CommandTrainer, Flow, Observer, Progress, RunEnd, RunRecord, RunSpec, Silent, Trainer};
+use mars_calib::{
+    CommandTrainer, Flow, Observer, Progress, RunEnd, RunRecord, RunSpec, Silent, Trainer,
+    command::CommandOptions,
+};
 use std::{fs, path::PathBuf};
 use tempfile::tempdir;
 
@@ -93,14 +96,19 @@ fn a_command_that_begins_again_has_no_loss_of_before() {
 #[test]
 fn a_module_alone_is_evaluated_before_its_first_step() {
     let curve = r#"printf "step,loss\n4,3\n8,2\n12,1\n" > "$1/curve.csv""#;
-    for (run, then, fails) in [
-        (spec(0, 8, 12), "exit 0", true),
+    let both = "{r.ve} {r.llm}";
+    for (run, ranks, then, fails) in [
+        (spec(0, 8, 12), both, "exit 0", true),
         // Not only at its end.
-        (spec(0, 8, 600), "exec sleep 600", true),
-        (spec(8, 8, 12), "exit 0", false),
+        (spec(0, 8, 600), both, "exec sleep 600", true),
+        (spec(8, 8, 12), both, "exit 0", false),
+        // One of one is no calibration run.
+        (spec(0, 8, 12), "{r.llm}", "exit 0", false),
     ] {
         let out = tempdir().unwrap();
-        let mut trainer = CommandTrainer::new(script(&format!("{curve}; {then}")), out.path()).unwrap();
+        let environment = [("RANKS".to_owned(), ranks.to_owned())].into();
+        let options = CommandOptions { environment, ..script(&format!("{curve}; {then}")) };
+        let mut trainer = CommandTrainer::new(options, out.path()).unwrap();
         let record = trainer.train(std::slice::from_ref(&run), &mut Silent).remove(0);
         if fails {
             let (said, place) = (record.end.to_string(), out.path().join(run.id().as_str()));

@@ -266,7 +266,7 @@ fn a_calibration_run_that_failed_is_not_registered() {
     assert!(done.stdout.contains("fail") && !done.stdout.contains("registered with"), "{}", done.stdout);
 }
 
-/// The adapter of a command is that of its last step.
+/// Which adapter a command keeps is not known.
 #[test]
 fn a_command_that_was_better_before_its_end_is_warned_of() {
     let curve = "3.50 2.53 2.03 1.77 1.70 1.87 2.10 2.35 2.60 2.80 3.00";
@@ -280,7 +280,7 @@ fn a_command_that_was_better_before_its_end_is_warned_of() {
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     for part in [
         "best at step 160 (1.7000)",
-        "that of step 400 (3.0000)",
+        "ended with 3.0000 at step 400: unless the trainer keeps its best adapter",
         "cannot be told: validation losses rose before the end",
     ] {
         assert!(done.stdout.contains(part), "{part}: {}", done.stdout);
