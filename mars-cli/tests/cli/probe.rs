@@ -17,6 +17,21 @@ awk -v ve="$1" -v llm="$2" -v steps="$3" -v every="$4" 'BEGIN {
 sleep $(awk -v steps="$3" 'BEGIN { print steps * 0.02 }')
 "#;
 
+/// A small search.
+const SETTINGS: [&str; 11] = [
+    "trainer.samples=64",
+    "train.steps=24",
+    "train.eval_every=4",
+    "search.ranks=[2,4]",
+    "search.default_rank=4",
+    "calibration.ranks=[2,4]",
+    "calibration.sizes=[16,64]",
+    "calibration.steps=16",
+    "calibration.rule=alone-val",
+    "calibration.eval_every=2",
+    "calibration.joint=1",
+];
+
 fn phase<'a>(probe: &'a Value, name: &str) -> &'a Value {
     let phases = probe["phases"].as_array().unwrap();
     phases.iter().find(|phase| phase["phase"] == name).unwrap_or(&Value::Null)
@@ -28,22 +43,9 @@ fn a_probe_of_a_command_tells_what_its_search_takes() {
     let script = place.path().join("train.sh");
     fs::write(&script, SCRIPT).unwrap();
     let trainer = format!("sh '{}' {{r.ve}} {{r.llm}} {{steps}} {{eval_every}} {{out}}", script.display());
-    let settings = [
-        "trainer.samples=64",
-        "train.steps=24",
-        "train.eval_every=4",
-        "search.ranks=[2,4]",
-        "search.default_rank=4",
-        "calibration.ranks=[2,4]",
-        "calibration.sizes=[16,64]",
-        "calibration.steps=16",
-        "calibration.rule=alone-val",
-        "calibration.eval_every=2",
-        "calibration.joint=1",
-    ];
     let arguments = |command: &'static str, more: &[&'static str]| -> Vec<String> {
         let common = [command, "--policy", "paper", "--trainer", &trainer, "--json"];
-        let set = settings.iter().flat_map(|setting| ["--set", setting]);
+        let set = SETTINGS.iter().flat_map(|setting| ["--set", setting]);
         common.into_iter().chain(set).chain(more.iter().copied()).map(str::to_owned).collect()
     };
     let probe = json(&strs(&arguments("plan", &["--probe"])))["probe"].clone();
@@ -111,23 +113,10 @@ fn a_command_that_is_not_evaluated_before_its_first_step_is_told_by_the_probe_an
     let text = r#"for s in $(seq "$3" "$3" "$2"); do echo "$s,$((90 - s))"; done | { echo step,loss; cat; } > "$1/curve.csv""#;
     fs::write(&script, text).unwrap();
     let trainer = format!("sh '{}' {{out}} {{steps}} {{eval_every}} {{r.ve}} {{r.llm}}", script.display());
-    let settings = [
-        "trainer.samples=64",
-        "train.steps=24",
-        "train.eval_every=4",
-        "search.ranks=[2,4]",
-        "search.default_rank=4",
-        "calibration.ranks=[2,4]",
-        "calibration.sizes=[16,64]",
-        "calibration.steps=16",
-        "calibration.rule=alone-val",
-        "calibration.eval_every=2",
-        "calibration.joint=1",
-    ];
     let arguments = |command: &[&str], policy: &str| -> Vec<String> {
         let mut all: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
         all.extend(["--trainer", &trainer, "--policy", policy].map(str::to_owned));
-        all.extend(settings.iter().flat_map(|setting| ["--set", *setting]).map(str::to_owned));
+        all.extend(SETTINGS.iter().flat_map(|setting| ["--set", *setting]).map(str::to_owned));
         all
     };
     let parts = ["probe", "no validation loss at step 0", "eval_on_start"];
