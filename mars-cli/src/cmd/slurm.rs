@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, args: &Slurm) -> Result<Exit, Error> {
         (0..planned_runs(context, &config)?).collect()
     };
     let array = match args.workers {
-        // A policy without a calibration needs nobody who shares one.
+        // A policy without a calibration has no runs to share.
         _ if runs.is_empty() => None,
         Some(workers) => {
             let one_pass = match config.trainer.kind {

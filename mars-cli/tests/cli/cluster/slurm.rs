@@ -206,7 +206,7 @@ fn a_shell_reads_the_commands_that_are_printed() {
     assert_eq!(calls(&planted), expected.concat());
 }
 
-/// Nobody shares the runs of a policy that has none.
+/// A policy without calibration runs has no array of workers.
 #[test]
 fn workers_are_for_policies_that_calibrate() {
     let planted = Planted::new();
@@ -220,10 +220,10 @@ fn workers_are_for_policies_that_calibrate() {
     let written: Vec<_> = fs::read_dir(planted.path("out/slurm")).unwrap().collect();
     assert_eq!(written.len(), 1, "{written:?}");
     // More than the search may cost.
-    let dear = planted.arguments("slurm", &["--workers", "2", "--policy", "guided", "--json"]);
-    let at = dear.iter().position(|one| one == "race").unwrap();
-    let dear = [&dear[..at - 1], &dear[at + 1..], &["--set".to_owned(), "search.budget=1.01".to_owned()]];
-    let jobs = json(&strs(&dear.concat()));
+    let short = planted.arguments("slurm", &["--workers", "2", "--policy", "guided", "--json"]);
+    let at = short.iter().position(|one| one == "race").unwrap();
+    let short = [&short[..at - 1], &short[at + 1..], &["--set".to_owned(), "search.budget=1.01".to_owned()]];
+    let jobs = json(&strs(&short.concat()));
     assert_eq!(jobs["jobs"].as_array().unwrap().len(), 1, "{jobs}");
     // No budget helps such a policy.
     let refusal = mars(&strs(&fixed("calibrate", &[])));
