@@ -184,9 +184,11 @@ fn vlm(error: &mars_vlm::Error) -> ErrorKind {
 }
 
 fn calib(error: &mars_calib::Error) -> ErrorKind {
-    use mars_calib::Error::{Changed, Corrupt, Io, Locked, Lora, Spec, Template, Trainer, Unknown};
+    use mars_calib::Error::{Changed, Corrupt, Io, Locked, Lora, NoLocks, Spec, Template, Trainer, Unknown};
     match error {
         Locked { .. } => ErrorKind::Locked,
+        // As every wrong place for a campaign, and nothing that the same call gets over.
+        NoLocks { .. } => ErrorKind::Usage,
         Changed { .. } | Spec { .. } | Template { .. } | Trainer { .. } | Unknown { .. } => ErrorKind::Usage,
         Corrupt { .. } => ErrorKind::Input,
         Io { .. } => ErrorKind::Io,
@@ -219,11 +221,13 @@ mod tests {
         let locked = mars_calib::Error::Locked { path: PathBuf::from("x"), holder: "process 1".into() };
         let missing = |kind| mars_vlm::Error::Io { path: PathBuf::from("x"), source: io::Error::from(kind) };
         let refused = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let no_locks = mars_calib::Error::NoLocks { path: PathBuf::from("x"), source: refused() };
         for (error, kind) in [
             (Error::usage("x"), ErrorKind::Usage),
             (Error::input("x").because("what"), ErrorKind::Input),
             (Error::interrupted(), ErrorKind::Interrupted),
             (locked.into(), ErrorKind::Locked),
+            (no_locks.into(), ErrorKind::Usage),
             (missing(io::ErrorKind::NotFound).into(), ErrorKind::Input),
             (missing(io::ErrorKind::PermissionDenied).into(), ErrorKind::Io),
             (Error::io("read", Path::new("x"))(refused()), ErrorKind::Io),

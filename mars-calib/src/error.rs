@@ -26,6 +26,18 @@ pub enum Error {
         /// Process id and host of the holder, as it wrote them.
         holder: String,
     },
+    /// The file system of the campaign has no locks, without which no process can have it for itself. The same call cannot
+    /// succeed later.
+    #[error(
+        "the file system of {} has no locks, without which no process can have the campaign for itself; mount it with locks \
+         (Lustre: with the option flock), or use a directory of another file system", .path.display()
+    )]
+    NoLocks {
+        /// The file that was to be locked.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The directory holds a campaign with other settings or other data.
     #[error(
         "{} holds a campaign with other settings:\n{}\n  use another directory, or restore the old values",

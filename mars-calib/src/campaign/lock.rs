@@ -31,7 +31,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Locked`] at once when another process has it; [`Error::Corrupt`] when something other than a file has
-    /// its name, a symbolic link included; [`Error::Io`] otherwise, see [`has_no_locks`].
+    /// its name, a symbolic link included; [`Error::NoLocks`] where its file system has none; [`Error::Io`] otherwise.
     pub(super) fn take(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(FILE);
         let inside = match File::open(directory) {
@@ -79,7 +79,7 @@ fn take_file(campaign: &Path, path: &Path) -> Result<File, Error> {
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::Locked { path: campaign.to_owned(), holder: named_in(&file) });
             }
-            Err(TryLockError::Error(source)) => return Err(Error::io("lock", path)(source)),
+            Err(TryLockError::Error(source)) => return Err(refusal(path, source)),
         }
         if !is_named(&file, path)? {
             continue; // removed between opening and locking: this lock guards nothing
@@ -176,14 +176,20 @@ fn same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
     true
 }
 
-/// Whether an error of [`Lock::take`] says that the file system has no locks, rather than that it fails.
-pub(super) fn has_no_locks(error: &Error) -> bool {
-    let Error::Io { action: "lock", source, .. } = error else { return false };
+/// The error of a lock that is not refused for another holder: a file system without locks is told from one that fails.
+fn refusal(path: &Path, source: io::Error) -> Error {
     #[cfg(unix)]
-    if source.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) {
-        return true;
+    let says_so = {
+        use rustix::io::Errno;
+        let all = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP].map(Errno::raw_os_error);
+        source.raw_os_error().is_some_and(|code| all.contains(&code))
+    };
+    #[cfg(not(unix))]
+    let says_so = false;
+    if says_so || matches!(source.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput) {
+        return Error::NoLocks { path: path.to_owned(), source };
     }
-    matches!(source.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
+    Error::io("lock", path)(source)
 }
 
 pub(super) fn host() -> String {
@@ -191,4 +197,23 @@ pub(super) fn host() -> String {
         .iter()
         .find_map(|path| fs::read_to_string(path).ok())
         .map_or_else(|| "this machine".into(), |name| name.trim().to_owned())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::{Error, Path, io, refusal};
+    use rustix::io::Errno;
+
+    /// What NFS without a lock daemon and Lustre without its option `flock` answer does not pass with time.
+    #[test]
+    fn a_file_system_without_locks_is_told_from_one_that_fails() {
+        let refused =
+            |code: Errno| refusal(Path::new("mars.lock"), io::Error::from_raw_os_error(code.raw_os_error()));
+        for code in [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP] {
+            let error = refused(code);
+            assert!(matches!(error, Error::NoLocks { .. }), "{error:?}");
+            assert!(error.to_string().contains("mars.lock has no locks"), "{error}");
+        }
+        assert!(matches!(refused(Errno::IO), Error::Io { action: "lock", .. }));
+    }
 }

@@ -81,7 +81,7 @@ impl Campaign {
     /// # Errors
     /// [`Error::Locked`] when another process works on it, [`Error::Changed`] when it was started with
     /// other settings and `on_change` says to refuse, [`Error::Corrupt`] when `campaign.toml` cannot be
-    /// read, [`Error::Io`] when the directory cannot be written.
+    /// read, [`Error::NoLocks`] where the file system has none, [`Error::Io`] when the directory cannot be written.
     pub fn open(directory: &Path, settings: Settings, on_change: OnChange) -> Result<Self, Error> {
         files::make_directory(directory)?;
         let lock = Lock::take(directory)?;

@@ -4,7 +4,7 @@ use super::{
     Campaign, OnChange, Settings,
     claim::{self, Claim, ClaimState, Pace, Seen},
     heartbeat::Heartbeat,
-    lock::{Lock, has_no_locks},
+    lock::Lock,
     results,
 };
 use crate::{Error, RunId, RunSpec, files};
@@ -207,7 +207,7 @@ fn short_lock(directory: &Path) -> Result<Option<Lock>, Error> {
     for _ in 0..TRIES {
         match Lock::take(directory) {
             Err(Error::Locked { .. }) => thread::sleep(Duration::from_millis(25)),
-            Err(error) if has_no_locks(&error) => return Ok(None),
+            Err(Error::NoLocks { .. }) => return Ok(None),
             other => return other.map(Some),
         }
     }
