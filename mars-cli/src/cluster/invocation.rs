@@ -21,7 +21,8 @@ impl Invocation {
         let mut arguments = Vec::new();
         let mut give = |name: &str, value: Option<&str>| {
             if let Some(value) = value {
-                arguments.extend([name.to_owned(), value.to_owned()]);
+                // One word, so that no value is taken for an option.
+                arguments.push(format!("{name}={value}"));
             }
         };
         let Job { task, place, policy: _, seed } = job;
@@ -48,7 +49,7 @@ impl Invocation {
             arguments.extend(given.then(|| name.to_owned()));
         }
         // A calibration knows the seed as a setting only.
-        arguments.extend(seed.iter().flat_map(|seed| ["--set".to_owned(), format!("train.seed={seed}")]));
+        arguments.extend(seed.iter().map(|seed| format!("--set=train.seed={seed}")));
         Ok(Self { arguments, variables: variables(env::vars_os()) })
     }
 
@@ -85,7 +86,34 @@ pub(super) fn text(path: &Path) -> Result<&str, Error> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::variables;
+    use super::{Invocation, variables};
+    use crate::args::{Cli, Command};
+    use clap::Parser;
+
+    #[test]
+    fn a_job_is_given_what_this_call_is_given_whatever_that_begins_with() {
+        let given = [
+            "mars",
+            "slurm",
+            "--out=-run",
+            "--data=--train.json",
+            "--images=-i",
+            "--device=cpu",
+            "--set=trainer.environment.A=-b",
+            "--accept-changes",
+        ];
+        let Cli { command: Some(Command::Slurm(args)), common, .. } = Cli::try_parse_from(given).unwrap()
+        else {
+            panic!("no slurm")
+        };
+        let call = Invocation::of(&common, &args.job, &"race".parse().unwrap()).unwrap();
+        let words = ["mars", "search"].map(str::to_owned).into_iter().chain(call.arguments);
+        let again = Cli::try_parse_from(words).unwrap();
+        let Some(Command::Search(search)) = again.command else { panic!("no search") };
+        assert_eq!((search.job.task, search.job.place), (args.job.task, args.job.place));
+        assert_eq!(again.common.set, common.set);
+        assert_eq!(search.job.policy.as_deref(), Some("race"));
+    }
 
     #[test]
     fn settings_of_the_environment_go_along() {

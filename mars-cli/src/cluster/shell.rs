@@ -11,9 +11,10 @@ pub(crate) fn word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The word of a path, for commands that are shown.
+/// The word of a path, for commands that are shown: none that a program takes for an option.
 pub(crate) fn path(path: &Path) -> String {
-    word(&path.to_string_lossy())
+    let text = path.to_string_lossy();
+    if text.starts_with('-') { word(&format!("./{text}")) } else { word(&text) }
 }
 
 /// Words with blanks between them.
@@ -24,8 +25,15 @@ pub(crate) fn words<T: AsRef<str>>(all: impl IntoIterator<Item = T>) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::words;
-    use std::process::Command;
+    use super::{path, words};
+    use std::{path::Path, process::Command};
+
+    #[test]
+    fn a_path_is_no_option() {
+        for (name, shown) in [("-run", "./-run"), ("-a b", "'./-a b'"), ("run-1", "run-1"), ("/-x", "/-x")] {
+            assert_eq!(path(Path::new(name)), shown);
+        }
+    }
 
     #[test]
     fn a_shell_reads_what_was_written() {

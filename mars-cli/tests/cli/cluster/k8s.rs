@@ -87,7 +87,8 @@ fn the_calibration_is_an_indexed_job_of_the_published_types() {
     let words: Vec<&str> =
         container["command"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
     assert_eq!(words[..2], ["mars", "calibrate"]);
-    assert!(words.contains(&planted.out().as_str()) && words.contains(&"train.steps=120"), "{words:?}");
+    let out = format!("--out={}", planted.out());
+    assert!(words.contains(&out.as_str()) && words.contains(&"--set=train.steps=120"), "{words:?}");
 }
 
 #[test]
@@ -130,7 +131,7 @@ fn the_text_is_yaml_and_dollars_stay_dollars() {
         "  completions: 5",
         "  completionMode: Indexed",
         "      restartPolicy: Never",
-        "        - \"trainer.environment.TOKEN=$$(HOME)\"",
+        "        - \"--set=trainer.environment.TOKEN=$$(HOME)\"",
         "        - name: MARS_TRAIN_BATCH",
         "          value: \"4\"",
         "        values:",

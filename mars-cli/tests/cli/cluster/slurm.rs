@@ -244,7 +244,7 @@ fn the_runs_of_the_built_in_trainer_are_counted() {
     let guided = json(&strs(&task.arguments("slurm", &["--out", &out, "--json"])));
     for job in guided["jobs"].as_array().unwrap() {
         let script = fs::read_to_string(job["script"].as_str().unwrap()).unwrap();
-        assert!(script.contains("--policy guided"), "{script}");
+        assert!(script.contains("--policy=guided"), "{script}");
     }
     let more = ["--policy", "fixed:2x2", "--out", &out, "--json"];
     let only = json(&strs(&task.arguments("slurm", &more)));
