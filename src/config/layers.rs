@@ -9,6 +9,9 @@ use mars_lora::stored::regular;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
+/// With what variables of the environment begin that are settings.
+const PREFIX: &str = "MARS_";
+
 /// What suits the embedded task.
 const EMBEDDED: &str = include_str!("embedded.toml");
 
@@ -85,19 +88,24 @@ impl Layers {
         &mut self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(), Error> {
-        let known: Vec<String> = key::leaves(&self.defaults).into_iter().map(|(key, _)| key).collect();
-        let variable = |key: &str| key.to_uppercase().replace('.', "_");
         for (name, text) in variables {
-            let Some(rest) = name.strip_prefix("MARS_") else { continue };
-            let old = key::RENAMED.iter().map(|(old, _)| *old);
-            match known.iter().map(String::as_str).chain(old).find(|key| variable(key) == rest) {
-                Some(key) => self.parse(key, &text, &format!("environment variable {name}"))?,
-                None => self
+            match self.setting_of(&name) {
+                Some(key) => self.parse(&key, &text, &format!("environment variable {name}"))?,
+                None if name.starts_with(PREFIX) => self
                     .warnings
                     .push(format!("environment variable {name} names no setting and is not used")),
+                None => {}
             }
         }
         Ok(())
+    }
+
+    /// The key of the setting that the environment variable `name` sets; `None` for a variable of another program.
+    pub fn setting_of(&self, name: &str) -> Option<String> {
+        let rest = name.strip_prefix(PREFIX)?;
+        let known = key::leaves(&self.defaults).into_iter().map(|(key, _)| key);
+        let mut all = known.chain(key::RENAMED.iter().map(|(old, _)| (*old).to_owned()));
+        all.find(|key| key.to_uppercase().replace('.', "_") == rest)
     }
 
     /// Overrides one setting by `key=value`.

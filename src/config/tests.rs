@@ -73,6 +73,16 @@ fn foreign_variables_are_only_warned_about() {
     let mut layers = Layers::new();
     layers.environment([("MARS_HOME".into(), "/x".into()), ("PATH".into(), "/bin".into())]).unwrap();
     assert_eq!(layers.warnings().len(), 1);
+    for (name, key) in [
+        ("MARS_TRAIN_BATCH", Some("train.batch")),
+        ("MARS_TRAIN_LEARNING_RATE", Some("train.learning_rate")),
+        ("MARS_SEARCH_FINE_TUNES", Some("search.fine_tunes")),
+        ("MARS_HOME", None),
+        ("MARS_", None),
+        ("TRAIN_BATCH", None),
+    ] {
+        assert_eq!(layers.setting_of(name).as_deref(), key, "{name}");
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The call of `mars` that a job makes: the same search as that for which the job is written.
 
-use super::{index, shell};
+use super::shell;
 use crate::args::{Common, Job};
-use mars::{Error, mars_search::PolicySpec};
+use mars::{Error, config::Layers, mars_search::PolicySpec};
 use std::{env, ffi::OsString, path::Path};
 
 /// Arguments and variables of a call.
@@ -63,11 +63,12 @@ impl Invocation {
     }
 }
 
-/// The variables that are settings.
+/// The variables that are settings. Others are not ours to write into files, nor are their names for a shell.
 fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(String, String)> {
+    let layers = Layers::new();
     let mut own: Vec<(String, String)> = all
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("MARS_") && name != index::OWN)
+        .filter(|(name, _)| layers.setting_of(name).is_some())
         .collect();
     own.sort();
     own
@@ -117,8 +118,14 @@ mod tests {
 
     #[test]
     fn settings_of_the_environment_go_along() {
-        let all =
-            [("PATH", "/bin"), ("MARS_TRAIN_STEPS", "4"), ("MARS_INDEX", "3"), ("MARS_TRAIN_BATCH", "a b")];
+        let all = [
+            ("PATH", "/bin"),
+            ("MARS_TRAIN_STEPS", "4"),
+            ("MARS_INDEX", "3"),
+            ("MARS_API_TOKEN", "secret"),
+            ("MARS_X;touch y;", "1"),
+            ("MARS_TRAIN_BATCH", "a b"),
+        ];
         let own = variables(all.into_iter().map(|(name, value)| (name.into(), value.into())));
         let expected = [("MARS_TRAIN_BATCH", "a b"), ("MARS_TRAIN_STEPS", "4")];
         assert_eq!(own, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));

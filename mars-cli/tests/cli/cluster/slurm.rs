@@ -92,6 +92,7 @@ fn what_is_left_is_submitted_with_the_search_behind_it() {
     let done: crate::kit::Done = command(&strs(&planted.arguments("slurm", &more)))
         .env("PATH", stand_ins(&planted))
         .env("MARS_TRAIN_SEED", "0")
+        .env("MARS_API_TOKEN", "secret")
         .output()
         .unwrap()
         .into();
@@ -104,7 +105,7 @@ fn what_is_left_is_submitted_with_the_search_behind_it() {
         format!("sbatch --parsable --dependency=afterany:41 {}", script(&planted, "search.sbatch").display());
     assert_eq!(calls.lines().nth(1), Some(expected.as_str()), "{calls}");
     let text = fs::read_to_string(script(&planted, "calibrate.sbatch")).unwrap();
-    assert!(text.contains("\nexport MARS_TRAIN_SEED=0\n"), "{text}");
+    assert!(text.contains("\nexport MARS_TRAIN_SEED=0\n") && !text.contains("MARS_API_TOKEN"), "{text}");
     // Without Slurm that is said.
     let without =
         command(&strs(&planted.arguments("slurm", &["--submit"]))).env("PATH", "/nowhere").output().unwrap();
