@@ -4,6 +4,7 @@ mod args;
 mod cluster;
 mod cmd;
 mod console;
+mod environment;
 mod escape;
 mod exit;
 mod hub;

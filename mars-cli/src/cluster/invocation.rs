@@ -1,7 +1,10 @@
 //! The call of `mars` that a job makes: the same search as that for which the job is written.
 
 use super::shell;
-use crate::args::{Common, Job};
+use crate::{
+    args::{Common, Job},
+    environment,
+};
 use mars::{Error, config::Layers, mars_search::PolicySpec};
 use std::{env, ffi::OsString, path::Path};
 
@@ -50,7 +53,7 @@ impl Invocation {
         }
         // A calibration knows the seed as a setting only.
         arguments.extend(seed.iter().map(|seed| format!("--set=train.seed={seed}")));
-        Ok(Self { arguments, variables: variables(env::vars_os()) })
+        Ok(Self { arguments, variables: variables(env::vars_os())? })
     }
 
     /// Lines of a shell script that set the variables, and the words of the call.
@@ -64,14 +67,12 @@ impl Invocation {
 }
 
 /// The variables that are settings. Others are not ours to write into files, nor are their names for a shell.
-fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<(String, String)> {
+fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, Error> {
     let layers = Layers::new();
-    let mut own: Vec<(String, String)> = all
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| layers.setting_of(name).is_some())
-        .collect();
+    let mut own = environment::settings(all)?;
+    own.retain(|(name, _)| layers.setting_of(name).is_some());
     own.sort();
-    own
+    Ok(own)
 }
 
 fn path<P: AsRef<Path>>(path: &Option<P>) -> Result<Option<&str>, Error> {
@@ -126,7 +127,7 @@ mod tests {
             ("MARS_X;touch y;", "1"),
             ("MARS_TRAIN_BATCH", "a b"),
         ];
-        let own = variables(all.into_iter().map(|(name, value)| (name.into(), value.into())));
+        let own = variables(all.into_iter().map(|(name, value)| (name.into(), value.into()))).unwrap();
         let expected = [("MARS_TRAIN_BATCH", "a b"), ("MARS_TRAIN_STEPS", "4")];
         assert_eq!(own, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }

@@ -65,7 +65,8 @@ fn index(context: &Context, args: &args::Calibrate) -> Result<Option<usize>, Err
     if args.index.is_some() || args.at_once.is_some() {
         return Ok(args.index);
     }
-    let given = cluster::index::given(|name| std::env::var(name).ok())?;
+    let variable = |name: &str| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned());
+    let given = cluster::index::given(variable)?;
     if let Some(Index { value, variable }) = given {
         context.console.say(format!(
             "run {value} only, as {variable} says; --at-once N takes whatever is free, N runs at a time"

@@ -23,9 +23,9 @@ pub(crate) mod verify;
 use crate::{
     allocator,
     args::{Common, Job, Place, Task},
-    cluster::{index, shell},
+    cluster::shell,
     console::Console,
-    hub,
+    environment, hub,
     progress::Reporter,
     signal::Signals,
 };
@@ -59,11 +59,7 @@ impl Context {
         if let Some(path) = &self.common.config {
             layers.file(path)?;
         }
-        layers.environment(
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .filter(|(name, _)| name != index::OWN),
-        )?;
+        layers.environment(environment::settings(std::env::vars_os())?)?;
         for assignment in &self.common.set {
             layers.assignment(assignment)?;
         }

@@ -53,6 +53,20 @@ fn what_config_prints_can_be_read_back() {
     assert_eq!(again, json(&["config", "--json", "--set", "train.batch=7"]));
 }
 
+/// A variable that is no text was as if it were not there.
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_refused_by_name() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    for (name, call) in [("MARS_OUT_DIR", "config"), ("MARS_INDEX", "calibrate")] {
+        let place = tempdir().unwrap();
+        let mut call = command(&[call]);
+        let done = call.current_dir(place.path()).env(name, OsStr::from_bytes(b"\xff")).output().unwrap();
+        let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.code() == Some(2) && stderr.contains(name), "{stderr}");
+    }
+}
+
 /// A setting that changes nothing is not taken without a word.
 #[test]
 fn commands_that_read_no_settings_say_so() {
