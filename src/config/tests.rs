@@ -136,15 +136,20 @@ fn what_a_command_is_not_told_is_refused_by_name() {
         ("search.policy=adalora", "search.policy is adalora"),
         ("search.policy=geolora", "search.policy is geolora"),
         ("search.policy=hydra-style", "search.policy is hydra-style"),
+        ("search.policy=diff-lr", "search.policy is diff-lr"),
+        ("search.policy=diff-lr:2", "{lr.ve}"),
     ] {
         let message = config(&[assignment]).unwrap_err();
-        assert!(message.contains(setting) && message.contains("trainer.kind"), "{assignment}: {message}");
+        assert!(message.contains(setting) && message.contains("trainer."), "{assignment}: {message}");
     }
-    for fine in
-        ["lora.dropout=0", "lora.scale.alpha=32", "search.policy=diff-lr", "train.optim.weight_decay=0.1"]
-    {
+    for fine in ["lora.dropout=0", "lora.scale.alpha=32", "train.optim.weight_decay=0.1"] {
         config(&[fine]).unwrap();
     }
+    let rates = |text: &str| config(&["search.policy=diff-lr", text]);
+    assert!(rates("trainer.command=train {r.ve} {r.llm} {lr.ve} {out}").unwrap_err().contains("{lr.llm}"));
+    rates("trainer.command=train {r.ve} {r.llm} {lr.ve} {lr.llm} {out}").unwrap();
+    config(&["search.policy=diff-lr", "trainer.environment.A={lr.ve}", "trainer.environment.B={lr.llm}"])
+        .unwrap();
 }
 
 /// A trainer that gets rank 0 for a name that nothing has would train something else, for as long as the search takes.

@@ -9,9 +9,7 @@ impl SearchConfig {
     /// Refuses what no placeholder of `trainer.command` carries, where a command trains: it would train plain LoRA on layers of its own,
     /// and the report would say otherwise.
     pub(super) fn check_told(&self) -> Result<(), Error> {
-        if self.trainer.command_options().is_none() {
-            return Ok(());
-        }
+        let Some(options) = self.trainer.command_options() else { return Ok(()) };
         let (lora, plain) = (self.lora.variant(), Variant::default());
         let adapter = [
             ("lora.targets", self.lora.targets.is_some()),
@@ -33,6 +31,19 @@ impl SearchConfig {
                  policy, or trainer.kind = native",
                     self.search.policy
                 )))
+            }
+            PolicySpec::Method(Method::DiffLr(_)) => {
+                for module in &self.lora.modules {
+                    if !options.tells(&format!("lr.{module}"))? {
+                        return Err(Error::usage(format!(
+                            "search.policy is {}, but trainer.command has no {{lr.{module}}}, so the trainer would never learn the \
+                             learning rate of `{module}`; write {{lr.{module}}} into trainer.command or trainer.environment, or choose \
+                             another policy",
+                            self.search.policy
+                        )));
+                    }
+                }
+                Ok(())
             }
             _ => Ok(()),
         }

@@ -63,6 +63,14 @@ impl Template {
         self.0.iter().flatten().any(own)
     }
 
+    /// Whether it has the placeholder of this name, as in `lr.llm`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let wanted = Placeholder::parse(name);
+        let is_it =
+            |segment: &Segment| matches!(segment, Segment::Value(one) if Some(one) == wanted.as_ref());
+        self.0.iter().flatten().any(is_it)
+    }
+
     /// The placeholders that name a module, as they are written, with the module.
     pub(super) fn modules(&self) -> impl Iterator<Item = (String, &str)> {
         self.0.iter().flatten().filter_map(|segment| match segment {

@@ -50,9 +50,16 @@ impl CommandOptions {
     /// # Errors
     /// As [`validate`](Self::validate).
     pub fn tells_rank(&self, module: &str) -> Result<bool, Error> {
-        let rank = format!("{{r.{module}}}");
-        let mut all = self.module_placeholders()?.into_iter();
-        Ok(all.any(|placeholder| placeholder.place != Place::Curve && placeholder.text == rank))
+        self.tells(&format!("r.{module}"))
+    }
+
+    /// Whether command or environment have the placeholder of this name, as in `lr.llm` and `warmup`.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn tells(&self, name: &str) -> Result<bool, Error> {
+        let prepared = Prepared::of(self)?;
+        Ok(prepared.command.has(name) || prepared.environment.values().any(|value| value.has(name)))
     }
 
     /// Whether command or environment have the directory or the id of the run.
