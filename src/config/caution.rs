@@ -23,11 +23,12 @@ const MOST_PASSES: f64 = 20.0;
 
 impl SearchConfig {
     /// What of a [resolved](Self::resolved) configuration for so many training samples is probably not meant, a sentence for each:
-    /// training under it would do nothing, or harm. Empty where an external command trains, which has its own optimizer.
+    /// training under it would do nothing, or harm. Of a search by a command, which has its own optimizer, what the command is not
+    /// told.
     pub fn cautions(&self, samples: usize) -> Vec<String> {
         let mut all = Vec::new();
         if self.trainer.command_options().is_some() {
-            return all;
+            return self.untold();
         }
         self.comparisons(&mut all);
         self.warm_up(&mut all);

@@ -132,6 +132,11 @@ fn what_a_command_is_not_told_is_refused_by_name() {
         ("lora.dora=true", "lora.dora"),
         ("lora.init=eva", "lora.init"),
         ("lora.b_ratio=16", "lora.b_ratio"),
+        ("run.device=cuda:0", "run.device"),
+        ("run.compute=bf16", "run.compute"),
+        ("run.gradient_checkpointing=true", "run.gradient_checkpointing"),
+        ("out.adapter_layout=uniform", "out.adapter_layout"),
+        ("train.keep=last", "train.keep"),
         ("search.policy=eva", "search.policy is eva"),
         ("search.policy=adalora", "search.policy is adalora"),
         ("search.policy=geolora", "search.policy is geolora"),
@@ -150,6 +155,38 @@ fn what_a_command_is_not_told_is_refused_by_name() {
     rates("trainer.command=train {r.ve} {r.llm} {lr.ve} {lr.llm} {out}").unwrap();
     config(&["search.policy=diff-lr", "trainer.environment.A={lr.ve}", "trainer.environment.B={lr.llm}"])
         .unwrap();
+}
+
+/// It may be what the trainer has of its own, so that it is said and not refused.
+#[test]
+fn what_is_set_of_the_training_and_not_told_is_warned_of() {
+    let cautions = |command: &str, assignments: &[&str]| {
+        let mut layers = Layers::new();
+        layers.flag("trainer.kind", "command").unwrap();
+        layers.flag("trainer.command", format!("train {{r.ve}} {{r.llm}} {{out}} {command}")).unwrap();
+        assignments.iter().for_each(|assignment| layers.assignment(assignment).unwrap());
+        layers.config().unwrap().cautions(1000)
+    };
+    let rates = "{lr.ve} {lr.llm} {alpha.ve} {alpha.llm} {warmup} {decay_fraction} {batch} {seed}";
+    for (assignment, key, is_told) in [
+        ("train.learning_rate=1e-3", "train.learning_rate is set", true),
+        ("train.learning_rates.ve=1e-3", "train.learning_rates.ve is set", true),
+        ("lora.scale.scale=4", "lora.scale is set", true),
+        ("train.optim.warmup=3", "train.optim.warmup is set", true),
+        ("train.optim.decay_fraction=0", "train.optim.decay_fraction is set", true),
+        ("train.batch=5", "train.batch is set", true),
+        ("train.seed=5", "train.seed is set", true),
+        ("train.optim.weight_decay=0.1", "train.optim.weight_decay is set", false),
+        ("run.validation_samples=64", "run.validation_samples is set", false),
+        ("model.dir=model", "model.dir is set", false),
+    ] {
+        let all = cautions("", &[assignment]);
+        assert!(all.len() == 1 && all[0].starts_with(key), "{assignment}: {all:?}");
+        assert_eq!(cautions(rates, &[assignment]).is_empty(), is_told, "{assignment}");
+    }
+    for plain in [&["train.steps=100"][..], &["lora.scale.alpha=32", "train.eval_every=10"]] {
+        assert_eq!(cautions("", plain), [] as [String; 0]);
+    }
 }
 
 /// A trainer that gets rank 0 for a name that nothing has would train something else, for as long as the search takes.

@@ -1,24 +1,31 @@
 //! What a command that trains cannot be told.
 
-use super::SearchConfig;
+use super::{OutConfig, RunConfig, ScaleConfig, SearchConfig, TrainConfig};
 use crate::Error;
+use mars_calib::command::CommandOptions;
 use mars_lora::Variant;
 use mars_search::{Method, PolicySpec};
 
 impl SearchConfig {
-    /// Refuses what no placeholder of `trainer.command` carries, where a command trains: it would train plain LoRA on layers of its own,
-    /// and the report would say otherwise.
+    /// Refuses what no placeholder of `trainer.command` carries, where a command trains: it would train plain LoRA on layers of its own
+    /// and on a device of its own, and the report would say otherwise.
     pub(super) fn check_told(&self) -> Result<(), Error> {
         let Some(options) = self.trainer.command_options() else { return Ok(()) };
         let (lora, plain) = (self.lora.variant(), Variant::default());
-        let adapter = [
+        let (run, usual) = (&self.run, RunConfig::default());
+        let own = [
             ("lora.targets", self.lora.targets.is_some()),
             ("lora.dropout", lora.dropout != plain.dropout),
             ("lora.dora", lora.dora != plain.dora),
             ("lora.init", lora.init != plain.init),
             ("lora.b_ratio", lora.b_ratio != plain.b_ratio),
+            ("run.device", run.device != usual.device),
+            ("run.compute", run.compute != usual.compute),
+            ("run.gradient_checkpointing", run.gradient_checkpointing != usual.gradient_checkpointing),
+            ("out.adapter_layout", self.out.adapter_layout != OutConfig::default().adapter_layout),
+            ("train.keep", self.train.keep != TrainConfig::default().keep),
         ];
-        if let Some((setting, _)) = adapter.into_iter().find(|(_, is_set)| *is_set) {
+        if let Some((setting, _)) = own.into_iter().find(|(_, is_set)| *is_set) {
             return Err(Error::usage(format!(
                 "{setting} is set, but a command trains (trainer.kind), and no placeholder tells it; leave {setting} out, and write \
                  what it stands for into trainer.command"
@@ -28,24 +35,84 @@ impl SearchConfig {
             PolicySpec::Method(Method::AdaLora | Method::GeoLora | Method::HydraStyle | Method::Eva) => {
                 Err(Error::usage(format!(
                     "search.policy is {}, which the built-in trainer can do; a command (trainer.kind) trains plain LoRA: choose another \
-                 policy, or trainer.kind = native",
+                     policy, or trainer.kind = native",
                     self.search.policy
                 )))
             }
-            PolicySpec::Method(Method::DiffLr(_)) => {
-                for module in &self.lora.modules {
-                    if !options.tells(&format!("lr.{module}"))? {
-                        return Err(Error::usage(format!(
-                            "search.policy is {}, but trainer.command has no {{lr.{module}}}, so the trainer would never learn the \
-                             learning rate of `{module}`; write {{lr.{module}}} into trainer.command or trainer.environment, or choose \
-                             another policy",
-                            self.search.policy
-                        )));
-                    }
-                }
-                Ok(())
-            }
+            PolicySpec::Method(Method::DiffLr(_)) => self.check_rates_told(&options),
             _ => Ok(()),
         }
+    }
+
+    /// Refuses a policy of learning rates where the command does not learn them.
+    fn check_rates_told(&self, options: &CommandOptions) -> Result<(), Error> {
+        for module in &self.lora.modules {
+            if !options.tells(&format!("lr.{module}"))? {
+                return Err(Error::usage(format!(
+                    "search.policy is {}, but trainer.command has no {{lr.{module}}}, so the trainer would never learn the learning rate \
+                     of `{module}`; write {{lr.{module}}} into trainer.command or trainer.environment, or choose another policy",
+                    self.search.policy
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is set of the training, and not told to the command that trains, a sentence for each: a trainer may have it from
+    /// elsewhere. Empty for the built-in trainer.
+    pub(super) fn untold(&self) -> Vec<String> {
+        let Some(options) = self.trainer.command_options() else { return Vec::new() };
+        // A command that cannot be read is refused before.
+        let lacks = |name: &str| !options.tells(name).unwrap_or(true);
+        let (train, usual) = (&self.train, TrainConfig::default());
+        let (optim, plain) = (&train.optim, &usual.optim);
+        let mut all: Vec<(String, Option<String>)> = Vec::new();
+        for (module, rate) in self.learning_rates() {
+            let key = match train.learning_rates.contains_key(&module) {
+                true => format!("train.learning_rates.{module}"),
+                false => "train.learning_rate".to_owned(),
+            };
+            let (placeholder, is_known) =
+                (format!("lr.{module}"), all.iter().any(|(known, _)| *known == key));
+            if rate != usual.learning_rate && lacks(&placeholder) && !is_known {
+                all.push((key, Some(placeholder)));
+            }
+        }
+        if self.lora.scale.convention() != ScaleConfig::default().convention() {
+            let mut placeholders = self.lora.modules.iter().map(|module| format!("alpha.{module}"));
+            let first = placeholders.find(|placeholder| lacks(placeholder));
+            all.extend(first.map(|placeholder| ("lora.scale".to_owned(), Some(placeholder))));
+        }
+        for (key, placeholder, is_set) in [
+            ("train.batch", "batch", train.batch != usual.batch),
+            ("train.seed", "seed", train.seed != usual.seed),
+            ("train.optim.warmup", "warmup", optim.warmup != plain.warmup),
+            ("train.optim.decay_fraction", "decay_fraction", optim.decay_fraction != plain.decay_fraction),
+        ] {
+            if is_set && lacks(placeholder) {
+                all.push((key.to_owned(), Some(placeholder.to_owned())));
+            }
+        }
+        for (key, is_set) in [
+            ("model.dir", self.model.dir.is_some()),
+            ("train.optim.weight_decay", optim.weight_decay != plain.weight_decay),
+            ("train.optim.beta1", optim.beta1 != plain.beta1),
+            ("train.optim.beta2", optim.beta2 != plain.beta2),
+            ("train.optim.epsilon", optim.epsilon != plain.epsilon),
+            ("train.optim.clip_norm", optim.clip_norm != plain.clip_norm),
+            ("run.validation_samples", self.run.validation_samples.is_some_and(|samples| samples > 0)),
+        ] {
+            if is_set {
+                all.push((key.to_owned(), None));
+            }
+        }
+        let sentence = |(key, placeholder): (String, Option<String>)| {
+            let by = placeholder.map_or_else(
+                || "no placeholder tells it to the command".to_owned(),
+                |name| format!("trainer.command has no {{{name}}}"),
+            );
+            format!("{key} is set, but {by}: it counts only as far as the trainer has it from elsewhere")
+        };
+        all.into_iter().map(sentence).collect()
     }
 }

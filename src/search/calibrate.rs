@@ -77,13 +77,14 @@ impl Search<'_> {
     /// # Errors
     /// As for [`calibrate`](Self::calibrate) and [`run_command`](Self::run_command).
     pub fn calibrate_command(
-        self,
+        mut self,
         samples: usize,
         out: impl AsRef<Path>,
         index: Option<usize>,
         at_once: Option<NonZeroUsize>,
     ) -> Result<Vec<CalibratedRun>, Error> {
         let (mut trainer, space, budget) = self.command(samples, out.as_ref())?;
+        self.caution(samples);
         let at_once = at_once.map_or(1, NonZeroUsize::get);
         self.external(&mut trainer, (&space, &budget), out.as_ref(), Campaign::share, |mut engine, policy| {
             calibrate(&mut engine, policy, &budget, index, at_once)

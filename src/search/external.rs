@@ -4,7 +4,7 @@ use super::{Engine, Search, deliver, session};
 use crate::{
     Error,
     config::{Facts, SearchConfig, TrainerKind},
-    event::Silent,
+    event::{Event, Silent},
     plan::{self, Probe},
 };
 use mars_calib::{Campaign, CommandTrainer, OnChange, Settings, Trainer};
@@ -36,6 +36,15 @@ impl Search<'_> {
         Ok((trainer, space, budget))
     }
 
+    /// Reports what the command of `[trainer]` is not told.
+    pub(super) fn caution(&mut self, samples: usize) {
+        if let Some(observer) = &mut self.observer {
+            for caution in self.config.cautions(samples) {
+                observer.event(&Event::Warning(&caution));
+            }
+        }
+    }
+
     /// What a search with the command of `[trainer]` on `samples` training samples would take, from short runs of each kind, two
     /// or more, in a directory that is removed afterwards.
     ///
@@ -48,7 +57,9 @@ impl Search<'_> {
         let (mut trainer, space, budget) = self.command(samples, place.path())?;
         let config = self.config.resolved_for(&space, &budget, place.path());
         config.check()?;
-        plan::probe_command(&mut trainer, &config, (&space, &budget), &self.interrupt)
+        let mut probe = plan::probe_command(&mut trainer, &config, (&space, &budget), &self.interrupt)?;
+        probe.cautions.extend(self.config.cautions(samples));
+        Ok(probe)
     }
 
     /// Opens the campaign in `out` for runs of `trainer`, and lets `work` have them.

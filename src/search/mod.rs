@@ -157,6 +157,7 @@ impl<'a> Search<'a> {
     /// As for [`run`](Self::run); an error of usage when `trainer.kind` is not `command`, or the number of samples is 0.
     pub fn run_command(mut self, samples: usize, out: impl AsRef<Path>) -> Result<SearchOutcome, Error> {
         let (mut trainer, space, budget) = self.command(samples, out.as_ref())?;
+        self.caution(samples);
         if let (Some(observer), false) = (&mut self.observer, trainer.continues())
             && let Some(caution) = restarts(&self.config.policy(), &space, &budget)
         {

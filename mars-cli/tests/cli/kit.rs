@@ -37,7 +37,8 @@ fn without_variables(mut command: Command, arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    if let Some(device) = device() {
+    // A command that trains has a device of its own.
+    if let Some(device) = device().filter(|_| !arguments.contains(&"--trainer")) {
         command.env("MARS_RUN_DEVICE", device.name());
     }
     command

@@ -107,9 +107,12 @@ fn a_search_with_a_command_finds_what_the_command_planted() {
 fn guided_races_with_a_command_within_its_budget() {
     let setting = Setting::new(SCRIPT);
     let out = setting.out();
-    let done = mars(&setting.arguments(&out, &[]));
+    let done = mars(&setting.arguments(&out, &["--set", "train.optim.weight_decay=0.01"]));
     assert_eq!(done.code, Some(0), "{}", done.stderr);
-    assert!(done.stderr.contains("trainer.command has no {continues}"), "{}", done.stderr);
+    for part in ["trainer.command has no {continues}", "train.optim.weight_decay is set, but no placeholder"]
+    {
+        assert!(done.stderr.contains(part), "{part}: {}", done.stderr);
+    }
     let read = |file: &str| -> Value {
         serde_json::from_str(&fs::read_to_string(Path::new(&out).join(file)).unwrap()).unwrap()
     };

@@ -108,7 +108,7 @@ fn the_settings_of_a_campaign_count_wherever_its_directory_was_set() {
     fs::write(&file, "[out]\ndir = \"mars-out\"\n").unwrap();
     let here = |arguments: &[&str], variable: Option<&str>| -> serde_json::Value {
         let mut call = command(arguments);
-        call.current_dir(planted.directory.path());
+        call.current_dir(planted.directory.path()).env_remove("MARS_RUN_DEVICE");
         if let Some(directory) = variable {
             call.env("MARS_OUT_DIR", directory);
         }
