@@ -36,7 +36,7 @@ impl Campaign {
     /// As [`open`](Self::open); [`Error::Locked`] when a process has the campaign for itself.
     pub fn share(directory: &Path, settings: Settings, on_change: OnChange) -> Result<Self, Error> {
         files::make_directory(directory)?;
-        let lock = short_lock(directory)?;
+        let lock = short_lock(directory, Pace::default())?;
         settings.settle(directory, on_change)?;
         let claims = claim::all(directory)?;
         let alone = claims.iter().all(|seen| seen.state() != ClaimState::Running);
@@ -80,7 +80,7 @@ impl Campaign {
         let ids: Vec<RunId> = specs.iter().map(|spec| self.bind(spec).id()).collect();
         let mut watched: BTreeMap<RunId, Watched> = BTreeMap::new();
         loop {
-            let lock = short_lock(&self.directory)?;
+            let lock = short_lock(&self.directory, pace)?;
             self.refresh()?;
             let seen = claim::all(&self.directory)?;
             let (mut taken, mut claims, mut held) = (Vec::new(), Vec::new(), Vec::new());
@@ -202,14 +202,18 @@ pub(super) fn wait_for_claims(directory: &Path, pace: Pace) -> Result<(), Error>
 
 /// The campaign's lock, which others of a shared campaign hold for moments only. `None` where the file system has no
 /// locks: claims do without.
-fn short_lock(directory: &Path) -> Result<Option<Lock>, Error> {
-    const TRIES: usize = 80;
-    for _ in 0..TRIES {
+fn short_lock(directory: &Path, pace: Pace) -> Result<Option<Lock>, Error> {
+    // Who wants the campaign for itself has the lock until it has seen that another lives, see `wait_for_claims`: a beat and
+    // the time between two looks.
+    let patience = Duration::from_secs(2) + 2 * pace.beat;
+    let asked = Instant::now();
+    loop {
         match Lock::take(directory) {
-            Err(Error::Locked { .. }) => thread::sleep(Duration::from_millis(25)),
+            Err(Error::Locked { .. }) if asked.elapsed() < patience => {
+                thread::sleep(Duration::from_millis(25));
+            }
             Err(Error::NoLocks { .. }) => return Ok(None),
             other => return other.map(Some),
         }
     }
-    Lock::take(directory).map(Some)
 }

@@ -190,6 +190,23 @@ fn one_process_has_the_campaign_for_itself_or_several_share_it() {
     assert_eq!(claim(&mut shared, &specs), Claimed::Runs(vec![0]));
 }
 
+/// Until it has seen a heartbeat, a process that wants the campaign for itself has its lock.
+#[test]
+fn one_that_is_refused_the_campaign_stops_no_other_between_two_runs() {
+    let directory = tempdir().unwrap();
+    let specs = [spec(4, 4, 10), spec(4, 8, 10)];
+    let next = |campaign: &mut Campaign| campaign.claim(&specs, 1, Pace::default(), &|| false).unwrap();
+    let (mut holder, mut other) = (share(&directory), share(&directory));
+    assert_eq!(next(&mut holder), Claimed::Runs(vec![0]));
+    let place = directory.path().to_owned();
+    let alone =
+        thread::spawn(move || Campaign::open(&place, Settings::default(), OnChange::Refuse).map(drop));
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(next(&mut other), Claimed::Runs(vec![1]));
+    let refused = alone.join().unwrap();
+    assert!(matches!(refused, Err(Error::Locked { .. })), "{refused:?}");
+}
+
 /// A search that has the campaign for itself removes claims that were silent for long; those who come later begin at the same
 /// names, and the first holder may be suspended, not dead.
 #[test]
