@@ -16,9 +16,10 @@ use mars::{
     Error, SearchConfig,
     config::TrainerKind,
     mars_lora::files,
-    search::{Stage, StatusState, status},
+    search::{Stage, StatusRun, StatusState, status},
 };
 use std::{
+    collections::BTreeSet,
     env,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -47,7 +48,12 @@ pub(crate) fn run(context: &Context, args: &Slurm) -> Result<Exit, Error> {
             let why = format!("nothing is submitted: {holder} does all that is left");
             return report(&context.common, &[], &why);
         }
-        status.runs.iter().filter(|run| is_pending(&run.state)).filter_map(|run| run.index).collect()
+        let runs = status.runs.iter().filter(|run| run.index.is_some());
+        let (pending, others): (Vec<_>, Vec<_>) = runs.partition(|run| is_pending(&run.state));
+        if let (true, Some(why)) = (pending.is_empty(), under_way(&others)) {
+            return report(&context.common, &[], &why);
+        }
+        pending.into_iter().filter_map(|run| run.index).collect()
     } else if args.workers.is_some() && config.trainer.kind == TrainerKind::Native {
         // Workers take what there is: model and data are not opened to count it.
         if config.may_calibrate() { vec![0] } else { Vec::new() }
@@ -82,6 +88,26 @@ fn is_pending(state: &StatusState) -> bool {
         }
         _ => true,
     }
+}
+
+/// Why a search would begin too early: who trains what it waits for. `None` where nobody does.
+fn under_way(runs: &[&StatusRun]) -> Option<String> {
+    let holders = runs.iter().filter_map(|run| match &run.state {
+        StatusState::Running { holder, .. } => Some(holder.as_str()),
+        _ => None,
+    });
+    let holders: Vec<&str> = holders.collect();
+    let names: BTreeSet<&str> = holders.iter().copied().collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let are = match holders.len() {
+        0 => return None,
+        1 => "1 run is".to_owned(),
+        count => format!("{count} runs are"),
+    };
+    Some(format!(
+        "nothing is submitted: {are} being trained by {}, and no other is left; call this again when that has ended",
+        names.join(", ")
+    ))
 }
 
 /// A holder that is silent for so many seconds is replaced, see [`mars::mars_calib::campaign::Pace`].

@@ -127,6 +127,17 @@ fn workers_share_the_runs_and_are_content_when_none_is_left() {
     let late =
         run(&planted, "calibrate.sbatch", &[("SLURM_ARRAY_TASK_ID", "1"), ("SLURM_ARRAY_JOB_ID", "5")]);
     assert_eq!(late.status.code(), Some(0), "{}", String::from_utf8_lossy(&late.stderr));
+    // A search would train beside the holder what it waits for.
+    let pending: crate::kit::Done =
+        command(&strs(&planted.arguments("slurm", &["--pending", "--submit", "--json"])))
+            .env("PATH", stand_ins(&planted))
+            .output()
+            .unwrap()
+            .into();
+    assert_eq!(pending.code, Some(0), "{}", pending.stderr);
+    assert!(!pending.stdout.contains("script"), "{}", pending.stdout);
+    let said = mars(&strs(&planted.arguments("slurm", &["--pending"]))).stdout;
+    assert!(said.starts_with("nothing is submitted: 8 runs are being trained by process "), "{said}");
     assert_eq!(calls(&planted), "");
     planted.hold(false);
     assert!(holder.wait_with_output().unwrap().status.success());
