@@ -149,24 +149,31 @@ fn write(
 
 /// Hands the scripts to sbatch, each to begin when the one before has ended, however it did.
 fn submit(scripts: &mut [Script]) -> Result<(), Error> {
-    let mut before: Option<String> = None;
+    let mut before: Option<(PathBuf, String)> = None;
     for script in scripts {
         let mut sbatch = Command::new("sbatch");
         sbatch.arg("--parsable");
-        if let Some(before) = &before {
-            sbatch.arg(format!("--dependency=afterany:{before}"));
+        if let Some((_, job)) = &before {
+            sbatch.arg(format!("--dependency=afterany:{job}"));
         }
-        let output = sbatch.arg(&script.path).stdin(Stdio::null()).output();
-        let output = output.map_err(Error::io("run", Path::new("sbatch")))?;
+        // What is queued already stays so.
+        let queued = before.as_ref().map_or_else(String::new, |(path, job)| {
+            format!("; {} is submitted already, as job {job} (scancel {job})", path.display())
+        });
+        let output = sbatch.arg(&script.path).stdin(Stdio::null()).output().map_err(|error| {
+            let why =
+                "sbatch cannot be run; call this where Slurm is installed, or submit the scripts yourself";
+            Error::failed(format!("{why}: {}{queued}", script.path.display())).because(error)
+        })?;
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         if !output.status.success() {
             let why = said(&output.stderr);
-            return Err(Error::failed(format!("sbatch refuses {}: {why}", script.path.display())));
+            return Err(Error::failed(format!("sbatch refuses {}: {why}{queued}", script.path.display())));
         }
         // The id, and after a semicolon the cluster, where there are several.
         let id = said(&output.stdout).split(';').next().unwrap_or_default().to_owned();
         script.job = Some(id.clone());
-        before = Some(id);
+        before = Some((script.path.clone(), id));
     }
     Ok(())
 }

@@ -109,8 +109,22 @@ fn what_is_left_is_submitted_with_the_search_behind_it() {
     // Without Slurm that is said.
     let without =
         command(&strs(&planted.arguments("slurm", &["--submit"]))).env("PATH", "/nowhere").output().unwrap();
-    assert_eq!(without.status.code(), Some(74));
-    assert!(String::from_utf8_lossy(&without.stderr).contains("sbatch"));
+    let stderr = String::from_utf8_lossy(&without.stderr).into_owned();
+    assert!(without.status.code() == Some(1) && stderr.contains("where Slurm is installed"), "{stderr}");
+}
+
+#[test]
+fn a_job_that_is_queued_already_is_named_where_the_next_is_refused() {
+    let planted = Planted::new();
+    let path = stand_ins(&planted);
+    let refuses = "#!/bin/sh\ncase $* in *search*) echo 'no such partition' >&2; exit 1 ;; esac\necho 4711\n";
+    fs::write(planted.path("bin/sbatch"), refuses).unwrap();
+    let submit = planted.arguments("slurm", &["--submit"]);
+    let done: crate::kit::Done = command(&strs(&submit)).env("PATH", path).output().unwrap().into();
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    for part in ["no such partition", "calibrate.sbatch is submitted already", "scancel 4711"] {
+        assert!(done.stderr.contains(part), "{part}: {}", done.stderr);
+    }
 }
 
 #[test]
