@@ -138,7 +138,7 @@ fn state(state: &StatusState) -> String {
             format!("running, {holder}{age}")
         }
         StatusState::Waiting => "waiting".to_owned(),
-        StatusState::Failed { why } => format!("failed: {}", why.lines().next().unwrap_or_default()),
+        StatusState::Failed { why } => format!("failed: {why}"),
         _ => "unknown".to_owned(),
     }
 }

@@ -39,6 +39,10 @@ fn what_is_done_running_waiting_and_failed_is_told_while_others_write() {
     assert_eq!((count(&partly, "done"), count(&partly, "failed")), (Planted::RUNS - 2, 2), "{partly}");
     let failed = partly["runs"].as_array().unwrap().iter().find(|run| run["state"] == "failed").unwrap();
     assert!(failed["why"].as_str().unwrap().contains("no room on the device"), "{failed}");
+    let told = "the end of its stderr: no room on the device";
+    let shown = mars(&["status", &planted.out()]).stdout;
+    let listed = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(shown.contains(told) && listed.contains(told), "{shown}{listed}");
     let wall = |run: &serde_json::Value| run["wall_s"].as_f64();
     let measured: Vec<f64> = partly["runs"].as_array().unwrap().iter().filter_map(wall).collect();
     let each = measured.iter().sum::<f64>() / measured.len() as f64;
