@@ -66,6 +66,15 @@ impl Heartbeat {
         Ok(true)
     }
 
+    /// Whether `run` is still this process's, whatever has become of the others. One whose claim has ended has its result.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when that cannot be seen.
+    pub(super) fn holds_run(&self, run: &RunId) -> Result<bool, Error> {
+        let held = self.shared.held();
+        held.claims.iter().find(|claim| claim.run == *run).map_or(Ok(true), Claim::holds)
+    }
+
     /// Ends the claim of `run`: a run that has a result needs none.
     ///
     /// # Errors

@@ -192,7 +192,7 @@ impl Campaign {
         let mut unfinished = BTreeMap::new();
         if !missing.is_empty() {
             let mut recorder = Recorder { campaign: self, asked: &asked, observe, error: None };
-            recorder.campaign.check()?;
+            recorder.campaign.check(None)?;
             let returned = trainer.train(&missing, &mut recorder);
             if let Some(error) = recorder.error {
                 return Err(error);
@@ -216,7 +216,7 @@ impl Campaign {
 
     /// Stores a record that is not stored yet.
     fn keep(&mut self, record: &RunRecord) -> Result<(), Error> {
-        self.check()?;
+        self.check(Some(&record.id))?;
         match record.end {
             RunEnd::Interrupted => {}
             RunEnd::Failed { .. } => results::store(&self.directory, record)?,
@@ -232,18 +232,23 @@ impl Campaign {
         Ok(())
     }
 
-    /// Makes sure that what this process holds, the campaign or its runs, is still its own.
-    fn check(&mut self) -> Result<(), Error> {
+    /// Makes sure that what this process holds, the campaign or `run`, is still its own; without one, all its runs.
+    fn check(&mut self, run: Option<&RunId>) -> Result<(), Error> {
         if let Some(lock) = &mut self.lock {
             lock.check()?;
         }
-        match &self.claims {
-            Some(claims) if !claims.holds()? => Err(Error::Locked {
-                path: self.directory.clone(),
-                holder: "another process, which has taken over a run after a long silence of this one".into(),
-            }),
-            _ => Ok(()),
+        let holds = match (&self.claims, run) {
+            (None, _) => true,
+            (Some(claims), Some(run)) => claims.holds_run(run)?,
+            (Some(claims), None) => claims.holds()?,
+        };
+        if holds {
+            return Ok(());
         }
+        Err(Error::Locked {
+            path: self.directory.clone(),
+            holder: "another process, which has taken over a run after a long silence of this one".into(),
+        })
     }
 }
 
@@ -258,7 +263,7 @@ struct Recorder<'a> {
 impl Observer for Recorder<'_> {
     fn progress(&mut self, event: &Progress) -> Flow {
         if self.error.is_none()
-            && let Err(error) = self.campaign.check()
+            && let Err(error) = self.campaign.check(None)
         {
             self.error = Some(error);
         }

@@ -3,7 +3,7 @@
 
 use crate::spec;
 use mars_calib::{
-    Campaign, Error, FakeTrainer, OnChange, RunEnd, RunSpec, Settings, Silent,
+    Campaign, Error, FakeTrainer, Flow, Observer, OnChange, Progress, RunEnd, RunSpec, Settings, Silent,
     campaign::{Claimed, Pace},
     fake::Fault,
 };
@@ -205,6 +205,38 @@ fn one_that_is_refused_the_campaign_stops_no_other_between_two_runs() {
     assert_eq!(next(&mut other), Claimed::Runs(vec![1]));
     let refused = alone.join().unwrap();
     assert!(matches!(refused, Err(Error::Locked { .. })), "{refused:?}");
+}
+
+/// Gives a claim to another process at a step.
+struct TakenOver {
+    next: PathBuf,
+    at: usize,
+}
+
+impl Observer for TakenOver {
+    fn progress(&mut self, event: &Progress) -> Flow {
+        if event.step == self.at {
+            fs::write(&self.next, "").unwrap();
+        }
+        Flow::Continue
+    }
+}
+
+/// Of several runs that one process trains, others may take over some.
+#[test]
+fn a_run_that_is_still_ones_own_is_stored_whoever_has_another() {
+    let specs = [spec(4, 4, 10), spec(4, 8, 10)];
+    for at in [10] {
+        let directory = tempdir().unwrap();
+        let mut campaign = share(&directory);
+        assert_eq!(campaign.claim(&specs, 2, PACE, &|| false).unwrap(), Claimed::Runs(vec![0, 1]));
+        let [own, lost] = specs.each_ref().map(|spec| campaign.bind(spec).id());
+        let next = directory.path().join("claims").join(format!("{lost}.2"));
+        let ended = campaign.run(&mut FakeTrainer::default(), &specs, &mut TakenOver { next, at });
+        assert!(matches!(ended, Err(Error::Locked { .. })), "{ended:?}");
+        let stored: Vec<_> = Campaign::read(directory.path()).unwrap().records.into_keys().collect();
+        assert_eq!(stored, [own], "at step {at}");
+    }
 }
 
 /// A search that has the campaign for itself removes claims that were silent for long; those who come later begin at the same
