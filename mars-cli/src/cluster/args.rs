@@ -67,7 +67,7 @@ pub(crate) struct Kubernetes {
     /// Name of the job
     #[arg(long, value_name = "NAME", default_value = "mars")]
     pub(crate) name: String,
-    /// Print the job of the search, to be applied when that of the calibration is complete
+    /// Print the job of the search, to be applied when that of the calibration has ended
     #[arg(long, conflicts_with_all = ["runs", "parallelism"])]
     pub(crate) search: bool,
     /// Number of calibration runs [default: counted, for which model and data are opened here]
