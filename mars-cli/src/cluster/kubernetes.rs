@@ -20,7 +20,7 @@ pub(crate) fn calibration(args: &args::Kubernetes, call: &Invocation, runs: usiz
         "podFailurePolicy": { "rules": rules("FailIndex") },
         "template": template(args, call, "calibrate"),
     });
-    job(args, "calibrate", spec)
+    job(args, "calibrate", runs.checked_sub(1), spec)
 }
 
 /// The job of the search.
@@ -31,12 +31,16 @@ pub(crate) fn search(args: &args::Kubernetes, call: &Invocation) -> Result<Value
         "podFailurePolicy": { "rules": rules("FailJob") },
         "template": template(args, call, "search"),
     });
-    job(args, "search", spec)
+    job(args, "search", None, spec)
 }
 
-fn job(args: &args::Kubernetes, what: &str, spec: Value) -> Result<Value, Error> {
+/// `last` is the last index of a job that has some.
+fn job(args: &args::Kubernetes, what: &str, last: Option<usize>, spec: Value) -> Result<Value, Error> {
     let name = format!("{}-{what}", args.name);
-    for (flag, value, longest) in [("--name", name.as_str(), 63), ("--claim", args.claim.as_str(), 253)] {
+    // The host name of a pod ends with its index.
+    let longest = 63 - last.map_or(0, |last| format!("-{last}").len());
+    for (flag, value, longest) in [("--name", name.as_str(), longest), ("--claim", args.claim.as_str(), 253)]
+    {
         check_name(flag, value, longest)?;
     }
     if !args.mount.starts_with('/') || args.mount.contains(':') {

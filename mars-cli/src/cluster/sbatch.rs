@@ -94,7 +94,14 @@ impl Scripts<'_> {
     ) -> Result<String, Error> {
         let (exports, call) = self.invocation.script(self.program, command)?;
         let directory = shell::word(invocation::text(self.directory)?);
-        let logs = invocation::text(self.logs)?.replace('%', "%%");
+        let logs = invocation::text(self.logs)?;
+        if logs.contains(UNQUOTABLE) {
+            return Err(Error::usage(format!(
+                "the path {logs:?} cannot stand in a script for sbatch, as it has a quote, a backslash or a line break; give another \
+                 directory for scripts and logs (--scripts)"
+            )));
+        }
+        let logs = logs.replace('%', "%%");
         let output = option(&format!("--output={logs}/{command}-{log}.log"))?;
         let mut script = format!(
             "#!/bin/bash\n\
@@ -146,18 +153,22 @@ fi
 exit "$code"
 "#;
 
-/// An option as a line of a script can hold it.
+/// What no quotes help against in a line for sbatch.
+const UNQUOTABLE: [char; 4] = ['\n', '\r', '"', '\\'];
+
+/// An option as a line of a script can hold it: one word, and its name and its value are not two.
 fn option(text: &str) -> Result<String, Error> {
-    if text.contains(['\n', '\r', '"', '\\']) || !text.starts_with('-') {
-        let rule = "give one option of sbatch with its value, as in --time=04:00:00, without quotes, backslashes and line breaks";
+    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+    if !name.starts_with('-') || name.contains(char::is_whitespace) || text.contains(UNQUOTABLE) {
+        let rule = "give one option of sbatch, with = before its value, as in --time=04:00:00, without quotes, backslashes and line breaks";
         return Err(Error::usage(format!("{text:?} cannot stand in a script for sbatch; {rule}")));
     }
     let plain = |c: char| !c.is_whitespace() && !"'#;".contains(c);
     if text.chars().all(plain) {
         return Ok(text.to_owned());
     }
-    Ok(match text.split_once('=') {
-        Some((name, value)) => format!("{name}=\"{value}\""),
+    Ok(match value {
+        Some(value) => format!("{name}=\"{value}\""),
         None => format!("\"{text}\""),
     })
 }
@@ -179,7 +190,17 @@ mod tests {
     fn options_that_are_none_are_refused() {
         assert_eq!(option("--gpus=1").unwrap(), "--gpus=1");
         assert_eq!(option("--comment=two words").unwrap(), "--comment=\"two words\"");
-        for bad in ["gpus=1", "", "--x=\n#SBATCH --y", "--x=\"", "--x=\\"] {
+        assert_eq!(option("-pgpu").unwrap(), "-pgpu");
+        for bad in [
+            "gpus=1",
+            "",
+            "--x=\n#SBATCH --y",
+            "--x=\"",
+            "--x=\\",
+            "-p gpu",
+            "--mem 4G",
+            "--comment two=words",
+        ] {
             assert!(option(bad).is_err(), "{bad:?}");
         }
     }

@@ -212,6 +212,11 @@ fn directories_and_settings_with_blanks_and_quotes_stay_whole() {
     let header = fs::read_to_string(&path).unwrap();
     assert!(header.contains("#SBATCH --output=\""), "{header}");
     refused(&strs(&planted.arguments("slurm", &["--sbatch", "gpus=1"])), 2, &["gpus=1", "--time=04:00:00"]);
+    refused(&strs(&planted.arguments("slurm", &["--sbatch=-p gpu"])), 2, &["-p gpu", "= before its value"]);
+    let scripts = planted.path("a\"b");
+    let place = ["--scripts", scripts.to_str().unwrap()];
+    refused(&strs(&planted.arguments("slurm", &place)), 2, &["the path", "has a quote", "--scripts"]);
+    assert!(!scripts.exists());
     refused(&strs(&planted.arguments("slurm", &["--at-once", "2"])), 2, &["--workers"]);
 }
 
