@@ -220,6 +220,37 @@ fn fits_that_do_not_determine_a_rank_are_refused() {
     );
 }
 
+/// Refits of two modules are paired, so that those of proportional times, drawn alike, would leave the rank no room.
+#[test]
+fn modules_with_proportional_times_draw_for_themselves() {
+    let times = |module: &'static str, factor: f64| {
+        figure_2b().into_iter().map(move |o| ConvergenceObservation {
+            module: module.into(),
+            steps: factor * o.steps,
+            ..o
+        })
+    };
+    let all: Vec<_> = times("llm", 1.0).chain(times("ve", 0.9)).collect();
+    let options = LawCOptions { offset: Offset::Never, ..LawCOptions::default() };
+    let together = fit_law_c_all(&all, &options).unwrap();
+    let alone = fitted("llm", 1.0, |_, _, t| t);
+    assert_eq!(together["llm"], alone, "the first draws as one that is fitted by itself");
+    let apart = balance(&together["llm"], 32, &together["ve"], 256, &BalanceOptions::default());
+    let alike = balance(&alone, 32, &fitted("ve", 0.9, |_, _, t| t), 256, &BalanceOptions::default());
+    let octaves = |found: &BalancedRank| found.interval.unwrap().octaves();
+    assert!(octaves(&apart) > 2.0 * octaves(&alike), "{apart:?} {alike:?}");
+}
+
+#[test]
+fn a_level_that_is_none_gives_no_interval_and_no_panic() {
+    let (llm, ve) = (fitted("llm", 1.0, |_, _, t| t), fitted("ve", 0.9, |_, _, t| t));
+    for level in [90.0, 1.0, 0.0, -0.5, f64::NAN, f64::INFINITY] {
+        let found = balance(&llm, 32, &ve, 256, &BalanceOptions { level, ..BalanceOptions::default() });
+        assert_eq!(found.outcome, Outcome::Fallback(FallbackReason::IllConditioned), "{level}");
+        assert_eq!(llm.interval_of(level, |law| law.gamma), Interval::UNBOUNDED, "{level}");
+    }
+}
+
 #[test]
 fn outcomes_serialise_in_lower_case() {
     let json = |outcome: Outcome| serde_json::to_string(&outcome).unwrap();

@@ -96,6 +96,35 @@ fn each_law_is_reported_alone() {
     assert!(matches!(error, Error::TooFewObservations { found: 0, .. }), "{error}");
 }
 
+/// Four joint runs of two modules determine the tied form alone, and it is not among those that are chosen from.
+#[test]
+fn a_form_that_is_asked_for_is_fitted_where_no_other_can_be() {
+    let run = |rank: usize, samples: usize| {
+        let ranks = Ranks::new().with("ve", rank).with("llm", rank);
+        PerformanceObservation::new(
+            ranks,
+            samples,
+            2.0 + 40.0 / (rank as f64).sqrt() / (samples as f64).sqrt(),
+        )
+    };
+    let performance = vec![run(4, 64), run(32, 64), run(4, 1024), run(32, 1024)];
+    let observations = Observations { performance, ..Observations::default() };
+    assert!(analyse(&observations, &request()).is_err());
+    let output = analyse(&observations, &FitRequest { form: Some(Form::Tied), ..request() }).unwrap();
+    let law = output.law_p.unwrap();
+    assert_eq!((law.form, law.decided_by), (Form::Tied, DecidedBy::Request));
+    assert!(law.scores.iter().any(|score| score.form == Form::Tied && score.error.is_none()));
+}
+
+#[test]
+fn a_level_of_balancing_outside_0_to_1_is_refused() {
+    for level in [90.0, f64::NAN] {
+        let balance = BalanceOptions { level, ..BalanceOptions::default() };
+        let error = analyse(&two_modules(), &FitRequest { balance, ..request() }).unwrap_err();
+        assert!(matches!(error, Error::BadOption { name: "level", .. }), "{error}");
+    }
+}
+
 /// What an earlier version wrote is read, and written again as it was.
 #[test]
 fn fitted_laws_keep_their_json_form() {
@@ -151,6 +180,15 @@ fn the_form_that_made_the_data_is_chosen() {
         "with one size only the surface is determined: {:?}",
         chosen.scores
     );
+    // A fit of one size says nothing of the other, however exact it is.
+    let two_sizes: Vec<_> = drawn(Form::Published, &[60.0, 0.15, 0.5, 2.2], 0.004)
+        .into_iter()
+        .filter(|o| [256, 1024].contains(&o.samples))
+        .flat_map(|o| [o.clone(), o])
+        .collect();
+    let chosen = choose_form(&two_sizes, &Form::ALL, &options).unwrap();
+    assert!(chosen.scores.iter().all(|score| score.rolling.is_empty()), "{:?}", chosen.scores);
+    assert_ne!(chosen.decided_by, DecidedBy::Rolling);
     assert!(choose_form(&one_size[..1], &Form::ALL, &options).is_err());
     assert!(choose_form(&one_size, &[], &options).is_err());
 }

@@ -1,7 +1,7 @@
 //! Choice of the form of Law-P: by the error on held-out larger sizes, then by AICc (ours).
 //!
-//! Rolling validation: fit up to D_i, score at D_(i+1), for every D_i up to which there are at least twice as many
-//! observations as parameters. Forms that can be tested at all come before forms that cannot, and are compared on the
+//! Rolling validation: fit up to D_i, score at D_(i+1), for every D_i up to which there are two sizes and at least twice as
+//! many observations as parameters, and the fit converges. Forms that can be tested at all come before forms that cannot, and are compared on the
 //! steps they have in common. Forms within 5 % of the least error are tied; the tied form of least AICc is chosen.
 //! Without any step AICc decides alone.
 
@@ -151,7 +151,9 @@ fn step(
 ) -> Option<RollingStep> {
     let known: Vec<_> = observations.iter().filter(|o| o.samples <= last).cloned().collect();
     let fit = fit_law_p(&known, form, options).ok()?;
-    if known.len() < POINTS_PER_PARAMETER * fit.fit.parameters.len() {
+    // A law of one size says nothing of the next.
+    let says_nothing = fit.only_samples.is_some() || !fit.reason.is_ok();
+    if says_nothing || known.len() < POINTS_PER_PARAMETER * fit.fit.parameters.len() {
         return None;
     }
     let (mut sum, mut weight) = (0.0, 0.0);

@@ -5,6 +5,7 @@ use crate::{
     Error,
     fit::{Fit, FitOptions, Loss, Reason, Residuals, fit},
     observation::{ConvergenceObservation, convergence_points},
+    registration::RegistrationOptions,
     uncertainty::{Bootstrap, BootstrapOptions, Interval, bootstrap},
 };
 use serde::{Deserialize, Serialize};
@@ -108,7 +109,8 @@ pub fn fit_law_c(observations: &[ConvergenceObservation], options: &LawCOptions)
     })
 }
 
-/// Fits Law-C to each module of the observations separately, by module name.
+/// Fits Law-C to each module of the observations separately, by module name. The refits of each draw from a stream of their
+/// own, since [`balance`](crate::balance) pairs those of two modules; the first one's is that of [`fit_law_c`].
 ///
 /// # Errors
 /// As [`fit_law_c`], for the first module that fails.
@@ -120,10 +122,12 @@ pub fn fit_law_c_all(
     for (index, observation) in observations.iter().enumerate() {
         modules.entry(&observation.module).or_default().push(index);
     }
-    let fit_one = |(module, positions): (&str, Vec<usize>)| {
+    let fit_one = |(index, (module, positions)): (usize, (&str, Vec<usize>))| {
         let own: Vec<_> = positions.iter().map(|position| observations[*position].clone()).collect();
-        let fit = fit_law_c(&own, options).map_err(|error| error.among(module, &positions))?;
+        let mut options = options.clone();
+        options.bootstrap.seed = RegistrationOptions::of_module(options.bootstrap.seed, index).seed;
+        let fit = fit_law_c(&own, &options).map_err(|error| error.among(module, &positions))?;
         Ok((module.to_string(), fit))
     };
-    modules.into_iter().map(fit_one).collect()
+    modules.into_iter().enumerate().map(fit_one).collect()
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistrationOptions {
-    /// Evaluations after this time are not used; > 0; infinite by default.
+    /// Evaluations after this time are not used; > 0; infinite by default, which is `null` in files.
+    #[serde(with = "no_limit")]
     pub until: f64,
     /// Improvement of a curve below this part of the loss of the base model is not registered, in [0, 1). Default 0.02.
     pub min_improvement: f64,
@@ -68,5 +69,18 @@ impl RegistrationOptions {
             }
             None => Ok(()),
         }
+    }
+}
+
+/// Infinity as `null`: JSON has none.
+mod no_limit {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(limit: &f64, to: S) -> Result<S::Ok, S::Error> {
+        Some(*limit).filter(|limit| limit.is_finite()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
     }
 }

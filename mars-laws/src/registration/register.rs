@@ -52,10 +52,12 @@ impl Evaluations {
         let improvements =
             curves.iter().zip(&lengths).filter(|(_, length)| **length > 0).map(|(curve, length)| {
                 let base = curve.losses[0];
-                (curve.rank, (base - curve.losses[length - 1]) / base.abs())
+                let part = (base - curve.losses[length - 1]) / base.abs();
+                // A loss of 0 cannot improve.
+                (curve.rank, if part.is_nan() { 0.0 } else { part })
             });
         if let Some((rank, part)) = improvements.min_by(|a, b| a.1.total_cmp(&b.1))
-            && (part.is_nan() || part < options.min_improvement)
+            && part < options.min_improvement
         {
             return Err(Refusal::NoImprovement { rank, part });
         }

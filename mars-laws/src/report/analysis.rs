@@ -12,6 +12,7 @@ use crate::{
     law::{CalibrationSet, LawC, LawCFit, fit_law_c_all, registered_law_c},
     observation::Observations,
     registration::RegistrationOptions,
+    uncertainty::check_level,
 };
 use std::collections::BTreeMap;
 
@@ -46,6 +47,7 @@ pub fn analyse_csv(text: &str, request: &FitRequest) -> Result<FitOutput, Error>
 /// mixed conventions, bad options.
 pub fn analyse(observations: &Observations, request: &FitRequest) -> Result<FitOutput, Error> {
     request.predict.iter().try_for_each(|samples| check_samples("predict", *samples))?;
+    check_level(request.balance.level)?;
     let limit = request.fit_up_to.unwrap_or(usize::MAX);
     let registered = |module: &str| observations.curves.iter().any(|one| one.module == module);
     let timed = || observations.convergence.iter().filter(|o| !registered(&o.module));
@@ -54,7 +56,7 @@ pub fn analyse(observations: &Observations, request: &FitRequest) -> Result<FitO
         return Err(Error::TooFewObservations { law: format!("law-c of {}", o.module), needed: 3, found: 0 });
     }
     let mut law_c = fit_law_c_all(&times, &request.law_c)?;
-    law_c.extend(register_all(observations, limit, request)?);
+    law_c.extend(register_all(observations, limit, request, law_c.len())?);
     let performance = &observations.performance;
     let law_p =
         if performance.is_empty() { None } else { Some(Performance::fit(performance, limit, request)?) };
@@ -75,18 +77,19 @@ pub fn analyse(observations: &Observations, request: &FitRequest) -> Result<FitO
     })
 }
 
-/// Law-C of the modules that have curves.
+/// Law-C of the modules that have curves; their streams of random numbers come after `others`.
 fn register_all(
     observations: &Observations,
     limit: usize,
     request: &FitRequest,
+    others: usize,
 ) -> Result<BTreeMap<String, LawCFit>, Error> {
     let bootstrap = &request.law_c.bootstrap;
     let each = observations.curves.iter().enumerate().map(|(index, one)| {
         let sets: Vec<CalibrationSet> = one.sets.iter().filter(|set| set.samples <= limit).cloned().collect();
         let options = RegistrationOptions {
             level: bootstrap.level,
-            ..RegistrationOptions::of_module(bootstrap.seed, index)
+            ..RegistrationOptions::of_module(bootstrap.seed, others + index)
         };
         let law = registered_law_c(&one.module, &sets, &options)?.law;
         let refused = |why| Error::NoRegistration { module: one.module.clone(), why };

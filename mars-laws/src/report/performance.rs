@@ -30,7 +30,9 @@ impl<'a> Performance<'a> {
         request: &FitRequest,
     ) -> Result<Self, Error> {
         let known: Vec<_> = observations.iter().filter(|o| o.samples <= limit).cloned().collect();
-        let (mut choice, form_fits) = choose_with_fits(&known, &Form::ALL, &request.law_p)?;
+        let mut forms = Form::ALL.to_vec();
+        forms.extend(request.form.filter(|form| !Form::ALL.contains(form)));
+        let (mut choice, form_fits) = choose_with_fits(&known, &forms, &request.law_p)?;
         if let Some(form) = request.form {
             choice.form = form;
             choice.decided_by = DecidedBy::Request;

@@ -136,8 +136,8 @@ impl Bootstrap {
 
     /// The `level` interval of any number computed from the parameters: one of them, a prediction, a rank.
     ///
-    /// `level` is between 0 and 1. Draws for which the number is NaN are left out; unbounded where the refits are not
-    /// [informative](Self::is_informative), or the data do not determine the number.
+    /// `level` is between 0 and 1. Draws for which the number is NaN are left out; unbounded at any other level, where the
+    /// refits are not [informative](Self::is_informative), or where the data do not determine the number.
     pub fn interval(&self, level: f64, statistic: impl Fn(&[f64]) -> f64) -> Interval {
         if !self.determines(&statistic) {
             return Interval::UNBOUNDED;
@@ -165,7 +165,7 @@ impl Bootstrap {
         mut values: Vec<f64>,
         jackknife: &[f64],
     ) -> Interval {
-        if !self.informative || values.is_empty() {
+        if !self.informative || values.is_empty() || check_level(level).is_err() {
             return Interval::UNBOUNDED;
         }
         values.sort_by(f64::total_cmp);

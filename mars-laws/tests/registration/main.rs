@@ -202,6 +202,22 @@ fn what_is_not_one_curve_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_loss_of_zero_cannot_improve() {
+    let curve = |rank| LossCurve::new(rank, (0..9).map(|t| (8.0 * f64::from(t), 0.0)));
+    let found = register(&[curve(4), curve(32)], &plain()).unwrap();
+    assert!(matches!(found, RegistrationOutcome::Refused { why: Refusal::NoImprovement { part: 0.0, .. } }));
+}
+
+#[test]
+fn options_come_back_from_json() {
+    for options in [RegistrationOptions::default(), RegistrationOptions { until: 64.0, ..plain() }] {
+        let text = serde_json::to_string(&options).unwrap();
+        assert_eq!(serde_json::from_str::<RegistrationOptions>(&text).unwrap(), options, "{text}");
+    }
+    assert_eq!(serde_json::from_str::<RegistrationOptions>("{}").unwrap(), RegistrationOptions::default());
+}
+
+#[test]
 fn malformed_curves_are_errors_that_name_the_field() {
     let fine = planted(SHAPES[0], &[4, 8, 32], -0.4, 8, 160);
     let with = |change: fn(&mut LossCurve)| {
