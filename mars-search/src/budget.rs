@@ -188,9 +188,10 @@ impl CalibrationPlan {
         if self.steps == 0 {
             return refuse("calibration.steps is 0; it must be 1 or more".to_owned());
         }
-        if let Some(window) = self.window.filter(|window| !(1..=self.steps).contains(window)) {
+        if let Some(window) = self.window.filter(|window| !(1..self.steps).contains(window)) {
             return refuse(format!(
-                "calibration.window is {window}; it must be 1 to {}, calibration.steps",
+                "calibration.window is {window}; it must be 1 or more, and below calibration.steps, {}: the run of the highest rank \
+                 goes on from there to its convergence",
                 self.steps
             ));
         }

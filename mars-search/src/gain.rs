@@ -24,7 +24,8 @@ pub struct Gain {
     /// Where that is not the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<KeptEarlier>,
-    /// Standard error of the difference, paired by blocks of the samples, nats; `None` where no losses by block are reported.
+    /// Standard error of the difference, paired by blocks of the samples, nats; `None` where losses by fewer than three blocks are
+    /// reported.
     pub error: Option<f64>,
     /// Validation samples; `None` where the number is not known.
     pub samples: Option<usize>,
@@ -128,7 +129,9 @@ impl fmt::Display for Gain {
         write!(f, "{sign} {before:.4} to {after:.4} nats per token (difference {:+.4}", after - before)?;
         match self.error {
             Some(error) => write!(f, ", standard error {error:.4}")?,
-            None => f.write_str(", standard error not known: the trainer reports no losses by block")?,
+            None => f.write_str(
+                ", standard error not known: it takes losses by three blocks of the samples or more",
+            )?,
         }
         if let Some(samples) = self.samples {
             write!(f, ", {samples} samples")?;

@@ -7,6 +7,7 @@ mod decision;
 mod error;
 mod forms;
 mod gain;
+mod losses;
 mod method;
 mod policy;
 mod race;

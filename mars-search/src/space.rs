@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Most rank tuples a grid may have.
-const GRID_LIMIT: usize = 1 << 16;
+pub(crate) const GRID_LIMIT: usize = 1 << 16;
 
 /// Which modules are adapted and which ranks each may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

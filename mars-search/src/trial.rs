@@ -1,6 +1,6 @@
 //! A trial: one training run, or one further stretch of it, that a policy asks for; and what came of it.
 
-use crate::{Cost, Method};
+use crate::{Cost, Method, losses};
 use mars_laws::Ranks;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -101,7 +101,9 @@ pub struct TrialResult {
     /// The trial, exactly as it was asked for.
     pub trial: Trial,
     /// Validation curve as (optimizer step, mean cross-entropy per answer token in nats), by rising
-    /// step, from step 0 also where the trial continues another.
+    /// step, from step 0 also where the trial continues another. A loss that is not finite is `null` in files, and NaN when it
+    /// is read.
+    #[serde(with = "losses")]
     pub val_curve: Vec<(usize, f64)>,
     /// The last validation loss by blocks of the split, which average to it: what paired comparisons are made on.
     /// Empty where the trainer does not report them, or the trial has no usable loss.
@@ -114,8 +116,8 @@ pub struct TrialResult {
     pub earlier_blocks: Vec<(usize, Vec<f64>)>,
     /// Training losses as (optimizer step counted from 1, mean cross-entropy of its batch before the update, in nats per
     /// answer token), by rising step, also those of a trial that this one continues. Runs of equal seed and samples see the
-    /// same batches. Empty where they are not reported, and for calibration runs.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// same batches. Empty where they are not reported, and for calibration runs; in files as `val_curve`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "losses")]
     pub train_curve: Vec<(usize, f64)>,
     /// The step of an evaluation whose adapter is what the trial leaves; `None` where that is the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -215,10 +217,10 @@ impl TrialResult {
         self.val_curve.last().map_or(self.trial.steps, |(step, _)| *step)
     }
 
-    /// The same loss by blocks of the split; empty where none are reported.
+    /// The same loss by blocks of the split; empty where none are reported of it.
     pub(crate) fn kept_blocks(&self) -> &[f64] {
-        let kept = self.kept.and_then(|kept| self.blocks_at(kept));
-        kept.unwrap_or(&self.blocks)
+        let kept = self.kept.filter(|kept| self.val_curve.iter().any(|(step, _)| step == kept));
+        kept.map_or(&self.blocks, |kept| self.blocks_at(kept).unwrap_or_default())
     }
 
     /// The validation loss at step `step` by blocks of the split; `None` where it was not evaluated then, or no blocks

@@ -91,13 +91,15 @@ fn curve(record: &RunRecord) -> Vec<RecordedPoint> {
         .collect()
 }
 
-/// The training losses of a run on all `samples` samples, up to the end of the first pass over them: until then they tell as much as
-/// validation losses do, afterwards nothing asks for them.
+/// The training losses of a run on all `samples` samples, up to the end of the first pass over them or the first that is not finite:
+/// until then they tell as much as validation losses do, afterwards nothing asks for them.
 fn train(record: &RunRecord, samples: usize) -> Vec<f64> {
     let pass = samples / record.spec.batch;
     let own = record.train.iter().take(pass).zip(1..);
-    let own: Vec<f64> =
-        own.take_while(|(point, step)| point.step == *step).map(|(point, _)| rounded(point.loss)).collect();
+    let own: Vec<f64> = own
+        .take_while(|(point, step)| point.step == *step && point.loss.is_finite())
+        .map(|(point, _)| rounded(point.loss))
+        .collect();
     if record.spec.samples == samples { own } else { Vec::new() }
 }
 
@@ -152,4 +154,24 @@ pub fn read_recording(path: &Path) -> Result<Recording, Error> {
 
 fn is_gzip(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "gz")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::train;
+    use mars_calib::{CurvePoint, RunEnd, RunRecord, RunSpec};
+    use mars_laws::Ranks;
+
+    /// JSON has no NaN, so that a file with one could not be read again.
+    #[test]
+    fn training_losses_end_before_the_first_that_is_not_finite() {
+        let spec = RunSpec::new(Ranks::new().with("llm", 4), 64, 8, 8, 1e-3);
+        let mut record = RunRecord::empty(spec, RunEnd::Diverged { step: 3 });
+        record.train = [2.0, 1.5, f64::NAN, 9.0]
+            .into_iter()
+            .zip(1..)
+            .map(|(loss, step)| CurvePoint { step, loss })
+            .collect();
+        assert_eq!(train(&record, 64), [2.0, 1.5]);
+    }
 }

@@ -26,7 +26,7 @@ impl SearchConfig {
     /// |---|---|
     /// | `train.steps` | three passes over the training set |
     /// | `train.eval_every` | a twentieth of them |
-    /// | `calibration.window` | an eighth of the final run, 8 to 64 steps, at most `calibration.steps` |
+    /// | `calibration.window` | an eighth of the final run, 8 to 64 steps, at most 4/7 of `calibration.steps` |
     /// | `calibration.steps` | a thirtieth of the final run, at least 7/4 windows; a third of it for other rules than `registered` |
     /// | `calibration.eval_every` | a sixteenth of the window; a fortieth of the steps for other rules |
     /// | `calibration.sizes` | 1/16 and 1/4 of the training set; 1/16, 1/8 and 1/4 for other rules |
@@ -41,7 +41,7 @@ impl SearchConfig {
         let registered = calibration.is_registered();
         if registered {
             let [shortest, longest] = WINDOW;
-            let most = calibration.steps.unwrap_or(longest).max(1);
+            let most = calibration.steps.map_or(longest, |steps| (steps.saturating_mul(4) / 7).max(1));
             let window =
                 *calibration.window.get_or_insert(steps.div_ceil(8).clamp(shortest, longest).min(most));
             calibration.steps.get_or_insert(steps.div_ceil(30).max((7 * window).div_ceil(4)));
@@ -86,7 +86,11 @@ mod tests {
         assert_eq!((&calibration.sizes, calibration.validation_samples), (&Some(vec![62, 250]), Some(48)));
         config.calibration.steps = Some(20);
         let calibration = config.resolved(1000, 70).calibration;
-        assert_eq!((calibration.window, calibration.steps), (Some(20), Some(20)), "runs of their window");
+        assert_eq!(
+            (calibration.window, calibration.steps),
+            (Some(11), Some(20)),
+            "shorter than the longest run"
+        );
         config.calibration.steps = None;
         config.calibration.rule = ConvergenceDefinition::AloneVal;
         let calibration = config.resolved(1000, 70).calibration;

@@ -2,7 +2,7 @@
 
 use crate::{Overfitting, PastBest, task::ExchangedImages};
 use mars_search::{Budget, Decision, Role, Space, TrialResult};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// Everything that the report shows; costs, curves and laws are taken from the results and the decision.
@@ -65,10 +65,15 @@ pub struct LayerRank {
 /// A model on the test split.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct TestScore {
-    /// exp(mean cross-entropy per answer token).
+    /// exp(mean cross-entropy per answer token); infinite is `null` in files.
+    #[serde(deserialize_with = "or_infinite")]
     pub perplexity: f64,
     /// Share of samples answered exactly, 0 to 1.
     pub accuracy: Option<f64>,
+}
+
+fn or_infinite<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
 }
 
 /// Where everything comes from.

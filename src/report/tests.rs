@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{
-    LayerRank, RankMap, ReportData,
+    LayerRank, RankMap, ReportData, TestScore,
     axis::{Axis, Scale},
     number::{duration, fixed, flops, plain},
     render,
@@ -372,8 +372,16 @@ fn dead_runs_are_shown() {
 /// Reports can be drawn again from what was saved.
 #[test]
 fn data_survives_saving() {
-    let data = search("race", 0.02);
-    let saved = serde_json::to_string(&data).unwrap();
-    let read: ReportData = serde_json::from_str(&saved).unwrap();
-    assert_eq!(render(&read), render(&data));
+    let whole = search("race", 0.02);
+    // JSON has neither of the numbers that a diverged run and a model that knows nothing leave.
+    let mut diverged = whole.clone();
+    diverged.results[0].end = TrialEnd::Diverged { step: 7 };
+    diverged.results[0].val_curve.push((8, f64::NAN));
+    diverged.results[0].train_curve = vec![(6, 2.0), (7, f64::INFINITY)];
+    diverged.base = Some(TestScore { perplexity: f64::INFINITY, accuracy: None });
+    for data in [whole, diverged] {
+        let saved = serde_json::to_string(&data).unwrap();
+        let read: ReportData = serde_json::from_str(&saved).unwrap();
+        assert_eq!(render(&read), render(&data));
+    }
 }

@@ -147,7 +147,12 @@ fn report_data(
         kappa: config.search.balance().kappa,
         decision: outcome.decision.clone(),
         results: outcome.results.clone(),
-        final_train: winner.train.iter().map(|point| (point.step, point.loss)).collect(),
+        final_train: winner
+            .train
+            .iter()
+            .filter(|point| point.loss.is_finite())
+            .map(|point| (point.step, point.loss))
+            .collect(),
         ranks: None,
         base: outcome.base.map(tested),
         tuned: outcome.test.map(tested),

@@ -162,7 +162,8 @@ fn performances(joint: &[&TrialResult]) -> Vec<PerformanceObservation> {
         .iter()
         .filter_map(|result| {
             let (ranks, samples) = (result.trial.ranks.clone(), result.trial.samples);
-            Some(PerformanceObservation::new(ranks, samples, result.kept_loss()?.exp()))
+            let perplexity = Some(result.kept_loss()?.exp()).filter(|perplexity| perplexity.is_finite())?;
+            Some(PerformanceObservation::new(ranks, samples, perplexity))
         })
         .collect()
 }

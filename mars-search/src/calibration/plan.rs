@@ -1,7 +1,7 @@
 //! Calibration runs: each module alone for Law-C, all modules jointly for Law-P.
 
 use super::design::Design;
-use crate::{Budget, Role, Space, records::Draft};
+use crate::{Budget, Error, Role, Space, records::Draft, space::GRID_LIMIT};
 use mars_laws::Ranks;
 
 /// The alone runs of the full design of the plan.
@@ -13,15 +13,17 @@ pub(crate) fn alone(space: &Space, budget: &Budget) -> Vec<Draft> {
 ///
 /// `sizes * min(joint, ranks^modules) * seeds` runs. The same tuples at every size, so that size and ranks are
 /// crossed.
-pub(crate) fn joint(space: &Space, budget: &Budget) -> Vec<Draft> {
+///
+/// # Errors
+/// As [`spread`].
+pub(crate) fn joint(space: &Space, budget: &Budget) -> Result<Vec<Draft>, Error> {
     let plan = &budget.calibration;
-    let mut drafts = Vec::new();
-    for &samples in &plan.sizes {
-        for ranks in spread(&space.modules, |_| plan.ranks.clone(), plan.joint) {
-            drafts.extend(plan.seeds.iter().map(|&seed| draft(&ranks, samples, seed, budget)));
-        }
-    }
-    drafts
+    let tuples = spread(&space.modules, |_| plan.ranks.clone(), plan.joint)?;
+    let of_size = |&samples: &usize| {
+        let seeds = |ranks| plan.seeds.iter().map(move |&seed| draft(ranks, samples, seed, budget));
+        tuples.iter().flat_map(seeds).collect::<Vec<_>>()
+    };
+    Ok(plan.sizes.iter().flat_map(of_size).collect())
 }
 
 fn draft(ranks: &Ranks, samples: usize, seed: u64, budget: &Budget) -> Draft {
@@ -47,11 +49,29 @@ fn draft(ranks: &Ranks, samples: usize, seed: u64, budget: &Budget) -> Draft {
 /// The distance of tuples a and b is `sum over modules of log2(a_m / b_m)^2`. The first tuple has the lowest rank
 /// everywhere; of equally far ones the first in the order of the grid is taken, so that the design is the same
 /// everywhere.
-pub(crate) fn spread(modules: &[String], ranks: impl Fn(&str) -> Vec<usize>, count: usize) -> Vec<Ranks> {
+///
+/// # Errors
+/// [`Error::Space`] when the grid has more than 65536 tuples, unless none is asked for.
+pub(crate) fn spread(
+    modules: &[String],
+    ranks: impl Fn(&str) -> Vec<usize>,
+    count: usize,
+) -> Result<Vec<Ranks>, Error> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
     let mut grid: Vec<Vec<usize>> = vec![Vec::new()];
     for module in modules {
         let mut levels = ranks(module);
         levels.sort_unstable();
+        if grid.len().saturating_mul(levels.len()) > GRID_LIMIT {
+            return Err(Error::Space {
+                why: format!(
+                    "calibration would spread its runs over more than {GRID_LIMIT} rank tuples; give fewer ranks, or \
+                     calibration.joint = 0"
+                ),
+            });
+        }
         grid = grid
             .iter()
             .flat_map(|tuple| levels.iter().map(|rank| [tuple.as_slice(), &[*rank]].concat()))
@@ -73,5 +93,5 @@ pub(crate) fn spread(modules: &[String], ranks: impl Fn(&str) -> Vec<usize>, cou
             .filter(|&i| nearest[i] > 0.0)
             .reduce(|best, i| if nearest[i] > nearest[best] { i } else { best });
     }
-    chosen
+    Ok(chosen)
 }

@@ -1,8 +1,8 @@
 //! The ask/tell machine around a strategy: numbers trials, waits for results, checks them.
 //!
 //! A strategy is asked again after each complete set of results and answers from the records alone. So its answers
-//! do not depend on the order in which results come in, and a search that was interrupted is continued by telling
-//! the stored results again.
+//! do not depend on the order in which results come in (those of `asha`, which asks after each portion, do), and a
+//! search that was interrupted is continued by telling the stored results again.
 
 use crate::{
     Budget, Decision, Error, Gain, Policy, Trial, TrialResult,

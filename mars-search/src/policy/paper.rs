@@ -5,7 +5,8 @@
 //! one balanced tuple, rounded to the candidates, no gate on the quality of a fit; the tuple with the
 //! lowest perplexity by the published Law-P, which is monotone in rank and so picks an end of the
 //! range; one final run. Ours, where the paper is silent: a module without a usable fit falls back like
-//! a complex solution, and when the final run diverges or fails, the next choice is trained.
+//! a complex solution, and when the final run diverges or fails, the next choice is trained. Ours too are registered times,
+//! where the plan has a window; the reason says so.
 
 use super::{
     in_order::{Survivor, in_order},
@@ -66,7 +67,7 @@ impl Strategy for Paper {
     fn step(&mut self, records: &Records) -> Result<Step, Error> {
         let ranking = match self.ranking.take() {
             Some(ranking) => ranking,
-            None => match self.rank(records) {
+            None => match self.rank(records)? {
                 Progress::Done(ranking) => ranking,
                 Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
             },
@@ -78,14 +79,14 @@ impl Strategy for Paper {
 }
 
 impl Paper {
-    fn rank(&self, records: &Records) -> Progress<Ranking> {
+    fn rank(&self, records: &Records) -> Result<Progress<Ranking>, Error> {
         let (space, budget) = (&self.space, &self.budget);
         let mut drafts = calibration::alone(space, budget);
         let alone = drafts.len();
-        drafts.extend(calibration::joint(space, budget));
+        drafts.extend(calibration::joint(space, budget)?);
         let results = match records.all(&drafts) {
             Progress::Done(results) => results,
-            Progress::Missing(missing) => return Progress::Missing(missing),
+            Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
         };
         let (alone, joint) = results.split_at(alone);
 
@@ -123,7 +124,7 @@ impl Paper {
         }
         let mut laws = calibrated.laws;
         let unranked = law_p.map(|law| laws.law_p = Some(law)).err();
-        Progress::Done(Ranking { choices, laws, unranked })
+        Ok(Progress::Done(Ranking { choices, laws, unranked }))
     }
 
     fn try_in_order(&self, ranking: &Ranking, records: &Records) -> Result<Step, Error> {
@@ -157,6 +158,9 @@ fn reason(choice: &Candidate, outcome: DecisionOutcome, ranking: &Ranking, faile
              in full."
         ),
     };
+    if !ranking.laws.registered.is_empty() {
+        reason += " Convergence times are registered, which is not published: without a window of calibration they are read off each curve.";
+    }
     if let Some(note) = &choice.note {
         reason += &format!(" {ranks}: {note}.");
     }

@@ -38,7 +38,7 @@ fn parameters(modules: usize) -> usize {
 /// `runs` tuples are measured; where none is said, one more than the surface has parameters: 7 for two modules.
 ///
 /// # Errors
-/// [`Error::Budget`] for fewer runs than that.
+/// [`Error::Budget`] for fewer runs than that; [`Error::Space`] for a grid of more than 65536 tuples.
 pub(crate) fn start(
     name: String,
     space: &Space,
@@ -55,7 +55,7 @@ pub(crate) fn start(
             ),
         });
     }
-    let design = calibration::spread(&space.modules, |module| space.ranks_of(module), runs);
+    let design = calibration::spread(&space.modules, |module| space.ranks_of(module), runs)?;
     Machine::start(Surface { name, space: space.clone(), budget: budget.clone(), design })
 }
 

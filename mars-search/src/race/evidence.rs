@@ -7,11 +7,12 @@
 //!    "it is no worse than the leader" has `p < error_rate / (looks * (entrants - 1))`, where `looks = ceil(steps /
 //!    eval_every)` is the number of cuts that the race can have. That is Bonferroni's correction over cuts and
 //!    entrants; it holds under any dependence of the tests, and is conservative for tests as correlated as these.
-//! 2. Budget. With `c` the cost per step and `e` the cost per evaluation of an entrant so far, a fine-tune at its
+//! 2. Budget. With `c` the cost per step and `e` the cost per evaluation of an entrant's run so far, a fine-tune at its
 //!    ranks costs `F = c * steps + e * evaluations(steps)`. What is left is the least over the running of
-//!    `fine_tunes * F - spent - (F - own spending)`, the next stretch costs the largest `c * (next - s) + e`, and
+//!    `fine_tunes * F - spent - (F - own run)`, the next stretch costs the largest `c * (next - s) + e`, and
 //!    `floor(left / stretch)` may go on beside the leader. If that is two or more, half of what is left is kept for
-//!    later cuts.
+//!    later cuts. Where a trainer begins again at step 0, nothing of a run is paid for in advance: what is to come is `F`,
+//!    and the next stretch `c * next + e * evaluations(next)`.
 //!
 //! The test is textbook; its use as a rule of a race, the correction and the budget are ours. At the end of the
 //! final run the lowest loss wins, within the tolerance of the race.
@@ -89,7 +90,7 @@ impl EvidenceRule {
     /// How many may go on beside the leader.
     fn affordable(&self, race: &Race<'_>, cut: &Cut<'_>) -> usize {
         let (steps, step) = (race.budget.steps, cut.step);
-        let next = (rungs::on_grid(step + 1, race.budget) - step) as f64;
+        let next = rungs::on_grid(step + 1, race.budget);
         let counted = counts_flops(cut.records);
         let calibration =
             cut.records.results().filter(|result| !matches!(result.trial.role, Role::Race | Role::Final));
@@ -103,17 +104,22 @@ impl EvidenceRule {
         // stretch is priced as the most expensive one.
         let (mut left, mut stretch) = (f64::INFINITY, 0.0_f64);
         for &entrant in cut.running.iter() {
-            let own = &cut.standings[entrant].spent;
+            let Standing { run: own, restarts, trained, .. } = &cut.standings[entrant];
             let evaluations =
                 |at: usize| race.budget.evaluations(at, race.entrants[entrant].evaluate_from) as f64;
             // Where costs are counted in steps, those that a run did not train are counted too.
-            let trained = if counted { cut.standings[entrant].trained.max(1) } else { step };
+            let trained = if counted { (*trained).max(1) } else { step };
             let (per_step, evaluation) =
                 (own.training / trained as f64, own.evaluation / evaluations(trained));
             let fine_tune = per_step * steps as f64 + evaluation * evaluations(steps);
-            let to_come = fine_tune - own.training - own.evaluation;
+            let (to_come, further) = if *restarts {
+                (fine_tune, per_step * next as f64 + evaluation * evaluations(next))
+            } else {
+                let done = own.training + own.evaluation;
+                (fine_tune - done, per_step * (next - step) as f64 + evaluation)
+            };
             left = left.min(self.fine_tunes * fine_tune - spent - to_come);
-            stretch = stretch.max(per_step * next + evaluation);
+            stretch = stretch.max(further);
         }
         let places = |cost: f64| (cost / stretch * (1.0 + 1e-9)).floor().max(0.0) as usize;
         match places(left) {

@@ -51,8 +51,8 @@ impl LastCut {
         let mut words = match confidence {
             Some(sure) => sure.to_string(),
             None => format!(
-                "Compared with {} other{} at step {} of {} by the mean validation loss alone: without losses by block of the \
-                 samples nothing is known of what noise could have decided.",
+                "Compared with {} other{} at step {} of {} by the mean validation loss alone: without losses by three \
+                 blocks of the samples or more nothing is known of what noise could have decided.",
                 self.blocks.len() - 1,
                 if self.blocks.len() == 2 { "" } else { "s" },
                 self.step,

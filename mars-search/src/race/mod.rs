@@ -182,7 +182,7 @@ impl Race<'_> {
         let scores = self.score.of_all(&results, step, self.budget);
         for ((&entrant, result), scored) in running.iter().zip(results).zip(scores) {
             let standing = &mut standings[entrant];
-            standing.spent += Spent::of(result, standing.steps, counted);
+            standing.pay(result, counted);
             match scored {
                 Some(scored) => {
                     (standing.trial, standing.steps) = (Some(result.trial.id), step);

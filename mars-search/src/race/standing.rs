@@ -23,8 +23,12 @@ pub(crate) struct Standing {
     pub(crate) blocks: Vec<f64>,
     /// The steps whose training losses are compared; `None` where it is the validation loss.
     pub(crate) training: Option<(usize, usize)>,
-    /// What its training and its evaluations have cost.
+    /// What its training and its evaluations have cost, all trials together.
     pub(crate) spent: Spent,
+    /// What those of its furthest trial have cost from step 0 on: less, where trials are trained again from there.
+    pub(crate) run: Spent,
+    /// Whether its trials are trained again from step 0 in place of going on.
+    pub(crate) restarts: bool,
     /// The step of the cut at which it was dropped, and why.
     pub(crate) dropped: Option<(usize, DropReason)>,
     /// How it diverged or failed.
@@ -89,6 +93,18 @@ pub(crate) fn counts_flops(records: &Records) -> bool {
 }
 
 impl Standing {
+    /// Adds the cost of a result that goes on from the furthest trial, or was trained again from step 0.
+    pub(crate) fn pay(&mut self, result: &TrialResult, counted: bool) {
+        let spent = Spent::of(result, if result.restarted { 0 } else { self.steps }, counted);
+        self.spent += spent;
+        self.restarts |= result.restarted;
+        if result.restarted {
+            self.run = spent;
+        } else {
+            self.run += spent;
+        }
+    }
+
     /// Writes the standing into the candidate that raced.
     pub(crate) fn write(&self, candidate: &mut Candidate) {
         candidate.trial = self.trial.or(self.fault.as_ref().map(|fault| fault.trial));

@@ -1,7 +1,7 @@
 //! Recorded runs of one task: what policies are compared on in seconds instead of hours.
 
 use crate::{
-    Answer, Budget, Cost, Error, GridCell, Method, Role, Runner, Space, Trial, TrialEnd, TrialResult,
+    Answer, Budget, Cost, Error, GridCell, Method, Role, Runner, Space, Trial, TrialEnd, TrialResult, losses,
 };
 use mars_laws::Ranks;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,8 @@ pub struct Recording {
     pub budget: Budget,
     /// How many seeds were recorded: those of `budget` and the numbers after them.
     pub seeds: u64,
-    /// Perplexity of the base model on the test split.
+    /// Perplexity of the base model on the test split; infinite is `null` in files.
+    #[serde(deserialize_with = "losses::perplexity")]
     pub base_perplexity: f64,
     /// The runs.
     pub runs: Vec<RecordedRun>,

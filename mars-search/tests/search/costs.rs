@@ -1,7 +1,10 @@
 //! Cost accounting identities.
 
 use crate::kit::{Task, budget, play, space, ve_llm};
-use mars_search::{Cost, fine_tunes, run_cost, total_cost};
+use mars_search::{
+    Budget, Cost, FnRunner, GuidedOptions, PolicySpec, Trial, TrialResult, fine_tunes, run_cost, search,
+    total_cost,
+};
 
 #[test]
 fn a_continued_run_costs_what_it_costs_straight() {
@@ -27,6 +30,24 @@ fn a_run_that_was_trained_again_from_step_0_costs_no_more_than_that() {
     (run.restarted, run.cost) = (true, Cost { wall_s: 40.0, ..run.cost });
     let own = run.cost;
     assert_eq!(run_cost(&raced.results, last), own);
+}
+
+/// The next stretch of a run that begins again at step 0 costs all that comes before it too.
+#[test]
+fn a_race_of_runs_that_begin_again_is_short() {
+    let task = Task::new(|_, _| 1.0).noisy(1e-3);
+    let again =
+        |trial: &Trial| TrialResult { restarted: trial.continues.is_some(), ..task.train(trial, 0, 16) };
+    let budget = Budget { eval_every: 16, ..budget() };
+    for cap in [1.39, 2.0, 3.0] {
+        let spec = PolicySpec::Guided(GuidedOptions { fine_tunes: cap, ..GuidedOptions::default() });
+        let mut policy = spec.build(&space(), &budget).unwrap();
+        let searched = search(&mut *policy, &mut FnRunner::new(again)).unwrap();
+        let (decision, results) = searched.decided().unwrap();
+        let cost = fine_tunes(&total_cost(&results), &run_cost(&results, decision.trial)).unwrap();
+        // Until the first run has begun again nobody knows that runs do.
+        assert!(cost <= cap + 1.0, "{cost} of {cap}");
+    }
 }
 
 #[test]

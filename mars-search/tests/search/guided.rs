@@ -103,6 +103,34 @@ fn when_the_middle_dies_lower_ranks_are_tried_and_when_all_die_each_is_named() {
     assert!(matches!(&error, Error::AllFailed { failed } if failed.len() == 2), "{error}");
 }
 
+/// Nothing is calibrated, and nothing raced, where there is nothing to choose.
+#[test]
+fn one_choice_of_ranks_is_trained_at_once() {
+    let one = Space::new(["ve", "llm"], "llm", &[8]);
+    let mut registered = sixteenths();
+    registered.calibration.window = Some(64);
+    registered.calibration.steps = 160;
+    for budget in [sixteenths(), registered] {
+        for space in [&one, &wide_space(1, &[8])] {
+            let played = guided(4.0, space, &budget, &Task::new(|_, _| 1.0)).unwrap();
+            assert_eq!(played.results.len(), 1);
+            assert!(played.decision.reason.contains("one choice of ranks"), "{}", played.decision.reason);
+        }
+        assert_eq!(GuidedOptions::default().unaffordable_calibration(&one, &budget), None);
+    }
+}
+
+/// An exponent takes two ranks.
+#[test]
+fn one_rank_to_calibrate_is_no_calibration() {
+    let mut budget = sixteenths();
+    budget.calibration.window = Some(20);
+    budget.calibration.steps = 40;
+    budget.calibration.ranks = vec![16];
+    let played = guided(4.0, &space(), &budget, &Task::new(bowl(ve_llm(32, 32))).noisy(1e-4)).unwrap();
+    assert!(played.results.iter().all(|result| result.trial.role == Role::Race));
+}
+
 #[test]
 fn the_whole_search_stays_under_its_cap() {
     for cap in [1.0, 1.05, 1.1, 1.39, 1.7, 2.5, 4.0] {

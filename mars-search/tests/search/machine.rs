@@ -67,6 +67,41 @@ fn spaces_and_budgets_that_cannot_be_searched_are_refused() {
     );
 }
 
+/// JSON has no NaN, and a result with one must come back.
+#[test]
+fn losses_that_are_not_finite_survive_files() {
+    let (_, results) = started();
+    let mut diverged = results[0].clone();
+    diverged.val_curve.extend([(400, f64::NAN), (410, f64::INFINITY)]);
+    diverged.train_curve = vec![(1, 2.5), (2, f64::NAN)];
+    diverged.end = TrialEnd::Diverged { step: 2 };
+    for result in [&diverged, &results[0]] {
+        let text = serde_json::to_string(result).unwrap();
+        let read: TrialResult = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        assert_eq!(read.val_curve.len(), result.val_curve.len());
+        assert_eq!((read.kept_loss(), read.fault()), (result.kept_loss(), result.fault()));
+        let finite = |curve: &[(usize, f64)]| curve.iter().filter(|(_, loss)| loss.is_finite()).count();
+        assert_eq!(finite(&read.train_curve), finite(&result.train_curve));
+    }
+}
+
+/// One choice kept early whose blocks nobody reported has none, rather than those of another step.
+#[test]
+fn the_gain_of_an_adapter_without_blocks_has_no_error() {
+    let (mut policy, mut results) = started();
+    for result in &mut results {
+        let last = result.trial.steps;
+        result.val_curve = vec![(0, 3.0), (last / 2, 1.0), (last, 2.0)];
+        result.earlier_blocks = vec![(0, vec![2.9, 3.0, 3.1])];
+        result.blocks = vec![1.9, 2.0, 2.1];
+        result.kept = Some(last / 2);
+    }
+    policy.tell(&results).unwrap();
+    let gain = policy.decision().unwrap().gain.unwrap();
+    assert_eq!((gain.after, gain.error), (1.0, None), "{gain}");
+}
+
 #[test]
 fn only_a_finished_finite_loss_counts() {
     let (_, results) = started();

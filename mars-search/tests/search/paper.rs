@@ -134,6 +134,32 @@ fn a_single_module_is_ranked_by_law_p_alone() {
     assert_eq!((decision.ranks, decision.outcome), (Ranks::new().with("llm", 64), DecisionOutcome::Solved));
 }
 
+/// A window brings in registration, which is ours and said.
+#[test]
+fn registered_times_are_told_apart_from_the_publication() {
+    let reason = |window: Option<usize>| {
+        let mut budget = budget();
+        budget.calibration.window = window;
+        play("paper", &space(), &budget, &task(half())).unwrap().decision.reason
+    };
+    assert!(!reason(None).contains("registered"), "{}", reason(None));
+    let half = budget().calibration.steps / 2;
+    assert!(reason(Some(half)).contains("Convergence times are registered, which is not published"));
+}
+
+/// The grid of many modules is not built to spread a few runs over it.
+#[test]
+fn a_design_over_too_many_rank_tuples_is_refused() {
+    let modules: Vec<String> = (0..14).map(|module| format!("m{module}")).collect();
+    let many = mars_search::Space::new(modules, "m0", &[4, 8, 16, 32]);
+    let mut budget = budget();
+    budget.calibration.ranks = vec![4, 8, 16, 32];
+    for policy in ["paper", "surface"] {
+        let error = play(policy, &many, &budget, &task(half())).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("65536"), "{policy}: {error}");
+    }
+}
+
 #[test]
 fn a_plan_without_joint_runs_is_refused() {
     let mut budget = budget();

@@ -60,10 +60,10 @@ impl CalibrationConfig {
 
     pub(super) fn check(&self) -> Result<(), Error> {
         if let (true, Some(window), Some(steps)) = (self.is_registered(), self.window, self.steps)
-            && window > steps
+            && window >= steps
         {
             return Err(Error::usage(format!(
-                "calibration.window is {window}; it must be at most calibration.steps, {steps}"
+                "calibration.window is {window}; it must be below calibration.steps, {steps}, the steps of the highest rank"
             )));
         }
         super::search::check_ranks("calibration.ranks", &self.ranks)

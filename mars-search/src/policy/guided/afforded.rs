@@ -45,7 +45,7 @@ impl fmt::Display for UnaffordableCalibration {
 impl GuidedOptions {
     /// What `guided` cannot calibrate on `budget`; `None` where its cap pays for a calibration, where none is asked for (with one
     /// module, or by another rule than registration), where the final run is evaluated at its end only, so that nothing can be compared
-    /// whatever the cap, and on a budget of which no search begins: [`Budget::check`] or
+    /// whatever the cap, where there is one choice or one rank to calibrate, and on a budget of which no search begins: [`Budget::check`] or
     /// [`CalibrationPlan::check`](crate::CalibrationPlan::check) refuses it.
     #[must_use]
     pub fn unaffordable_calibration(
@@ -65,9 +65,16 @@ pub(super) fn is_evaluated_once(budget: &Budget) -> bool {
     budget.eval_every >= budget.steps
 }
 
-/// Whether modules are calibrated by the registration of their first steps.
+/// Whether modules are calibrated by the registration of their first steps: where there is something to balance, and two ranks
+/// of which the exponent can come.
 pub(super) fn by_registration(space: &Space, budget: &Budget) -> bool {
-    space.modules.len() > 1 && budget.calibration.window.is_some()
+    let plan = &budget.calibration;
+    space.modules.len() > 1 && plan.window.is_some() && plan.ranks.len() > 1 && !is_one_choice(space)
+}
+
+/// Whether every module has one candidate rank: there is nothing to choose.
+pub(super) fn is_one_choice(space: &Space) -> bool {
+    space.modules.iter().all(|module| space.ranks_of(module).len() < 2)
 }
 
 /// The most informative design that `extra` fine-tunes pay for with three more choices in the race, or the smallest with one.

@@ -6,7 +6,7 @@
 
 use super::{
     GuidedOptions,
-    afforded::by_registration,
+    afforded::{by_registration, is_one_choice},
     challenger::{Challenge, Challenger},
     lawful::{self, Calibrated},
     levels,
@@ -53,14 +53,15 @@ pub(super) struct Field {
 impl Field {
     /// The field, or the calibration runs that are missing.
     ///
-    /// With `extra = fine_tunes - 1`: calibration is done if it costs at most half of `extra`. Without balanced tuples, levels
+    /// A single choice is trained at once. With `extra = fine_tunes - 1`: calibration is done if it costs at most half of `extra`. Without balanced tuples, levels
     /// of all ranks race where training losses can decide ([`levels`]). Else what remains gives
     /// the places of the race ([`racers`]): one place is the default alone, two without calibration are the middle
     /// and its challenger, more are filled with balanced tuples, tuples by Law-P, the default, the wide pair and
     /// the neighbours, in this order.
     ///
     /// # Errors
-    /// [`Error::Space`] for more modules than [`neighbours`] can combine.
+    /// [`Error::Space`] for more modules than [`neighbours`] can combine, or more rank tuples than joint calibration runs can be
+    /// spread over.
     pub(super) fn line_up(
         space: &Space,
         budget: &Budget,
@@ -78,6 +79,11 @@ impl Field {
             by_training_loss: false,
         };
         let mut extra = options.fine_tunes - 1.0;
+        if is_one_choice(space) {
+            field.enter(Candidate::new(space.default_ranks(), CandidateSource::Default));
+            field.evaluate_from = vec![0];
+            return Ok(Progress::Done(field));
+        }
         if by_registration(space, budget) {
             match lawful::line_up(field, space, budget, options, records) {
                 Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
@@ -88,7 +94,7 @@ impl Field {
             }
         } else if space.modules.len() > 1 {
             let limit = CALIBRATION * extra;
-            let (alone, joint) = affordable(space, budget, limit);
+            let (alone, joint) = affordable(space, budget, limit)?;
             let drafts: Vec<Draft> = alone.iter().chain(&joint).cloned().collect();
             if alone.is_empty() {
                 let price = share(&calibration::alone(space, budget), budget);

@@ -3,7 +3,7 @@
 //! The unit is the fine-tune: one final run with all its evaluations. An evaluation is priced as a forward pass, a
 //! step as two (see `Budget::price`); ranks do not enter. All constants are ours.
 
-use crate::{Budget, Space, calibration, race::rungs, records::Draft};
+use crate::{Budget, Error, Space, calibration, race::rungs, records::Draft};
 
 /// The first cut falls after one part in so many of the final run, at its next evaluation.
 const FIRST_CUT: usize = 4;
@@ -24,14 +24,21 @@ pub(super) fn first_cut(budget: &Budget) -> usize {
 
 /// The calibration runs that `limit` fine-tunes pay for: alone and joint runs, alone runs only, or none.
 /// Estimated in full even though an alone run may stop when its convergence time is certain.
-pub(super) fn affordable(space: &Space, budget: &Budget, limit: f64) -> (Vec<Draft>, Vec<Draft>) {
-    let (mut alone, joint) = (calibration::alone(space, budget), calibration::joint(space, budget));
+///
+/// # Errors
+/// [`Error::Space`] for more rank tuples than joint runs can be spread over.
+pub(super) fn affordable(
+    space: &Space,
+    budget: &Budget,
+    limit: f64,
+) -> Result<(Vec<Draft>, Vec<Draft>), Error> {
+    let (mut alone, joint) = (calibration::alone(space, budget), calibration::joint(space, budget)?);
     alone.iter_mut().for_each(|draft| draft.stop_when_converged = true);
-    match share(&alone, budget) {
+    Ok(match share(&alone, budget) {
         price if price > limit => (Vec::new(), Vec::new()),
         price if price + share(&joint, budget) > limit => (alone, Vec::new()),
         _ => (alone, joint),
-    }
+    })
 }
 
 /// What `drafts` cost, in fine-tunes. Each is charged half the evaluations of a whole run: the least that it has.
