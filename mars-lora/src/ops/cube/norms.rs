@@ -33,7 +33,7 @@ fn row_sum<F: Float>(
 
 /// With `centred`: `(x - mean(x)) / sqrt(variance(x) + epsilon) * gamma + beta`; without: `x / sqrt(mean(x^2) + epsilon) *
 /// gamma`, and `beta` is not read.
-#[cube(launch)]
+#[cube(launch, address_type = "dynamic")]
 fn forward<F: Float>(
     x: &Tensor<F>,
     gamma: &Tensor<F>,
@@ -70,7 +70,7 @@ fn forward<F: Float>(
 }
 
 /// With h = g gamma and n the normed rows: `(h - mean(h) - n mean(h n)) / root`, without `mean(h)` where rows are not centred.
-#[cube(launch)]
+#[cube(launch, address_type = "dynamic")]
 fn backward<F: Float>(
     x: &Tensor<F>,
     gamma: &Tensor<F>,
@@ -140,12 +140,14 @@ fn norm(x: CubeTensor, gamma: CubeTensor, beta: Option<CubeTensor>, epsilon: f64
     if rows.is_empty() {
         return output;
     }
+    let addresses = rows.addresses();
     let Rows { inputs: [x], count, dim, sizes: [height, width], dtype } = rows;
     let client = x.client.clone();
     forward::launch(
         &client,
         count,
         dim,
+        addresses,
         x.into_tensor_arg(),
         gamma.into_tensor_arg(),
         beta.into_tensor_arg(),
@@ -180,12 +182,14 @@ fn slope(x: CubeTensor, gamma: CubeTensor, grad: CubeTensor, epsilon: f64, centr
     if rows.is_empty() {
         return output;
     }
+    let addresses = rows.addresses();
     let Rows { inputs: [x, grad], count, dim, sizes: [height, width], dtype } = rows;
     let client = x.client.clone();
     backward::launch(
         &client,
         count,
         dim,
+        addresses,
         x.into_tensor_arg(),
         gamma.into_tensor_arg(),
         grad.into_tensor_arg(),

@@ -11,7 +11,7 @@ use cubecl::prelude::*;
 
 /// `[a cos - sign b sin, b cos + sign a sin]` of the halves a and b of each row of `x` `[B, H, S, W]`, which may be strided; the
 /// tables are `[B or 1, 1, S, W]`, the result is contiguous. One unit for each value.
-#[cube(launch)]
+#[cube(launch, address_type = "dynamic")]
 fn kernel<F: Float>(
     x: &Tensor<F>,
     cos: &Tensor<F>,
@@ -58,8 +58,9 @@ pub(super) fn rotate(x: CubeTensor, cos: CubeTensor, sin: CubeTensor, sign: f32)
     let client = x.client.clone();
     let dim = CubeDim::new(&client, values);
     let count = calculate_cube_count_elemwise(&client, values, dim);
+    let addresses = x.required_address_type().max(output.required_address_type());
     let [x, cos, sin] = [x, cos, sin].map(CubeTensor::into_tensor_arg);
     let to = output.clone().into_tensor_arg();
-    kernel::launch(&client, count, dim, x, cos, sin, to, sign, dtype_to_elem_type(dtype));
+    kernel::launch(&client, count, dim, addresses, x, cos, sin, to, sign, dtype_to_elem_type(dtype));
     output
 }

@@ -45,6 +45,11 @@ impl<const N: usize> Rows<N> {
         empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), like.shape(), like.dtype)
     }
 
+    /// What indices of the tensors take: more than 32 bits from 2^32 values on.
+    pub(super) fn addresses(&self) -> AddressType {
+        self.inputs[0].required_address_type()
+    }
+
     /// Whether there is nothing to compute.
     pub(super) fn is_empty(&self) -> bool {
         self.sizes[0] * self.sizes[1] == 0

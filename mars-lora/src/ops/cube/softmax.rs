@@ -6,7 +6,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
 /// `y_i = exp(x_i - max x) / sum_j exp(x_j - max x)`.
-#[cube(launch)]
+#[cube(launch, address_type = "dynamic")]
 fn forward<F: Float>(
     x: &Tensor<F>,
     y: &mut Tensor<F>,
@@ -46,7 +46,7 @@ fn forward<F: Float>(
 }
 
 /// `y * (g - sum(g * y))`.
-#[cube(launch)]
+#[cube(launch, address_type = "dynamic")]
 fn backward<F: Float>(
     y: &Tensor<F>,
     grad: &Tensor<F>,
@@ -85,10 +85,11 @@ pub(super) fn softmax(x: CubeTensor) -> CubeTensor {
     if rows.is_empty() {
         return output;
     }
+    let addresses = rows.addresses();
     let Rows { inputs: [x], count, dim, sizes: [height, width], dtype } = rows;
     let client = x.client.clone();
-    let (to, units) = (output.clone().into_tensor_arg(), dim.x as usize);
-    forward::launch(&client, count, dim, x.into_tensor_arg(), to, height as u32, width as u32, units, dtype);
+    let (x, to, units) = (x.into_tensor_arg(), output.clone().into_tensor_arg(), dim.x as usize);
+    forward::launch(&client, count, dim, addresses, x, to, height as u32, width as u32, units, dtype);
     output
 }
 
@@ -98,10 +99,11 @@ pub(super) fn slope(y: CubeTensor, grad: CubeTensor) -> CubeTensor {
     if rows.is_empty() {
         return output;
     }
+    let addresses = rows.addresses();
     let Rows { inputs: [y, grad], count, dim, sizes: [height, width], dtype } = rows;
     let client = y.client.clone();
     let (y, grad, to) = (y.into_tensor_arg(), grad.into_tensor_arg(), output.clone().into_tensor_arg());
     let units = dim.x as usize;
-    backward::launch(&client, count, dim, y, grad, to, height as u32, width as u32, units, dtype);
+    backward::launch(&client, count, dim, addresses, y, grad, to, height as u32, width as u32, units, dtype);
     output
 }

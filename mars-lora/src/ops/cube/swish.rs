@@ -35,7 +35,7 @@ fn derivative(x: f32, linear: f32, cubic: f32) -> f32 {
     s + x * s * (1.0f32 - s) * (linear + 3.0f32 * cubic * x * x)
 }
 
-#[cube(launch)]
+#[cube(launch, address_type = "dynamic")]
 fn forward<F: Float>(
     x: &Tensor<F>,
     y: &mut Tensor<F>,
@@ -48,7 +48,7 @@ fn forward<F: Float>(
     }
 }
 
-#[cube(launch)]
+#[cube(launch, address_type = "dynamic")]
 fn backward<F: Float>(
     x: &Tensor<F>,
     grad: &Tensor<F>,
@@ -63,7 +63,7 @@ fn backward<F: Float>(
     }
 }
 
-#[cube(launch)]
+#[cube(launch, address_type = "dynamic")]
 fn gate_forward<F: Float>(
     gate: &Tensor<F>,
     up: &Tensor<F>,
@@ -78,7 +78,7 @@ fn gate_forward<F: Float>(
     }
 }
 
-#[cube(launch)]
+#[cube(launch, address_type = "dynamic")]
 fn gate_backward<F: Float>(
     gate: &Tensor<F>,
     up: &Tensor<F>,
@@ -99,12 +99,12 @@ fn gate_backward<F: Float>(
 }
 
 /// A launch with one unit for each value.
-fn by_value<const N: usize>(rows: &Rows<N>) -> (Client, CubeCount, CubeDim) {
+fn by_value<const N: usize>(rows: &Rows<N>) -> (Client, CubeCount, CubeDim, AddressType) {
     let client = rows.inputs[0].client.clone();
     let values = rows.sizes[0] * rows.sizes[1];
     let dim = CubeDim::new(&client, values);
     let count = calculate_cube_count_elemwise(&client, values, dim);
-    (client, count, dim)
+    (client, count, dim, rows.addresses())
 }
 
 pub(super) fn swish(x: CubeTensor, linear: f32, cubic: f32) -> CubeTensor {
@@ -113,10 +113,10 @@ pub(super) fn swish(x: CubeTensor, linear: f32, cubic: f32) -> CubeTensor {
     if rows.is_empty() {
         return output;
     }
-    let (client, count, dim) = by_value(&rows);
+    let (client, count, dim, addresses) = by_value(&rows);
     let [x] = rows.inputs;
     let to = output.clone().into_tensor_arg();
-    forward::launch(&client, count, dim, x.into_tensor_arg(), to, linear, cubic, rows.dtype);
+    forward::launch(&client, count, dim, addresses, x.into_tensor_arg(), to, linear, cubic, rows.dtype);
     output
 }
 
@@ -126,10 +126,10 @@ pub(super) fn slope(x: CubeTensor, grad: CubeTensor, linear: f32, cubic: f32) ->
     if rows.is_empty() {
         return output;
     }
-    let (client, count, dim) = by_value(&rows);
+    let (client, count, dim, addresses) = by_value(&rows);
     let [x, grad] = rows.inputs.map(CubeTensor::into_tensor_arg);
     let to = output.clone().into_tensor_arg();
-    backward::launch(&client, count, dim, x, grad, to, linear, cubic, rows.dtype);
+    backward::launch(&client, count, dim, addresses, x, grad, to, linear, cubic, rows.dtype);
     output
 }
 
@@ -139,10 +139,10 @@ pub(super) fn gate(gate: CubeTensor, up: CubeTensor, linear: f32, cubic: f32) ->
     if rows.is_empty() {
         return output;
     }
-    let (client, count, dim) = by_value(&rows);
+    let (client, count, dim, addresses) = by_value(&rows);
     let [gate, up] = rows.inputs.map(CubeTensor::into_tensor_arg);
     let to = output.clone().into_tensor_arg();
-    gate_forward::launch(&client, count, dim, gate, up, to, linear, cubic, rows.dtype);
+    gate_forward::launch(&client, count, dim, addresses, gate, up, to, linear, cubic, rows.dtype);
     output
 }
 
@@ -158,9 +158,11 @@ pub(super) fn gate_slopes(
     if rows.is_empty() {
         return outputs;
     }
-    let (client, count, dim) = by_value(&rows);
+    let (client, count, dim, addresses) = by_value(&rows);
     let [gate, up, grad] = rows.inputs.map(CubeTensor::into_tensor_arg);
     let (of_gate, of_up) = (outputs.0.clone().into_tensor_arg(), outputs.1.clone().into_tensor_arg());
-    gate_backward::launch(&client, count, dim, gate, up, grad, of_gate, of_up, linear, cubic, rows.dtype);
+    gate_backward::launch(
+        &client, count, dim, addresses, gate, up, grad, of_gate, of_up, linear, cubic, rows.dtype,
+    );
     outputs
 }

@@ -30,7 +30,10 @@ fn fits(tensors: &[&CubeTensor], rank: usize, rows: usize) -> bool {
     let tensor = |x: &&CubeTensor| {
         let hardware = &x.client.properties().hardware;
         let [units, shared] = [hardware.max_units_per_cube as usize, hardware.max_shared_memory_size];
-        let full = x.dtype == DType::F32 && x.shape().num_elements() > 0 && x.shape()[0] <= MOST_CUBES;
+        // The kernels index in 32 bits.
+        let values = 1..=u32::MAX as usize;
+        let full =
+            x.dtype == DType::F32 && values.contains(&x.shape().num_elements()) && x.shape()[0] <= MOST_CUBES;
         full && units >= UNITS && shared >= SHARED_BYTES
     };
     sizes && tensors.iter().all(tensor)
