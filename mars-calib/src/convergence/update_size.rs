@@ -7,7 +7,8 @@ use super::{Censoring, Convergence, ConvergenceRule, Signal, first_at_or_below, 
 use crate::{CurvePoint, RunEnd};
 use serde::{Deserialize, Serialize};
 
-/// First step, linearly interpolated, at which one update changes the factors by no more than `threshold` of their norm.
+/// First step after the largest update, linearly interpolated, at which one changes the factors by no more than `threshold` of their
+/// norm: updates of the warm-up are small before that. Where none is above the threshold, nothing has become small.
 ///
 /// The signal is `||theta_t - theta_(t-1)|| / ||theta_t||` of all factors together, see
 /// [`RunRecord::updates`](crate::RunRecord::updates), smoothed by a centred 3-point median. The rule is ours.
@@ -36,7 +37,11 @@ impl ConvergenceRule for UpdateSize {
             return censored;
         }
         let last = curve[curve.len() - 1].step as f64;
-        let why = match first_at_or_below(&median3(curve), self.threshold) {
+        let smooth = median3(curve);
+        let largest =
+            (0..smooth.len()).max_by(|a, b| smooth[*a].loss.total_cmp(&smooth[*b].loss)).unwrap_or(0);
+        let fallen = first_at_or_below(&smooth[largest..], self.threshold);
+        let why = match fallen.filter(|_| smooth[largest].loss > self.threshold) {
             Some(step) if step <= (1.0 - self.tail) * last => return Convergence::Reached { step },
             Some(step) => Censoring::TooLate(step),
             None => Censoring::NotReached,
@@ -60,6 +65,12 @@ mod tests {
             rule.time(&never, &RunEnd::Finished),
             Convergence::Censored { why: Censoring::NotReached }
         );
+        // Warmed up for 50 steps, then as before.
+        let warmed = |i: usize| if i < 10 { 0.002 * i as f64 } else { 1.0 / (i as f64 * 5.0) };
+        let step = rule.time(&curve((1..=40).map(|i| (i * 5, warmed(i)))), &RunEnd::Finished).step();
+        assert!((step.unwrap_or(f64::NAN) - 100.0).abs() < 1e-9, "{step:?}");
+        let tiny = curve((1..=40).map(|i| (i * 5, 1e-3 / i as f64)));
+        assert_eq!(rule.time(&tiny, &RunEnd::Finished), Convergence::Censored { why: Censoring::NotReached });
         assert_eq!(rule.time(&[], &RunEnd::Finished), Convergence::Censored { why: Censoring::TooFewPoints });
     }
 }
