@@ -136,7 +136,6 @@ fn what_a_command_is_not_told_is_refused_by_name() {
         ("run.compute=bf16", "run.compute"),
         ("run.gradient_checkpointing=true", "run.gradient_checkpointing"),
         ("out.adapter_layout=uniform", "out.adapter_layout"),
-        ("train.keep=last", "train.keep"),
         ("search.policy=eva", "search.policy is eva"),
         ("search.policy=adalora", "search.policy is adalora"),
         ("search.policy=geolora", "search.policy is geolora"),

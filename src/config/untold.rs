@@ -23,7 +23,6 @@ impl SearchConfig {
             ("run.compute", run.compute != usual.compute),
             ("run.gradient_checkpointing", run.gradient_checkpointing != usual.gradient_checkpointing),
             ("out.adapter_layout", self.out.adapter_layout != OutConfig::default().adapter_layout),
-            ("train.keep", self.train.keep != TrainConfig::default().keep),
         ];
         if let Some((setting, _)) = own.into_iter().find(|(_, is_set)| *is_set) {
             return Err(Error::usage(format!(
