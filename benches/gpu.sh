@@ -8,8 +8,8 @@
 #   cargo test --no-run --workspace --features mars-cli/cuda,mars-cli/autotune
 #       the executables of mars-lora/tests/laws, mars-vlm/tests/model, gpu_steps -> laws, model, gpu_steps
 #   cargo bench --no-run --bench low_rank --features cuda,autotune       -> low_rank
-# and, where they were built without LLVM, libllvm_stub.so. DEVICE is a name of `mars devices`, cuda unless it is given. PyTorch,
-# PEFT and transformers with CUDA are wanted for the peer; without them its rows say so. Needs Python.
+# and, where they were built without LLVM, libllvm_stub.so. DEVICE is a name of `mars devices`, cuda unless it is given. The steps
+# need Python with PyTorch, PEFT and transformers, which make the models too; PyTorch with CUDA is the peer.
 set -euo pipefail
 binaries=$(cd "$1" && pwd)
 device=${2:-cuda}
@@ -34,7 +34,7 @@ echo
 echo "## Parity: the tests of operations and models, losses and gradients beside transformers and PEFT within their tolerances"
 echo
 echo '```'
-for suite in "laws ops:: quantised:: stacking::stacked stacking::padding" "model architectures:: checkpointing:: idefics3:: half:: features:: quantised::" "gpu_steps"; do
+for suite in "laws ops:: quantised:: stacking::stacked stacking::padding" "model architectures:: checkpointing:: idefics3:: features:: quantised::" "gpu_steps"; do
     set -- $suite
     name=$1
     shift

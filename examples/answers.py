@@ -31,6 +31,7 @@ def answer(net, sample):
     prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     picture = Image.open(Path(images) / sample["image"]).convert("RGB")
     batch = processor(text=prompt, images=[[picture]], return_tensors="pt")
+    batch.pop("token_type_ids", None)
     made = net.generate(**batch, max_new_tokens=12, do_sample=False)
     return " ".join(processor.decode(made[0, batch["input_ids"].shape[1]:], skip_special_tokens=True).split())
 

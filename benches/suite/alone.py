@@ -10,6 +10,14 @@ import sys
 import tomllib
 
 
+# Of runs that stand as they are; others are left out.
+ENDS = {
+    "finished": {"end": "finished"},
+    "converged": {"stopped": True, "end": "finished"},
+    "overfit": {"over_fitted": True, "end": "finished"},
+}
+
+
 def recorded(record):
     spec = record["spec"]
     blocks = record["val_blocks"]
@@ -19,9 +27,8 @@ def recorded(record):
         "seed": spec["seed"],
         "horizon": spec["horizon"],
         "curve": [{"step": point["step"], "blocks": [round(loss, 4) for loss in point["losses"]]} for point in blocks],
-        "end": "finished",
         "cost": {"flops": record["flops"], "eval_flops": record["eval_flops"], "wall_s": round(record["wall_s"], 3)},
-    }
+    } | ENDS[record["end"]["kind"]]
 
 
 def main():
@@ -30,7 +37,7 @@ def main():
     for campaign in map(pathlib.Path, campaigns):
         for path in campaign.glob("runs/*/result.json"):
             record = json.loads(path.read_text())["record"]
-            if len(record["spec"]["ranks"]) == 1:
+            if len(record["spec"]["ranks"]) == 1 and record["end"]["kind"] in ENDS:
                 runs.append(recorded(record))
     settings = tomllib.loads((pathlib.Path(campaigns[0]) / "campaign.toml").read_text())
     runs.sort(key=lambda run: (run["seed"], sorted(run["ranks"].items()), run["samples"]))

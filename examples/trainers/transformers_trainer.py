@@ -171,6 +171,14 @@ class TowerTrainer(Trainer):
         self.run = run
         super().__init__(**more)
 
+    def get_eval_dataloader(self, *given):
+        # The setting is about batches of training, and would leave out what is beyond the last whole batch of validation.
+        drops, self.args.dataloader_drop_last = self.args.dataloader_drop_last, False
+        try:
+            return super().get_eval_dataloader(*given)
+        finally:
+            self.args.dataloader_drop_last = drops
+
     def create_optimizer(self):
         groups = {}
         for name, parameter in self.model.named_parameters():

@@ -1,6 +1,6 @@
 //! Writes adapters of many kinds for a base model whose layers are listed in a file; for `tests/oracle/peft_exchange.py`.
 //!
-//! `cargo run --example adapters_on_disk -- BASE SITES.json OUT`: SITES.json holds `sites`, a list of `path`,
+//! `cargo run -p mars-vlm --example adapters_on_disk -- BASE SITES.json OUT`: SITES.json holds `sites`, a list of `path`,
 //! `module`, `kind`, `inputs` and `outputs` (and `kernel` for a convolution), and `others`, the paths of all other
 //! modules. For every case and layout OUT receives `CASE-LAYOUT/`, and once `CASE.truth.safetensors` with the same
 //! factors by their own module paths, `PATH.a`, `PATH.b`, `PATH.m`, and `CASE.truth.json` with ranks and scales.

@@ -1,7 +1,7 @@
 """Adapters between MARS and `peft`, both ways, on tiny random models of several families.
 
 Usage: peft_exchange.py make DIR                   (transformers 4.57: models, and the lists of their layers)
-       cargo run --example adapters_on_disk ...    (once for each DIR/FAMILY; printed by `make`)
+       cargo run -p mars-vlm --example adapters_on_disk ...    (once for each DIR/FAMILY; printed by `make`)
        peft_exchange.py check DIR --mars BINARY    (each version of transformers and peft)
 
 `make` writes DIR/FAMILY/base and DIR/FAMILY/sites.json. `check` then, with the versions that it runs under,
@@ -181,7 +181,7 @@ def make(directory):
             else:
                 others.append(path)
         (folder / "sites.json").write_text(json.dumps({"sites": sites, "others": others}, indent=1))
-        print(f"cargo run --example adapters_on_disk -- {folder}/base {folder}/sites.json {folder}/adapters")
+        print(f"cargo run -p mars-vlm --example adapters_on_disk -- {folder}/base {folder}/sites.json {folder}/adapters")
 
 
 def base_model(folder):
