@@ -14,7 +14,7 @@ use crate::{
 const PACKAGES: [&str; 6] =
     ["mars-kernels", "mars-laws", "mars-search", "mars-lora", "mars-vlm", "mars-calib"];
 
-/// All are packaged, and built from their packages without default features, that is without burn, which would take
+/// All are packaged, and compiled from their packages without default features, that is without burn, which would take
 /// as long as the rest of the checks.
 ///
 /// cargo's own verification unpacks a package into its home directory once for each version and then never again, so
@@ -40,10 +40,8 @@ pub(super) fn run(place: &Place) -> Outcome {
 
     let manifest = unpacked.join("Cargo.toml").display().to_string();
     let target = place.target()?.display().to_string();
-    for package in PACKAGES {
-        let build = ["build", "--no-default-features", "--manifest-path", &manifest, "--target-dir", &target];
-        place.cargo(&build).args(&["--package", package]).run()?;
-    }
+    let check = ["check", "--workspace", "--no-default-features", "--manifest-path", &manifest];
+    place.cargo(&check).args(&["--target-dir", &target]).run()?;
     Ok(())
 }
 

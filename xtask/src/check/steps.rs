@@ -23,7 +23,7 @@ pub(crate) const STEPS: [Step; 11] = [
     },
     Step {
         name: "packages",
-        about: "the libraries, packaged as for a registry and built without burn",
+        about: "the libraries, packaged as for a registry and compiled without burn",
         run: packages::run,
     },
     Step { name: "lints", about: "clippy without warnings, with the code for CUDA", run: lints },
