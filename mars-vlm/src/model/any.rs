@@ -2,8 +2,8 @@
 
 use super::batch::VlmBatch;
 use super::core::config_file::ConfigFile;
-use super::core::memory::Work;
 use super::core::sizes::{ModelSizes, VisionLoad};
+use super::core::work::Work;
 use super::families;
 use super::vision_language::VisionLanguage;
 use crate::Error;

@@ -1,10 +1,10 @@
 //! What a model of any family offers, as one object-safe trait.
 
 use super::batch::VlmBatch;
-use super::core::memory::Work;
 use super::core::network::Network;
 use super::core::sizes::{ModelSizes, VisionLoad};
 use super::core::vlm::Vlm;
+use super::core::work::Work;
 use crate::processor::ImageShape;
 use burn::tensor::Tensor;
 use mars_lora::{AdapterStack, Model};

@@ -12,6 +12,8 @@
 //!   results of attention and feed-forward network are, and where adapters act `R (2 D + Q + F + r)` more;
 //! - beside it, forward: `max(H P + R (Q + 2 K), (g + 1) R F) + R D`; backward: the same with `3 R D`.
 //!
+//! That is on the CPU; `H P` counts more often on GPUs (`score_copies.rs`).
+//!
 //! A pass holds, by kind: one block for an evaluation; the kept values of all blocks for training; the inputs of
 //! all blocks and the kept values of one for checkpointing (Chen et al. 2016, arXiv 1604.06174). Encoder blocks
 //! count for gradients only if an adapter acts on the encoder. Features for the first n blocks of the decoder stand
@@ -20,64 +22,15 @@
 
 use super::loss;
 use super::modules::{LANGUAGE_MODEL, VISION_ENCODER};
+use super::score_copies::ScoreCopies;
 use super::sizes::{LayerSizes, ModelSizes, VisionLoad};
-use crate::processor::ImageShape;
-use std::collections::BTreeMap;
+use super::work::{PassKind, Work};
 
 /// Bytes of a value.
 const F32: usize = size_of::<f32>();
 
 /// Inputs of an output layer that a product packs at a time for all its outputs (the kernels' depth of blocks).
 const PACKED: usize = 512;
-
-/// How a pass is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PassKind {
-    /// Forward only.
-    /// The values of a block are freed when its result is known.
-    Evaluation,
-    /// Forward and backward, with the graph of the whole model.
-    Training,
-    /// Forward, and backward block by block.
-    /// Costs one more forward pass of each block.
-    Checkpointing,
-}
-
-/// What a pass computes: the sequences of all adapters of a stack, all as large as the largest.
-#[derive(Clone, Debug)]
-pub struct Work<'a> {
-    /// How it is made.
-    pub kind: PassKind,
-    /// Number of adapters in the stack.
-    pub adapters: usize,
-    /// Number of sequences of each adapter.
-    pub batch: usize,
-    /// Length of a sequence, tokens.
-    pub positions: usize,
-    /// Answer tokens of a sequence.
-    pub answers: usize,
-    /// Images of a sequence.
-    pub images: &'a [ImageShape],
-    /// Sum of the ranks of the adapted linear layers of one block, by module; absent or 0 if a module is not adapted.
-    /// See [`AnyModel::block_ranks`](crate::model::AnyModel::block_ranks).
-    pub ranks: &'a BTreeMap<String, usize>,
-}
-
-impl Work<'_> {
-    fn sequences(&self) -> usize {
-        self.adapters.saturating_mul(self.batch)
-    }
-
-    fn ranks_of(&self, module: &str) -> usize {
-        self.ranks.get(module).copied().unwrap_or(0)
-    }
-
-    /// How often the images of a sequence go through the vision encoder: for each sequence if adapters act there,
-    /// otherwise once for all adapters.
-    pub(super) fn image_copies(&self) -> usize {
-        if self.ranks_of(VISION_ENCODER) > 0 { self.sequences() } else { self.batch }
-    }
-}
 
 /// Values of one block over `rows` rows, `pairs` of which attend to each other.
 struct Block {
@@ -92,7 +45,7 @@ struct Block {
 
 impl Block {
     /// `ranks` is the sum of the ranks of the block's adapters, if there are any.
-    fn new(of: &LayerSizes, rows: f64, pairs: f64, ranks: Option<usize>) -> Self {
+    fn new(of: &LayerSizes, rows: f64, pairs: f64, ranks: Option<usize>, copies: ScoreCopies) -> Self {
         let (heads, kv_heads, head_width) = (of.heads as f64, of.kv_heads as f64, of.head_width as f64);
         let (width, inner) = (of.width as f64, of.inner as f64);
         let (queries, keys) = (heads * head_width, kv_heads * head_width);
@@ -100,17 +53,18 @@ impl Block {
         // Norms, queries, keys, values, and what the activation takes.
         let gates = if of.gated { 2.0 } else { 1.0 };
         let normed = if of.head_norms { queries + keys } else { 0.0 };
-        let always = rows * (2.0 * width + queries + 2.0 * keys + normed + gates * inner) + scores;
+        let always =
+            rows * (2.0 * width + queries + 2.0 * keys + normed + gates * inner) + copies.kept * scores;
         let for_factors = |ranks| rows * (2.0 * width + queries + inner + ranks as f64);
         // Scores beside weights, or their gradient; two summands of a wide layer, with what becomes of them.
-        let attention = scores + rows * (queries + 2.0 * keys);
+        let attention = |copies: f64| copies * scores + rows * (queries + 2.0 * keys);
         let wide = (gates + 1.0) * rows * inner;
         Self {
             rows,
             width,
             kept: always + ranks.map_or(0.0, for_factors),
-            forward: attention.max(wide) + rows * width,
-            backward: attention.max(wide) + 3.0 * rows * width,
+            forward: attention(1.0).max(wide) + rows * width,
+            backward: attention(copies.backward).max(wide) + 3.0 * rows * width,
         }
     }
 
@@ -133,7 +87,12 @@ impl Block {
 ///
 /// Counted in f64, which is exact for what any machine has: numbers beyond all bounds, of a batch of 10^18 samples for
 /// example, are as large as they are, and the result is the largest number of bytes there is.
-pub(crate) fn pass_bytes(sizes: &ModelSizes, vision: &VisionLoad, work: &Work<'_>) -> usize {
+pub(super) fn pass_bytes(
+    sizes: &ModelSizes,
+    vision: &VisionLoad,
+    work: &Work<'_>,
+    copies: ScoreCopies,
+) -> usize {
     let sequences = work.adapters as f64 * work.batch as f64;
     let (answers, positions) = (sequences * work.answers as f64, work.positions as f64);
     let rows = sequences * positions;
@@ -142,12 +101,12 @@ pub(crate) fn pass_bytes(sizes: &ModelSizes, vision: &VisionLoad, work: &Work<'_
     let (vision_ranks, text_ranks) = (work.ranks_of(VISION_ENCODER), work.ranks_of(LANGUAGE_MODEL));
     let (of_vision, of_text) = (vision_ranks > 0, text_ranks > 0);
     let pairs = sequences * positions.powi(2);
-    let mut text = Block::new(&sizes.text, rows, pairs, of_text.then_some(text_ranks));
+    let mut text = Block::new(&sizes.text, rows, pairs, of_text.then_some(text_ranks), copies);
     if sizes.norms_after {
         text.kept += 2.0 * rows * width;
     }
     let masks = sizes.masks as f64 * pairs;
-    let encoder = |pairs| Block::new(&sizes.vision, patches, pairs, Some(vision_ranks));
+    let encoder = |pairs| Block::new(&sizes.vision, patches, pairs, Some(vision_ranks), copies);
     let average = encoder(vision.pairs as f64 / blocks.max(1.0));
     let widest = encoder(vision.most_pairs as f64);
 
@@ -161,7 +120,7 @@ pub(crate) fn pass_bytes(sizes: &ModelSizes, vision: &VisionLoad, work: &Work<'_
     let beside = deep * (deep + 1.0) / 2.0 * text.input();
     let logits = 2.0 * (answers * vocabulary).min((loss::LOGITS as f64).max(vocabulary));
     let end = logits + 3.0 * answers * width;
-    let widened = if sizes.bytes < F32 * sizes.parameters {
+    let widened = if sizes.is_narrow() {
         (sizes.largest as f64).max((loss::WIDENED as f64).min(vocabulary * width))
     } else {
         0.0
@@ -248,7 +207,7 @@ mod tests {
         let ranks = ranks.map(|(module, ranks)| (module.to_string(), ranks)).into();
         let positions = 100 + 64 * tiles;
         let work = Work { kind, adapters: 1, batch: 1, positions, answers: 10, images: &[], ranks: &ranks };
-        pass_bytes(&sizes(), &load, &work)
+        pass_bytes(&sizes(), &load, &work, ScoreCopies::CPU)
     }
 
     #[test]
@@ -291,7 +250,7 @@ mod tests {
             {
                 let work =
                     Work { kind, adapters, batch, positions: 164, answers: 10, images: &[], ranks: &ranks };
-                let bytes = pass_bytes(&sizes(), &load.times(work.image_copies()), &work);
+                let bytes = pass_bytes(&sizes(), &load.times(work.image_copies()), &work, ScoreCopies::CPU);
                 assert_eq!(bytes, usize::MAX, "{kind:?} {adapters} {batch}");
             }
         }

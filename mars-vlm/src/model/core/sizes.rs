@@ -53,6 +53,11 @@ pub struct ModelSizes {
 }
 
 impl ModelSizes {
+    /// Whether weights are kept in fewer bits than f32 has.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.bytes < size_of::<f32>() * self.parameters
+    }
+
     /// Number of blocks of each module that is a stack of blocks; the projector is none.
     pub fn blocks(&self) -> [(&'static str, usize); 2] {
         [(VISION_ENCODER, self.vision.layers), (LANGUAGE_MODEL, self.text.layers)]

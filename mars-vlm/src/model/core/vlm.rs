@@ -3,10 +3,12 @@
 use super::batch_pass::BatchPass;
 use super::feature_cache::FeatureCache;
 use super::flops;
-use super::memory::{self, Work};
+use super::memory;
 use super::modules::LANGUAGE_MODEL;
 use super::network::Network;
+use super::score_copies::ScoreCopies;
 use super::sizes::{ModelSizes, VisionLoad};
+use super::work::Work;
 use crate::Error;
 use crate::checkpoint::{self, Loader, Precision, Source, Storage, Stored, Weights};
 use crate::model::batch::VlmBatch;
@@ -133,7 +135,7 @@ impl<N: Network> Vlm<N> {
     /// Bytes that a pass over `work` holds at most, beside weights and adapters.
     pub fn pass_bytes(&self, work: &Work<'_>) -> usize {
         let load = self.vision_load(work.images).times(work.image_copies());
-        memory::pass_bytes(&self.sizes, &load, work)
+        memory::pass_bytes(&self.sizes, &load, work, ScoreCopies::on(&self.device, &self.sizes))
     }
 
     /// What the vision encoder does for `images`.

@@ -1,0 +1,42 @@
+//! How often a pass holds the attention scores of a block, which are its largest values where sequences are long.
+
+use super::sizes::ModelSizes;
+use burn::tensor::Device;
+use mars_lora::ops::on_cpu;
+
+/// In copies in f32.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct ScoreCopies {
+    /// What the graph keeps of them: the weights.
+    pub(super) kept: f64,
+    /// What exists beside that while their gradient is computed.
+    pub(super) backward: f64,
+}
+
+impl ScoreCopies {
+    /// One of each on the CPU, where the gradient takes the place of what it is computed from.
+    pub(super) const CPU: Self = Self { kept: 1.0, backward: 1.0 };
+
+    /// On GPUs the gradient of the softmax is a tensor of its own; with a base of fewer bits than f32 the graph keeps the weights a second
+    /// time, in 16 bits, for their product with the values.
+    pub(super) fn on(device: &Device, sizes: &ModelSizes) -> Self {
+        if on_cpu(device) { Self::CPU } else { Self::on_gpu(sizes) }
+    }
+
+    fn on_gpu(sizes: &ModelSizes) -> Self {
+        Self { kept: if sizes.is_narrow() { 1.5 } else { 1.0 }, backward: 2.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ModelSizes, ScoreCopies};
+
+    #[test]
+    fn gpus_hold_more_and_with_a_narrow_base_most() {
+        let copies =
+            |bytes| ScoreCopies::on_gpu(&ModelSizes { parameters: 10, bytes, ..ModelSizes::default() });
+        assert_eq!(copies(40), ScoreCopies { backward: 2.0, ..ScoreCopies::CPU });
+        assert_eq!(copies(20), ScoreCopies { kept: 1.5, backward: 2.0 });
+    }
+}
