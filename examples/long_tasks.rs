@@ -62,7 +62,7 @@ fn score(recording: &Recording, kind: &str, seed: u64) -> Result<Score, Error> {
             let mut without = recording.clone();
             let plan = &mut without.budget.calibration;
             plan.steps = 1000 * recording.budget.steps;
-            plan.window = Some(plan.steps);
+            plan.window = Some(plan.steps / 2);
             replayed_score(&without, &"guided".parse()?, seed)
         }
         "laws alone, highest" | "laws alone, default" => laws_alone(recording, kind, seed),
