@@ -23,7 +23,8 @@ pub struct CalibrationConfig {
     pub seeds: Vec<u64>,
     /// Rank tuples per size in runs of all modules, for the performance law; guided with the rule registered fits it to its race.
     pub joint: usize,
-    /// Optimizer steps of the runs whose times come from registration. 0: an eighth of the final run, from 8 to 64.
+    /// Optimizer steps of the runs whose times come from registration, fewer than steps. 0: an eighth of the final run, from 8 to 64, at
+    /// most 4/7 of steps where they are set.
     #[serde(with = "chosen::number")]
     pub window: Option<usize>,
     /// Validation samples of an evaluation, with the rule registered. 0: 48, or all where there are fewer.
