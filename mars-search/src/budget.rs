@@ -43,8 +43,8 @@ pub struct CalibrationPlan {
     /// Rank tuples per size and seed for the performance law, spread over the grid.
     pub joint: usize,
     /// Optimizer steps after which the alone runs of lower ranks end: their convergence times come from the registration
-    /// of the first steps, and only the highest rank of each module and size trains on to its convergence. `None`, the
-    /// default: every run trains on to its own.
+    /// of the first steps, and only the highest rank of each module and size trains on to its convergence. As many as `steps` leave no
+    /// convergence time, and no law. `None`, the default: every run trains on to its own.
     #[serde(default)]
     pub window: Option<usize>,
     /// Optimizer steps between the evaluations of a calibration run.
@@ -188,10 +188,9 @@ impl CalibrationPlan {
         if self.steps == 0 {
             return refuse("calibration.steps is 0; it must be 1 or more".to_owned());
         }
-        if let Some(window) = self.window.filter(|window| !(1..self.steps).contains(window)) {
+        if let Some(window) = self.window.filter(|window| !(1..=self.steps).contains(window)) {
             return refuse(format!(
-                "calibration.window is {window}; it must be 1 or more, and below calibration.steps, {}: the run of the highest rank \
-                 goes on from there to its convergence",
+                "calibration.window is {window}; it must be 1 to {}, calibration.steps",
                 self.steps
             ));
         }

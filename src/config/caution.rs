@@ -24,7 +24,7 @@ const MOST_PASSES: f64 = 20.0;
 impl SearchConfig {
     /// What of a [resolved](Self::resolved) configuration for so many training samples is probably not meant, a sentence for each:
     /// training under it would do nothing, or harm. Of a search by a command, which has its own optimizer, what the command is not
-    /// told.
+    /// told, for which the configuration may also be as it was given: what is filled in counts as set.
     pub fn cautions(&self, samples: usize) -> Vec<String> {
         let mut all = Vec::new();
         if self.trainer.command_options().is_some() {

@@ -7,22 +7,17 @@ use mars_lora::Variant;
 use mars_search::{Method, PolicySpec};
 
 impl SearchConfig {
-    /// Refuses what no placeholder of `trainer.command` carries, where a command trains: it would train plain LoRA on layers of its own
-    /// and on a device of its own, and the report would say otherwise.
+    /// Refuses what no placeholder of `trainer.command` carries, where a command trains: it would train plain LoRA on layers of its own,
+    /// and the report would say otherwise.
     pub(super) fn check_told(&self) -> Result<(), Error> {
         let Some(options) = self.trainer.command_options() else { return Ok(()) };
         let (lora, plain) = (self.lora.variant(), Variant::default());
-        let (run, usual) = (&self.run, RunConfig::default());
         let own = [
             ("lora.targets", self.lora.targets.is_some()),
             ("lora.dropout", lora.dropout != plain.dropout),
             ("lora.dora", lora.dora != plain.dora),
             ("lora.init", lora.init != plain.init),
             ("lora.b_ratio", lora.b_ratio != plain.b_ratio),
-            ("run.device", run.device != usual.device),
-            ("run.compute", run.compute != usual.compute),
-            ("run.gradient_checkpointing", run.gradient_checkpointing != usual.gradient_checkpointing),
-            ("out.adapter_layout", self.out.adapter_layout != OutConfig::default().adapter_layout),
         ];
         if let Some((setting, _)) = own.into_iter().find(|(_, is_set)| *is_set) {
             return Err(Error::usage(format!(
@@ -65,6 +60,7 @@ impl SearchConfig {
         let lacks = |name: &str| !options.tells(name).unwrap_or(true);
         let (train, usual) = (&self.train, TrainConfig::default());
         let (optim, plain) = (&train.optim, &usual.optim);
+        let (run, plain_run) = (&self.run, RunConfig::default());
         let mut all: Vec<(String, Option<String>)> = Vec::new();
         for (module, rate) in self.learning_rates() {
             let key = match train.learning_rates.contains_key(&module) {
@@ -99,6 +95,10 @@ impl SearchConfig {
             ("train.optim.beta2", optim.beta2 != plain.beta2),
             ("train.optim.epsilon", optim.epsilon != plain.epsilon),
             ("train.optim.clip_norm", optim.clip_norm != plain.clip_norm),
+            ("run.device", run.device != plain_run.device),
+            ("run.compute", run.compute != plain_run.compute),
+            ("run.gradient_checkpointing", run.gradient_checkpointing != plain_run.gradient_checkpointing),
+            ("out.adapter_layout", self.out.adapter_layout != OutConfig::default().adapter_layout),
             ("run.validation_samples", self.run.validation_samples.is_some_and(|samples| samples > 0)),
         ] {
             if is_set {

@@ -126,7 +126,8 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
     let budget = config.budget(task.train.len(), config.train.seed);
     let policy = config.policy();
     let pricing = Pricing::measure(&config, task)?;
-    let foreseen = rehearse_priced(&policy, &space, &budget, &|trial, from| pricing.cost(trial, from))?;
+    let foreseen =
+        rehearse_priced(&policy, (&space, &budget), true, &|trial, from| pricing.cost(trial, from))?;
     let flops: BTreeMap<u32, f64> =
         foreseen.results.iter().map(|result| (result.trial.id, result.cost.total_flops())).collect();
     let planned = |RehearsedTrial { trial, .. }: RehearsedTrial| PlannedRun {

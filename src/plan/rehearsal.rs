@@ -16,7 +16,8 @@ const CURVE: usize = 40;
 pub struct RehearsedTrial {
     /// The trial.
     pub trial: Trial,
-    /// The optimizer step from which it trains: the end of the trial that it continues, otherwise 0.
+    /// The optimizer step from which it trains: the end of the trial that it continues, otherwise 0, and always with a trainer that begins
+    /// again.
     pub from: usize,
     /// How often the policy had waited for results before it asked for this one: 0 for what no measurement changes.
     pub round: usize,
@@ -42,17 +43,17 @@ pub(crate) type Price<'a> = dyn Fn(&Trial, usize) -> Result<Cost, Error> + 'a;
 /// # Errors
 /// When the policy cannot be built on `space` and `budget`, or cannot decide.
 pub fn rehearse(policy: &PolicySpec, space: &Space, budget: &Budget) -> Result<Vec<RehearsedTrial>, Error> {
-    Ok(rehearse_priced(policy, space, budget, &|_, _| Ok(Cost::default()))?.trials)
+    Ok(rehearse_priced(policy, (space, budget), true, &|_, _| Ok(Cost::default()))?.trials)
 }
 
-/// The same where a trial costs what `price` says.
+/// The same where a trial costs what `price` says; `continues` says whether the trainer continues runs from checkpoints.
 ///
 /// # Errors
 /// Those of [`rehearse`] and of `price`.
 pub(crate) fn rehearse_priced(
     policy: &PolicySpec,
-    space: &Space,
-    budget: &Budget,
+    (space, budget): (&Space, &Budget),
+    continues: bool,
     price: &Price<'_>,
 ) -> Result<Rehearsed, Error> {
     let budget = coarse(budget);
@@ -61,6 +62,7 @@ pub(crate) fn rehearse_priced(
         reference: &space.reference,
         eval_every: budget.calibration.eval_every,
         price,
+        continues,
         round: 0,
         reached: BTreeMap::new(),
         all: Vec::new(),
@@ -75,6 +77,7 @@ struct Rehearsal<'a> {
     /// Optimizer steps between evaluations of calibration runs, 0 where it is not known.
     eval_every: usize,
     price: &'a Price<'a>,
+    continues: bool,
     round: usize,
     reached: BTreeMap<u32, usize>,
     all: Vec<RehearsedTrial>,
@@ -86,7 +89,8 @@ impl Runner for Rehearsal<'_> {
     fn run(&mut self, trials: &[Trial]) -> Result<Answer, Error> {
         let mut costs = Vec::with_capacity(trials.len());
         for trial in trials {
-            let from = trial.continues.and_then(|id| self.reached.get(&id).copied()).unwrap_or(0);
+            let before = trial.continues.filter(|_| self.continues);
+            let from = before.and_then(|id| self.reached.get(&id).copied()).unwrap_or(0);
             costs.push((self.price)(trial, from)?);
             self.reached.insert(trial.id, trial.steps);
             self.all.push(RehearsedTrial { trial: trial.clone(), from, round: self.round });
@@ -99,7 +103,8 @@ impl Runner for Rehearsal<'_> {
                 0 => trial.horizon / CURVE,
                 every => every.max(trial.horizon / EVALUATIONS),
             };
-            usual_result(trial, longest, self.reference, (every.max(1), cost))
+            let restarted = trial.continues.is_some() && !self.continues;
+            TrialResult { restarted, ..usual_result(trial, longest, self.reference, (every.max(1), cost)) }
         });
         Ok(Answer::Results(results.collect()))
     }
@@ -119,9 +124,8 @@ pub(crate) fn rehearsed_steps(
     budget: &Budget,
     continues: bool,
 ) -> Result<u64, Error> {
-    let all = rehearse(policy, space, budget)?;
-    let from = |step: &RehearsedTrial| if continues { step.from } else { 0 };
-    let steps = all.iter().map(|step| step.trial.steps.saturating_sub(from(step)) as u64);
+    let all = rehearse_priced(policy, (space, budget), continues, &|_, _| Ok(Cost::default()))?.trials;
+    let steps = all.iter().map(|step| step.trial.steps.saturating_sub(step.from) as u64);
     Ok(steps.fold(0, u64::saturating_add))
 }
 
@@ -198,7 +202,7 @@ mod tests {
                 let flops = (trial.steps - from) as f64 * 16.0 * (2.0 * FORWARD + 3.0 * adapters);
                 Ok(Cost { flops, eval_flops: evaluations * samples * (FORWARD + adapters), wall_s: 0.0 })
             };
-            let foreseen = rehearse_priced(&policy, &space, &budget, &price)
+            let foreseen = rehearse_priced(&policy, (&space, &budget), true, &price)
                 .unwrap_or_else(|error| panic!("{steps}: {error}"));
             let total: f64 = foreseen.results.iter().map(|result| result.cost.total_flops()).sum();
             let unit = run_cost(&foreseen.results, foreseen.decision.trial).total_flops();

@@ -142,7 +142,12 @@ fn calibrate(
 ) -> Result<Vec<CalibratedRun>, Error> {
     let planned = planned(policy, engine.space, budget)?;
     if planned.is_empty() {
+        let choices = engine.space.modules.iter().map(|module| engine.space.ranks_of(module).len());
         let remedy = match engine.config.search.budget {
+            _ if choices.max() == Some(1) => ": there is one choice of ranks".to_owned(),
+            _ if budget.calibration.ranks.len() < 2 => {
+                "; give calibration.ranks two ranks or more, of which an exponent can come".to_owned()
+            }
             budget if engine.config.may_calibrate() => {
                 format!(" within search.budget = {budget}; raise that, or choose race or paper")
             }

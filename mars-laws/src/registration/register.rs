@@ -54,7 +54,7 @@ impl Evaluations {
                 let base = curve.losses[0];
                 let part = (base - curve.losses[length - 1]) / base.abs();
                 // A loss of 0 cannot improve.
-                (curve.rank, if part.is_nan() { 0.0 } else { part })
+                (curve.rank, if part.is_finite() { part } else { 0.0 })
             });
         if let Some((rank, part)) = improvements.min_by(|a, b| a.1.total_cmp(&b.1))
             && part < options.min_improvement

@@ -67,8 +67,7 @@ pub(crate) fn spread(
         if grid.len().saturating_mul(levels.len()) > GRID_LIMIT {
             return Err(Error::Space {
                 why: format!(
-                    "calibration would spread its runs over more than {GRID_LIMIT} rank tuples; give fewer ranks, or \
-                     calibration.joint = 0"
+                    "runs would be spread over more than {GRID_LIMIT} rank tuples; give fewer ranks or modules"
                 ),
             });
         }

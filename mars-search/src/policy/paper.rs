@@ -159,7 +159,7 @@ fn reason(choice: &Candidate, outcome: DecisionOutcome, ranking: &Ranking, faile
         ),
     };
     if !ranking.laws.registered.is_empty() {
-        reason += " Convergence times are registered, which is not published: without a window of calibration they are read off each curve.";
+        reason += " Convergence times are registered, which is not published: another rule of convergence reads them off each curve.";
     }
     if let Some(note) = &choice.note {
         reason += &format!(" {ranks}: {note}.");

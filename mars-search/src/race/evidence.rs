@@ -12,7 +12,7 @@
 //!    `fine_tunes * F - spent - (F - own run)`, the next stretch costs the largest `c * (next - s) + e`, and
 //!    `floor(left / stretch)` may go on beside the leader. If that is two or more, half of what is left is kept for
 //!    later cuts. Where a trainer begins again at step 0, nothing of a run is paid for in advance: what is to come is `F`,
-//!    and the next stretch `c * next + e * evaluations(next)`.
+//!    the next stretch costs `c * next + e * evaluations(next)`, and the leader's own is taken off what is left.
 //!
 //! The test is textbook; its use as a rule of a race, the correction and the budget are ours. At the end of the
 //! final run the lowest loss wins, within the tolerance of the race.
@@ -102,7 +102,7 @@ impl EvidenceRule {
             .sum();
         // The cap is in fine-tunes at the winner's ranks, whoever that will be: the least that any leaves. The next
         // stretch is priced as the most expensive one.
-        let (mut left, mut stretch) = (f64::INFINITY, 0.0_f64);
+        let (mut left, mut stretch, mut again) = (f64::INFINITY, 0.0_f64, false);
         for &entrant in cut.running.iter() {
             let Standing { run: own, restarts, trained, .. } = &cut.standings[entrant];
             let evaluations =
@@ -120,6 +120,11 @@ impl EvidenceRule {
             };
             left = left.min(self.fine_tunes * fine_tune - spent - to_come);
             stretch = stretch.max(further);
+            again |= *restarts;
+        }
+        // The leader trains the stretch too, and its end from step 0.
+        if again {
+            left -= stretch;
         }
         let places = |cost: f64| (cost / stretch * (1.0 + 1e-9)).floor().max(0.0) as usize;
         match places(left) {

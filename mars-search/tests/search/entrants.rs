@@ -83,8 +83,6 @@ fn all_policies_refuse_the_same_plans() {
     let plans = [
         CalibrationPlan { sizes: vec![10_000], ..plain.clone() },
         CalibrationPlan { steps: 20, window: Some(64), ..plain.clone() },
-        // No run would go on to its convergence.
-        CalibrationPlan { steps: 64, window: Some(64), ..plain.clone() },
         CalibrationPlan { seeds: vec![0, 0], ..plain.clone() },
         CalibrationPlan { ranks: vec![], window: Some(64), ..plain.clone() },
         CalibrationPlan { steps: 0, ..plain },

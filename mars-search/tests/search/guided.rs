@@ -124,11 +124,14 @@ fn one_choice_of_ranks_is_trained_at_once() {
 #[test]
 fn one_rank_to_calibrate_is_no_calibration() {
     let mut budget = sixteenths();
-    budget.calibration.window = Some(20);
     budget.calibration.steps = 40;
     budget.calibration.ranks = vec![16];
-    let played = guided(4.0, &space(), &budget, &Task::new(bowl(ve_llm(32, 32))).noisy(1e-4)).unwrap();
-    assert!(played.results.iter().all(|result| result.trial.role == Role::Race));
+    for window in [Some(20), None] {
+        budget.calibration.window = window;
+        let played = guided(6.0, &space(), &budget, &Task::new(bowl(ve_llm(32, 32))).noisy(1e-4)).unwrap();
+        assert!(played.results.iter().all(|result| result.trial.role == Role::Race));
+        assert!(played.decision.reason.contains("one rank to calibrate"), "{}", played.decision.reason);
+    }
 }
 
 #[test]

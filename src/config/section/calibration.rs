@@ -61,12 +61,27 @@ impl CalibrationConfig {
 
     pub(super) fn check(&self) -> Result<(), Error> {
         if let (true, Some(window), Some(steps)) = (self.is_registered(), self.window, self.steps)
-            && window >= steps
+            && window > steps
         {
             return Err(Error::usage(format!(
-                "calibration.window is {window}; it must be below calibration.steps, {steps}, the steps of the highest rank"
+                "calibration.window is {window}; it must be below calibration.steps, {steps}"
             )));
         }
         super::search::check_ranks("calibration.ranks", &self.ranks)
+    }
+
+    /// Refuses registered runs of which none would go on to its convergence, as earlier versions made them of few steps.
+    pub(super) fn check_longest(&self) -> Result<(), Error> {
+        let Some(steps) = self.steps.filter(|_| self.is_registered()) else { return Ok(()) };
+        if steps == 1 {
+            return Err(Error::usage("calibration.steps is 1; times are registered from 2 steps on"));
+        }
+        match self.window {
+            Some(window) if window >= steps => Err(Error::usage(format!(
+                "calibration.window is {window}; it must be below calibration.steps, {steps}: the run of the highest rank goes on from \
+                 there to its convergence"
+            ))),
+            _ => Ok(()),
+        }
     }
 }

@@ -46,6 +46,9 @@ impl SearchConfig {
     /// An error of usage that names the setting, its value and what is expected.
     pub fn check(&self) -> Result<(), Error> {
         self.check_stored()?;
+        if self.may_calibrate() {
+            self.calibration.check_longest()?;
+        }
         self.check_told()
     }
 

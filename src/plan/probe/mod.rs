@@ -142,9 +142,7 @@ impl Expected {
         price: &Price<'_>,
     ) -> Result<Self, Error> {
         let played = |policy: &PolicySpec| -> Result<Rehearsed, Error> {
-            let mut foreseen = rehearse_priced(policy, space, budget, price)?;
-            foreseen.trials.iter_mut().filter(|_| !continues).for_each(|step| step.from = 0);
-            Ok(foreseen)
+            rehearse_priced(policy, (space, budget), continues, price)
         };
         let foreseen = played(policy)?;
         let last = foreseen.decision.trial;

@@ -92,6 +92,8 @@ impl Field {
                     (field, extra) = (*rest, extra - spent);
                 }
             }
+        } else if space.modules.len() > 1 && budget.calibration.ranks.len() < 2 {
+            field.notes.push("one rank to calibrate has no exponent, so no law is fitted".to_owned());
         } else if space.modules.len() > 1 {
             let limit = CALIBRATION * extra;
             let (alone, joint) = affordable(space, budget, limit)?;

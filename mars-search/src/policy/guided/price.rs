@@ -32,13 +32,15 @@ pub(super) fn affordable(
     budget: &Budget,
     limit: f64,
 ) -> Result<(Vec<Draft>, Vec<Draft>), Error> {
-    let (mut alone, joint) = (calibration::alone(space, budget), calibration::joint(space, budget)?);
+    let mut alone = calibration::alone(space, budget);
     alone.iter_mut().for_each(|draft| draft.stop_when_converged = true);
-    Ok(match share(&alone, budget) {
-        price if price > limit => (Vec::new(), Vec::new()),
-        price if price + share(&joint, budget) > limit => (alone, Vec::new()),
-        _ => (alone, joint),
-    })
+    let price = share(&alone, budget);
+    if price > limit {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let joint = calibration::joint(space, budget)?;
+    let joint = if price + share(&joint, budget) > limit { Vec::new() } else { joint };
+    Ok((alone, joint))
 }
 
 /// What `drafts` cost, in fine-tunes. Each is charged half the evaluations of a whole run: the least that it has.

@@ -24,9 +24,10 @@ const SHARED_BYTES: usize = 16 << 10;
 /// Most cubes along one dimension of a launch (WebGPU's limit).
 const MOST_CUBES: usize = 65_535;
 
-/// Whether the kernels can compute with `tensors` `[K, .., ..]` of such a rank and so many rows: all in f32 and none empty.
-fn fits(tensors: &[&CubeTensor], rank: usize, rows: usize) -> bool {
-    let sizes = rank <= HIGHEST && rows.div_ceil(through::ROWS) <= MOST_CUBES;
+/// Whether the kernels can compute with `tensors` `[K, .., ..]` of such a rank and so many rows, all in f32 and none empty, and write
+/// `results` values.
+fn fits(tensors: &[&CubeTensor], rank: usize, rows: usize, results: usize) -> bool {
+    let sizes = rank <= HIGHEST && rows.div_ceil(through::ROWS) <= MOST_CUBES && results <= u32::MAX as usize;
     let tensor = |x: &&CubeTensor| {
         let hardware = &x.client.properties().hardware;
         let [units, shared] = [hardware.max_units_per_cube as usize, hardware.max_shared_memory_size];
@@ -49,7 +50,7 @@ impl FusedOps for Cube {
         ranks: IntTensor<Self>,
         scale: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        if fits(&[&x, &a, &b, &base], a.shape()[1], x.shape()[1]) {
+        if fits(&[&x, &a, &b, &base], a.shape()[1], x.shape()[1], base.shape().num_elements()) {
             return through(x, [a, b], Some(base), ranks, scale);
         }
         let (y, low) = fused::through::<Self>(x, a, b, scale);
@@ -63,7 +64,8 @@ impl FusedOps for Cube {
         ranks: IntTensor<Self>,
         scale: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        if fits(&[&x, &a, &b], a.shape()[1], x.shape()[1]) {
+        let outputs = x.shape()[0].saturating_mul(x.shape()[1]).saturating_mul(b.shape()[2]);
+        if fits(&[&x, &a, &b], a.shape()[1], x.shape()[1], outputs) {
             return through(x, [a, b], None, ranks, scale);
         }
         fused::through::<Self>(x, a, b, scale)
@@ -74,7 +76,8 @@ impl FusedOps for Cube {
         x: FloatTensor<Self>,
         ranks: IntTensor<Self>,
     ) -> FloatTensor<Self> {
-        if fits(&[&low, &x], low.shape()[2], x.shape()[1]) {
+        let factors = low.shape()[0].saturating_mul(low.shape()[2]).saturating_mul(x.shape()[2]);
+        if fits(&[&low, &x], low.shape()[2], x.shape()[1], factors) {
             return factor(low, x, ranks);
         }
         fused::factor::<Self>(low, x)
