@@ -90,7 +90,7 @@ fn is_pending(state: &StatusState) -> bool {
     }
 }
 
-/// Why a search would begin too early: who trains what it waits for. `None` where nobody does.
+/// Why a search would begin too early: which processes train what it waits for. `None` where there is none.
 fn under_way(runs: &[&StatusRun]) -> Option<String> {
     let holders = runs.iter().filter_map(|run| match &run.state {
         StatusState::Running { holder, .. } => Some(holder.as_str()),

@@ -45,7 +45,7 @@ fn a_race_of_runs_that_begin_again_is_short() {
         let searched = search(&mut *policy, &mut FnRunner::new(again)).unwrap();
         let (decision, results) = searched.decided().unwrap();
         let cost = fine_tunes(&total_cost(&results), &run_cost(&results, decision.trial)).unwrap();
-        // Until the first run has begun again nobody knows that runs do.
+        // That runs begin again is known once one has.
         assert!(cost <= cap + 0.75, "{cost} of {cap}");
     }
 }

@@ -86,7 +86,7 @@ fn losses_that_are_not_finite_survive_files() {
     }
 }
 
-/// One choice kept early whose blocks nobody reported has none, rather than those of another step.
+/// An adapter of an earlier step without losses by block has none, rather than those of another step.
 #[test]
 fn the_gain_of_an_adapter_without_blocks_has_no_error() {
     let (mut policy, mut results) = started();
