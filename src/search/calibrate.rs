@@ -145,7 +145,7 @@ fn calibrate(
         let choices = engine.space.modules.iter().map(|module| engine.space.ranks_of(module).len());
         let remedy = match engine.config.search.budget {
             _ if choices.max() == Some(1) => ": there is one choice of ranks".to_owned(),
-            _ if budget.calibration.ranks.len() < 2 => {
+            _ if engine.config.may_calibrate() && budget.calibration.ranks.len() < 2 => {
                 "; give calibration.ranks two ranks or more, of which an exponent can come".to_owned()
             }
             budget if engine.config.may_calibrate() => {

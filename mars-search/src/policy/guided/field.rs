@@ -53,7 +53,8 @@ pub(super) struct Field {
 impl Field {
     /// The field, or the calibration runs that are missing.
     ///
-    /// A single choice is trained at once. With `extra = fine_tunes - 1`: calibration is done if it costs at most half of `extra`. Without balanced tuples, levels
+    /// A single choice is trained at once. With `extra = fine_tunes - 1`: calibration is done if it costs at most half of `extra`.
+    /// Without balanced tuples, levels
     /// of all ranks race where training losses can decide ([`levels`]). Else what remains gives
     /// the places of the race ([`racers`]): one place is the default alone, two without calibration are the middle
     /// and its challenger, more are filled with balanced tuples, tuples by Law-P, the default, the wide pair and
