@@ -4,7 +4,8 @@
 //!
 //! `cargo run --release --example exponents [STEPS]` prints it for every module and seed of the recordings in `benches/suite/alone`
 //! (`benches/suite/alone.sh` makes them), with the differences from both, the price of the first steps as a part of that of the whole
-//! runs (model FLOPs of training and of evaluations), and R^2 of ln t over ln r.
+//! runs (model FLOPs of training and of evaluations), and R^2 of ln t over ln r; then, where there are several seeds, the means over
+//! those that are not refused, with their standard errors.
 #![allow(clippy::print_stdout)]
 
 use mars_calib::{AloneVal, ConvergenceRule, CurvePoint, RunEnd};
@@ -25,6 +26,9 @@ const LEVEL: f64 = 0.5;
 /// The runs of one module on one size with one seed, by rank.
 type Set<'a> = BTreeMap<usize, &'a RecordedRun>;
 
+/// Exponents of one set: of its convergence times and of its times to one loss, and registered by all ranks, three and the ends.
+type Found = ([Option<f64>; 2], [Option<f64>; 3]);
+
 fn main() {
     let window = std::env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(WINDOW);
     println!(
@@ -40,10 +44,11 @@ fn main() {
         "ends"
     );
     let (mut near, mut all) = ([[0; 2]; 3], 0);
+    let mut seeds: BTreeMap<(String, String, usize), Vec<Found>> = BTreeMap::new();
     for recording in alone_recordings() {
         for ((module, samples, seed), set) in sets(&recording) {
             let times = [exponent(&set, |_| AloneVal::default()), exponent(&set, to_one_loss(&set))];
-            let mut cells = Vec::new();
+            let (mut cells, mut gammas) = (Vec::new(), [None; 3]);
             all += 1;
             for (at, ranks) in designs(&set).into_iter().enumerate() {
                 let picked: Set<'_> =
@@ -56,8 +61,10 @@ fn main() {
                 for (near, apart) in near[at].iter_mut().zip(apart) {
                     *near += usize::from(apart.is_some_and(|apart| apart.abs() <= NEAR));
                 }
+                gammas[at] = found.as_ref().ok().map(|found| found.gamma);
                 cells.push(cell(&found, apart, price));
             }
+            seeds.entry((recording.task.clone(), module.clone(), samples)).or_default().push((times, gammas));
             let [whole, half] =
                 times.map(|gamma| gamma.map_or("-".to_owned(), |gamma| format!("{gamma:.2}")));
             let [four, three, two] = [0, 1, 2].map(|at| cells.get(at).cloned().unwrap_or_default());
@@ -72,6 +79,37 @@ fn main() {
         println!(
             "within {NEAR} of {times}: {four} by all ranks, {three} by three, {two} by the ends, of {all}"
         );
+    }
+    over_seeds(&seeds);
+}
+
+/// The means over seeds, a line for every set of ranks.
+fn over_seeds(seeds: &BTreeMap<(String, String, usize), Vec<Found>>) {
+    let names = ["all ranks", "three", "the ends"];
+    println!("over seeds: mean (standard error) of gamma, and of its differences of the same seeds");
+    for ((task, module, samples), found) in seeds.iter().filter(|(_, found)| found.len() > 1) {
+        let of = |at: usize| mean(found.iter().filter_map(|(times, _)| times[at]));
+        println!("{task} {module} {samples}: convergence times {}, times to one loss {}", of(0), of(1));
+        for (at, name) in names.into_iter().enumerate() {
+            let apart = |time: usize| {
+                mean(found.iter().filter_map(|(times, gammas)| Some(gammas[at]? - times[time]?)))
+            };
+            let gamma = mean(found.iter().filter_map(|(_, gammas)| gammas[at]));
+            println!("    first steps, {name}: {gamma}, {} and {} apart", apart(0), apart(1));
+        }
+    }
+}
+
+/// Mean, standard error of the mean where it has one, and number of values.
+fn mean(values: impl Iterator<Item = f64>) -> String {
+    let values: Vec<f64> = values.collect();
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let spread = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    match values.len() {
+        0 => "-".to_owned(),
+        1 => format!("{mean:.2} (-) of 1"),
+        n => format!("{mean:.2} ({:.2}) of {n}", (spread / count).sqrt()),
     }
 }
 

@@ -1,5 +1,7 @@
 """Campaigns of one task as one recording of their runs with one module adapted: `alone.py TASK OUT.json.gz CAMPAIGN...`.
 
+A recording that is there already keeps its runs of other seeds; it must be one of this task with this budget.
+
 `mars compare --record` writes recordings of whole searches; calibrations without one have no final run, and no test perplexity.
 """
 
@@ -31,20 +33,12 @@ def recorded(record):
     } | ENDS[record["end"]["kind"]]
 
 
-def main():
-    task, out, *campaigns = sys.argv[1:]
-    runs = []
-    for campaign in map(pathlib.Path, campaigns):
-        for path in campaign.glob("runs/*/result.json"):
-            record = json.loads(path.read_text())["record"]
-            if len(record["spec"]["ranks"]) == 1 and record["end"]["kind"] in ENDS:
-                runs.append(recorded(record))
-    settings = tomllib.loads((pathlib.Path(campaigns[0]) / "campaign.toml").read_text())
-    runs.sort(key=lambda run: (run["seed"], sorted(run["ranks"].items()), run["samples"]))
+def recording(task, settings, runs):
+    runs = sorted(runs, key=lambda run: (run["seed"], sorted(run["ranks"].items()), run["samples"]))
     seeds = sorted({run["seed"] for run in runs})
     plan, train = settings["plan"]["calibration"], settings["config"]["train"]
     modules = settings["config"]["lora"]["modules"]
-    recording = {
+    return {
         "task": task,
         "space": {
             "modules": modules,
@@ -72,10 +66,29 @@ def main():
         "base_perplexity": 0.0,
         "runs": runs,
     }
-    pathlib.Path(out).parent.mkdir(exist_ok=True)
+
+
+def main():
+    task, out, *campaigns = sys.argv[1:]
+    out = pathlib.Path(out)
+    runs = []
+    for campaign in map(pathlib.Path, campaigns):
+        for path in campaign.glob("runs/*/result.json"):
+            record = json.loads(path.read_text())["record"]
+            if len(record["spec"]["ranks"]) == 1 and record["end"]["kind"] in ENDS:
+                runs.append(recorded(record))
+    settings = tomllib.loads((pathlib.Path(campaigns[0]) / "campaign.toml").read_text())
+    if out.exists():
+        with gzip.open(out) as packed:
+            before = json.load(packed)
+        if recording(task, settings, before["runs"]) != before:
+            sys.exit(f"{out} was recorded with other settings than {campaigns[0]}: name another file, or remove it")
+        seeds = {run["seed"] for run in runs}
+        runs += [run for run in before["runs"] if run["seed"] not in seeds]
+    out.parent.mkdir(exist_ok=True)
     # Without the time of day, so that equal runs give equal bytes.
     with open(out, "wb") as file, gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename="") as packed:
-        packed.write(json.dumps(recording, separators=(",", ":")).encode())
+        packed.write(json.dumps(recording(task, settings, runs), separators=(",", ":")).encode())
 
 
 if __name__ == "__main__":
