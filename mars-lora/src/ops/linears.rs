@@ -65,7 +65,10 @@ pub fn linears<const D: usize>(
     base: Option<Tensor<D>>,
     adapters: usize,
 ) -> Tensor<D> {
-    let rows: usize = x.dims()[..D - 1].iter().product();
+    let (rows, inputs): (usize, usize) = (x.dims()[..D - 1].iter().product(), x.dims()[D - 1]);
+    for layer in &layers {
+        assert_eq!(layer.weight.dims()[0], inputs, "inputs of a layer, and the width of its rows");
+    }
     assert!(rows.is_multiple_of(adapters), "{rows} rows of {adapters} adapters");
     let fused = x.dtype() == DType::F32 && layers.iter().all(|layer| fuses_linears(&layer.weight));
     let most = layers.iter().map(|layer| layer.factors.len()).max().unwrap_or(0);

@@ -69,4 +69,14 @@ impl ModelFacts {
         let vision = self.value("vision_config").and_then(|vision| vision.get(key));
         vision.and_then(Value::as_u64).map(|n| n as usize)
     }
+
+    /// The same of the model, which takes `usual` where the file does not say; `None` where there is no file.
+    pub(crate) fn vision_or(&self, key: &str, usual: usize) -> Option<usize> {
+        self.vision(key).or((!self.config.is_empty()).then_some(usual))
+    }
+
+    /// How `config.json` states a number of its `vision_config`, for messages.
+    pub(crate) fn states(&self, key: &str) -> &'static str {
+        if self.vision(key).is_some() { "says" } else { "has the default" }
+    }
 }

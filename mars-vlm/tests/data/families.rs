@@ -2,11 +2,12 @@
 
 use mars_vlm::{
     Error,
+    chat::SpecialTokens,
     data::{Dataset, ImageStore, ProblemKind, Sample},
-    processor::{Encoded, Processor},
+    processor::{Encoded, Processor, images_of_dir},
 };
 use safetensors::SafeTensors;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
@@ -158,5 +159,48 @@ fn files_that_contradict_each_other_are_refused_with_both_values() {
         for word in words {
             assert!(message.contains(word), "{family} {file}: {message:?} lacks {word:?}");
         }
+    }
+}
+
+#[test]
+fn what_config_json_leaves_out_has_the_default_of_the_encoder() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = |model_type: &str, vision: &Value, images: &Value| {
+        let write = |name: &str, value: &Value| fs::write(dir.path().join(name), value.to_string()).unwrap();
+        write("config.json", &json!({"model_type": model_type, "vision_config": vision}));
+        write("preprocessor_config.json", images);
+        images_of_dir(dir.path(), &SpecialTokens::default()).map(|_| ())
+    };
+    let large = json!({"size": {"height": 896, "width": 896}});
+    for (model_type, vision, images, says) in [
+        (
+            "qwen2_vl",
+            json!({}),
+            json!({"patch_size": 16}),
+            "patch_size is 16, but config.json has the default patch_size 14",
+        ),
+        ("qwen2_5_vl", json!(null), json!({"patch_size": 12}), "patch_size is 12"),
+        (
+            "qwen2_vl",
+            json!({"patch_size": null}),
+            json!({"temporal_patch_size": 1}),
+            "the default temporal_patch_size 2",
+        ),
+        ("qwen2_vl", json!({}), json!({"merge_size": 4}), "the default spatial_merge_size 2"),
+        ("qwen3_vl", json!({}), json!({}), "patch_size is 14, but config.json has the default patch_size 16"),
+        ("gemma3", json!({}), large.clone(), "size is 896, but config.json has the default image_size 224"),
+    ] {
+        let Err(Error::Config { .. }) = opened(model_type, &vision, &images) else { panic!("{says}") };
+        let error = opened(model_type, &vision, &images).unwrap_err().to_string();
+        assert!(error.contains(says) && error.contains("preprocessor_config.json"), "{says}: {error}");
+    }
+    for (model_type, vision, images) in [
+        ("qwen2_vl", json!({}), json!({})),
+        ("qwen2_5_vl", json!({"patch_size": 16}), json!({"patch_size": 16})),
+        ("qwen3_vl", json!({}), json!({"patch_size": 16})),
+        ("gemma3", json!({}), json!({})),
+        ("gemma3", json!({"image_size": 896}), large),
+    ] {
+        opened(model_type, &vision, &images).unwrap();
     }
 }

@@ -2,9 +2,12 @@
 
 use crate::kit::{CASES, Samples, fixture, gaps, pass, stack};
 use burn::tensor::Device;
-use mars_lora::{Activations, AdapterConfig, Model, Pass, Targets};
+use mars_lora::{Activations, AdapterConfig, AdapterStack, Model, Pass, Targets};
 use mars_testkit::device::device;
-use mars_vlm::model::{AnyModel, VISION_ENCODER};
+use mars_vlm::chat::SpecialTokens;
+use mars_vlm::model::{AnyModel, Sequence, VISION_ENCODER, VlmBatch};
+use mars_vlm::processor::{EncodedText, ImageProcessor, Pixels, qwen2_vl::Qwen2VlImages};
+use std::sync::Arc;
 
 fn same(what: &str, found: &Pass, expected: &Pass) {
     let (loss, gradient) = gaps(found, expected);
@@ -98,4 +101,25 @@ fn activations_of_every_layer_are_read_whatever_is_kept() {
         assert!(model.kept_features() > 0);
         assert_eq!(start(&model), expected, "{case}, kept");
     }
+}
+
+/// Those that nothing counts on would stand for those of later images.
+#[test]
+#[should_panic(expected = "features of the encoder")]
+fn an_encoder_gives_as_many_features_as_are_laid_out() {
+    let (dir, image) = (fixture("qwen2_vl/older_tied"), 36);
+    let model = AnyModel::from_dir(&dir, &device()).unwrap();
+    let mut images = Qwen2VlImages::from_dir(&dir, &SpecialTokens::default()).unwrap();
+    images.merge *= 2;
+    let layouts = images.layouts(&[(8, 8)]).unwrap();
+    assert_eq!((layouts[0].shape.tiles, layouts[0].shape.features), (16, 1));
+    let tile_shape = images.tile_shape();
+    let values = vec![0.5; layouts[0].shape.tiles * tile_shape[0]];
+    let ids = vec![1, image, 2, 3];
+    let positions = images.positions(&ids, image, &layouts);
+    let pixels = Some(Arc::new(Pixels { values, tile_shape, images: layouts }));
+    let text = EncodedText { ids, answers: vec![false, false, false, true], positions, image_tokens: 1 };
+    let batch = VlmBatch::new(&[vec![Arc::new(Sequence { text, pixels })]], image, &device()).unwrap();
+    let losses = model.forward(&batch, &AdapterStack::base(1, &model), false);
+    assert_eq!(losses.tokens, [[1]]);
 }

@@ -81,6 +81,10 @@ pub(super) fn cases() -> Vec<Case> {
             file.set("vision_config/patch_size", 4);
         })
         .naming("preprocessor_config.json"),
+        Case::new(Qwen2, CONFIG, "another patch than by default", "the default patch_size 14", |file| {
+            file.unset("vision_config/patch_size");
+        })
+        .naming("preprocessor_config.json"),
         Case::new(Qwen2, CONFIG, "another width than the decoder", "hidden_size is 24", |file| {
             file.set("vision_config/hidden_size", 24);
         }),

@@ -334,3 +334,15 @@ fn gates_side_by_side_are_gates() {
         }
     }
 }
+
+#[test]
+#[should_panic(expected = "inputs of a layer")]
+fn rows_of_another_width_than_the_layer_reads_are_refused() {
+    let layer = Linear {
+        weight: tensor(1, [3, 4], 1.0),
+        bias: None,
+        factors: Vec::new(),
+        panels: KeptPanels::default(),
+    };
+    ops::linears(tensor::<2>(2, [2, 5], 1.0), vec![layer], None, 1);
+}

@@ -6,9 +6,11 @@
 //! token i + 1.
 
 mod images;
+mod placement;
 
+pub(crate) use images::BatchImages;
 pub use images::VisionInput;
-pub(crate) use images::{BatchImages, Placement};
+pub(crate) use placement::Placement;
 
 use super::core::indices::indices;
 use super::core::sizes::Load;
@@ -65,6 +67,8 @@ pub struct VlmBatch {
 
 impl VlmBatch {
     /// Stacks `sequences[k]`, equally many for each adapter; `image` is the token of image features.
+    ///
+    /// A model panics on tiles and numbers of features that are not its own: take processor and model from one directory.
     ///
     /// # Errors
     /// A message if the numbers of samples differ, tiles have different shapes, or image tokens and images of a

@@ -8,6 +8,7 @@ use crate::model::core::config_file::{ConfigFile, limits};
 use crate::model::core::gemma::{GemmaText, LineRope};
 use crate::model::core::siglip::SiglipConfig;
 use crate::model::core::text_config::{self, TextConfig};
+use crate::processor::gemma3::IMAGE_SIZE;
 use serde::Deserialize;
 use serde_json::json;
 use std::path::Path;
@@ -80,7 +81,7 @@ impl Gemma3Config {
         let whole: Whole = file.section(None, json!({"mm_tokens_per_image": 256}))?;
         let vision = json!({
             "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
-            "num_channels": 3, "image_size": 224, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh",
+            "num_channels": 3, "image_size": IMAGE_SIZE, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh",
             "layer_norm_eps": 1e-6,
         });
         let vision_config: SiglipConfig = file.section(Some("vision_config"), vision)?;

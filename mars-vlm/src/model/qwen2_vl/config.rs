@@ -9,6 +9,7 @@ use crate::model::core::config_file::ConfigFile;
 use crate::model::core::config_file::limits;
 use crate::model::core::sizes::LayerSizes;
 use crate::model::core::text_config::TextConfig;
+use crate::processor::qwen2_vl::ENCODER;
 use serde::Deserialize;
 use serde_json::json;
 use std::path::Path;
@@ -101,7 +102,8 @@ impl Qwen2VlConfig {
         let whole: Whole = file.section(None, json!({"tie_word_embeddings": false}))?;
         let vision = json!({
             "depth": 32, "hidden_size": 3584, "embed_dim": 1280, "mlp_ratio": 4, "num_heads": 16, "in_channels": 3,
-            "patch_size": 14, "temporal_patch_size": 2, "spatial_merge_size": 2, "intermediate_size": 3420,
+            "patch_size": ENCODER.patch, "temporal_patch_size": ENCODER.frames,
+            "spatial_merge_size": ENCODER.merge, "intermediate_size": 3420,
             "window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31], "out_hidden_size": 3584,
             "hidden_act": if newer { "silu" } else { "quick_gelu" },
         });

@@ -7,6 +7,7 @@ use crate::model::core::activation::Activation;
 use crate::model::core::config_file::{ConfigFile, limits};
 use crate::model::core::sizes::LayerSizes;
 use crate::model::core::text_config::{self, TextConfig};
+use crate::processor::qwen3_vl::ENCODER;
 use serde::Deserialize;
 use serde_json::json;
 use std::path::Path;
@@ -80,7 +81,8 @@ impl Qwen3VlConfig {
         let whole: Whole = file.section(None, json!({"tie_word_embeddings": false}))?;
         let vision = json!({
             "depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "num_heads": 16, "in_channels": 3,
-            "patch_size": 16, "temporal_patch_size": 2, "spatial_merge_size": 2, "out_hidden_size": 3584,
+            "patch_size": ENCODER.patch, "temporal_patch_size": ENCODER.frames,
+            "spatial_merge_size": ENCODER.merge, "out_hidden_size": 3584,
             "num_position_embeddings": 2304, "deepstack_visual_indexes": [8, 16, 24],
             "hidden_act": "gelu_pytorch_tanh",
         });

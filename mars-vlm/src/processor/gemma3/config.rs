@@ -10,6 +10,8 @@ use std::path::Path;
 
 const TYPES: [&str; 1] = ["Gemma3ImageProcessor"];
 const DEFAULTS: Defaults = Defaults { resampling: 2, mean: [0.5; 3], std: [0.5; 3] };
+/// Side of an image where `vision_config` has none, of `SiglipVisionConfig` (transformers 4.57).
+pub(crate) const IMAGE_SIZE: usize = 224;
 /// No image has more tokens.
 const MOST_TOKENS: usize = 1 << 16;
 /// Most parts of an image.
@@ -61,10 +63,10 @@ impl Gemma3Images {
             return Err(settings.refuse("do_resize is false", "images are always resized; leave it out"));
         }
         let facts = ModelFacts::from_dir(dir)?;
-        if let Some(size) = facts.vision("image_size").filter(|size| *size != side) {
-            return Err(
-                settings.refuse(format!("size is {side}, but config.json says image_size {size}"), ONE)
-            );
+        if let Some(size) = facts.vision_or("image_size", IMAGE_SIZE).filter(|size| *size != side) {
+            let states = facts.states("image_size");
+            let what = format!("size is {side}, but config.json {states} image_size {size}");
+            return Err(settings.refuse(what, ONE));
         }
         let tokens = tokens(dir, &facts)?;
         let token = |name, usual: &str| special.get(name).unwrap_or(usual).to_string();

@@ -6,6 +6,8 @@ mod config;
 mod crops;
 
 pub use config::Gemma3Images;
+#[cfg(feature = "model")]
+pub(crate) use config::IMAGE_SIZE;
 pub use crops::PanAndScan;
 
 use super::family::{Family, ImageProcessor, Parity};

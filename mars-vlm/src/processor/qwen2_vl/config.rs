@@ -1,6 +1,6 @@
 //! The settings of the image processor of Qwen2-VL, Qwen2.5-VL and Qwen3-VL.
 
-use super::FAMILY;
+use super::{ENCODER, FAMILY};
 use crate::processor::model_facts::ModelFacts;
 use crate::processor::resize::Resizer;
 use crate::processor::settings::{
@@ -11,6 +11,17 @@ use std::path::Path;
 
 const TYPES: [&str; 2] = ["Qwen2VLImageProcessor", "Qwen2_5_VLImageProcessor"];
 const DEFAULTS: Defaults = Defaults { resampling: 3, mean: CLIP.0, std: CLIP.1 };
+
+/// How an encoder cuts images where its `vision_config` does not say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PatchDefaults {
+    /// Side of a patch in pixels.
+    pub(crate) patch: usize,
+    /// Frames of a patch.
+    pub(crate) frames: usize,
+    /// Patches along a side of what becomes one token.
+    pub(crate) merge: usize,
+}
 
 /// Image settings of a model directory.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,10 +61,11 @@ impl Qwen2VlImages {
     /// # Errors
     /// [`Error::Config`] if there is no such file, for another processor type, or if it contradicts `config.json`.
     pub fn from_dir(dir: &Path, special: &SpecialTokens) -> Result<Self, Error> {
-        Self::read(dir, special, Resizer::Pillow, FAMILY.titles)
+        Self::read(dir, special, Resizer::Pillow, FAMILY.titles, ENCODER)
     }
 
-    /// As [`from_dir`](Self::from_dir), for models whose images `resizer` resizes.
+    /// As [`from_dir`](Self::from_dir), for models whose images `resizer` resizes, and whose encoder cuts them as `encoder` says
+    /// where `config.json` does not.
     ///
     /// # Errors
     /// Those of [`from_dir`](Self::from_dir), and [`Error::Config`] for a filter of which torchvision gives something else
@@ -63,6 +75,7 @@ impl Qwen2VlImages {
         special: &SpecialTokens,
         resizer: Resizer,
         titles: &'static [&'static str],
+        encoder: PatchDefaults,
     ) -> Result<Self, Error> {
         let settings = Settings::from_dir(dir, &TYPES, &DEFAULTS)?;
         if resizer == Resizer::Torchvision && settings.resampling != Resampling::Bicubic {
@@ -70,12 +83,13 @@ impl Qwen2VlImages {
             return Err(settings.refuse(what, "this model takes 3 (bicubic)"));
         }
         let facts = ModelFacts::from_dir(dir)?;
-        let agreed = |key: &str, theirs: &str, usual: usize| {
+        // The patches of the processor are those of the encoder, also where only its defaults say what these are.
+        let agreed = |key: &str, theirs: &str, usual: usize, encoder: usize| {
             let ours = settings.number(key, None, LONGEST_SIDE)?.unwrap_or(usual);
-            match facts.vision(theirs).filter(|other| *other != ours) {
+            match facts.vision_or(theirs, encoder).filter(|other| *other != ours) {
                 None => Ok(ours),
                 Some(other) => Err(settings.refuse(
-                    format!("{key} is {ours}, but config.json says {theirs} {other}"),
+                    format!("{key} is {ours}, but config.json {} {theirs} {other}", facts.states(theirs)),
                     "take preprocessor_config.json and config.json from one checkpoint",
                 )),
             }
@@ -94,9 +108,9 @@ impl Qwen2VlImages {
         }
         Ok(Self {
             resize: settings.resize,
-            patch: agreed("patch_size", "patch_size", 14)?,
-            merge: agreed("merge_size", "spatial_merge_size", 2)?,
-            frames: agreed("temporal_patch_size", "temporal_patch_size", 2)?,
+            patch: agreed("patch_size", "patch_size", 14, encoder.patch)?,
+            merge: agreed("merge_size", "spatial_merge_size", 2, encoder.merge)?,
+            frames: agreed("temporal_patch_size", "temporal_patch_size", 2, encoder.frames)?,
             min_pixels,
             max_pixels,
             resampling: settings.resampling,

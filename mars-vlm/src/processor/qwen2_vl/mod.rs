@@ -4,6 +4,7 @@ mod config;
 mod image;
 mod positions;
 
+pub(crate) use config::PatchDefaults;
 pub use config::Qwen2VlImages;
 #[cfg(feature = "model")]
 pub(crate) use image::token_order;
@@ -25,6 +26,9 @@ pub(super) const FAMILY: Family = Family {
     near: &[("glm4v", "qwen2_5_vl"), ("glm46v", "qwen2_5_vl"), ("paddleocr_vl", "qwen2_vl")],
     open: |dir, special| Ok(Box::new(Qwen2VlImages::from_dir(dir, special)?)),
 };
+
+/// Of `Qwen2VLVisionConfig` and `Qwen2_5_VLVisionConfig` (transformers 4.57).
+pub(crate) const ENCODER: PatchDefaults = PatchDefaults { patch: 14, frames: 2, merge: 2 };
 
 impl ImageProcessor for Qwen2VlImages {
     fn token(&self) -> &str {

@@ -5,7 +5,7 @@
 //! frames of videos only, and videos are not read.
 
 use super::family::{Family, Parity};
-use super::qwen2_vl::Qwen2VlImages;
+use super::qwen2_vl::{PatchDefaults, Qwen2VlImages};
 use super::resize::Resizer;
 use crate::{Error, chat::SpecialTokens};
 use std::path::Path;
@@ -20,11 +20,14 @@ pub(super) const FAMILY: Family = Family {
     open: |dir, special| Ok(Box::new(from_dir(dir, special)?)),
 };
 
+/// Of `Qwen3VLVisionConfig` (transformers 4.57).
+pub(crate) const ENCODER: PatchDefaults = PatchDefaults { patch: 16, frames: 2, merge: 2 };
+
 /// Reads `preprocessor_config.json` in `dir`, with the defaults of [`Qwen2VlImages::from_dir`].
 ///
 /// # Errors
 /// Those of [`Qwen2VlImages::from_dir`], and [`Error::Config`] for another filter than the bicubic one, of which alone
 /// torchvision gives the same on every machine.
 pub fn from_dir(dir: &Path, special: &SpecialTokens) -> Result<Qwen2VlImages, Error> {
-    Qwen2VlImages::read(dir, special, Resizer::Torchvision, FAMILY.titles)
+    Qwen2VlImages::read(dir, special, Resizer::Torchvision, FAMILY.titles, ENCODER)
 }
