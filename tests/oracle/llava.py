@@ -104,6 +104,13 @@ CASES = {
         {"small": [(4, 5)], "two": [(6, 6), (2, 9)]},
         {"style": "5"},
     ),
+    # Positions that are divided by a factor.
+    "siglip_linear": (
+        dict(vision_config=siglip(num_hidden_layers=1), vision_feature_layer=-1, vision_feature_select_strategy="full",
+             text_config=text("llama", num_hidden_layers=1, rope_scaling={"rope_type": "linear", "factor": 4.0})),
+        {"one": [(6, 6)], "words": []},
+        {"style": "old"},
+    ),
 }
 
 

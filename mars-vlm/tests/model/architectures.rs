@@ -54,6 +54,11 @@ fn llava_siglip_without_its_first_patch() {
 }
 
 #[test]
+fn llava_siglip_and_llama_whose_positions_are_divided() {
+    check("llava/siglip_linear");
+}
+
+#[test]
 fn llava_next_clip_and_mistral_grouped_untied_unpadded() {
     check("llava/next_mistral");
 }

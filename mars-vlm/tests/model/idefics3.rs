@@ -154,6 +154,11 @@ fn bf16_shards() {
 }
 
 #[test]
+fn rotary_positions_of_llama_3_1() {
+    check("llama3_bands");
+}
+
+#[test]
 fn partial_grid_spreads_positions() {
     check("odd_grid");
 }

@@ -92,6 +92,33 @@ pub(super) fn cases() -> Vec<Case> {
             "scaled positions by the older name",
             "yarn",
         ),
+        (
+            "text_config/rope_scaling",
+            json!({"rope_type": "linear", "factor": 0}),
+            "positions divided by nothing",
+            "factor is 0",
+        ),
+        (
+            "text_config/rope_scaling",
+            json!({"rope_type": "llama3", "factor": 8}),
+            "bands without a length",
+            "`llama3` without original_max_position_embeddings",
+        ),
+        (
+            "text_config/rope_scaling",
+            json!({
+                "rope_type": "llama3", "factor": 8, "original_max_position_embeddings": 64, "low_freq_factor": 4,
+                "high_freq_factor": 4,
+            }),
+            "bands of nothing",
+            "high_freq_factor is 4",
+        ),
+        (
+            "text_config/rope_parameters",
+            json!({"rope_type": "linear", "type": "default", "factor": 2}),
+            "two kinds of positions",
+            "two things",
+        ),
         ("text_config/model_type", json!("granite"), "another decoder", "is `granite`, expected `llama`"),
         ("text_config/rope_scaling", json!({"mrope_section": [1, 2]}), "two sections", "mrope_section"),
         ("text_config/use_sliding_window", json!(true), "sliding windows", "sliding-window"),
@@ -126,6 +153,13 @@ pub(super) fn cases() -> Vec<Case> {
         (Llava, "multimodal_projector_bias", json!("yes"), "a text as bias", "boolean"),
         (Llava, "vision_config/intermediate_size", json!(0), "no inner width", "intermediate_size is 0"),
         (Qwen2, "rope_scaling", Value::Null, "no sections", "mrope_section"),
+        (
+            Qwen2,
+            "rope_scaling",
+            json!({"rope_type": "linear", "factor": 2, "mrope_section": [1, 2, 1]}),
+            "three stretched axes",
+            "three axes",
+        ),
         (Qwen2, "rope_scaling/mrope_section", json!([1, 2, 2]), "sections of another sum", "[1, 2, 2]"),
         (
             Qwen2,

@@ -5,6 +5,8 @@
 //! back over a window only and have rotary positions of another base; the tokens of a picture see each other.
 //! Reference: `Gemma3TextModel` (transformers 4.57 and 5).
 
+use super::line_rope::LineRope;
+
 /// The settings of such a decoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GemmaText {
@@ -18,15 +20,6 @@ pub struct GemmaText {
     pub global_rope: LineRope,
     /// Rotary positions of layers with a window.
     pub local_rope: LineRope,
-}
-
-/// Rotary positions along a line.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LineRope {
-    /// Base of the frequencies.
-    pub base: f64,
-    /// What positions are divided by (`factor` of `linear`).
-    pub stretch: f64,
 }
 
 impl GemmaText {

@@ -7,6 +7,7 @@
 //! `apply_interleaved_mrope` (transformers 4.57). Angles are computed in f64 and rounded to f32 as cosines and sines,
 //! where the reference multiplies in f32: positions in the tens of thousands differ in the last digits.
 
+use super::line_rope::{LineRope, frequency};
 use burn::tensor::{Device, Tensor, TensorData};
 use mars_lora::ops;
 
@@ -39,12 +40,12 @@ pub(crate) struct Rope {
 }
 
 impl Rope {
-    /// Angles `position / stretch * base^(-2 i / width)` for `positions` positions; `stretch` is 1 but for positions that are
-    /// interpolated (Chen et al. 2023, arXiv 2306.15595).
+    /// Angles `position * base^(-2 i / width)` for `positions` positions, stretched as `rope` says (interpolation: Chen et al.
+    /// 2023, arXiv 2306.15595; by bands: Llama 3.1, arXiv 2407.21783).
     ///
     /// The table is `[1, 1, positions, width]`, the same for all sequences; `width` is that of a head and even.
-    pub(crate) fn line(positions: usize, width: usize, (base, stretch): (f64, f64), device: &Device) -> Self {
-        let angle = |p: usize, i: usize| p as f64 * (frequency(i, width, base) / stretch);
+    pub(crate) fn line(positions: usize, width: usize, rope: LineRope, device: &Device) -> Self {
+        let angle = |p: usize, i: usize| p as f64 * rope.frequency(i, width);
         Self::new([1, positions], width, angle, device)
     }
 
@@ -111,11 +112,6 @@ impl Rope {
     pub(crate) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
         ops::rotate(x, self.cos.clone(), self.sin.clone())
     }
-}
-
-/// `base^(-2 i / width)`, radians per position.
-fn frequency(i: usize, width: usize, base: f64) -> f64 {
-    base.powf(-2.0 * i as f64 / width as f64)
 }
 
 #[cfg(test)]

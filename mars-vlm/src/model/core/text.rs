@@ -9,8 +9,9 @@ use super::activation::Activation;
 use super::attention::{AttentionShape, Context, ProjectionNames};
 use super::block::{Block, BlockNames, BlockShape};
 use super::deepstack;
-use super::gemma::{GemmaText, LineRope};
+use super::gemma::GemmaText;
 use super::head_norms::{HeadNormShape, Span};
+use super::line_rope::LineRope;
 use super::mask::mask;
 use super::mlp::MlpNames;
 use super::modules::LANGUAGE_MODEL;
@@ -47,7 +48,9 @@ pub struct TextModel {
     layers: Vec<Block>,
     norm: Norm,
     head_width: usize,
-    rope_base: f64,
+    /// Rotary positions, but for Gemma's.
+    #[module(skip)]
+    rope: LineRope,
     width: usize,
     /// Last positions that each sees; `None` for all.
     window: Option<usize>,
@@ -108,7 +111,10 @@ impl TextModel {
                 .collect::<Result<_, _>>()?,
             norm: Norm::load(loader, &format!("{path}.norm"), c.hidden_size, norm)?,
             head_width: c.head_width(),
-            rope_base: c.rope_base(),
+            rope: match c.gemma {
+                Some(_) => LineRope::plain(c.rope_base()),
+                None => c.line_rope().map_err(Error::Argument)?,
+            },
             width: c.hidden_size,
             window: c.window,
             sections: c.sections().map(|counts| Sections { counts, interleaved: c.interleaved }),
@@ -136,8 +142,7 @@ impl TextModel {
         pictures: &[Pictures],
         device: &Device,
     ) -> TextPass<'_> {
-        let line =
-            |LineRope { base, stretch }| Rope::line(positions, self.head_width, (base, stretch), device);
+        let line = |rope| Rope::line(positions, self.head_width, rope, device);
         if let Some(gemma) = &self.gemma {
             let sight =
                 |rope, window| Sight { rope: line(rope), mask: mask(positions, window, pictures, device) };
@@ -150,9 +155,9 @@ impl TextModel {
         }
         let rope = match (axes, self.sections) {
             (Some(axes), Some(sections)) => {
-                Rope::axes(axes, rows, sections, (self.head_width, self.rope_base), device)
+                Rope::axes(axes, rows, sections, (self.head_width, self.rope.base), device)
             }
-            _ => line(LineRope { base: self.rope_base, stretch: 1.0 }),
+            _ => line(self.rope),
         };
         TextPass {
             model: self,

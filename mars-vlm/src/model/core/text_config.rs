@@ -4,6 +4,8 @@
 use super::activation::Activation;
 use super::config_file::limits;
 use super::gemma::GemmaText;
+use super::line_rope::LineRope;
+use super::rope_parameters::{PLAIN, RopeParameters, Scaling, agreed};
 use super::sizes::LayerSizes;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,9 +13,9 @@ use serde_json::{Value, json};
 /// Sizes of the decoder.
 ///
 /// Fields that `config.json` lacks have the defaults of the family. Accepted: widths 1 to 2^20, numbers of blocks
-/// and heads 1 to 2^14, up to 2^24 tokens, an even width of a head, query heads a multiple of key heads; plain or
-/// three-axis rotary positions, dynamic ones up to `max_position_embeddings`, and full attention only, but for Gemma and for
-/// the window of Mistral.
+/// and heads 1 to 2^14, up to 2^24 tokens, an even width of a head, query heads a multiple of key heads; plain,
+/// linear, Llama 3's or three-axis rotary positions, dynamic ones up to `max_position_embeddings`, and full attention only, but
+/// for Gemma and for the window of Mistral.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct TextConfig {
     /// Width.
@@ -68,16 +70,6 @@ pub struct TextConfig {
     use_sliding_window: Option<bool>,
     max_window_layers: Option<usize>,
     layer_types: Option<Vec<String>>,
-}
-
-/// Rotary settings, where newer `transformers` keep them all and older ones what is unusual.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-struct RopeParameters {
-    rope_theta: Option<f64>,
-    rope_type: Option<String>,
-    r#type: Option<String>,
-    mrope_section: Option<[usize; 3]>,
-    mrope_interleaved: Option<bool>,
 }
 
 /// Defaults of `LlamaConfig` (transformers 4.57).
@@ -151,6 +143,22 @@ impl TextConfig {
         newer.or(self.rope_theta).unwrap_or(10_000.0)
     }
 
+    /// Rotary positions along a line.
+    ///
+    /// # Errors
+    /// A message for a kind that is not known, or lacks a setting.
+    pub fn line_rope(&self) -> Result<LineRope, String> {
+        let (stretch, bands) = self.scaling()?;
+        Ok(LineRope { base: self.rope_base(), stretch, bands })
+    }
+
+    /// How positions are stretched.
+    fn scaling(&self) -> Result<Scaling, String> {
+        let all = [&self.rope_parameters, &self.rope_scaling].into_iter().flatten();
+        let found = all.filter_map(|rope| rope.scaling().transpose()).collect::<Result<Vec<_>, _>>()?;
+        Ok(agreed(&found)?.unwrap_or(PLAIN))
+    }
+
     /// Frequencies that follow time, row and column, where positions have three axes.
     pub fn sections(&self) -> Option<[usize; 3]> {
         let mut all = [&self.rope_parameters, &self.rope_scaling].into_iter().flatten();
@@ -208,17 +216,9 @@ impl TextConfig {
             let half = self.head_width() / 2;
             return Err(format!("text_config: mrope_section is {sections:?}, expected a sum of {half}"));
         }
-        let plain = [&self.rope_parameters, &self.rope_scaling].into_iter().filter(|_| self.gemma.is_none());
-        for rope in plain.flatten() {
-            if self.interleaved && rope.mrope_interleaved == Some(false) {
-                return Err("text_config: mrope_interleaved is false, expected true".to_string());
-            }
-            // Which of the two names counts differs between architectures of transformers, so both have to be plain.
-            let mut kinds = [&rope.r#type, &rope.rope_type].into_iter().flatten();
-            // Dynamic ones are plain up to `max_position_embeddings`, and longer samples are refused.
-            if let Some(kind) = kinds.find(|kind| !["default", "mrope", "dynamic"].contains(&kind.as_str())) {
-                return Err(format!("text_config asks for `{kind}` rotary positions, expected plain ones"));
-            }
+        // Gemma has settings of its own.
+        if self.gemma.is_none() {
+            self.check_positions()?;
         }
         // Kinds that are written layer by layer count before the number of layers.
         let slides = self.use_sliding_window == Some(true)
@@ -230,6 +230,18 @@ impl TextConfig {
             return Err("text_config asks for sliding-window attention, expected full attention".to_string());
         }
         Activation::named(&self.hidden_act).map_err(|why| format!("text_config.hidden_act {why}"))?;
+        Ok(())
+    }
+
+    fn check_positions(&self) -> Result<(), String> {
+        let mut all = [&self.rope_parameters, &self.rope_scaling].into_iter().flatten();
+        if self.interleaved && all.any(|rope| rope.mrope_interleaved == Some(false)) {
+            return Err("text_config: mrope_interleaved is false, expected true".to_string());
+        }
+        if self.scaling()? != PLAIN && self.sections().is_some() {
+            let what = "text_config asks for stretched rotary positions, expected plain ones";
+            return Err(format!("{what} where mrope_section gives them three axes"));
+        }
         Ok(())
     }
 }

@@ -5,7 +5,8 @@
 use crate::Error;
 use crate::model::core::activation::Activation;
 use crate::model::core::config_file::{ConfigFile, limits};
-use crate::model::core::gemma::{GemmaText, LineRope};
+use crate::model::core::gemma::GemmaText;
+use crate::model::core::line_rope::LineRope;
 use crate::model::core::siglip::SiglipConfig;
 use crate::model::core::text_config::{self, TextConfig};
 use crate::processor::gemma3::IMAGE_SIZE;
@@ -199,5 +200,5 @@ fn line(own: Option<&Rope>, base: f64, scaling: Option<&Rope>) -> Result<LineRop
         }
     };
     limits::positive("text_config", "factor", stretch)?;
-    Ok(LineRope { base, stretch })
+    Ok(LineRope { stretch, ..LineRope::plain(base) })
 }
