@@ -4,7 +4,7 @@ use mars_vlm::{
     Error,
     chat::SpecialTokens,
     data::{Dataset, ImageStore, ProblemKind, Sample},
-    processor::{Encoded, Processor, images_of_dir},
+    processor::{Encoded, Processor, images_of_dir, llava_onevision::LlavaOnevisionImages},
 };
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -188,6 +188,12 @@ fn what_config_json_leaves_out_has_the_default_of_the_encoder() {
         ),
         ("qwen2_vl", json!({}), json!({"merge_size": 4}), "the default spatial_merge_size 2"),
         ("qwen3_vl", json!({}), json!({}), "patch_size is 14, but config.json has the default patch_size 16"),
+        (
+            "llava_onevision",
+            json!({"patch_size": 14}),
+            json!({}),
+            "size is 384, but config.json has the default image_size 224, patch_size 14",
+        ),
         ("gemma3", json!({}), large.clone(), "size is 896, but config.json has the default image_size 224"),
     ] {
         let Err(Error::Config { .. }) = opened(model_type, &vision, &images) else { panic!("{says}") };
@@ -202,5 +208,22 @@ fn what_config_json_leaves_out_has_the_default_of_the_encoder() {
         ("gemma3", json!({"image_size": 896}), large),
     ] {
         opened(model_type, &vision, &images).unwrap();
+    }
+}
+
+/// The model makes 24 x 24 features of such a tile, which has 27 x 27 patches of 14 pixels.
+#[test]
+fn features_of_llava_onevision_are_those_of_its_encoder() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("preprocessor_config.json"), "{}").unwrap();
+    for (vision, side) in [
+        (json!({"image_size": 384}), 24),
+        (json!({"image_size": 384, "patch_size": 14}), 27),
+        (json!(null), 27),
+    ] {
+        let config = json!({"model_type": "llava_onevision", "vision_config": vision});
+        fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+        let images = LlavaOnevisionImages::from_dir(dir.path(), &SpecialTokens::default()).unwrap();
+        assert_eq!(images.tiling.side, side, "{vision}");
     }
 }

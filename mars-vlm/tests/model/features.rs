@@ -5,8 +5,10 @@ use burn::tensor::Device;
 use mars_lora::{Activations, AdapterConfig, AdapterStack, Model, Pass, Targets};
 use mars_testkit::device::device;
 use mars_vlm::chat::SpecialTokens;
-use mars_vlm::model::{AnyModel, Sequence, VISION_ENCODER, VlmBatch};
-use mars_vlm::processor::{EncodedText, ImageProcessor, Pixels, qwen2_vl::Qwen2VlImages};
+use mars_vlm::model::{AnyModel, LlavaOnevision, Sequence, VISION_ENCODER, VlmBatch};
+use mars_vlm::processor::{
+    EncodedText, Grid, ImageLayout, ImageProcessor, ImageShape, Pixels, qwen2_vl::Qwen2VlImages,
+};
 use std::sync::Arc;
 
 fn same(what: &str, found: &Pass, expected: &Pass) {
@@ -120,6 +122,23 @@ fn an_encoder_gives_as_many_features_as_are_laid_out() {
     let pixels = Some(Arc::new(Pixels { values, tile_shape, images: layouts }));
     let text = EncodedText { ids, answers: vec![false, false, false, true], positions, image_tokens: 1 };
     let batch = VlmBatch::new(&[vec![Arc::new(Sequence { text, pixels })]], image, &device()).unwrap();
+    let losses = model.forward(&batch, &AdapterStack::base(1, &model), false);
+    assert_eq!(losses.tokens, [[1]]);
+}
+
+/// Only Idefics3 spreads the positions of a full tile over another.
+#[test]
+#[should_panic(expected = "expected 3 x 3")]
+fn positions_of_a_full_tile_are_for_full_tiles() {
+    let model = LlavaOnevision::from_dir(&fixture("llava_onevision/gqa_tied"), &device()).unwrap();
+    let shape = ImageShape { grid: Grid::default(), tiles: 1, features: 4 };
+    let (values, tile_shape) = (vec![0.5; 3 * 4 * 4], vec![3, 4, 4]);
+    let pixels = Pixels { values, tile_shape, images: vec![ImageLayout::plain(shape)] };
+    let ids = vec![1, 37, 37, 37, 37, 2];
+    let answers = ids.iter().map(|id| *id == 2).collect();
+    let text = EncodedText { ids, answers, ..EncodedText::default() };
+    let sequence = Sequence { text, pixels: Some(Arc::new(pixels)) };
+    let batch = VlmBatch::new(&[vec![Arc::new(sequence)]], 37, &device()).unwrap();
     let losses = model.forward(&batch, &AdapterStack::base(1, &model), false);
     assert_eq!(losses.tokens, [[1]]);
 }

@@ -130,6 +130,15 @@ impl SiglipConfig {
     }
 }
 
+/// Which tiles an encoder takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TileSizes {
+    /// Those of `image_size` pixels a side.
+    Full,
+    /// Others as well, whose patches spread over the positions of a full tile, as in Idefics3.
+    Any,
+}
+
 /// Tiles in, patch features out.
 #[derive(Module, Debug)]
 pub struct SiglipModel {
@@ -141,11 +150,13 @@ pub struct SiglipModel {
     post_layernorm: Option<Norm>,
     patch: usize,
     side: usize,
+    #[module(skip)]
+    sizes: TileSizes,
 }
 
 impl SiglipModel {
-    /// Loads the encoder at module path `path`; `post_norm` says whether features go through the norm after the last
-    /// block.
+    /// Loads the encoder at module path `path` for tiles of these sizes; `post_norm` says whether features go through the norm
+    /// after the last block.
     ///
     /// # Errors
     /// Those of the loader, and [`Error::Argument`] for an activation that is not known.
@@ -153,6 +164,7 @@ impl SiglipModel {
         loader: &mut Loader<'_>,
         path: &str,
         c: &SiglipConfig,
+        sizes: TileSizes,
         post_norm: bool,
     ) -> Result<Self, Error> {
         let (patch, width, side) = (c.patch_size, c.hidden_size, c.side());
@@ -174,11 +186,15 @@ impl SiglipModel {
             },
             patch,
             side,
+            sizes,
         })
     }
 
     /// `tiles` is `[K * T, channels, height, width]`; what does not fill a patch is cut off.
     /// Returns `[K * T, patches, width]` after the last block and the last norm, if there is one.
+    ///
+    /// # Panics
+    /// For tiles of a size that the family does not take.
     pub fn forward(&self, tiles: Tensor<4>, adapters: &AdapterStack) -> Tensor<3> {
         let first = self.embed(tiles, adapters);
         let last = (0..self.layers.len()).fold(first, |x, index| self.block(index, x, adapters));
@@ -215,12 +231,20 @@ impl SiglipModel {
         features + self.positions(height / self.patch, width / self.patch).unsqueeze()
     }
 
-    /// Position rows for a tile of `rows` by `columns` patches: smaller tiles spread over the full grid.
+    /// Position rows for a tile of `rows` by `columns` patches: other tiles than full ones spread over the full grid.
+    ///
+    /// # Panics
+    /// For those where only full ones are taken.
     fn positions(&self, rows: usize, columns: usize) -> Tensor<2> {
         let table = self.position_embedding.val();
         if rows == self.side && columns == self.side {
             return table;
         }
+        let side = self.side;
+        assert!(
+            self.sizes == TileSizes::Any,
+            "a tile of {rows} x {columns} patches, expected {side} x {side}"
+        );
         let ids: Vec<i32> = (0..rows)
             .flat_map(|r| (0..columns).map(move |c| (r, c)))
             .map(|(r, c)| (bucket(r, rows, self.side) * self.side + bucket(c, columns, self.side)) as i32)

@@ -9,7 +9,7 @@ pub use config::Gemma3Config;
 use super::batch::VisionInput;
 use super::core::language::LanguageModel;
 use super::core::network::{EncoderPass, Network};
-use super::core::siglip::SiglipModel;
+use super::core::siglip::{SiglipModel, TileSizes};
 use super::core::sizes::{ModelSizes, VisionLoad};
 use super::core::vlm::Vlm;
 use super::llava;
@@ -83,7 +83,7 @@ impl Network for Gemma3Net {
     fn load(config: &Gemma3Config, loader: &mut Loader<'_>) -> Result<Self, Error> {
         let (v, t) = (&config.vision_config, &config.text_config);
         Ok(Self {
-            vision: SiglipModel::load(loader, "model.vision_tower.vision_model", v, true)?,
+            vision: SiglipModel::load(loader, "model.vision_tower.vision_model", v, TileSizes::Full, true)?,
             projector: Projector::load(
                 loader,
                 "model.multi_modal_projector",

@@ -13,7 +13,7 @@ pub use connector::Connector;
 use super::batch::VisionInput;
 use super::core::language::LanguageModel;
 use super::core::network::{EncoderPass, Network};
-use super::core::siglip::SiglipModel;
+use super::core::siglip::{SiglipModel, TileSizes};
 use super::core::sizes::{ModelSizes, VisionLoad};
 use super::core::vlm::Vlm;
 use crate::Error;
@@ -94,7 +94,7 @@ impl Network for Idefics3Net {
         let (v, t) = (&config.vision_config, &config.text_config);
         let (vision, text) = (v.hidden_size, t.hidden_size);
         Ok(Self {
-            vision: SiglipModel::load(loader, "model.vision_model", v, true)?,
+            vision: SiglipModel::load(loader, "model.vision_model", v, TileSizes::Any, true)?,
             connector: Connector::load(loader, "model.connector", config.scale_factor, vision, text)?,
             language: LanguageModel::load(loader, "model.text_model", t, config.tie_word_embeddings)?,
         })

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::checkpoint::Loader;
 use crate::model::core::clip::ClipModel;
-use crate::model::core::siglip::{SiglipConfig, SiglipModel};
+use crate::model::core::siglip::{SiglipConfig, SiglipModel, TileSizes};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use mars_lora::AdapterStack;
@@ -31,7 +31,7 @@ impl Tower {
     ) -> Result<Self, Error> {
         Ok(match clip {
             true => Self::Clip(ClipModel::load(loader, path, config)?),
-            false => Self::Siglip(SiglipModel::load(loader, path, config, false)?),
+            false => Self::Siglip(SiglipModel::load(loader, path, config, TileSizes::Full, false)?),
         })
     }
 

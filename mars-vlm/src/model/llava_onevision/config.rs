@@ -8,6 +8,7 @@ use crate::model::core::siglip::SiglipConfig;
 use crate::model::core::text_config::{self, TextConfig};
 use crate::model::llava::LlavaConfig;
 use crate::model::llava::config::{Kind, Whole};
+use crate::processor::llava_onevision::default_sides;
 use serde_json::json;
 use std::path::Path;
 
@@ -23,15 +24,17 @@ pub(super) fn read(dir: &Path) -> Result<LlavaConfig, Error> {
         "vision_feature_select_strategy": "full", "tie_word_embeddings": false,
     });
     let whole: Whole = file.section(None, defaults)?;
-    let vision = match file.has("vision_config") {
+    let given = file.has("vision_config");
+    let [image_size, patch_size] = default_sides(given);
+    let vision = match given {
         true => json!({
             "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
-            "num_channels": 3, "image_size": 224, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh",
+            "num_channels": 3, "image_size": image_size, "patch_size": patch_size, "hidden_act": "gelu_pytorch_tanh",
             "layer_norm_eps": 1e-6,
         }),
         false => json!({
             "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 26, "num_attention_heads": 16,
-            "num_channels": 3, "image_size": 384, "patch_size": 14, "hidden_act": "gelu_pytorch_tanh",
+            "num_channels": 3, "image_size": image_size, "patch_size": patch_size, "hidden_act": "gelu_pytorch_tanh",
             "layer_norm_eps": 1e-6,
         }),
     };

@@ -13,6 +13,12 @@ const MOST_TILES: usize = 10_000;
 const TYPES: [&str; 1] = ["LlavaOnevisionImageProcessor"];
 const DEFAULTS: Defaults = Defaults { resampling: 3, mean: CLIP.0, std: CLIP.1 };
 
+/// Sides of a full tile and of a patch, pixels, where `vision_config` does not say: those of `SiglipVisionConfig`, or of
+/// `LlavaOnevisionConfig` where there is no such object (transformers 4.57).
+pub(crate) fn default_sides(vision_config: bool) -> [usize; 2] {
+    if vision_config { [224, 16] } else { [384, 14] }
+}
+
 /// Image settings of a model directory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LlavaOnevisionImages {
@@ -55,12 +61,16 @@ impl LlavaOnevisionImages {
         if !settings.resize {
             return Err(settings.refuse("do_resize is false", "tiles are always resized; leave it out"));
         }
-        let (image_size, patch) = (facts.vision("image_size"), facts.vision("patch_size"));
-        let image_size = image_size.unwrap_or(tile);
-        let side = image_size / patch.unwrap_or(14).max(1);
+        let [usual_size, usual_patch] =
+            default_sides(facts.value("vision_config").is_some_and(Value::is_object));
+        let image_size = facts.vision_or("image_size", usual_size).unwrap_or(tile);
+        let patch = facts.vision("patch_size").unwrap_or(usual_patch);
+        let side = image_size / patch.max(1);
         if image_size != tile || side == 0 {
-            let what =
-                format!("size is {tile}, but config.json says image_size {image_size}, patch_size {patch:?}");
+            let states = facts.states("image_size");
+            let what = format!(
+                "size is {tile}, but config.json {states} image_size {image_size}, patch_size {patch}"
+            );
             return Err(settings.refuse(what, ONE));
         }
         let number = |key| processor.get(key).and_then(Value::as_u64).map(|n| n as usize);

@@ -3,6 +3,8 @@ mod config;
 mod image;
 
 pub use config::LlavaOnevisionImages;
+#[cfg(feature = "model")]
+pub(crate) use config::default_sides;
 
 use super::family::{Family, ImageProcessor, Parity};
 use super::pixels::{Feature, Grid, ImageLayout, ImageShape};
