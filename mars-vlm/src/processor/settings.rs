@@ -61,6 +61,9 @@ pub(crate) const LONGEST_SIDE: usize = 1 << 14;
 /// 67,108,864 pixels, 192 MiB as RGB.
 pub(crate) const MOST_PIXELS: usize = 1 << 26;
 
+/// Most frames of a patch, and patches along a side of what becomes one token, as for the model.
+pub(crate) const FEW: usize = 1 << 6;
+
 /// Mean and deviation of CLIP.
 /// After rescaling to 0 to 1, red, green, blue: `OPENAI_CLIP_MEAN` and `OPENAI_CLIP_STD` of transformers.
 pub(crate) const CLIP: ([f32; 3], [f32; 3]) =

@@ -103,3 +103,14 @@ fn what_the_family_does_not_take_is_refused_by_name() {
         images.resize_to(&Resolution { longest_edge: Some(20), ..Resolution::default() }).unwrap_err();
     assert!(error.contains("of Qwen3-VL are sized by min_pixels and max_pixels"), "{error}");
 }
+
+#[test]
+fn an_image_is_not_enlarged_beyond_all_bounds() {
+    let dir = with_images(&serde_json::json!({
+        "patch_size": 4096, "merge_size": 2, "min_pixels": 1 << 26, "max_pixels": 1u64 << 40,
+    }));
+    let images = qwen3_vl::from_dir(dir.path(), &SpecialTokens::default()).unwrap();
+    assert!(images.layouts(&[(8192, 8192)]).is_ok());
+    let error = images.layouts(&[(20_000, 100)]).unwrap_err();
+    assert!(error.contains("20000 x 100") && error.contains("122880 x 8192"), "{error}");
+}

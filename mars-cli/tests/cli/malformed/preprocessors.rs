@@ -139,6 +139,31 @@ pub(super) fn cases() -> Vec<Case> {
         (Qwen2, IMAGES, "merge_size", json!(3), "another merge than the model", "merge_size is 3"),
         (Qwen2, IMAGES, "temporal_patch_size", json!([2]), "a list of frames", "temporal_patch_size is [2]"),
     ];
+    // The same in both files.
+    let both = [
+        (
+            "merge_size",
+            "spatial_merge_size",
+            8192,
+            "tokens of too many patches",
+            "merge_size is 8192, expected",
+        ),
+        (
+            "temporal_patch_size",
+            "temporal_patch_size",
+            16384,
+            "patches of too many frames",
+            "temporal_patch_size is 16384, expected",
+        ),
+        ("patch_size", "patch_size", 8192, "tokens beyond memory", "patch_size is 8192, merge_size 2"),
+    ];
+    all.extend(both.map(|(ours, theirs, new, name, says)| {
+        Case::new(Qwen2, IMAGES, name, says, move |file| {
+            file.set("max_pixels", 1u64 << 40);
+            file.set(ours, new);
+            file.beside("config.json").set(&format!("vision_config/{theirs}"), new);
+        })
+    }));
     all.extend(others.map(|(base, path, at, new, name, says)| {
         let case = value(base, path, at, new, name, says);
         // Which of the two files is wrong cannot be known.

@@ -4,7 +4,7 @@ use super::{ENCODER, FAMILY};
 use crate::processor::model_facts::ModelFacts;
 use crate::processor::resize::Resizer;
 use crate::processor::settings::{
-    CLIP, Defaults, Intensity, LONGEST_SIDE, MOST_PIXELS, Resampling, Settings,
+    CLIP, Defaults, FEW, Intensity, LONGEST_SIDE, MOST_PIXELS, Resampling, Settings,
 };
 use crate::{Error, chat::SpecialTokens};
 use std::path::Path;
@@ -59,7 +59,8 @@ impl Qwen2VlImages {
     /// bicubic filter, CLIP's mean and deviation.
     ///
     /// # Errors
-    /// [`Error::Config`] if there is no such file, for another processor type, or if it contradicts `config.json`.
+    /// [`Error::Config`] if there is no such file, for another processor type, for tokens of more than 2^26 pixels, more than
+    /// 64 frames or patches along a side of a token, or if it contradicts `config.json`.
     pub fn from_dir(dir: &Path, special: &SpecialTokens) -> Result<Self, Error> {
         Self::read(dir, special, Resizer::Pillow, FAMILY.titles, ENCODER)
     }
@@ -84,8 +85,8 @@ impl Qwen2VlImages {
         }
         let facts = ModelFacts::from_dir(dir)?;
         // The patches of the processor are those of the encoder, also where only its defaults say what these are.
-        let agreed = |key: &str, theirs: &str, usual: usize, encoder: usize| {
-            let ours = settings.number(key, None, LONGEST_SIDE)?.unwrap_or(usual);
+        let agreed = |key: &str, theirs: &str, largest: usize, usual: usize, encoder: usize| {
+            let ours = settings.number(key, None, largest)?.unwrap_or(usual);
             match facts.vision_or(theirs, encoder).filter(|other| *other != ours) {
                 None => Ok(ours),
                 Some(other) => Err(settings.refuse(
@@ -106,11 +107,18 @@ impl Qwen2VlImages {
             let what = format!("min_pixels is {min_pixels}, max_pixels {max_pixels}");
             return Err(settings.refuse(what, "the first must not exceed the second"));
         }
+        let patch = agreed("patch_size", "patch_size", LONGEST_SIDE, 14, encoder.patch)?;
+        let merge = agreed("merge_size", "spatial_merge_size", FEW, 2, encoder.merge)?;
+        if (patch * merge).pow(2) > MOST_PIXELS {
+            let what = format!("patch_size is {patch}, merge_size {merge}");
+            let remedy = format!("a token is a square of patches of at most {MOST_PIXELS} pixels");
+            return Err(settings.refuse(what, &remedy));
+        }
         Ok(Self {
             resize: settings.resize,
-            patch: agreed("patch_size", "patch_size", 14, encoder.patch)?,
-            merge: agreed("merge_size", "spatial_merge_size", 2, encoder.merge)?,
-            frames: agreed("temporal_patch_size", "temporal_patch_size", 2, encoder.frames)?,
+            patch,
+            merge,
+            frames: agreed("temporal_patch_size", "temporal_patch_size", FEW, 2, encoder.frames)?,
             min_pixels,
             max_pixels,
             resampling: settings.resampling,

@@ -4,6 +4,7 @@ use super::Qwen2VlImages;
 use crate::data::RgbImage;
 use crate::processor::pixels::Grid;
 use crate::processor::resize::resize_as;
+use crate::processor::settings::MOST_PIXELS;
 
 /// The reference refuses images that are longer than this many times their breadth.
 const LONGEST: f64 = 200.0;
@@ -17,7 +18,8 @@ impl Qwen2VlImages {
     /// `smart_resize` of the reference.
     ///
     /// # Errors
-    /// A few words for sides in a ratio above 200, or that are no multiples of f where nothing is resized.
+    /// A few words for sides in a ratio above 200, or that are no multiples of f where nothing is resized, and for images that
+    /// would be enlarged to more than 2^27 pixels.
     pub(super) fn resized(&self, (width, height): (usize, usize)) -> Result<(usize, usize), String> {
         let factor = self.patch * self.merge;
         if !self.resize {
@@ -42,6 +44,13 @@ impl Qwen2VlImages {
             let grow = (self.min_pixels as f64 / (w * h)).sqrt();
             let up = |n: f64| (n * grow / f).ceil() as usize * factor;
             (w_bar, h_bar) = (up(w), up(h));
+        }
+        // Twice, since sides are rounded to whole tokens.
+        let most = 2 * MOST_PIXELS.max(width * height);
+        if w_bar * h_bar > most {
+            return Err(format!(
+                "{width} x {height} pixels, which become {w_bar} x {h_bar}, more than {most} in all"
+            ));
         }
         Ok((w_bar, h_bar))
     }
