@@ -15,6 +15,7 @@ mod idefics3;
 mod internvl;
 mod kit;
 mod merged;
+mod nulls;
 mod packed;
 mod parity;
 mod quantised;

@@ -71,9 +71,13 @@ impl ConfigFile {
         })
     }
 
-    /// Whether `key` of the object `section` is null, where that is something else than an absent key.
-    pub(crate) fn is_null(&self, section: &str, key: &str) -> bool {
-        self.map.get(section).and_then(|section| section.get(key)).is_some_and(Value::is_null)
+    /// Whether `key` of the object `section`, or of the whole file, is null, where that is something else than an absent key.
+    pub(crate) fn is_null(&self, section: Option<&str>, key: &str) -> bool {
+        let value = match section {
+            Some(section) => self.map.get(section).and_then(|section| section.get(key)),
+            None => self.map.get(key),
+        };
+        value.is_some_and(Value::is_null)
     }
 
     /// Turns the complaint of a check into an error about this file.

@@ -2,11 +2,12 @@
 //! Gemma 3 has beside them is in `gemma.rs`.
 
 use super::activation::Activation;
-use super::config_file::limits;
+use super::config_file::{ConfigFile, limits};
 use super::gemma::GemmaText;
 use super::line_rope::LineRope;
 use super::rope_parameters::{PLAIN, RopeParameters, Scaling, agreed};
 use super::sizes::LayerSizes;
+use crate::Error;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,7 +27,7 @@ pub struct TextConfig {
     pub num_hidden_layers: usize,
     /// Number of query heads.
     pub num_attention_heads: usize,
-    /// Number of key and value heads; default as many as query heads.
+    /// Number of key and value heads; null for as many as query heads.
     pub num_key_value_heads: Option<usize>,
     /// Width of a head; default `hidden_size / num_attention_heads`.
     pub head_dim: Option<usize>,
@@ -127,6 +128,19 @@ pub(crate) fn gemma3() -> Value {
 }
 
 impl TextConfig {
+    /// Reads the object under `section`, or the whole file, over `defaults`.
+    ///
+    /// # Errors
+    /// Those of [`ConfigFile::section`].
+    pub(crate) fn read(file: &ConfigFile, section: Option<&str>, defaults: Value) -> Result<Self, Error> {
+        let config: Self = file.section(section, defaults)?;
+        // Null says as many as query heads, whatever an absent key says.
+        match file.is_null(section, "num_key_value_heads") {
+            true => Ok(Self { num_key_value_heads: None, ..config }),
+            false => Ok(config),
+        }
+    }
+
     /// Number of key and value heads.
     pub fn kv_heads(&self) -> usize {
         self.num_key_value_heads.unwrap_or(self.num_attention_heads)

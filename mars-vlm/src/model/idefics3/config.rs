@@ -55,7 +55,7 @@ impl Idefics3Config {
             let what = format!("text_config.model_type is `{}`, expected `llama`", kind.model_type);
             return file.checked(Err(what));
         }
-        let text: TextConfig = file.section(Some("text_config"), text_config::llama())?;
+        let text = TextConfig::read(&file, Some("text_config"), text_config::llama())?;
         let config = Self {
             vision_config: file.section(Some("vision_config"), vision)?,
             tie_word_embeddings: text.tie_word_embeddings.unwrap_or(whole.tie_word_embeddings),

@@ -133,7 +133,7 @@ impl InternVlConfig {
                 return Err(Error::config(&file.path, what, crate::processor::supported()));
             }
         };
-        let mut text: TextConfig = file.section(Some("text_config"), defaults)?;
+        let mut text = TextConfig::read(&file, Some("text_config"), defaults)?;
         text.head_norms = head_norms;
         let refuse = |what| Error::config(&file.path, what, crate::processor::supported());
         let checked = vision_config.check().and_then(|()| text.check()).and_then(|()| whole.check());

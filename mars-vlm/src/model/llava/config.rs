@@ -195,15 +195,10 @@ fn decoder(file: &ConfigFile) -> Result<TextConfig, Error> {
             return file.checked(Err(what));
         }
     };
-    let mut config: TextConfig = file.section(Some(SECTION), defaults)?;
-    if kind.model_type == "mistral" {
-        if file.is_null(SECTION, "num_key_value_heads") {
-            config.num_key_value_heads = None;
-        }
-        if !file.is_null(SECTION, "sliding_window") {
-            let window: Window = file.section(Some(SECTION), json!({"sliding_window": 4096}))?;
-            config.window = Some(window.sliding_window);
-        }
+    let mut config = TextConfig::read(file, Some(SECTION), defaults)?;
+    if kind.model_type == "mistral" && !file.is_null(Some(SECTION), "sliding_window") {
+        let window: Window = file.section(Some(SECTION), json!({"sliding_window": 4096}))?;
+        config.window = Some(window.sliding_window);
     }
     if config.window == Some(0) {
         return file.checked(Err(format!("{SECTION}.sliding_window is 0, expected 1 or more, or null")));

@@ -39,10 +39,11 @@ pub(super) fn read(dir: &Path) -> Result<LlavaConfig, Error> {
         }),
     };
     let kind: Kind = file.section(Some("text_config"), json!({"model_type": "qwen2"}))?;
-    let text: TextConfig = match kind.model_type.as_str() {
-        "llama" => file.section(Some("text_config"), text_config::llama())?,
-        _ => file.section(Some("text_config"), text_config::qwen2())?,
+    let defaults = match kind.model_type.as_str() {
+        "llama" => text_config::llama(),
+        _ => text_config::qwen2(),
     };
+    let text = TextConfig::read(&file, Some("text_config"), defaults)?;
     let vision_config: SiglipConfig = file.section(Some("vision_config"), vision)?;
     file.require(check(file.model_type(), &kind, &whole, &vision_config, &text))?;
     LlavaConfig::of(&file, whole, (vision_config, false), text, true)

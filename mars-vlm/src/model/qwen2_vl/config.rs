@@ -114,7 +114,7 @@ impl Qwen2VlConfig {
             "max_position_embeddings": 32768, "rope_theta": 1e6, "qkv_bias": true, "max_window_layers": 80,
         });
         let part = file.has("text_config").then_some("text_config");
-        let text_config: TextConfig = file.section(part, text)?;
+        let text_config = TextConfig::read(&file, part, text)?;
         file.require(check(&vision, newer, &text_config))?;
         Ok(Self {
             vision: vision

@@ -87,7 +87,7 @@ impl Qwen3VlConfig {
             "hidden_act": "gelu_pytorch_tanh",
         });
         let vision_config: Qwen3VlVisionConfig = file.section(Some("vision_config"), vision)?;
-        let mut text_config: TextConfig = file.section(Some("text_config"), text_config::qwen3_vl())?;
+        let mut text_config = TextConfig::read(&file, Some("text_config"), text_config::qwen3_vl())?;
         (text_config.head_norms, text_config.interleaved) = (true, true);
         file.require(check(&vision_config, &text_config))?;
         let activation = Activation::named(&vision_config.hidden_act);
