@@ -1,6 +1,9 @@
 //! The special tokens of a model directory: by name for templates, as texts to find ends of turns.
 
-use crate::{Error, processor::files};
+use crate::{
+    Error,
+    processor::{files, tokenizer_class},
+};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, path::Path};
 
@@ -14,7 +17,8 @@ pub struct SpecialTokens {
 }
 
 impl SpecialTokens {
-    /// Reads both files of `dir`; a file that is not there adds nothing.
+    /// Reads both files of `dir`; a file that is not there adds nothing. Where neither names what opens and closes a
+    /// text, it is what the class of the tokenizer has.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Malformed`] for a file that is there but cannot be read.
@@ -33,6 +37,13 @@ impl SpecialTokens {
                 }
             }
             tokens.take(&config, &path)?;
+            if let Some(framing) = tokenizer_class::framing(&config) {
+                for (name, usual) in [("bos_token", framing.bos), ("eos_token", framing.eos)] {
+                    if !config.contains_key(name) {
+                        tokens.named.entry(name.to_string()).or_insert_with(|| usual.to_string());
+                    }
+                }
+            }
         }
         let named: Vec<String> = tokens.named.values().cloned().collect();
         Ok(tokens.with_added(named))

@@ -30,6 +30,8 @@ mod resize;
 mod resolution;
 mod settings;
 mod tokenizer;
+pub(crate) mod tokenizer_class;
+mod tokenizer_config;
 mod tokenizer_limits;
 
 pub use anyres::Anyres;

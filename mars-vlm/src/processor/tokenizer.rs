@@ -1,13 +1,13 @@
 //! Text to token ids, with the position of each token in the text.
 
-use super::{files, tokenizer_limits};
+use super::{files, tokenizer_config::TokenizerConfig, tokenizer_limits};
 use crate::{Error, chat::SpecialTokens};
 use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
-use tokenizers::{AddedToken, Tokenizer};
+use tokenizers::Tokenizer;
 
 /// A tokenizer read from `tokenizer.json`, which never truncates or pads.
 #[derive(Clone, Debug)]
@@ -36,13 +36,14 @@ impl Tokens {
 }
 
 impl TextTokenizer {
-    /// Reads `tokenizer.json` in `dir`.
+    /// Reads `tokenizer.json` in `dir`, and what `tokenizer_config.json` changes in it.
     ///
     /// The tokens in `special` that the vocabulary holds, and the token `image`, are never split, as Hugging Face's
     /// processors make sure of; none is added to the vocabulary.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`] if the file is missing or malformed, or lets texts grow beyond any need.
+    /// [`Error::Tokenizer`] if the file is malformed, or lets texts grow beyond any need; [`Error::Config`] if it is
+    /// missing, or contradicts `tokenizer_config.json`; [`Error::Malformed`] and [`Error::Io`] of the latter.
     pub fn from_dir(dir: &Path, special: &SpecialTokens, image: &str) -> Result<Self, Error> {
         let path = dir.join("tokenizer.json");
         let refused = |e: tokenizers::Error| Error::Tokenizer { path: path.clone(), why: e.to_string() };
@@ -54,15 +55,15 @@ impl TextTokenizer {
         let mut inner: Tokenizer = guarded(|| text.parse()).map_err(why)?;
         inner.with_truncation(None).map_err(refused)?;
         inner.with_padding(None);
-        let usual = [image, "<fake_token_around_image>", "<end_of_utterance>"].map(String::from);
-        let known: Vec<AddedToken> = special
-            .named
-            .values()
-            .chain(&usual)
-            .filter(|token| inner.token_to_id(token).is_some())
-            .map(|token| AddedToken::from(token.clone(), true).normalized(false))
-            .collect();
-        guarded(|| inner.add_special_tokens(known)).map_err(why)?;
+        let config = TokenizerConfig::from_dir(dir)?;
+        let added = config.added_tokens(&inner, special, image)?;
+        guarded(|| inner.add_tokens(added)).map_err(why)?;
+        if let Some(pre_tokenizer) = config.pre_tokenizer(&inner) {
+            inner.with_pre_tokenizer(Some(pre_tokenizer));
+        }
+        if let Some(template) = config.post_processor(&inner, special)? {
+            inner.with_post_processor(Some(template));
+        }
         Ok(Self { inner, path, bos: special.get("bos_token").map(str::to_string) })
     }
 

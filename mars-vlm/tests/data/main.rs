@@ -26,3 +26,4 @@ mod science_qa;
 mod splits;
 mod templates;
 mod texts;
+mod tokenizers;
