@@ -49,11 +49,11 @@ impl ChatTemplate {
             let so_far = if k + 1 == turns.len() { text.clone() } else { self.render(&turns[..=k], false)? };
             let shared = &text[start..common_prefix(&text, &so_far).max(start)];
             let special = &self.special.added;
-            let end = if text.starts_with(&so_far) || text_end(shared, &turns[k]).is_some() {
+            let end = if text.starts_with(&so_far) || text_end(shared, &turns[k], special).is_some() {
                 start + answer_end(shared, &turns[k], special)
             } else {
                 // The template shows a turn that is not the last one differently.
-                let end = text_end(&text[start..], &turns[k]).map(|end| start + end);
+                let end = any_text_end(&text[start..], &turns[k], special).map(|end| start + end);
                 let Some(end) = end.or(tag.map(|tag| tag.end)) else {
                     return Err(self.refuse(format!("the answer of turn {k} is not in the rendered text")));
                 };
@@ -80,8 +80,30 @@ fn shows_nothing(answer: &str, special: &[String]) -> bool {
 }
 
 /// Where the texts of `turn` end in `rendered`, if it contains all of them.
-fn text_end(rendered: &str, turn: &Turn) -> Option<usize> {
-    turn.texts().map(str::trim).try_fold(0, |end, text| Some(end + rendered[end..].find(text)? + text.len()))
+///
+/// Letters of special tokens are no text: `in` is also in `<think>`.
+fn text_end(rendered: &str, turn: &Turn, special: &[String]) -> Option<usize> {
+    turn.texts().map(str::trim).try_fold(0, |from, text| {
+        let mut places = rendered[from..].match_indices(text).map(|(at, _)| from + at);
+        places.find(|at| !is_cut(rendered, *at..at + text.len(), special)).map(|at| at + text.len())
+    })
+}
+
+/// The same, with letters of special tokens where there is nothing else.
+fn any_text_end(rendered: &str, turn: &Turn, special: &[String]) -> Option<usize> {
+    text_end(rendered, turn, special).or_else(|| text_end(rendered, turn, &[]))
+}
+
+/// Whether `part` of `rendered` begins or ends inside of a special token.
+fn is_cut(rendered: &str, part: Range<usize>, special: &[String]) -> bool {
+    let bytes = rendered.as_bytes();
+    special.iter().map(String::as_bytes).any(|token| {
+        let inside = |edge: usize| {
+            let first = (edge + 1).saturating_sub(token.len());
+            (first..edge).any(|at| bytes[at..].starts_with(token))
+        };
+        inside(part.start) || inside(part.end)
+    })
 }
 
 /// Length of the answer in `rendered`, a turn without its generation prompt.
@@ -89,7 +111,7 @@ fn text_end(rendered: &str, turn: &Turn) -> Option<usize> {
 /// The end-of-turn token is the first special token after the answer's own text, which may quote
 /// special tokens; a template without one ends the answer with its last visible character.
 fn answer_end(rendered: &str, turn: &Turn, special: &[String]) -> usize {
-    let text_len = text_end(rendered, turn).unwrap_or(0);
+    let text_len = any_text_end(rendered, turn, special).unwrap_or(0);
     special
         .iter()
         .filter_map(|token| rendered[text_len..].find(token.as_str()).map(|at| (at, token.len())))

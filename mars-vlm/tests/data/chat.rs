@@ -130,6 +130,33 @@ fn an_answer_that_quotes_the_end_token_is_not_cut() {
 }
 
 #[test]
+fn letters_of_special_tokens_are_not_an_answer() {
+    let source = |thought: &str| {
+        let shown = "{% for m in messages %}<|im_start|>{{ m.role }}\n\
+            {% if m.role == 'assistant' %}<think>THOUGHT</think>{{ '\n\n' }}{% endif %}\
+            {{ m.content[0].text }}<|im_end|>\n{% endfor %}\
+            {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+        shown.replace("THOUGHT", thought)
+    };
+    // The second shows more of the last turn, so that turns before it begin alike and go on differently.
+    for (thought, first, last) in
+        [("{{ '\n\n' }}", "\n\n", "\n\n"), ("{% if loop.last %}so{% endif %}", "", "so")]
+    {
+        let thinks = special().with_added(["<think>", "</think>"].map(String::from));
+        let template = ChatTemplate::new(&source(thought), Path::new("chat_template.jinja"), thinks).unwrap();
+        for answer in ["in", "hi", "ink", "t", ">", "no", "think", "It is in <think> what it thinks."] {
+            let (user, assistant) = (Role::User, Role::Assistant);
+            let turns = chat(&[(user, "Where?"), (assistant, answer), (user, "Sure?"), (assistant, answer)]);
+            let rendered = template.render_answers(&turns).unwrap();
+            let found = rendered.answers.iter().map(|range| &rendered.text[range.clone()]);
+            let shown =
+                [first, last].map(|thought| format!("<think>{thought}</think>\n\n{answer}<|im_end|>"));
+            assert_eq!(found.collect::<Vec<_>>(), shown, "{answer}");
+        }
+    }
+}
+
+#[test]
 fn templates_for_plain_text_get_plain_text() {
     let source = "{% for m in messages %}{{ m['role'] + ': ' + m['content'].strip() + '<end>' }}{% endfor %}\
         {% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}";
