@@ -6,7 +6,7 @@ mod answer;
 mod date;
 pub mod jinja;
 mod marks;
-mod source;
+pub(crate) mod source;
 mod special;
 mod template;
 

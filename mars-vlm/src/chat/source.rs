@@ -12,6 +12,9 @@ use mars_lora::stored::regular;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
+/// A chat template outside of the top folder of a model.
+pub(crate) const IN_FOLDER: &str = "additional_chat_templates/default.jinja";
+
 const JSON: &str = "chat_template.json";
 const FOLDER: &str = "additional_chat_templates";
 
@@ -47,7 +50,7 @@ impl TemplateSource {
             }
             found.push(pair);
         }
-        for name in ["chat_template.jinja", "additional_chat_templates/default.jinja"] {
+        for name in ["chat_template.jinja", IN_FOLDER] {
             let path = dir.join(name);
             if let Some(text) = files::text(&path)? {
                 found.push((path, text));

@@ -3,7 +3,7 @@
 //! Names count, unlike in the digest of a data set, since a file's name decides what is done with it. Two
 //! directories with equal digests load the same model; a re-saved copy in other shards has another digest.
 
-use crate::Error;
+use crate::{Error, chat::source::IN_FOLDER};
 use blake3::{Hash, Hasher};
 use mars_lora::stored::regular;
 use std::collections::BTreeMap;
@@ -12,9 +12,6 @@ use std::path::Path;
 
 /// Ends of the names of files that determine what a model computes.
 const SUFFIXES: [&str; 4] = ["safetensors", "json", "jinja", "txt"];
-
-/// A chat template outside of the directory itself.
-const TEMPLATE: &str = "additional_chat_templates/default.jinja";
 
 /// Digest of the model directory `dir`: names and contents of its weights, configuration, tokenizer and chat template;
 /// 16 hexadecimal digits (64 bits of BLAKE3). Folders in it do not count,
@@ -34,9 +31,9 @@ pub fn fingerprint(dir: &Path) -> Result<String, Error> {
             files.insert(name, contents(&path)?);
         }
     }
-    let template = dir.join(TEMPLATE);
+    let template = dir.join(IN_FOLDER);
     if regular::is_file(&template).map_err(Error::io(&template))? {
-        files.insert(TEMPLATE.to_owned(), contents(&template)?);
+        files.insert(IN_FOLDER.to_owned(), contents(&template)?);
     }
     let mut all = Hasher::new();
     for (name, digest) in files {

@@ -3,13 +3,13 @@
 //! Files are written straight into the snapshot, as on systems without links. The reference to it is written last, so
 //! a download that was cut off is never taken for a model.
 //!
-//! Wanted are `model*.safetensors`, `*.json`, `*.jinja` and `*.txt` in the top folder. A file is written to
-//! `blobs/COMMIT.NAME.incomplete`, continued from its length by a range request, compared with the announced size
-//! and, where the hub announces one, as for weights, with the SHA-256 digest, and renamed. The connection is given
-//! up after 30 seconds of silence; there is no other limit of time.
+//! Wanted are `model*.safetensors`, `*.json`, `*.jinja` and `*.txt` in the top folder, and the chat template in a folder
+//! that counts. A file is written to `blobs/COMMIT.NAME.incomplete` (`%2F` for a `/` in the name), continued from its
+//! length by a range request, compared with the announced size and, where the hub announces one, as for weights, with the
+//! SHA-256 digest, and renamed. The connection is given up after 30 seconds of silence; there is no other limit of time.
 
 use super::{Cache, ModelId, Progress, begun};
-use crate::Error;
+use crate::{Error, chat::source::IN_FOLDER};
 use mars_lora::{files, stored::regular};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -112,10 +112,12 @@ impl Transfer<'_> {
                 let before = done;
                 let mut observe =
                     |bytes| observe(Progress { file: &file.rfilename, done: before + bytes, total });
-                let part = partial.join(format!("{sha}.{}.incomplete", file.rfilename));
+                let part = partial.join(format!("{sha}.{}.incomplete", file.rfilename.replace('/', "%2F")));
                 self.file(&sha, file, &part, &mut observe)?;
+                let folder = target.parent().unwrap_or(&snapshot);
+                files::create_directories(folder).map_err(Error::io(folder))?;
                 begun::place(&part, &target)
-                    .and_then(|()| files::sync_directory(&snapshot))
+                    .and_then(|()| files::sync_directory(folder))
                     .map_err(Error::io(&target))?;
             }
             done += file.size.unwrap_or(0);
@@ -251,8 +253,12 @@ impl Transfer<'_> {
     }
 }
 
-/// Whether a file belongs to a model as it is read here: in the top folder, no weights in other formats.
+/// Whether a file belongs to a model as it is read here: in the top folder, no weights in other formats; or a chat
+/// template in the folder for more of them.
 fn is_wanted(name: &str) -> bool {
+    if name == IN_FOLDER {
+        return true;
+    }
     let plain = !name.starts_with('.') && !name.contains(['/', '\\', ':']);
     let suffix = name.rsplit_once('.').map(|(_, suffix)| suffix);
     plain

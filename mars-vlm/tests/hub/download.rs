@@ -18,7 +18,13 @@ fn fetch(dir: &TempDir, endpoint: &str, token: Option<&str>, model: &str) -> Res
 }
 
 fn assert_whole(snapshot: &Path) {
-    for name in ["config.json", "tokenizer.json", "chat_template.jinja", "model.safetensors"] {
+    for name in [
+        "config.json",
+        "tokenizer.json",
+        "chat_template.jinja",
+        "additional_chat_templates/default.jinja",
+        "model.safetensors",
+    ] {
         assert!(fs::read(snapshot.join(name)).unwrap() == files()[name], "{name}");
     }
 }
@@ -31,7 +37,8 @@ fn a_model_is_fetched_once_without_what_is_not_read() {
     assert_eq!(snapshot, model.join("snapshots").join(COMMIT));
     assert_whole(&snapshot);
     assert_eq!(fs::read_to_string(model.join("refs/main")).unwrap(), COMMIT);
-    assert_eq!(fs::read_dir(&snapshot).unwrap().count(), 4);
+    assert_eq!(fs::read_dir(&snapshot).unwrap().count(), 5);
+    assert_eq!(fs::read_dir(snapshot.join("additional_chat_templates")).unwrap().count(), 1);
     assert_eq!(fs::read_dir(model.join("blobs")).unwrap().count(), 0);
     let before = hub.asked.lock().unwrap().len();
     assert_eq!(fetch(&dir, &hub.endpoint, None, "org/tiny-vlm").unwrap(), snapshot);

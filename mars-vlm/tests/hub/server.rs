@@ -38,6 +38,8 @@ pub(crate) fn files() -> BTreeMap<&'static str, Vec<u8>> {
         ("config.json", b"{}".to_vec()),
         ("tokenizer.json", b"{\"a\": 1}".to_vec()),
         ("chat_template.jinja", b"{{ messages }}".to_vec()),
+        ("additional_chat_templates/default.jinja", b"{{ bos_token }}".to_vec()),
+        ("additional_chat_templates/tools.jinja", b"{{ tools }}".to_vec()),
         ("model.safetensors", weights),
         ("pytorch_model.bin", b"pickle".to_vec()),
         ("consolidated.safetensors", b"another form of the weights".to_vec()),
