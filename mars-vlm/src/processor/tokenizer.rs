@@ -3,6 +3,7 @@
 use super::{files, tokenizer_config::TokenizerConfig, tokenizer_limits};
 use crate::{Error, chat::SpecialTokens};
 use std::{
+    collections::BTreeSet,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -15,6 +16,8 @@ pub struct TextTokenizer {
     inner: Tokenizer,
     path: PathBuf,
     bos: Option<String>,
+    /// Ids of tokens that take the blanks behind them.
+    rstrip: BTreeSet<u32>,
 }
 
 /// The tokens of a text.
@@ -22,8 +25,8 @@ pub struct TextTokenizer {
 pub struct Tokens {
     /// Token ids.
     pub ids: Vec<u32>,
-    /// Byte range of each token in the text with the blanks before it; empty for tokens that the
-    /// tokenizer adds itself.
+    /// Byte range of each token in the text with the blanks before it, without those behind it; empty for tokens
+    /// that the tokenizer adds itself.
     pub spans: Vec<Range<usize>>,
 }
 
@@ -64,7 +67,9 @@ impl TextTokenizer {
         if let Some(template) = config.post_processor(&inner, special)? {
             inner.with_post_processor(Some(template));
         }
-        Ok(Self { inner, path, bos: special.get("bos_token").map(str::to_string) })
+        let added = inner.get_added_tokens_decoder();
+        let rstrip = added.iter().filter(|(_, token)| token.rstrip).map(|(id, _)| *id).collect();
+        Ok(Self { inner, path, bos: special.get("bos_token").map(str::to_string), rstrip })
     }
 
     /// The tokens of `text`.
@@ -85,7 +90,10 @@ impl TextTokenizer {
             .get_offsets()
             .iter()
             .zip(encoding.get_special_tokens_mask())
-            .map(|(&(start, end), &own)| {
+            .zip(encoding.get_ids())
+            .map(|((&(start, end), &own), id)| {
+                let taken = if self.rstrip.contains(id) { text.get(start..end) } else { None };
+                let end = taken.map_or(end, |taken| start + taken.trim_end().len());
                 let span = if own == 1 { 0..0 } else { start.min(covered)..end };
                 covered = covered.max(span.end);
                 span

@@ -56,6 +56,17 @@ fn settings_change_ids_as_in_transformers() {
 }
 
 #[test]
+fn a_token_that_takes_the_blanks_behind_it_is_not_in_what_follows() {
+    let cases = read(&fixture("tokenizer_config.json"));
+    let text = "a<|im_end|> \nyes";
+    let found = tokens(&cases["strip"], text).unwrap();
+    let end = found.ids.iter().position(|id| *id == 342).unwrap();
+    let inside = found.inside(&[0..1, 11..text.len()]);
+    assert!(inside[end - 1] && !inside[end], "{inside:?}");
+    assert!(inside.len() > end + 1 && inside[end + 1..].iter().all(|inside| *inside), "{inside:?}");
+}
+
+#[test]
 fn settings_that_cannot_be_followed_are_refused_by_name() {
     let llama = |more: Value| {
         let mut config = json!({"tokenizer_class": "LlamaTokenizer"});
