@@ -3,9 +3,10 @@
 //! ranks, half of the improvement of the run that improves least.
 //!
 //! `cargo run --release --example exponents [STEPS]` prints it for every module and seed of the recordings in `benches/suite/alone`
-//! (`benches/suite/alone.sh` makes them), with the differences from both, the price of the first steps as a part of that of the whole
-//! runs (model FLOPs of training and of evaluations), and R^2 of ln t over ln r; then, where there are several seeds, the means over
-//! those that are not refused, with their standard errors.
+//! (`benches/suite/alone.sh` makes them): the exponents of the times with their standard errors, those of the first steps with the
+//! differences from both, the price of the first steps as a part of that of the whole runs (model FLOPs of training and of
+//! evaluations), and R^2 of ln t over ln r; then, where there are several seeds, the means over those that are not refused, with
+//! their standard errors.
 #![allow(clippy::print_stdout)]
 
 use mars_calib::{AloneVal, ConvergenceRule, CurvePoint, RunEnd};
@@ -32,7 +33,7 @@ type Found = ([Option<f64>; 2], [Option<f64>; 3]);
 fn main() {
     let window = std::env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(WINDOW);
     println!(
-        "{:<15} {:>4} {:>5} {:<4} {:>5} {:>5}  {:<48} {:<48} {:<48}",
+        "{:<15} {:>4} {:>5} {:<4} {:>12} {:>12}  {:<48} {:<48} {:<48}",
         "task",
         "seed",
         "D",
@@ -56,20 +57,24 @@ fn main() {
                 let price = picked.values().map(|run| price(run, window)).sum::<f64>()
                     / set.values().map(|run| price(run, run.steps())).sum::<f64>();
                 let found = registered(&picked, window);
-                let apart =
-                    times.map(|time| found.as_ref().ok().zip(time).map(|(found, time)| found.gamma - time));
+                let apart = times
+                    .map(|time| found.as_ref().ok().zip(time).map(|(found, time)| found.gamma - time.gamma));
                 for (near, apart) in near[at].iter_mut().zip(apart) {
                     *near += usize::from(apart.is_some_and(|apart| apart.abs() <= NEAR));
                 }
                 gammas[at] = found.as_ref().ok().map(|found| found.gamma);
                 cells.push(cell(&found, apart, price));
             }
-            seeds.entry((recording.task.clone(), module.clone(), samples)).or_default().push((times, gammas));
-            let [whole, half] =
-                times.map(|gamma| gamma.map_or("-".to_owned(), |gamma| format!("{gamma:.2}")));
+            seeds
+                .entry((recording.task.clone(), module.clone(), samples))
+                .or_default()
+                .push((times.map(|time| Some(time?.gamma)), gammas));
+            let [whole, half] = times.map(|time| {
+                time.map_or("-".to_owned(), |Exponent { gamma, error }| format!("{gamma:.2} ({error:.2})"))
+            });
             let [four, three, two] = [0, 1, 2].map(|at| cells.get(at).cloned().unwrap_or_default());
             println!(
-                "{:<15} {seed:>4} {samples:>5} {module:<4} {whole:>5} {half:>5}  {four:<48} {three:<48} {two:<48}",
+                "{:<15} {seed:>4} {samples:>5} {module:<4} {whole:>12} {half:>12}  {four:<48} {three:<48} {two:<48}",
                 recording.task
             );
         }
@@ -148,8 +153,15 @@ fn registered(set: &Set<'_>, window: usize) -> Result<Registration, String> {
     outcome.registration().cloned().ok_or_else(|| outcome.to_string())
 }
 
+/// An exponent with its standard error by the scatter of the times around their line.
+#[derive(Clone, Copy)]
+struct Exponent {
+    gamma: f64,
+    error: f64,
+}
+
 /// The slope of the logarithm of the times over that of the rank, by least squares; `None` where a time is missing.
-fn exponent(set: &Set<'_>, rule: impl Fn(&RecordedRun) -> AloneVal) -> Option<f64> {
+fn exponent(set: &Set<'_>, rule: impl Fn(&RecordedRun) -> AloneVal) -> Option<Exponent> {
     let time = |run: &RecordedRun| {
         let curve: Vec<CurvePoint> =
             run.curve.iter().map(|point| CurvePoint { step: point.step, loss: point.loss() }).collect();
@@ -160,9 +172,10 @@ fn exponent(set: &Set<'_>, rule: impl Fn(&RecordedRun) -> AloneVal) -> Option<f6
     let count = points.len() as f64;
     let (x, y) =
         (points.iter().map(|p| p.0).sum::<f64>() / count, points.iter().map(|p| p.1).sum::<f64>() / count);
-    let slope = points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>()
-        / points.iter().map(|p| (p.0 - x).powi(2)).sum::<f64>();
-    slope.is_finite().then_some(slope)
+    let spread = points.iter().map(|p| (p.0 - x).powi(2)).sum::<f64>();
+    let gamma = points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>() / spread;
+    let rest = points.iter().map(|p| (p.1 - y - gamma * (p.0 - x)).powi(2)).sum::<f64>() / (count - 2.0);
+    gamma.is_finite().then_some(Exponent { gamma, error: (rest / spread).sqrt() })
 }
 
 /// The time at which a run of the set comes down to the loss that is the same for all.
