@@ -29,8 +29,18 @@ pub(crate) fn law_p(budget: &Budget, records: &Records) -> Result<LawPFit, Strin
     if longest.len() < 2 {
         return Err("one choice of ranks trained alone, and says nothing of others".to_owned());
     }
+    let silent = longest.values().all(|result| result.train_curve.is_empty());
     let points: Vec<PerformanceObservation> =
         longest.into_iter().flat_map(|(ranks, result)| windows(ranks, result, budget)).collect();
+    if points.is_empty() {
+        return Err(match budget.samples / budget.batch {
+            _ if silent => "the trainer reports no training loss of each step".to_owned(),
+            pass if pass < 2 * FROM => {
+                format!("the first pass over the data takes {pass} steps, and {} are needed", 2 * FROM)
+            }
+            _ => format!("no run has the training losses of all steps from {} to {}", FROM + 1, 2 * FROM),
+        });
+    }
     let bootstrap = BootstrapOptions { seed: budget.seed, ..BootstrapOptions::default() };
     // Early losses are large: in logarithms they count no more than late ones. Few windows need not determine an offset.
     let options =
@@ -60,4 +70,38 @@ fn windows(ranks: &Ranks, result: &TrialResult, budget: &Budget) -> Vec<Performa
         from *= 2;
     }
     points
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::law_p;
+    use crate::{
+        Budget, Cost, Role, TrialResult,
+        records::{Draft, Records},
+    };
+    use mars_laws::Ranks;
+
+    /// Why runs of two choices to step 40 with these training losses have no law.
+    fn refused(train: &[(usize, f64)], samples: usize) -> String {
+        let budget = Budget::new(100, samples, 16);
+        let mut records = Records::default();
+        let draft = |rank: usize| Draft::full_data(Role::Race, &Ranks::new().with("llm", rank), &budget, 40);
+        records.post(vec![draft(4), draft(8)]);
+        let result = |trial: &crate::Trial| {
+            TrialResult::finished(trial, vec![(0, 3.0), (40, 1.0)], Cost::default())
+                .with_train_curve(train.to_vec())
+        };
+        let results: Vec<TrialResult> = records.open().iter().map(result).collect();
+        records.take(&results).unwrap();
+        law_p(&budget, &records).unwrap_err()
+    }
+
+    #[test]
+    fn without_a_point_the_cause_is_named() {
+        let losses: Vec<(usize, f64)> = (1..=40).map(|step| (step, 2.0)).collect();
+        assert_eq!(refused(&[], 640), "the trainer reports no training loss of each step");
+        assert_eq!(refused(&losses, 240), "the first pass over the data takes 15 steps, and 16 are needed");
+        assert_eq!(refused(&losses[..12], 640), "no run has the training losses of all steps from 9 to 16");
+    }
 }
