@@ -16,7 +16,7 @@ pub enum DecisionOutcome {
     Solved,
     /// A balanced rank fell outside the candidates and was moved to the nearest.
     Clamped,
-    /// The configured default ranks.
+    /// The default ranks, because no other choice could be balanced, paid for or compared.
     Fallback,
     /// However they were chosen: training at these ranks did not make the model better than it was before.
     Unimproved,

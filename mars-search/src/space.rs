@@ -107,6 +107,11 @@ impl Space {
         ranks.min_by(|a, b| far(a).total_cmp(&far(b))).unwrap_or(self.default_rank)
     }
 
+    /// Whether every module has one candidate rank: there is nothing to choose.
+    pub(crate) fn is_one_choice(&self) -> bool {
+        self.modules.iter().all(|module| self.ranks_of(module).len() < 2)
+    }
+
     /// The full grid: every tuple of candidate ranks, the last module changing fastest.
     ///
     /// # Errors

@@ -211,7 +211,8 @@ impl BalancedRace {
         }
         let chosen = &candidates[field.racing[won.winner]];
         let by_default = chosen.source == CandidateSource::Default && self.space.modules.len() > 1;
-        let outcome = if by_default { DecisionOutcome::Fallback } else { DecisionOutcome::Solved };
+        let refused = by_default && !self.space.is_one_choice();
+        let outcome = if refused { DecisionOutcome::Fallback } else { DecisionOutcome::Solved };
         Ok(Progress::Done(Box::new(Decision {
             ranks: chosen.ranks.clone(),
             outcome,
@@ -231,6 +232,9 @@ impl BalancedRace {
         let loss = nats(&standings[won.winner]);
         let mut reason = match (self.space.modules.len(), by_default, others) {
             (1, ..) => format!("Ranks {ranks}{loss} won the race of {} ranks.", standings.len()),
+            (_, true, 0) if self.space.is_one_choice() => {
+                format!("Ranks {ranks}: there is one choice of ranks.")
+            }
             (_, true, 0) => format!("Default ranks {ranks}: no balanced choice passed the gates."),
             (_, true, n) => {
                 format!("Default ranks {ranks}{loss} won the race against {n} balanced choice{}.", plural(n))

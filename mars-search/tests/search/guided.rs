@@ -113,7 +113,7 @@ fn one_choice_of_ranks_is_trained_at_once() {
     for budget in [sixteenths(), registered] {
         for space in [&one, &wide_space(1, &[8])] {
             let played = guided(4.0, space, &budget, &Task::new(|_, _| 1.0)).unwrap();
-            assert_eq!(played.results.len(), 1);
+            assert_eq!((played.results.len(), played.decision.outcome), (1, DecisionOutcome::Solved));
             assert!(played.decision.reason.contains("one choice of ranks"), "{}", played.decision.reason);
         }
         assert_eq!(GuidedOptions::default().unaffordable_calibration(&one, &budget), None);

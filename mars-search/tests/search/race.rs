@@ -5,7 +5,7 @@ use crate::{
     planted::{VE, balanced, half, rank_of, task},
 };
 use mars_laws::Ranks;
-use mars_search::{Budget, DecisionOutcome, Error, PolicySpec, RaceOptions, Role, TrialEnd};
+use mars_search::{Budget, DecisionOutcome, Error, PolicySpec, RaceOptions, Role, Space, TrialEnd};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -118,6 +118,17 @@ fn without_a_balance_the_default_is_trained_and_the_gate_is_named() {
         assert_eq!(trained.len(), 1, "one final run");
         assert_eq!(trained[0].trial.role, Role::Final);
     }
+}
+
+#[test]
+fn one_choice_of_ranks_is_no_fallback() {
+    let one = Space::new(["ve", "llm"], "llm", &[8]);
+    let task = planted(ve_llm(8, 16)).dying(|trial| {
+        (trial.role == Role::Alone).then_some(TrialEnd::Failed { why: "no memory".to_owned() })
+    });
+    let decision = play("race", &one, &budget(), &task).unwrap().decision;
+    assert_eq!((decision.ranks, decision.outcome), (ve_llm(8, 8), DecisionOutcome::Solved));
+    assert!(decision.reason.contains("there is one choice of ranks"), "{}", decision.reason);
 }
 
 #[test]

@@ -69,12 +69,7 @@ pub(super) fn is_evaluated_once(budget: &Budget) -> bool {
 /// of which the exponent can come.
 pub(super) fn by_registration(space: &Space, budget: &Budget) -> bool {
     let plan = &budget.calibration;
-    space.modules.len() > 1 && plan.window.is_some() && plan.ranks.len() > 1 && !is_one_choice(space)
-}
-
-/// Whether every module has one candidate rank: there is nothing to choose.
-pub(super) fn is_one_choice(space: &Space) -> bool {
-    space.modules.iter().all(|module| space.ranks_of(module).len() < 2)
+    space.modules.len() > 1 && plan.window.is_some() && plan.ranks.len() > 1 && !space.is_one_choice()
 }
 
 /// The most informative design that `extra` fine-tunes pay for with three more choices in the race, or the smallest with one.

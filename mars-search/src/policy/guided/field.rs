@@ -6,7 +6,7 @@
 
 use super::{
     GuidedOptions,
-    afforded::{by_registration, is_one_choice},
+    afforded::by_registration,
     challenger::{Challenge, Challenger},
     lawful::{self, Calibrated},
     levels,
@@ -80,7 +80,7 @@ impl Field {
             by_training_loss: false,
         };
         let mut extra = options.fine_tunes - 1.0;
-        if is_one_choice(space) {
+        if space.is_one_choice() {
             field.enter(Candidate::new(space.default_ranks(), CandidateSource::Default));
             field.evaluate_from = vec![0];
             return Ok(Progress::Done(field));

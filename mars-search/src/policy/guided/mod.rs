@@ -112,7 +112,7 @@ impl Guided {
         }
         let confidence = won.last_cut.as_ref().and_then(|cut| cut.confidence(&self.budget));
         let ranks = candidates[field.racing[won.winner]].ranks.clone();
-        let alone = entrants.len() == 1 && self.space.modules.len() > 1;
+        let alone = entrants.len() == 1 && self.space.modules.len() > 1 && !self.space.is_one_choice();
         Ok(Progress::Done(Box::new(Decision {
             outcome: if alone { DecisionOutcome::Fallback } else { DecisionOutcome::Solved },
             reason: reason::of(self, field, &won, confidence.as_ref(), &candidates),

@@ -1,10 +1,6 @@
 //! The decision in words.
 
-use super::{
-    Guided,
-    afforded::{is_evaluated_once, is_one_choice},
-    field::Field,
-};
+use super::{Guided, afforded::is_evaluated_once, field::Field};
 use crate::{
     Candidate, Confidence, DecisionOutcome,
     policy::words,
@@ -23,7 +19,7 @@ pub(super) fn of(
     let chosen = &candidates[field.racing[won.winner]];
     let (ranks, others) = (&chosen.ranks, field.racing.len() - 1);
     let mut reason = match others {
-        0 if is_one_choice(space) => format!("Ranks {ranks}: there is one choice of ranks."),
+        0 if space.is_one_choice() => format!("Ranks {ranks}: there is one choice of ranks."),
         0 if is_evaluated_once(budget) => {
             format!("Ranks {ranks} ({}): nothing can be compared before the end of the run.", chosen.source)
         }
