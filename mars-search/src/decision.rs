@@ -1,6 +1,6 @@
 //! What a policy decided, and everything a reader needs to follow why.
 
-use crate::{CandidateSource, Confidence, Gain};
+use crate::{CandidateSource, Confidence, Gain, Space};
 use mars_laws::{LawCSummary, LawPFit, Ranks, RegistrationOutcome};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -57,6 +57,11 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// The choice, as one of the candidates.
+    pub fn chosen(&self) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| candidate.trial == Some(self.trial))
+    }
+
     /// The decision with what training brought. Where that is no improvement, the reason says so first, and the outcome is
     /// [`Unimproved`](DecisionOutcome::Unimproved).
     #[must_use]
@@ -114,6 +119,28 @@ impl Candidate {
             dropped_at: None,
             note: None,
         }
+    }
+
+    /// Whether a balance outside the candidates was moved to these ranks.
+    pub fn is_clamped(&self) -> bool {
+        self.source == CandidateSource::Balanced && self.outcome == Some(DecisionOutcome::Clamped)
+    }
+
+    /// That the balance lies beyond the candidates of `space`, and where, as a clause; `None` where it was not
+    /// [moved](Self::is_clamped).
+    pub fn beyond(&self, space: &Space) -> Option<String> {
+        if !self.is_clamped() {
+            return None;
+        }
+        let outside = |module: &str, raw: f64| {
+            let ranks = space.ranks_of(module);
+            let below = ranks.first().is_some_and(|low| raw < *low as f64);
+            below || ranks.last().is_some_and(|high| raw > *high as f64 && raw.is_finite())
+        };
+        let raw = self.raw.iter().filter(|(module, raw)| outside(module, **raw));
+        let raw: Vec<String> = raw.map(|(module, raw)| format!("{module} = {raw:.1}")).collect();
+        let at = if raw.is_empty() { String::new() } else { format!(", at {}", raw.join(", ")) };
+        Some(format!("The balance lies beyond the candidates{at}"))
     }
 
     /// Adds to the note.

@@ -20,6 +20,9 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
         }
         _ => format!("The search chose ranks {chosen}."),
     };
+    if let Some(beyond) = data.decision.chosen().and_then(|chosen| chosen.beyond(&data.space)) {
+        words += &format!(" {beyond}: the search chose among those there are.");
+    }
     if let Some(sure) = data.decision.confidence {
         words += &format!(
             " At step {}, the last at which {} were compared, they lead on {} of redrawn {} sets (expected \
@@ -105,8 +108,11 @@ fn changes(data: &ReportData) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::sample::search, paragraph};
-    use mars_search::{Confidence, DecisionOutcome, Gain, Margin, Verdict};
+    use super::{
+        super::{page::page, sample::search},
+        paragraph,
+    };
+    use mars_search::{CandidateSource, Confidence, DecisionOutcome, Gain, Margin, Verdict};
 
     #[test]
     fn it_says_how_sure_and_what_would_change_it() {
@@ -143,6 +149,23 @@ mod tests {
         );
         assert!(!words.contains("candidate of ve"));
     }
+    #[test]
+    fn a_balance_beyond_the_candidates_is_told() {
+        let mut data = search("race", 0.02);
+        let trial = data.decision.trial;
+        let chosen = data.decision.candidates.iter_mut().find(|one| one.trial == Some(trial));
+        let chosen = chosen.unwrap_or_else(|| panic!("the choice is a candidate"));
+        (chosen.source, chosen.outcome) = (CandidateSource::Balanced, Some(DecisionOutcome::Clamped));
+        chosen.raw = [("ve".to_owned(), 190.753)].into();
+        data.decision.outcome = DecisionOutcome::Clamped;
+        let page = page(&data);
+        assert!(page.contains("<span class=\"badge clamped\">clamped</span>"), "{page}");
+        let told =
+            "The balance lies beyond the candidates, at ve = 190.8: the search chose among those there are.";
+        assert!(paragraph(&data).contains(told), "{}", paragraph(&data));
+        assert!(!paragraph(&search("race", 0.02)).contains("beyond"));
+    }
+
     #[test]
     fn that_training_did_not_help_is_said_first() {
         let mut data = search("guided", 0.02);

@@ -78,6 +78,27 @@ fn laws_are_fitted_within_the_cap_and_the_best_balanced_choice_wins() {
     assert!(cost(&played) <= 1.39, "{}", cost(&played));
 }
 
+/// A balance outside the candidates is no solution, also where the race takes the ranks that it was moved to.
+#[test]
+fn a_winner_whose_balance_lies_beyond_the_candidates_is_clamped() {
+    // At llm = 8 the balance asks for half of that, and 8 is the lowest candidate.
+    let decision = guided(1.39, &budget(), &task(-0.4, ve_llm(8, 8)).noisy(1e-3)).decision;
+    assert_eq!(
+        (&decision.ranks, decision.outcome),
+        (&ve_llm(8, 8), DecisionOutcome::Clamped),
+        "{}",
+        decision.reason
+    );
+    let raw = decision.chosen().unwrap().raw["ve"];
+    assert!((3.0..5.0).contains(&raw), "{raw}");
+    let told = format!(
+        "Ranks llm=8,ve=8 (balanced, clamped) won the race against {} other choices. The balance lies beyond the candidates, at \
+         ve = {raw:.1}: the race chose among those there are.",
+        decision.candidates.iter().filter(|one| one.trial.is_some()).count() - 1
+    );
+    assert!(decision.reason.contains(&told), "{told}: {}", decision.reason);
+}
+
 #[test]
 fn calibration_runs_are_short_but_for_the_highest_rank() {
     let played = guided(1.39, &budget(), &task(-0.4, ve_llm(32, 64)));

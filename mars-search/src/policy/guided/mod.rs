@@ -29,7 +29,7 @@ pub use options::GuidedOptions;
 
 use super::machine::{Machine, Step, Strategy};
 use crate::{
-    Budget, Decision, DecisionOutcome, Error, Space,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, Space,
     calibration::first_pass,
     records::{Progress, Records},
 };
@@ -111,10 +111,10 @@ impl Guided {
             }
         }
         let confidence = won.last_cut.as_ref().and_then(|cut| cut.confidence(&self.budget));
-        let ranks = candidates[field.racing[won.winner]].ranks.clone();
-        let alone = entrants.len() == 1 && self.space.modules.len() > 1 && !self.space.is_one_choice();
+        let chosen = &candidates[field.racing[won.winner]];
+        let (ranks, outcome) = (chosen.ranks.clone(), self.outcome(chosen, entrants.len()));
         Ok(Progress::Done(Box::new(Decision {
-            outcome: if alone { DecisionOutcome::Fallback } else { DecisionOutcome::Solved },
+            outcome,
             reason: reason::of(self, field, &won, confidence.as_ref(), &candidates),
             ranks,
             trial: won.trial,
@@ -123,5 +123,15 @@ impl Guided {
             gain: None,
             laws,
         })))
+    }
+
+    /// In which sense the choice that won against so many, itself counted, is an answer.
+    fn outcome(&self, chosen: &Candidate, entrants: usize) -> DecisionOutcome {
+        let alone = entrants == 1 && self.space.modules.len() > 1 && !self.space.is_one_choice();
+        match chosen.source {
+            _ if alone => DecisionOutcome::Fallback,
+            CandidateSource::Balanced => chosen.outcome.unwrap_or(DecisionOutcome::Solved),
+            _ => DecisionOutcome::Solved,
+        }
     }
 }

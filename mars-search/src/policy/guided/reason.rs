@@ -24,10 +24,17 @@ pub(super) fn of(
             format!("Ranks {ranks} ({}): nothing can be compared before the end of the run.", chosen.source)
         }
         0 => format!("Ranks {ranks} ({}): the cap leaves no budget for other choices.", chosen.source),
-        n => format!("Ranks {ranks} ({}) won the race against {n} other choice{}", chosen.source, plural(n)),
+        n => {
+            let clamped = if chosen.is_clamped() { ", clamped" } else { "" };
+            let source = chosen.source;
+            format!("Ranks {ranks} ({source}{clamped}) won the race against {n} other choice{}", plural(n))
+        }
     };
     if others > 0 {
         reason.push('.');
+    }
+    if let Some(beyond) = chosen.beyond(space) {
+        reason += &format!(" {beyond}: the race chose among those there are.");
     }
     if let Some(cut) = &won.last_cut {
         reason += &format!(" {}", cut.in_words(confidence, budget));
