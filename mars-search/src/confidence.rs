@@ -10,17 +10,30 @@ use std::fmt;
 pub struct Confidence {
     /// Optimizer step of that cut.
     pub step: usize,
-    /// Share of redrawn validation sets on which the choice has the lowest loss of those compared, 0 to 1; where several
-    /// have the same loss, each has its part of the share.
+    /// Share of redrawn validation sets on which the choice has the lowest loss of those compared, handicaps included; where
+    /// several have the same loss, each has its part of the share. Above 0 and below 1: draws make nothing certain.
     pub probability: f64,
-    /// By how much perplexity exceeds that of the best of those compared, mean over redrawn validation sets,
-    /// relative: 0.01 is 1 %.
+    /// By how much perplexity exceeds that of the best of those compared, mean over redrawn validation sets, handicaps
+    /// included; relative: 0.01 is 1 %. Above 0.
     pub expected_regret: f64,
+    /// The two by the measured losses alone; `None` where all that were compared have the same handicap, and in decisions of
+    /// before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhandicapped: Option<Unhandicapped>,
     /// How many were compared.
     pub compared: usize,
     /// What the difference to the best of the others is, and how exact; `None` in decisions of before this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<Margin>,
+}
+
+/// How sure a choice is by the measured losses, where the choice was made with handicaps.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unhandicapped {
+    /// As [`Confidence::probability`].
+    pub probability: f64,
+    /// As [`Confidence::expected_regret`].
+    pub expected_regret: f64,
 }
 
 /// The difference between a choice and the best of the others that it was compared with, on the same validation samples.
@@ -56,19 +69,44 @@ impl Margin {
 impl Confidence {
     /// The probability in percent, without a certainty that no sample gives: `more than 99 %`.
     pub fn certainty(&self) -> String {
-        match 100.0 * self.probability {
-            percent if percent > 99.0 => "more than 99 %".to_owned(),
-            percent if percent < 1.0 => "less than 1 %".to_owned(),
-            percent => format!("{percent:.0} %"),
-        }
+        certainty(self.probability)
     }
 
     /// The expected regret in percent, likewise: `below 0.1 % of perplexity`.
     pub fn regret(&self) -> String {
-        match 100.0 * self.expected_regret {
-            percent if percent < 0.1 => "below 0.1 % of perplexity".to_owned(),
-            percent => format!("{percent:.1} % of perplexity"),
-        }
+        regret(self.expected_regret)
+    }
+
+    /// Whether the figures contain a handicap for the number of parameters.
+    pub fn is_handicapped(&self) -> bool {
+        self.unhandicapped.is_some() || self.margin.is_some_and(|margin| margin.handicap != 0.0)
+    }
+}
+
+impl Unhandicapped {
+    /// As [`Confidence::certainty`].
+    pub fn certainty(&self) -> String {
+        certainty(self.probability)
+    }
+
+    /// As [`Confidence::regret`].
+    pub fn regret(&self) -> String {
+        regret(self.expected_regret)
+    }
+}
+
+fn certainty(probability: f64) -> String {
+    match 100.0 * probability {
+        percent if percent > 99.0 => "more than 99 %".to_owned(),
+        percent if percent < 1.0 => "less than 1 %".to_owned(),
+        percent => format!("{percent:.0} %"),
+    }
+}
+
+fn regret(expected: f64) -> String {
+    match 100.0 * expected {
+        percent if percent < 0.1 => "below 0.1 % of perplexity".to_owned(),
+        percent => format!("{percent:.1} % of perplexity"),
     }
 }
 
@@ -98,7 +136,8 @@ impl fmt::Display for Confidence {
         }
         write!(
             f,
-            " lowest on {} of redrawn {} sets, expected regret among those compared {}.",
+            " lowest{} on {} of redrawn {} sets, expected regret among those compared {}",
+            if self.is_handicapped() { " after the handicap" } else { "" },
             self.certainty(),
             if self.margin.is_some_and(|margin| margin.training.is_some()) {
                 "training"
@@ -106,7 +145,12 @@ impl fmt::Display for Confidence {
                 "validation"
             },
             self.regret()
-        )
+        )?;
+        if let Some(measured) = &self.unhandicapped {
+            let (share, regret) = (measured.certainty(), measured.regret());
+            write!(f, "; by the measured losses alone on {share}, with {regret}")?;
+        }
+        f.write_str(".")
     }
 }
 
@@ -150,6 +194,7 @@ mod tests {
             step: 32,
             probability: 1.0,
             expected_regret: 0.0,
+            unhandicapped: None,
             compared: 2,
             margin: Some(margin),
         };
@@ -167,6 +212,9 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("and this is less"), "{text}");
+        // Of a decision of before the measured losses were told beside it.
+        let old = Confidence { margin: Some(close), ..sure }.to_string();
+        assert!(old.contains("lowest after the handicap on more than 99 %"), "{old}");
         let tie = Margin { difference: 0.0, error: 0.0, resolvable: 0.0, ..margin };
         assert!(tie.to_string().starts_with("the same loss") && !tie.is_resolved());
         let old: Confidence =

@@ -21,7 +21,7 @@ mod totals;
 mod trial;
 
 pub use budget::{Budget, CalibrationPlan};
-pub use confidence::{Confidence, Margin};
+pub use confidence::{Confidence, Margin, Unhandicapped};
 pub use cost::{Cost, fine_tunes};
 pub use decision::{Candidate, Decision, DecisionOutcome, FittedLaws, LawPoint, ModuleLaw, RegisteredSet};
 pub use error::{Error, FailedTrial};

@@ -25,17 +25,23 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
     }
     if let Some(sure) = data.decision.confidence {
         words += &format!(
-            " At step {}, the last at which {} were compared, they lead on {} of redrawn {} sets (expected \
-             regret {}); what later steps or another seed would say is not in this figure.",
+            " At step {}, the last at which {} were compared, they lead{} on {} of redrawn {} sets (expected \
+             regret {}){}; what later steps or another seed would say is not in this figure.",
             sure.step,
             sure.compared,
+            if sure.is_handicapped() { " after the handicap" } else { "" },
             sure.certainty(),
             if sure.margin.is_some_and(|margin| margin.training.is_some()) {
                 "training"
             } else {
                 "validation"
             },
-            sure.regret()
+            sure.regret(),
+            sure.unhandicapped.map_or_else(String::new, |measured| format!(
+                ", by the measured losses alone on {} (expected regret {})",
+                measured.certainty(),
+                measured.regret()
+            ))
         );
         if let Some(margin) = sure.margin {
             let samples = margin.samples.map_or_else(String::new, |samples| match margin.training {
@@ -97,6 +103,17 @@ fn changes(data: &ReportData) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if decision
+        .confidence
+        .and_then(|sure| sure.unhandicapped)
+        .is_some_and(|measured| measured.probability < 0.5)
+    {
+        changes.push(
+            "The handicap decided, which is less at later steps: a larger search.budget, which lets the choices race longer, \
+             may turn it."
+                .to_owned(),
+        );
+    }
     for module in &data.space.modules {
         let (ranks, rank) = (data.space.ranks_of(module), decision.ranks.get(module));
         if ranks.len() > 1 && ranks.last() == Some(&rank) {
@@ -112,7 +129,7 @@ mod tests {
         super::{page::page, sample::search},
         paragraph,
     };
-    use mars_search::{CandidateSource, Confidence, DecisionOutcome, Gain, Margin, Verdict};
+    use mars_search::{CandidateSource, Confidence, DecisionOutcome, Gain, Margin, Unhandicapped, Verdict};
 
     #[test]
     fn it_says_how_sure_and_what_would_change_it() {
@@ -130,6 +147,7 @@ mod tests {
             step: 40,
             probability: 0.97,
             expected_regret: 0.001,
+            unhandicapped: None,
             compared: 2,
             margin: Some(margin),
         };
@@ -148,6 +166,12 @@ mod tests {
             "{words}"
         );
         assert!(!words.contains("candidate of ve"));
+        let measured = Unhandicapped { probability: 0.004, expected_regret: 0.03 };
+        data.decision.confidence = Some(Confidence { unhandicapped: Some(measured), ..sure });
+        let words = paragraph(&data);
+        assert!(words.contains("they lead after the handicap on 97 % of redrawn validation sets"), "{words}");
+        let told = ", by the measured losses alone on less than 1 % (expected regret 3.0 % of perplexity); what later";
+        assert!(words.contains(told), "{words}");
     }
     #[test]
     fn a_balance_beyond_the_candidates_is_told() {

@@ -17,7 +17,7 @@
 //! The test is textbook; its use as a rule of a race, the correction and the budget are ours. At the end of the
 //! final run the lowest loss wins, within the tolerance of the race.
 
-use super::{Cut, DropReason, DropRule, Race, Spent, Standing, counts_flops, paired::Paired, rungs};
+use super::{Against, Cut, DropReason, DropRule, Race, Spent, Standing, counts_flops, paired::Paired, rungs};
 use crate::Role;
 
 /// Drops those that the paired evidence is against, then those whose next stretch the budget does not pay for.
@@ -64,12 +64,12 @@ impl EvidenceRule {
     fn by_evidence(&self, race: &Race<'_>, cut: &mut Cut<'_>) {
         let looks = race.budget.steps.div_ceil(race.budget.eval_every).max(1);
         let level = self.error_rate / (looks * (race.entrants.len() - 1).max(1)) as f64;
-        let leader = cut.standings[cut.running[0]].blocks.clone();
+        let leader = cut.standings[cut.running[0]].clone();
         let (step, standings) = (cut.step, &mut *cut.standings);
         cut.running.retain(|&entrant| {
-            let against = p_worse(&standings[entrant], &leader).filter(|p| *p < level);
-            if let Some(p) = against {
-                standings[entrant].dropped = Some((step, DropReason::Evidence(p)));
+            let against = against(&standings[entrant], &leader).filter(|against| against.p < level);
+            if let Some(against) = against {
+                standings[entrant].dropped = Some((step, DropReason::Evidence(against)));
             }
             against.is_none()
         });
@@ -79,10 +79,10 @@ impl EvidenceRule {
     /// leader, keeps half of it for later.
     fn by_budget(&self, race: &Race<'_>, cut: &mut Cut<'_>) {
         let places = self.affordable(race, cut).saturating_add(1);
-        let leader = cut.standings[cut.running[0]].blocks.clone();
+        let leader = cut.standings[cut.running[0]].clone();
         for &entrant in cut.running.iter().skip(places) {
-            let p = p_worse(&cut.standings[entrant], &leader);
-            cut.standings[entrant].dropped = Some((cut.step, DropReason::Budget(p)));
+            let against = against(&cut.standings[entrant], &leader);
+            cut.standings[entrant].dropped = Some((cut.step, DropReason::Budget(against)));
         }
         cut.running.truncate(places);
     }
@@ -134,7 +134,9 @@ impl EvidenceRule {
     }
 }
 
-/// p-value of "no worse than the leader"; `None` where the blocks do not allow one.
-fn p_worse(standing: &Standing, leader: &[f64]) -> Option<f64> {
-    Paired::of(&standing.blocks, leader).map(|paired| paired.p_worse(0.0))
+/// How sure it is that it is worse than the leader; `None` where the blocks do not say.
+fn against(standing: &Standing, leader: &Standing) -> Option<Against> {
+    let paired = Paired::of(&standing.blocks, &leader.blocks)?;
+    let handicapped = (standing.handicap - leader.handicap).abs() > 0.0;
+    Some(Against { p: paired.p_worse(0.0), handicapped })
 }

@@ -24,7 +24,7 @@ pub(crate) use handicap::Handicap;
 pub(crate) use last_cut::LastCut;
 pub(crate) use lead::Lead;
 pub(crate) use score::Score;
-pub(crate) use standing::{DropReason, Spent, Standing, counts_flops};
+pub(crate) use standing::{Against, DropReason, Spent, Standing, counts_flops};
 
 use crate::{
     Budget, Error, FailedTrial, Role, Space,
@@ -189,6 +189,7 @@ impl Race<'_> {
                     standing.trained = result.trained();
                     let handicap = self.handicap_at(entrant, step);
                     standing.loss = result.kept_loss();
+                    standing.handicap = handicap;
                     standing.handicapped_loss = Some(scored.loss + handicap);
                     standing.blocks = scored.blocks.iter().map(|block| block + handicap).collect();
                     standing.training = scored.training;

@@ -13,6 +13,12 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// The standard error of a share of one half is 0.016.
 const DRAWS: usize = 1000;
 
+/// The least share that so many draws tell, and what the largest leaves: one draw more could have been another.
+const LEAST_SHARE: f64 = 1.0 / (DRAWS + 1) as f64;
+
+/// The least regret: one draw more could have been behind by 0.1 % of perplexity.
+const LEAST_REGRET: f64 = 1e-3 * LEAST_SHARE;
+
 /// The difference of two validation losses on the same blocks of samples.
 ///
 /// Runs that share validation samples (and data order and seed) share most of their noise, so that the differences of
@@ -72,7 +78,7 @@ impl Paired {
 /// sets of blocks on which it has the lowest mean, and the mean relative excess of its perplexity over the lowest.
 /// `None` where the blocks do not allow it.
 ///
-/// Returns (probability in 0 to 1, `mean(exp(m_1 - min_i m_i) - 1)` >= 0) over 1,000 bootstrap draws of the blocks
+/// Returns (probability, `mean(exp(m_1 - min_i m_i) - 1)`), never 0 or 1, which draws cannot tell, over 1,000 bootstrap draws of the blocks
 /// with replacement (Efron 1979), reproducible by `seed`. Blocks are drawn for all runs together, which keeps the
 /// pairing. A draw on which several have the lowest mean counts for the first by its part of them.
 pub(crate) fn confidence(runs: &[&[f64]], seed: u64) -> Option<(f64, f64)> {
@@ -92,13 +98,14 @@ pub(crate) fn confidence(runs: &[&[f64]], seed: u64) -> Option<(f64, f64)> {
         }
         excess += (first - lowest).exp_m1();
     }
-    Some((best / DRAWS as f64, excess / DRAWS as f64))
+    let share = (best / DRAWS as f64).clamp(LEAST_SHARE, 1.0 - LEAST_SHARE);
+    Some((share, (excess / DRAWS as f64).max(LEAST_REGRET)))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::Paired;
+    use super::{LEAST_REGRET, LEAST_SHARE, Paired};
 
     #[test]
     fn a_t_statistic_as_tables_have_it() {
@@ -134,9 +141,9 @@ mod tests {
         let low: Vec<f64> = (0..16).map(|i| 1.0 + 0.01 * f64::from(i % 4)).collect();
         let high: Vec<f64> = low.iter().map(|loss| loss + 0.1).collect();
         let other: Vec<f64> = low.iter().rev().copied().collect();
-        assert_eq!(super::confidence(&[&low, &high], 0), Some((1.0, 0.0)));
+        assert_eq!(super::confidence(&[&low, &high], 0), Some((1.0 - LEAST_SHARE, LEAST_REGRET)));
         let (share, excess) = super::confidence(&[&high, &low], 0).unwrap();
-        assert!(share == 0.0 && (excess - 0.1_f64.exp_m1()).abs() < 1e-12);
+        assert!(share == LEAST_SHARE && (excess - 0.1_f64.exp_m1()).abs() < 1e-12);
         let (share, excess) = super::confidence(&[&low, &other], 1).unwrap();
         assert!((0.35..0.65).contains(&share) && excess > 0.0 && excess < 0.01, "{share} {excess}");
         assert_eq!(super::confidence(&[&low, &low[..15]], 0), None);
@@ -145,11 +152,11 @@ mod tests {
     #[test]
     fn equal_runs_share_the_probability() {
         let run = [1.0, 2.0, 4.0, 3.0];
-        assert_eq!(super::confidence(&[&run, &run], 0), Some((0.5, 0.0)));
-        assert_eq!(super::confidence(&[&run, &run, &run, &run], 7), Some((0.25, 0.0)));
+        assert_eq!(super::confidence(&[&run, &run], 0), Some((0.5, LEAST_REGRET)));
+        assert_eq!(super::confidence(&[&run, &run, &run, &run], 7), Some((0.25, LEAST_REGRET)));
         // One of two that lead together.
         let worse = run.map(|loss| loss + 1.0);
-        assert_eq!(super::confidence(&[&run, &worse, &run], 0), Some((0.5, 0.0)));
+        assert_eq!(super::confidence(&[&run, &worse, &run], 0), Some((0.5, LEAST_REGRET)));
     }
 
     #[test]

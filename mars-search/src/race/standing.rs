@@ -17,6 +17,8 @@ pub(crate) struct Standing {
     pub(crate) trained: usize,
     /// Validation loss at its end, in nats per answer token.
     pub(crate) loss: Option<f64>,
+    /// The handicap there, nats.
+    pub(crate) handicap: f64,
     /// The loss with the handicap: what is compared.
     pub(crate) handicapped_loss: Option<f64>,
     /// The handicapped loss by blocks of what it is a loss of.
@@ -38,12 +40,21 @@ pub(crate) struct Standing {
 /// Why an entrant does not go on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum DropReason {
-    /// The paired evidence is against it: p-value.
-    Evidence(f64),
-    /// There was no budget for it; p-value of the evidence, where there is one.
-    Budget(Option<f64>),
+    /// The paired evidence is against it.
+    Evidence(Against),
+    /// There was no budget for it; the evidence, where there is one.
+    Budget(Option<Against>),
     /// Others came before it.
     Outranked,
+}
+
+/// The paired evidence against an entrant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Against {
+    /// p-value of "no worse than the leader".
+    pub(crate) p: f64,
+    /// Whether it is by losses to which the two have different handicaps.
+    pub(crate) handicapped: bool,
 }
 
 /// How an entrant diverged or failed.

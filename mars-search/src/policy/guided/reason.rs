@@ -4,7 +4,7 @@ use super::{Guided, afforded::is_evaluated_once, field::Field};
 use crate::{
     Candidate, Confidence, DecisionOutcome,
     policy::words,
-    race::{DropReason, RaceResult},
+    race::{Against, DropReason, RaceResult},
 };
 
 /// Who won against how many, how sure that is, and who was ahead at the last cut, in sentences for the user.
@@ -52,10 +52,13 @@ pub(super) fn of(
     };
     let evidence = dropped(|drop| matches!(drop, DropReason::Evidence(_)));
     if evidence > 0 {
+        let handicapped =
+            dropped(|drop| matches!(drop, DropReason::Evidence(Against { handicapped: true, .. })));
         reason += &format!(
-            " {evidence} {} dropped because the paired evidence was against {} (error rate {} over the race).",
+            " {evidence} {} dropped because the paired evidence was against {} ({}error rate {} over the race).",
             if evidence == 1 { "was" } else { "were" },
             if evidence == 1 { "it" } else { "them" },
+            if handicapped > 0 { "after the handicap; " } else { "" },
             options.error_rate
         );
     }
@@ -76,11 +79,16 @@ pub(super) fn of(
 
 /// Why a candidate did not go on after `step`.
 pub(super) fn of_drop(step: usize, why: &DropReason) -> String {
+    let after = |against: &Against| if against.handicapped { " after the handicap" } else { "" };
     match why {
-        DropReason::Evidence(p) => format!("worse than the leader at step {step}, p = {p:.1e}"),
-        DropReason::Budget(Some(p)) => {
-            format!("no budget to train on after step {step}; p = {p:.2} that it is no worse")
+        DropReason::Evidence(against) => {
+            format!("worse than the leader at step {step}{}, p = {:.1e}", after(against), against.p)
         }
+        DropReason::Budget(Some(against)) => format!(
+            "no budget to train on after step {step}; p = {:.2} that it is no worse{}",
+            against.p,
+            after(against)
+        ),
         DropReason::Budget(None) => format!("no budget to train on after step {step}"),
         DropReason::Outranked => format!("not chosen at step {step}"),
     }
