@@ -1,6 +1,6 @@
 //! What a policy decided, and everything a reader needs to follow why.
 
-use crate::{CandidateSource, Confidence, Gain, Space};
+use crate::{CandidateSource, Confidence, Gain, LawPLoss, Space};
 use mars_laws::{LawCSummary, LawPFit, Ranks, RegistrationOutcome};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -159,6 +159,9 @@ pub struct FittedLaws {
     pub unfitted: BTreeMap<String, String>,
     /// Law-P, where one was fitted; without its bootstrap draws.
     pub law_p: Option<LawPFit>,
+    /// What its perplexities are; `None` without a law, and in decisions of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub law_p_loss: Option<LawPLoss>,
     /// Why there is none, where the runs of a race were to give one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfitted_law_p: Option<String>,

@@ -7,6 +7,7 @@ mod decision;
 mod error;
 mod forms;
 mod gain;
+mod law_p_loss;
 mod losses;
 mod method;
 mod policy;
@@ -27,6 +28,7 @@ pub use decision::{Candidate, Decision, DecisionOutcome, FittedLaws, LawPoint, M
 pub use error::{Error, FailedTrial};
 pub use forms::POLICY_FORMS;
 pub use gain::{Gain, KeptEarlier, Verdict};
+pub use law_p_loss::LawPLoss;
 pub use method::Method;
 pub use policy::{
     FixedRanks, GuidedOptions, Policy, PolicySpec, RaceOptions, UnaffordableCalibration, halving_steps,

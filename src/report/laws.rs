@@ -48,11 +48,12 @@ pub(crate) fn law_p(data: &ReportData) -> String {
     };
     let parameters: Vec<_> = fit.parameters.iter().map(parameter).collect();
     let text = format!(
-        "Law-P, form {}, 95 % intervals in brackets: {}; rms {} in perplexity; fit {}.{}",
+        "Law-P, form {}, 95 % intervals in brackets: {}; rms {} in perplexity; fit {}.{}{}",
         fit.law.form,
         parameters.join(", "),
         plain(fit.rms),
         fit.reason.as_str(),
+        laws.law_p_loss.map_or_else(String::new, |loss| format!(" It is about {loss}.")),
         if fit.law.form == Form::Tied {
             " The ranks that raced rise together, so that they do not tell the modules apart: alpha is the exponent of the \
              product of all ranks."

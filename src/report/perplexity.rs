@@ -2,7 +2,7 @@
 
 use super::{data::ReportData, laws::law_c, number::fixed, svg::escape, svg::polyline};
 use mars_laws::{Form, Ranks, solve_rank};
-use mars_search::{Role, TrialResult};
+use mars_search::{LawPLoss, Role, TrialResult};
 
 const LEFT: f64 = 56.0;
 const WIDTH: f64 = 390.0;
@@ -28,19 +28,29 @@ pub(crate) fn figures(data: &ReportData) -> String {
 }
 
 fn predicted(index: usize, module: &str, data: &ReportData) -> String {
-    let law = data.decision.laws.as_ref().and_then(|laws| laws.law_p.as_ref());
+    let Some(laws) = &data.decision.laws else { return String::new() };
     // One exponent for all modules says nothing of ranks that differ.
-    let Some(law) = law.filter(|law| law.law.form != Form::Tied) else { return String::new() };
+    let law = laws.law_p.as_ref().filter(|law| law.law.form != Form::Tied);
+    let Some(law) = law else { return String::new() };
     let samples = data.budget.samples;
     let cell = |ranks: &Ranks| {
         let perplexity = law.predict(ranks, samples);
         let hint = format!("predicted {} with {samples} samples", fixed(perplexity, 4));
         Some(Cell { perplexity, hint, early: None })
     };
-    let caption = format!(
-        "Validation perplexity by Law-P (form {}) at {samples} samples; darker is lower.",
-        law.law.form
-    );
+    let form = law.law.form;
+    let caption = match laws.law_p_loss {
+        Some(LawPLoss::FirstPass { steps }) => format!(
+            "Training perplexity on unseen samples by Law-P (form {form}) after one pass over the {samples} samples ({steps} \
+             steps), not that of the final run; darker is lower."
+        ),
+        Some(LawPLoss::Validation { steps }) => format!(
+            "Validation perplexity by Law-P (form {form}) at {samples} samples and the end of runs of {steps} steps; darker is \
+             lower."
+        ),
+        // Which loss a decision of an earlier version is about was not kept.
+        _ => format!("Perplexity by Law-P (form {form}) at {samples} samples; darker is lower."),
+    };
     map(&format!("predicted-{index}"), "Predicted perplexity", module, data, cell, &caption)
 }
 
@@ -198,7 +208,27 @@ fn place(ranks: &[usize], rank: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::place;
+    use super::{super::sample::search, LawPLoss, figures, place};
+
+    #[test]
+    fn of_which_loss_the_predicted_perplexity_is() {
+        let mut data = search("paper", 0.02);
+        let mut caption = |loss: Option<LawPLoss>| {
+            let laws = data.decision.laws.as_mut().unwrap_or_else(|| panic!("paper fits laws"));
+            let own = std::mem::replace(&mut laws.law_p_loss, loss);
+            (own, figures(&data))
+        };
+        let pass = LawPLoss::FirstPass { steps: 128 };
+        let (joint, html) = caption(Some(pass));
+        let told = "Training perplexity on unseen samples by Law-P (form published) after one pass over the 2048 samples \
+                    (128 steps), not that of the final run; darker is lower.";
+        assert!(html.contains(told) && !html.contains("Validation perplexity by Law-P"), "{html}");
+        let (_, html) = caption(joint);
+        let told = "Validation perplexity by Law-P (form published) at 2048 samples and the end of runs of 240 steps;";
+        assert!(html.contains(told), "{html}");
+        let (_, old) = caption(None);
+        assert!(old.contains("<figcaption>Perplexity by Law-P (form published) at 2048 samples;"), "{old}");
+    }
 
     #[test]
     fn ranks_stand_at_the_middles_of_their_cells() {

@@ -131,7 +131,8 @@ fn laws(decision: &Decision) -> Vec<String> {
             }
             form => form.to_string(),
         };
-        format!("law-p     form {form}: {}", each.join(", "))
+        let loss = laws.law_p_loss.map_or_else(String::new, |loss| format!("; about {loss}"));
+        format!("law-p     form {form}: {}{loss}", each.join(", "))
     }));
     lines.extend(laws.unfitted_law_p.iter().map(|why| format!("law-p     none, {why}")));
     lines

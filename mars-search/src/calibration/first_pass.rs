@@ -3,7 +3,7 @@
 //! Until a run has seen all its samples once, the training loss of a batch is the loss on unseen samples of a model fine-tuned on
 //! those before. Means over windows that double in length give each run one point for each doubling.
 
-use crate::{Budget, Role, TrialResult, records::Records};
+use crate::{Budget, LawPLoss, Role, TrialResult, records::Records};
 use mars_laws::{
     BootstrapOptions, Form, LawPFit, LawPOptions, Offset, PerformanceObservation, Ranks, Residuals,
     choose_form, fit_law_p,
@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 const FROM: usize = 8;
 
 /// Law-P of the runs on all the data, in the form that predicts later windows best, with intervals; with one exponent for all modules
-/// where the ranks that were tried do not tell modules apart.
+/// where the ranks that were tried do not tell modules apart; with what its perplexities are.
 ///
 /// # Errors
 /// Why there is none, as a clause.
-pub(crate) fn law_p(budget: &Budget, records: &Records) -> Result<LawPFit, String> {
+pub(crate) fn law_p(budget: &Budget, records: &Records) -> Result<(LawPFit, LawPLoss), String> {
     let mut longest: BTreeMap<&Ranks, &TrialResult> = BTreeMap::new();
     for result in records.results().filter(|result| matches!(result.trial.role, Role::Race | Role::Final)) {
         let known = longest.entry(&result.trial.ranks).or_insert(result);
@@ -32,13 +32,14 @@ pub(crate) fn law_p(budget: &Budget, records: &Records) -> Result<LawPFit, Strin
     let silent = longest.values().all(|result| result.train_curve.is_empty());
     let points: Vec<PerformanceObservation> =
         longest.into_iter().flat_map(|(ranks, result)| windows(ranks, result, budget)).collect();
+    let pass = budget.samples / budget.batch;
     if points.is_empty() {
-        return Err(match budget.samples / budget.batch {
-            _ if silent => "the trainer reports no training loss of each step".to_owned(),
-            pass if pass < 2 * FROM => {
-                format!("the first pass over the data takes {pass} steps, and {} are needed", 2 * FROM)
-            }
-            _ => format!("no run has the training losses of all steps from {} to {}", FROM + 1, 2 * FROM),
+        return Err(if silent {
+            "the trainer reports no training loss of each step".to_owned()
+        } else if pass < 2 * FROM {
+            format!("the first pass over the data takes {pass} steps, and {} are needed", 2 * FROM)
+        } else {
+            format!("no run has the training losses of all steps from {} to {}", FROM + 1, 2 * FROM)
         });
     }
     let bootstrap = BootstrapOptions { seed: budget.seed, ..BootstrapOptions::default() };
@@ -51,7 +52,8 @@ pub(crate) fn law_p(budget: &Budget, records: &Records) -> Result<LawPFit, Strin
         Err(error) => Err(error.to_string()),
     };
     let form = choose_form(&points, &Form::ALL, &options).map_or(Form::Published, |choice| choice.form);
-    usable(form).or_else(|why| usable(Form::Tied).map_err(|_| why))
+    let law = usable(form).or_else(|why| usable(Form::Tied).map_err(|_| why))?;
+    Ok((law, LawPLoss::FirstPass { steps: pass }))
 }
 
 /// Mean training losses over the steps (s, 2 s], as perplexities at the samples seen by the geometric mean of the two.

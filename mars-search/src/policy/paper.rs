@@ -13,7 +13,8 @@ use super::{
     machine::{Machine, Step, Strategy},
 };
 use crate::{
-    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FailedTrial, FittedLaws, Space,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FailedTrial, FittedLaws, LawPLoss,
+    Space,
     calibration::{
         self, Gates,
         fitting::{self, Rule},
@@ -123,7 +124,13 @@ impl Paper {
             choices[..=at].rotate_right(1);
         }
         let mut laws = calibrated.laws;
-        let unranked = law_p.map(|law| laws.law_p = Some(law)).err();
+        let unranked = match law_p {
+            Ok(law) => {
+                (laws.law_p, laws.law_p_loss) = (Some(law), LawPLoss::of_ends(joint));
+                None
+            }
+            Err(why) => Some(why),
+        };
         Ok(Progress::Done(Ranking { choices, laws, unranked }))
     }
 

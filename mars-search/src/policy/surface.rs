@@ -9,7 +9,7 @@ use super::{
     machine::{Machine, Step, Strategy},
 };
 use crate::{
-    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FittedLaws, Role, Space,
+    Budget, Candidate, CandidateSource, Decision, DecisionOutcome, Error, FittedLaws, LawPLoss, Role, Space,
     calibration::{self, fitting},
     race::rungs,
     records::{Draft, Progress, Records},
@@ -144,7 +144,11 @@ impl Strategy for Surface {
             candidates,
             confidence: None,
             gain: None,
-            laws: law.ok().map(|law| FittedLaws { law_p: Some(law), ..FittedLaws::default() }),
+            laws: law.ok().map(|law| FittedLaws {
+                law_p: Some(law),
+                law_p_loss: Some(LawPLoss::Validation { steps }),
+                ..FittedLaws::default()
+            }),
         })))
     }
 }

@@ -3,8 +3,8 @@
 use crate::kit::{Played, Task, play_in_order, space, ve_llm};
 use mars_laws::{Form, Ranks};
 use mars_search::{
-    Budget, CalibrationPlan, CandidateSource, DecisionOutcome, GuidedOptions, PolicySpec, Role, Trial,
-    TrialEnd, fine_tunes, run_cost, total_cost,
+    Budget, CalibrationPlan, CandidateSource, DecisionOutcome, GuidedOptions, LawPLoss, PolicySpec, Role,
+    Trial, TrialEnd, fine_tunes, run_cost, total_cost,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,6 +75,7 @@ fn laws_are_fitted_within_the_cap_and_the_best_balanced_choice_wins() {
     let law_p = laws.law_p.as_ref().unwrap();
     assert!(law_p.reason.is_ok() && law_p.interval.len() == law_p.parameters.len());
     assert!(law_p.law.form != Form::Tied && laws.unfitted_law_p.is_none());
+    assert_eq!(laws.law_p_loss, Some(LawPLoss::FirstPass { steps: 8192 / 16 }));
     assert!(cost(&played) <= 1.39, "{}", cost(&played));
 }
 

@@ -5,7 +5,7 @@ use crate::{
     planted::{VE, balanced, half, law_p, task},
 };
 use mars_laws::Ranks;
-use mars_search::{DecisionOutcome, Error, Role, TrialEnd};
+use mars_search::{DecisionOutcome, Error, LawPLoss, Role, TrialEnd};
 use std::collections::BTreeMap;
 
 #[test]
@@ -23,7 +23,10 @@ fn it_finds_the_planted_balanced_pairs_and_takes_the_best_by_law_p() {
         let finals: Vec<_> = played.results.iter().filter(|r| r.trial.role == Role::Final).collect();
         assert_eq!(finals.len(), 1, "one final run");
         assert!(finals[0].trial.continues.is_none());
-        let law = decision.laws.as_ref().unwrap().law_p.as_ref().unwrap();
+        let laws = decision.laws.as_ref().unwrap();
+        let loss = LawPLoss::Validation { steps: budget().calibration.steps };
+        assert_eq!(laws.law_p_loss, Some(loss));
+        let law = laws.law_p.as_ref().unwrap();
         assert!((law.predict(&ve_llm(16, 16), 1024) / planted_end(&ve_llm(16, 16), 1024) - 1.0).abs() < 0.02);
     }
 }

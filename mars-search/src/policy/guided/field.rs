@@ -15,7 +15,8 @@ use super::{
     probable::probably_best,
 };
 use crate::{
-    Budget, Candidate, CandidateSource, DecisionOutcome, Error, FittedLaws, Space, TrialResult, calibration,
+    Budget, Candidate, CandidateSource, DecisionOutcome, Error, FittedLaws, LawPLoss, Space, TrialResult,
+    calibration,
     race::{Entrant, EvidenceRule, Handicap, Race, Score},
     records::{Draft, Progress, Records},
 };
@@ -284,7 +285,7 @@ impl Field {
         if !joint.is_empty() {
             match probably_best(space, budget, joint) {
                 Ok((law, best)) => {
-                    found.laws.law_p = Some(law);
+                    (found.laws.law_p, found.laws.law_p_loss) = (Some(law), LawPLoss::of_ends(joint));
                     for (ranks, probability) in best {
                         let mut candidate = Candidate::new(ranks, CandidateSource::LawP);
                         candidate.add_note(format!(

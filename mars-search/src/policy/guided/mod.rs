@@ -106,7 +106,7 @@ impl Guided {
         let mut laws = field.laws.clone();
         if let Some(laws) = laws.as_mut().filter(|laws| laws.law_p.is_none()) {
             match first_pass::law_p(&self.budget, records) {
-                Ok(law) => laws.law_p = Some(law),
+                Ok((law, loss)) => (laws.law_p, laws.law_p_loss) = (Some(law), Some(loss)),
                 Err(why) => laws.unfitted_law_p = Some(why),
             }
         }
