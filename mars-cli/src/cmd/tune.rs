@@ -37,13 +37,13 @@ pub(crate) fn run(context: &Context, args: &args::Tune) -> Result<Exit, Error> {
     search::finish(context, &layers.config()?, &args.place, args.strict)
 }
 
-/// The commonest rank of each module of an adapter.
+/// The commonest rank of each module of an adapter, without what its layout filled up.
 fn ranks_of(context: &Context, layers: &Layers, adapter: &Path) -> Result<BTreeMap<String, usize>, Error> {
     let model = context.files(&layers.config()?)?.model;
     roles::check(adapter, &model)?;
     let mut counts: BTreeMap<String, BTreeMap<usize, usize>> = BTreeMap::new();
     for layer in inspect(adapter, &model, &names_of_dir(&model)?)?.modules {
-        *counts.entry(layer.module).or_default().entry(layer.rank).or_insert(0) += 1;
+        *counts.entry(layer.module).or_default().entry(layer.used_rank).or_insert(0) += 1;
     }
     let commonest =
         |of: &BTreeMap<usize, usize>| of.iter().max_by_key(|(_, count)| **count).map(|(rank, _)| *rank);

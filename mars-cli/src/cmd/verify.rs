@@ -94,7 +94,11 @@ fn describe(verification: &Verification) -> String {
     let modules: BTreeSet<&str> = layers.iter().map(|layer| layer.module.as_str()).collect();
     let rows = modules.into_iter().map(|module| {
         let own = || layers.iter().filter(|layer| layer.module == module);
-        let ranks: BTreeSet<usize> = own().map(|layer| layer.rank).collect();
+        let ranks: BTreeSet<(usize, usize)> = own().map(|layer| (layer.rank, layer.used_rank)).collect();
+        let rank = |(rank, used): &(usize, usize)| match rank == used {
+            true => rank.to_string(),
+            false => format!("{rank} ({used} without zeros)"),
+        };
         let mut scales: Vec<f64> = own().map(|layer| layer.scale).collect();
         scales.sort_by(f64::total_cmp);
         scales.dedup_by(|a, b| (*a - *b).abs() <= 1e-9 * b.abs());
@@ -106,7 +110,7 @@ fn describe(verification: &Verification) -> String {
             module.to_owned(),
             own().count().to_string(),
             own().map(|layer| layer.parameters).sum::<usize>().to_string(),
-            texts(ranks.iter().map(usize::to_string).collect()),
+            texts(ranks.iter().map(rank).collect()),
             texts(scales.iter().map(|scale| format!("{scale:.4}")).collect()),
         ]
     });

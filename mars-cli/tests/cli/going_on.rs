@@ -117,8 +117,15 @@ fn ranks_that_a_layout_filled_up_are_not_trained_on() {
         zeros(adapter).values().map(|[rows, _]| rows.len()).collect::<BTreeSet<_>>().into_iter().collect()
     };
     assert_eq!(ranks(&filled), [4]);
+    let model = assets().join("model");
+    let verified = mars(&["verify", "--adapter", &filled, "--model", model.to_str().unwrap()]);
+    assert!(verified.stdout.contains("4 (2 without zeros)"), "{}", verified.stdout);
     let second = task.path("second");
-    let adapter = tuned(&task, &second, &["--adapter", &filled, "--ranks", "ve=4,llm=2"]);
+    // Its ranks are those that it was trained at: named and not named.
+    let named = task.path("named");
+    tuned(&task, &named, &["--adapter", &filled, "--ranks", "ve=4,llm=2"]);
+    let adapter = tuned(&task, &second, &["--adapter", &filled]);
+    assert_eq!(record(&named)["id"], record(&second)["id"]);
     let (begun, expected) = (first_loss(&second), evaluated(&task, &filled));
     assert!((begun - expected).abs() <= 1e-6 * expected, "{begun} {expected}");
     assert_eq!(ranks(&adapter), [2, 4]);

@@ -39,21 +39,24 @@ pub fn inspect(adapter: &Path, base: &Path, names: &ModelNames) -> Result<Inspec
     let modules: Vec<Inspected> = pairing
         .bound
         .iter()
-        .map(|(bound, place)| Inspected {
-            module: place.site.module.clone(),
-            path: place.site.path.clone(),
-            tensor: pairing.base.tensor(place).name.clone(),
-            kind: match place.site.kind {
-                SiteKind::Linear => "linear",
-                SiteKind::Embedding => "embedding",
-                SiteKind::Convolution { .. } => "convolution",
-            },
-            rank: bound.rank,
-            scale: bound.scale,
-            parameters: bound.rank * (place.site.inputs + place.site.outputs)
-                + if dora { place.site.outputs } else { 0 },
+        .map(|(bound, place)| {
+            Ok(Inspected {
+                module: place.site.module.clone(),
+                path: place.site.path.clone(),
+                tensor: pairing.base.tensor(place).name.clone(),
+                kind: match place.site.kind {
+                    SiteKind::Linear => "linear",
+                    SiteKind::Embedding => "embedding",
+                    SiteKind::Convolution { .. } => "convolution",
+                },
+                rank: bound.rank,
+                used_rank: pairing.adapter.used_rank(bound, place.site.kind)?,
+                scale: bound.scale,
+                parameters: bound.rank * (place.site.inputs + place.site.outputs)
+                    + if dora { place.site.outputs } else { 0 },
+            })
         })
-        .collect();
+        .collect::<Result<_, Error>>()?;
     let mut cautions = cautions(&pairing.adapter.config, &modules, pairing.naming.as_deref());
     cautions.extend(pairing.notes());
     cautions.extend(pairing.check_ties().err().map(|tied| format!("this adapter cannot be merged: {tied}")));

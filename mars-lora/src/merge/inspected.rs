@@ -14,8 +14,11 @@ pub struct Inspected {
     pub tensor: String,
     /// `linear`, `embedding` or `convolution`.
     pub kind: &'static str,
-    /// Rank.
+    /// Rank, as the tensors have it.
     pub rank: usize,
+    /// Rank without the components that are zero and stay so in any training, with which
+    /// [`PeftLayout::Uniform`](crate::peft::PeftLayout::Uniform) fills ranks up.
+    pub used_rank: usize,
     /// Scale of the low-rank product.
     /// s of `W + s B A`, as PEFT computes it.
     pub scale: f64,

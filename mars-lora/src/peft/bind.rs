@@ -188,6 +188,31 @@ impl AdapterFiles {
             magnitude: if bound.dora { Some(values(magnitude)?) } else { None },
         })
     }
+
+    /// The rank of a module without the components that [`Factors::without_zeros`] leaves out. The factors are not held.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn used_rank(&self, bound: &Bound, kind: SiteKind) -> Result<usize, Error> {
+        let module = &self.modules[&bound.name];
+        let [a, b, _] = parts(kind);
+        let rank = bound.rank.max(1);
+        let mut used = vec![false; rank];
+        // Components are the rows of A and the columns of B.
+        for (part, rows) in [(a, true), (b, false)] {
+            let Some(tensor) = self.tensor(module, part) else { continue };
+            let row = (tensor.count() / rank).max(1);
+            let mut at = 0;
+            self.weights.blocks(tensor, |values| {
+                for value in values {
+                    let component = if rows { at / row } else { at % rank };
+                    used[component] |= *value as f32 != 0.0;
+                    at += 1;
+                }
+            })?;
+        }
+        Ok(used.into_iter().filter(|used| *used).count().max(1))
+    }
 }
 
 fn parts(kind: SiteKind) -> [Part; 3] {

@@ -172,16 +172,26 @@ impl TensorFile {
     /// # Errors
     /// [`Error::Io`], and [`Error::BadFile`] for NaN and infinite values.
     pub(crate) fn check_finite(&self, tensor: &StoredTensor) -> Result<(), Error> {
-        let Some(float) = tensor.float() else { return Ok(()) };
-        let (count, size) = (tensor.count() as u64, float.size() as u64);
-        let (mut finite, mut bytes) = (Finite::default(), Vec::new());
-        for first in (0..count).step_by(BLOCK as usize) {
-            let last = (first + BLOCK).min(count);
-            self.read(tensor.start + first * size, tensor.start + last * size, &mut bytes)?;
-            finite.add(&float.decode(&bytes));
-        }
+        let mut finite = Finite::default();
+        self.blocks(tensor, |values| finite.add(values))?;
         finite
             .check(&tensor.name, &tensor.shape)
             .map_err(|why| Error::BadFile { path: self.path.clone(), why })
+    }
+
+    /// Shows `each` the values of a tensor in their order, block by block; none of a tensor that is not of floats.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn blocks(&self, tensor: &StoredTensor, mut each: impl FnMut(&[f64])) -> Result<(), Error> {
+        let Some(float) = tensor.float() else { return Ok(()) };
+        let (count, size) = (tensor.count() as u64, float.size() as u64);
+        let mut bytes = Vec::new();
+        for first in (0..count).step_by(BLOCK as usize) {
+            let last = (first + BLOCK).min(count);
+            self.read(tensor.start + first * size, tensor.start + last * size, &mut bytes)?;
+            each(&float.decode(&bytes));
+        }
+        Ok(())
     }
 }

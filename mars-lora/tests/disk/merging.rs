@@ -222,6 +222,21 @@ fn a_type_that_is_too_small_is_refused() {
 }
 
 #[test]
+fn components_that_a_layout_filled_up_are_not_counted_as_used() {
+    let family = families::idefics3();
+    let dir = tempfile::tempdir().unwrap();
+    let (at, from) = (dir.path().join("adapter"), dir.path().join("base"));
+    let ranks = ranks(&family, &[("ve", 3), ("llm", 2)]);
+    let written = adapter(&family, &ranks, ScaleConvention::default(), false);
+    write(&at, &family, &written, PeftLayout::Uniform);
+    base(&from, &family, None, Dtype::F32);
+    for one in inspect(&at, &from, &names(&family)).unwrap().modules {
+        let used = if one.module == "ve" { 3 } else { 2 };
+        assert_eq!((one.rank, one.used_rank), (3, used), "{}", one.path);
+    }
+}
+
+#[test]
 fn an_adapter_of_another_model_is_refused_by_name() {
     let (family, other) = (families::llava_onevision(), families::qwen2_5_vl());
     let dir = tempfile::tempdir().unwrap();
