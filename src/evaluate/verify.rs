@@ -6,6 +6,7 @@ use crate::{
     event::{Event, Observer},
     task::{Names, Part, check_weights},
 };
+use mars_calib::native::{Evaluation, SampleScore};
 use mars_lora::merge::{Direction, Float, Inspection, MergeOptions, inspect, merge};
 use mars_vlm::{
     checkpoint::{Precision, names_of_dir},
@@ -27,7 +28,8 @@ pub struct Verification {
     pub losses: Option<AdapterLosses>,
 }
 
-/// The losses of an adapter beside those of the merged model, nats per answer token, averaged over samples.
+/// The losses of an adapter beside those of the merged model: mean cross-entropy per answer token, nats, as
+/// [`DataScore`](super::DataScore) has it.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[non_exhaustive]
 pub struct AdapterLosses {
@@ -76,12 +78,11 @@ fn losses(
     let Part { samples, store, .. } = data.read(config, &processor, observer)?;
     let examples = EncodedExamples::new(processor, store, samples)?;
     let names = Names::of(model)?;
-    let losses = |dir: &Path, adapter, label, observer: &mut dyn Observer| -> Result<Vec<f64>, Error> {
+    let losses = |dir: &Path, adapter, label, observer: &mut dyn Observer| -> Result<Evaluation, Error> {
         check_weights(dir, Precision::F32)?;
         let net = AnyModel::from_dir(dir, &device)?;
         let stack = stack(&net, adapter, &names)?;
-        let all = evaluate_all(&net, &examples, &stack, config.run.eval_batch, label, observer)?;
-        Ok(all.samples.iter().map(|sample| sample.loss).collect())
+        evaluate_all(&net, &examples, &stack, config.run.eval_batch, label, observer)
     };
     let plain = losses(model, None, "base", observer)?;
     let adapted = losses(model, Some(adapter), "adapter", observer)?;
@@ -94,13 +95,13 @@ fn losses(
         observer.event(&Event::Evaluating { label: "merging", done, total });
     })?;
     let merged = losses(&place, None, "merged", observer)?;
-    let relative = |(one, other): (&f64, &f64)| (one - other).abs() / one.abs().max(1e-3);
-    let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
+    let relative =
+        |(one, other): (&SampleScore, &SampleScore)| (one.loss - other.loss).abs() / one.loss.abs().max(1e-3);
     Ok(AdapterLosses {
-        samples: plain.len(),
-        adapter: mean(&adapted),
-        merged: mean(&merged),
-        base: mean(&plain),
-        largest_difference: adapted.iter().zip(&merged).map(relative).fold(0.0, f64::max),
+        samples: plain.samples.len(),
+        adapter: adapted.loss(),
+        merged: merged.loss(),
+        base: plain.loss(),
+        largest_difference: adapted.samples.iter().zip(&merged.samples).map(relative).fold(0.0, f64::max),
     })
 }

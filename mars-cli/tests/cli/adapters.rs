@@ -12,12 +12,16 @@ fn tuned(task: &SmallTask, layout: &str) -> String {
     format!("{out}/adapter")
 }
 
-fn losses(task: &SmallTask, model: &str, adapter: Option<&str>) -> Vec<f64> {
+fn evaluated(task: &SmallTask, model: &str, adapter: Option<&str>) -> Value {
     let (data, images) = (task.path("test.json"), assets().join("digits/images.zip"));
     let mut arguments =
         vec!["eval", "--model", model, "--data", &data, "--images", images.to_str().unwrap(), "--json"];
     arguments.extend(adapter.map(|adapter| ["--adapter", adapter]).into_iter().flatten());
-    let samples = json(&arguments)["per_sample"].as_array().unwrap().clone();
+    json(&arguments)
+}
+
+fn losses(task: &SmallTask, model: &str, adapter: Option<&str>) -> Vec<f64> {
+    let samples = evaluated(task, model, adapter)["per_sample"].as_array().unwrap().clone();
     samples.iter().map(|sample| sample["loss"].as_f64().unwrap()).collect()
 }
 
@@ -50,6 +54,15 @@ fn tuned_verified_merged_and_taken_off_again() {
     let verified =
         json(&["verify", &pattern, base, "--data", &data, "--images", images.to_str().unwrap(), "--json"]);
     assert_eq!(verified["ok"], true);
+    // Answers differ in their tokens, each of which counts alike, as in `mars eval`.
+    for (of, adapter) in [("adapter", Some(pattern.as_str())), ("base", None)] {
+        let score = evaluated(&task, base, adapter);
+        let tokens: Vec<&Value> =
+            score["per_sample"].as_array().unwrap().iter().map(|sample| &sample["tokens"]).collect();
+        assert!(tokens.iter().any(|count| *count != tokens[0]), "{tokens:?}");
+        let [loss, found] = [&score["loss"], &verified["losses"][of]].map(|loss| loss.as_f64().unwrap());
+        assert!((loss - found).abs() <= 1e-5 * loss, "{of}: {loss} {found}");
+    }
     // The same by the flags that the other commands have, and the base by a name that does not depend on this directory.
     let flags = ["verify", "--adapter", &pattern, "--model", base, "--json"];
     assert_eq!(json(&flags)["tensors"], verified["tensors"]);
