@@ -8,6 +8,7 @@ pub(crate) mod devices;
 pub(crate) mod eval;
 pub(crate) mod families;
 pub(crate) mod fit;
+mod introduction;
 pub(crate) mod k8s;
 pub(crate) mod merge;
 pub(crate) mod plan;

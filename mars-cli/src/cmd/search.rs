@@ -2,38 +2,33 @@
 
 use crate::{
     args::{self, Place},
-    cmd::{Context, job_layers, set},
+    cmd::{Context, introduction::introduction, job_layers, set},
     exit::Exit,
     output,
 };
 use mars::{
-    Error, SearchConfig, SearchOutcome,
+    Error, SearchConfig, SearchOutcome, Task,
     config::TrainerKind,
     mars_laws::{Form, Interval},
+    mars_lora::Examples,
     mars_search::{Decision, DecisionOutcome},
     mars_vlm::data::Dataset,
     quantity::{duration, flops, number},
 };
 use std::time::Instant;
 
-/// Without a command: on the embedded task says what will happen, then searches.
+/// Without a command: a search, which on the embedded task says first what will happen.
 pub(crate) fn bare(context: &Context, args: &args::Search) -> Result<Exit, Error> {
     let config = config(context, args)?;
-    if config.model.dir.is_none() && config.data.train.is_none() && config.trainer.kind == TrainerKind::Native
-    {
-        let out = config.out.dir.display();
-        for line in [
-            "mars will now choose LoRA ranks for its embedded tiny vision-language model, on real handwritten digits:",
-            "short runs of each module give its convergence law, balanced rank choices race in the first steps of one fine-tune,",
-            "and the winner trains on to the end: its adapter stays.",
-            &format!(
-                "Everything goes to {out}/ and can be stopped (Ctrl-C) and continued. `mars --help` shows the rest."
-            ),
-        ] {
-            context.console.say(line);
+    let embedded = config.model.dir.is_none() && config.data.train.is_none();
+    carry_out(context, &config, (&args.job.place, args.strict), |task| {
+        if embedded {
+            let (train, val, _) = task.examples();
+            for line in introduction(&config, train.len(), val.len()) {
+                context.console.say(line);
+            }
         }
-    }
-    finish(context, &config, &args.job.place, args.strict)
+    })
 }
 
 pub(crate) fn run(context: &Context, args: &args::Search) -> Result<Exit, Error> {
@@ -54,11 +49,22 @@ pub(crate) fn finish(
     place: &Place,
     strict: bool,
 ) -> Result<Exit, Error> {
+    carry_out(context, config, (place, strict), |_| {})
+}
+
+/// The same; `introduce` says what will happen, once the task of a search by the native trainer is open.
+fn carry_out(
+    context: &Context,
+    config: &SearchConfig,
+    (place, strict): (&Place, bool),
+    introduce: impl FnOnce(&Task),
+) -> Result<Exit, Error> {
     let mut reporter = context.reporter();
     let started = Instant::now();
     let outcome = match config.trainer.kind {
         TrainerKind::Native => {
             let task = context.open(config)?;
+            introduce(&task);
             context.search(config, place, &mut reporter)?.run(&task, &config.out.dir)?
         }
         TrainerKind::Command => {
