@@ -81,7 +81,10 @@ fn cards(data: &ReportData) -> String {
     }
     let cost = format!("{} fine-tunes", maybe(fine_tunes(&total, &unit), 2));
     cards.push((cost, format!("cost of the whole search, {} trials", data.results.len())));
-    cards.push((duration(total.wall_s), "wall time of all trials".to_owned()));
+    cards.push((
+        duration(total.wall_s),
+        "training time, summed over trials, which may run side by side".to_owned(),
+    ));
     let cards: String = cards
         .iter()
         .map(|(value, text)| format!("<div><b>{}</b><span>{}</span></div>", escape(value), escape(text)))

@@ -97,7 +97,7 @@ pub(crate) fn decision(data: &ReportData) -> String {
             pair(
                 "Cost of the search",
                 format!(
-                    "{} fine-tunes, {}, {}",
+                    "{} fine-tunes, {}, {} summed over trials",
                     maybe(fine_tunes(&total, &unit), 2),
                     told_flops(&total),
                     duration(total.wall_s)
@@ -235,7 +235,7 @@ pub(crate) fn cost(data: &ReportData) -> String {
         ("trials", Cell::Number),
         ("training", Cell::Number),
         ("evaluation", Cell::Number),
-        ("wall time", Cell::Number),
+        ("time, summed over trials", Cell::Number),
         ("fine-tunes", Cell::Number),
     ];
     table("Cost", &head, &rows)

@@ -81,6 +81,9 @@ fn every_policy_has_a_whole_report() {
             data.decision.ranks.get("ve"),
             data.decision.ranks.get("llm")
         )));
+        // Runs train side by side: the sum of their times is not the time that passed.
+        assert_eq!(count(&html, "summed over trials"), 3);
+        assert!(!html.contains("wall time"));
         assert!(html.contains("18.310") && html.contains("1.921") && html.contains("71.6 %"));
         assert_eq!(count(&html, "<tr class=\"strong\"><td>chosen</td>"), 1, "one row is the choice");
         assert_eq!(

@@ -47,7 +47,7 @@ pub struct SearchCost {
     pub fine_tunes: Option<f64>,
     /// Model FLOPs of training and evaluation.
     pub flops: f64,
-    /// Wall time of all trials in seconds.
+    /// Wall time of training in seconds, summed over runs: more than has passed where some of them trained side by side.
     pub wall_s: f64,
 }
 

@@ -176,7 +176,7 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
     lines.extend(outcome.exchanged_images.map(|exchanged| format!("images    {exchanged}")));
     let measured = if cost.flops > 0.0 { flops(cost.flops) } else { "by time".to_owned() };
     lines.push(format!(
-        "cost      {} fine-tunes, {measured}, {} of training; {} in this call",
+        "cost      {} fine-tunes, {measured}, {} of training as a sum over runs, which may train side by side; {} in this call",
         number(cost.fine_tunes),
         duration(cost.wall_s),
         duration(seconds)

@@ -68,7 +68,7 @@ pub struct RegretRow {
     pub regret: Option<f64>,
     /// Cost of the search in fine-tunes; `None` when the final run's cost is unknown.
     pub fine_tunes: Option<f64>,
-    /// Wall time of the search in seconds.
+    /// Wall time of the search in seconds, summed over its trials, some of which may have been trained side by side.
     pub wall_s: f64,
 }
 
@@ -91,7 +91,7 @@ pub struct PolicySummary {
     pub regret_sd: Option<f64>,
     /// Mean cost in fine-tunes, over the seeds where it is known.
     pub fine_tunes: Option<f64>,
-    /// Mean wall time in seconds.
+    /// Mean of that over the seeds.
     pub wall_s: Option<f64>,
 }
 
