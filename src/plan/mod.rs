@@ -11,7 +11,7 @@ pub use limits::Bound;
 pub(crate) use limits::Left;
 pub use memory::Memory;
 pub(crate) use memory::{REMEDY, check_weights, left, resident};
-pub(crate) use pricing::evaluations;
+pub(crate) use pricing::{evaluations, grid_price};
 pub use probe::{Condition, Expense, Phase, Probe, ProbedPhase, Seconds};
 pub(crate) use probe::{probe_command, probe_native};
 pub use rehearsal::rehearse;
@@ -127,7 +127,7 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
     let policy = config.policy();
     let pricing = Pricing::measure(&config, task)?;
     let foreseen =
-        rehearse_priced(&policy, (&space, &budget), true, &|trial, from| pricing.cost(trial, from))?;
+        rehearse_priced(&policy, (&space, &budget), true, &|trial, from| pricing.prices.cost(trial, from))?;
     let flops: BTreeMap<u32, f64> =
         foreseen.results.iter().map(|result| (result.trial.id, result.cost.total_flops())).collect();
     let planned = |RehearsedTrial { trial, .. }: RehearsedTrial| PlannedRun {

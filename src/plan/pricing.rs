@@ -3,8 +3,8 @@
 use crate::{Error, Task, config::SearchConfig};
 use mars_laws::Ranks;
 use mars_lora::{AdapterConfig, AdapterStack, Examples, Model};
-use mars_search::{Cost, Role, Trial};
-use mars_vlm::model::{AnyModel, EncodedExamples, VlmBatch};
+use mars_search::{Budget, Cost, Role, Space, Trial};
+use mars_vlm::model::{AnyModel, EncodedExamples};
 use std::time::Instant;
 
 /// Longest time for which forward passes are measured, seconds.
@@ -12,35 +12,22 @@ const MEASURED_S: f64 = 0.5;
 /// Most forward passes that are measured.
 const PASSES: u32 = 100;
 
-/// Prices of runs on a task.
-pub(super) struct Pricing<'a> {
+/// FlopPrices of runs on a task in FLOPs, by its model and its first training batch.
+pub(super) struct FlopPrices<'a, M: Model, E> {
     config: &'a SearchConfig,
-    task: &'a Task<AnyModel, EncodedExamples>,
-    batch: VlmBatch,
-    /// FLOPs per second, measured on forward passes.
-    pub(super) rate: f64,
+    task: &'a Task<M, E>,
+    batch: M::Batch,
 }
 
-impl<'a> Pricing<'a> {
-    /// Measures forward passes of the first training batch.
-    pub(super) fn measure(
-        config: &'a SearchConfig,
-        task: &'a Task<AnyModel, EncodedExamples>,
-    ) -> Result<Self, Error> {
-        let (model, train) = (&task.model, &task.train);
-        let rows: Vec<usize> = (0..config.train.batch).map(|index| index % train.len()).collect();
-        let batch = train.batch(&[rows], &model.device())?;
-        let base = AdapterStack::base(1, model);
-        let once = || model.forward(&batch, &base, false).losses.into_data();
-        once();
-        let (started, mut passes) = (Instant::now(), 0);
-        while passes == 0 || (started.elapsed().as_secs_f64() < MEASURED_S && passes < PASSES) {
-            once();
-            passes += 1;
-        }
-        let flops: f64 = model.flops(&batch, base.ranks()).iter().map(|pass| pass.forward).sum();
-        let rate = f64::from(passes) * flops / started.elapsed().as_secs_f64();
-        Ok(Self { config, task, batch, rate })
+impl<'a, M, E> FlopPrices<'a, M, E>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    pub(super) fn of(config: &'a SearchConfig, task: &'a Task<M, E>) -> Result<Self, Error> {
+        let rows: Vec<usize> = (0..config.train.batch).map(|index| index % task.train.len()).collect();
+        let batch = task.train.batch(&[rows], &task.model.device())?;
+        Ok(Self { config, task, batch })
     }
 
     /// FLOPs of a trial that trains from step `from`; its time is not told.
@@ -79,6 +66,59 @@ impl<'a> Pricing<'a> {
         let evaluation = pass.forward * validation as f64 / self.config.train.batch as f64;
         Ok(steps as f64 * (pass.forward + pass.backward) + evaluations as f64 * evaluation)
     }
+
+    /// FLOPs of a final run with all its evaluations.
+    pub(super) fn final_run(&self, ranks: &Ranks, budget: &Budget) -> Result<f64, Error> {
+        self.flops(ranks, budget.steps, 1 + budget.steps.div_ceil(budget.eval_every.max(1)), None)
+    }
+}
+
+/// The same with the speed of this machine.
+pub(super) struct Pricing<'a> {
+    pub(super) prices: FlopPrices<'a, AnyModel, EncodedExamples>,
+    /// FLOPs per second, measured on forward passes.
+    pub(super) rate: f64,
+}
+
+impl<'a> Pricing<'a> {
+    /// Measures forward passes of the first training batch.
+    pub(super) fn measure(
+        config: &'a SearchConfig,
+        task: &'a Task<AnyModel, EncodedExamples>,
+    ) -> Result<Self, Error> {
+        let prices = FlopPrices::of(config, task)?;
+        let (model, batch) = (&task.model, &prices.batch);
+        let base = AdapterStack::base(1, model);
+        let once = || model.forward(batch, &base, false).losses.into_data();
+        once();
+        let (started, mut passes) = (Instant::now(), 0);
+        while passes == 0 || (started.elapsed().as_secs_f64() < MEASURED_S && passes < PASSES) {
+            once();
+            passes += 1;
+        }
+        let flops: f64 = model.flops(batch, base.ranks()).iter().map(|pass| pass.forward).sum();
+        let rate = f64::from(passes) * flops / started.elapsed().as_secs_f64();
+        Ok(Self { prices, rate })
+    }
+}
+
+/// What the full grid of the candidate ranks costs, in final runs at the ranks `unit`; `None` where the grid has too many tuples
+/// to be listed, some do not fit the model, or the model counts no FLOPs.
+pub(crate) fn grid_price<M, E>(
+    config: &SearchConfig,
+    task: &Task<M, E>,
+    (space, budget): (&Space, &Budget),
+    unit: &Ranks,
+) -> Option<f64>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    let grid = space.grid().ok()?;
+    let prices = FlopPrices::of(config, task).ok()?;
+    let unit = prices.final_run(unit, budget).ok()?;
+    let all = grid.iter().map(|ranks| prices.final_run(ranks, budget)).sum::<Result<f64, Error>>().ok()?;
+    Some(all / unit).filter(|price| price.is_finite())
 }
 
 /// Evaluations of a trial after step `from`, with that of step 0 where it begins there: at every multiple of `every`, but

@@ -20,6 +20,10 @@ pub struct ReportData {
     pub decision: Decision,
     /// Every trial of the search with its result.
     pub results: Vec<TrialResult>,
+    /// What the full grid of the candidate ranks would have cost in fine-tunes, by the FLOPs of its runs; `None` where these are not known: of a
+    /// search by an external trainer, and in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<f64>,
     /// Training loss of the final run, (optimizer step, nats per answer token), by rising step.
     pub final_train: Vec<(usize, f64)>,
     /// Ranks by layer, where they differ within a module.

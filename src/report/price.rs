@@ -16,12 +16,15 @@ pub(crate) fn figure(data: &ReportData) -> String {
     if !cost.is_finite() || steps == 0 {
         return String::new();
     }
-    let halving = halving_steps(cells, steps, 2) as f64 / steps as f64;
+    // Where the FLOPs of other ranks are not known, a run is one.
+    let run = data.grid.map_or(1.0, |grid| grid / cells as f64);
+    let halving = run * halving_steps(cells, steps, 2) as f64 / steps as f64;
+    let grid = run * cells as f64;
     let bars = [
         ("one fine-tune", 1.0, false),
         ("this search", cost, true),
         ("successive halving", halving, false),
-        ("full grid", cells as f64, false),
+        ("full grid", grid, false),
     ];
     let longest = bars.iter().map(|(_, value, _)| *value).fold(1.0, f64::max);
     let drawn: String = bars
@@ -47,12 +50,21 @@ pub(crate) fn figure(data: &ReportData) -> String {
     let title = "Price in fine-tunes";
     let description = format!(
         "This search cost {cost:.2} fine-tunes; successive halving over {cells} rank choices costs {halving:.2}, the full \
-         grid {cells}."
+         grid {grid:.2}."
     );
+    let caption = match data.grid {
+        Some(_) => {
+            "Grid by the FLOPs of its runs, halving by its number of steps at their mean price, as if no run failed."
+        }
+        None => {
+            "Halving and grid by their number of steps, as if no run failed and the chosen ranks cost what the others do, of which the \
+             FLOPs are not known."
+        }
+    };
     format!(
         "<figure><h3>{title}</h3><svg viewBox=\"0 0 {WIDTH} {:.1}\" role=\"img\" aria-labelledby=\"price-t price-d\">\
          <title id=\"price-t\">{title}</title><desc id=\"price-d\">{}</desc>{drawn}</svg>\
-         <figcaption>Halving and grid by their number of steps, as if no run failed.</figcaption></figure>",
+         <figcaption>{caption}</figcaption></figure>",
         ROW * bars.len() as f64 + 6.0,
         escape(&description)
     )

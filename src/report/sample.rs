@@ -60,6 +60,7 @@ fn planted(policy: &str, scatter: f64, window: Option<usize>) -> ReportData {
         kappa: 1.0,
         results,
         decision,
+        grid: None,
         final_train,
         ranks: None,
         base: Some(TestScore { perplexity: 18.31, accuracy: Some(0.134) }),

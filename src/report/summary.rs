@@ -64,11 +64,14 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
     let cost = fine_tunes(&total, &unit);
     words += &format!(" It cost {} fine-tunes", maybe(cost, 2));
     if let (Some(cost), Ok(grid)) = (cost, data.space.grid()) {
-        words += &format!("; the full grid of {} would have cost {}", grid.len(), grid.len());
-        let times = grid.len() as f64 / cost;
-        if times > 1.0 && times.is_finite() {
-            words += &format!(", {times:.1} times as much");
-        }
+        words += &match data.grid {
+            Some(price) => {
+                let times = price / cost;
+                let times = if times >= 1.05 { format!(", {times:.1} times as much") } else { String::new() };
+                format!("; the full grid of {} would have cost {price:.1}{times}", grid.len())
+            }
+            None => format!("; the full grid is {} final runs", grid.len()),
+        };
     }
     words += ".";
     if let Some(overfitting) =
@@ -126,10 +129,12 @@ fn changes(data: &ReportData) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{page::page, sample::search},
+        super::{page::page, sample::search, tables::costs},
         paragraph,
     };
-    use mars_search::{CandidateSource, Confidence, DecisionOutcome, Gain, Margin, Unhandicapped, Verdict};
+    use mars_search::{
+        CandidateSource, Confidence, DecisionOutcome, Gain, Margin, Unhandicapped, Verdict, fine_tunes,
+    };
 
     #[test]
     fn it_says_how_sure_and_what_would_change_it() {
@@ -156,7 +161,17 @@ mod tests {
         assert!(words.contains("the last at which 2 were compared, they lead on 97 % of redrawn"), "{words}");
         assert!(words.contains("On 128 samples: 0.0200 nats per token below the best other"), "{words}");
         assert!(words.contains("Training lowered the validation loss from"), "{words}");
-        assert!(words.contains("the full grid of 16 would have cost 16"), "{words}");
+        // Other ranks cost other FLOPs: without them the runs of the grid are counted and not priced.
+        assert!(words.contains("fine-tunes; the full grid is 16 final runs."), "{words}");
+        let (total, unit) = costs(&data);
+        let cost = fine_tunes(&total, &unit).unwrap_or_default();
+        for (price, told) in
+            [(8.0 * cost, format!("{:.1}, 8.0 times as much.", 8.0 * cost)), (cost, format!("{cost:.1}."))]
+        {
+            data.grid = Some(price);
+            let words = paragraph(&data);
+            assert!(words.contains(&format!("the full grid of 16 would have cost {told}")), "{words}");
+        }
         assert!(!words.contains("This was close"));
         data.decision.confidence = Some(Confidence { probability: 0.55, ..sure });
         data.decision.ranks = mars_laws::Ranks::new().with("ve", 8).with("llm", 32);

@@ -9,6 +9,7 @@ use crate::{
     config::SearchConfig,
     event::{Event, Observer},
     files, overfitting,
+    plan::grid_price,
     report::{self, Provenance, ReportData, TestScore},
 };
 use mars_calib::{Campaign, RunRecord};
@@ -68,6 +69,7 @@ where
     let more = more.chain(left_out);
     let data = ReportData {
         ranks,
+        grid: grid_price(&session.config, task, planned, &outcome.decision.ranks),
         provenance: provenance(
             &session.config,
             &task.model_name,
@@ -147,6 +149,7 @@ fn report_data(
         kappa: config.search.balance().kappa,
         decision: outcome.decision.clone(),
         results: outcome.results.clone(),
+        grid: None,
         final_train: winner
             .train
             .iter()

@@ -59,6 +59,25 @@ fn a_search_whose_report_cannot_be_written_is_not_done() {
     report::rewrite(out.path(), None).unwrap();
 }
 
+/// High ranks cost more than low ones: the grid is not so many times the run that won.
+#[test]
+fn the_price_of_the_grid_is_that_of_its_runs() {
+    let (place, mut config) = tiled();
+    config.search.policy = "grid".parse().unwrap();
+    config.search.ranks = vec![2, 32];
+    let out = place.path().join("out");
+    let measured = Search::new(config.clone()).run(&open(&config), &out).unwrap().cost.fine_tunes.unwrap();
+    let report: Value = serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
+    let foreseen = report["grid"].as_f64().unwrap();
+    assert!((foreseen / measured - 1.0).abs() < 0.02, "{foreseen}, measured {measured}");
+    // The report of an earlier version does not have it.
+    let mut earlier = report;
+    earlier.as_object_mut().unwrap().remove("grid");
+    fs::write(out.join("report.json"), earlier.to_string()).unwrap();
+    report::rewrite(&out, None).unwrap();
+    assert!(fs::read_to_string(out.join("report.html")).unwrap().contains("the full grid is 4 final runs"));
+}
+
 #[test]
 fn fits_are_those_of_the_last_search() {
     let out = tempdir().unwrap();

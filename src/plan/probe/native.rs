@@ -37,8 +37,9 @@ pub(crate) fn probe_native(
     let budget = config.budget(task.train.len(), config.train.seed);
     let options = NativeOptions { start: task.start.clone(), ..config.native_options()? };
     let pricing = Pricing::measure(&config, task)?;
-    let expected =
-        Expected::of(&config.policy(), (&space, &budget), true, &|trial, from| pricing.cost(trial, from))?;
+    let expected = Expected::of(&config.policy(), (&space, &budget), true, &|trial, from| {
+        pricing.prices.cost(trial, from)
+    })?;
     let kinds = BTreeMap::new();
     let devices = 1 + task.replicas.len();
     let mut prices =
@@ -98,8 +99,8 @@ impl NativePrices<'_> {
             to: trial.steps,
             every,
             evaluate_from: trial.evaluate_from,
-            step: self.pricing.flops(&trial.ranks, 1, 0, None)?,
-            evaluation: self.pricing.flops(&trial.ranks, 0, 1, validation)?,
+            step: self.pricing.prices.flops(&trial.ranks, 1, 0, None)?,
+            evaluation: self.pricing.prices.flops(&trial.ranks, 0, 1, validation)?,
         })
     }
 
@@ -155,7 +156,7 @@ impl Prices for NativePrices<'_> {
     fn expense(&self, trials: &[&RehearsedTrial]) -> Result<Expense, Error> {
         let mut flops = 0.0;
         for step in trials {
-            flops += self.pricing.cost(&step.trial, step.from)?.total_flops();
+            flops += self.pricing.prices.cost(&step.trial, step.from)?.total_flops();
         }
         let mut workers = vec![Seconds::default(); self.workers()];
         for group in self.stacks(trials).1 {
