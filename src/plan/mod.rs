@@ -4,6 +4,7 @@ mod limits;
 mod memory;
 mod pricing;
 mod probe;
+mod range;
 mod rehearsal;
 mod restarts;
 
@@ -14,6 +15,8 @@ pub(crate) use memory::{REMEDY, check_weights, left, resident};
 pub(crate) use pricing::{evaluations, grid_price};
 pub use probe::{Condition, Expense, Phase, Probe, ProbedPhase, Seconds};
 pub(crate) use probe::{probe_command, probe_native};
+use range::cost_range;
+pub use range::{CostRange, PlannedCost};
 pub use rehearsal::rehearse;
 pub(crate) use rehearsal::rehearsed_steps;
 use rehearsal::{RehearsedTrial, rehearse_priced};
@@ -57,7 +60,11 @@ pub struct Plan {
     pub memory: Option<Memory>,
     /// Name of the policy.
     pub policy: String,
-    /// FLOPs of one fine-tune: of the final run at the ranks that are expected to be chosen, from step 0, with the evaluations
+    /// What the search costs by the ranks that win; `None` where they are given. The figures below are for a winner as usual laws
+    /// give it, whose losses are within the tolerance of each other: the one with the fewest adapter parameters, the cheapest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<CostRange>,
+    /// FLOPs of one fine-tune: of the final run at the ranks of [`runs`](Self::runs), from step 0, with the evaluations
     /// that it has.
     pub fine_tune_flops: f64,
     /// FLOPs of all runs.
@@ -115,6 +122,9 @@ pub struct PlannedRun {
     pub trial: Trial,
     /// FLOPs of its own steps and evaluations.
     pub flops: f64,
+    /// On what it depends that only the search can measure; `None` where it is certain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
 }
 
 pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>) -> Result<Plan, Error> {
@@ -126,13 +136,15 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
     let budget = config.budget(task.train.len(), config.train.seed);
     let policy = config.policy();
     let pricing = Pricing::measure(&config, task)?;
-    let foreseen =
-        rehearse_priced(&policy, (&space, &budget), true, &|trial, from| pricing.prices.cost(trial, from))?;
+    let price = |trial: &Trial, from: usize| pricing.prices.cost(trial, from);
+    let foreseen = rehearse_priced(&policy, (&space, &budget), true, &price)?;
+    let range = cost_range(&policy, &foreseen, (&space, &budget), &price, pricing.rate)?;
     let flops: BTreeMap<u32, f64> =
         foreseen.results.iter().map(|result| (result.trial.id, result.cost.total_flops())).collect();
-    let planned = |RehearsedTrial { trial, .. }: RehearsedTrial| PlannedRun {
-        flops: flops.get(&trial.id).copied().unwrap_or(0.0),
-        trial,
+    let planned = |step: RehearsedTrial| PlannedRun {
+        flops: flops.get(&step.trial.id).copied().unwrap_or(0.0),
+        condition: Condition::of(&step),
+        trial: step.trial,
     };
     let runs: Vec<PlannedRun> = foreseen.trials.into_iter().map(planned).collect();
     // The unit of the search itself.
@@ -159,6 +171,7 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
         },
         memory,
         policy: policy.to_string(),
+        range,
         fine_tune_flops,
         total_flops,
         fine_tunes: total_flops / fine_tune_flops,

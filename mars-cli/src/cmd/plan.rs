@@ -11,7 +11,7 @@ use mars::{
     config::TrainerKind,
     mars_search::Trial,
     mars_vlm::data::Lengths,
-    plan::Probe,
+    plan::{Condition, Probe},
     quantity::{bytes, duration, flops},
 };
 use serde::Serialize;
@@ -106,14 +106,20 @@ fn describe(plan: &Plan) -> String {
         ));
     }
     let runs = if plan.runs.len() == 1 { "1 run".to_owned() } else { format!("{} runs", plan.runs.len()) };
-    parts.push(format!(
-        "policy {}: {runs}, {} = {:.2} fine-tunes of {}, about {} here",
-        plan.policy,
-        flops(plan.total_flops),
-        plan.fine_tunes,
-        flops(plan.fine_tune_flops),
-        duration(plan.seconds)
-    ));
+    let cost = |total: f64, fine_tunes: f64, unit: f64, seconds: f64| {
+        let (total, unit) = (flops(total), flops(unit));
+        format!("{total} = {fine_tunes:.2} fine-tunes of {unit}, about {} here", duration(seconds))
+    };
+    let costs = match &plan.range {
+        None => cost(plan.total_flops, plan.fine_tunes, plan.fine_tune_flops, plan.seconds),
+        Some(range) => [&range.cheapest, &range.dearest]
+            .map(|one| {
+                let told = cost(one.total_flops, one.fine_tunes, one.fine_tune_flops, one.seconds);
+                format!("if {} win, {told}", one.ranks)
+            })
+            .join("; "),
+    };
+    parts.push(format!("policy {}: {runs}, {costs}", plan.policy));
     parts.extend(plan.unaffordable.iter().map(ToString::to_string));
     let rows = plan.runs.iter().map(|run| {
         let Trial { id, role, ranks, samples, seed, steps, .. } = &run.trial;
@@ -125,8 +131,18 @@ fn describe(plan: &Plan) -> String {
             seed.to_string(),
             steps.to_string(),
             flops(run.flops),
+            match run.condition {
+                None => "yes",
+                Some(Condition::AtMost) => "at most",
+                Some(_) => "if as usual",
+            }
+            .to_owned(),
         ]
     });
-    parts.push(output::table(&["run", "for", "ranks", "samples", "seed", "up to step", "FLOPs"], rows));
+    let header = ["run", "for", "ranks", "samples", "seed", "up to step", "FLOPs", "certain"];
+    parts.push(output::table(&header, rows));
+    if plan.runs.iter().any(|run| run.condition == Some(Condition::IfAsUsual)) {
+        parts.push(probe::AS_USUAL.to_owned());
+    }
     parts.join("\n\n")
 }

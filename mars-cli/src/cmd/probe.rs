@@ -6,6 +6,10 @@ use mars::{
     quantity::{bytes, duration, flops, number},
 };
 
+/// What a number depends on.
+pub(super) const AS_USUAL: &str =
+    "if as usual: which choices are trained, and how far, depends on what earlier runs measure";
+
 pub(crate) fn describe(probe: &Probe) -> String {
     let load = probe.load.map_or_else(String::new, |load| format!(", at a load of {load:.1}"));
     let mut parts = vec![format!(
@@ -14,6 +18,7 @@ pub(crate) fn describe(probe: &Probe) -> String {
         probe.measured_steps,
         duration(probe.measured.wall)
     )];
+    let open = probe.phases.iter().any(|phase| phase.condition == Some(Condition::IfAsUsual));
     let mut rows = Vec::new();
     for phase in probe.phases.iter().chain(&probe.grid) {
         if phase.phase == Phase::Grid {
@@ -33,6 +38,8 @@ pub(crate) fn describe(probe: &Probe) -> String {
             match phase.condition {
                 Some(Condition::AtMost) => "at most",
                 Some(Condition::IfAsUsual) => "if as usual",
+                // What the winner costs is the unit.
+                _ if open && phase.phase == Phase::Grid => "but for the unit",
                 _ => "",
             },
         ));
@@ -50,11 +57,12 @@ pub(crate) fn describe(probe: &Probe) -> String {
     if conditions().any(|condition| condition == Condition::AtMost) {
         notes.push("at most: runs end early once their convergence time is certain".to_owned());
     }
-    if conditions().any(|condition| condition == Condition::IfAsUsual) {
-        notes.push(
-            "if as usual: which choices are trained, and how far, depends on what earlier runs measure"
-                .to_owned(),
-        );
+    if open {
+        notes.push(AS_USUAL.to_owned());
+        notes.push(format!(
+            "one fine-tune is the final run at {}, which win if as usual; other ranks cost other FLOPs",
+            probe.ranks
+        ));
     }
     parts.push(notes.join("\n"));
     parts.retain(|part| !part.is_empty());

@@ -155,8 +155,20 @@ fn a_probe_of_the_built_in_trainer_measures_stacks_and_leaves_nothing() {
     let difference = flops(&probe["total"]["flops"]) / flops(&plan["total_flops"]) - 1.0;
     assert!(difference.abs() < 1e-9, "{difference}");
     assert!(probe["measured_steps"].as_u64().unwrap() > 0 && !out.exists());
+    // Which ranks win is not known yet: the cost is told for the cheapest and for the dearest of them.
+    let ends = ["cheapest", "dearest"].map(|end| &plan["range"][end]);
+    assert_eq!(ends.map(|end| &end["ranks"]["ve"]), [&Value::from(2), &Value::from(4)], "{plan}");
+    for key in ["total_flops", "fine_tune_flops", "seconds"] {
+        let [cheapest, dearest] = ends.map(|end| flops(&end[key]));
+        assert!(0.0 < cheapest && cheapest < dearest, "{key}: {plan}");
+    }
+    let text = mars(&strs(&task.arguments("plan", &["--policy", "paper", "--probe", "--set", &set]))).stdout;
+    for part in ["if llm=2,ve=2 win, ", "; if llm=4,ve=4 win, ", "one fine-tune is the final run at llm="] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
     let text = mars(&strs(&task.arguments("plan", &["--policy", "fixed:4x4", "--probe"])));
     for part in ["probe of policy fixed", "the grid instead", "final run", "most memory of a process"] {
         assert!(text.stdout.contains(part), "{part}: {}{}", text.stdout, text.stderr);
     }
+    assert!(!text.stdout.contains(" win") && !text.stdout.contains("if as usual"), "{}", text.stdout);
 }

@@ -13,6 +13,7 @@ pub use usage::Seconds;
 use super::rehearsal::{Price, Rehearsed, RehearsedTrial, rehearse_priced};
 use crate::{Error, ErrorKind, Interrupt};
 use mars_calib::{Flow, Observer, Progress, RunEnd, RunRecord};
+use mars_laws::Ranks;
 use mars_search::{Budget, PolicySpec, Role, Space, Trial};
 use serde::Serialize;
 
@@ -38,8 +39,11 @@ pub struct Probe {
     pub phases: Vec<ProbedPhase>,
     /// All of them.
     pub total: Expense,
-    /// One fine-tune at the ranks that are expected to be chosen, from its first step: the unit of `fine_tunes`.
+    /// One fine-tune at `ranks`, from its first step: the unit of `fine_tunes`.
     pub fine_tune: Expense,
+    /// The ranks that win if convergence times and losses follow usual laws, by which all choices are within the tolerance of each other and
+    /// the cheapest is taken.
+    pub ranks: Ranks,
     /// The full grid of the candidate ranks, which the search replaces; `None` where it has too many tuples to be listed.
     pub grid: Option<ProbedPhase>,
     /// The most memory that training took: of this process, or of one process of the command; bytes. Memory of devices is not
@@ -87,6 +91,16 @@ pub enum Condition {
     AtMost,
     /// If convergence times and losses follow usual laws: which choices are trained, and how far, follows from earlier runs.
     IfAsUsual,
+}
+
+impl Condition {
+    /// That of a run which is expected to be asked for.
+    pub(super) fn of(step: &RehearsedTrial) -> Option<Self> {
+        match step.round {
+            0 => step.trial.stop_when_converged.then_some(Self::AtMost),
+            _ => Some(Self::IfAsUsual),
+        }
+    }
 }
 
 /// What runs take.
@@ -202,8 +216,7 @@ fn summed(
         let own = prices.expense(round)?;
         sum = Some(sum.map_or(own, |sum| sum.plus(own)));
     }
-    let later = trials.iter().any(|step| step.round > 0);
-    let ends_early = trials.iter().any(|step| step.trial.stop_when_converged);
+    let conditions = || trials.iter().filter_map(|step| Condition::of(step));
     Ok(sum.map(|sum| ProbedPhase {
         phase,
         runs: trials.len(),
@@ -211,8 +224,7 @@ fn summed(
         expense: sum.in_units_of(unit),
         condition: match phase {
             Phase::Grid => None,
-            _ if later => Some(Condition::IfAsUsual),
-            _ => ends_early.then_some(Condition::AtMost),
+            _ => conditions().find(|one| *one == Condition::IfAsUsual).or_else(|| conditions().next()),
         },
     }))
 }
@@ -235,6 +247,7 @@ fn probe(
         total: all.in_units_of(fine_tune),
         phases,
         fine_tune,
+        ranks: expected.fine_tune.trial.ranks.clone(),
         grid,
         peak_memory,
     })
