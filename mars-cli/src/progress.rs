@@ -14,11 +14,13 @@ pub(crate) struct Reporter {
     stage: Option<Stage>,
     /// When the first step was trained, and the steps of the whole search done by then.
     started: Option<(Instant, u64)>,
+    /// The same of this round.
+    round: Option<(Instant, u64)>,
 }
 
 impl Reporter {
     pub(crate) fn new(console: Console) -> Self {
-        Self { console, stage: None, started: None }
+        Self { console, stage: None, started: None, round: None }
     }
 
     fn round(&mut self, round: &Round<'_>) {
@@ -33,20 +35,21 @@ impl Reporter {
             self.console.log(format!("{label} up to step {until}{ranks}"));
         }
         self.finish();
+        self.round = None;
         self.stage = Some(self.console.stage(&label, "steps", steps));
     }
 
     fn progress(&mut self, progress: &Progress) {
-        let (from, before) = *self.started.get_or_insert((Instant::now(), progress.search_done));
+        let now = Instant::now();
+        let started = *self.started.get_or_insert((now, progress.search_done));
+        let began = *self.round.get_or_insert((now, progress.done));
         let Some(stage) = &self.stage else { return };
         stage.set_total(progress.total);
         let mut note = progress.loss.map_or_else(String::new, |loss| format!("validation loss {loss:.4}"));
+        let round = Stretch::since(began, progress.done, progress.total);
+        let search = Stretch::since(started, progress.search_done, progress.search_expected);
         // The whole search, where it is more than this round.
-        let done = progress.search_done.saturating_sub(before);
-        let all = progress.search_expected.saturating_sub(before);
-        let after_round = all.saturating_sub(done) > progress.total.saturating_sub(progress.done);
-        if done > 0 && after_round {
-            let left = from.elapsed().as_secs_f64() * (all - done) as f64 / done as f64;
+        if let Some(left) = search_left(&round, &search).filter(|_| search.left > round.left) {
             let separator = if note.is_empty() { "" } else { ", " };
             note += &format!("{separator}search about {} left", mars::quantity::duration(left));
         }
@@ -78,6 +81,36 @@ impl Reporter {
     }
 }
 
+/// Steps that were done in some time, and those that are left.
+struct Stretch {
+    seconds: f64,
+    done: u64,
+    left: u64,
+}
+
+impl Stretch {
+    /// From a moment at which so many steps were done.
+    fn since((from, before): (Instant, u64), done: u64, total: u64) -> Self {
+        Self {
+            seconds: from.elapsed().as_secs_f64(),
+            done: done.saturating_sub(before),
+            left: total.saturating_sub(done),
+        }
+    }
+
+    fn seconds_per_step(&self) -> Option<f64> {
+        (self.done > 0).then(|| self.seconds / self.done as f64)
+    }
+}
+
+/// Seconds that the search takes on: this round at its own pace, and what follows at that of all steps so far. Runs that are
+/// trained side by side have another pace than one alone.
+fn search_left(round: &Stretch, search: &Stretch) -> Option<f64> {
+    let pace = search.seconds_per_step()?;
+    let later = search.left.saturating_sub(round.left) as f64 * pace;
+    Some(round.left as f64 * round.seconds_per_step().unwrap_or(pace) + later)
+}
+
 impl Observer for Reporter {
     fn event(&mut self, event: &Event<'_>) {
         match event {
@@ -102,7 +135,7 @@ impl Observer for Reporter {
                 self.console.say(format!("chosen: {} ({})", decision.ranks, decision.outcome));
             }
             Event::TrainingAgain(id) => {
-                self.started = None;
+                (self.started, self.round) = (None, None);
                 self.console.say(format!("the checkpoint of run {id} is gone: training it again"));
                 self.stage = Some(self.console.stage("training again", "steps", 0));
             }
@@ -154,4 +187,23 @@ fn label(trials: &[Trial]) -> String {
         _ => ("calibrating", trials.len()),
     };
     format!("{name} ({count} runs)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stretch, search_left};
+
+    #[test]
+    fn the_rest_of_a_round_takes_as_long_as_the_round_says() {
+        // 1,000 steps of stacked runs in 20 s, then 50 steps of one run in 5 s.
+        let round = Stretch { seconds: 5.0, done: 50, left: 2000 };
+        let search = Stretch { seconds: 25.0, done: 1050, left: 2000 };
+        let close = |left: Option<f64>, seconds: f64| left.is_some_and(|left| (left - seconds).abs() < 1e-9);
+        assert!(close(search_left(&round, &search), 200.0), "not at 42 steps a second");
+        let more = Stretch { left: 2420, ..search };
+        assert!(close(search_left(&round, &more), 210.0));
+        let begun = Stretch { seconds: 0.1, done: 0, left: 2000 };
+        assert!(close(search_left(&begun, &more), 2420.0 * 25.0 / 1050.0));
+        assert_eq!(search_left(&begun, &Stretch { seconds: 0.1, done: 0, left: 9 }), None);
+    }
 }

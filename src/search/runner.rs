@@ -9,7 +9,7 @@ use mars_calib::{
     Campaign, ConvergenceRule, Flow, Keep, Observer as RunObserver, Progress, RunEnd, RunId, RunRecord,
     RunSpec, Stage, Trainer,
 };
-use mars_search::{Answer, Runner, Trial};
+use mars_search::{Answer, Role, Runner, Trial};
 use std::collections::BTreeMap;
 
 /// A [`Runner`] that trains.
@@ -65,13 +65,15 @@ impl CampaignRunner<'_> {
         self.observer.event(&Event::Round(event::Round { trials, recorded, steps: total }));
         // What is recorded costs nothing in this call.
         self.expected = self.expected.saturating_sub(all - total);
+        // What was foreseen beyond that will not come.
+        let expected = if is_last(trials) { self.done + total } else { self.expected };
         let mut watch = Watch {
             observer: &mut *self.observer,
             interrupt: self.interrupt,
             reached,
             total,
             before: self.done,
-            expected: self.expected,
+            expected,
             loss: None,
         };
         let records = self.campaign.run(self.trainer, &specs, &mut watch);
@@ -82,6 +84,12 @@ impl CampaignRunner<'_> {
         let records = records?;
         if done { Ok(records) } else { Err(Error::interrupted()) }
     }
+}
+
+/// Whether these trials end the search, if one of them is not lost: all of them go on to the end of the final run.
+fn is_last(trials: &[Trial]) -> bool {
+    let ends = |trial: &Trial| matches!(trial.role, Role::Race | Role::Final) && trial.steps == trial.horizon;
+    !trials.is_empty() && trials.iter().all(ends)
 }
 
 impl Runner for CampaignRunner<'_> {

@@ -86,6 +86,21 @@ fn progress_is_that_of_the_whole_search() {
     assert_eq!((dropped.len(), dropped.iter().filter(|step| early(step)).count()), (15, 14));
 }
 
+/// Whatever was foreseen before the runs were measured.
+#[test]
+fn in_the_last_round_nothing_more_is_expected() {
+    for policy in ["guided", "race", "paper"] {
+        let out = tempdir().unwrap();
+        let config = config(policy);
+        let (space, budget) = space_and_budget(&config);
+        let mut log = Log::default();
+        let search = Search::new(config).observe(&mut log);
+        search.run_with(&mut FakeTrainer::default(), &space, &budget, out.path()).unwrap();
+        let (done, expected) = *log.progress.last().unwrap();
+        assert_eq!(done, expected, "{policy}");
+    }
+}
+
 /// A trainer that begins a run which continues another again at step 0, as an external command does.
 struct Restarting(FakeTrainer);
 
