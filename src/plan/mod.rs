@@ -1,4 +1,5 @@
 //! What a search would train, cost and hold in memory, without training.
+mod condition;
 mod lasting;
 mod limits;
 mod memory;
@@ -8,12 +9,13 @@ mod range;
 mod rehearsal;
 mod restarts;
 
+pub use condition::Condition;
 pub use limits::Bound;
 pub(crate) use limits::Left;
 pub use memory::Memory;
 pub(crate) use memory::{REMEDY, check_weights, left, resident};
 pub(crate) use pricing::{evaluations, grid_price};
-pub use probe::{Condition, Expense, Phase, Probe, ProbedPhase, Seconds};
+pub use probe::{Expense, Phase, Probe, ProbedPhase, Seconds};
 pub(crate) use probe::{probe_command, probe_native};
 use range::cost_range;
 pub use range::{CostRange, PlannedCost};
