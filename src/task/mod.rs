@@ -4,6 +4,7 @@ mod files;
 mod left_out;
 mod memory;
 mod names;
+mod overlap;
 mod ranks;
 mod samples;
 mod score;
@@ -32,7 +33,7 @@ use crate::{
 };
 use mars_lora::{Adapter, Examples, Model, peft::Base};
 use mars_vlm::{
-    data::{self, ImageStore, Lengths},
+    data::{self, Fingerprints, ImageStore, Lengths},
     model::{AnyModel, EncodedExamples},
     processor::Processor,
 };
@@ -111,7 +112,8 @@ impl Task {
     /// Opens `files` under the settings of `config`.
     ///
     /// # Errors
-    /// The first defect of the model or the data, by file, field or line; of a candidate rank that does not fit the model.
+    /// The first defect of the model or the data, by file, field or line; of a candidate rank that does not fit the model;
+    /// parts of the data that have the same samples.
     pub fn open_with(
         config: &SearchConfig,
         files: &TaskFiles,
@@ -143,25 +145,27 @@ impl Task {
         });
         let left_out: Vec<LeftOut> =
             [&train, &val, &test].into_iter().filter_map(|part| part.left_out.clone()).collect();
-        let encode = |part: Part| -> Result<(EncodedExamples, String), Error> {
+        let encode = |part: Part| -> Result<(EncodedExamples, Fingerprints), Error> {
             let store = part.store.clone();
             let examples = EncodedExamples::new(processor.clone(), part.store, part.samples)?;
-            let digest = data::fingerprint(examples.samples(), &store)?;
+            let mut digests = data::fingerprints(examples.samples(), &store)?;
             // Sizes that are not set leave the digest, and so the ids of runs, as they are.
             let resolution = config.data.resolution();
-            let sized = !resolution.set().is_empty();
-            let digest = if sized { format!("{digest} {resolution}") } else { digest };
-            Ok((examples, digest))
+            if !resolution.set().is_empty() {
+                digests.all = format!("{} {resolution}", digests.all);
+            }
+            Ok((examples, digests))
         };
-        let ((train, train_digest), (val, val_digest), (test, test_digest)) =
-            (encode(train)?, encode(val)?, encode(test)?);
+        let [train, val, test] = [encode(train)?, encode(val)?, encode(test)?];
+        overlap::check([&train, &val, &test].map(|(of, digests)| (of.samples(), digests)), observer)?;
+        let ((train, train_digests), (val, val_digests), (test, test_digests)) = (train, val, test);
         let features = memory::feature_bytes(config, &model, [&train, &val])?;
         std::iter::once(&mut model).chain(&mut replicas).for_each(|model| model.keep_features(features));
         let (start, start_digest) = start.unzip();
         let fingerprints = [
             ("model", model_digest(&files.model, config.model.dtype, config.run.compute)?),
-            ("train", train_digest),
-            ("val", val_digest),
+            ("train", train_digests.all),
+            ("val", val_digests.all),
         ];
         let shown = |path: &Option<std::path::PathBuf>, embedded: &str| {
             path.as_ref().map_or_else(|| embedded.to_owned(), |path| path.display().to_string())
@@ -180,7 +184,7 @@ impl Task {
         }
         Ok(Self {
             fingerprints,
-            compared: [("test".to_owned(), test_digest)].into(),
+            compared: [("test".to_owned(), test_digests.all)].into(),
             start,
             left_out,
             model_name: shown(&config.model.dir, "the embedded tiny Idefics3 model"),

@@ -70,17 +70,21 @@ pub(crate) fn tiled() -> (TempDir, SearchConfig) {
     for (name, height) in [("wide0", 24), ("wide1", 24), ("square0", 48), ("square1", 48)] {
         image::RgbImage::new(48, height).save(path(name).with_extension("png")).unwrap();
     }
-    let samples = [("wide0", 30), ("wide1", 1), ("square0", 1), ("square1", 1)].map(|(name, words)| {
-        json!({ "id": name, "image": format!("{name}.png"), "conversations": [
-            { "from": "human", "value": format!("<image>\n{}", "what ".repeat(words)) },
-            { "from": "gpt", "value": "nine" } ] })
-    });
+    let samples = |answer: &str| {
+        [("wide0", 30), ("wide1", 1), ("square0", 1), ("square1", 1)].map(|(name, words)| {
+            json!({ "id": name, "image": format!("{name}.png"), "conversations": [
+                { "from": "human", "value": format!("<image>\n{}", "what ".repeat(words)) },
+                { "from": "gpt", "value": answer } ] })
+        })
+    };
     let mut config = SearchConfig::default();
     config.model.dir = Some(path("model"));
     let data = &mut config.data;
-    for (name, part) in [("train", &mut data.train), ("val", &mut data.val), ("test", &mut data.test)] {
+    for (name, answer, part) in
+        [("train", "four", &mut data.train), ("val", "five", &mut data.val), ("test", "nine", &mut data.test)]
+    {
         *part = Some(path(name).with_extension("json"));
-        fs::write(part.as_ref().unwrap(), Value::from(samples.to_vec()).to_string()).unwrap();
+        fs::write(part.as_ref().unwrap(), Value::from(samples(answer).to_vec()).to_string()).unwrap();
     }
     config.search.policy = "fixed:2x2".parse().unwrap();
     (config.train.steps, config.train.batch) = (Some(2), 2);

@@ -62,6 +62,13 @@ fn missing_files_are_named() {
 }
 
 #[test]
+fn a_copy_of_the_training_data_is_no_validation_data() {
+    let task = SmallTask::new();
+    fs::copy(task.path("train.json"), task.path("val.json")).unwrap();
+    refused(&strs(&tune(&task, &assets().join("model"))), 3, &["train.json", "val.json", "data.val"]);
+}
+
+#[test]
 fn a_loss_that_is_not_a_number_fails_the_run() {
     let task = SmallTask::new();
     let arguments = task.arguments(

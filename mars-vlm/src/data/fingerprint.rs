@@ -7,6 +7,15 @@ use super::{
 use crate::Error;
 use blake3::Hasher;
 
+/// Digests of a data set and of what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprints {
+    /// That of the whole, as [`fingerprint`] has it.
+    pub all: String,
+    /// 128 bits of BLAKE3 for each sample, in order: equal where turns and images are.
+    pub samples: Vec<[u8; 16]>,
+}
+
 /// Digest of `samples`: conversations and the contents of their images, in order; 16 hexadecimal digits (64 bits of
 /// BLAKE3). Ids, file names and positions in files do not count, nor how an image is packed.
 ///
@@ -20,24 +29,40 @@ use blake3::Hasher;
 /// # Errors
 /// Those of [`ImageStore::fingerprint`].
 pub fn fingerprint(samples: &[Sample], store: &ImageStore) -> Result<String, Error> {
+    Ok(fingerprints(samples, store)?.all)
+}
+
+/// The digest of `samples`, and that of each of them.
+///
+/// # Errors
+/// As for [`fingerprint`].
+pub fn fingerprints(samples: &[Sample], store: &ImageStore) -> Result<Fingerprints, Error> {
     let mut all = Hasher::new();
-    let mut text = String::new();
+    let mut each = Vec::with_capacity(samples.len());
+    let (mut hashed, mut text) = (Vec::new(), String::new());
     for sample in samples {
+        hashed.clear();
         for turn in &sample.turns {
             text.clear();
             write_parts(&turn.parts, &mut text);
-            all.update(turn.role.name().as_bytes()).update(&[0]);
-            all.update(text.as_bytes()).update(&[0]);
+            for bytes in [turn.role.name(), &text] {
+                hashed.extend_from_slice(bytes.as_bytes());
+                hashed.push(0);
+            }
             if turn.role == Role::Assistant && !turn.learnt {
-                all.update(&[2]);
+                hashed.push(2);
             }
         }
         for image in &sample.images {
-            all.update(&store.fingerprint(image)?);
+            hashed.extend_from_slice(&store.fingerprint(image)?);
         }
-        all.update(&[1]);
+        hashed.push(1);
+        all.update(&hashed);
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&blake3::hash(&hashed).as_bytes()[..16]);
+        each.push(digest);
     }
-    Ok(all.finalize().to_hex()[..16].to_owned())
+    Ok(Fingerprints { all: all.finalize().to_hex()[..16].to_owned(), samples: each })
 }
 
 /// Appends `[Image, Text("..")]`.

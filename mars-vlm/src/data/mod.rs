@@ -52,7 +52,7 @@ mod text;
 #[cfg(feature = "parquet")]
 pub use blob::Blob;
 pub use check::{CheckOptions, check};
-pub use fingerprint::fingerprint;
+pub use fingerprint::{Fingerprints, fingerprint, fingerprints};
 pub use format::Format;
 pub use histogram::{Bin, histogram};
 pub use image::RgbImage;

@@ -1,0 +1,150 @@
+//! Samples that are in a data set more than once, or in two of them.
+
+use crate::{
+    Error,
+    event::{Event, Observer},
+};
+use mars_vlm::data::{Fingerprints, Sample};
+use std::{collections::HashSet, path::Path};
+
+/// The samples of a part, in order, and their digests.
+type Contents<'a> = (&'a [Sample], &'a Fingerprints);
+
+/// The parts in their order, and the settings that name them.
+const PARTS: [(&str, &str); 3] =
+    [("training", "data.train"), ("validation", "data.val"), ("test", "data.test")];
+
+/// Refuses parts that are equal, and warns of validation and test samples that are trained on, and of validation samples that
+/// are copies of others. Samples are equal where their turns and the contents of their images are.
+pub(super) fn check(parts: [Contents<'_>; 3], observer: &mut dyn Observer) -> Result<(), Error> {
+    for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+        refuse_equal(parts, one, other)?;
+    }
+    let trained: HashSet<[u8; 16]> = parts[0].1.samples.iter().copied().collect();
+    for part in [1, 2] {
+        let (samples, digests) = parts[part];
+        let shared = || digests.samples.iter().zip(samples).filter(|(digest, _)| trained.contains(*digest));
+        if let Some((_, first)) = shared().next() {
+            observer.event(&Event::Warning(&format!(
+                "{} of {} {} samples are training samples too, with the same images and turns; the first is {}: what is learnt \
+                 by heart counts as if it were understood",
+                shared().count(),
+                samples.len(),
+                PARTS[part].0,
+                first.origin
+            )));
+        }
+    }
+    let (samples, digests) = parts[1];
+    let different = digests.samples.iter().collect::<HashSet<_>>().len();
+    if different < samples.len() {
+        observer.event(&Event::Warning(&format!(
+            "{} of {} validation samples are copies of others, with the same images and turns; standard errors of validation \
+             losses count each for itself, and are too small",
+            samples.len() - different,
+            samples.len()
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses two parts of the same samples in the same order: the fault of the settings where they are from one file, otherwise
+/// that of the files.
+fn refuse_equal(parts: [Contents<'_>; 3], one: usize, other: usize) -> Result<(), Error> {
+    let ((samples, digests), (others, other_digests)) = (parts[one], parts[other]);
+    let (Some(first), Some(other_first)) = (samples.first(), others.first()) else { return Ok(()) };
+    if digests.samples != other_digests.samples {
+        return Ok(());
+    }
+    let ((name, key), (other_name, other_key)) = (PARTS[one], PARTS[other]);
+    let (file, other_file): (&Path, &Path) = (&first.origin.file, &other_first.origin.file);
+    let remedy = format!(
+        "give other samples with {other_key}, or leave {other_key} empty: then they are split off from the training data"
+    );
+    let (count, path) = (samples.len(), file.display());
+    Err(if file == other_file {
+        Error::usage(format!(
+            "{key} and {other_key} are the same {count} samples of {path}, but {name} and {other_name} need different ones; {remedy}"
+        ))
+    } else {
+        Error::input(format!(
+            "{path} ({key}) and {} ({other_key}) hold the same {count} samples, but {name} and {other_name} need different ones; \
+             {remedy}",
+            other_file.display()
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, event::Silent};
+    use mars_vlm::data::{Origin, Role, Turn, Unit};
+
+    /// Samples of a file, one for each digest.
+    fn part(file: &str, contents: &[u8]) -> (Vec<Sample>, Fingerprints) {
+        let sample = |(index, content): (usize, &u8)| Sample {
+            id: index.to_string(),
+            turns: vec![Turn::text(Role::Assistant, content.to_string())],
+            images: Vec::new(),
+            origin: Origin { file: Path::new(file).into(), unit: Unit::Line, line: index + 1, index },
+        };
+        let samples = contents.iter().enumerate().map(sample).collect();
+        let digests = contents.iter().map(|content| [*content; 16]).collect();
+        (samples, Fingerprints { all: String::new(), samples: digests })
+    }
+
+    fn checked(parts: [(&str, &[u8]); 3], observer: &mut dyn Observer) -> Result<(), Error> {
+        let parts = parts.map(|(file, contents)| part(file, contents));
+        check([&parts[0], &parts[1], &parts[2]].map(|(samples, digests)| (&samples[..], digests)), observer)
+    }
+
+    #[derive(Default)]
+    struct Warnings(Vec<String>);
+
+    impl Observer for Warnings {
+        fn event(&mut self, event: &Event<'_>) {
+            if let Event::Warning(text) = event {
+                self.0.push((*text).to_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn equal_parts_are_refused_by_file_and_setting() {
+        let cases: [([(&str, &[u8]); 3], ErrorKind, [&str; 2]); 3] = [
+            ([("a", &[1, 2]), ("a", &[1, 2]), ("c", &[3])], ErrorKind::Usage, ["data.train", "data.val"]),
+            (
+                [("a", &[1, 2]), ("b", &[3]), ("c", &[1, 2])],
+                ErrorKind::Input,
+                ["a (data.train)", "c (data.test)"],
+            ),
+            ([("a", &[1, 2]), ("b", &[3]), ("c", &[3])], ErrorKind::Input, ["b (data.val)", "c (data.test)"]),
+        ];
+        for (parts, kind, named) in cases {
+            let error = checked(parts, &mut Silent).unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(named.iter().all(|name| error.to_string().contains(name)), "{error}");
+        }
+        // Parts that are empty are not equal.
+        checked([("a", &[1]), ("b", &[]), ("c", &[])], &mut Silent).unwrap();
+    }
+
+    #[test]
+    fn shared_samples_and_copies_are_warned_of() {
+        let mut seen = Warnings::default();
+        checked([("a", &[1, 2, 3]), ("b", &[4, 4, 2, 4]), ("c", &[1, 3, 5])], &mut seen).unwrap();
+        let starts = [
+            "1 of 4 validation samples are training samples too, with the same images and turns; the first is b line 3 (item 2)",
+            "2 of 3 test samples are training samples too, with the same images and turns; the first is c line 1 (item 0)",
+            "2 of 4 validation samples are copies of others",
+        ];
+        assert_eq!(seen.0.len(), starts.len(), "{:?}", seen.0);
+        for (warning, start) in seen.0.iter().zip(starts) {
+            assert!(warning.starts_with(start), "{warning}");
+        }
+        let mut none = Warnings::default();
+        checked([("a", &[1, 1]), ("b", &[2, 3]), ("c", &[4, 4])], &mut none).unwrap();
+        assert!(none.0.is_empty(), "{:?}", none.0);
+    }
+}
