@@ -113,6 +113,18 @@ pub(crate) fn check_samples(name: &'static str, samples: usize) -> Result<(), Er
 }
 
 impl Error {
+    /// Why the observations do not determine a law, without its name; `None` for an error that is about anything else.
+    pub(crate) fn undetermined(&self) -> Option<String> {
+        match self {
+            Self::NoRegistration { why, .. } => Some(why.clone()),
+            Self::TooFewObservations { law, .. } | Self::NoFit { law, .. } => {
+                let text = self.to_string();
+                Some(text.strip_prefix(&format!("{law}: ")).unwrap_or(&text).to_owned())
+            }
+            _ => None,
+        }
+    }
+
     /// The same error in terms of all observations, when it arose among those of `module`: `positions[i]` is the
     /// position, in the slice the caller gave, of the module's i-th observation.
     pub(crate) fn among(mut self, module: &str, positions: &[usize]) -> Self {

@@ -96,6 +96,29 @@ fn each_law_is_reported_alone() {
     assert!(matches!(error, Error::TooFewObservations { found: 0, .. }), "{error}");
 }
 
+/// A module with too few points, or too few joint runs, take nothing from the other laws.
+#[test]
+fn what_is_not_determined_is_told_beside_the_other_laws() {
+    let mut all = two_modules();
+    let (ve, mut llm): (Vec<_>, Vec<_>) = all.convergence.into_iter().partition(|o| o.module == "ve");
+    llm.extend(ve.into_iter().take(2));
+    all.convergence = llm;
+    all.performance.truncate(2);
+    let output = analyse(&all, &request()).unwrap();
+    assert_eq!(output.law_c.keys().collect::<Vec<_>>(), ["llm"]);
+    assert_eq!((output.law_c["llm"].points, output.law_p.is_none()), (28, true));
+    for why in [&output.unfitted["ve"], output.unfitted_law_p.as_ref().unwrap()] {
+        assert!(why.starts_with("2 observation(s) for "), "{why}");
+    }
+    let shown = output.to_string();
+    assert!(
+        shown.contains("Law-C of ve: none   (2 obs") && shown.contains("Law-P: none   (2 obs"),
+        "{shown}"
+    );
+    let back: FitOutput = serde_json::from_value(serde_json::to_value(&output).unwrap()).unwrap();
+    assert_eq!(back, output);
+}
+
 /// Four joint runs of two modules determine the tied form alone, and it is not among those that are chosen from.
 #[test]
 fn a_form_that_is_asked_for_is_fitted_where_no_other_can_be() {

@@ -118,16 +118,24 @@ pub fn fit_law_c_all(
     observations: &[ConvergenceObservation],
     options: &LawCOptions,
 ) -> Result<BTreeMap<String, LawCFit>, Error> {
+    fit_law_c_each(observations, options).map(|(module, fit)| Ok((module, fit?))).collect()
+}
+
+/// The same with the error of each module that fails, in the order of the modules' names.
+pub(crate) fn fit_law_c_each(
+    observations: &[ConvergenceObservation],
+    options: &LawCOptions,
+) -> impl Iterator<Item = (String, Result<LawCFit, Error>)> {
     let mut modules: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, observation) in observations.iter().enumerate() {
         modules.entry(&observation.module).or_default().push(index);
     }
-    let fit_one = |(index, (module, positions)): (usize, (&str, Vec<usize>))| {
+    let fit_one = move |(index, (module, positions)): (usize, (&str, Vec<usize>))| {
         let own: Vec<_> = positions.iter().map(|position| observations[*position].clone()).collect();
         let mut options = options.clone();
         options.bootstrap.seed = RegistrationOptions::of_module(options.bootstrap.seed, index).seed;
-        let fit = fit_law_c(&own, &options).map_err(|error| error.among(module, &positions))?;
-        Ok((module.to_string(), fit))
+        let fit = fit_law_c(&own, &options).map_err(|error| error.among(module, &positions));
+        (module.to_string(), fit)
     };
-    modules.into_iter().enumerate().map(fit_one).collect()
+    modules.into_iter().enumerate().map(fit_one)
 }

@@ -11,6 +11,7 @@ mod one_size;
 mod power;
 
 pub use law_c::{LawC, LawCForm};
+pub(crate) use law_c_fit::fit_law_c_each;
 pub use law_c_fit::{LawCFit, LawCOptions, fit_law_c, fit_law_c_all};
 pub use law_c_registered::{CalibrationSet, RegisteredLawC, registered_law_c};
 pub use law_c_summary::LawCSummary;

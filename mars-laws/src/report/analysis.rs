@@ -9,12 +9,12 @@ use crate::{
     Error,
     choose::{Outcome, balance, contenders},
     error::check_samples,
-    law::{CalibrationSet, LawC, LawCFit, fit_law_c_all, registered_law_c},
+    law::{CalibrationSet, LawC, LawCFit, fit_law_c_each, registered_law_c},
     observation::Observations,
     registration::RegistrationOptions,
     uncertainty::check_level,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads one CSV table of observations and reports on it.
 ///
@@ -40,11 +40,11 @@ pub fn analyse_csv(text: &str, request: &FitRequest) -> Result<FitOutput, Error>
 /// Fits the laws that the observations allow, balances ranks, and compares predicted with measured best ranks.
 ///
 /// Convergence times, or curves where a module has them, give Law-C and balanced ranks, perplexities give Law-P and best
-/// ranks by size; a law without observations is absent from the report.
+/// ranks by size; a law without observations is absent from the report. Too few observations of a module or of the joint runs
+/// (also after `fit_up_to`) and curves that determine no law are told in the report beside the laws that there are.
 ///
 /// # Errors
-/// Too few observations of a module or of the joint runs (also after `fit_up_to`), curves that determine no law, bad values,
-/// mixed conventions, bad options.
+/// Where no law is determined, why the first is not; bad values, mixed conventions, bad options.
 pub fn analyse(observations: &Observations, request: &FitRequest) -> Result<FitOutput, Error> {
     request.predict.iter().try_for_each(|samples| check_samples("predict", *samples))?;
     check_level(request.balance.level)?;
@@ -52,17 +52,46 @@ pub fn analyse(observations: &Observations, request: &FitRequest) -> Result<FitO
     let registered = |module: &str| observations.curves.iter().any(|one| one.module == module);
     let timed = || observations.convergence.iter().filter(|o| !registered(&o.module));
     let times: Vec<_> = timed().filter(|o| o.samples <= limit).cloned().collect();
-    if let Some(o) = timed().find(|o| !times.iter().any(|t| t.module == o.module)) {
-        return Err(Error::TooFewObservations { law: format!("law-c of {}", o.module), needed: 3, found: 0 });
+    let known: BTreeSet<&str> = times.iter().map(|o| o.module.as_str()).collect();
+    let beyond: BTreeSet<&str> =
+        timed().map(|o| o.module.as_str()).filter(|module| !known.contains(module)).collect();
+    let too_few = |module: &str| {
+        let law = format!("law-c of {module}");
+        (module.to_owned(), Err(Error::TooFewObservations { law, needed: 3, found: 0 }))
+    };
+    let mut fits: Fits = beyond.into_iter().map(too_few).collect();
+    fits.extend(fit_law_c_each(&times, &request.law_c));
+    fits.extend(register_all(observations, limit, request, known.len()));
+    let (mut law_c, mut refused) = (BTreeMap::new(), Vec::new());
+    for (module, fit) in fits {
+        match fit {
+            Ok(fit) => _ = law_c.insert(module, fit),
+            Err(error) => match error.undetermined() {
+                Some(why) => refused.push((module, why, error)),
+                None => return Err(error),
+            },
+        }
     }
-    let mut law_c = fit_law_c_all(&times, &request.law_c)?;
-    law_c.extend(register_all(observations, limit, request, law_c.len())?);
     let performance = &observations.performance;
-    let law_p =
-        if performance.is_empty() { None } else { Some(Performance::fit(performance, limit, request)?) };
+    let law_p = (!performance.is_empty()).then(|| Performance::fit(performance, limit, request));
+    let (law_p, refused_law_p) = match law_p.transpose() {
+        Ok(law_p) => (law_p, None),
+        Err(error) => match error.undetermined() {
+            Some(why) => (None, Some((why, error))),
+            None => return Err(error),
+        },
+    };
+    if law_c.is_empty() && law_p.is_none() {
+        let errors = refused.into_iter().map(|(_, _, error)| error);
+        let mut errors = errors.chain(refused_law_p.map(|(_, error)| error));
+        return errors.next().map_or_else(|| Ok(FitOutput::default()), Err);
+    }
     let sizes = if request.predict.is_empty() {
-        let sets = observations.curves.iter().flat_map(|one| &one.sets).map(|set| set.samples);
-        let sizes = times.iter().map(|o| o.samples).chain(sets.filter(|samples| *samples <= limit));
+        let fitted = |module: &str| law_c.contains_key(module);
+        let curves = observations.curves.iter().filter(|one| fitted(&one.module));
+        let sets =
+            curves.flat_map(|one| &one.sets).map(|set| set.samples).filter(|samples| *samples <= limit);
+        let sizes = times.iter().filter(|o| fitted(&o.module)).map(|o| o.samples).chain(sets);
         sizes.max().into_iter().collect()
     } else {
         request.predict.clone()
@@ -74,16 +103,16 @@ pub fn analyse(observations: &Observations, request: &FitRequest) -> Result<FitO
         predictions: predictions.collect::<Result<_, _>>()?,
         law_p: law_p.map(Performance::into_output),
         law_c: law_c.iter().map(|(module, fit)| (module.clone(), fit.into())).collect(),
+        unfitted: refused.into_iter().map(|(module, why, _)| (module, why)).collect(),
+        unfitted_law_p: refused_law_p.map(|(why, _)| why),
     })
 }
 
+/// Law-C of each module, or why it has none.
+type Fits = Vec<(String, Result<LawCFit, Error>)>;
+
 /// Law-C of the modules that have curves; their streams of random numbers come after `others`.
-fn register_all(
-    observations: &Observations,
-    limit: usize,
-    request: &FitRequest,
-    others: usize,
-) -> Result<BTreeMap<String, LawCFit>, Error> {
+fn register_all(observations: &Observations, limit: usize, request: &FitRequest, others: usize) -> Fits {
     let bootstrap = &request.law_c.bootstrap;
     let each = observations.curves.iter().enumerate().map(|(index, one)| {
         let sets: Vec<CalibrationSet> = one.sets.iter().filter(|set| set.samples <= limit).cloned().collect();
@@ -91,9 +120,9 @@ fn register_all(
             level: bootstrap.level,
             ..RegistrationOptions::of_module(bootstrap.seed, others + index)
         };
-        let law = registered_law_c(&one.module, &sets, &options)?.law;
         let refused = |why| Error::NoRegistration { module: one.module.clone(), why };
-        Ok((one.module.clone(), law.map_err(refused)?))
+        let found = registered_law_c(&one.module, &sets, &options);
+        (one.module.clone(), found.and_then(|found| found.law.map_err(refused)))
     });
     each.collect()
 }

@@ -11,12 +11,18 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Laws, balanced ranks and best ranks from one set of observations.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FitOutput {
     /// Law-C of each module; empty without convergence times.
     pub law_c: BTreeMap<String, LawCOutput>,
+    /// Modules whose observations determine no Law-C, and why; left out of the JSON if there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfitted: BTreeMap<String, String>,
     /// Law-P; absent (`null`) without perplexities.
     pub law_p: Option<LawPOutput>,
+    /// Why the perplexities determine no Law-P; left out of the JSON where they do, or there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfitted_law_p: Option<String>,
     /// For each candidate rank of the reference module, the rank that balances each other module.
     pub balanced: Vec<BalancedOutput>,
     /// For each measured size, the best of the ranks measured there and the best predicted.

@@ -13,8 +13,14 @@ impl Display for FitOutput {
         for (module, law) in &self.law_c {
             law_c(f, module, law)?;
         }
+        for (module, why) in &self.unfitted {
+            writeln!(f, "Law-C of {module}: none   ({why})")?;
+        }
         if let Some(law) = &self.law_p {
             law_p(f, law)?;
+        }
+        if let Some(why) = &self.unfitted_law_p {
+            writeln!(f, "Law-P: none   ({why})")?;
         }
         if !self.balanced.is_empty() {
             writeln!(f, "Balanced ranks (equal convergence times)")?;

@@ -120,3 +120,16 @@ fn an_analysis_fits_the_curves_of_a_module() {
     let error = analyse(&observations, &FitRequest { fit_up_to: Some(16), ..request }).unwrap_err();
     assert_eq!(error.to_string(), "law-c of ve: none, no run trained to its convergence");
 }
+
+#[test]
+fn curves_that_determine_no_law_leave_that_of_another_module() {
+    let mut flat = sets(-0.4, &[256]);
+    flat[0].runs[0].curve.losses.fill(4.0);
+    let curves = [("ve", flat), ("llm", sets(-0.3, &[256]))];
+    let curves = curves.map(|(module, sets)| ModuleCurves { module: module.into(), sets }).into();
+    let observations = Observations { curves, ..Default::default() };
+    let output = analyse(&observations, &FitRequest::default()).unwrap();
+    assert!(output.law_c.contains_key("llm") && output.balanced.is_empty());
+    let why = &output.unfitted["ve"];
+    assert!(why.starts_with("at 256 samples at rank 4 the loss improved by only 0.0 %"), "{why}");
+}
