@@ -14,7 +14,11 @@ use crate::{
 };
 use mars_calib::{Campaign, RunRecord};
 use mars_laws::analyse;
-use mars_lora::{Examples, Model, stored::regular};
+use mars_lora::{
+    Examples, Model,
+    peft::{CONFIG_FILE, WEIGHTS_FILE},
+    stored::regular,
+};
 use mars_search::{Budget, PolicySpec, fine_tunes, run_cost, total_cost};
 use std::path::Path;
 
@@ -53,6 +57,7 @@ where
         results: searched.results.clone(),
         cost,
         adapter: Some(place),
+        run: None,
         report: session.out.join("report.html"),
         test: Some(tuned),
         base: Some(base),
@@ -94,13 +99,15 @@ pub(super) fn external(
     let winner = winner(searched)?;
     let own = out.join(EXTERNAL).join(winner.id.as_str());
     retract(out, &own)?;
-    let has_own = regular::is_folder(&own).map_err(Error::io("read", &own))?;
+    let run = regular::is_folder(&own).map_err(Error::io("read", &own))?.then_some(own);
+    let has_adapter = run.as_deref().map(holds_adapter).transpose()?.unwrap_or(false);
     let Engine { campaign, config, observer, space, .. } = engine;
     let outcome = SearchOutcome {
         decision: searched.decision.clone(),
         results: searched.results.clone(),
         cost: cost(searched),
-        adapter: has_own.then_some(own),
+        adapter: run.clone().filter(|_| has_adapter),
+        run,
         report: out.join("report.html"),
         test: None,
         base: None,
@@ -110,11 +117,26 @@ pub(super) fn external(
         left_out: Vec::new(),
     };
     let data = ReportData {
-        provenance: super::provenance::of_external(config, outcome.adapter.as_deref())?,
+        provenance: super::provenance::of_external(
+            config,
+            outcome.adapter.as_deref(),
+            outcome.run.as_deref(),
+        )?,
         ..report_data(&outcome, policy, config, space, budget, winner)
     };
     write(&outcome, &data, config, campaign, out, observer)?;
     Ok(outcome)
+}
+
+/// Whether a trainer left an adapter of PEFT in the directory of its run.
+fn holds_adapter(run: &Path) -> Result<bool, Error> {
+    for name in [CONFIG_FILE, WEIGHTS_FILE, "adapter_model.bin"] {
+        let file = run.join(name);
+        if regular::is_file(&file).map_err(Error::io("read", &file))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Directory of the runs of an external command, within that of the campaign.
@@ -169,7 +191,7 @@ fn report_data(
 /// The sign that a search is over and that all it leaves is there: its decision, which is written last.
 pub(super) const DECISION: &str = "decision.json";
 const FITS: &str = "fits.json";
-/// Lies beside the adapter.
+/// Lies beside the adapter, or what there is of the run.
 const SUMMARY: &str = "mars_search.json";
 
 /// Removes what a former search in `out` has left and this one may not write or writes last: until it is there, the search is not done,
@@ -190,8 +212,8 @@ fn write(
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
     write_fits(config, campaign, out, observer)?;
-    if let Some(adapter) = &outcome.adapter {
-        files::write_json(&adapter.join(SUMMARY), &outcome.summary())?;
+    if let Some(place) = outcome.adapter.as_ref().or(outcome.run.as_ref()) {
+        files::write_json(&place.join(SUMMARY), &outcome.summary())?;
     }
     files::write_json(&out.join("report.json"), data)?;
     files::write(&outcome.report, report::render(data).as_bytes())?;

@@ -19,9 +19,11 @@ pub struct SearchOutcome {
     pub results: Vec<TrialResult>,
     /// What the search cost, the final run included.
     pub cost: SearchCost,
-    /// Directory of the adapter; of a search with an external command the directory of the winning run; `None` where a
-    /// trainer of one's own keeps it.
+    /// Directory of the adapter; of a search with an external command the directory of the winning run, where an adapter of PEFT
+    /// is in it; `None` where the trainer keeps it elsewhere.
     pub adapter: Option<PathBuf>,
+    /// Directory of the winning run of an external command.
+    pub run: Option<PathBuf>,
     /// The report, one HTML page.
     pub report: PathBuf,
     /// The adapter on the test split; `None` after a search by an external trainer.
@@ -68,6 +70,9 @@ pub struct Summary<'a> {
     pub cost: SearchCost,
     /// Directory of the adapter, where it is known.
     pub adapter: Option<&'a Path>,
+    /// Directory of the winning run of an external command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<&'a Path>,
     /// The report.
     pub report: &'a Path,
     /// The adapter on the test split.
@@ -105,6 +110,7 @@ impl SearchOutcome {
             confidence: self.decision.confidence,
             cost: self.cost,
             adapter: self.adapter.as_deref(),
+            run: self.run.as_deref(),
             report: &self.report,
             test: self.test,
             base: self.base,

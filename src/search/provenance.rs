@@ -25,15 +25,19 @@ pub(super) fn provenance(
     ];
     let settings = settings.into_iter().chain(arithmetic);
     let settings = settings.map(|(name, text)| (name.to_owned(), text));
-    of(model, data, adapter, settings.chain(more).collect())
+    of(model, data, shown(adapter), settings.chain(more).collect())
 }
 
-/// The same of a search by an external trainer: the settings that it was told. On which device it computes and which layers it
-/// adapts is not known.
+/// The same of a search by an external trainer, with the directory of the winning run: the settings that it was told. On which
+/// device it computes and which layers it adapts is not known.
 ///
 /// # Errors
 /// A command whose placeholders cannot be read.
-pub(super) fn of_external(config: &SearchConfig, adapter: Option<&Path>) -> Result<Provenance, Error> {
+pub(super) fn of_external(
+    config: &SearchConfig,
+    adapter: Option<&Path>,
+    run: Option<&Path>,
+) -> Result<Provenance, Error> {
     let options = config.trainer.command_options();
     let placeholders = options.as_ref().map(|options| options.module_placeholders()).transpose()?;
     // A trainer of one's own has the whole specification of each run.
@@ -50,14 +54,22 @@ pub(super) fn of_external(config: &SearchConfig, adapter: Option<&Path>) -> Resu
     ];
     let settings = settings.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?)));
     let settings = settings.filter(|(_, text)| !text.is_empty());
+    let adapter = match (adapter, run) {
+        (None, Some(run)) => format!("the trainer left none in the directory of its run, {}", run.display()),
+        (adapter, _) => shown(adapter),
+    };
     Ok(of("that of the trainer", "those of the trainer", adapter, settings.collect()))
 }
 
-fn of(model: &str, data: &str, adapter: Option<&Path>, more: Vec<(String, String)>) -> Provenance {
+fn shown(adapter: Option<&Path>) -> String {
+    adapter.map_or_else(|| "kept by the trainer".to_owned(), |path| path.display().to_string())
+}
+
+fn of(model: &str, data: &str, adapter: String, more: Vec<(String, String)>) -> Provenance {
     Provenance {
         model: model.to_owned(),
         data: data.to_owned(),
-        adapter: adapter.map_or_else(|| "kept by the trainer".to_owned(), |path| path.display().to_string()),
+        adapter,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         more,
     }
@@ -90,7 +102,7 @@ mod tests {
             let mut config = SearchConfig::default();
             config.trainer.kind = TrainerKind::Command;
             config.trainer.command = Some(command.to_owned());
-            let provenance = of_external(&config, None).unwrap();
+            let provenance = of_external(&config, None, None).unwrap();
             render(&ReportData { provenance, ..search("fixed:8x8", 0.0) })
         };
         let row = |page: &str, name: &str| {

@@ -145,7 +145,8 @@ fn laws(decision: &Decision) -> Vec<String> {
 }
 
 fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
-    let SearchOutcome { decision, cost, adapter, report, test, base, overfitting, left_out, .. } = outcome;
+    let SearchOutcome { decision, cost, adapter, run, report, test, base, overfitting, left_out, .. } =
+        outcome;
     let mut lines = Vec::new();
     if !outcome.is_improvement() {
         lines.push("WARNING   this adapter is no improvement over the model before training".to_owned());
@@ -182,7 +183,14 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
         duration(seconds)
     ));
     lines.extend(left_out.iter().map(|one| format!("left out  {}: {one}", one.part)));
-    lines.extend(adapter.iter().map(|adapter| format!("adapter   {}", adapter.display())));
+    lines.extend(match (adapter, run) {
+        (Some(adapter), _) => Some(format!("adapter   {}", adapter.display())),
+        (None, Some(run)) => Some(format!(
+            "run       {}; the trainer left no adapter there (no adapter_config.json)",
+            run.display()
+        )),
+        (None, None) => None,
+    });
     lines.push(format!("report    {}", report.display()));
     lines.join("\n")
 }

@@ -90,7 +90,7 @@ fn a_search_with_a_command_finds_what_the_command_planted() {
     assert!(rank("ve") == 2 * rank("llm") || rank("ve") == 32, "{summary}");
 
     // The winning run has its directory, and the command saw the environment.
-    let winner = Path::new(summary["adapter"].as_str().unwrap());
+    let winner = Path::new(summary["run"].as_str().unwrap());
     assert_eq!(fs::read_to_string(winner.join("seen.txt")).unwrap().trim(), "inner");
     assert!(winner.join("curve.csv").is_file() && Path::new(&out).join("report.html").is_file());
 
@@ -101,6 +101,24 @@ fn a_search_with_a_command_finds_what_the_command_planted() {
     assert_eq!(fs::metadata(winner.join("curve.csv")).unwrap().modified().unwrap(), before);
     assert_eq!(json(&["choose", "--campaign", &out, "--json"])["ranks"], summary["ranks"]);
     assert!(json(&["fit", "--campaign", &out, "--json"])["law_c"]["ve"]["r2_log"].as_f64().unwrap() > 0.99);
+}
+
+/// The directory of a run is an adapter's only where an adapter is in it.
+#[test]
+fn an_adapter_is_named_where_the_trainer_left_one() {
+    for (line, left) in [("", false), ("echo '{}' > \"$6/adapter_config.json\"\n", true)] {
+        let setting = Setting::new(&format!("{SCRIPT}{line}"));
+        let out = setting.out();
+        let arguments = setting.arguments(&out, &["--policy", "fixed:8x8"]);
+        let done = mars(&arguments);
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        assert_eq!(done.stdout.contains("left no adapter there"), !left, "{}", done.stdout);
+        let report = fs::read_to_string(Path::new(&out).join("report.html")).unwrap();
+        assert_eq!(report.contains("the trainer left none"), !left);
+        let summary = json(&[&arguments[..], &["--json"]].concat());
+        assert_eq!(summary["adapter"].as_str(), summary["run"].as_str().filter(|_| left), "{summary}");
+        assert!(Path::new(summary["run"].as_str().unwrap()).join("mars_search.json").is_file());
+    }
 }
 
 #[test]
