@@ -178,14 +178,20 @@ fn what_is_set_of_the_training_and_not_told_is_warned_of() {
         ("out.adapter_layout=uniform", "out.adapter_layout is set", false),
         ("run.validation_samples=64", "run.validation_samples is set", false),
         ("model.dir=model", "model.dir is set", false),
+        ("data.val=v.json", "data.val is set", false),
+        ("data.test=t.json", "data.test is set", false),
+        ("data.images=images", "data.images is set", false),
     ] {
         let all = cautions("", &[assignment]);
         assert!(all.len() == 1 && all[0].starts_with(key), "{assignment}: {all:?}");
         assert_eq!(cautions(rates, &[assignment]).is_empty(), is_told, "{assignment}");
     }
-    for plain in [&["train.steps=100"][..], &["lora.scale.alpha=32", "train.eval_every=10"]] {
+    let usual = &["lora.scale.alpha=32", "train.eval_every=10"][..];
+    // Training data are counted where their number is not set.
+    for plain in [&["train.steps=100"][..], usual, &["data.train=d.json"]] {
         assert_eq!(cautions("", plain), [] as [String; 0]);
     }
+    assert!(cautions("", &["data.train=d.json", "trainer.samples=9"])[0].starts_with("data.train is set"));
 }
 
 /// A trainer that gets rank 0 for a name that nothing has would train something else, for as long as the search takes.

@@ -90,6 +90,11 @@ impl SearchConfig {
         }
         for (key, is_set) in [
             ("model.dir", self.model.dir.is_some()),
+            // Without trainer.samples the training samples are counted.
+            ("data.train", self.data.train.is_some() && self.trainer.samples.is_some()),
+            ("data.val", self.data.val.is_some()),
+            ("data.test", self.data.test.is_some()),
+            ("data.images", self.data.images.is_some()),
             ("train.optim.weight_decay", optim.weight_decay != plain.weight_decay),
             ("train.optim.beta1", optim.beta1 != plain.beta1),
             ("train.optim.beta2", optim.beta2 != plain.beta2),
