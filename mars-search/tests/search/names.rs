@@ -59,6 +59,12 @@ fn a_list_keeps_named_ranks_together() {
     assert!(PolicySpec::parse_list("").is_err());
     assert!(PolicySpec::parse_list("grid,,halving").is_err());
     assert!(PolicySpec::parse_list("grid,llm=8").is_err());
+    for (list, twice) in
+        [("grid,halving, grid", "`grid`"), ("fixed:ve=8,llm=4,fixed:llm=4,ve=8", "`fixed:llm=4,ve=8`")]
+    {
+        let error = PolicySpec::parse_list(list).unwrap_err().to_string();
+        assert!(error.contains(twice) && error.contains("given twice"), "{list}: {error}");
+    }
 }
 
 #[test]
