@@ -137,14 +137,15 @@ pub(crate) struct Compare {
         default_value = "fixed:8x8,fixed:16x16,diff-lr,adalora,geolora,hydra-style,eva,halving,paper,race,grid"
     )]
     pub(crate) policies: String,
-    /// Number of seeds
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) seeds: u32,
+    /// Number of seeds [default: 3; of a recording at most those that it has]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) seeds: Option<u32>,
     /// Also write every run of the campaign, with its curve and test perplexity, into this recording
     #[arg(long, value_name = "FILE.json.gz", conflicts_with = "replay")]
     pub(crate) record: Option<PathBuf>,
     /// Train nothing: play the policies on this recording; may be repeated
-    #[arg(long, value_name = "FILE.json.gz", conflicts_with_all = ["model", "data", "val", "test", "images", "device", "trainer", "out"])]
+    #[arg(long, value_name = "FILE.json.gz", conflicts_with_all = ["model", "data", "val", "test", "images", "device", "trainer", "out",
+        "compute", "gradient_checkpointing", "accept_changes"])]
     pub(crate) replay: Vec<PathBuf>,
 }
 

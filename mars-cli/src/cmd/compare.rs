@@ -14,6 +14,9 @@ use mars::{
 };
 use std::collections::BTreeMap;
 
+/// Seeds of each policy, where their number is not given.
+const SEEDS: u32 = 3;
+
 pub(crate) fn run(context: &Context, args: &args::Compare) -> Result<Exit, Error> {
     let mut layers = context.layers(&args.task)?;
     set_path(&mut layers, "out.dir", &args.place.out)?;
@@ -24,17 +27,18 @@ pub(crate) fn run(context: &Context, args: &args::Compare) -> Result<Exit, Error
     if !args.replay.is_empty() {
         return replayed(context, args, &policies);
     }
+    let seeds = args.seeds.unwrap_or(SEEDS);
     let task = context.open(&config)?;
     let mut reporter = context.reporter();
     let search = context.search(&config, &args.place, &mut reporter)?;
-    let compared = search.compare(&task, &config.out.dir, &policies, u64::from(args.seeds))?;
+    let compared = search.compare(&task, &config.out.dir, &policies, u64::from(seeds))?;
     if let (Some(path), Some(recording)) = (&args.record, &compared.recording) {
         write_recording(path, recording)?;
     }
     if context.common.json {
         output::json(&compared)?;
     } else {
-        output::text(describe(&compared))?;
+        output::text(describe(&compared, "add `grid` to --policies to know the best"))?;
     }
     Ok(Exit::Done)
 }
@@ -45,6 +49,14 @@ fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) ->
     if let Some((_, path)) = given.find(|(at, path)| args.replay[..*at].contains(path)) {
         return Err(Error::usage(format!("--replay {} is given twice; give it once", path.display())));
     }
+    // What policies are told comes from the section of searches; task, data and training are those of the recording.
+    let sets = context.common.set.iter();
+    if let Some(set) = sets.map(|set| set.trim()).find(|set| !set.starts_with("search.")) {
+        return Err(Error::usage(format!(
+            "--set {set}: a replay trains nothing, and takes data, model and training from the recording; only settings of \
+             search can be set"
+        )));
+    }
     let mut all = Vec::new();
     for path in &args.replay {
         let recording = read_recording(path).map_err(|error| match error.kind() {
@@ -53,7 +65,14 @@ fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) ->
             }
             _ => error,
         })?;
-        let compared = replay(&recording, policies, u64::from(args.seeds))?;
+        let recorded = recording.seeds().len();
+        if let Some(seeds) = args.seeds.filter(|seeds| *seeds as usize > recorded) {
+            let path = path.display();
+            context
+                .console
+                .warn(format!("--seeds is {seeds}, but {path} holds {recorded} seed(s): these are played"));
+        }
+        let compared = replay(&recording, policies, u64::from(args.seeds.unwrap_or(SEEDS)))?;
         all.push((recording.task, path, compared));
     }
     let tasks: Vec<String> = all.iter().map(|(task, ..)| task.clone()).collect();
@@ -66,13 +85,15 @@ fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) ->
         output::json(&named.collect::<BTreeMap<_, _>>())?;
     } else {
         for (task, compared) in named {
-            output::text(format!("{task}\n\n{}\n", describe(&compared)))?;
+            let described = describe(&compared, "the recording does not hold the whole grid");
+            output::text(format!("{task}\n\n{described}\n"))?;
         }
     }
     Ok(Exit::Done)
 }
 
-fn describe(compared: &Comparison) -> String {
+/// The tables, and why the best of the grid is not known where it is not.
+fn describe(compared: &Comparison, unknown: &str) -> String {
     let Comparison { table, base_test_perplexity, .. } = compared;
     let percent =
         |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{:.2} %", 100.0 * value));
@@ -111,7 +132,7 @@ fn describe(compared: &Comparison) -> String {
             best.seeds,
             number(best.sd)
         ),
-        None => "no regret: add `grid` to --policies to know the best".to_owned(),
+        None => format!("no regret: {unknown}"),
     };
     format!("{rows}\n\n{means}\n\n{best}\nbase model without adapter: {base_test_perplexity:.4}")
 }

@@ -20,6 +20,7 @@ mod malformed;
 mod orphans;
 mod probe;
 mod reliability;
+mod replays;
 mod resolution;
 mod search;
 mod settings;

@@ -204,20 +204,23 @@ impl Recording {
         RecordedRunner { recording: self, asked: BTreeMap::new() }
     }
 
-    /// Every plain full run as a cell of the grid.
+    /// Every plain full run of the grid as a cell; none where a choice of the space was not run in full with any seed: the best of
+    /// the others need not be the best of the grid.
     pub fn grid(&self) -> Vec<GridCell> {
-        let modules: BTreeSet<&str> = self.space.modules.iter().map(String::as_str).collect();
+        let choices: BTreeSet<Ranks> = self.space.grid().unwrap_or_default().into_iter().collect();
         let full = self.runs.iter().filter(|run| {
-            let adapted: BTreeSet<&str> = run.ranks.modules().collect();
             let failed = run.end != TrialEnd::Finished && run.horizon == self.budget.steps;
-            run.method.is_none() && adapted == modules && (failed || run.is_full(&self.budget))
+            run.method.is_none() && choices.contains(&run.ranks) && (failed || run.is_full(&self.budget))
         });
-        full.map(|run| GridCell {
-            ranks: run.ranks.clone(),
-            seed: run.seed,
-            test_perplexity: run.test_perplexity.unwrap_or(f64::NAN),
-        })
-        .collect()
+        let cells: Vec<GridCell> = full
+            .map(|run| GridCell {
+                ranks: run.ranks.clone(),
+                seed: run.seed,
+                test_perplexity: run.test_perplexity.unwrap_or(f64::NAN),
+            })
+            .collect();
+        let found: BTreeSet<&Ranks> = cells.iter().map(|cell| &cell.ranks).collect();
+        if found.len() == choices.len() { cells } else { Vec::new() }
     }
 
     /// Test perplexity of the run that ends in `trial`; NaN where it was not measured.

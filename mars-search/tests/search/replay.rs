@@ -101,6 +101,19 @@ fn what_was_not_recorded_is_named() {
 }
 
 #[test]
+fn the_best_of_some_cells_is_not_that_of_the_grid() {
+    let mut recording = recording();
+    assert_eq!(recording.grid().len(), 3 * space().grid().unwrap().len());
+    // One that a single seed has is incomplete, and counted as such.
+    recording.runs.retain(|run| run.ranks != ve_llm(8, 8) || run.seed == 2);
+    assert_eq!(regret_table(&[], &recording.grid()).incomplete_cells, 1);
+    recording.runs.retain(|run| run.ranks != ve_llm(8, 8));
+    let score = replayed_score(&recording, &"fixed:8x32".parse().unwrap(), 1).unwrap();
+    let table = regret_table(&[score], &recording.grid());
+    assert_eq!((table.best, table.rows[0].regret), (None, None));
+}
+
+#[test]
 fn recordings_survive_their_file_format() {
     let recording = recording();
     let text = serde_json::to_string(&recording).unwrap();

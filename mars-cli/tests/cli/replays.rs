@@ -1,0 +1,40 @@
+//! Comparisons on a recording of the repository: what is said of the seeds, and what a replay cannot use.
+
+use crate::kit::{mars, refused};
+use std::path::Path;
+
+fn recording() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/suite/alpha.json.gz");
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_replay_says_how_many_seeds_there_are() {
+    let recording = recording();
+    let replay = ["compare", "--policies", "fixed:8x8", "--replay", &recording];
+    let all = mars(&[&replay[..], &["--seeds", "100"]].concat());
+    assert_eq!(all.code, Some(0), "{}", all.stderr);
+    assert!(
+        all.stderr.contains("--seeds is 100, but ") && all.stderr.contains("holds 3 seed(s)"),
+        "{}",
+        all.stderr
+    );
+    assert!(all.stdout.contains("best of the grid"), "{}", all.stdout);
+    for plain in [&replay[..], &[&replay[..], &["--seeds", "1", "--set", "search.tolerance=0.01"]].concat()] {
+        let done = mars(plain);
+        assert_eq!((done.code, done.stderr.contains("seed(s)")), (Some(0), false), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn what_a_replay_cannot_use_is_refused() {
+    let recording = recording();
+    let replay = ["compare", "--policies", "fixed:8x8", "--replay", &recording];
+    for (more, named) in [
+        (&["--set", "train.steps=3"][..], "train.steps=3"),
+        (&["--compute", "bf16"], "--compute"),
+        (&["--gradient-checkpointing"], "--gradient-checkpointing"),
+    ] {
+        refused(&[&replay[..], more].concat(), 2, &[named]);
+    }
+}
