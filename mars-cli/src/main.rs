@@ -76,7 +76,7 @@ fn run(cli: Cli, console: Console) -> Result<Exit, mars::Error> {
         Some(Command::Search(args)) => cmd::search::run(&context, &args),
         Some(Command::Plan(args)) => cmd::plan::run(&context, &args),
         Some(Command::Calibrate(args)) => cmd::calibrate::run(&context, &args),
-        Some(Command::Fit(args)) => cmd::fit::run(&args, json),
+        Some(Command::Fit(args)) => cmd::fit::run(&context, &args),
         Some(Command::Choose(args)) => cmd::choose::run(&context, &args),
         Some(Command::Tune(args)) => cmd::tune::run(&context, &args),
         Some(Command::Eval(args)) => cmd::eval::run(&context, &args),

@@ -3,6 +3,18 @@
 use mars_laws::*;
 
 #[test]
+fn rows_that_are_equal_in_all_that_they_state_are_copies() {
+    let times = "module,rank,dataset_size,steps\nllm,8,64,20\nve,8,64,20\nllm,8,64,20\nllm,8,64,21\n";
+    let joint = "ve_rank,llm_rank,dataset_size,perplexity\n8,16,256,4.5\n16,8,256,4.5\n";
+    let mut all = Observations::from_csv(times).unwrap();
+    assert_eq!(all.copies(), 1);
+    for copies in [1, 3] {
+        all.extend(Observations::from_csv(joint).unwrap());
+        assert_eq!(all.copies(), copies);
+    }
+}
+
+#[test]
 fn reads_both_laws() {
     let times = "# Law-C\nmodule,rank,dataset_size,steps,weight,convention\n\
                  ve, 8, 64, 20, 2, rslora\nllm,16,128,35.5,1,rslora\n";

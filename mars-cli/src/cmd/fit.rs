@@ -1,27 +1,33 @@
 //! `mars fit`: laws, intervals, goodness of fit and choice of form.
 
-use crate::{args, cluster::shell, cmd::must_have_campaign, exit::Exit, output};
+use crate::{
+    args,
+    cluster::shell,
+    cmd::{Context, must_have_campaign},
+    exit::Exit,
+    output,
+};
 use mars::{
     Error,
     mars_laws::{FitRequest, Form, Loss, Observations, analyse},
     search::observations,
 };
 use mars_lora::stored::regular;
-use std::path::Path;
+use std::{fs, path::Path};
 
-pub(crate) fn run(args: &args::Fit, json: bool) -> Result<Exit, Error> {
+pub(crate) fn run(context: &Context, args: &args::Fit) -> Result<Exit, Error> {
     let (form, loss) = (form(&args.form)?, loss(&args.loss)?);
     let (observations, mut request) = match &args.campaign {
         Some(directory) => {
             let (observations, config) = measured(directory)?;
             (observations, config.fit_request())
         }
-        None => (tables(args)?, FitRequest::default()),
+        None => (tables(context, args)?, FitRequest::default()),
     };
     (request.form, request.fit_up_to, request.predict) = (form, args.fit_up_to, args.predict.clone());
     (request.law_c.loss, request.law_p.loss) = (loss, loss);
     let fitted = analyse(&observations, &request)?;
-    if json {
+    if context.common.json {
         output::json(&fitted)?
     } else {
         output::text(fitted.to_string().trim_end())?
@@ -44,15 +50,33 @@ fn measured(directory: &Path) -> Result<(Observations, mars::SearchConfig), Erro
     Ok((observations, config))
 }
 
-fn tables(args: &args::Fit) -> Result<Observations, Error> {
+/// The observations of all tables, each of which counts once.
+fn tables(context: &Context, args: &args::Fit) -> Result<Observations, Error> {
     let mut all = Observations::default();
+    let mut known = Vec::new();
     for path in &args.runs {
+        // A table that is not there is refused when it is read.
+        let place = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        if known.contains(&place) {
+            return Err(Error::usage(format!(
+                "--runs {}: the table is given twice, and its rows would count as further measurements; give it once",
+                path.display()
+            )));
+        }
+        known.push(place);
         let text = regular::read_text(path, u64::MAX).map_err(|error| {
             Error::reading(path, error, Error::input(format!("cannot read the table {}", path.display())))
         })?;
         let table = Observations::from_csv(&text)
             .map_err(|error| Error::input(path.display().to_string()).because(error))?;
         all.extend(table);
+    }
+    let (copies, rows) = (all.copies(), all.convergence.len() + all.performance.len());
+    if copies > 0 {
+        context.console.warn(format!(
+            "{copies} of {rows} rows are equal to an earlier one: each counts as a measurement of its own, and intervals are too narrow \
+             if it is none"
+        ));
     }
     Ok(all)
 }

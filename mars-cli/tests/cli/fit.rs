@@ -36,6 +36,22 @@ fn the_over_fitting_form_predicts_the_best_rank_of_larger_sizes() {
     assert!(text.code == Some(0) && text.stdout.contains("7 of 7"), "{}", text.stdout);
 }
 
+/// Twice the rows are not twice the measurements.
+#[test]
+fn a_table_counts_once() {
+    let directory = tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    fs::copy(fixture("mars_fig2b_convergence.csv"), path("a.csv")).unwrap();
+    fs::copy(path("a.csv"), path("copy.csv")).unwrap();
+    let (table, same) = (path("a.csv"), path("./a.csv"));
+    for again in [&table, &same] {
+        refused(&["fit", "--runs", &table, "--runs", again], 2, &["--runs", again, "given twice"]);
+    }
+    let copied = mars(&["fit", "--runs", &table, "--runs", &path("copy.csv")]);
+    assert!(copied.code == Some(0) && copied.stderr.contains("28 of 56 rows are equal"), "{}", copied.stderr);
+    assert_eq!(mars(&["fit", "--runs", &table]).stderr, "");
+}
+
 #[test]
 fn a_bad_cell_is_told_with_file_line_and_column() {
     let directory = tempdir().unwrap();

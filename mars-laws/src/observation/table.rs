@@ -10,7 +10,7 @@
 use super::{ConvergenceObservation, PerformanceObservation, Ranks};
 use crate::{Error, law::CalibrationSet};
 use csv::StringRecord;
-use std::str::FromStr;
+use std::{collections::HashSet, str::FromStr};
 
 /// The module of a table that names none.
 const MODULE: &str = "llm";
@@ -73,6 +73,22 @@ impl Observations {
         self.convergence.extend(other.convergence);
         self.performance.extend(other.performance);
         self.curves.extend(other.curves);
+    }
+
+    /// How many convergence times and perplexities are equal to an earlier one in all that is stated of them. A fit takes each for
+    /// a measurement of its own, and its intervals are narrower for it.
+    pub fn copies(&self) -> usize {
+        let mut times = HashSet::new();
+        let again = self.convergence.iter().filter(|o| {
+            let numbers = (o.rank, o.samples, o.steps.to_bits(), o.weight.to_bits());
+            !times.insert((&o.module, &o.convention, numbers))
+        });
+        let mut joint = HashSet::new();
+        let again_joint = self.performance.iter().filter(|o| {
+            let numbers = (o.samples, o.perplexity.to_bits(), o.weight.to_bits());
+            !joint.insert((&o.ranks, &o.convention, numbers))
+        });
+        again.count() + again_joint.count()
     }
 }
 
