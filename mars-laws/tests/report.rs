@@ -89,6 +89,10 @@ fn each_law_is_reported_alone() {
     let times = analyse_csv(include_str!("fixtures/mars_fig2b_convergence.csv"), &request()).unwrap();
     assert!(times.law_p.is_none() && times.balanced.is_empty() && times.best_rank_by_size.is_empty());
     assert_eq!(times.law_c["llm"].points, 28);
+    assert_eq!(
+        times.unbalanced.as_deref(),
+        Some("there is a Law-C of llm alone, and none to balance against it")
+    );
     let json = serde_json::to_value(&times).unwrap();
     assert!(json["law_p"].is_null() && json.get("predictions").is_none());
     let few = FitRequest { fit_up_to: Some(8), ..request() };

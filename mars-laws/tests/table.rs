@@ -59,6 +59,7 @@ fn faults_are_named_with_line_and_column() {
         ("rank,dataset_size,steps\n8,64,NaN\n", 2, 3, "`NaN`"),
         ("rank,dataset_size,steps\n8,64,inf\n", 2, 3, "`inf`"),
         ("rank,dataset_size,steps\n8,64,-3\n", 2, 3, "`-3`"),
+        ("rank,dataset_size,perplexity\n8,64,0.3\n", 2, 3, "`0.3` is not a finite perplexity >= 1"),
         ("rank,dataset_size,steps,weight\n8,64,20,0\n", 2, 4, "`0`"),
         ("module,rank,dataset_size,steps\n,8,64,20\n", 2, 1, "no name"),
         ("rank,dataset_size,steps\n8,64,20\n8,64\n", 3, 3, "2 cells where the header has 3"),

@@ -136,9 +136,11 @@ impl Command {
     /// What decides in place of settings, for a command that reads none; under its name.
     pub(crate) fn settled_by(&self) -> Option<(&'static str, &'static str)> {
         let campaign = "the settings of the campaign decide, and --help lists what can be chosen";
+        let tables =
+            "the tables decide, and --help lists what can be chosen, such as --reference and --ranks";
         let nothing = "there is nothing to set";
         match self {
-            Self::Fit(_) => Some(("fit", campaign)),
+            Self::Fit(fit) => Some(("fit", if fit.campaign.is_some() { campaign } else { tables })),
             Self::Choose(_) => Some(("choose", campaign)),
             Self::Report(_) => Some(("report", campaign)),
             Self::Status(_) => Some(("status", campaign)),

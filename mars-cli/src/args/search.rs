@@ -77,6 +77,12 @@ pub(crate) struct Fit {
     /// A table: module,rank,dataset_size,steps or ve_rank,llm_rank,dataset_size,perplexity; may be repeated
     #[arg(long, value_name = "FILE.csv")]
     pub(crate) runs: Vec<PathBuf>,
+    /// Module of the tables against which the others are balanced [default: llm]
+    #[arg(long, value_name = "MODULE", conflicts_with = "campaign")]
+    pub(crate) reference: Option<String>,
+    /// Candidate ranks, as in 4,8,16 [default: those of the tables]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "campaign")]
+    pub(crate) ranks: Vec<NonZeroUsize>,
     /// Form of the performance law: published, tied, overfit, surface or auto
     #[arg(long, value_name = "FORM", default_value = "auto")]
     pub(crate) form: String,

@@ -13,7 +13,7 @@ use mars::{
     search::observations,
 };
 use mars_lora::stored::regular;
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 pub(crate) fn run(context: &Context, args: &args::Fit) -> Result<Exit, Error> {
     let (form, loss) = (form(&args.form)?, loss(&args.loss)?);
@@ -22,11 +22,30 @@ pub(crate) fn run(context: &Context, args: &args::Fit) -> Result<Exit, Error> {
             let (observations, config) = measured(directory)?;
             (observations, config.fit_request())
         }
-        None => (tables(context, args)?, FitRequest::default()),
+        None => {
+            let observations = tables(context, args)?;
+            let request = of_tables(&observations, args)?;
+            (observations, request)
+        }
     };
+    if form.is_some() && observations.performance.is_empty() {
+        return Err(Error::usage(format!(
+            "--form {}: no perplexity was measured, so that there is no performance law to fit; leave --form out",
+            args.form
+        )));
+    }
     (request.form, request.fit_up_to, request.predict) = (form, args.fit_up_to, args.predict.clone());
     (request.law_c.loss, request.law_p.loss) = (loss, loss);
     let fitted = analyse(&observations, &request)?;
+    if let Some(other) = fitted.law_c.keys().next()
+        && args.campaign.is_none()
+        && !fitted.law_c.contains_key(&request.reference)
+    {
+        let reference = &request.reference;
+        context.console.warn(format!(
+            "no ranks are balanced: {reference} has no law; --reference names another module, as in --reference {other}"
+        ));
+    }
     if context.common.json {
         output::json(&fitted)?
     } else {
@@ -48,6 +67,37 @@ fn measured(directory: &Path) -> Result<(Observations, mars::SearchConfig), Erro
         )));
     }
     Ok((observations, config))
+}
+
+/// What to fit to tables: the reference and the candidates that are given, otherwise the ranks that were measured.
+fn of_tables(observations: &Observations, args: &args::Fit) -> Result<FitRequest, Error> {
+    let mut request = FitRequest::default();
+    let times = &observations.convergence;
+    if times.is_empty() && (args.reference.is_some() || !args.ranks.is_empty()) {
+        return Err(Error::usage(
+            "--reference and --ranks are of balanced ranks, but the tables have no convergence times (a column `steps`); leave them \
+             out",
+        ));
+    }
+    if let Some(reference) = &args.reference {
+        if !times.iter().any(|one| one.module == *reference) {
+            let modules: BTreeSet<&str> = times.iter().map(|one| one.module.as_str()).collect();
+            let modules: Vec<&str> = modules.into_iter().collect();
+            return Err(Error::usage(format!(
+                "--reference {reference}: the tables have no such module; there are {}",
+                modules.join(", ")
+            )));
+        }
+        request.reference.clone_from(reference);
+    }
+    let mut ranks: Vec<usize> = args.ranks.iter().map(|rank| rank.get()).collect();
+    if ranks.is_empty() {
+        ranks = times.iter().map(|one| one.rank).collect();
+    }
+    ranks.sort_unstable();
+    ranks.dedup();
+    request.balance.candidates = ranks;
+    Ok(request)
 }
 
 /// The observations of all tables, each of which counts once.

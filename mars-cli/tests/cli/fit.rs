@@ -52,6 +52,65 @@ fn a_table_counts_once() {
     assert_eq!(mars(&["fit", "--runs", &table]).stderr, "");
 }
 
+/// Convergence times 20 r^-0.4 (D / 16)^0.5, of `text` half as long again, at ranks 4, 8 and 16.
+fn two_modules() -> String {
+    let mut table = "module,rank,dataset_size,steps\n".to_owned();
+    for (module, factor) in [("text", 30.0), ("vision", 20.0)] {
+        for rank in [4, 8, 16] {
+            for size in [16, 64, 256] {
+                let steps = factor * f64::from(rank).powf(-0.4) * (f64::from(size) / 16.0).sqrt();
+                table += &format!(
+                    "{module},{rank},{size},{}\n",
+                    steps * (1.0 + 0.01 * f64::from((rank + size) % 3))
+                );
+            }
+        }
+    }
+    table
+}
+
+#[test]
+fn tables_balance_against_the_reference_that_is_named() {
+    let directory = tempdir().unwrap();
+    let table = directory.path().join("runs.csv");
+    fs::write(&table, two_modules()).unwrap();
+    let fit = ["fit", "--runs", table.to_str().unwrap()];
+    let none = mars(&fit);
+    assert!(none.stderr.contains("--reference text"), "{}", none.stderr);
+    assert!(
+        none.stdout.contains("Balanced ranks: none   (the reference llm has no Law-C"),
+        "{}",
+        none.stdout
+    );
+
+    let ranks = |more: &[&str]| -> Vec<u64> {
+        let fitted = json(&[&fit[..], &["--reference", "text", "--json"], more].concat());
+        let balanced = fitted["balanced"].as_array().unwrap();
+        assert!(
+            balanced.iter().all(|one| one["module"] == "vision") && fitted["unbalanced"].is_null(),
+            "{fitted}"
+        );
+        balanced.iter().map(|one| one["text"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(ranks(&[]), [4, 8, 16], "those of the table");
+    assert_eq!(ranks(&["--ranks", "8,2"]), [2, 8]);
+    refused(&[&fit[..], &["--reference", "ve"]].concat(), 2, &["--reference ve", "text, vision"]);
+    refused(
+        &[&fit[..], &["--set", "search.reference=text"]].concat(),
+        2,
+        &["the tables decide", "--reference"],
+    );
+}
+
+#[test]
+fn options_without_effect_are_refused() {
+    let (times, joint) = (fixture("mars_fig2b_convergence.csv"), fixture("mars_fig2a_perplexity.csv"));
+    refused(&["fit", "--runs", &times, "--form", "overfit"], 2, &["--form overfit", "no perplexity"]);
+    refused(&["fit", "--runs", &joint, "--ranks", "8"], 2, &["--ranks", "no convergence times"]);
+    refused(&["fit", "--runs", &times, "--fit-up-to", "0"], 2, &["fit_up_to", "1 or more"]);
+    refused(&["fit", "--campaign", "run", "--reference", "ve"], 2, &["--reference", "--campaign"]);
+}
+
 #[test]
 fn a_bad_cell_is_told_with_file_line_and_column() {
     let directory = tempdir().unwrap();

@@ -221,7 +221,9 @@ impl Columns {
         } else if let Some(at) = self.perplexity {
             let ranks = self.ranks.iter().map(|(module, at)| Ok((module.clone(), row.count(*at)?)));
             let ranks: Ranks = ranks.collect::<Result<Vec<_>, Error>>()?.into_iter().collect();
-            let perplexity = row.positive(at)?;
+            // exp of a loss, which is no less than 0.
+            let perplexity =
+                row.parse(at, |value: &f64| *value >= 1.0 && value.is_finite(), "a finite perplexity >= 1")?;
             into.performance.push(PerformanceObservation { ranks, samples, perplexity, weight, convention });
         }
         Ok(())

@@ -47,6 +47,7 @@ pub fn analyse_csv(text: &str, request: &FitRequest) -> Result<FitOutput, Error>
 /// Where no law is determined, why the first is not; bad values, mixed conventions, bad options.
 pub fn analyse(observations: &Observations, request: &FitRequest) -> Result<FitOutput, Error> {
     request.predict.iter().try_for_each(|samples| check_samples("predict", *samples))?;
+    request.fit_up_to.map_or(Ok(()), |samples| check_samples("fit_up_to", samples))?;
     check_level(request.balance.level)?;
     let limit = request.fit_up_to.unwrap_or(usize::MAX);
     let registered = |module: &str| observations.curves.iter().any(|one| one.module == module);
@@ -99,6 +100,7 @@ pub fn analyse(observations: &Observations, request: &FitRequest) -> Result<FitO
     let predictions = request.predict.iter().map(|d| predict(&law_c, law_p.as_ref(), *d, request));
     Ok(FitOutput {
         balanced: sizes.iter().flat_map(|d| balanced(&law_c, *d, request)).collect(),
+        unbalanced: unbalanced(&law_c, request),
         best_rank_by_size: law_p.as_ref().map_or(Ok(Vec::new()), Performance::best_ranks)?,
         predictions: predictions.collect::<Result<_, _>>()?,
         law_p: law_p.map(Performance::into_output),
@@ -148,6 +150,23 @@ fn balanced(laws: &BTreeMap<String, LawCFit>, samples: usize, request: &FitReque
         }
     }
     all
+}
+
+/// Why ranks cannot be balanced by the laws that there are.
+fn unbalanced(laws: &BTreeMap<String, LawCFit>, request: &FitRequest) -> Option<String> {
+    let reference = &request.reference;
+    let names: Vec<&str> = laws.keys().map(String::as_str).collect();
+    match (laws.contains_key(reference), names.len()) {
+        (_, 0) => None,
+        (false, _) => {
+            Some(format!("the reference {reference} has no Law-C; there is one of {}", names.join(", ")))
+        }
+        (true, 1) => Some(format!("there is a Law-C of {reference} alone, and none to balance against it")),
+        (true, _) if request.balance.candidates.is_empty() => {
+            Some(format!("there are no candidate ranks at which to take the reference {reference}"))
+        }
+        _ => None,
+    }
 }
 
 fn predict(

@@ -25,6 +25,9 @@ pub struct FitOutput {
     pub unfitted_law_p: Option<String>,
     /// For each candidate rank of the reference module, the rank that balances each other module.
     pub balanced: Vec<BalancedOutput>,
+    /// Why no ranks are balanced though a module has a Law-C; left out of the JSON where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unbalanced: Option<String>,
     /// For each measured size, the best of the ranks measured there and the best predicted.
     pub best_rank_by_size: Vec<BestRankOutput>,
     /// Predictions at the sizes asked for; left out of the JSON if there are none.

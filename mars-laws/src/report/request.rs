@@ -21,7 +21,7 @@ pub struct FitRequest {
     pub balance: BalanceOptions,
     /// The module against which the others are balanced; `llm` by default.
     pub reference: String,
-    /// Largest number of samples that is fitted; larger ones are only predicted and scored. `None` (the default) fits
+    /// Largest number of samples that is fitted, >= 1; larger ones are only predicted and scored. `None` (the default) fits
     /// all.
     pub fit_up_to: Option<usize>,
     /// Numbers of samples, >= 1, at which to predict and to balance ranks. Empty (the default): no predictions, and ranks

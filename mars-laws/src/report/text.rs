@@ -25,6 +25,9 @@ impl Display for FitOutput {
         if !self.balanced.is_empty() {
             writeln!(f, "Balanced ranks (equal convergence times)")?;
         }
+        if let Some(why) = &self.unbalanced {
+            writeln!(f, "Balanced ranks: none   ({why})")?;
+        }
         for entry in &self.balanced {
             let ranks: Vec<String> =
                 entry.ranks.iter().map(|(module, rank)| format!("{module}={rank}")).collect();
