@@ -89,12 +89,25 @@ fn leaves_out(kind: ProblemKind) -> Option<&'static str> {
     }
 }
 
+/// What `explain` makes of an error, with what this command offers against it, which is lost with the type of the error.
+pub(crate) fn explained(error: Error, explain: impl FnOnce(Error) -> Error) -> Error {
+    match (remedy(&error), explain(error)) {
+        (Some(remedy), Error::Stated { kind, message, cause }) => {
+            Error::Stated { kind, message: format!("{message} ({remedy})"), cause }
+        }
+        (_, explained) => explained,
+    }
+}
+
 /// What this command offers against an error of a library, which names no command.
 fn remedy(error: &Error) -> Option<&'static str> {
     use mars::mars_vlm::{
         Error::{Data, ExtraTensors, MissingTensor, TooLarge, WrongShape},
         Misfit,
     };
+    if let Error::Calib(mars::mars_calib::Error::Changed { .. }) = error {
+        return Some("--accept-changes goes on there, and uses runs again that are the same under both");
+    }
     let Error::Vlm(error) = error else { return None };
     match error {
         MissingTensor { cause, .. } | WrongShape { cause, .. } | ExtraTensors { cause, .. } => {
@@ -159,6 +172,16 @@ mod tests {
         };
         assert!(extra(mars::mars_vlm::Misfit::Adapter).ends_with("(`mars merge` does that)"));
         assert!(!extra(mars::mars_vlm::Misfit::Quantised("GPTQ")).contains("`mars merge`"));
+    }
+
+    #[test]
+    fn what_is_offered_outlives_the_type_of_the_error() {
+        let changed = || mars::mars_calib::Error::Changed { path: PathBuf::from("run"), changes: Vec::new() };
+        assert!(describe(&changed().into()).ends_with("the same under both)"));
+        let stated = explained(changed().into(), |error| Error::usage(error.to_string()));
+        assert_eq!(describe(&stated).matches("(--accept-changes goes on there").count(), 1);
+        let kept = explained(changed().into(), |error| error);
+        assert_eq!(describe(&kept).matches("--accept-changes").count(), 1);
     }
 
     #[test]

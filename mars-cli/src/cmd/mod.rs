@@ -26,7 +26,7 @@ use crate::{
     args::{Common, Job, Place, Task},
     cluster::shell,
     console::Console,
-    environment, hub,
+    environment, exit, hub,
     progress::Reporter,
     signal::Signals,
 };
@@ -98,7 +98,7 @@ impl Context {
     /// The error with the origin of every setting that it is about.
     pub(crate) fn explain(&self, error: Error) -> Error {
         match &*self.settings.borrow() {
-            Some(layers) => layers.with_origins(error),
+            Some(layers) => exit::explained(error, |error| layers.with_origins(error)),
             None => error,
         }
     }

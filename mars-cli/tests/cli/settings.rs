@@ -67,6 +67,25 @@ fn a_variable_that_is_no_text_is_refused_by_name() {
     }
 }
 
+/// What goes on in a campaign of other settings is offered where it is refused.
+#[test]
+fn other_settings_in_a_directory_can_be_accepted() {
+    let task = SmallTask::new();
+    let out = task.path("out");
+    let tune = |settings: &[&str], more: &[&str]| {
+        let place = ["--ranks", "ve=2,llm=2", "--out", &out];
+        let settings = settings.iter().flat_map(|setting| ["--set", *setting]);
+        task.arguments(
+            "tune",
+            &place.into_iter().chain(settings).chain(more.iter().copied()).collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(mars(&strs(&tune(&["train.steps=2"], &[]))).code, Some(0));
+    let other = ["train.steps=3"];
+    refused(&strs(&tune(&other, &[])), 2, &["train.steps", "2 -> 3", "--accept-changes"]);
+    assert_eq!(mars(&strs(&tune(&other, &["--accept-changes"]))).code, Some(0));
+}
+
 /// A setting that changes nothing is not taken without a word.
 #[test]
 fn commands_that_read_no_settings_say_so() {
