@@ -16,8 +16,8 @@ pub enum Init {
     Gaussian,
     /// The strongest directions of the frozen weight, taken out of it: PiSSA (arXiv 2404.02948), PEFT's `"pissa"`.
     Pissa,
-    /// A from the strongest directions of the layer's inputs, and ranks by layer where these explain most, as many in
-    /// all as the module's rank times its layers: EVA (arXiv 2410.07170). The directions are read from data (with the
+    /// A from the strongest directions of the layer's inputs, and ranks by layer where these explain most, in each module as many in
+    /// all as its rank times its layers: EVA (arXiv 2410.07170). The directions are read from data (with the
     /// feature `burn` by `Activations`); a layer that no data reach begins as [`Uniform`](Self::Uniform).
     Eva,
 }

@@ -64,9 +64,11 @@ impl Activations {
         Ok(Self { sites: sums.into_iter().map(spectrum).collect() })
     }
 
-    /// Ranks by layer that explain most of the inputs, with as many directions in all as `rank` at each layer that
-    /// `config` adapts; no layer gets more than `most` (EVA's rho times rank). A layer may get 0.
-    /// The rule is EVA's: shares of all layers together are sorted and the largest win, ties by site order.
+    /// Ranks by layer that explain most of the inputs. Each module has as many directions in all as `config` gives
+    /// its layers, and no layer more than `rho` times what it is given (EVA's rho). A layer may get 0.
+    /// The rule is EVA's within a module: shares of its layers together are sorted and the largest win, ties by site
+    /// order. EVA shares one budget among all layers, after which the rank that a module was given would say
+    /// little about it.
     /// Layers that were not reached keep the rank of `config` and take no part in the budget. The configured
     /// rank counts in directions, not in parameters, so the number of parameters may change.
     ///
@@ -76,25 +78,27 @@ impl Activations {
         &self,
         config: &AdapterConfig,
         model: &M,
-        most: usize,
+        rho: usize,
     ) -> Result<BTreeMap<String, usize>, Error> {
         let given = config.site_ranks(model.modules(), model.sites())?;
         let mut ranks: BTreeMap<String, usize> = BTreeMap::new();
-        let (mut all, mut budget) = (Vec::new(), 0);
+        let mut modules: BTreeMap<&str, (Vec<(f64, &str)>, usize)> = BTreeMap::new();
         for (index, site) in model.sites().iter().enumerate().filter(|(index, _)| given[*index] > 0) {
             let Some(spectrum) = self.sites.get(&index) else {
                 ranks.insert(site.path.clone(), given[index]);
                 continue;
             };
-            budget += given[index];
             ranks.insert(site.path.clone(), 0);
-            all.extend(
-                spectrum.shares.iter().take(most.min(site.max_rank())).map(|share| (*share, &site.path)),
-            );
+            let most = (rho * given[index]).min(site.max_rank());
+            let (shares, budget) = modules.entry(&site.module).or_default();
+            shares.extend(spectrum.shares.iter().take(most).map(|share| (*share, site.path.as_str())));
+            *budget += given[index];
         }
-        all.sort_by(|a, b| b.0.total_cmp(&a.0));
-        for (_, path) in all.into_iter().take(budget) {
-            *ranks.entry(path.clone()).or_default() += 1;
+        for (mut shares, budget) in modules.into_values() {
+            shares.sort_by(|a, b| b.0.total_cmp(&a.0));
+            for (_, path) in shares.into_iter().take(budget) {
+                *ranks.entry(path.to_owned()).or_default() += 1;
+            }
         }
         Ok(ranks)
     }

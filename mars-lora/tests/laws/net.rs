@@ -44,6 +44,18 @@ impl Net {
         }
     }
 
+    /// The same with its layers in these modules, in their order.
+    pub(crate) fn in_modules(mut self, names: &[&str]) -> Self {
+        self.modules.clear();
+        for (site, name) in self.sites.iter_mut().zip(names) {
+            site.module = (*name).to_string();
+            if !self.modules.iter().any(|module| module.name == *name) {
+                self.modules.push(AdaptedModule { name: (*name).to_string(), pattern: ".*".into() });
+            }
+        }
+        self
+    }
+
     pub(crate) fn output(&self, x: Tensor<3>, adapters: &AdapterStack) -> Tensor<2> {
         let mut h = x;
         for (i, layer) in self.layers.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! DoRA, dropout, PiSSA, EVA, embeddings and convolutions: each against its definition.
 
+use crate::net::{Batch, Net, tensor};
 use crate::toy::{HIDDEN, INPUTS, Toy, numbers, samples, toy, toy_with_table};
 use burn::module::Param;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -260,11 +261,43 @@ fn eva_finds_the_directions_of_the_inputs() {
         assert!(rest.sqrt() < 1e-3 * value && value <= last * 1.0001, "{value} {last}");
         last = value;
     }
-    let ranks = activations.ranks(&config(4, 1), &model, 8).unwrap();
+    let ranks = activations.ranks(&config(4, 1), &model, 2).unwrap();
     assert_eq!(ranks.values().sum::<usize>(), 8);
     assert!(ranks.values().all(|rank| *rank <= 8));
     assert!(matches!(activations.adapter(config(9, 1), &model), Err(Error::Mismatch { .. })));
     assert!(matches!(Activations::of(&model, [], 8, 1), Err(Error::NothingAdapted { .. })));
+}
+
+#[test]
+fn eva_moves_ranks_between_the_layers_of_a_module_only() {
+    const WIDTH: usize = 48;
+    // Layers of a module read inputs of other widths of spectrum: more and more of them are near zero.
+    let weight = |layer: usize| -> Vec<f32> {
+        let row = |o: usize| numbers((layer * WIDTH + o) as u64, WIDTH, 0.6 / (1 + o * layer) as f32);
+        (0..WIDTH).flat_map(row).collect()
+    };
+    let paths = ["a", "b", "c", "d", "e", "f"];
+    let layers: Vec<_> = paths
+        .iter()
+        .enumerate()
+        .map(|(at, path)| (*path, WIDTH, WIDTH, weight(at), vec![0.0; WIDTH]))
+        .collect();
+    let model = Net::new(&layers).in_modules(&["ve", "ve", "ve", "llm", "llm", "llm"]);
+    let x = tensor(&numbers(5, 256 * WIDTH, 1.0), [1, 256, WIDTH]);
+    let batch = Batch { x, y: tensor(&vec![0.0; 256 * WIDTH], [256, WIDTH]) };
+    let activations = Activations::of(&model, [batch], WIDTH, 1).unwrap();
+    let mut moved = false;
+    for (ve, llm) in [(4, 32), (32, 4), (6, 6)] {
+        let config = AdapterConfig::new([("ve", ve), ("llm", llm)], 1);
+        let ranks = activations.ranks(&config, &model, 2).unwrap();
+        for (layers, given) in [(&paths[..3], ve), (&paths[3..], llm)] {
+            let own: Vec<usize> = layers.iter().map(|path| ranks[*path]).collect();
+            assert_eq!(own.iter().sum::<usize>(), 3 * given, "{ve}, {llm}: {ranks:?}");
+            assert!(own.iter().all(|rank| *rank <= 2 * given), "{ve}, {llm}: {ranks:?}");
+            moved |= own.iter().any(|rank| *rank != given);
+        }
+    }
+    assert!(moved, "each layer has the rank of its module");
 }
 
 #[test]

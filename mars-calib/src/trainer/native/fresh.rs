@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// Batches that the activations are read from; those that the run begins with.
 const EVA_BATCHES: usize = 8;
-/// Most directions of one layer, over the rank of its module (rho of EVA).
+/// Most directions of one layer, over the rank that it is given (rho of EVA).
 const EVA_RHO: usize = 2;
 
 /// The adapter at the ranks of a run.
@@ -71,7 +71,7 @@ where
         batches.push(batch);
     }
     let activations = Activations::of(model, batches, most, spec.seed)?;
-    let layer_ranks = activations.ranks(&config, model, most)?;
+    let layer_ranks = activations.ranks(&config, model, EVA_RHO)?;
     // What moves between layers is rank, not the size of a step: each keeps the scale of its module.
     let sites = model.sites().iter().filter(|site| layer_ranks.contains_key(&site.path));
     let layer_scales = sites
