@@ -58,7 +58,7 @@ pub enum Event<'a> {
     RoundStopped,
     /// The policy has decided; the candidates say at which step each was dropped.
     Decided(&'a Decision),
-    /// The checkpoint of the winning run is gone: the run is trained again.
+    /// No checkpoint holds the adapter that is kept of the winning run: the run is trained again, as far as that takes.
     TrainingAgain(&'a RunId),
     /// The base model and the adapter are evaluated on the test split.
     Testing,

@@ -136,7 +136,7 @@ impl Observer for Reporter {
             }
             Event::TrainingAgain(id) => {
                 (self.started, self.round) = (None, None);
-                self.console.say(format!("the checkpoint of run {id} is gone: training it again"));
+                self.console.say(format!("no checkpoint holds the adapter of run {id}: training it again"));
                 self.stage = Some(self.console.stage("training again", "steps", 0));
             }
             Event::Evaluating { label, done, total } => {

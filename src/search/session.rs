@@ -8,7 +8,7 @@ use crate::{
     plan::rehearsed_steps,
 };
 use mars_calib::{
-    Campaign, Flow, OnChange, Progress, RunRecord, RunSpec, Settings, Stage, Trainer,
+    Campaign, Flow, OnChange, Progress, RunId, RunRecord, RunSpec, Settings, Stage, Trainer,
     native::{NativeOptions, NativeTrainer},
 };
 use mars_lora::{Adapter, Examples, Model};
@@ -153,28 +153,28 @@ where
         if self.interrupt.requested() { Err(Error::interrupted()) } else { Ok(()) }
     }
 
-    /// The adapter that is kept of a run.
+    /// The adapter that is kept of a run; trained again if no checkpoint holds it.
     ///
     /// # Errors
-    /// One of input where its checkpoint is of an earlier version, which kept the last adapter only.
+    /// When a checkpoint cannot be read, and an interruption.
     pub(crate) fn kept(&mut self, record: &RunRecord) -> Result<Adapter, Error> {
-        let last = self.adapter(&record.spec)?;
+        let last = self.adapter(&record.spec, &record.id)?;
         let Some(step) = kept_earlier(self.config.keep(), record) else { return Ok(last) };
-        self.trainer.adapter_at(&record.spec, step)?.ok_or_else(|| {
-            Error::input(format!(
-                "the checkpoint of run {} does not hold its best adapter, of step {step}: it was written before train.keep = \"best\"; \
-                 set train.keep = \"last\", or use another directory",
-                record.id
-            ))
-        })
+        if let Some(best) = self.trainer.adapter_at(&record.spec, step)? {
+            return Ok(best);
+        }
+        // Runs that were begun under train.keep = "last", or by versions which knew no other, kept the last adapter only. A run
+        // that ends at the step of the best one ends with it.
+        let until = RunSpec { steps: step, stop_when_overfit: false, ..record.spec.clone() };
+        self.adapter(&until, &record.id)
     }
 
-    /// The adapter at the end of a run; trained again if its checkpoint is gone.
-    fn adapter(&mut self, spec: &RunSpec) -> Result<Adapter, Error> {
+    /// The adapter at the end of `spec`, which is `run` or its beginning; trained again if its checkpoint is gone.
+    fn adapter(&mut self, spec: &RunSpec, run: &RunId) -> Result<Adapter, Error> {
         if let Some(adapter) = self.trainer.adapter(spec)? {
             return Ok(adapter);
         }
-        self.observer.event(&Event::TrainingAgain(&spec.id()));
+        self.observer.event(&Event::TrainingAgain(run));
         let mut watch = Again { observer: &mut *self.observer, interrupt: &self.interrupt, error: None };
         self.trainer.train(std::slice::from_ref(spec), &mut watch);
         if let Some(error) = watch.error {
@@ -183,7 +183,7 @@ where
         let on = self.go_on();
         self.observer.event(if on.is_ok() { &Event::RoundDone } else { &Event::RoundStopped });
         on?;
-        let lost = || Error::failed(format!("run {} left no adapter", spec.id()));
+        let lost = || Error::failed(format!("run {run} left no adapter of step {}", spec.steps));
         self.trainer.adapter(spec)?.ok_or_else(lost)
     }
 }

@@ -4,6 +4,7 @@
 mod delivering;
 mod evaluating;
 mod exchanging;
+mod kept;
 mod kit;
 mod opened;
 mod search;
