@@ -2,7 +2,7 @@
 
 use crate::full_disk::FullDisk;
 use crate::toy::{CLASSES, Setting, StopAt, WIDTH, spec, timeless, toy};
-use mars_calib::native::{NativeOptions, NativeTrainer, stack_width};
+use mars_calib::native::{NativeOptions, NativeTrainer, stack_width, stacks};
 use mars_calib::{
     AloneVal, Campaign, ConvergenceRule, Error, OnChange, RunEnd, RunRecord, RunSpec, Settings, Silent,
     Trainer,
@@ -59,6 +59,21 @@ fn stacks_are_narrow_enough_for_all_devices() {
         let width = stack_width(4, runs, devices);
         assert!((1..=4).contains(&width));
         assert!(width == 1 || (width - 1) * devices.max(1) < runs, "{devices} devices, {runs} runs: {width}");
+    }
+}
+
+#[test]
+fn stacks_of_alike_runs_are_as_equal_in_size_as_can_be() {
+    let all: Vec<RunSpec> = (0..40).map(|seed| spec(4, 4, seed, 40)).collect();
+    let all: Vec<(usize, &RunSpec, usize)> = all.iter().enumerate().map(|(at, run)| (at, run, 0)).collect();
+    for (most, count) in (1..8).flat_map(|most| (0..=all.len()).map(move |count| (most, count))) {
+        let found = stacks(&all[..count], most);
+        assert_eq!(found.concat(), (0..count).collect::<Vec<_>>(), "{count} runs, at most {most}");
+        assert_eq!(found.len(), count.div_ceil(most), "{count} runs, at most {most}");
+        let sizes: Vec<usize> = found.iter().map(Vec::len).collect();
+        let (least, largest) = (sizes.iter().min(), sizes.iter().max());
+        let even = least.zip(largest).is_none_or(|(least, largest)| *largest <= most.min(least + 1));
+        assert!(even, "{count} runs, at most {most}: {sizes:?}");
     }
 }
 

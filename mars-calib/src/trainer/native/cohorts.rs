@@ -35,7 +35,7 @@ pub fn stack_width(most: usize, runs: usize, devices: usize) -> usize {
 
 /// Splits runs, given as (index, spec, first step), into stacks of at most `most`, in order.
 ///
-/// Stacks of one cohort, the runs with the same key, are as equal in size as can be, so that no worker is left with a single run.
+/// Stacks of one cohort, the runs with the same key, are as equal in size as can be: their sizes differ by at most 1.
 pub fn stacks(runs: &[(usize, &RunSpec, usize)], most: usize) -> Vec<Vec<usize>> {
     let mut cohorts: Vec<(StackKey, Vec<usize>)> = Vec::new();
     for (index, spec, start) in runs {
@@ -47,8 +47,8 @@ pub fn stacks(runs: &[(usize, &RunSpec, usize)], most: usize) -> Vec<Vec<usize>>
     }
     let split = |members: Vec<usize>| {
         let parts = members.len().div_ceil(most.max(1));
-        let size = members.len().div_ceil(parts);
-        members.chunks(size).map(<[usize]>::to_vec).collect::<Vec<_>>()
+        let cut = |part: usize| part * members.len() / parts;
+        (0..parts).map(|part| members[cut(part)..cut(part + 1)].to_vec()).collect::<Vec<_>>()
     };
     cohorts.into_iter().flat_map(|(_, members)| split(members)).collect()
 }
