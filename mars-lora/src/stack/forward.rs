@@ -1,7 +1,7 @@
 //! The forward pass of all adapters, at layers that read one input and at embeddings.
 //!
 //! At a layer with input x, frozen weight W, factors A and B and scale s, in the row-vector convention:
-//! `y = x W + s (drop(x) A^T) B^T` (arXiv 2106.09685), with PiSSA less `s (drop(x) A0^T) B0^T` of the frozen first
+//! `y = x W + s (drop(x) A^T) B^T` (arXiv 2106.09685), with PiSSA less `s (x A0^T) B0^T` of the frozen first
 //! factors (arXiv 2404.02948), and with DoRA `y = gain * (x W + s (x A^T) B^T)` (arXiv 2402.09353). The base
 //! product is one for all adapters; the low-rank products are one batched product for each band. Layers that
 //! read the same x (query, key and value) share the product with A as well, unless something is dropped: each
@@ -117,19 +117,20 @@ impl AdapterStack {
         }
         let mut lows = lows.into_iter();
         let deltas = site.bands.iter().map(|band| {
-            let dropped = match &self.draws {
-                Some(draws) if band.drops() => Some(band.drop(self.rows_of(x, band), draws, site.stream)),
-                _ => None,
-            };
-            let low = lows.next().flatten().unwrap_or_else(|| {
-                let x = dropped.clone().unwrap_or_else(|| self.rows_of(x, band));
-                ops::matmul(x, band.columns())
+            // Two read the rows, one reads x: what two gradients add up to does not depend on their order.
+            let dropped = self.draws.as_ref().filter(|_| band.drops()).map(|draws| {
+                let x = self.rows_of(x, band);
+                (band.drop(x.clone(), draws, site.stream), x)
+            });
+            let low = lows.next().flatten().unwrap_or_else(|| match &dropped {
+                Some((dropped, x)) => band.dropped_low(dropped.clone(), x.clone()),
+                None => ops::matmul(self.rows_of(x, band), band.columns()),
             });
             let delta = band.expand(low);
             let Some(gain) = band.gain(layer) else { return delta };
             // As in PEFT, the gain acts on what the adapter reads: inputs that are dropped bring nothing.
             let own = match dropped {
-                Some(x) => layer.products(x),
+                Some((dropped, _)) => layer.products(dropped),
                 None => self.rows_of(&base, band),
             };
             (own.clone() + delta) * gain - own

@@ -130,6 +130,16 @@ impl BandFactors {
         a.swap_dims(1, 2)
     }
 
+    /// The product of `x` with [`columns`](Self::columns) where A reads `dropped`: the offset is part of the base, as in PEFT,
+    /// and reads what was not dropped.
+    pub(crate) fn dropped_low(&self, dropped: Tensor<3>, x: Tensor<3>) -> Tensor<3> {
+        let low = ops::matmul(dropped, self.a.clone().swap_dims(1, 2));
+        match &self.offset {
+            Some((frozen, _)) => Tensor::cat(vec![low, ops::matmul(x, frozen.clone().swap_dims(1, 2))], 2),
+            None => low,
+        }
+    }
+
     /// Rows of A (and of the offset's) that belong to `ids` `[n * N]`, `[n, N, R or 2 R]`.
     pub(crate) fn look_up(&self, ids: Tensor<1, Int>) -> Tensor<3> {
         let columns = self.columns();

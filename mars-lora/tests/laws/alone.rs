@@ -25,6 +25,7 @@ fn adapters(model: &Toy) -> Vec<Adapter> {
         AdapterConfig { init: Init::Pissa, ..config(21) },
         AdapterConfig { dropout: 0.3, ..config(22) },
         AdapterConfig { dora: true, dropout: 0.2, ..config(23) },
+        AdapterConfig { init: Init::Pissa, dropout: 0.2, ..config(24) },
     ];
     plain.chain(variants).map(|config| Adapter::fresh(config, model).unwrap()).collect()
 }
@@ -105,7 +106,7 @@ fn any_stack_gives_every_adapter_the_bits_it_has_alone() {
     let model = toy();
     let all = adapters(&model);
     let expected = alone(&model, &all);
-    let stacks: [&[usize]; 9] = [
+    let stacks: [&[usize]; 10] = [
         &[0, 7],
         &[3, 4, 0],
         &[1, 2, 5, 6],
@@ -113,6 +114,7 @@ fn any_stack_gives_every_adapter_the_bits_it_has_alone() {
         &[0, 8],
         &[9, 0],
         &[10, 7, 11],
+        &[9, 12, 10],
         &[6, 5, 4, 3, 2, 1, 0],
         &[11, 3, 9, 1, 8, 5, 10, 7],
     ];

@@ -5,7 +5,8 @@ use crate::toy::{HIDDEN, INPUTS, Toy, numbers, samples, toy, toy_with_table};
 use burn::module::Param;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use mars_lora::{
-    Activations, Adapter, AdapterConfig, AdapterStack, Error, Init, LoraEmbedding, Model, ScaleConvention,
+    Activations, Adapter, AdapterConfig, AdapterStack, Error, Factors, Init, LoraEmbedding, Model,
+    ScaleConvention,
 };
 
 const ROWS: usize = 8;
@@ -205,6 +206,32 @@ fn dropout_keeps_the_mean_depends_on_its_draw_and_is_off_without_one() {
     let x = samples(&[3], 0, ROWS).x;
     let value = |stack: AdapterStack| host(model.layers[0].forward(x.clone(), &stack));
     assert_ne!(value(dora.clone()), value(dora.dropping(vec![1])));
+}
+
+/// PiSSA changes the base, as in PEFT: `(W - s B0 A0) x + s B A drop(x)`.
+#[test]
+fn dropout_does_not_act_on_what_pissa_leaves_of_the_weight() {
+    let model = toy();
+    let pissa = filled(&model, AdapterConfig { init: Init::Pissa, dropout: 0.3, ..config(8, 4) });
+    let plain = |factors: &[Factors], sign: f32| {
+        let config = AdapterConfig { init: Init::Uniform, ..pissa.config.clone() };
+        let mut adapter = Adapter { config, factors: factors.to_vec(), offset: Vec::new() };
+        adapter.factors.iter_mut().flat_map(|f| &mut f.b).for_each(|b| *b *= sign);
+        adapter
+    };
+    let x = samples(&[3], 0, ROWS).x;
+    let first = |adapter: &Adapter, drops: bool| {
+        let stack = AdapterStack::new(std::slice::from_ref(adapter), &model).unwrap();
+        let stack = if drops { stack.dropping(vec![1]) } else { stack };
+        host(model.layers[0].forward(x.clone(), &stack))
+    };
+    // The draws of a layer depend on neither its factors nor an offset.
+    let (trained, left) = (plain(&pissa.factors, 1.0), plain(&pissa.offset, -1.0));
+    let (dropped, left) = (first(&trained, true), first(&left, false));
+    assert!(gap(&first(&trained, false), &dropped) > 0.1, "nothing is dropped");
+    let base = host(model.layers[0].forward(x.clone(), &AdapterStack::base(1, &model)));
+    let expected: Vec<f32> = left.iter().zip(&dropped).zip(&base).map(|((l, d), b)| l + d - b).collect();
+    assert!(gap(&expected, &first(&pissa, true)) < 1e-5);
 }
 
 #[test]
