@@ -4,6 +4,7 @@
 mod adalora;
 mod alone;
 mod differential;
+mod dora;
 mod files;
 mod function;
 mod hydra;
