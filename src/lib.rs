@@ -66,7 +66,7 @@ pub use compare::Comparison;
 pub use config::SearchConfig;
 pub use error::{Error, ErrorKind};
 pub use interrupt::Interrupt;
-pub use overfitting::{Overfitting, PastBest};
+pub use overfitting::{Overfitting, PastBest, Undecided};
 pub use plan::Plan;
 pub use search::{Search, SearchOutcome};
 pub use shortage::out_of_memory;

@@ -1,10 +1,12 @@
 //! How long a planned run is against the time from which on its data over-fit, and what to change.
 mod past;
 mod records;
+mod undecided;
 mod words;
 
 pub use past::PastBest;
 pub(crate) use records::{exponents, of_records, of_search};
+pub use undecided::Undecided;
 
 use mars_laws::{OverfittingEstimate, OverfittingVerdict, Ranks};
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,10 @@ pub struct Overfitting {
     /// Those of them that were better before their end but have no losses by block, so that it cannot be told.
     #[serde(default)]
     pub untold: usize,
+    /// The longest of them that was lowest before its end and did not over-fit as far as can be told; `None` without one, and
+    /// in files of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<Undecided>,
     /// The over-fitting time, in optimizer steps.
     pub estimate: OverfittingEstimate,
     /// How the planned run compares with it.

@@ -1,6 +1,6 @@
 //! From the records of a campaign to the over-fitting time of a planned run.
 
-use super::{Overfitting, PastBest};
+use super::{Overfitting, PastBest, Undecided};
 use crate::{config::SearchConfig, search::RunTemplate};
 use mars_calib::{Campaign, RunId, RunRecord, convergence::overfitting_time};
 use mars_laws::{
@@ -60,13 +60,17 @@ pub(crate) fn of_records<'a>(
             *own = record;
         }
     }
-    let mut untold = 0;
+    let (mut untold, mut undecided) = (0, None::<Undecided>);
     let observations: Vec<OverfittingObservation> = longest
         .into_values()
         .filter(|record| record.spec.ranks.modules().all(|module| ranks.get(module) > 0))
         .filter_map(|record| {
             let time = overfitting_time(record)?;
             untold += usize::from(record.val_blocks.is_empty() && PastBest::of(record).is_some());
+            let own = Undecided::of(record, time);
+            if own.map(|own| own.last) > undecided.map(|longest| longest.last) {
+                undecided = own;
+            }
             let (ranks, samples) = (record.spec.ranks.clone(), record.spec.samples);
             Some(OverfittingObservation { ranks, samples, time })
         })
@@ -76,7 +80,7 @@ pub(crate) fn of_records<'a>(
     }
     // Records that were read and checked are what the law takes.
     let law = overfitting_law(&observations, exponents, &OverfittingOptions::default()).ok()?;
-    Some(Overfitting { untold, ..against(&law, space, budget, ranks) })
+    Some(Overfitting { untold, undecided, ..against(&law, space, budget, ranks) })
 }
 
 fn against(law: &OverfittingLaw, space: &Space, budget: &Budget, ranks: &Ranks) -> Overfitting {
@@ -94,6 +98,7 @@ fn against(law: &OverfittingLaw, space: &Space, budget: &Budget, ranks: &Ranks) 
         runs,
         seen,
         untold: 0,
+        undecided: None,
         estimate,
         verdict,
         samples_needed: expected

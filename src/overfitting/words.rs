@@ -1,6 +1,6 @@
 //! The comparison as a sentence.
 
-use super::Overfitting;
+use super::{Overfitting, Undecided};
 use mars_laws::OverfittingVerdict;
 use std::fmt;
 
@@ -41,7 +41,7 @@ impl fmt::Display for Overfitting {
             ),
             (OverfittingVerdict::Before, None) => write!(
                 f,
-                "{} over-fitted; at ranks {ranks} the data last for at least {bound}, the planned run takes {planned}",
+                "{}; at ranks {ranks} the data last for at least {bound}, the planned run takes {planned}",
                 self.counted()
             ),
             (OverfittingVerdict::Near | OverfittingVerdict::After, Some(time)) => {
@@ -60,29 +60,43 @@ impl fmt::Display for Overfitting {
             }
             _ if interval.lo >= 1.0 => write!(
                 f,
-                "whether the planned {planned} over-fit is not known: {} over-fitted, and at ranks {ranks} the data last for at \
-                 least {bound}, by what they say",
-                self.counted()
+                "whether the planned {planned} over-fit is not known: {}, and at ranks {ranks} the data last for at least \
+                 {bound}, by what they say{}",
+                self.counted(),
+                self.doubt()
             ),
             _ => write!(
                 f,
-                "whether the planned {planned} over-fit is not known: {} over-fitted, and they do not say how long the data \
-                 last at ranks {ranks}",
-                self.counted()
+                "whether the planned {planned} over-fit is not known: {}, and they do not say how long the data last at \
+                 ranks {ranks}{}",
+                self.counted(),
+                self.doubt()
             ),
         }
     }
 }
 
 impl Overfitting {
-    /// How many of the runs over-fitted.
+    /// How many of the runs over-fitted, as a clause.
     fn counted(&self) -> String {
-        let seen = if self.seen == 0 { "none".to_owned() } else { self.seen.to_string() };
         let told = self.runs.saturating_sub(self.untold);
-        if told == 0 {
-            return "no run is known to have".to_owned();
+        let plural = if told == 1 { "" } else { "s" };
+        match (told, self.seen) {
+            (0, _) => "no run is known to have over-fitted".to_owned(),
+            (_, 0) => format!("no over-fitting could be told in {told} run{plural}"),
+            (_, seen) => format!("{seen} of {told} run{plural} over-fitted"),
         }
-        format!("{seen} of {told} run{}", if told == 1 { "" } else { "s" })
+    }
+
+    /// What speaks against it where none could be told.
+    fn doubt(&self) -> String {
+        let Some(Undecided { lowest, last, rise, resolvable }) = self.undecided else { return String::new() };
+        let least = resolvable.map_or_else(String::new, |least| {
+            format!("; less than {least:.4} cannot be told from noise on these samples")
+        });
+        format!(
+            " (a run to step {last} was lowest at step {lowest}, and {rise:.4} nats higher at its end{least})"
+        )
     }
 
     /// What would end before over-fitting.
@@ -118,7 +132,7 @@ fn about(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Overfitting, about, passes};
+    use super::{Overfitting, Undecided, about, passes};
     use mars_laws::{Interval, OverfittingEstimate, Ranks};
 
     #[test]
@@ -128,6 +142,10 @@ mod tests {
     }
 
     fn told(steps: Option<f64>, lo: f64, hi: f64, planned: usize) -> String {
+        overfitting(steps, lo, hi, planned).to_string()
+    }
+
+    fn overfitting(steps: Option<f64>, lo: f64, hi: f64, planned: usize) -> Overfitting {
         let estimate = OverfittingEstimate { steps, interval: Interval { lo, hi } };
         let verdict = estimate.verdict(planned as f64);
         let ranks = Ranks::new().with("ve", 32).with("llm", 32);
@@ -140,12 +158,12 @@ mod tests {
             runs: 9,
             seen,
             untold: 0,
+            undecided: None,
             estimate,
             verdict,
             samples_needed: Some(51_200),
             ranks_needed: Some(Ranks::new().with("ve", 4).with("llm", 4)),
         }
-        .to_string()
     }
 
     #[test]
@@ -169,13 +187,29 @@ mod tests {
         let bound = told(None, 1600.0, f64::INFINITY, 1600);
         assert!(
             bound.starts_with(
-                "none of 9 runs over-fitted; at ranks llm=32,ve=32 the data last for at least 1600"
+                "no over-fitting could be told in 9 runs; at ranks llm=32,ve=32 the data last for at least 1600"
             ),
             "{bound}"
         );
         let unknown = told(None, 112.0, f64::INFINITY, 1600);
-        assert!(unknown.contains("is not known: none of 9 runs over-fitted, and at ranks"), "{unknown}");
+        assert!(
+            unknown.contains("is not known: no over-fitting could be told in 9 runs, and at ranks"),
+            "{unknown}"
+        );
         assert!(told(None, 0.0, f64::INFINITY, 1600).contains("do not say how long the data last"));
+    }
+
+    #[test]
+    fn what_was_lowest_long_before_the_end_is_told() {
+        let run = Undecided { lowest: 450, last: 3000, rise: 0.024, resolvable: Some(0.031) };
+        let mut found = overfitting(None, 450.0, f64::INFINITY, 3000);
+        found.undecided = Some(run);
+        let words = found.to_string();
+        let doubt = "at least 450 steps (14.1 passes), by what they say (a run to step 3000 was lowest at step 450, and 0.0240 \
+                     nats higher at its end; less than 0.0310 cannot be told from noise on these samples)";
+        assert!(words.ends_with(doubt), "{words}");
+        found.undecided = Some(Undecided { resolvable: None, ..run });
+        assert!(found.to_string().ends_with("nats higher at its end)"), "{found}");
     }
 
     #[test]

@@ -143,6 +143,7 @@ fn a_run_that_ended_early_is_shown_with_the_steps_that_it_took() {
         runs: 1,
         seen: 1,
         untold: 0,
+        undecided: None,
         verdict: estimate.verdict(320.0),
         estimate,
         samples_needed: None,

@@ -12,7 +12,7 @@ const ERRORS: f64 = 4.0;
 const PART: f64 = 0.05;
 
 /// The steps so far must be at least so many times those of the best evaluation.
-const TIMES: usize = 2;
+pub(super) const TIMES: usize = 2;
 
 /// The step of the best evaluation of a run that over-fits for certain so far: what follows will not be better.
 ///

@@ -1,6 +1,6 @@
 //! The over-fitting time of a run, or until when it did not over-fit: what the over-fitting law is fitted to.
 
-use super::certain_overfitting;
+use super::overfitting::{TIMES, certain_overfitting};
 use crate::{CurvePoint, RunEnd, RunRecord, run::kept};
 use mars_laws::OverfittingTime;
 
@@ -13,6 +13,7 @@ const PART: f64 = 0.02;
 /// When the run of `record` over-fitted: the step of its lowest validation loss where that is
 /// [certain](certain_overfitting), else the last step at which it was above that loss by no more than two standard errors of their paired
 /// difference by blocks of the split, and by no more than 2 % of the improvement (without blocks: the step of the lowest loss itself).
+/// Beyond twice the steps of the lowest loss that is no bound: samples that do not tell a rise do not show that there was none.
 ///
 /// `None` for a run that diverged, failed or was interrupted, or whose loss was never below that of step 0.
 pub fn overfitting_time(record: &RunRecord) -> Option<OverfittingTime> {
@@ -40,7 +41,8 @@ pub fn overfitting_time(record: &RunRecord) -> Option<OverfittingTime> {
         (point.loss <= highest && !kept::exceeds(of_best, own, ERRORS)).then_some(point.step as f64)
     };
     let later = record.val.iter().rev().take_while(|point| point.step > best.step);
-    let last = later.filter_map(no_worse).next().unwrap_or(steps);
+    let near = later.filter(|point| point.step <= TIMES * best.step);
+    let last = near.filter_map(no_worse).next().unwrap_or(steps);
     Some(OverfittingTime::After { steps: last })
 }
 
@@ -82,7 +84,9 @@ mod tests {
         assert_eq!(after(&[4.0, 2.0, 1.0, 1.002, 1.5], 0.05), bound(30.0));
         // Noise hides what is worse, but is no reason to take it for as good.
         assert_eq!(after(&OVER, 5.0), bound(20.0));
-        assert_eq!(after(&[4.0, 2.0, 1.0, 1.3, 1.4, 1.02], 5.0), bound(50.0));
+        // Nor does it show that nothing has risen, where the lowest is far before the end.
+        assert_eq!(after(&[4.0, 2.0, 1.0, 1.3, 1.4, 1.02], 5.0), bound(20.0));
+        assert_eq!(after(&[4.0, 2.0, 1.0, 1.01, 1.01, 1.01, 1.01, 1.01], 0.05), bound(30.0));
         let whole = record(&OVER, 0.05);
         let without = RunRecord { val_blocks: Vec::new(), ..whole.clone() };
         assert_eq!(overfitting_time(&without), bound(20.0));
