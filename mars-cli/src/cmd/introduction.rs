@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn what_is_told_is_what_the_policy_does() {
-        let whole = told("guided", 3200);
+        let whole = told("guided", 6400);
         assert!(whole.contains("convergence law, balanced rank choices race"), "{whole}");
         // Too short a run to calibrate within the budget.
         let short = told("guided", 40);
