@@ -160,6 +160,10 @@ impl RunObserver for Watch<'_> {
         self.flow()
     }
 
+    fn go_on(&mut self) -> Flow {
+        self.flow()
+    }
+
     fn finished(&mut self, record: &RunRecord) -> Flow {
         self.observer.event(&Event::Run(record));
         self.flow()

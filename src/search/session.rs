@@ -206,6 +206,10 @@ impl mars_calib::Observer for Again<'_> {
             loss: event.loss.filter(|_| event.stage == Stage::Evaluate),
         };
         self.observer.event(&Event::Progress(progress));
+        self.go_on()
+    }
+
+    fn go_on(&mut self) -> Flow {
         if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }
     }
 

@@ -270,6 +270,10 @@ impl Observer for Recorder<'_> {
         if self.error.is_some() { Flow::Stop } else { self.observe.progress(event) }
     }
 
+    fn go_on(&mut self) -> Flow {
+        if self.error.is_some() { Flow::Stop } else { self.observe.go_on() }
+    }
+
     fn finished(&mut self, record: &RunRecord) -> Flow {
         if self.asked.contains(&record.id)
             && let Err(error) = self.campaign.keep(record)

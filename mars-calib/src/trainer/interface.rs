@@ -25,6 +25,12 @@ pub trait Observer {
     /// Called after each step and each evaluation.
     fn progress(&mut self, event: &Progress) -> Flow;
 
+    /// Asked between the batches of an evaluation, which may take long: whether to go on. With [`Flow::Stop`] the evaluation is
+    /// left out, and made when the run goes on. Default yes.
+    fn go_on(&mut self) -> Flow {
+        Flow::Continue
+    }
+
     /// Called once with each complete record, as soon as it is there.
     fn finished(&mut self, record: &RunRecord) -> Flow {
         let _ = record;

@@ -10,5 +10,6 @@ mod loading;
 mod methods;
 mod regrouped;
 mod runs;
+mod stopping;
 mod toy;
 mod variants;

@@ -273,6 +273,10 @@ impl<'a, F: FnMut(&Progress)> Watch<'a, F> {
 impl<F: FnMut(&Progress)> Observer for Watch<'_, F> {
     fn progress(&mut self, event: &Progress) -> Flow {
         (self.see)(event);
+        self.go_on()
+    }
+
+    fn go_on(&mut self) -> Flow {
         if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }
     }
 

@@ -31,18 +31,20 @@ where
         Ok(parts.on(&model.device()).recomputing(options.gradient_checkpointing))
     }
 
-    /// Losses of the adapters of `stack` on the validation samples that the options select, the first `most` of them.
+    /// Losses of the adapters of `stack` on the validation samples that the options select, the first `most` of them; `None`
+    /// if `stop` said so between two batches.
     pub(super) fn validate(
         &self,
         parts: &Parts,
         stack: &AdapterStack,
         most: Option<usize>,
-    ) -> Result<Vec<Evaluation>, mars_lora::Error> {
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<Evaluation>>, mars_lora::Error> {
         let Self { model, validation, options, .. } = self;
         let samples = options.validation_samples.min(most.unwrap_or(usize::MAX));
         let rows: Vec<usize> = (0..validation.len()).take(samples).collect();
         let passes = Passes { model: *model, parts, loading: options.loading, batch: options.eval_batch };
-        passes.evaluate(*validation, &rows, stack)
+        passes.evaluate(*validation, &rows, stack, stop)
     }
 }
 
@@ -50,6 +52,8 @@ where
 pub(super) enum Event {
     /// A step or an evaluation of a run.
     Progress(Progress),
+    /// An evaluation is under way: is it to go on?
+    Evaluating,
     /// A run has ended: its place among the runs that were asked for, and its record.
     Done(usize, Box<RunRecord>),
     /// The system refused to read or write, or a file has changed.

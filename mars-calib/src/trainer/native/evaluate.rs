@@ -89,7 +89,9 @@ where
     E: Examples<Batch = M::Batch>,
 {
     let parts = Parts::new(PARTS.min(rayon::current_num_threads()))?.on(&model.device());
-    Passes { model, parts: &parts, loading: Loading::default(), batch }.evaluate(examples, rows, stack)
+    let passes = Passes { model, parts: &parts, loading: Loading::default(), batch };
+    // Nothing stops it.
+    Ok(passes.evaluate(examples, rows, stack, &|| false)?.unwrap_or_default())
 }
 
 /// The parts of a batch, each with its adapters.
@@ -105,13 +107,14 @@ pub(super) struct Passes<'a, M> {
 }
 
 impl<M: Model> Passes<'_, M> {
-    /// As [`evaluate`].
+    /// As [`evaluate`]; `None` if `stop`, which is asked before each batch, said so.
     pub(super) fn evaluate<E>(
         &self,
         examples: &E,
         rows: &[usize],
         stack: &AdapterStack,
-    ) -> Result<Vec<Evaluation>, Error>
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<Evaluation>>, Error>
     where
         E: Examples<Batch = M::Batch>,
     {
@@ -127,13 +130,16 @@ impl<M: Model> Passes<'_, M> {
             Ok(adapters.into_iter().zip(batches).collect())
         };
         let mut all = vec![Evaluation::default(); stack.len()];
-        self.loading.run(rows.len().div_ceil(size), input, |inputs| {
+        let whole = self.loading.run(rows.len().div_ceil(size), input, |inputs| -> Result<bool, Error> {
             for input in inputs {
+                if stop() {
+                    return Ok(false);
+                }
                 self.score(input?, stack, &mut all);
             }
-            Ok(())
+            Ok(true)
         })?;
-        Ok(all)
+        Ok(whole.then_some(all))
     }
 
     /// Adds the scores of the parts of a batch to those of the samples before it.

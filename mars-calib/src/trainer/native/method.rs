@@ -41,11 +41,11 @@ where
     let mut record = RunRecord::empty(spec.clone(), RunEnd::Interrupted);
     record.trainable = trainable(method.as_ref(), context.model);
     let (mut step, parts) = (0, context.parts()?);
-    evaluate(context, &parts, method.as_ref(), &mut record, step, emit)?;
+    let mut stopped = evaluate(context, &parts, method.as_ref(), &mut record, step, emit)?;
     let model = context.model;
     let input = |step: usize| context.train.batch(&[order.batch(step, spec.batch)], &model.device());
     context.options.loading.run(spec.steps, input, |batches| -> Result<(), Error> {
-        while step < spec.steps && record.end == RunEnd::Interrupted {
+        while !stopped && step < spec.steps && record.end == RunEnd::Interrupted {
             let began = Instant::now();
             let Some(batch) = batches.next() else { break };
             let loss = pass(context, &parts, method.as_mut(), &mut record, batch?, step)?;
@@ -60,13 +60,10 @@ where
                 steps: spec.steps,
                 loss: Some(loss),
             };
-            let stop = emit(Event::Progress(event));
+            stopped = emit(Event::Progress(event)) && step < spec.steps;
             let due = step == spec.steps || spec.evaluates_at(step);
-            if record.end == RunEnd::Interrupted && due {
-                evaluate(context, &parts, method.as_ref(), &mut record, step, emit)?;
-            }
-            if stop && step < spec.steps {
-                break;
+            if !stopped && record.end == RunEnd::Interrupted && due {
+                stopped = evaluate(context, &parts, method.as_ref(), &mut record, step, emit)?;
             }
         }
         Ok(())
@@ -114,7 +111,8 @@ fn pass<M: Model, E>(
     Ok(loss)
 }
 
-/// Evaluates, and records the ranks.
+/// Evaluates, and records the ranks. Says whether to stop, upon which there is no evaluation; the last one is made in any case,
+/// since all steps would be lost without it.
 fn evaluate<M, E>(
     context: &Context<'_, M, E>,
     parts: &Parts,
@@ -122,14 +120,16 @@ fn evaluate<M, E>(
     record: &mut RunRecord,
     step: usize,
     emit: &dyn Fn(Event) -> bool,
-) -> Result<(), Error>
+) -> Result<bool, Error>
 where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
     let began = Instant::now();
     let stack = stack(method.result(), context.model)?;
-    let all = context.validate(parts, &stack, record.spec.validation)?;
+    let (most, last) = (record.spec.validation, step == record.spec.steps);
+    let stop = || emit(Event::Evaluating) && !last;
+    let Some(all) = context.validate(parts, &stack, most, &stop)? else { return Ok(true) };
     for evaluation in all {
         if !record_loss(record, step, &evaluation).is_finite() {
             record.end = RunEnd::Diverged { step };
@@ -140,7 +140,7 @@ where
     let loss = record.val.last().map(|point| point.loss);
     let steps = record.spec.steps;
     emit(Event::Progress(Progress { run: record.id.clone(), stage: Stage::Evaluate, step, steps, loss }));
-    Ok(())
+    Ok(false)
 }
 
 /// The adapter alone on the model, or the base model where nothing is left of it.

@@ -3,12 +3,11 @@
 use super::context::{Context, Event};
 use super::evaluate::record_loss;
 use super::live::{Live, Start, last_off_grid, on_grid, progress};
-use super::optimizer::{adamw, rates};
+use super::optimizer::{adamw, rates, update_sizes};
 use super::state::{self, Best};
 use super::steps::{StepInput, Steps};
 use crate::order::{Order, stream};
 use crate::{CurvePoint, Error, Keep, RunEnd, RunSpec, Stage};
-use burn::tensor::Tensor;
 use mars_lora::{Adapter, AdapterStack, Examples, LearningRates, Model, Parts, PassFlops, StackedAdamW};
 use rand::RngCore;
 use std::sync::PoisonError;
@@ -70,7 +69,7 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    /// The runs at their first step, evaluated if they are due; nothing if there are none.
+    /// The runs at their first step, evaluated if they are due; nothing if there are none, or a stop came before.
     fn begin(
         context: &'a Context<'a, M, E>,
         parts: &'a Parts,
@@ -94,14 +93,16 @@ where
             live.push(Live { index: start.index, order, record: start.record, best: start.best });
         }
         let mut training = Self { context, parts, live, stack, optimizer, step, emit };
-        if fresh {
-            training.score(on_grid)?;
-        } else {
+        if !fresh {
             training.optimizer.restore(&training.stack, moments);
             training.prune()?;
-            training.score(last_off_grid)?;
-            training.end_again();
         }
+        // On the grid a state is not evaluated that a stop has left.
+        if training.score(on_grid)? || training.score(last_off_grid)? {
+            training.interrupt();
+            return Ok(None);
+        }
+        training.end_again();
         training.retire();
         Ok(Some(training))
     }
@@ -177,7 +178,8 @@ where
             }
             stop |= (self.emit)(Event::Progress(progress(run, Stage::Train, step, Some(loss))));
         }
-        self.score(on_grid)?;
+        // A stop waits for no evaluation: it is made when the runs go on.
+        let stop = stop || self.score(on_grid)?;
         let due = options.checkpoint_every.is_some_and(|every| step.is_multiple_of(every));
         // What an over-fitted run leaves is in its checkpoint, as what others leave at their last step.
         let ends = |run: &Live| run.spec().steps == step || run.record.end == RunEnd::Overfit;
@@ -185,22 +187,31 @@ where
             self.save()?;
         }
         // After the checkpoint, which a longer run continues: that one has no evaluation here.
-        self.score(last_off_grid)?;
+        if stop || self.score(last_off_grid)? {
+            return Ok(true);
+        }
         self.retire();
-        Ok(stop)
+        Ok(false)
     }
 
-    /// Validation losses of all runs that are `due`.
-    fn score(&mut self, due: fn(&RunSpec, usize) -> bool) -> Result<(), Error> {
-        let (step, live) = (self.step, &mut self.live);
-        let wanted = |run: &Live| !matches!(run.record.end, RunEnd::Diverged { .. }) && due(run.spec(), step);
+    /// Validation losses of all runs that are `due` and have none of this step. Says whether to stop, upon which there are
+    /// none.
+    fn score(&mut self, due: fn(&RunSpec, usize) -> bool) -> Result<bool, Error> {
+        let (step, emit, live) = (self.step, self.emit, &mut self.live);
+        let wanted = |run: &Live| {
+            let known = run.record.val.last().is_some_and(|point| point.step == step);
+            !known && !matches!(run.record.end, RunEnd::Diverged { .. }) && due(run.spec(), step)
+        };
         let due: Vec<usize> = (0..live.len()).filter(|k| wanted(&live[*k])).collect();
         if due.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let began = Instant::now();
         let part = if due.len() == live.len() { self.stack.clone() } else { self.stack.keep(&due) };
-        let evaluations = self.context.validate(self.parts, &part, live[due[0]].spec().validation)?;
+        let (most, stop) = (live[due[0]].spec().validation, || emit(Event::Evaluating));
+        let Some(evaluations) = self.context.validate(self.parts, &part, most, &stop)? else {
+            return Ok(true);
+        };
         let share = began.elapsed().as_secs_f64() / due.len() as f64;
         for (k, evaluation) in due.iter().copied().zip(evaluations) {
             let loss = record_loss(&mut live[k].record, step, &evaluation);
@@ -214,10 +225,10 @@ where
             } else if over_fits {
                 record.end = RunEnd::Overfit;
             }
-            (self.emit)(Event::Progress(progress(&live[k], Stage::Evaluate, step, Some(loss))));
+            emit(Event::Progress(progress(&live[k], Stage::Evaluate, step, Some(loss))));
         }
         self.keep_best(&due);
-        Ok(())
+        Ok(false)
     }
 
     /// Keeps the adapters of those of the evaluated runs whose loss is the lowest so far, where that is asked for.
@@ -260,10 +271,9 @@ where
         }
     }
 
-    /// Hands over the records of all runs that are left.
+    /// Hands over the records of all runs that are left, interrupted but where they have ended at this step.
     fn interrupt(&mut self) {
-        for mut run in self.live.drain(..) {
-            run.record.end = RunEnd::Interrupted;
+        for run in self.live.drain(..) {
             (self.emit)(Event::Done(run.index, Box::new(run.record)));
         }
     }
@@ -283,13 +293,4 @@ where
         }
         Ok(())
     }
-}
-
-/// Norm of the change of all factors over their norm, for each adapter.
-/// `||after - before|| / ||after||` of each row of `[K, P]`, without unit, to the precision of f32.
-fn update_sizes(before: &Tensor<2>, stack: &AdapterStack) -> Vec<f64> {
-    let after = stack.flat();
-    let changes = stack.norms(&(after.clone() - before.clone()));
-    let ratio = |(change, size): (f64, f64)| f64::from((change / size) as f32);
-    changes.into_iter().zip(stack.norms(&after)).map(ratio).collect()
 }

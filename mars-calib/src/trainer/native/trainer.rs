@@ -2,7 +2,8 @@
 
 use super::cohorts::{stack_width, stacks};
 use super::context::{Context, Event};
-use super::live::Start;
+use super::evaluate::record_loss;
+use super::live::{Start, on_grid};
 use super::options::NativeOptions;
 use super::state::{Best, State};
 use super::worker::{Work, pool, work};
@@ -12,7 +13,7 @@ use crate::convergence::certain_overfitting;
 use crate::run::kept::lowest;
 use crate::trainer::ended_by;
 use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, Trainer};
-use mars_lora::{Adapter, Examples, IdleThreads, Model};
+use mars_lora::{Adapter, AdapterStack, Examples, IdleThreads, Model};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -87,14 +88,43 @@ where
             return if step == end { adapter.map(Some) } else { Ok(None) };
         }
         let mut adapter = self.fresh(spec)?;
-        let State { best, record, .. } = state::read(&files, end, &mut adapter)?;
-        if end < spec.steps && certain_overfitting(&record).is_none() {
-            return Ok(None);
+        let State { best, mut record, .. } = state::read(&files, end, &mut adapter)?;
+        if end < spec.steps {
+            self.evaluate_again(spec, end, &adapter, &mut record)?;
+            if certain_overfitting(&record).is_none() {
+                return Ok(None);
+            }
         }
         match best.filter(|best| best.step == step) {
             Some(best) => Ok(Some(Adapter { factors: best.factors, ..adapter })),
             None => Ok((step == end || step == spec.steps).then_some(adapter)),
         }
+    }
+
+    /// Evaluates the state of a checkpoint where a stop has left that out: the run may have ended by it when it went on.
+    fn evaluate_again(
+        &self,
+        spec: &RunSpec,
+        step: usize,
+        adapter: &Adapter,
+        record: &mut RunRecord,
+    ) -> Result<(), Error> {
+        if !on_grid(spec, step) || record.val.last().is_some_and(|point| point.step == step) {
+            return Ok(());
+        }
+        let context = self.context(self.model, IdleThreads::default());
+        let stack = AdapterStack::new(std::slice::from_ref(adapter), self.model)?;
+        let evaluations = context.validate(&context.parts()?, &stack, spec.validation, &|| false)?;
+        for evaluation in evaluations.iter().flatten() {
+            record_loss(record, step, evaluation);
+        }
+        Ok(())
+    }
+
+    /// What the work on `model` is done with.
+    fn context<'b>(&'b self, model: &'b M, idle: IdleThreads) -> Context<'b, M, E> {
+        let Self { train, validation, options, store, .. } = self;
+        Context { model, train: *train, validation: *validation, options, idle, store }
     }
 
     fn checkpoint(&self, spec: &RunSpec) -> Result<Option<Checkpoint>, Error> {
@@ -173,14 +203,7 @@ where
             let (sender, receiver) = mpsc::channel();
             for model in models.into_iter().cycle().take(workers) {
                 let (sender, queue, stop) = (sender.clone(), &queue, &stop);
-                let context = Context {
-                    model,
-                    train: self.train,
-                    validation: self.validation,
-                    options: &self.options,
-                    idle: idle.clone(),
-                    store: &self.store,
-                };
+                let context = self.context(model, idle.clone());
                 let threads = pool(model, workers);
                 scope.spawn(move || match threads {
                     Some(pool) => {
@@ -194,6 +217,7 @@ where
             for event in receiver {
                 let flow = match event {
                     Event::Progress(progress) => observe.progress(&progress),
+                    Event::Evaluating => observe.go_on(),
                     Event::StorageFailed(error) => observe.storage_failed(error),
                     Event::Done(index, record) => {
                         let flow = observe.finished(&record);
