@@ -16,6 +16,7 @@ mod internvl;
 mod kit;
 mod merged;
 mod nulls;
+mod operations;
 mod packed;
 mod parity;
 mod quantised;
