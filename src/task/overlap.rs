@@ -14,11 +14,16 @@ type Contents<'a> = (&'a [Sample], &'a Fingerprints);
 const PARTS: [(&str, &str); 3] =
     [("training", "data.train"), ("validation", "data.val"), ("test", "data.test")];
 
-/// Refuses parts that are equal, and warns of validation and test samples that are trained on, and of validation samples that
-/// are copies of others. Samples are equal where their turns and the contents of their images are.
+/// Refuses training data that are validation or test data, and warns of test data that are validation data, of validation and
+/// test samples that are trained on, and of validation samples that are copies of others. Samples are equal where their turns and
+/// the contents of their images are.
 pub(super) fn check(parts: [Contents<'_>; 3], observer: &mut dyn Observer) -> Result<(), Error> {
-    for (one, other) in [(0, 1), (0, 2), (1, 2)] {
-        refuse_equal(parts, one, other)?;
+    refuse_training(parts, 1)?;
+    refuse_training(parts, 2)?;
+    if are_equal(parts[1], parts[2]) {
+        observer.event(&Event::Warning(
+            "validation and test data are the same samples: what is chosen by their losses looks better on them than on others",
+        ));
     }
     let trained: HashSet<[u8; 16]> = parts[0].1.samples.iter().copied().collect();
     for part in [1, 2] {
@@ -48,16 +53,21 @@ pub(super) fn check(parts: [Contents<'_>; 3], observer: &mut dyn Observer) -> Re
     Ok(())
 }
 
-/// Refuses two parts of the same samples in the same order: the fault of the settings where they are from one file, otherwise
-/// that of the files.
-fn refuse_equal(parts: [Contents<'_>; 3], one: usize, other: usize) -> Result<(), Error> {
-    let ((samples, digests), (others, other_digests)) = (parts[one], parts[other]);
-    let (Some(first), Some(other_first)) = (samples.first(), others.first()) else { return Ok(()) };
-    if digests.samples != other_digests.samples {
+/// Whether two parts are the same samples in the same order; parts without samples are not.
+fn are_equal((samples, digests): Contents<'_>, (_, others): Contents<'_>) -> bool {
+    !samples.is_empty() && digests.samples == others.samples
+}
+
+/// Refuses a part that is the training data: the fault of the settings where both are from one file, otherwise that of the files.
+fn refuse_training(parts: [Contents<'_>; 3], part: usize) -> Result<(), Error> {
+    let ((trained, _), (samples, _)) = (parts[0], parts[part]);
+    let (Some(first), Some(other), true) =
+        (trained.first(), samples.first(), are_equal(parts[0], parts[part]))
+    else {
         return Ok(());
-    }
-    let ((name, key), (other_name, other_key)) = (PARTS[one], PARTS[other]);
-    let (file, other_file): (&Path, &Path) = (&first.origin.file, &other_first.origin.file);
+    };
+    let ((name, key), (other_name, other_key)) = (PARTS[0], PARTS[part]);
+    let (file, other_file): (&Path, &Path) = (&first.origin.file, &other.origin.file);
     let remedy = format!(
         "give other samples with {other_key}, or leave {other_key} empty: then they are split off from the training data"
     );
@@ -111,15 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn equal_parts_are_refused_by_file_and_setting() {
-        let cases: [([(&str, &[u8]); 3], ErrorKind, [&str; 2]); 3] = [
+    fn training_data_that_are_held_out_data_are_refused_by_file_and_setting() {
+        let cases: [([(&str, &[u8]); 3], ErrorKind, [&str; 2]); 2] = [
             ([("a", &[1, 2]), ("a", &[1, 2]), ("c", &[3])], ErrorKind::Usage, ["data.train", "data.val"]),
             (
                 [("a", &[1, 2]), ("b", &[3]), ("c", &[1, 2])],
                 ErrorKind::Input,
                 ["a (data.train)", "c (data.test)"],
             ),
-            ([("a", &[1, 2]), ("b", &[3]), ("c", &[3])], ErrorKind::Input, ["b (data.val)", "c (data.test)"]),
         ];
         for (parts, kind, named) in cases {
             let error = checked(parts, &mut Silent).unwrap_err();
@@ -143,6 +152,9 @@ mod tests {
         for (warning, start) in seen.0.iter().zip(starts) {
             assert!(warning.starts_with(start), "{warning}");
         }
+        let mut equal = Warnings::default();
+        checked([("a", &[1]), ("b", &[2, 3]), ("b", &[2, 3])], &mut equal).unwrap();
+        assert!(equal.0[0].starts_with("validation and test data are the same samples"), "{:?}", equal.0);
         let mut none = Warnings::default();
         checked([("a", &[1, 1]), ("b", &[2, 3]), ("c", &[4, 4])], &mut none).unwrap();
         assert!(none.0.is_empty(), "{:?}", none.0);
