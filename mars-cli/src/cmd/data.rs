@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit, Error> 
     if context.common.json {
         output::json(&report)?
     } else {
-        output::text(describe(&report))?
+        output::text(describe(&report, processor.is_some()))?
     }
     if report.ok {
         return Ok(Exit::Done);
@@ -69,7 +69,8 @@ pub(crate) fn run(context: &Context, args: &args::Check) -> Result<Exit, Error> 
     Err(Error::input(format!("{file}: {count} of {all} samples cannot be used{remedy}")))
 }
 
-fn describe(report: &Report) -> String {
+/// The report in lines; `counted` says whether there was a model to count tokens for.
+fn describe(report: &Report, counted: bool) -> String {
     let mut lines = vec![format!(
         "{}: {} samples, {} without an image, {} images used, {} answers",
         report.file.display(),
@@ -100,7 +101,8 @@ fn describe(report: &Report) -> String {
         }
     }
     if report.token_histogram.is_empty() {
-        lines.push("  tokens: not counted; give --model".into());
+        let why = if counted { "no sample could be encoded" } else { "give --model" };
+        lines.push(format!("  tokens: not counted; {why}"));
     }
     lines.extend(bars(&report.token_histogram));
     let shown = |what: &str, count: usize, kept: usize| {

@@ -130,6 +130,12 @@ fn long_samples_are_an_error_or_left_out_by_name() {
         3,
         &["1 of 7 samples"],
     );
+    // Where all are too long, their lengths say what would do.
+    let (train, model) = (task.path("train.json"), assets().join("model"));
+    let check = ["data", "check", "--data", &train, "--model", model.to_str().unwrap()];
+    let counted = mars(&[&check[..], &["--set", "data.max_tokens=1"]].concat()).stdout;
+    assert!(counted.contains("7 problems") && counted.contains("  tokens: "), "{counted}");
+    assert!(!counted.contains("not counted"), "{counted}");
 }
 
 #[test]

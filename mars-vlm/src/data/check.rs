@@ -166,8 +166,11 @@ fn examine(
         }
     }
     if let Some(processor) = processor.filter(|_| renderable && sizes.len() == sample.images.len()) {
-        match processor.count_for_sizes(sample, &sizes) {
-            Ok(count) => finding.count = Some(count),
+        match processor.count_of_any_length(sample, &sizes) {
+            Ok((count, too_long)) => {
+                finding.count = Some(count);
+                finding.problems.extend(too_long.map(|e| named(sample, e)));
+            }
             Err(e) => finding.problems.push(named(sample, e)),
         }
     }

@@ -95,7 +95,7 @@ pub struct Report {
     pub warning_count: usize,
     /// Keys of the file that nothing here reads.
     pub unused: UnusedKeys,
-    /// Length of the whole sequence, if a processor was given.
+    /// Length of the whole sequence, also of samples that are too long, if a processor was given.
     pub tokens: Option<Lengths>,
     /// The same as a histogram; empty without a processor.
     pub token_histogram: Vec<Bin>,

@@ -1,6 +1,7 @@
 //! The whole way of a sample: chat template, image placeholders, tokens, labels, tiles.
 
 use super::{
+    defects,
     encoded::{Encoded, EncodedText, TokenCount},
     families,
     family::ImageProcessor,
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     Error,
     chat::{ChatTemplate, Rendered, SpecialTokens},
-    data::{ImageStore, Problem, ProblemKind, RgbImage, Sample, Turn},
+    data::{ImageStore, ProblemKind, RgbImage, Sample, Turn},
 };
 use std::path::Path;
 
@@ -136,7 +137,7 @@ impl Processor {
             .iter()
             .map(|image| store.load(image).map_err(|e| sample.blame(e)))
             .collect::<Result<_, _>>()?;
-        let pixels = self.images.process(&images).map_err(|why| shape_problem(sample, why))?;
+        let pixels = self.images.process(&images).map_err(|why| defects::shape(sample, why))?;
         let text = self.text(sample, &pixels.images)?;
         Ok(Encoded { id: sample.id.clone(), text, pixels })
     }
@@ -167,7 +168,7 @@ impl Processor {
         sample: &Sample,
         sizes: &[(usize, usize)],
     ) -> Result<(EncodedText, Vec<ImageLayout>), Error> {
-        let layouts = self.images.layouts(sizes).map_err(|why| shape_problem(sample, why))?;
+        let layouts = self.images.layouts(sizes).map_err(|why| defects::shape(sample, why))?;
         Ok((self.text(sample, &layouts)?, layouts))
     }
 
@@ -177,7 +178,25 @@ impl Processor {
     /// [`Error::Data`] if it is too long, or the template refuses it.
     pub fn count_for_sizes(&self, sample: &Sample, sizes: &[(usize, usize)]) -> Result<TokenCount, Error> {
         let (text, _) = self.encode_text(sample, sizes)?;
-        Ok(TokenCount { total: text.ids.len(), image: text.image_tokens, answer: text.answer_tokens() })
+        Ok(TokenCount::of(&text))
+    }
+
+    /// The same of a sample that may be too long, with the error that it is.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the template refuses it.
+    pub(crate) fn count_of_any_length(
+        &self,
+        sample: &Sample,
+        sizes: &[(usize, usize)],
+    ) -> Result<(TokenCount, Option<Error>), Error> {
+        let layouts = self.images.layouts(sizes).map_err(|why| defects::shape(sample, why))?;
+        let text = self.of_any_length(sample, &layouts)?;
+        let too_long = self.check_length(sample, &layouts, &text).err();
+        if too_long.is_none() {
+            defects::check_answers(sample, &text)?;
+        }
+        Ok((TokenCount::of(&text), too_long))
     }
 
     /// Tokens and answers of a conversation whose images have these layouts, not checked at all.
@@ -201,13 +220,19 @@ impl Processor {
 
     /// The same of a sample, checked.
     fn text(&self, sample: &Sample, layouts: &[ImageLayout]) -> Result<EncodedText, Error> {
-        let problem = |kind, expected: String, actual: String, remedy: &str| -> Error {
-            Problem::new(&sample.origin, &sample.id, kind, expected, actual, remedy).into()
-        };
+        let text = self.of_any_length(sample, layouts)?;
+        self.check_length(sample, layouts, &text)?;
+        defects::check_answers(sample, &text)?;
+        Ok(text)
+    }
+
+    /// The same of a sample that may be too long, and may have no answer.
+    fn of_any_length(&self, sample: &Sample, layouts: &[ImageLayout]) -> Result<EncodedText, Error> {
         let rendered = self.template.render_answers(&sample.turns).map_err(|e| sample.blame(e))?;
         let found = placeholders::count(&rendered.text, self.images.placeholder());
         if found != layouts.len() {
-            return Err(problem(
+            return Err(defects::problem(
+                sample,
                 ProblemKind::Placeholders,
                 format!("{} {} in the rendered conversation", layouts.len(), self.images.placeholder()),
                 found.to_string(),
@@ -215,9 +240,10 @@ impl Processor {
             ));
         }
         let text = self.expand(&rendered, layouts).map_err(|e| sample.blame(e))?;
-        let expected: usize = layouts.iter().map(|layout| layout.tokens.len()).sum();
+        let expected = defects::image_tokens(layouts);
         if text.image_tokens != expected {
-            return Err(problem(
+            return Err(defects::problem(
+                sample,
                 ProblemKind::Placeholders,
                 format!("{expected} image tokens after tokenising"),
                 text.image_tokens.to_string(),
@@ -225,35 +251,23 @@ impl Processor {
             ));
         }
         if let Some((token, _)) = self.video.iter().find(|(_, id)| text.ids.contains(id)) {
-            return Err(problem(
+            return Err(defects::problem(
+                sample,
                 ProblemKind::Placeholders,
                 "images and text only".into(),
                 format!("{token:?}, the token of a video"),
                 "videos are not read: give frames of it as images, or leave the token out of the text",
             ));
         }
-        if let Some(max_len) = self.max_len.filter(|&max_len| text.ids.len() > max_len) {
-            return Err(problem(
-                ProblemKind::TooLong,
-                format!("at most {max_len} tokens"),
-                format!("{} ({expected} of them for {} images)", text.ids.len(), layouts.len()),
-                "shorten the text, use smaller images or fewer tiles; nothing is cut off silently",
-            ));
-        }
-        if !text.answers.contains(&true) {
-            return Err(problem(
-                ProblemKind::EmptyAnswer,
-                "at least one answer token".into(),
-                "none".into(),
-                "check that the chat template shows the answer",
-            ));
-        }
         Ok(text)
     }
-}
 
-/// An image whose size the family does not take.
-fn shape_problem(sample: &Sample, why: String) -> Error {
-    let (kind, expected) = (ProblemKind::ImageShape, "images that the model takes");
-    Problem::new(&sample.origin, &sample.id, kind, expected, why, "crop or pad the image").into()
+    fn check_length(
+        &self,
+        sample: &Sample,
+        layouts: &[ImageLayout],
+        text: &EncodedText,
+    ) -> Result<(), Error> {
+        self.max_len.map_or(Ok(()), |max_len| defects::check_length(sample, layouts, text, max_len))
+    }
 }

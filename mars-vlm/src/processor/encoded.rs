@@ -44,3 +44,10 @@ pub struct TokenCount {
     /// Tokens that the model must generate.
     pub answer: usize,
 }
+
+impl TokenCount {
+    /// The lengths of `text`.
+    pub(super) fn of(text: &EncodedText) -> Self {
+        Self { total: text.ids.len(), image: text.image_tokens, answer: text.answer_tokens() }
+    }
+}

@@ -10,6 +10,7 @@
 //! v in 0 to 255 of channel c. Nothing is truncated: a sample that is too long is an error.
 
 mod anyres;
+mod defects;
 mod encode;
 mod encoded;
 mod families;

@@ -138,6 +138,17 @@ fn a_good_file_is_reported_with_its_lengths() {
     assert_eq!((bare.warnings.len(), bare.warning_count), (0, 1));
 }
 
+/// How long they are is what a limit is set by.
+#[test]
+fn samples_that_are_too_long_are_counted_with_their_lengths() {
+    let long = item("long", "", "q", &"word ".repeat(90));
+    let report = report(&[&item("short", "", "q", "a"), &long], 40);
+    assert_eq!((report.problem_count, report.problems[0].kind), (1, ProblemKind::TooLong));
+    let tokens = report.tokens.unwrap();
+    assert!(tokens.min <= 40 && tokens.max > 90, "{tokens:?}");
+    assert_eq!(report.token_histogram.iter().map(|bin| bin.count).sum::<usize>(), 2);
+}
+
 #[test]
 fn equal_ids_are_a_warning_and_only_the_first_problems_are_kept() {
     let good = item("same", "", "q", "a");
