@@ -67,7 +67,7 @@ pub enum Error {
     #[error("trainer: {field} is {value}, but {rule}")]
     Trainer {
         /// Name of the setting.
-        field: &'static str,
+        field: String,
         /// Its value, as text.
         value: String,
         /// What it must be.

@@ -13,7 +13,7 @@ use std::{
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verbosity {
-    /// Errors only (`-q`).
+    /// The result, warnings and errors only (`-q`).
     Quiet,
     /// Progress and what was decided.
     Normal,

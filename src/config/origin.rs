@@ -31,6 +31,9 @@ impl fmt::Display for Origin {
 /// The origins of settings that were set, by key.
 pub(super) type Origins = BTreeMap<String, Origin>;
 
+/// Settings that name data, which errors about what is in them may name.
+const DATA: [&str; 4] = ["data.train", "data.val", "data.test", "data.images"];
+
 impl Layers {
     /// Where the value of the setting `key` comes from.
     pub fn origin(&self, key: &str) -> Origin {
@@ -42,19 +45,22 @@ impl Layers {
     }
 
     /// The error with the origin of every setting that its message names, where it is about settings: errors of usage, and of
-    /// memory those that were set. What the message says already is not said again.
+    /// memory and of data those that were set. What the message says already is not said again.
     #[must_use]
     pub fn with_origins(&self, error: Error) -> Error {
         let kind = error.kind();
-        if !matches!(kind, ErrorKind::Usage | ErrorKind::Memory) {
-            return error;
-        }
+        let counts = |key: &str| match kind {
+            ErrorKind::Usage => true,
+            ErrorKind::Memory => self.origins.contains_key(key),
+            ErrorKind::Input => self.origins.contains_key(key) && DATA.contains(&key),
+            _ => false,
+        };
         let all = error.messages();
         let message = all.join(": ");
         let mut named: Vec<(usize, String)> = self
             .keys()
             .filter_map(|key| Some((place_of(&message, &key)?, key)))
-            .filter(|(_, key)| kind == ErrorKind::Usage || self.origins.contains_key(key))
+            .filter(|(_, key)| counts(key))
             .filter(|(_, key)| !ORIGINS.iter().any(|origin| message.contains(&format!("{key} {origin}"))))
             .collect();
         named.sort();
@@ -140,6 +146,13 @@ mod tests {
         layers.assignment("train.batch=64").unwrap();
         let input = Error::input("train.batch");
         assert_eq!(layers.with_origins(input).to_string(), "train.batch");
+        layers.assignment("data.images=images").unwrap();
+        let images = layers.with_origins(Error::input("data.images, data.val"));
+        assert_eq!(
+            images.to_string(),
+            "data.images, data.val (data.images is from --set data.images=images)"
+        );
+        assert_eq!(images.kind(), ErrorKind::Input);
         let memory = Error::new(ErrorKind::Memory, "lower train.batch or run.stack");
         let said = layers.with_origins(memory);
         assert_eq!(

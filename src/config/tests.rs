@@ -152,6 +152,25 @@ fn what_a_command_is_not_told_is_refused_by_name() {
         .unwrap();
 }
 
+/// What is refused of a command has the name of its setting, and where that was set.
+#[test]
+fn a_command_is_refused_under_the_names_of_the_settings() {
+    for (assignment, key, why) in [
+        ("trainer.timeout=-1", "trainer.timeout", " is -1, but it must be > 0 seconds"),
+        ("trainer.command=train 'a", "trainer.command", ": the quote ' is never closed"),
+        ("trainer.environment.A={a}", "trainer.environment.A", " is {a}, but `{a}` is no placeholder"),
+        ("trainer.curve=curve.csv", "trainer.curve", " is curve.csv, but it must hold {out} or {id}"),
+    ] {
+        let mut layers = Layers::new();
+        layers.flag("trainer.kind", "command").unwrap();
+        layers.flag("trainer.command", "train {r.ve} {r.llm} {out}").unwrap();
+        layers.assignment(assignment).unwrap();
+        let error = layers.config().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{key}{why}")), "{error}");
+        assert!(error.contains(&format!("{key} is from --set {assignment}")), "{error}");
+    }
+}
+
 /// It may be what the trainer has of its own, so that it is said and not refused.
 #[test]
 fn what_is_set_of_the_training_and_not_told_is_warned_of() {

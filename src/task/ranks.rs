@@ -105,12 +105,19 @@ fn check_default(config: &SearchConfig, model: &impl Model) -> Result<(), Error>
     }
 }
 
-/// Refuses modules of the model that have no layers, as the projector of Gemma 3.
+/// Refuses modules that the model does not have, and those of it that have no layers, as the projector of Gemma 3.
 fn check_modules(modules: &[String], model: &impl Model) -> Result<(), Error> {
     let known = |name: &str| model.modules().iter().any(|module| module.name == name);
+    if let Some(name) = modules.iter().find(|name| !known(name)) {
+        let names: Vec<&str> = model.modules().iter().map(|module| module.name.as_str()).collect();
+        return Err(Error::usage(format!(
+            "lora.modules names `{name}`, and the model has no such module; there are {}",
+            names.join(", ")
+        )));
+    }
     let layers = |name: &str| model.sites().iter().any(|site| site.module == name);
     let (with, without): (Vec<&String>, Vec<&String>) = modules.iter().partition(|name| layers(name));
-    match without.into_iter().find(|name| known(name)) {
+    match without.first() {
         Some(name) => Err(Error::usage(format!(
             "lora.modules names `{name}`, which has no linear layer in this model, so that a rank would change nothing; set \
              it to {with:?}"

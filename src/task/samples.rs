@@ -29,6 +29,20 @@ pub(crate) struct Part {
     pub(crate) left_out: Option<LeftOut>,
 }
 
+/// The images of `data`: `images` where they are named.
+fn open_images(data: &Path, images: Option<&Path>) -> Result<ImageStore, Error> {
+    ImageStore::for_data(data, images).map_err(|error| match (error, images) {
+        (mars_vlm::Error::Io { source, .. }, Some(images)) => {
+            let from = if images.is_relative() { ", which is taken from the current directory" } else { "" };
+            let path = images.display();
+            let stated =
+                Error::input(format!("cannot read the images in {path}{from} (the setting is data.images)"));
+            Error::reading(images, source, stated)
+        }
+        (error, _) => error.into(),
+    })
+}
+
 impl Source {
     /// Reads the data set, which is used as `used_as` (`train`, ..), without the samples that are to be left out.
     ///
@@ -52,7 +66,7 @@ impl Source {
         if !data.unused.is_empty() {
             observer.event(&Event::Warning(&format!("{path}: {}", data.unused)));
         }
-        let store = Arc::new(ImageStore::for_data(&self.path, images)?);
+        let store = Arc::new(open_images(&self.path, images)?);
         let all = data.samples.len() + problems.len();
         let (samples, unusable) = which.divide(data.samples, &store, processor)?;
         problems.extend(unusable);

@@ -45,6 +45,17 @@ impl Sources {
         })
     }
 
+    /// An error of the division, which is about the training data: shares are checked before.
+    fn of_data(&self, error: mars_vlm::Error) -> Error {
+        match error {
+            mars_vlm::Error::Argument(why) => {
+                let path = self.train.path.display();
+                Error::input(format!("{path}: {why}; the settings of the files are data.val and data.test"))
+            }
+            other => other.into(),
+        }
+    }
+
     /// Reads all of them, and splits off what there is not.
     ///
     /// # Errors
@@ -69,7 +80,7 @@ impl Sources {
         let divided = if self.val.is_some() && self.test.is_some() {
             Split { train: (0..samples.len()).collect(), ..Split::default() }
         } else {
-            split(&samples, &store, fractions, data.split_seed)?
+            split(&samples, &store, fractions, data.split_seed).map_err(|error| self.of_data(error))?
         };
         let some = |indices: &[usize]| Part {
             samples: indices.iter().map(|index| samples[*index].clone()).collect(),

@@ -62,6 +62,37 @@ fn missing_files_are_named() {
 }
 
 #[test]
+fn data_that_cannot_be_split_and_images_that_are_not_there_are_named_with_their_settings() {
+    let task = SmallTask::new();
+    let all: Vec<serde_json::Value> =
+        serde_json::from_str(&fs::read_to_string(task.path("train.json")).unwrap()).unwrap();
+    let few = task.path("few.json");
+    fs::write(&few, serde_json::to_string(&all[..3]).unwrap()).unwrap();
+    let (model, images) = (assets().join("model"), assets().join("digits/images.zip"));
+    let (model, out) = (model.to_str().unwrap(), task.path("out"));
+    let tune = ["tune", "--ranks", "llm=2", "--model", model, "--data", &few, "--out", &out];
+    let split = [&tune[..], &["--images", images.to_str().unwrap()]].concat();
+    refused(&split, 3, &["few.json: no sample is left for validation", "data.val"]);
+
+    let settings = task.path("m.toml");
+    fs::write(&settings, "[data]\nimages = \"no-images.zip\"\n").unwrap();
+    let named = [&tune[..], &["--config", &settings]].concat();
+    refused(
+        &named,
+        3,
+        &["no-images.zip, which is taken from the current directory", "data.images is from", "m.toml"],
+    );
+}
+
+#[test]
+fn modules_that_the_model_does_not_have_are_those_of_their_setting() {
+    let task = SmallTask::new();
+    let modules = "lora.modules=[\"foo\",\"llm\"]";
+    let plan = task.arguments("plan", &["--set", modules]);
+    refused(&strs(&plan), 2, &["lora.modules names `foo`", "llm", "lora.modules is from --set"]);
+}
+
+#[test]
 fn a_copy_of_the_training_data_is_no_validation_data() {
     let task = SmallTask::new();
     fs::copy(task.path("train.json"), task.path("val.json")).unwrap();

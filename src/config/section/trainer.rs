@@ -76,7 +76,7 @@ impl TrainerConfig {
                 "trainer.command is given, but trainer.kind is \"native\"; set trainer.kind=command",
             )),
             _ => self.command_options().map_or(Ok(()), |options| {
-                options.validate()?;
+                options.validate().map_err(of_setting)?;
                 check_modules(&options, adapted)
             }),
         }
@@ -104,6 +104,22 @@ impl TrainerConfig {
             ));
         }
         Ok(())
+    }
+}
+
+/// The error under the name of the setting.
+fn of_setting(error: mars_calib::Error) -> Error {
+    match error {
+        mars_calib::Error::Template { why } => Error::usage(format!("trainer.command: {why}")),
+        mars_calib::Error::Trainer { field, value, rule } => {
+            let setting = match field.as_str() {
+                "timeout_s" => "timeout",
+                "curve.path" => "curve",
+                other => other,
+            };
+            Error::usage(format!("trainer.{setting} is {value}, but {rule}"))
+        }
+        other => other.into(),
     }
 }
 

@@ -139,8 +139,8 @@ impl CommandOptions {
     /// Checks every field and every placeholder.
     ///
     /// # Errors
-    /// [`Error::Template`] for a text that cannot be understood, with the known placeholders if it names another;
-    /// [`Error::Trainer`] for a value out of range.
+    /// [`Error::Template`] for a command that cannot be understood, with the known placeholders if it names another;
+    /// [`Error::Trainer`] for another field, by name.
     pub fn validate(&self) -> Result<(), Error> {
         Prepared::of(self).map(drop)
     }
@@ -182,13 +182,19 @@ impl Prepared {
             if name.is_empty() || name.contains(['=', '\0']) {
                 return Err(bad("environment", name, "the name of a variable is not empty and has no `=`"));
             }
-            Ok((name.clone(), Template::of_arguments(std::slice::from_ref(value))?))
+            let template = Template::of_arguments(std::slice::from_ref(value));
+            Ok((
+                name.clone(),
+                template.map_err(|error| of_field(error, format!("environment.{name}"), value))?,
+            ))
         };
         let environment = options.environment.iter().map(variable).collect::<Result<_, Error>>()?;
-        let curve = Template::of_arguments(std::slice::from_ref(&options.curve.path))?;
+        let path = &options.curve.path;
+        let curve = Template::of_arguments(std::slice::from_ref(path));
+        let curve = curve.map_err(|error| of_field(error, "curve.path".to_owned(), path))?;
         if !curve.names_the_run() {
             let rule = "it must hold {out} or {id}, so that no run reads the curve of another";
-            return Err(bad("curve.path", &options.curve.path, rule));
+            return Err(bad("curve.path", path, rule));
         }
         let seconds = |field, value: f64, least: bool| {
             let ok = std::time::Duration::try_from_secs_f64(value).is_ok() && (least || value > 0.0);
@@ -201,6 +207,14 @@ impl Prepared {
     }
 }
 
-fn bad(field: &'static str, value: impl ToString, rule: &str) -> Error {
-    Error::Trainer { field, value: value.to_string(), rule: rule.into() }
+fn bad(field: &str, value: impl ToString, rule: &str) -> Error {
+    Error::Trainer { field: field.into(), value: value.to_string(), rule: rule.into() }
+}
+
+/// The error of a text that is not the command's.
+fn of_field(error: Error, field: String, value: &str) -> Error {
+    match error {
+        Error::Template { why } => Error::Trainer { field, value: value.to_owned(), rule: why },
+        other => other,
+    }
 }
