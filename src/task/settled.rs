@@ -23,7 +23,7 @@ where
         let config = opened.within(config)?;
         check_ranks(&config, &self.model)?;
         if let (Some(start), Some(place)) = (&self.start, &config.model.adapter) {
-            start::check(&config, place, start)?;
+            start::check(&config, place, start, self.model.sites())?;
         }
         Ok(config)
     }

@@ -72,8 +72,9 @@ fn training_goes_on_where_the_adapter_is() {
     for field in ["r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules"] {
         assert_eq!(config(&adapter)[field], config(&first)[field], "{field}");
     }
-    // The same once more, by the ranks, and by the settings of a search.
-    let repeated = tuned(&task, &again, &["--adapter", &first, "--ranks", "llm=4,ve=2"]);
+    // The same once more, by the ranks and what else is the adapter's, and by the settings of a search.
+    let same = ["--adapter", &first, "--ranks", "llm=4,ve=2", "--set", r"lora.targets=.*(proj|fc\d)"];
+    let repeated = tuned(&task, &again, &[&same[..], &scale[..]].concat());
     assert_eq!(weights(&repeated), weights(&adapter));
     let searched = task.path("searched");
     let setting = format!("model.adapter={first}");
@@ -145,6 +146,9 @@ fn what_contradicts_the_adapter_is_refused() {
     refused(&strs(&tune(&["--ranks", "llm=4"])), 2, &["llm=4,ve=2"]);
     refused(&strs(&tune(&["--set", "lora.dora=true"])), 2, &["lora.dora is true"]);
     refused(&strs(&tune(&["--set", "lora.init=eva"])), 2, &["lora.init"]);
+    refused(&strs(&tune(&["--set", "lora.scale.scale=7"])), 2, &["lora.scale is", "7", "default"]);
+    refused(&strs(&tune(&["--set", "lora.scale.kind=alpha_over_rank"])), 2, &["lora.scale is", "16"]);
+    refused(&strs(&tune(&["--set", "lora.targets=.*q_proj"])), 2, &["lora.targets is `.*q_proj`", "adapts"]);
     refused(&strs(&tune(&["--trainer", "true {out}"])), 2, &["model.adapter"]);
     let setting = format!("model.adapter={first}");
     let search = task.arguments("search", &["--out", &out, "--set", &setting]);
