@@ -39,7 +39,7 @@ pub struct Merged {
 /// # Errors
 /// [`Error::Partial`] with the names if the adapter does not fit; [`Error::Tied`] if it changes an embedding that is
 /// the output layer as well, or such an output layer; [`Error::Variant`] for unmerging DoRA; [`Error::BadFile`] if a value does not
-/// fit `dtype`; [`Error::Io`], also for an `out` that has something in it.
+/// fit `dtype`, or DoRA would divide by zero; [`Error::Io`], also for an `out` that has something in it.
 pub fn merge(
     adapter: &Path,
     base: &Path,
@@ -164,6 +164,16 @@ fn copy(
                 return Err(Error::BadFile { path: file.path.clone(), why });
             }
             update.apply(first, &mut values);
+            // Of finite factors and weights only DoRA makes others.
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                let at = place(first * columns + at, &from.shape);
+                let why = format!(
+                    "tensor `{}` would hold a value at {at:?} that is not finite: weights and update of this row are zero \
+                     together, and DoRA divides by their norm; take another base, or an adapter without DoRA",
+                    from.name
+                );
+                return Err(Error::BadFile { path: file.path.clone(), why });
+            }
         }
         out.clear();
         if !new.encode(&values, &mut out) {

@@ -12,7 +12,8 @@ impl Adapter {
     ///
     /// # Errors
     /// As [`AdapterConfig::useful_ranks`]; [`Error::NoWeight`] if a variant needs a weight that the model does not
-    /// show; [`Error::Variant`] for variants that do not go together.
+    /// show; [`Error::Variant`] for variants that do not go together, and for DoRA on a layer with an output whose weights are
+    /// all zero.
     pub fn fresh<M: Model>(config: AdapterConfig, model: &M) -> Result<Self, Error> {
         let ranks = config.useful_ranks(model.modules(), model.sites())?;
         let adapted = || ranks.iter().enumerate().filter(|(_, rank)| **rank > 0);

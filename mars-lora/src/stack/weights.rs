@@ -20,8 +20,21 @@ fn weight<M: Model>(model: &M, site: usize) -> Result<Tensor<2>, Error> {
 
 /// Norm of the weights of each output, `[outputs]`: DoRA's first magnitudes.
 /// `sqrt(sum_i W[i, o]^2)` over the inputs i, as in arXiv 2402.09353 and PEFT.
+/// # Errors
+/// [`Error::Variant`] for an output whose norm is zero, by which its gain would be divided.
 pub(crate) fn row_norms<M: Model>(model: &M, site: usize) -> Result<Vec<f32>, Error> {
-    Ok(host(weight(model, site)?.square().sum_dim(0).sqrt()))
+    let norms = host(weight(model, site)?.square().sum_dim(0).sqrt());
+    match norms.iter().position(|norm| !(norm.is_finite() && *norm > 0.0)) {
+        None => Ok(norms),
+        Some(output) => Err(Error::Variant {
+            why: format!(
+                "the weights of output {output} of `{}` have the norm {}, by which DoRA would divide; leave the layer out of \
+                 the targets, or do without DoRA",
+                model.sites()[site].path,
+                norms[output]
+            ),
+        }),
+    }
 }
 
 /// A `[rank, inputs]` and B `[outputs, rank]` with `scale * B A` the best approximation of that rank of the

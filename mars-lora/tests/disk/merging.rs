@@ -237,6 +237,29 @@ fn components_that_a_layout_filled_up_are_not_counted_as_used() {
 }
 
 #[test]
+fn dora_on_a_row_of_zeros_is_refused() {
+    let family = families::idefics3();
+    let dir = tempfile::tempdir().unwrap();
+    let (at, from, out) = (dir.path().join("adapter"), dir.path().join("base"), dir.path().join("out"));
+    let scale = ScaleConvention::default();
+    let mut written = adapter(&family, &ranks(&family, &[("llm", 3)]), scale, true);
+    // As an adapter begins: B is zero.
+    written.factors.iter_mut().for_each(|own| own.b.fill(0.0));
+    write(&at, &family, &written, PeftLayout::Pattern);
+    base(&from, &family, None, Dtype::F32);
+    let path = from.join("model.safetensors");
+    let mut tensors = load(&path);
+    let name = format!("{}.weight", written.factors[0].path);
+    let (shape, values) = tensors.get_mut(&name).unwrap();
+    let inputs = shape[1];
+    values[2 * inputs..3 * inputs].fill(0.0);
+    save(&path, &tensors, Dtype::F32);
+    let error = run(&at, &from, &out, &family, None).unwrap_err().to_string();
+    assert!(error.contains(&format!("`{name}`")) && error.contains("[2, 0]"), "{error}");
+    assert!(!out.exists());
+}
+
+#[test]
 fn an_adapter_of_another_model_is_refused_by_name() {
     let (family, other) = (families::llava_onevision(), families::qwen2_5_vl());
     let dir = tempfile::tempdir().unwrap();

@@ -95,6 +95,16 @@ fn dora_is_its_definition() {
 }
 
 #[test]
+fn dora_on_an_output_without_weights_is_refused_by_name() {
+    let zeroed = dense(&toy(), |n, o, row| if (n, o) == (1, 5) { vec![0.0; row.len()] } else { row });
+    let begin = |dora| Adapter::fresh(AdapterConfig { dora, ..config(4, 1) }, &zeroed);
+    let error = begin(true).unwrap_err();
+    assert!(matches!(error, Error::Variant { .. }));
+    assert!(error.to_string().contains("output 5 of `model.text.q_proj`"), "{error}");
+    assert!(begin(false).is_ok());
+}
+
+#[test]
 fn fresh_variants_are_the_identity() {
     let model = toy();
     for (dora, init) in
