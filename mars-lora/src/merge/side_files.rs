@@ -2,6 +2,7 @@
 
 use super::options::MergeOptions;
 use crate::Error;
+use crate::peft::CONFIG_FILE;
 use crate::stored::{Float, io, regular};
 use serde_json::Value;
 use std::fs;
@@ -9,6 +10,8 @@ use std::path::Path;
 
 /// Weights in other formats, which would contradict the merged ones.
 const OTHER_WEIGHTS: [&str; 8] = ["safetensors", "bin", "pt", "pth", "gguf", "msgpack", "h5", "onnx"];
+/// The card of the base, and what makes `transformers` take the folder for an adapter, whose weights it then looks for.
+const NOT_OURS: [&str; 2] = ["README.md", CONFIG_FILE];
 /// Folders that `transformers` reads.
 const FOLDERS: [&str; 1] = ["additional_chat_templates"];
 
@@ -19,7 +22,7 @@ pub(super) struct Copied {
     pub(super) left: Vec<String>,
 }
 
-/// Copies them from `from` to `to`.
+/// Copies them from `from` to `to`, where the merged weights are already.
 pub(super) fn copy(from: &Path, to: &Path, options: &MergeOptions<'_>) -> Result<Copied, Error> {
     let mut copied = Copied::default();
     let mut entries =
@@ -32,13 +35,18 @@ pub(super) fn copy(from: &Path, to: &Path, options: &MergeOptions<'_>) -> Result
         if regular::is_folder(&path).map_err(io(&path))? {
             if FOLDERS.contains(&name.as_str()) {
                 fs::create_dir(to.join(&name)).map_err(io(&to.join(&name)))?;
-                copied.taken.extend(copy(&path, &to.join(&name), options)?.taken);
+                let inner = copy(&path, &to.join(&name), options)?;
+                copied.taken.extend(inner.taken);
+                copied.left.extend(inner.left.into_iter().map(|left| format!("{name}/{left}")));
             } else {
                 copied.left.push(name + "/");
             }
-        } else if name.starts_with('.') || OTHER_WEIGHTS.contains(&ending) || is_index || name == "README.md"
+        } else if name.starts_with('.')
+            || OTHER_WEIGHTS.contains(&ending)
+            || is_index
+            || NOT_OURS.contains(&name.as_str())
         {
-            if ending != "safetensors" && !is_index {
+            if !regular::exists(&to.join(&name)).map_err(io(&to.join(&name)))? {
                 copied.left.push(name);
             }
         } else if let (Some(dtype), "config.json") = (options.dtype, name.as_str()) {

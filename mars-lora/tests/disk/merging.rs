@@ -151,7 +151,17 @@ fn tokenizer_and_processor_come_along_and_other_weights_do_not() {
     base(&from, &family, None, Dtype::F32);
     let taken =
         ["tokenizer.json", "merges.txt", "preprocessor_config.json", "chat_template.jinja", "LICENSE"];
-    let left = ["pytorch_model.bin", "model.gguf", "README.md", ".gitattributes"];
+    // Those of an adapter are beside bases on which training saved it.
+    let left = [
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+        "model.gguf",
+        "README.md",
+        ".gitattributes",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "consolidated.safetensors",
+    ];
     for name in taken.iter().chain(&left) {
         fs::write(from.join(name), name).unwrap();
     }
@@ -166,6 +176,7 @@ fn tokenizer_and_processor_come_along_and_other_weights_do_not() {
         assert!(!out.join(name).exists());
         assert!(done.left_out.contains(&name.to_string()), "{:?}", done.left_out);
     }
+    assert_eq!(done.left_out.len(), left.len(), "{:?}", done.left_out);
     let beside: Vec<_> = fs::read_dir(dir.path().join("new")).unwrap().collect();
     assert_eq!(beside.len(), 1, "a temporary directory is left");
     let again = run(&at, &from, &out, &family, None).unwrap_err();
