@@ -1,8 +1,16 @@
 //! Runs of DoRA, dropout, other first values and LoRA+.
 
-use crate::toy::{Setting, StopAt, spec, timeless};
-use mars_calib::Init;
+use crate::toy::{CLASSES, Points, Setting, StopAt, Toy, WIDTH, spec, timeless};
+use burn::tensor::Tensor;
+use mars_calib::native::{NativeOptions, NativeTrainer};
+use mars_calib::order::stream;
+use mars_calib::{Checkpoint, CheckpointStore, DirectoryCheckpoints, Init};
 use mars_calib::{RunEnd, RunRecord, RunSpec, Silent, Trainer, Variant};
+use mars_laws::Ranks;
+use mars_lora::Adapter;
+use mars_testkit::toy::Layer;
+use rand::Rng;
+use std::path::Path;
 
 fn variants() -> Vec<RunSpec> {
     let with = |variant: Variant, seed| RunSpec { variant, ..spec(4, 2, seed, 40) };
@@ -51,4 +59,61 @@ fn a_variant_out_of_range_is_a_record() {
     let record = setting.trainer(1, 1).train(&[bad], &mut Silent).remove(0);
     let RunEnd::Failed { why } = record.end else { panic!("a dropout of 1 was trained") };
     assert!(why.contains("dropout"), "{why}");
+}
+
+/// The toy with both layers in one module, between which EVA moves ranks. Of a `flat` one the second layer reads little but one direction.
+fn of_one_module(flat: bool) -> Toy {
+    let mut rng = stream(1, "weights", 0);
+    let mut numbers =
+        |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-0.5..0.5)).collect() };
+    let (first, second) = (numbers(WIDTH * WIDTH), numbers(WIDTH * CLASSES));
+    let alike: Vec<f32> = (0..WIDTH * WIDTH).map(|at| first[at / WIDTH] + 0.01 * first[at]).collect();
+    let layer = |path, outputs, weight| {
+        let (module, pattern, sizes) = ("llm", r"llm\..*", [WIDTH, outputs]);
+        Layer { path, module, pattern, sizes, weight, bias: None }
+    };
+    let first = layer("model.llm.fc1", WIDTH, if flat { alike } else { first });
+    Toy::new([first, layer("model.llm.fc2", CLASSES, second)], Tensor::tanh)
+}
+
+fn trainer<'a>(setting: &'a Setting, model: &'a Toy, place: &Path) -> NativeTrainer<'a, Toy, Points> {
+    let store = DirectoryCheckpoints::new(place);
+    let options = NativeOptions::default();
+    NativeTrainer::new(model, &setting.train, &setting.validation, options).with_store(store)
+}
+
+/// Other kernels give other activations, and from them EVA other ranks.
+#[test]
+fn a_run_that_began_with_eva_keeps_its_ranks_where_activations_are_others() {
+    let (setting, own, other) = (Setting::new(), of_one_module(false), of_one_module(true));
+    let runs = [RunSpec {
+        ranks: Ranks::new().with("llm", 3),
+        learning_rates: [("llm".to_string(), 0.02)].into(),
+        variant: Variant { init: Init::Eva, ..Variant::default() },
+        ..spec(0, 0, 4, 40)
+    }];
+    let run = &runs[0];
+    let [place, straight, copy] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let ranks = |adapter: &Adapter| -> Vec<(String, usize)> {
+        adapter.factors.iter().map(|own| (own.path.clone(), own.rank)).collect()
+    };
+    let began = ranks(&trainer(&setting, &own, place.path()).fresh(run).unwrap());
+    assert_ne!(ranks(&trainer(&setting, &other, place.path()).fresh(run).unwrap()), began);
+
+    let straight = trainer(&setting, &own, straight.path()).train(&runs, &mut Silent).remove(0);
+    let stopped = trainer(&setting, &own, place.path()).train(&runs, &mut StopAt(13)).remove(0);
+    assert_eq!(stopped.end, RunEnd::Interrupted);
+    let resumed = {
+        let copied = DirectoryCheckpoints::new(place.path());
+        let Checkpoint { step, files } =
+            copied.latest_at_or_below(&run.lineage(), run.steps).unwrap().unwrap();
+        DirectoryCheckpoints::new(copy.path()).save(&run.lineage(), step, &files).unwrap();
+        trainer(&setting, &own, copy.path()).train(&runs, &mut Silent).remove(0)
+    };
+    assert_eq!(timeless(resumed), timeless(straight));
+
+    let mut elsewhere = trainer(&setting, &other, place.path());
+    let record = elsewhere.train(&runs, &mut Silent).remove(0);
+    assert_eq!(record.end, RunEnd::Finished);
+    assert_eq!(ranks(&elsewhere.adapter(run).unwrap().unwrap()), began);
 }

@@ -1,6 +1,8 @@
 //! The adapter that a run begins with.
 
 use super::options::NativeOptions;
+use super::state;
+use crate::checkpoint::Files;
 use crate::order::Order;
 use crate::{Error, RunSpec};
 use mars_lora::{Activations, Adapter, AdapterConfig, Examples, Init, Model, Targets};
@@ -41,6 +43,49 @@ fn continued(spec: &RunSpec, start: &Adapter) -> Result<Adapter, Error> {
     Ok(Adapter { config, ..start.clone() })
 }
 
+/// The adapter of a run in the shapes of that of its checkpoint `files`, to be read into it.
+///
+/// Ranks that were read from activations are those of the checkpoint: other kernels give other activations, and another
+/// version may share ranks out otherwise.
+pub(super) fn shaped<M, E>(
+    spec: &RunSpec,
+    options: &NativeOptions,
+    model: &M,
+    train: &E,
+    files: &Files,
+) -> Result<Adapter, Error>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    if spec.variant.init != Init::Eva || options.start.is_some() {
+        return Ok(adapter(spec, options, model, train)?.0);
+    }
+    let config = config(spec, &options.targets);
+    let (given, stored) = (config.site_ranks(model.modules(), model.sites())?, state::ranks(files)?);
+    let adapted = model.sites().iter().zip(given).filter(|(_, rank)| *rank > 0);
+    let rank = |path: &String| stored.get(path).copied().unwrap_or(0);
+    let layer_ranks = adapted.map(|(site, _)| (site.path.clone(), rank(&site.path))).collect();
+    Ok(Adapter::fresh(with_layers(config, layer_ranks, model), model)?)
+}
+
+/// `config` with other ranks of single layers. What moves between layers is rank, not the size of a step: each keeps the
+/// scale of its module.
+fn with_layers<M: Model>(
+    config: AdapterConfig,
+    layer_ranks: BTreeMap<String, usize>,
+    model: &M,
+) -> AdapterConfig {
+    let sites = model.sites().iter().filter(|site| layer_ranks.contains_key(&site.path));
+    let layer_scales = sites
+        .filter_map(|site| {
+            let rank = *config.ranks.get(&site.module)?;
+            Some((site.path.clone(), config.scale.scale(rank)))
+        })
+        .collect();
+    AdapterConfig { layer_ranks, layer_scales, ..config }
+}
+
 /// The fresh adapter of a run, and the operations that it took.
 /// With [`Init::Eva`] the operations are those of the forward passes that read the activations; otherwise 0.
 /// FLOPs.
@@ -72,14 +117,6 @@ where
     }
     let activations = Activations::of(model, batches, most, spec.seed)?;
     let layer_ranks = activations.ranks(&config, model, EVA_RHO)?;
-    // What moves between layers is rank, not the size of a step: each keeps the scale of its module.
-    let sites = model.sites().iter().filter(|site| layer_ranks.contains_key(&site.path));
-    let layer_scales = sites
-        .filter_map(|site| {
-            let rank = *config.ranks.get(&site.module)?;
-            Some((site.path.clone(), config.scale.scale(rank)))
-        })
-        .collect();
-    let config = AdapterConfig { layer_ranks, layer_scales, ..config };
+    let config = with_layers(config, layer_ranks, model);
     Ok((activations.adapter(config, model)?, flops))
 }

@@ -4,6 +4,7 @@ use crate::checkpoint::Files;
 use crate::{Error, RunRecord};
 use mars_lora::{Adapter, Factors, Moments};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 const TENSORS: &str = "state.safetensors";
@@ -85,6 +86,16 @@ pub(super) fn read(files: &Files, step: usize, adapter: &mut Adapter) -> Result<
     let [factor, first, second] = KINDS.map(|kind| own.group(kind, &adapter.factors));
     adapter.factors = factor?;
     Ok(State { moments: Moments { steps: step, first: first?, second: second? }, record, best })
+}
+
+/// The rank of each layer of the adapter of a checkpoint, by its path; layers of rank 0 are left out.
+pub(super) fn ranks(files: &Files) -> Result<BTreeMap<String, usize>, Error> {
+    let own = Tensors::of(files, TENSORS)?;
+    let rank = |(name, tensor): (&str, TensorView<'_>)| {
+        let path = name.strip_prefix(KINDS[0])?.strip_prefix('.')?.strip_suffix(".a")?;
+        Some((path.to_string(), *tensor.shape().first()?))
+    };
+    Ok(own.all.iter().filter_map(rank).collect())
 }
 
 fn bad(name: &str, why: String) -> Error {

@@ -8,7 +8,7 @@ use super::options::NativeOptions;
 use super::state::{Best, State};
 use super::worker::{Work, pool, work};
 use super::{fresh, method, method_state, state};
-use crate::checkpoint::{Checkpoint, CheckpointStore, MemoryCheckpoints};
+use crate::checkpoint::{Checkpoint, CheckpointStore, Files, MemoryCheckpoints};
 use crate::convergence::certain_overfitting;
 use crate::run::kept::lowest;
 use crate::trainer::ended_by;
@@ -87,7 +87,7 @@ where
             let adapter = method_state::read(&files, fresh::config(spec, &self.options.targets));
             return if step == end { adapter.map(Some) } else { Ok(None) };
         }
-        let mut adapter = self.fresh(spec)?;
+        let mut adapter = self.shaped(spec, &files)?;
         let State { best, mut record, .. } = state::read(&files, end, &mut adapter)?;
         if end < spec.steps {
             self.evaluate_again(spec, end, &adapter, &mut record)?;
@@ -132,11 +132,16 @@ where
         store.latest_at_or_below(&spec.lineage(), spec.steps)
     }
 
+    /// An adapter of a run in the shapes of that of its checkpoint.
+    fn shaped(&self, spec: &RunSpec, files: &Files) -> Result<Adapter, Error> {
+        fresh::shaped(spec, &self.options, self.model, self.train, files)
+    }
+
     /// Where a run begins: fresh, or at its latest checkpoint.
     fn start(&self, index: usize, spec: &RunSpec) -> Result<Start, Error> {
         spec.validate()?;
-        let (mut adapter, flops) = fresh::adapter(spec, &self.options, self.model, self.train)?;
         if let Some(Checkpoint { step, files }) = self.checkpoint(spec)? {
+            let mut adapter = self.shaped(spec, &files)?;
             let State { moments, record: earlier, best } = state::read(&files, step, &mut adapter)?;
             let here = || Best { step, factors: adapter.factors.clone() };
             let lowest = lowest(&earlier.val).is_some_and(|point| point.step == step);
@@ -144,6 +149,7 @@ where
             let record = RunRecord { id: spec.id(), spec: spec.clone(), end: RunEnd::Interrupted, ..earlier };
             return Ok(Start { index, adapter, moments: Some(moments), record, best });
         }
+        let (adapter, flops) = fresh::adapter(spec, &self.options, self.model, self.train)?;
         let mut record = RunRecord::empty(spec.clone(), RunEnd::Interrupted);
         record.trainable = adapter.parameters() as u64;
         record.flops = flops;
