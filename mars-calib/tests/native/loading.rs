@@ -3,6 +3,7 @@
 use crate::toy::{Batch, Points, Setting, points, spec, timeless, toy};
 use burn::tensor::Device;
 use mars_calib::native::{Loading, NativeOptions, NativeTrainer};
+use mars_calib::order::Order;
 use mars_calib::{MethodSpec, RunEnd, RunRecord, RunSpec, Silent, Trainer};
 use mars_lora::{Error, Examples};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -126,5 +127,34 @@ fn an_example_that_cannot_be_read_is_the_end_of_its_runs_with_the_reason() {
         let record = trainer.train(&[all], &mut Silent).remove(0);
         let RunEnd::Failed { why } = &record.end else { panic!("{:?}", record.end) };
         assert!(why.contains("image of sample 17 is gone"), "{why}");
+    }
+}
+
+#[test]
+fn an_example_that_one_run_of_a_stack_has_is_the_end_of_no_other() {
+    let model = toy();
+    let few = |seed| RunSpec { samples: 20, ..spec(4, 4, seed, 40) };
+    let all = RunSpec { samples: 100, ..spec(3, 4, 0, 40) };
+    let runs = [few(1), all, few(2), few(3)];
+    let order = |run: &RunSpec| Order::new(100, run.samples, run.seed);
+    let others: Vec<usize> = [1, 2, 3].iter().flat_map(|seed| order(&few(*seed)).subset().to_vec()).collect();
+    // Late in the first epoch of the run that has all examples.
+    let gone = order(&runs[1]).epoch(0).into_iter().rfind(|index| !others.contains(index)).unwrap();
+    for workers in [0, 1, 3] {
+        let options = NativeOptions { loading: Loading { workers }, ..NativeOptions::default() };
+        let records = |train: &Broken, validation: &Broken| -> Vec<RunRecord> {
+            let mut trainer = NativeTrainer::new(&model, train, validation, options.clone());
+            trainer.train(&runs, &mut Silent).into_iter().map(timeless).collect()
+        };
+        let validation = Broken(points(2, 50), usize::MAX);
+        let whole = records(&Broken(points(1, 100), usize::MAX), &validation);
+        let found = records(&Broken(points(1, 100), gone), &validation);
+        for (run, (found, whole)) in found.iter().zip(&whole).enumerate() {
+            match &found.end {
+                RunEnd::Failed { why } if run == 1 => assert!(why.contains("is gone"), "{why}"),
+                _ => assert_eq!(found, whole, "run {run}, {workers} threads"),
+            }
+        }
+        assert!(matches!(found[1].end, RunEnd::Failed { .. }), "{}", found[1].end);
     }
 }

@@ -8,6 +8,7 @@ mod cohorts;
 mod context;
 mod evaluate;
 mod fresh;
+mod leaving;
 mod live;
 mod loading;
 mod method;

@@ -36,8 +36,12 @@ where
             |inputs| -> Result<bool, Error> {
                 while training.live.len() == cohort {
                     let began = Instant::now();
-                    let Some(input) = inputs.next() else { break };
-                    if training.advance(input?, began)? {
+                    let input = match inputs.next() {
+                        Some(Ok(input)) => input,
+                        Some(Err(error)) => return training.fail_unreadable(error, &steps).map(|()| false),
+                        None => break,
+                    };
+                    if training.advance(input, began)? {
                         return Ok(true);
                     }
                 }
@@ -52,16 +56,16 @@ where
 }
 
 /// A stack under way.
-struct Training<'a, M, E> {
+pub(super) struct Training<'a, M, E> {
     context: &'a Context<'a, M, E>,
     parts: &'a Parts,
-    live: Vec<Live>,
-    stack: AdapterStack,
-    optimizer: StackedAdamW,
+    pub(super) live: Vec<Live>,
+    pub(super) stack: AdapterStack,
+    pub(super) optimizer: StackedAdamW,
     /// Optimizer steps done.
-    step: usize,
+    pub(super) step: usize,
     /// Passes events on and says whether to stop.
-    emit: &'a dyn Fn(Event) -> bool,
+    pub(super) emit: &'a dyn Fn(Event) -> bool,
 }
 
 impl<'a, M, E> Training<'a, M, E>
@@ -245,29 +249,6 @@ where
             for (k, adapter) in best.iter().zip(self.stack.keep(&best).adapters()) {
                 self.live[*k].best = Some(Best { step, factors: adapter.factors });
             }
-        }
-    }
-
-    /// Takes runs that have ended out of the stack; the others go on unchanged.
-    fn retire(&mut self) {
-        let step = self.step;
-        let ended = |run: &Live| run.spec().steps == step || run.record.end != RunEnd::Interrupted;
-        if !self.live.iter().any(ended) {
-            return;
-        }
-        let keep: Vec<usize> = (0..self.live.len()).filter(|k| !ended(&self.live[*k])).collect();
-        let (gone, stay): (Vec<Live>, Vec<Live>) =
-            std::mem::take(&mut self.live).into_iter().partition(ended);
-        self.live = stay;
-        if !keep.is_empty() {
-            self.stack = self.stack.keep(&keep);
-            self.optimizer = self.optimizer.keep(&keep);
-        }
-        for mut run in gone {
-            if run.record.end == RunEnd::Interrupted {
-                run.record.end = RunEnd::Finished;
-            }
-            (self.emit)(Event::Done(run.index, Box::new(run.record)));
         }
     }
 

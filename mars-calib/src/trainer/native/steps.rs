@@ -35,4 +35,12 @@ where
         let batches = self.examples.batches(&parts, &self.model.device())?;
         Ok(StepInput { rows, batches: adapters.into_iter().zip(batches).collect() })
     }
+
+    /// The runs whose own examples of optimizer step `step` cannot be read, by their places, with the reasons.
+    pub(super) fn unreadable(&self, step: usize) -> Vec<(usize, Error)> {
+        let device = self.model.device();
+        let own =
+            self.runs.iter().map(|(order, size)| self.examples.batch(&[order.batch(step, *size)], &device));
+        own.enumerate().filter_map(|(k, batch)| Some((k, batch.err()?))).collect()
+    }
 }
