@@ -156,9 +156,11 @@ fn laws(error: &mars_laws::Error) -> ErrorKind {
 }
 
 fn search(error: &mars_search::Error) -> ErrorKind {
-    use mars_search::Error::{Budget, NotRecorded, PolicyName, PolicySetting, Space};
+    use mars_search::Error::{Budget, NotRecorded, PolicyName, PolicySetting, PolicyTwice, Space};
     match error {
-        Space { .. } | Budget { .. } | PolicyName { .. } | PolicySetting { .. } => ErrorKind::Usage,
+        Space { .. } | Budget { .. } | PolicyName { .. } | PolicyTwice { .. } | PolicySetting { .. } => {
+            ErrorKind::Usage
+        }
         NotRecorded { .. } => ErrorKind::Input,
         _ => ErrorKind::Failed,
     }

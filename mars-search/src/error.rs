@@ -27,6 +27,12 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A list of policies has one twice.
+    #[error("policy `{given}` is given twice, and its runs would count as further seeds; give it once")]
+    PolicyTwice {
+        /// The policy as text.
+        given: String,
+    },
     /// A setting of a policy is out of its range.
     #[error("policy `{policy}`: {why}")]
     PolicySetting {

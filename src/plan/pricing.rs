@@ -12,7 +12,7 @@ const MEASURED_S: f64 = 0.5;
 /// Most forward passes that are measured.
 const PASSES: u32 = 100;
 
-/// FlopPrices of runs on a task in FLOPs, by its model and its first training batch.
+/// Prices of runs on a task in FLOPs, by its model and its first training batch.
 pub(super) struct FlopPrices<'a, M: Model, E> {
     config: &'a SearchConfig,
     task: &'a Task<M, E>,

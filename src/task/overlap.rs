@@ -87,9 +87,13 @@ fn refuse_training(parts: [Contents<'_>; 3], part: usize) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::{ErrorKind, event::Silent};
     use mars_vlm::data::{Origin, Role, Turn, Unit};
+
+    /// File and digests of each part.
+    type Parts<'a> = [(&'a str, &'a [u8]); 3];
 
     /// Samples of a file, one for each digest.
     fn part(file: &str, contents: &[u8]) -> (Vec<Sample>, Fingerprints) {
@@ -104,7 +108,7 @@ mod tests {
         (samples, Fingerprints { all: String::new(), samples: digests })
     }
 
-    fn checked(parts: [(&str, &[u8]); 3], observer: &mut dyn Observer) -> Result<(), Error> {
+    fn checked(parts: Parts<'_>, observer: &mut dyn Observer) -> Result<(), Error> {
         let parts = parts.map(|(file, contents)| part(file, contents));
         check([&parts[0], &parts[1], &parts[2]].map(|(samples, digests)| (&samples[..], digests)), observer)
     }
@@ -122,7 +126,7 @@ mod tests {
 
     #[test]
     fn training_data_that_are_held_out_data_are_refused_by_file_and_setting() {
-        let cases: [([(&str, &[u8]); 3], ErrorKind, [&str; 2]); 2] = [
+        let cases: [(Parts<'_>, ErrorKind, [&str; 2]); 2] = [
             ([("a", &[1, 2]), ("a", &[1, 2]), ("c", &[3])], ErrorKind::Usage, ["data.train", "data.val"]),
             (
                 [("a", &[1, 2]), ("b", &[3]), ("c", &[1, 2])],

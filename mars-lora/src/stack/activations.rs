@@ -25,6 +25,9 @@ struct Spectrum {
     shares: Vec<f64>,
 }
 
+/// Shares of directions with the paths of their layers, and how many of these directions a module takes.
+type Shared<'a> = (Vec<(f64, &'a str)>, usize);
+
 impl Activations {
     /// Runs the frozen model on `batches` and keeps the `most` strongest directions of each layer.
     ///
@@ -82,7 +85,7 @@ impl Activations {
     ) -> Result<BTreeMap<String, usize>, Error> {
         let given = config.site_ranks(model.modules(), model.sites())?;
         let mut ranks: BTreeMap<String, usize> = BTreeMap::new();
-        let mut modules: BTreeMap<&str, (Vec<(f64, &str)>, usize)> = BTreeMap::new();
+        let mut modules: BTreeMap<&str, Shared<'_>> = BTreeMap::new();
         for (index, site) in model.sites().iter().enumerate().filter(|(index, _)| given[*index] > 0) {
             let Some(spectrum) = self.sites.get(&index) else {
                 ranks.insert(site.path.clone(), given[index]);

@@ -8,7 +8,7 @@ impl PolicySpec {
     /// Parses a comma-separated list of policies; `fixed:ve=8,llm=16` within it stays one policy.
     ///
     /// # Errors
-    /// [`Error::PolicyName`] for the first that is not understood or is there before, or for an empty list.
+    /// [`Error::PolicyName`] for the first that is not understood or for an empty list, [`Error::PolicyTwice`].
     pub fn parse_list(text: &str) -> Result<Vec<Self>, Error> {
         let mut names: Vec<String> = Vec::new();
         for part in text.split(',') {
@@ -24,8 +24,7 @@ impl PolicySpec {
         for name in names {
             let policy: Self = name.parse()?;
             if policies.contains(&policy) {
-                let why = "it is given twice, and its runs would count as further seeds; give it once";
-                return Err(Error::PolicyName { given: name.trim().to_owned(), why: why.to_owned() });
+                return Err(Error::PolicyTwice { given: name.trim().to_owned() });
             }
             policies.push(policy);
         }

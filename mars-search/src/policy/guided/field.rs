@@ -55,11 +55,10 @@ impl Field {
     /// The field, or the calibration runs that are missing.
     ///
     /// A single choice is trained at once. With `extra = fine_tunes - 1`: calibration is done if it costs at most half of `extra`.
-    /// Without balanced tuples, levels
-    /// of all ranks race where training losses can decide ([`levels`]). Else what remains gives
-    /// the places of the race ([`racers`]): one place is the default alone, two without calibration are the middle
-    /// and its challenger, more are filled with balanced tuples, tuples by Law-P, the default, the wide pair and
-    /// the neighbours, in this order.
+    /// Without balanced tuples, levels of all ranks race where training losses can decide ([`levels`]). Else what remains gives
+    /// the places of the race ([`racers`]): one place is the default alone, two without calibration are the middle and its
+    /// challenger, more are filled with balanced tuples, tuples by Law-P, the default, the wide pair and the neighbours, in this
+    /// order.
     ///
     /// # Errors
     /// [`Error::Space`] for more modules than [`neighbours`] can combine, or more rank tuples than joint calibration runs can be
@@ -288,9 +287,8 @@ impl Field {
                     (found.laws.law_p, found.laws.law_p_loss) = (Some(law), LawPLoss::of_ends(joint));
                     for (ranks, probability) in best {
                         let mut candidate = Candidate::new(ranks, CandidateSource::LawP);
-                        candidate.add_note(format!(
-                            "best with probability {probability:.2} by the bootstrap of Law-P"
-                        ));
+                        candidate
+                            .add_note(format!("probability {probability:.2} of being the best by Law-P"));
                         self.enter(candidate);
                     }
                 }
