@@ -91,9 +91,14 @@ impl Overfitting {
     /// What speaks against it where none could be told.
     fn doubt(&self) -> String {
         let Some(Undecided { lowest, last, rise, resolvable }) = self.undecided else { return String::new() };
-        let least = resolvable.map_or_else(String::new, |least| {
-            format!("; less than {least:.4} cannot be told from noise on these samples")
-        });
+        let least = match resolvable {
+            None => String::new(),
+            // Over-fitting takes a rise that is certain, and this bound is lower.
+            Some(least) if rise > least => {
+                "; that is more than noise, but not enough to call it over-fitting".to_owned()
+            }
+            Some(least) => format!("; less than {least:.4} cannot be told from noise on these samples"),
+        };
         format!(
             " (a run to step {last} was lowest at step {lowest}, and {rise:.4} nats higher at its end{least})"
         )
@@ -210,6 +215,10 @@ mod tests {
         assert!(words.ends_with(doubt), "{words}");
         found.undecided = Some(Undecided { resolvable: None, ..run });
         assert!(found.to_string().ends_with("nats higher at its end)"), "{found}");
+        // Above what noise does, and yet not certain.
+        found.undecided = Some(Undecided { rise: 0.5, ..run });
+        let doubt = "and 0.5000 nats higher at its end; that is more than noise, but not enough to call it over-fitting)";
+        assert!(found.to_string().ends_with(doubt), "{found}");
     }
 
     #[test]
