@@ -141,11 +141,14 @@ impl Paper {
             Progress::Missing(missing) => return Ok(Progress::Missing(missing)),
         };
         let choice = &candidates[at];
-        let outcome = choice.outcome.unwrap_or(DecisionOutcome::Fallback);
+        let outcome = match choice.outcome {
+            _ if self.space.is_one_choice() => DecisionOutcome::Solved,
+            outcome => outcome.unwrap_or(DecisionOutcome::Fallback),
+        };
         Ok(Progress::Done(Box::new(Decision {
             ranks: choice.ranks.clone(),
             outcome,
-            reason: reason(choice, outcome, ranking, &failed),
+            reason: self.reason(choice, outcome, ranking, &failed),
             trial,
             candidates,
             confidence: None,
@@ -153,27 +156,36 @@ impl Paper {
             laws: Some(ranking.laws.clone()),
         })))
     }
-}
 
-fn reason(choice: &Candidate, outcome: DecisionOutcome, ranking: &Ranking, failed: &[FailedTrial]) -> String {
-    let ranks = &choice.ranks;
-    let mut reason = match (&ranking.unranked, outcome) {
-        (Some(why), _) => format!("Default ranks {ranks}: the published Law-P could not be fitted ({why})."),
-        (None, DecisionOutcome::Fallback) => format!("Default ranks {ranks} by the published rule."),
-        (None, _) => format!(
-            "Balanced ranks {ranks} have the lowest perplexity by the published Law-P, a prediction: no other choice was trained \
-             in full."
-        ),
-    };
-    if !ranking.laws.registered.is_empty() {
-        reason += " Convergence times are registered, which is not published: another rule of convergence reads them off each curve.";
+    fn reason(
+        &self,
+        choice: &Candidate,
+        outcome: DecisionOutcome,
+        ranking: &Ranking,
+        failed: &[FailedTrial],
+    ) -> String {
+        let ranks = &choice.ranks;
+        let mut reason = match (&ranking.unranked, outcome) {
+            _ if self.space.is_one_choice() => format!("Ranks {ranks}: there is one choice of ranks."),
+            (Some(why), _) => {
+                format!("Default ranks {ranks}: the published Law-P could not be fitted ({why}).")
+            }
+            (None, DecisionOutcome::Fallback) => format!("Default ranks {ranks} by the published rule."),
+            (None, _) => format!(
+                "Balanced ranks {ranks} have the lowest perplexity by the published Law-P, a prediction: no other choice was trained \
+                 in full."
+            ),
+        };
+        if !ranking.laws.registered.is_empty() {
+            reason += " Convergence times are registered, which is not published: another rule of convergence reads them off each curve.";
+        }
+        if let Some(note) = &choice.note {
+            reason += &format!(" {ranks}: {note}.");
+        }
+        if !failed.is_empty() {
+            let each: Vec<_> = failed.iter().map(ToString::to_string).collect();
+            reason += &format!(" Better choices could not be trained: {}.", each.join("; "));
+        }
+        reason
     }
-    if let Some(note) = &choice.note {
-        reason += &format!(" {ranks}: {note}.");
-    }
-    if !failed.is_empty() {
-        let each: Vec<_> = failed.iter().map(ToString::to_string).collect();
-        reason += &format!(" Better choices could not be trained: {}.", each.join("; "));
-    }
-    reason
 }

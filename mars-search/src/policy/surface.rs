@@ -117,6 +117,7 @@ impl Strategy for Surface {
         };
         let ranks = candidates[at].ranks.clone();
         let mut reason = match &law {
+            _ if space.is_one_choice() => format!("Ranks {ranks}: there is one choice of ranks."),
             Ok(law) => format!(
                 "Ranks {ranks} are the lowest point of a quadratic surface through {} runs of {steps} steps \
                  (perplexity {:.4} there), a prediction: trained to step {} were these alone.",
@@ -129,7 +130,11 @@ impl Strategy for Surface {
         if !failed.is_empty() {
             reason += &format!(" {} better choices could not be trained.", failed.len());
         }
-        let outcome = if law.is_ok() { DecisionOutcome::Solved } else { DecisionOutcome::Fallback };
+        let outcome = if law.is_ok() || space.is_one_choice() {
+            DecisionOutcome::Solved
+        } else {
+            DecisionOutcome::Fallback
+        };
         // The rest of the grid was never considered.
         let mut place = 0;
         candidates.retain(|candidate| {

@@ -5,7 +5,7 @@ use crate::{
     planted::{VE, balanced, half, law_p, task},
 };
 use mars_laws::Ranks;
-use mars_search::{DecisionOutcome, Error, LawPLoss, Role, TrialEnd};
+use mars_search::{DecisionOutcome, Error, LawPLoss, Role, Space, TrialEnd};
 use std::collections::BTreeMap;
 
 #[test]
@@ -85,6 +85,18 @@ fn calibration_that_cannot_be_fitted_is_the_default_configuration() {
 }
 
 #[test]
+fn one_choice_of_ranks_is_no_fallback() {
+    let one = Space::new(["ve", "llm"], "llm", &[8]);
+    let mut budget = budget();
+    budget.calibration.ranks = vec![8];
+    for policy in ["paper", "surface"] {
+        let decision = play(policy, &one, &budget, &task(half())).unwrap().decision;
+        assert_eq!((decision.ranks, decision.outcome), (ve_llm(8, 8), DecisionOutcome::Solved), "{policy}");
+        assert!(decision.reason.contains("there is one choice of ranks"), "{}", decision.reason);
+    }
+}
+
+#[test]
 fn without_law_p_the_default_comes_before_the_balanced_pairs() {
     let dead = |finals: &'static [usize]| {
         task(half()).dying(move |trial| {
@@ -154,7 +166,7 @@ fn registered_times_are_told_apart_from_the_publication() {
 #[test]
 fn a_design_over_too_many_rank_tuples_is_refused() {
     let modules: Vec<String> = (0..14).map(|module| format!("m{module}")).collect();
-    let many = mars_search::Space::new(modules, "m0", &[4, 8, 16, 32]);
+    let many = Space::new(modules, "m0", &[4, 8, 16, 32]);
     let mut budget = budget();
     budget.calibration.ranks = vec![4, 8, 16, 32];
     for policy in ["paper", "surface"] {
