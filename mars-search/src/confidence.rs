@@ -64,6 +64,11 @@ impl Margin {
         let compared = (self.difference + self.handicap).abs();
         compared > self.resolvable && compared > 0.0
     }
+
+    /// Whether the choice measured higher than the other, and is not above it with the handicaps.
+    pub fn is_by_handicap(&self) -> bool {
+        self.difference > 0.0 && self.handicap < 0.0 && self.difference + self.handicap <= 0.0
+    }
 }
 
 impl Confidence {
