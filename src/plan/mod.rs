@@ -143,9 +143,10 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
     let range = cost_range(&policy, &foreseen, (&space, &budget), &price, pricing.rate)?;
     let flops: BTreeMap<u32, f64> =
         foreseen.results.iter().map(|result| (result.trial.id, result.cost.total_flops())).collect();
+    let template = config.run_template();
     let planned = |step: RehearsedTrial| PlannedRun {
         flops: flops.get(&step.trial.id).copied().unwrap_or(0.0),
-        condition: Condition::of(&step),
+        condition: Condition::of(&step, &template),
         trial: step.trial,
     };
     let runs: Vec<PlannedRun> = foreseen.trials.into_iter().map(planned).collect();

@@ -36,6 +36,7 @@ pub(crate) fn describe(probe: &Probe) -> String {
             &phase.steps.to_string(),
             &phase.expense,
             match phase.condition {
+                Some(Condition::AtMost) if open && phase.phase == Phase::Grid => "at most, but for the unit",
                 Some(Condition::AtMost) => "at most",
                 Some(Condition::IfAsUsual) => "if as usual",
                 // What the winner costs is the unit.
@@ -53,9 +54,9 @@ pub(crate) fn describe(probe: &Probe) -> String {
     if let Some(peak) = probe.peak_memory {
         notes.push(format!("most memory of a process: {}, without that of devices", bytes(peak)));
     }
-    let conditions = || probe.phases.iter().filter_map(|phase| phase.condition);
+    let conditions = || probe.phases.iter().chain(&probe.grid).filter_map(|phase| phase.condition);
     if conditions().any(|condition| condition == Condition::AtMost) {
-        notes.push("at most: runs end early once their convergence time is certain".to_owned());
+        notes.push("at most: runs end early once they converge or over-fit for certain".to_owned());
     }
     if open {
         notes.push(AS_USUAL.to_owned());

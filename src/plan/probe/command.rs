@@ -32,8 +32,7 @@ pub(crate) fn probe_command(
     interrupt: &Interrupt,
 ) -> Result<Probe, Error> {
     let mark = Mark::now();
-    let expected =
-        Expected::of(&config.policy(), (space, budget), trainer.continues(), &|_, _| Ok(Cost::default()))?;
+    let expected = Expected::of(config, (space, budget), trainer.continues(), &|_, _| Ok(Cost::default()))?;
     let template = config.run_template();
     let mut largest: BTreeMap<Key, &Trial> = BTreeMap::new();
     for step in expected.trials.iter().chain([&expected.fine_tune]) {

@@ -12,7 +12,7 @@ pub use usage::Seconds;
 
 use super::Condition;
 use super::rehearsal::{Price, Rehearsed, RehearsedTrial, rehearse_priced};
-use crate::{Error, ErrorKind, Interrupt};
+use crate::{Error, ErrorKind, Interrupt, config::SearchConfig, search::RunTemplate};
 use mars_calib::{Flow, Observer, Progress, RunEnd, RunRecord};
 use mars_laws::Ranks;
 use mars_search::{Budget, PolicySpec, Role, Space, Trial};
@@ -125,12 +125,14 @@ struct Expected {
     trials: Vec<RehearsedTrial>,
     grid: Option<Vec<RehearsedTrial>>,
     fine_tune: RehearsedTrial,
+    template: RunTemplate,
 }
 
 impl Expected {
-    /// Of `policy`, whose trials cost what `price` says; `continues` says whether the trainer continues runs from checkpoints.
+    /// Of the resolved `config`, whose trials cost what `price` says; `continues` says whether the trainer continues runs from
+    /// checkpoints.
     fn of(
-        policy: &PolicySpec,
+        config: &SearchConfig,
         (space, budget): (&Space, &Budget),
         continues: bool,
         price: &Price<'_>,
@@ -138,7 +140,8 @@ impl Expected {
         let played = |policy: &PolicySpec| -> Result<Rehearsed, Error> {
             rehearse_priced(policy, (space, budget), continues, price)
         };
-        let foreseen = played(policy)?;
+        let policy = config.policy();
+        let foreseen = played(&policy)?;
         let last = foreseen.decision.trial;
         let evaluate_from = foreseen.trials.iter().find(|step| step.trial.id == last);
         let fine_tune = Trial {
@@ -159,6 +162,7 @@ impl Expected {
             trials: foreseen.trials,
             grid: played(&PolicySpec::Grid).ok().map(|grid| grid.trials),
             fine_tune: RehearsedTrial { trial: fine_tune, from: 0, round: 0 },
+            template: config.run_template(),
         })
     }
 
@@ -176,37 +180,35 @@ impl Expected {
         let mut phases = Vec::new();
         for of in [Phase::Calibration, Phase::Race, Phase::Final] {
             let own: Vec<&RehearsedTrial> = self.trials.iter().filter(|step| phase(step) == of).collect();
-            phases.extend(summed(of, &own, prices, unit)?);
+            phases.extend(self.summed(of, &own, prices, unit)?);
         }
         let grid: Option<Vec<&RehearsedTrial>> = self.grid.as_ref().map(|grid| grid.iter().collect());
-        let grid = grid.map(|grid| summed(Phase::Grid, &grid, prices, unit)).transpose()?.flatten();
+        let grid = grid.map(|grid| self.summed(Phase::Grid, &grid, prices, unit)).transpose()?.flatten();
         Ok((phases, grid, unit.in_units_of(unit)))
     }
-}
 
-/// What `trials` take together; nothing if there are none.
-fn summed(
-    phase: Phase,
-    trials: &[&RehearsedTrial],
-    prices: &dyn Prices,
-    unit: Expense,
-) -> Result<Option<ProbedPhase>, Error> {
-    let mut sum: Option<Expense> = None;
-    for round in trials.chunk_by(|one, other| one.round == other.round) {
-        let own = prices.expense(round)?;
-        sum = Some(sum.map_or(own, |sum| sum.plus(own)));
+    /// What `trials` take together; nothing if there are none.
+    fn summed(
+        &self,
+        phase: Phase,
+        trials: &[&RehearsedTrial],
+        prices: &dyn Prices,
+        unit: Expense,
+    ) -> Result<Option<ProbedPhase>, Error> {
+        let mut sum: Option<Expense> = None;
+        for round in trials.chunk_by(|one, other| one.round == other.round) {
+            let own = prices.expense(round)?;
+            sum = Some(sum.map_or(own, |sum| sum.plus(own)));
+        }
+        let conditions = || trials.iter().filter_map(|step| Condition::of(step, &self.template));
+        Ok(sum.map(|sum| ProbedPhase {
+            phase,
+            runs: trials.len(),
+            steps: trials.iter().map(|step| step.trial.steps.saturating_sub(step.from)).sum(),
+            expense: sum.in_units_of(unit),
+            condition: conditions().find(|one| *one == Condition::IfAsUsual).or_else(|| conditions().next()),
+        }))
     }
-    let conditions = || trials.iter().filter_map(|step| Condition::of(step));
-    Ok(sum.map(|sum| ProbedPhase {
-        phase,
-        runs: trials.len(),
-        steps: trials.iter().map(|step| step.trial.steps.saturating_sub(step.from)).sum(),
-        expense: sum.in_units_of(unit),
-        condition: match phase {
-            Phase::Grid => None,
-            _ => conditions().find(|one| *one == Condition::IfAsUsual).or_else(|| conditions().next()),
-        },
-    }))
 }
 
 /// The probe of a search, measured since `mark`.

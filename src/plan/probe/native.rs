@@ -37,9 +37,8 @@ pub(crate) fn probe_native(
     let budget = config.budget(task.train.len(), config.train.seed);
     let options = NativeOptions { start: task.start.clone(), ..config.native_options()? };
     let pricing = Pricing::measure(&config, task)?;
-    let expected = Expected::of(&config.policy(), (&space, &budget), true, &|trial, from| {
-        pricing.prices.cost(trial, from)
-    })?;
+    let expected =
+        Expected::of(&config, (&space, &budget), true, &|trial, from| pricing.prices.cost(trial, from))?;
     let kinds = BTreeMap::new();
     let devices = 1 + task.replicas.len();
     let mut prices =
