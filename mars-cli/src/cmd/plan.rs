@@ -16,6 +16,15 @@ use mars::{
 };
 use serde::Serialize;
 
+/// What the conditions of numbers mean, in the order in which they are told.
+const LEGEND: [(Condition, &str); 2] = [
+    (Condition::AtMost, "at most: runs end early once they converge or over-fit for certain"),
+    (
+        Condition::IfAsUsual,
+        "if as usual: which choices are trained, and how far, depends on what earlier runs measure",
+    ),
+];
+
 pub(crate) fn run(context: &Context, args: &args::Plan) -> Result<Exit, Error> {
     let mut layers = context.layers(&args.task)?;
     set_path(&mut layers, "out.dir", &args.out)?;
@@ -51,9 +60,20 @@ fn print(context: &Context, plan: Option<Plan>, probe: Option<Probe>) -> Result<
         output::json(&Planned { plan, probe })?;
     } else {
         let parts = plan.as_ref().map(describe).into_iter().chain(probe.as_ref().map(probe::describe));
+        let parts = parts.chain(legend(plan.as_ref(), probe.as_ref()));
         output::text(parts.collect::<Vec<_>>().join("\n\n"))?;
     }
     Ok(Exit::Done)
+}
+
+/// What the conditions of both mean, each once; `None` where there are none.
+fn legend(plan: Option<&Plan>, probe: Option<&Probe>) -> Option<String> {
+    let runs = plan.into_iter().flat_map(|plan| &plan.runs).filter_map(|run| run.condition);
+    let phases = probe.into_iter().flat_map(|probe| probe.phases.iter().chain(&probe.grid));
+    let all: Vec<Condition> = runs.chain(phases.filter_map(|phase| phase.condition)).collect();
+    let told = LEGEND.into_iter().filter(|(condition, _)| all.contains(condition));
+    let told: Vec<&str> = told.map(|(_, meaning)| meaning).collect();
+    (!told.is_empty()).then(|| told.join("\n"))
 }
 
 fn describe(plan: &Plan) -> String {
@@ -141,8 +161,5 @@ fn describe(plan: &Plan) -> String {
     });
     let header = ["run", "for", "ranks", "samples", "seed", "up to step", "FLOPs", "certain"];
     parts.push(output::table(&header, rows));
-    if plan.runs.iter().any(|run| run.condition == Some(Condition::IfAsUsual)) {
-        parts.push(probe::AS_USUAL.to_owned());
-    }
     parts.join("\n\n")
 }

@@ -6,10 +6,6 @@ use mars::{
     quantity::{bytes, duration, flops, number},
 };
 
-/// What a number depends on.
-pub(super) const AS_USUAL: &str =
-    "if as usual: which choices are trained, and how far, depends on what earlier runs measure";
-
 pub(crate) fn describe(probe: &Probe) -> String {
     let load = probe.load.map_or_else(String::new, |load| format!(", at a load of {load:.1}"));
     let mut parts = vec![format!(
@@ -54,12 +50,7 @@ pub(crate) fn describe(probe: &Probe) -> String {
     if let Some(peak) = probe.peak_memory {
         notes.push(format!("most memory of a process: {}, without that of devices", bytes(peak)));
     }
-    let conditions = || probe.phases.iter().chain(&probe.grid).filter_map(|phase| phase.condition);
-    if conditions().any(|condition| condition == Condition::AtMost) {
-        notes.push("at most: runs end early once they converge or over-fit for certain".to_owned());
-    }
     if open {
-        notes.push(AS_USUAL.to_owned());
         notes.push(format!(
             "one fine-tune is the final run at {}, which win if as usual; other ranks cost other FLOPs",
             probe.ranks
