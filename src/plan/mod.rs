@@ -62,7 +62,7 @@ pub struct Plan {
     pub memory: Option<Memory>,
     /// Name of the policy.
     pub policy: String,
-    /// What the search costs by the ranks that win; `None` where they are given. The figures below are for a winner as usual laws
+    /// What the search costs by the ranks that win; `None` where one choice alone can. The figures below are for a winner as usual laws
     /// give it, whose losses are within the tolerance of each other: the one with the fewest adapter parameters, the cheapest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<CostRange>,
@@ -140,7 +140,7 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
     let pricing = Pricing::measure(&config, task)?;
     let price = |trial: &Trial, from: usize| pricing.prices.cost(trial, from);
     let foreseen = rehearse_priced(&policy, (&space, &budget), true, &price)?;
-    let range = cost_range(&policy, &foreseen, (&space, &budget), &price, pricing.rate)?;
+    let range = cost_range(&foreseen, (&space, &budget), &price, pricing.rate)?;
     let flops: BTreeMap<u32, f64> =
         foreseen.results.iter().map(|result| (result.trial.id, result.cost.total_flops())).collect();
     let template = config.run_template();

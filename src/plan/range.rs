@@ -3,16 +3,16 @@
 use super::rehearsal::{Price, Rehearsed};
 use crate::Error;
 use mars_laws::Ranks;
-use mars_search::{Budget, PolicySpec, Role, Space, Trial, run_cost};
+use mars_search::{Budget, Role, Space, Trial, run_cost};
 use serde::Serialize;
 
 /// The cheapest and the dearest end of a search.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct CostRange {
-    /// If the lowest candidate ranks win.
+    /// If the lowest candidate ranks win, or the cheapest of those that are trained in full whatever is measured.
     pub cheapest: PlannedCost,
-    /// If the highest do.
+    /// If the highest do, or the dearest.
     pub dearest: PlannedCost,
 }
 
@@ -33,40 +33,54 @@ pub struct PlannedCost {
 }
 
 /// The range of the search that was `foreseen`, whose trials cost what `price` says, at so many FLOPs per second; `None` where
-/// the ranks are given.
+/// one choice alone can win.
 ///
 /// Calibration and race are taken as foreseen. Where one run alone goes on to the end, that stretch has the ranks of the winner.
 ///
 /// # Errors
 /// Those of `price`.
 pub(super) fn cost_range(
-    policy: &PolicySpec,
     foreseen: &Rehearsed,
     (space, budget): (&Space, &Budget),
     price: &Price<'_>,
     rate: f64,
 ) -> Result<Option<CostRange>, Error> {
     let decided = foreseen.decision.trial;
-    let end = |pick: fn(&[usize]) -> Option<&usize>| -> Ranks {
-        let modules = space.modules.iter();
-        modules.filter_map(|module| Some((module.clone(), *pick(&space.ranks_of(module))?))).collect()
-    };
-    let (lowest, highest) = (end(<[usize]>::first), end(<[usize]>::last));
-    let last = foreseen.trials.iter().find(|step| step.trial.id == decided);
-    let Some(last) = last.filter(|_| lowest != highest) else { return Ok(None) };
-    if matches!(policy, PolicySpec::Fixed(_) | PolicySpec::Method(_)) {
-        return Ok(None);
-    }
+    let Some(last) = foreseen.trials.iter().find(|step| step.trial.id == decided) else { return Ok(None) };
     let flops = |ranks: &Ranks, from: usize| -> Result<f64, Error> {
         Ok(price(&Trial { ranks: ranks.clone(), ..last.trial.clone() }, from)?.total_flops())
     };
+    let whole: Vec<_> = foreseen
+        .trials
+        .iter()
+        .filter(|step| {
+            matches!(step.trial.role, Role::Race | Role::Final) && step.trial.steps == budget.steps
+        })
+        .collect();
+    let (lowest, highest) = if whole.iter().all(|step| step.round == 0) {
+        // Measurements add no others: one of these wins.
+        let priced = whole.iter().map(|step| {
+            let ranks = &step.trial.ranks;
+            flops(ranks, 0).map(|own| (own, ranks))
+        });
+        let mut priced = priced.collect::<Result<Vec<_>, Error>>()?;
+        priced.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        let [(_, first), ..] = priced[..] else { return Ok(None) };
+        (first.clone(), priced[priced.len() - 1].1.clone())
+    } else {
+        let end = |pick: fn(&[usize]) -> Option<&usize>| -> Ranks {
+            let modules = space.modules.iter();
+            modules.filter_map(|module| Some((module.clone(), *pick(&space.ranks_of(module))?))).collect()
+        };
+        (end(<[usize]>::first), end(<[usize]>::last))
+    };
+    if lowest == highest {
+        return Ok(None);
+    }
     let total: f64 = foreseen.results.iter().map(|result| result.cost.total_flops()).sum();
     let unit = run_cost(&foreseen.results, decided).total_flops();
     let own = (flops(&last.trial.ranks, last.from)?, flops(&last.trial.ranks, 0)?);
-    let whole = foreseen.trials.iter().filter(|step| {
-        matches!(step.trial.role, Role::Race | Role::Final) && step.trial.steps == budget.steps
-    });
-    let goes_on_alone = whole.count() == 1;
+    let goes_on_alone = whole.len() == 1;
     let at = |ranks: Ranks| -> Result<PlannedCost, Error> {
         let total_flops = if goes_on_alone { total - own.0 + flops(&ranks, last.from)? } else { total };
         let fine_tune_flops = unit * flops(&ranks, 0)? / own.1;
@@ -84,11 +98,15 @@ pub(super) fn cost_range(
 #[cfg(test)]
 mod tests {
     use super::{CostRange, cost_range};
-    use crate::{config::SearchConfig, plan::rehearsal::rehearse_priced};
+    use crate::{
+        config::SearchConfig,
+        plan::rehearsal::{Rehearsed, rehearse_priced},
+    };
+    use mars_laws::Ranks;
     use mars_search::{Cost, PolicySpec, Trial};
 
-    /// The FLOPs foreseen, and the range.
-    fn of(policy: &str) -> (f64, Option<CostRange>) {
+    /// What is foreseen, and the range.
+    fn of(policy: &str) -> (Rehearsed, Option<CostRange>) {
         let policy: PolicySpec = policy.parse().unwrap_or_else(|error| panic!("{policy}: {error}"));
         let mut config = SearchConfig::default();
         config.train.steps = Some(800);
@@ -100,10 +118,14 @@ mod tests {
             Ok(Cost { flops: (trial.steps - from) as f64 * step, ..Cost::default() })
         };
         let found = rehearse_priced(&policy, (&space, &budget), true, &price).and_then(|foreseen| {
-            let total: f64 = foreseen.results.iter().map(|result| result.cost.total_flops()).sum();
-            Ok((total, cost_range(&policy, &foreseen, (&space, &budget), &price, 1e6)?))
+            let range = cost_range(&foreseen, (&space, &budget), &price, 1e6)?;
+            Ok((foreseen, range))
         });
         found.unwrap_or_else(|error| panic!("{policy}: {error}"))
+    }
+
+    fn total(foreseen: &Rehearsed) -> f64 {
+        foreseen.results.iter().map(|result| result.cost.total_flops()).sum()
     }
 
     #[test]
@@ -111,6 +133,7 @@ mod tests {
         let (foreseen, range) = of("guided");
         let CostRange { cheapest, dearest } = range.unwrap_or_else(|| panic!("no range"));
         assert_eq!((cheapest.ranks.get("ve"), dearest.ranks.get("llm")), (4, 32));
+        let foreseen = total(&foreseen);
         assert!((cheapest.total_flops..dearest.total_flops).contains(&foreseen), "{foreseen} {dearest:?}");
         // At ranks 4 a step costs 68,000, at ranks 32 it costs 96,000.
         let units = dearest.fine_tune_flops / cheapest.fine_tune_flops;
@@ -127,8 +150,23 @@ mod tests {
     fn runs_that_are_trained_whoever_wins_are_paid_in_any_case() {
         let (foreseen, range) = of("grid");
         let CostRange { cheapest, dearest } = range.unwrap_or_else(|| panic!("no range"));
+        let foreseen = total(&foreseen);
         assert_eq!((cheapest.total_flops, dearest.total_flops), (foreseen, foreseen));
         assert!(dearest.fine_tunes < 16.0 && cheapest.fine_tunes > 16.0, "{cheapest:?} {dearest:?}");
         assert!(of("fixed:4x4").1.is_none() && of("adalora").1.is_none());
+    }
+
+    #[test]
+    fn one_of_those_that_were_drawn_wins() {
+        let (foreseen, range) = of("random:3");
+        let CostRange { cheapest, dearest } = range.unwrap_or_else(|| panic!("no range"));
+        // A step costs 64,000, and 400 and 600 for a rank.
+        let step = |ranks: &Ranks| 400 * ranks.get("ve") + 600 * ranks.get("llm");
+        let mut drawn: Vec<&Ranks> = foreseen.trials.iter().map(|step| &step.trial.ranks).collect();
+        drawn.sort_by_key(|ranks| step(ranks));
+        assert_eq!(drawn.len(), 3);
+        assert_eq!([step(&cheapest.ranks), step(&dearest.ranks)], [step(drawn[0]), step(drawn[2])]);
+        assert!(drawn.contains(&&cheapest.ranks) && drawn.contains(&&dearest.ranks), "{drawn:?}");
+        assert!(of("random:1").1.is_none());
     }
 }
