@@ -9,6 +9,7 @@ use crate::{
 use mars::{
     Comparison, Error, ErrorKind,
     compare::{read_recording, replay, write_recording},
+    config::SearchSection,
     mars_search::PolicySpec,
     quantity::number,
 };
@@ -49,12 +50,13 @@ fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) ->
     if let Some((_, path)) = given.find(|(at, path)| args.replay[..*at].contains(path)) {
         return Err(Error::usage(format!("--replay {} is given twice; give it once", path.display())));
     }
-    // What policies are told comes from the section of searches; task, data and training are those of the recording.
-    let sets = context.common.set.iter();
-    if let Some(set) = sets.map(|set| set.trim()).find(|set| !set.starts_with("search.")) {
+    // What policies are told comes from the section of searches; ranks, task, data and training are those of the recording.
+    let used = |set: &str| SearchSection::is_policy_option(set.split('=').next().unwrap_or(set).trim());
+    if let Some(set) = context.common.set.iter().find(|set| !used(set)) {
         return Err(Error::usage(format!(
-            "--set {set}: a replay trains nothing, and takes data, model and training from the recording; only settings of \
-             search can be set"
+            "--set {set}: a replay trains nothing, and takes ranks, data, model and training from the recording; only these settings \
+             can be set: {}",
+            SearchSection::POLICY_OPTIONS.join(", ")
         )));
     }
     let mut all = Vec::new();

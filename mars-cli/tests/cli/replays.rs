@@ -20,7 +20,8 @@ fn a_replay_says_how_many_seeds_there_are() {
         all.stderr
     );
     assert!(all.stdout.contains("best of the grid"), "{}", all.stdout);
-    for plain in [&replay[..], &[&replay[..], &["--seeds", "1", "--set", "search.tolerance=0.01"]].concat()] {
+    let set = ["--seeds", "1", "--set", "search.tolerance=0.01", "--set", "search.fine_tunes = 2"];
+    for plain in [&replay[..], &[&replay[..], &set].concat()] {
         let done = mars(plain);
         assert_eq!((done.code, done.stderr.contains("seed(s)")), (Some(0), false), "{}", done.stderr);
     }
@@ -32,6 +33,9 @@ fn what_a_replay_cannot_use_is_refused() {
     let replay = ["compare", "--policies", "fixed:8x8", "--replay", &recording];
     for (more, named) in [
         (&["--set", "train.steps=3"][..], "train.steps=3"),
+        (&["--set", "search.ranks=[4]"], "search.ranks=[4]"),
+        (&["--set", "search.budget=2", "--set", " search.candidates.ve = [4]"], "search.candidates.ve"),
+        (&["--set", "search.policy=paper"], "search.tolerance"),
         (&["--compute", "bf16"], "--compute"),
         (&["--gradient-checkpointing"], "--gradient-checkpointing"),
     ] {

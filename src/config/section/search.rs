@@ -1,6 +1,9 @@
 //! Section `[search]`.
 
-use crate::{Error, config::chosen};
+use crate::{
+    Error,
+    config::{chosen, key},
+};
 use documented::DocumentedFields;
 use mars_laws::BalanceOptions;
 use mars_search::{GuidedOptions, PolicySpec, RaceOptions};
@@ -71,6 +74,23 @@ impl Default for SearchSection {
 const KAPPA: f64 = 1.0;
 
 impl SearchSection {
+    /// Settings of this section that say how policies work; the others say which ranks there are, and the policy.
+    pub const POLICY_OPTIONS: [&str; 8] = [
+        "search.budget",
+        "search.error_rate",
+        "search.kappa",
+        "search.eta",
+        "search.tolerance",
+        "search.min_r2_log",
+        "search.max_octaves",
+        "search.level",
+    ];
+
+    /// Whether `key` is one of [`POLICY_OPTIONS`](Self::POLICY_OPTIONS), or what it was called before.
+    pub fn is_policy_option(key: &str) -> bool {
+        Self::POLICY_OPTIONS.contains(&key::current(key))
+    }
+
     /// How ranks are balanced in searches.
     pub fn balance(&self) -> BalanceOptions {
         BalanceOptions {
