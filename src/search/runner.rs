@@ -21,6 +21,8 @@ pub(crate) struct CampaignRunner<'a> {
     pub(crate) keep: Keep,
     pub(crate) observer: &'a mut dyn Observer,
     pub(crate) interrupt: &'a Interrupt,
+    /// Whether the policy is [asynchronous](mars_search::PolicySpec::is_asynchronous).
+    pub(crate) asynchronous: bool,
     /// The record of each trial so far.
     pub(crate) records: BTreeMap<u32, RunRecord>,
     /// Optimizer steps of the whole search: expected in all, and done or looked up so far.
@@ -66,7 +68,8 @@ impl CampaignRunner<'_> {
         // What is recorded costs nothing in this call.
         self.expected = self.expected.saturating_sub(all - total);
         // What was foreseen beyond that will not come.
-        let expected = if is_last(trials) { self.done + total } else { self.expected };
+        let last = !self.asynchronous && is_last(trials);
+        let expected = if last { self.done + total } else { self.expected };
         let mut watch = Watch {
             observer: &mut *self.observer,
             interrupt: self.interrupt,
@@ -86,7 +89,8 @@ impl CampaignRunner<'_> {
     }
 }
 
-/// Whether these trials end the search, if one of them is not lost: all of them go on to the end of the final run.
+/// Whether these trials end a search, if one of them is not lost: all of them go on to the end of the final run. A policy that
+/// is asynchronous may ask for others all the same.
 fn is_last(trials: &[Trial]) -> bool {
     let ends = |trial: &Trial| matches!(trial.role, Role::Race | Role::Final) && trial.steps == trial.horizon;
     !trials.is_empty() && trials.iter().all(ends)

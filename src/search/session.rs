@@ -42,10 +42,11 @@ impl Engine<'_> {
         let mut started = policy.build(self.space, budget)?;
         // An estimate for the progress: it must not end the search.
         let expected = rehearsed_steps(policy, self.space, budget, self.trainer.continues()).unwrap_or(0);
-        let (decision, results, records) = self.with_runner(expected, |runner| {
-            let (decision, results) = mars_search::search(&mut *started, runner)?.decided()?;
-            Ok((decision, results, std::mem::take(&mut runner.records)))
-        })?;
+        let (decision, results, records) =
+            self.with_runner(expected, policy.is_asynchronous(), |runner| {
+                let (decision, results) = mars_search::search(&mut *started, runner)?.decided()?;
+                Ok((decision, results, std::mem::take(&mut runner.records)))
+            })?;
         self.observer.event(&Event::Decided(&decision));
         Ok(Searched { decision, results, records })
     }
@@ -53,12 +54,13 @@ impl Engine<'_> {
     /// Does `trials`, which continue nothing.
     pub(crate) fn runs(&mut self, trials: &[Trial]) -> Result<Vec<RunRecord>, Error> {
         let expected = trials.iter().map(|trial| trial.steps as u64).sum();
-        self.with_runner(expected, |runner| runner.round(trials))
+        self.with_runner(expected, false, |runner| runner.round(trials))
     }
 
     fn with_runner<T>(
         &mut self,
         expected: u64,
+        asynchronous: bool,
         work: impl FnOnce(&mut CampaignRunner<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let (template, rule) = (self.config.run_template(), self.config.rule());
@@ -70,6 +72,7 @@ impl Engine<'_> {
             keep: self.config.keep(),
             observer: &mut *self.observer,
             interrupt: self.interrupt,
+            asynchronous,
             records: BTreeMap::new(),
             expected,
             done: 0,

@@ -199,7 +199,7 @@ pub fn status(directory: &Path) -> Result<Status, Error> {
 /// may let others follow.
 fn is_last(asked: &[Trial], policy: &PolicySpec, budget: &Budget) -> bool {
     let whole = |trial: &Trial| !is_calibration(trial) && trial.steps >= budget.steps;
-    matches!(asked, [trial] if whole(trial)) && !matches!(policy, PolicySpec::Asha { .. })
+    matches!(asked, [trial] if whole(trial)) && !policy.is_asynchronous()
 }
 
 fn run(

@@ -101,6 +101,25 @@ fn in_the_last_round_nothing_more_is_expected() {
     }
 }
 
+/// Runs at full length are trained while other choices have not begun.
+#[test]
+fn what_asha_expects_does_not_shrink_to_a_round() {
+    let out = tempdir().unwrap();
+    let mut config = config("asha:1");
+    let half = config.train.steps.unwrap() / 2;
+    config.train.eval_every = Some(half);
+    let (space, budget) = space_and_budget(&config);
+    let mut log = Log::default();
+    let search = Search::new(config).observe(&mut log);
+    let outcome = search.run_with(&mut FakeTrainer::default(), &space, &budget, out.path()).unwrap();
+    let early = &outcome.results[..outcome.results.len() / 2];
+    assert!(
+        early.iter().any(|result| result.trial.steps == budget.steps),
+        "none at full length is followed by others"
+    );
+    assert!(log.progress.windows(2).all(|pair| pair[0].1 <= pair[1].1), "{:?}", log.progress);
+}
+
 /// A trainer that begins a run which continues another again at step 0, as an external command does.
 struct Restarting(FakeTrainer);
 

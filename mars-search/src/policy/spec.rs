@@ -85,6 +85,11 @@ impl PolicySpec {
         matches!(self, Self::Grid | Self::Random { .. } | Self::Halving { .. } | Self::Asha { .. })
     }
 
+    /// Whether it asks for further trials while others are trained, so that none is known to be the last.
+    pub fn is_asynchronous(&self) -> bool {
+        matches!(self, Self::Asha { .. })
+    }
+
     /// Whether the settings are within their ranges.
     ///
     /// # Errors
