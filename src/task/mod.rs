@@ -157,7 +157,8 @@ impl Task {
             Ok((examples, digests))
         };
         let [train, val, test] = [encode(train)?, encode(val)?, encode(test)?];
-        overlap::check([&train, &val, &test].map(|(of, digests)| (of.samples(), digests)), observer)?;
+        let given = [true, files.val.is_some(), files.test.is_some()];
+        overlap::check([&train, &val, &test].map(|(of, digests)| (of.samples(), digests)), given, observer)?;
         let ((train, train_digests), (val, val_digests), (test, test_digests)) = (train, val, test);
         let features = memory::feature_bytes(config, &model, [&train, &val])?;
         std::iter::once(&mut model).chain(&mut replicas).for_each(|model| model.keep_features(features));

@@ -16,10 +16,14 @@ const PARTS: [(&str, &str); 3] =
 
 /// Refuses training data that are validation or test data, and warns of test data that are validation data, of validation and
 /// test samples that are trained on, and of validation samples that are copies of others. Samples are equal where their turns and
-/// the contents of their images are.
-pub(super) fn check(parts: [Contents<'_>; 3], observer: &mut dyn Observer) -> Result<(), Error> {
-    refuse_training(parts, 1)?;
-    refuse_training(parts, 2)?;
+/// the contents of their images are. `given` says which parts have files of their own.
+pub(super) fn check(
+    parts: [Contents<'_>; 3],
+    given: [bool; 3],
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    refuse_training(parts, 1, given[1])?;
+    refuse_training(parts, 2, given[2])?;
     if are_equal(parts[1], parts[2]) {
         observer.event(&Event::Warning(
             "validation and test data are the same samples: what is chosen by their losses looks better on them than on others",
@@ -59,7 +63,8 @@ fn are_equal((samples, digests): Contents<'_>, (_, others): Contents<'_>) -> boo
 }
 
 /// Refuses a part that is the training data: the fault of the settings where both are from one file, otherwise that of the files.
-fn refuse_training(parts: [Contents<'_>; 3], part: usize) -> Result<(), Error> {
+/// What is not `given` is a part of the data set by its name: what is split off has no sample of the training data.
+fn refuse_training(parts: [Contents<'_>; 3], part: usize, given: bool) -> Result<(), Error> {
     let ((trained, _), (samples, _)) = (parts[0], parts[part]);
     let (Some(first), Some(other), true) =
         (trained.first(), samples.first(), are_equal(parts[0], parts[part]))
@@ -68,11 +73,17 @@ fn refuse_training(parts: [Contents<'_>; 3], part: usize) -> Result<(), Error> {
     };
     let ((name, key), (other_name, other_key)) = (PARTS[0], PARTS[part]);
     let (file, other_file): (&Path, &Path) = (&first.origin.file, &other.origin.file);
-    let remedy = format!(
-        "give other samples with {other_key}, or leave {other_key} empty: then they are split off from the training data"
-    );
+    let remedy = if given {
+        format!(
+            "give other samples with {other_key}, or leave {other_key} empty: then they are a split or part of the training data"
+        )
+    } else {
+        format!(
+            "{other_key} is empty, so that the {other_name} split of the data set is taken: give other samples with {other_key}"
+        )
+    };
     let (count, path) = (samples.len(), file.display());
-    Err(if file == other_file {
+    Err(if given && file == other_file {
         Error::usage(format!(
             "{key} and {other_key} are the same {count} samples of {path}, but {name} and {other_name} need different ones; {remedy}"
         ))
@@ -109,8 +120,13 @@ mod tests {
     }
 
     fn checked(parts: Parts<'_>, observer: &mut dyn Observer) -> Result<(), Error> {
+        checked_given(parts, [true; 3], observer)
+    }
+
+    fn checked_given(parts: Parts<'_>, given: [bool; 3], observer: &mut dyn Observer) -> Result<(), Error> {
         let parts = parts.map(|(file, contents)| part(file, contents));
-        check([&parts[0], &parts[1], &parts[2]].map(|(samples, digests)| (&samples[..], digests)), observer)
+        let parts = [&parts[0], &parts[1], &parts[2]].map(|(samples, digests)| (&samples[..], digests));
+        check(parts, given, observer)
     }
 
     #[derive(Default)]
@@ -141,6 +157,17 @@ mod tests {
         }
         // Parts that are empty are not equal.
         checked([("a", &[1]), ("b", &[]), ("c", &[])], &mut Silent).unwrap();
+    }
+
+    #[test]
+    fn what_is_empty_is_not_to_be_left_empty() {
+        let parts: [(&str, &[u8]); 3] = [("a", &[1, 2]), ("b", &[1, 2]), ("c", &[3])];
+        let told = |given| checked_given(parts, [true, given, true], &mut Silent).unwrap_err();
+        assert!(told(true).to_string().contains("or leave data.val empty"), "{}", told(true));
+        let split = told(false);
+        assert_eq!(split.kind(), ErrorKind::Input);
+        assert!(split.to_string().ends_with("give other samples with data.val"), "{split}");
+        assert!(!split.to_string().contains("leave"), "{split}");
     }
 
     #[test]
