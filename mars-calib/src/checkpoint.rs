@@ -27,7 +27,7 @@ pub struct Checkpoint {
 /// Keeps states of runs.
 pub trait CheckpointStore: Send {
     /// Keeps `files` as the state of `lineage` ([`RunSpec::lineage`](crate::RunSpec::lineage)) after
-    /// `step` steps; all of it or nothing.
+    /// `step` steps; all of it or nothing. A state of other files takes the place of the one before.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be written, [`Error::Corrupt`] for a file name with a path in it.
@@ -115,10 +115,11 @@ impl CheckpointStore for DirectoryCheckpoints {
                 why: format!("`{bad}` cannot name a checkpoint file"),
             });
         }
-        if read(&place)?.is_some() {
-            return Ok(()); // the same state: a run is a function of its spec
+        // With the same files it is the same state: a run is a function of its spec.
+        if read(&place)?.is_some_and(|before| before.keys().eq(content.keys())) {
+            return Ok(());
         }
-        let damaged = files::exists(&place)?;
+        let replaced = files::exists(&place)?;
         let write = || -> io::Result<()> {
             let staged = NewDirectory::beside(&place)?;
             let sums = content.iter().map(|(name, bytes)| (name.clone(), checksum(bytes))).collect();
@@ -128,7 +129,7 @@ impl CheckpointStore for DirectoryCheckpoints {
             for (name, bytes) in all {
                 fs::write(staged.path().join(name), bytes)?;
             }
-            if damaged {
+            if replaced {
                 fs::remove_dir_all(&place)?; // a directory cannot be renamed over
             }
             staged.put()

@@ -25,6 +25,12 @@ fn laws(store: &mut dyn CheckpointStore) {
     assert_eq!(at(store, 5), Some(Checkpoint { step: 5, files: files("a5") }));
     assert_eq!(at(store, 99), Some(Checkpoint { step: 10, files: files("a10") }));
     assert_eq!(at(store, usize::MAX), Some(Checkpoint { step: 100, files: files("a100") }));
+    let more =
+        Files::from([("more".to_owned(), vec![1])]).into_iter().chain(files("a100")).collect::<Files>();
+    for content in [more, files("a100")] {
+        store.save(&a, 100, &content).unwrap();
+        assert_eq!(at(store, usize::MAX), Some(Checkpoint { step: 100, files: content }), "other files");
+    }
     store.prune(&a, &[10]).unwrap();
     assert_eq!(at(store, 9), None);
     assert_eq!(at(store, 99).map(|at| at.step), Some(10));

@@ -45,6 +45,11 @@ impl Live {
         self.spec().stop_when_overfit && certain_overfitting(&self.record).is_some()
     }
 
+    /// Whether it is to be evaluated at `step`, to which it has come, and is not yet: a stop has left that out.
+    pub(super) fn is_unevaluated(&self, step: usize) -> bool {
+        on_grid(self.spec(), step) && self.record.val.last().is_none_or(|point| point.step < step)
+    }
+
     pub(super) fn spec(&self) -> &RunSpec {
         &self.record.spec
     }

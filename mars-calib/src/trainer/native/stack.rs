@@ -102,7 +102,13 @@ where
             training.prune()?;
         }
         // On the grid a state is not evaluated that a stop has left.
-        if training.score(on_grid)? || training.score(last_off_grid)? {
+        let left = !fresh && training.live.iter().any(|run| run.is_unevaluated(step));
+        let mut stop = training.score(on_grid)?;
+        if left && !stop {
+            training.save()?;
+        }
+        stop = stop || training.score(last_off_grid)?;
+        if stop {
             training.interrupt();
             return Ok(None);
         }
@@ -268,7 +274,9 @@ where
             if !matches!(run.record.end, RunEnd::Diverged { .. }) {
                 let lineage = run.spec().lineage();
                 let best = run.best.as_ref().filter(|best| best.step < self.step);
-                store.save(&lineage, self.step, &state::write(adapter, moments, &run.record, best)?)?;
+                let evaluated = !run.is_unevaluated(self.step);
+                let files = state::write(adapter, moments, &run.record, best, evaluated)?;
+                store.save(&lineage, self.step, &files)?;
                 store.prune(&lineage, &[self.step])?;
             }
         }

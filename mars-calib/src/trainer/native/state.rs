@@ -12,6 +12,7 @@ const RECORD: &str = "record.json";
 const KINDS: [&str; 3] = ["factor", "first", "second"];
 const BEST: &str = "best.safetensors";
 const BEST_STEP: &str = "best.json";
+const UNEVALUATED: &str = "unevaluated";
 
 /// The adapter with the lowest validation loss so far.
 #[derive(Clone, Debug)]
@@ -32,12 +33,13 @@ pub(super) struct State {
 /// Factors, moments, the record so far, and the best adapter, where it is another.
 /// `state.safetensors` holds f32 tensors `factor|first|second.<path>.a` `[rank, inputs]`, `.b` `[outputs,
 /// rank]` and, with DoRA, `.magnitude` `[outputs]`; `record.json` the record; `best.safetensors` the tensors `factor` of the best adapter
-/// and `best.json` its step.
+/// and `best.json` its step; an empty `unevaluated` tells a state whose evaluation a stop has left out from the same one with it.
 pub(super) fn write(
     adapter: &Adapter,
     moments: &Moments,
     record: &RunRecord,
     best: Option<&Best>,
+    evaluated: bool,
 ) -> Result<Files, Error> {
     let own = KINDS.into_iter().zip([&adapter.factors, &moments.first, &moments.second]);
     let record = serde_json::to_vec(record).map_err(|e| bad(RECORD, e.to_string()))?;
@@ -45,6 +47,9 @@ pub(super) fn write(
     if let Some(Best { step, factors }) = best {
         let step = serde_json::to_vec(step).map_err(|e| bad(BEST_STEP, e.to_string()))?;
         files.extend([(BEST.to_string(), tensors([(KINDS[0], factors)])?), (BEST_STEP.to_string(), step)]);
+    }
+    if !evaluated {
+        files.insert(UNEVALUATED.to_string(), Vec::new());
     }
     Ok(files)
 }
