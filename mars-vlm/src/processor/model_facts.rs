@@ -72,7 +72,12 @@ impl ModelFacts {
 
     /// The same of the model, which takes `usual` where the file does not say; `None` where there is no file.
     pub(crate) fn vision_or(&self, key: &str, usual: usize) -> Option<usize> {
-        self.vision(key).or((!self.config.is_empty()).then_some(usual))
+        self.vision(key).or(self.usual(usual))
+    }
+
+    /// The number that the model takes where the file does not say; `None` where there is no file.
+    pub(crate) fn usual(&self, number: usize) -> Option<usize> {
+        (!self.config.is_empty()).then_some(number)
     }
 
     /// How `config.json` states a number of its `vision_config`, for messages.

@@ -119,6 +119,11 @@ fn files_that_contradict_each_other_are_refused_with_both_values() {
         ("preprocessor_config.json", json!({"do_pan_and_scan": "yes"}), ["do_pan_and_scan", "true or false"]),
         ("processor_config.json", json!({"image_seq_length": 9}), ["image_seq_length is 9", "4"]),
         ("config.json", json!({"mm_tokens_per_image": -4}), ["mm_tokens_per_image is -4", "65536"]),
+        (
+            "config.json",
+            json!({"mm_tokens_per_image": null}),
+            ["image_seq_length is 4", "config.json has the default mm_tokens_per_image 256"],
+        ),
     ] {
         let dir = model(&json!({}));
         change(dir.path(), name, &settings);

@@ -9,7 +9,7 @@ use crate::model::core::gemma::GemmaText;
 use crate::model::core::line_rope::LineRope;
 use crate::model::core::siglip::SiglipConfig;
 use crate::model::core::text_config::{self, TextConfig};
-use crate::processor::gemma3::IMAGE_SIZE;
+use crate::processor::gemma3::{IMAGE_SIZE, TOKENS};
 use serde::Deserialize;
 use serde_json::json;
 use std::path::Path;
@@ -79,7 +79,7 @@ impl Gemma3Config {
             let what = format!("model_type is `{}`, expected `gemma3`", file.model_type());
             return Err(Error::config(&file.path, what, crate::processor::supported()));
         }
-        let whole: Whole = file.section(None, json!({"mm_tokens_per_image": 256}))?;
+        let whole: Whole = file.section(None, json!({"mm_tokens_per_image": TOKENS}))?;
         let vision = json!({
             "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
             "num_channels": 3, "image_size": IMAGE_SIZE, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh",

@@ -12,6 +12,8 @@ const TYPES: [&str; 1] = ["Gemma3ImageProcessor"];
 const DEFAULTS: Defaults = Defaults { resampling: 2, mean: [0.5; 3], std: [0.5; 3] };
 /// Side of an image where `vision_config` has none, of `SiglipVisionConfig` (transformers 4.57).
 pub(crate) const IMAGE_SIZE: usize = 224;
+/// Tokens of an image where `config.json` has no `mm_tokens_per_image`, of `Gemma3Config` (transformers 4.57).
+pub(crate) const TOKENS: usize = 256;
 /// No image has more tokens.
 const MOST_TOKENS: usize = 1 << 16;
 /// Most parts of an image.
@@ -83,7 +85,8 @@ impl Gemma3Images {
     }
 }
 
-/// Tokens of an image: `image_seq_length` of the processor and `mm_tokens_per_image` of the model, which must agree.
+/// Tokens of an image: `image_seq_length` of the processor and `mm_tokens_per_image` of the model, which must agree, also
+/// where only the model's default says what it is.
 fn tokens(dir: &Path, facts: &ModelFacts) -> Result<usize, Error> {
     let path = dir.join("processor_config.json");
     let given = files::object(&path)?.and_then(|mut map| map.remove("image_seq_length"));
@@ -96,16 +99,17 @@ fn tokens(dir: &Path, facts: &ModelFacts) -> Result<usize, Error> {
     };
     let given = given.filter(|value| !value.is_null());
     let given = given.map(|value| number(&path, "image_seq_length", &value)).transpose()?;
-    let model = facts.value("mm_tokens_per_image");
-    let model =
-        model.map(|value| number(&dir.join("config.json"), "mm_tokens_per_image", value)).transpose()?;
+    let (model, states) = match facts.value("mm_tokens_per_image") {
+        Some(value) => (Some(number(&dir.join("config.json"), "mm_tokens_per_image", value)?), "says"),
+        None => (facts.usual(TOKENS), "has the default"),
+    };
     match (given, model) {
         (Some(given), Some(model)) if given != model => {
             let what =
-                format!("image_seq_length is {given}, but config.json says mm_tokens_per_image {model}");
+                format!("image_seq_length is {given}, but config.json {states} mm_tokens_per_image {model}");
             Err(Error::config(&path, what, ONE))
         }
-        (given, model) => Ok(given.or(model).unwrap_or(256)),
+        (given, model) => Ok(given.or(model).unwrap_or(TOKENS)),
     }
 }
 

@@ -7,7 +7,7 @@ mod crops;
 
 pub use config::Gemma3Images;
 #[cfg(feature = "model")]
-pub(crate) use config::IMAGE_SIZE;
+pub(crate) use config::{IMAGE_SIZE, TOKENS};
 pub use crops::PanAndScan;
 
 use super::family::{Family, ImageProcessor, Parity};
