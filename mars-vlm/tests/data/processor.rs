@@ -174,10 +174,12 @@ fn broken(file: &str, change: impl FnOnce(&mut Value)) -> Error {
 #[test]
 fn contradictory_model_directories_are_refused_with_both_values() {
     type Change = fn(&mut Value);
-    let cases: [(&str, Change, &[&str]); 9] = [
+    let cases: [(&str, Change, &[&str]); 10] = [
         ("config.json", |v| v["image_token_id"] = 3.into(), &["tokenizer.json", "image_token_id 3"]),
         ("config.json", |v| v["text_config"]["vocab_size"] = 10.into(), &["tokenizer.json", "only 10"]),
         ("config.json", |v| v["scale_factor"] = 1.into(), &["image_seq_len is 4", "16 features"]),
+        // The default of the model.
+        ("config.json", |v| v["vision_config"] = Value::Null, &["a tile of 16 pixels", "patch_size 32"]),
         ("preprocessor_config.json", |v| *v = Value::Null, &["preprocessor_config.json", "copy"]),
         ("preprocessor_config.json", |v| v["resample"] = 0.into(), &["resample 0"]),
         ("preprocessor_config.json", |v| v["size"] = Value::Null, &["longest_edge"]),

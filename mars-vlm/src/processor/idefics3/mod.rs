@@ -105,11 +105,10 @@ fn seq_len(dir: &Path, tile: usize) -> Result<usize, Error> {
     const ONE: &str =
         "take processor_config.json, preprocessor_config.json and config.json from one checkpoint";
     let facts = ModelFacts::from_dir(dir)?;
-    // What the model assumes where the file says nothing.
-    let model = facts.value("vision_config").is_some_and(Value::is_object);
-    let usual = |found: Option<usize>, otherwise| found.or(model.then_some(otherwise));
-    let patch = usual(facts.vision("patch_size"), 32);
-    let derived = match patch.zip(usual(facts.number("scale_factor"), 2)) {
+    // Of the model where the file says nothing.
+    let patch = facts.vision_or("patch_size", 32);
+    let scale = facts.number("scale_factor").or(facts.usual(2));
+    let derived = match patch.zip(scale) {
         None => None,
         Some((patch, scale)) => {
             let side = tile.checked_div(patch).unwrap_or(0);
