@@ -5,7 +5,8 @@ use crate::toy::{Batch, Points, Toy, points, spec, timeless, toy};
 use burn::tensor::Device;
 use mars_calib::native::{NativeOptions, NativeTrainer};
 use mars_calib::{
-    DirectoryCheckpoints, Flow, Keep, MethodSpec, Observer, Progress, RunEnd, RunSpec, Silent, Trainer,
+    CheckpointStore, DirectoryCheckpoints, Flow, Keep, MethodSpec, Observer, Progress, RunEnd, RunSpec,
+    Silent, Trainer,
 };
 use mars_lora::{Adapter, Error, Examples};
 use std::path::Path;
@@ -147,6 +148,12 @@ fn a_stop_within_an_evaluation_saves_its_step_which_is_evaluated_when_the_runs_g
         }
         let resumed = data.trainer(&parted).train(&specs, &mut Silent);
         for (resumed, straight) in resumed.into_iter().zip(straight) {
+            let kept = |place| {
+                let latest =
+                    DirectoryCheckpoints::new(place).latest_at_or_below(&straight.spec.lineage(), steps);
+                latest.unwrap().map(|latest| (latest.step, latest.files.into_keys().collect::<Vec<_>>()))
+            };
+            assert_eq!(kept(&parted), kept(&whole), "what is kept where it stopped at {stop} of {steps}");
             assert_eq!(timeless(resumed), timeless(straight), "stopped at {stop} of {steps}");
         }
     }
