@@ -20,28 +20,33 @@ impl SpecialTokens {
     /// Reads both files of `dir`; a file that is not there adds nothing. Where neither names what opens and closes a
     /// text, it is what the class of the tokenizer has.
     ///
+    /// As in transformers 4.57.3, the map counts first where `tokenizer_config.json` is of an older version, without
+    /// `added_tokens_decoder`, and not at all otherwise.
+    ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Malformed`] for a file that is there but cannot be read.
     pub fn from_dir(dir: &Path) -> Result<Self, Error> {
-        let mut tokens = Self::default();
-        let path = dir.join("special_tokens_map.json");
-        if let Some(map) = files::object(&path)? {
-            tokens.take(&map, &path)?;
-        }
+        let (mut tokens, mut of_map) = (Self::default(), Self::default());
         let path = dir.join("tokenizer_config.json");
-        if let Some(config) = files::object(&path)? {
-            // Newer files keep the tokens of one model family under these keys.
-            for key in ["extra_special_tokens", "model_specific_special_tokens"] {
-                if let Some(Value::Object(extra)) = config.get(key) {
-                    tokens.take(extra, &path)?;
-                }
+        let config = files::object(&path)?.unwrap_or_default();
+        // Newer files keep the tokens of one model family under these keys.
+        for key in ["extra_special_tokens", "model_specific_special_tokens"] {
+            if let Some(Value::Object(extra)) = config.get(key) {
+                tokens.take(extra, &path)?;
             }
-            tokens.take(&config, &path)?;
-            if let Some(framing) = tokenizer_class::framing(&config) {
-                for (name, usual) in [("bos_token", framing.bos), ("eos_token", framing.eos)] {
-                    if !config.contains_key(name) {
-                        tokens.named.entry(name.to_string()).or_insert_with(|| usual.to_string());
-                    }
+        }
+        tokens.take(&config, &path)?;
+        let path = dir.join("special_tokens_map.json");
+        let map = files::object(&path)?.unwrap_or_default();
+        of_map.take(&map, &path)?;
+        let is_older = config.get("added_tokens_decoder").is_none_or(Value::is_null);
+        if is_older {
+            tokens.named.extend(of_map.named);
+        }
+        if let Some(framing) = tokenizer_class::framing(&config) {
+            for (name, usual) in [("bos_token", framing.bos), ("eos_token", framing.eos)] {
+                if !config.contains_key(name) && !(is_older && map.contains_key(name)) {
+                    tokens.named.insert(name.to_string(), usual.to_string());
                 }
             }
         }

@@ -4,8 +4,8 @@
     (transformers 4.57.3, tokenizers 0.22.2; `llava_processor.py` and `processor.py` must have made their fixtures)
 
 Writes tests/fixtures/tokenizer_config.json: for each case a model directory among the fixtures, keys that its
-`tokenizer_config.json` loses, what is merged into this file and into `tokenizer.json`, a text, and the ids that the
-processor's tokenizer gives it.
+`tokenizer_config.json` loses, what is merged into this file and into others, a text, and the ids that the processor's
+tokenizer gives it.
 """
 
 import json
@@ -16,6 +16,7 @@ from pathlib import Path
 from transformers import AutoProcessor
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
+FILES = {"config": "tokenizer_config.json", "tokenizer": "tokenizer.json", "map": "special_tokens_map.json"}
 BASE, TEXT = "llava_processor/cropped", "USER: what <|im_end|>  now ASSISTANT: yes "
 END, STRIP = "<|im_end|>", {"lstrip": True, "rstrip": True}
 
@@ -28,12 +29,17 @@ def flags(base=BASE, token=END, **changed):
         "added_tokens": [one | changed if one["content"] == token else one for one in tokens]}
 
 
-def case(config=None, tokenizer=None, text=TEXT, base=BASE, drop=()):
-    return {"base": base, "drop": list(drop), "config": config or {}, "tokenizer": tokenizer or {}, "text": text}
+def case(config=None, tokenizer=None, text=TEXT, base=BASE, drop=(), **others):
+    return {"base": base, "drop": list(drop), "config": config or {}, "tokenizer": tokenizer or {}, "text": text} | others
 
 
 def of_class(name, tokenizer=None, **settings):
     return case({"tokenizer_class": name} | settings, tokenizer)
+
+
+def of_map(drop, tokenizer=None, **tokens):
+    """The class of Llama with other tokens in `special_tokens_map.json`."""
+    return case({"tokenizer_class": "LlamaTokenizer", "add_eos_token": True}, tokenizer, drop=drop, map=tokens)
 
 
 CONFIG, FILE = flags(**STRIP)
@@ -42,6 +48,9 @@ LOWER = flags(normalized=True)
 DECODER = ["added_tokens_decoder"]
 OBJECT = {"__type": "AddedToken", "content": END, "normalized": False, "single_word": False, "special": True} | STRIP
 PREFIX = {"pre_tokenizer": {"add_prefix_space": True}}
+# The token that opens a text by default, as the next one after those of the file.
+OPEN = {"added_tokens": flags()[1]["added_tokens"] + [{
+    "id": 344, "content": "<s>", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}]}
 SPLIT, UTTERANCE = "processor/split", "<end_of_utterance>"
 OF_PROCESSOR = flags(SPLIT, UTTERANCE, **STRIP)
 
@@ -69,6 +78,9 @@ CASES = {
     "llama_both": of_class("LlamaTokenizer", add_bos_token=True, add_eos_token=True),
     "code_llama": of_class("CodeLlamaTokenizerFast", add_eos_token=True),
     "gemma": of_class("GemmaTokenizer", {"post_processor": None}, add_bos_token=False, add_eos_token=True),
+    "map_older": of_map(DECODER, bos_token=END, eos_token="<|im_start|>"),
+    "map_older_alone": of_map(DECODER + ["bos_token"], bos_token=END),
+    "map_beside_list": of_map(["bos_token"], OPEN, bos_token=END, eos_token="<|im_start|>"),
     "gpt2": of_class("GPT2Tokenizer", add_bos_token=False, add_eos_token=True),
     "qwen2": of_class("Qwen2Tokenizer", {"post_processor": None}, add_bos_token=True),
     "fast": of_class("PreTrainedTokenizerFast", add_bos_token=False, add_eos_token=True),
@@ -85,11 +97,11 @@ def main():
     for one in CASES.values():
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(FIXTURES / one["base"], folder, dirs_exist_ok=True)
-            for name, file in [("config", "tokenizer_config.json"), ("tokenizer", "tokenizer.json")]:
+            for name, file in FILES.items():
                 path = Path(folder) / file
                 values = json.loads(path.read_text())
                 kept = {key: value for key, value in values.items() if name != "config" or key not in one["drop"]}
-                path.write_text(json.dumps(merge(kept, one[name])))
+                path.write_text(json.dumps(merge(kept, one.get(name, {}))))
             one["ids"] = AutoProcessor.from_pretrained(folder).tokenizer(one["text"])["input_ids"]
     lines = [f"{json.dumps(name)}: {json.dumps(one)}" for name, one in CASES.items()]
     (FIXTURES / "tokenizer_config.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
