@@ -43,7 +43,8 @@ impl SpecialTokens {
         if is_older {
             tokens.named.extend(of_map.named);
         }
-        if let Some(framing) = tokenizer_class::framing(&config) {
+        let class = tokenizer_class::of_dir(dir, &config)?;
+        if let Some(framing) = class.as_deref().and_then(tokenizer_class::framing) {
             for (name, usual) in [("bos_token", framing.bos), ("eos_token", framing.eos)] {
                 if !config.contains_key(name) && !(is_older && map.contains_key(name)) {
                     tokens.named.insert(name.to_string(), usual.to_string());

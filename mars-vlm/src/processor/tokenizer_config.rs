@@ -15,11 +15,13 @@ const COPY: &str = "copy the file from the checkpoint again";
 /// The settings of a tokenizer.
 pub(super) struct TokenizerConfig {
     path: PathBuf,
+    /// The class of the tokenizer, if one is known.
+    class: Option<String>,
     values: Map<String, Value>,
 }
 
 impl TokenizerConfig {
-    /// Reads the file of `dir`; one that is not there changes nothing.
+    /// Reads the file of `dir`; one that is not there changes nothing but by the class of the model's tokenizer.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Malformed`]; [`Error::Config`] for special tokens that are to be split.
@@ -31,7 +33,8 @@ impl TokenizerConfig {
                 "split_special_tokens is true: image tokens and ends of turns would be split into letters";
             return Err(Error::config(&path, what, "set it to false"));
         }
-        Ok(Self { path, values })
+        let class = tokenizer_class::of_dir(dir, &values)?;
+        Ok(Self { path, class, values })
     }
 
     /// Tokens to add to those of `tokenizer.json`, or to replace them with other flags; all are in the vocabulary.
@@ -90,7 +93,7 @@ impl TokenizerConfig {
     /// The pre-tokenizer, where it is of bytes and this file says whether it puts a blank before a text.
     pub(super) fn pre_tokenizer(&self, tokenizer: &Tokenizer) -> Option<PreTokenizerWrapper> {
         let Some(PreTokenizerWrapper::ByteLevel(bytes)) = tokenizer.get_pre_tokenizer() else { return None };
-        let blank = match (tokenizer_class::named(&self.values)?, self.values.get("add_prefix_space")) {
+        let blank = match (self.class.as_deref()?, self.values.get("add_prefix_space")) {
             // The first reads the model of sentencepiece instead, the second, of transformers 5, does not change it.
             ("LlamaTokenizer" | "TokenizersBackend", _) => return None,
             (_, None) => false,
@@ -108,7 +111,7 @@ impl TokenizerConfig {
         tokenizer: &Tokenizer,
         special: &SpecialTokens,
     ) -> Result<Option<TemplateProcessing>, Error> {
-        if tokenizer_class::framing(&self.values).is_none() {
+        if self.class.as_deref().and_then(tokenizer_class::framing).is_none() {
             return Ok(None);
         }
         let opening = self.added("add_bos_token", true, "bos_token", tokenizer, special)?;

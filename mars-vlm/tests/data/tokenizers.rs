@@ -27,16 +27,20 @@ fn merge(target: &mut Value, patch: &Value) {
 }
 
 /// What cases call the files that they change.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     ("config", "tokenizer_config.json"),
     ("tokenizer", "tokenizer.json"),
     ("map", "special_tokens_map.json"),
+    ("model", "config.json"),
 ];
 
 /// The tokens of `text` under the files of a case.
 fn tokens(case: &Value, text: &str) -> Result<Tokens, Error> {
     let (dir, base) = (tempfile::tempdir().unwrap(), fixture(case["base"].as_str().unwrap()));
     for (name, file) in FILES {
+        if case["without"] == name {
+            continue;
+        }
         let mut values = read(&base.join(file));
         if name == "config" {
             for key in case["drop"].as_array().unwrap() {
@@ -56,7 +60,7 @@ fn tokens(case: &Value, text: &str) -> Result<Tokens, Error> {
 fn settings_change_ids_as_in_transformers() {
     let cases = read(&fixture("tokenizer_config.json"));
     let cases = cases.as_object().unwrap();
-    assert_eq!(cases.len(), 26);
+    assert_eq!(cases.len(), 33);
     for (name, case) in cases {
         let text = case["text"].as_str().unwrap();
         let found = tokens(case, text).unwrap();
@@ -113,5 +117,9 @@ fn a_class_names_what_opens_and_closes_texts_where_the_file_does_not() {
         named(json!({"tokenizer_class": "GemmaTokenizer", "bos_token": null, "eos_token": "<end>"})),
         [None, some("<end>")]
     );
+    assert_eq!(named(json!({"tokenizer_class": "PreTrainedTokenizerFast"})), [None, None]);
+    assert_eq!(named(json!({})), [None, None]);
+    fs::write(dir.path().join("config.json"), r#"{"model_type": "llava_next"}"#).unwrap();
+    assert_eq!(named(json!({})), [some("<s>"), some("</s>")]);
     assert_eq!(named(json!({"tokenizer_class": "PreTrainedTokenizerFast"})), [None, None]);
 }

@@ -4,8 +4,8 @@
     (transformers 4.57.3, tokenizers 0.22.2; `llava_processor.py` and `processor.py` must have made their fixtures)
 
 Writes tests/fixtures/tokenizer_config.json: for each case a model directory among the fixtures, keys that its
-`tokenizer_config.json` loses, what is merged into this file and into others, a text, and the ids that the processor's
-tokenizer gives it.
+`tokenizer_config.json` loses, a file that is removed, what is merged into this file and into others, a text, and the ids
+that the processor's tokenizer gives it.
 """
 
 import json
@@ -16,7 +16,8 @@ from pathlib import Path
 from transformers import AutoProcessor
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
-FILES = {"config": "tokenizer_config.json", "tokenizer": "tokenizer.json", "map": "special_tokens_map.json"}
+FILES = {"config": "tokenizer_config.json", "tokenizer": "tokenizer.json", "map": "special_tokens_map.json",
+         "model": "config.json"}
 BASE, TEXT = "llava_processor/cropped", "USER: what <|im_end|>  now ASSISTANT: yes "
 END, STRIP = "<|im_end|>", {"lstrip": True, "rstrip": True}
 
@@ -40,6 +41,11 @@ def of_class(name, tokenizer=None, **settings):
 def of_map(drop, tokenizer=None, **tokens):
     """The class of Llama with other tokens in `special_tokens_map.json`."""
     return case({"tokenizer_class": "LlamaTokenizer", "add_eos_token": True}, tokenizer, drop=drop, map=tokens)
+
+
+def of_model(base, tokenizer=None, **others):
+    """No class in `tokenizer_config.json`."""
+    return case(None, tokenizer, "a b", base, ["tokenizer_class"], **others)
 
 
 CONFIG, FILE = flags(**STRIP)
@@ -83,6 +89,14 @@ CASES = {
     "map_beside_list": of_map(["bos_token"], OPEN, bos_token=END, eos_token="<|im_start|>"),
     "gpt2": of_class("GPT2Tokenizer", add_bos_token=False, add_eos_token=True),
     "qwen2": of_class("Qwen2Tokenizer", {"post_processor": None}, add_bos_token=True),
+    # Classes by the kind of the model.
+    "llava_of_model": of_model(BASE, {"post_processor": None}),
+    "llava_without_config": of_model(BASE, {"post_processor": None}, without="config"),
+    "onevision_of_model": of_model("families/llava", PREFIX),
+    "qwen_of_model": of_model("families/qwen", PREFIX),
+    "internvl_of_model": of_model("internvl_processor/model", PREFIX),
+    "gemma_of_model": of_model("gemma3_processor/model", PREFIX | {"post_processor": None}),
+    "class_of_model": of_model(BASE, PREFIX | {"post_processor": None}, model={"tokenizer_class": "Qwen2Tokenizer"}),
     "fast": of_class("PreTrainedTokenizerFast", add_bos_token=False, add_eos_token=True),
 }
 
@@ -102,6 +116,8 @@ def main():
                 values = json.loads(path.read_text())
                 kept = {key: value for key, value in values.items() if name != "config" or key not in one["drop"]}
                 path.write_text(json.dumps(merge(kept, one.get(name, {}))))
+                if one.get("without") == name:
+                    path.unlink()
             one["ids"] = AutoProcessor.from_pretrained(folder).tokenizer(one["text"])["input_ids"]
     lines = [f"{json.dumps(name)}: {json.dumps(one)}" for name, one in CASES.items()]
     (FIXTURES / "tokenizer_config.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
