@@ -114,6 +114,11 @@ impl TokenizerConfig {
         if self.class.as_deref().and_then(tokenizer_class::framing).is_none() {
             return Ok(None);
         }
+        // Where the class is only what such models usually have, its token may not be there.
+        let opens = special.get("bos_token").is_some_and(|token| tokenizer.token_to_id(token).is_some());
+        if !opens && ["tokenizer_class", "add_bos_token"].iter().all(|key| !self.values.contains_key(*key)) {
+            return Ok(None);
+        }
         let opening = self.added("add_bos_token", true, "bos_token", tokenizer, special)?;
         let closing = self.added("add_eos_token", false, "eos_token", tokenizer, special)?;
         let text = |token: &(String, u32)| token.0.clone();

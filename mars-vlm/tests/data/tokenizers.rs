@@ -104,6 +104,16 @@ fn settings_that_cannot_be_followed_are_refused_by_name() {
 }
 
 #[test]
+fn a_model_keeps_its_tokenizer_where_the_usual_token_is_not_in_the_vocabulary() {
+    let ids = |kind: &str| {
+        let (base, drop) = ("llava_processor/cropped", ["bos_token", "tokenizer_class"]);
+        let case = json!({"base": base, "drop": drop, "without": "map", "model": {"model_type": kind}});
+        tokens(&case, "a b").unwrap().ids
+    };
+    assert_eq!(ids("llava"), ids("smolvlm"));
+}
+
+#[test]
 fn a_class_names_what_opens_and_closes_texts_where_the_file_does_not() {
     let dir = tempfile::tempdir().unwrap();
     let named = |config: Value| {
