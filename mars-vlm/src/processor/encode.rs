@@ -137,8 +137,10 @@ impl Processor {
             .iter()
             .map(|image| store.load(image).map_err(|e| sample.blame(e)))
             .collect::<Result<_, _>>()?;
+        let sizes: Vec<(usize, usize)> = images.iter().map(|i| (i.width(), i.height())).collect();
+        // Before the pixels, which take memory.
+        let (text, _) = self.encode_text(sample, &sizes)?;
         let pixels = self.images.process(&images).map_err(|why| defects::shape(sample, why))?;
-        let text = self.text(sample, &pixels.images)?;
         Ok(Encoded { id: sample.id.clone(), text, pixels })
     }
 

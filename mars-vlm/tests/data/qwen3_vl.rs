@@ -114,3 +114,16 @@ fn an_image_is_not_enlarged_beyond_all_bounds() {
     let error = images.layouts(&[(20_000, 100)]).unwrap_err();
     assert!(error.contains("20000 x 100") && error.contains("122880 x 8192"), "{error}");
 }
+
+#[test]
+fn an_image_is_not_repeated_beyond_all_bounds() {
+    for resize in [true, false] {
+        let dir = with_images(&serde_json::json!({
+            "patch_size": 16, "temporal_patch_size": 64, "min_pixels": 1, "max_pixels": 1 << 26, "do_resize": resize,
+        }));
+        let images = qwen3_vl::from_dir(dir.path(), &SpecialTokens::default()).unwrap();
+        assert!(images.layouts(&[(2048, 2048)]).is_ok());
+        let error = images.layouts(&[(8192, 8192)]).unwrap_err();
+        assert!(error.contains("8192 x 8192 in 64 frames"), "{error}");
+    }
+}

@@ -19,8 +19,21 @@ impl Qwen2VlImages {
     ///
     /// # Errors
     /// A few words for sides in a ratio above 200, or that are no multiples of f where nothing is resized, and for images that
-    /// would be enlarged to more than 2^27 pixels.
+    /// would have more than 2^28 pixels in all frames of their patches, and more than four times their own.
     pub(super) fn resized(&self, (width, height): (usize, usize)) -> Result<(usize, usize), String> {
+        let (w_bar, h_bar) = self.to_whole_tokens(width, height)?;
+        // Two frames are usual, and twice that since sides are rounded to whole tokens.
+        let (frames, most) = (self.frames, 4 * MOST_PIXELS.max(width * height));
+        if w_bar * h_bar * frames.max(2) > most {
+            return Err(format!(
+                "{width} x {height} pixels, which become {w_bar} x {h_bar} in {frames} frames, more than {most} in all"
+            ));
+        }
+        Ok((w_bar, h_bar))
+    }
+
+    /// The same without a limit of memory.
+    fn to_whole_tokens(&self, width: usize, height: usize) -> Result<(usize, usize), String> {
         let factor = self.patch * self.merge;
         if !self.resize {
             return match width % factor + height % factor {
@@ -44,13 +57,6 @@ impl Qwen2VlImages {
             let grow = (self.min_pixels as f64 / (w * h)).sqrt();
             let up = |n: f64| (n * grow / f).ceil() as usize * factor;
             (w_bar, h_bar) = (up(w), up(h));
-        }
-        // Twice, since sides are rounded to whole tokens.
-        let most = 2 * MOST_PIXELS.max(width * height);
-        if w_bar * h_bar > most {
-            return Err(format!(
-                "{width} x {height} pixels, which become {w_bar} x {h_bar}, more than {most} in all"
-            ));
         }
         Ok((w_bar, h_bar))
     }
