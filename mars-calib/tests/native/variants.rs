@@ -1,6 +1,7 @@
 //! Runs of DoRA, dropout, other first values and LoRA+.
 
-use crate::toy::{CLASSES, Points, Setting, StopAt, Toy, WIDTH, spec, timeless};
+use crate::toy::{CLASSES, Points, Setting, StopAt, Toy, WIDTH, spec, timeless, toy};
+use burn::module::Param;
 use burn::tensor::Tensor;
 use mars_calib::native::{NativeOptions, NativeTrainer};
 use mars_calib::order::stream;
@@ -11,6 +12,7 @@ use mars_lora::Adapter;
 use mars_testkit::toy::Layer;
 use rand::Rng;
 use std::path::Path;
+use std::sync::Arc;
 
 fn variants() -> Vec<RunSpec> {
     let with = |variant: Variant, seed| RunSpec { variant, ..spec(4, 2, seed, 40) };
@@ -116,4 +118,26 @@ fn a_run_that_began_with_eva_keeps_its_ranks_where_activations_are_others() {
     let record = elsewhere.train(&runs, &mut Silent).remove(0);
     assert_eq!(record.end, RunEnd::Finished);
     assert_eq!(ranks(&elsewhere.adapter(run).unwrap().unwrap()), began);
+}
+
+/// DoRA divides by the norm of the weight and the adapter together.
+#[test]
+fn training_goes_on_from_dora_only_where_each_output_has_weights() {
+    let (setting, mut model) = (Setting::new(), toy());
+    let variant = Variant { dora: true, ..Variant::default() };
+    let run = RunSpec { variant, ..spec(4, 2, 0, 10) };
+    // Fresh, so that its B is zero.
+    let mut start = setting.trainer(1, 1).fresh(&run).unwrap();
+    let weight = model.layers[1].weight.val();
+    let nothing = Tensor::zeros([WIDTH, 1], &weight.device());
+    model.layers[1].weight = Param::from_tensor(weight.slice_assign([0..WIDTH, 3..4], nothing));
+    let ends = |start: &Adapter| {
+        let options = NativeOptions { start: Some(Arc::new(start.clone())), ..NativeOptions::default() };
+        let mut trainer = NativeTrainer::new(&model, &setting.train, &setting.validation, options);
+        trainer.train(std::slice::from_ref(&run), &mut Silent).remove(0).end
+    };
+    let RunEnd::Failed { why } = ends(&start) else { panic!("it divided by zero") };
+    assert!(why.contains("output 3 of `model.llm.fc`") && why.contains("another adapter"), "{why}");
+    start.factors[1].b[3 * 2..4 * 2].fill(0.1);
+    assert_eq!(ends(&start), RunEnd::Finished);
 }

@@ -125,7 +125,11 @@ impl Alike {
     }
 }
 
-fn check<M: Model>(adapter: &Adapter, ranks: &[usize], model: &M) -> Result<(), Error> {
+/// Makes sure that an adapter has factors of these `ranks` for the layers of `model`.
+///
+/// # Errors
+/// [`Error::Mismatch`].
+pub(super) fn check<M: Model>(adapter: &Adapter, ranks: &[usize], model: &M) -> Result<(), Error> {
     if (adapter.config.init == Init::Pissa) == adapter.offset.is_empty() {
         let why = "only an adapter that begins with PiSSA has an offset, and it must have one";
         return Err(Error::Mismatch { why: why.into() });

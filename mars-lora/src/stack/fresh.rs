@@ -1,6 +1,6 @@
 //! Adapters that have not been trained yet.
 
-use super::{first_values, weights};
+use super::{build, first_values, weights};
 use crate::{Adapter, AdapterConfig, Error, Init, Model};
 
 impl Adapter {
@@ -37,5 +37,24 @@ impl Adapter {
             offset.clone_from(&factors);
         }
         Ok(Self { config, factors, offset })
+    }
+
+    /// Makes sure that training can go on from this adapter on `model`: no output of `W + s B A`, by whose norm DoRA divides, is
+    /// without weights. Adapters without DoRA divide by nothing.
+    ///
+    /// # Errors
+    /// [`Error::Variant`] with layer and output; [`Error::NoWeight`] if the model does not show a weight; those of
+    /// [`AdapterStack::new`](crate::AdapterStack::new).
+    pub fn check_norms<M: Model>(&self, model: &M) -> Result<(), Error> {
+        if !self.config.dora {
+            return Ok(());
+        }
+        let ranks = self.config.site_ranks(model.modules(), model.sites())?;
+        build::check(self, &ranks, model)?;
+        let mut adapted = (0..ranks.len()).filter(|site| ranks[*site] > 0).zip(&self.factors);
+        adapted.try_for_each(|(site, own)| {
+            let scale = self.config.site_scale(&own.path, own.rank);
+            weights::check_sum(model, site, own, scale)
+        })
     }
 }

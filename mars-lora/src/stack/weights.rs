@@ -2,8 +2,8 @@
 
 use super::host::host;
 use super::svd;
-use crate::{Error, Model, SiteKind};
-use burn::tensor::{DType, Tensor};
+use crate::{Error, Factors, Model, SiteKind};
+use burn::tensor::{DType, Tensor, TensorData};
 
 /// The weight of a site, `[inputs, outputs]`.
 /// # Errors
@@ -23,14 +23,31 @@ fn weight<M: Model>(model: &M, site: usize) -> Result<Tensor<2>, Error> {
 /// # Errors
 /// [`Error::Variant`] for an output whose norm is zero, by which its gain would be divided.
 pub(crate) fn row_norms<M: Model>(model: &M, site: usize) -> Result<Vec<f32>, Error> {
-    let norms = host(weight(model, site)?.square().sum_dim(0).sqrt());
+    let remedy = "leave the layer out of the targets, or do without DoRA";
+    norms(weight(model, site)?, &model.sites()[site].path, remedy)
+}
+
+/// Makes sure that no output of the weight of a site with these factors, `W + scale B A`, has the norm zero.
+/// # Errors
+/// As [`row_norms`].
+pub(crate) fn check_sum<M: Model>(model: &M, site: usize, own: &Factors, scale: f64) -> Result<(), Error> {
+    let (weight, known) = (weight(model, site)?, &model.sites()[site]);
+    let matrix = |values: &[f32], shape: [usize; 2]| {
+        Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), &weight.device())
+    };
+    let (a, b) = (matrix(&own.a, [own.rank, known.inputs]), matrix(&own.b, [known.outputs, own.rank]));
+    let product = a.transpose().matmul(b.transpose()).mul_scalar(scale);
+    norms(weight + product, &known.path, "go on from another adapter").map(drop)
+}
+
+/// Norms of the columns of a weight `[inputs, outputs]`; none may be zero.
+fn norms(weight: Tensor<2>, path: &str, remedy: &str) -> Result<Vec<f32>, Error> {
+    let norms = host(weight.square().sum_dim(0).sqrt());
     match norms.iter().position(|norm| !(norm.is_finite() && *norm > 0.0)) {
         None => Ok(norms),
         Some(output) => Err(Error::Variant {
             why: format!(
-                "the weights of output {output} of `{}` have the norm {}, by which DoRA would divide; leave the layer out of \
-                 the targets, or do without DoRA",
-                model.sites()[site].path,
+                "the weights of output {output} of `{path}` have the norm {}, by which DoRA would divide; {remedy}",
                 norms[output]
             ),
         }),

@@ -26,7 +26,7 @@ pub(super) fn config(spec: &RunSpec, targets: &Targets) -> AdapterConfig {
 }
 
 /// The adapter that a run goes on from.
-fn continued(spec: &RunSpec, start: &Adapter) -> Result<Adapter, Error> {
+fn continued<M: Model>(spec: &RunSpec, start: &Adapter, model: &M) -> Result<Adapter, Error> {
     let own = &start.config;
     let same = spec.ranks.iter().map(|(module, rank)| (module.to_owned(), rank)).collect::<BTreeMap<_, _>>();
     if same != own.ranks {
@@ -39,6 +39,7 @@ fn continued(spec: &RunSpec, start: &Adapter) -> Result<Adapter, Error> {
         let rule = "training goes on from an adapter, whose kind is given";
         return Err(Error::spec("method or variant", "set", rule));
     }
+    start.check_norms(model)?;
     let config = AdapterConfig { dropout: spec.variant.dropout, ..own.clone() };
     Ok(Adapter { config, ..start.clone() })
 }
@@ -100,7 +101,7 @@ where
     E: Examples<Batch = M::Batch>,
 {
     if let Some(start) = &options.start {
-        return Ok((continued(spec, start)?, 0.0));
+        return Ok((continued(spec, start, model)?, 0.0));
     }
     let config = config(spec, &options.targets);
     if spec.variant.init != Init::Eva {
