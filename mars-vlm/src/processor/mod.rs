@@ -46,5 +46,7 @@ pub use model_facts::ModelFacts;
 pub use pixels::{Digest, Feature, Grid, ImageLayout, ImageShape, Pixels};
 pub use resize::Resizer;
 pub use resolution::Resolution;
+#[cfg(feature = "model")]
+pub(crate) use settings::FEW;
 pub use settings::{Intensity, Resampling};
 pub use tokenizer::{TextTokenizer, Tokens};

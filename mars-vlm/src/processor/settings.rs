@@ -61,7 +61,7 @@ pub(crate) const LONGEST_SIDE: usize = 1 << 14;
 /// 67,108,864 pixels, 192 MiB as RGB.
 pub(crate) const MOST_PIXELS: usize = 1 << 26;
 
-/// Most frames of a patch, and patches along a side of what becomes one token, as for the model.
+/// Most frames of a patch, and patches along a side of what becomes one token, in the files of images and of the model.
 pub(crate) const FEW: usize = 1 << 6;
 
 /// Mean and deviation of CLIP.

@@ -99,6 +99,8 @@ impl ConfigFile {
 
 /// Limits of sizes: far above any model, and so low that products of them can be counted.
 pub(crate) mod limits {
+    pub(crate) use crate::processor::FEW;
+
     /// Widths of layers.
     pub(crate) const WIDTH: usize = 1 << 20;
     /// Blocks, heads.
@@ -107,8 +109,6 @@ pub(crate) mod limits {
     pub(crate) const VOCABULARY: usize = 1 << 24;
     /// Sides of images and patches, pixels.
     pub(crate) const SIDE: usize = 1 << 14;
-    /// Frames of a patch, and patches along a side of what becomes one token.
-    pub(crate) const FEW: usize = 1 << 6;
 
     /// The first of `sizes` (name, value, largest) that is not in 1 to its largest value, as a message; `section`
     /// names the object that holds them.
