@@ -70,9 +70,11 @@ impl ModelFacts {
         vision.and_then(Value::as_u64).map(|n| n as usize)
     }
 
-    /// The same of the model, which takes `usual` where the file does not say; `None` where there is no file.
+    /// The same of the model, which takes `usual` where the file does not say; `None` where there is no file, and for a
+    /// `vision_config` that is no object, which the model refuses.
     pub(crate) fn vision_or(&self, key: &str, usual: usize) -> Option<usize> {
-        self.vision(key).or(self.usual(usual))
+        let is_sound = self.value("vision_config").is_none_or(Value::is_object);
+        self.vision(key).or(self.usual(usual).filter(|_| is_sound))
     }
 
     /// The number that the model takes where the file does not say; `None` where there is no file.
