@@ -46,7 +46,8 @@ impl SpecialTokens {
         let class = tokenizer_class::of_dir(dir, &config)?;
         if let Some(framing) = class.as_deref().and_then(tokenizer_class::framing) {
             for (name, usual) in [("bos_token", framing.bos), ("eos_token", framing.eos)] {
-                if !config.contains_key(name) && !(is_older && map.contains_key(name)) {
+                let is_said = config.contains_key(name) || is_older && map.contains_key(name);
+                if !is_said {
                     tokens.named.insert(name.to_string(), usual.to_string());
                 }
             }
