@@ -7,7 +7,9 @@
 #   long-fast 1024 0 1, long-few 256 0.
 # STEPS=320 benches/suite/alone.sh WORK_DIRECTORY TASK SAMPLES SEED...
 #   So many steps at every rank, into alone/TASK-STEPS.json.gz. Recorded: seed 0 of long, long-fast, long-turned and long-alpha with
-#   1024 samples, long-few with 256, long-shapes with 1021.
+#   1024 samples, seeds 0 and 1 of long-few with 256, seed 0 of long-shapes with 1021.
+#
+# Seeds that are recorded already stay; a seed that is recorded again takes the place of what there was.
 #
 # alone/embedded.json.gz holds the runs of mars-laws/tests/fixtures/embedded_alone_curves.csv, 320 steps evaluated every 8, with the
 # costs of those of `long`.
