@@ -71,12 +71,15 @@ impl CheckpointStore for MemoryCheckpoints {
 }
 
 /// Checkpoints in a directory: `<lineage>/step-<n>/`, each complete with a manifest of checksums.
-/// A state is written aside and put in place by one rename. A state that does not match its manifest counts as
+/// A state is written aside and put in place by one rename; another that takes its place leaves it at `step-<n>-before` until that
+/// is done. A state that does not match its manifest counts as
 /// absent, so a run begins again at the one before it.
 #[derive(Clone, Debug)]
 pub struct DirectoryCheckpoints(PathBuf);
 
 const MANIFEST: &str = "manifest.json";
+/// What names end in while another state takes the place of theirs.
+const ASIDE: &str = "-before";
 
 impl DirectoryCheckpoints {
     /// A store in `directory`, which is made when first needed.
@@ -86,6 +89,11 @@ impl DirectoryCheckpoints {
 
     fn place(&self, lineage: &RunId, step: usize) -> PathBuf {
         self.0.join(lineage.as_str()).join(format!("step-{step}"))
+    }
+
+    /// Where a state lies while another takes its place.
+    fn aside(&self, lineage: &RunId, step: usize) -> PathBuf {
+        self.0.join(lineage.as_str()).join(format!("step-{step}{ASIDE}"))
     }
 
     /// The step of the latest state of `lineage` at or below `step`, by its name alone: it may be damaged.
@@ -98,10 +106,14 @@ impl DirectoryCheckpoints {
 
     /// The steps at which there are states of `lineage`, ascending.
     fn steps(&self, lineage: &RunId) -> Result<Vec<usize>, Error> {
-        let step = |path: &PathBuf| path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok();
+        let step = |path: &PathBuf| {
+            let name = path.file_name()?.to_str()?.strip_prefix("step-")?;
+            name.strip_suffix(ASIDE).unwrap_or(name).parse().ok()
+        };
         let mut steps: Vec<usize> =
             files::list(&self.0.join(lineage.as_str()))?.iter().filter_map(step).collect();
         steps.sort_unstable();
+        steps.dedup();
         Ok(steps)
     }
 }
@@ -129,18 +141,17 @@ impl CheckpointStore for DirectoryCheckpoints {
             for (name, bytes) in all {
                 fs::write(staged.path().join(name), bytes)?;
             }
-            if replaced {
-                fs::remove_dir_all(&place)?; // a directory cannot be renamed over
-            }
-            staged.put()
+            if replaced { staged.replace(&self.aside(lineage, step)) } else { staged.put() }
         };
         write().map_err(Error::io("write the checkpoint", &place))
     }
 
     fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error> {
         for step in self.steps(lineage)?.into_iter().rev().filter(|at| *at <= step) {
-            if let Some(files) = read(&self.place(lineage, step))? {
-                return Ok(Some(Checkpoint { step, files }));
+            for place in [self.place(lineage, step), self.aside(lineage, step)] {
+                if let Some(files) = read(&place)? {
+                    return Ok(Some(Checkpoint { step, files }));
+                }
             }
         }
         Ok(None)
@@ -148,9 +159,16 @@ impl CheckpointStore for DirectoryCheckpoints {
 
     fn prune(&mut self, lineage: &RunId, keep: &[usize]) -> Result<(), Error> {
         let last = keep.iter().copied().max().unwrap_or(usize::MAX);
-        for step in self.steps(lineage)?.into_iter().filter(|step| *step <= last && !keep.contains(step)) {
-            let place = self.place(lineage, step);
-            fs::remove_dir_all(&place).map_err(Error::io("remove", &place))?;
+        for step in self.steps(lineage)?.into_iter().filter(|step| *step <= last) {
+            let (place, aside) = (self.place(lineage, step), self.aside(lineage, step));
+            let is_there = files::exists(&place)?;
+            if is_there && !keep.contains(&step) {
+                fs::remove_dir_all(&place).map_err(Error::io("remove", &place))?;
+            }
+            // The only one of a kept step stays.
+            if (is_there || !keep.contains(&step)) && files::exists(&aside)? {
+                fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))?;
+            }
         }
         Ok(())
     }

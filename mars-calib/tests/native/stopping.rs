@@ -32,7 +32,7 @@ impl Examples for Slow {
     fn batch(&self, rows: &[Vec<usize>], device: &Device) -> Result<Batch, Error> {
         // Nine batches are time for the observer's answer to come back, on a loaded machine as well.
         if self.1.load(Ordering::Relaxed) {
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(40));
         }
         self.0.batch(rows, device)
     }

@@ -76,6 +76,28 @@ fn a_damaged_state_gives_way_to_the_one_before_and_can_be_saved_again() {
 }
 
 #[test]
+fn a_state_that_another_was_to_replace_is_there_until_the_other_is() {
+    let directory = tempdir().unwrap();
+    let lineage = spec(8, 8, 10).lineage();
+    let own = directory.path().join(lineage.as_str());
+    let mut store = DirectoryCheckpoints::new(directory.path());
+    store.save(&lineage, 10, &files("a10")).unwrap();
+    // What a kill between the two renames leaves.
+    fs::rename(own.join("step-10"), own.join("step-10-before")).unwrap();
+    let whole = Some(Checkpoint { step: 10, files: files("a10") });
+    store.prune(&lineage, &[10]).unwrap();
+    assert_eq!(store.latest_at_or_below(&lineage, 10).unwrap(), whole);
+    assert_eq!(store.latest_step(&lineage, 10).unwrap(), Some(10));
+    store.save(&lineage, 10, &files("a10")).unwrap();
+    assert_eq!(store.latest_at_or_below(&lineage, 10).unwrap(), whole);
+    store.prune(&lineage, &[10]).unwrap();
+    let names = || fs::read_dir(&own).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    assert_eq!(names(), ["step-10"]);
+    store.prune(&lineage, &[]).unwrap();
+    assert!(names().is_empty(), "{:?}", names());
+}
+
+#[test]
 fn names_with_paths_are_refused() {
     let directory = tempdir().unwrap();
     let mut store = DirectoryCheckpoints::new(directory.path());

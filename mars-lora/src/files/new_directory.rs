@@ -49,6 +49,27 @@ impl NewDirectory {
         self.placed = true;
         sync_directory(parent(&self.target))
     }
+
+    /// Puts it in the place of the directory that is there, which lies at `aside` between two renames and is removed last: one
+    /// of the two is whole and flushed at any time. What lay at `aside` is removed.
+    ///
+    /// # Errors
+    /// Those of the system; the former directory is in its place again then, if that can be done.
+    pub fn replace(mut self, aside: &Path) -> io::Result<()> {
+        sync_all(&self.temporary)?;
+        match fs::remove_dir_all(aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::rename(&self.target, aside)?;
+        if let Err(error) = fs::rename(&self.temporary, &self.target) {
+            let _ = fs::rename(aside, &self.target);
+            return Err(error);
+        }
+        self.placed = true;
+        sync_directory(parent(&self.target))?;
+        fs::remove_dir_all(aside)
+    }
 }
 
 /// Flushes all files under `directory`, then the directory itself.

@@ -40,7 +40,7 @@ where
     /// the batches of all of them together ended with.
     ///
     /// # Errors
-    /// `error` if it is none of single runs; what is no property of a run.
+    /// `error` if it is none of single runs, or no property of runs, as files that cannot be read.
     pub(super) fn fail_unreadable(
         &mut self,
         error: mars_lora::Error,

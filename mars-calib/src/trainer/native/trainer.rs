@@ -145,7 +145,7 @@ where
             let State { moments, record: earlier, best } = state::read(&files, step, &mut adapter)?;
             let here = || Best { step, factors: adapter.factors.clone() };
             let lowest = lowest(&earlier.val).is_some_and(|point| point.step == step);
-            let best = best.or_else(|| lowest.then(here));
+            let best = if lowest { Some(here()) } else { best };
             let record = RunRecord { id: spec.id(), spec: spec.clone(), end: RunEnd::Interrupted, ..earlier };
             return Ok(Start { index, adapter, moments: Some(moments), record, best });
         }
