@@ -39,9 +39,9 @@ fn what_an_earlier_call_has_left_running_is_ended_before_a_run_begins() {
     let place = out.path().join(run.id().as_str());
     fs::create_dir_all(&place).unwrap();
     let other = out.path().join("0000000000000000");
-    // One that listens to SIGTERM with a child of its own, one that does not, one of another run.
+    // One that listens to SIGTERM with a child of its own, one that does not and begins others until it is killed, one of another run.
     let mut own = left_behind(&place, "sleep 600 & echo $! > \"$RUN_DIRECTORY_OF_MARS/child\"; wait");
-    let mut deaf = left_behind(&place, "trap '' TERM; while :; do sleep 0.1; done");
+    let mut deaf = left_behind(&place, "trap '' TERM; while :; do sleep 1 & sleep 0.01; done");
     let mut foreign = left_behind(&other, "exec sleep 600");
     wait_for("the child starts", || {
         fs::read_to_string(place.join("child")).is_ok_and(|text| text.ends_with('\n'))

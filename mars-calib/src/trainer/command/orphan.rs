@@ -75,19 +75,23 @@ mod linux {
 
     pub(super) fn end(out: &Path, grace: Duration) -> io::Result<()> {
         for (signal, patience) in [(Signal::TERM, grace), (Signal::KILL, GONE)] {
-            let left = marked(out)?;
-            for process in &left {
-                match kill_process(*process, signal) {
-                    Err(error) if error != rustix::io::Errno::SRCH => return Err(error.into()),
-                    _ => {}
-                }
-            }
             let asked = Instant::now();
-            while left.iter().any(|process| runs(*process)) {
+            let mut left = marked(out)?;
+            while !left.is_empty() {
+                for process in &left {
+                    match kill_process(*process, signal) {
+                        Err(error) if error != rustix::io::Errno::SRCH => return Err(error.into()),
+                        _ => {}
+                    }
+                }
+                while left.iter().any(|process| runs(*process)) && asked.elapsed() < patience {
+                    thread::sleep(POLL);
+                }
                 if asked.elapsed() >= patience {
                     break;
                 }
-                thread::sleep(POLL);
+                // What they have begun in between.
+                left = marked(out)?;
             }
         }
         match marked(out)?.first() {
