@@ -6,8 +6,8 @@
 #   128 steps, the highest rank up to its convergence or 256; two minutes a seed on two idle cores. Recorded: long 1024 0 1 2,
 #   long-fast 1024 0 1, long-few 256 0.
 # STEPS=320 benches/suite/alone.sh WORK_DIRECTORY TASK SAMPLES SEED...
-#   So many steps at every rank, into alone/TASK-STEPS.json.gz. Recorded: seed 0 of long, long-fast, long-turned and long-alpha with
-#   1024 samples, seeds 0 and 1 of long-few with 256, seed 0 of long-shapes with 1021.
+#   So many steps at every rank, into alone/TASK-STEPS.json.gz. Recorded: seed 0 of long, long-fast, long-turned, long-alpha and
+#   long-clipart with 1024 samples, seeds 0 and 1 of long-few with 256, seed 0 of long-shapes with 1021.
 #
 # Seeds that are recorded already stay; a seed that is recorded again takes the place of what there was.
 #
