@@ -6,14 +6,14 @@ use mars_laws::Ranks;
 use mars_search::{Budget, Role, Space, Trial, run_cost};
 use serde::Serialize;
 
-/// The cheapest and the dearest end of a search.
+/// The cheapest and the most expensive end of a search.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct CostRange {
     /// If the lowest candidate ranks win, or the cheapest of those that are trained in full whatever is measured.
     pub cheapest: PlannedCost,
-    /// If the highest do, or the dearest.
-    pub dearest: PlannedCost,
+    /// If the highest do, or the most expensive.
+    pub most_expensive: PlannedCost,
 }
 
 /// A search whose final run has given ranks.
@@ -92,7 +92,7 @@ pub(super) fn cost_range(
             seconds: total_flops / rate,
         })
     };
-    Ok(Some(CostRange { cheapest: at(lowest)?, dearest: at(highest)? }))
+    Ok(Some(CostRange { cheapest: at(lowest)?, most_expensive: at(highest)? }))
 }
 
 #[cfg(test)]
@@ -131,16 +131,19 @@ mod tests {
     #[test]
     fn who_wins_decides_on_the_longest_stretch_and_on_the_unit() {
         let (foreseen, range) = of("guided");
-        let CostRange { cheapest, dearest } = range.unwrap_or_else(|| panic!("no range"));
-        assert_eq!((cheapest.ranks.get("ve"), dearest.ranks.get("llm")), (4, 32));
+        let CostRange { cheapest, most_expensive } = range.unwrap_or_else(|| panic!("no range"));
+        assert_eq!((cheapest.ranks.get("ve"), most_expensive.ranks.get("llm")), (4, 32));
         let foreseen = total(&foreseen);
-        assert!((cheapest.total_flops..dearest.total_flops).contains(&foreseen), "{foreseen} {dearest:?}");
+        assert!(
+            (cheapest.total_flops..most_expensive.total_flops).contains(&foreseen),
+            "{foreseen} {most_expensive:?}"
+        );
         // At ranks 4 a step costs 68,000, at ranks 32 it costs 96,000.
-        let units = dearest.fine_tune_flops / cheapest.fine_tune_flops;
+        let units = most_expensive.fine_tune_flops / cheapest.fine_tune_flops;
         assert!((units - 96.0 / 68.0).abs() < 1e-9, "{units}");
-        let totals = dearest.total_flops / cheapest.total_flops;
+        let totals = most_expensive.total_flops / cheapest.total_flops;
         assert!((1.1..units).contains(&totals), "{totals}");
-        for one in [cheapest, dearest] {
+        for one in [cheapest, most_expensive] {
             assert!((1.0..1.6).contains(&one.fine_tunes), "{one:?}");
             assert!((one.seconds * 1e6 / one.total_flops - 1.0).abs() < 1e-12);
         }
@@ -149,24 +152,27 @@ mod tests {
     #[test]
     fn runs_that_are_trained_whoever_wins_are_paid_in_any_case() {
         let (foreseen, range) = of("grid");
-        let CostRange { cheapest, dearest } = range.unwrap_or_else(|| panic!("no range"));
+        let CostRange { cheapest, most_expensive } = range.unwrap_or_else(|| panic!("no range"));
         let foreseen = total(&foreseen);
-        assert_eq!((cheapest.total_flops, dearest.total_flops), (foreseen, foreseen));
-        assert!(dearest.fine_tunes < 16.0 && cheapest.fine_tunes > 16.0, "{cheapest:?} {dearest:?}");
+        assert_eq!((cheapest.total_flops, most_expensive.total_flops), (foreseen, foreseen));
+        assert!(
+            most_expensive.fine_tunes < 16.0 && cheapest.fine_tunes > 16.0,
+            "{cheapest:?} {most_expensive:?}"
+        );
         assert!(of("fixed:4x4").1.is_none() && of("adalora").1.is_none());
     }
 
     #[test]
     fn one_of_those_that_were_drawn_wins() {
         let (foreseen, range) = of("random:3");
-        let CostRange { cheapest, dearest } = range.unwrap_or_else(|| panic!("no range"));
+        let CostRange { cheapest, most_expensive } = range.unwrap_or_else(|| panic!("no range"));
         // A step costs 64,000, and 400 and 600 for a rank.
         let step = |ranks: &Ranks| 400 * ranks.get("ve") + 600 * ranks.get("llm");
         let mut drawn: Vec<&Ranks> = foreseen.trials.iter().map(|step| &step.trial.ranks).collect();
         drawn.sort_by_key(|ranks| step(ranks));
         assert_eq!(drawn.len(), 3);
-        assert_eq!([step(&cheapest.ranks), step(&dearest.ranks)], [step(drawn[0]), step(drawn[2])]);
-        assert!(drawn.contains(&&cheapest.ranks) && drawn.contains(&&dearest.ranks), "{drawn:?}");
+        assert_eq!([step(&cheapest.ranks), step(&most_expensive.ranks)], [step(drawn[0]), step(drawn[2])]);
+        assert!(drawn.contains(&&cheapest.ranks) && drawn.contains(&&most_expensive.ranks), "{drawn:?}");
         assert!(of("random:1").1.is_none());
     }
 }

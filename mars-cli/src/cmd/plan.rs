@@ -132,7 +132,7 @@ fn describe(plan: &Plan) -> String {
     };
     let costs = match &plan.range {
         None => cost(plan.total_flops, plan.fine_tunes, plan.fine_tune_flops, plan.seconds),
-        Some(range) => [&range.cheapest, &range.dearest]
+        Some(range) => [&range.cheapest, &range.most_expensive]
             .map(|one| {
                 let told = cost(one.total_flops, one.fine_tunes, one.fine_tune_flops, one.seconds);
                 format!("if {} win, {told}", one.ranks)

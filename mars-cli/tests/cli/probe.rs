@@ -155,12 +155,12 @@ fn a_probe_of_the_built_in_trainer_measures_stacks_and_leaves_nothing() {
     let difference = flops(&probe["total"]["flops"]) / flops(&plan["total_flops"]) - 1.0;
     assert!(difference.abs() < 1e-9, "{difference}");
     assert!(probe["measured_steps"].as_u64().unwrap() > 0 && !out.exists());
-    // Which ranks win is not known yet: the cost is told for the cheapest and for the dearest of them.
-    let ends = ["cheapest", "dearest"].map(|end| &plan["range"][end]);
+    // Which ranks win is not known yet: the cost is told for the cheapest and for the most expensive of them.
+    let ends = ["cheapest", "most_expensive"].map(|end| &plan["range"][end]);
     assert_eq!(ends.map(|end| &end["ranks"]["ve"]), [&Value::from(2), &Value::from(4)], "{plan}");
     for key in ["total_flops", "fine_tune_flops", "seconds"] {
-        let [cheapest, dearest] = ends.map(|end| flops(&end[key]));
-        assert!(0.0 < cheapest && cheapest < dearest, "{key}: {plan}");
+        let [cheapest, most_expensive] = ends.map(|end| flops(&end[key]));
+        assert!(0.0 < cheapest && cheapest < most_expensive, "{key}: {plan}");
     }
     let text = mars(&strs(&task.arguments("plan", &["--policy", "paper", "--probe", "--set", &set]))).stdout;
     for part in ["if llm=2,ve=2 win, ", "; if llm=4,ve=4 win, ", "one fine-tune is the final run at llm="] {
