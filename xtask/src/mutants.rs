@@ -59,8 +59,8 @@ const MUTANTS: [Mutant; 14] = [
     Mutant {
         name: "the files of a checkpoint are not flushed",
         file: NEW_DIRECTORY,
-        from: "sync_all(&self.temporary)?;",
-        to: "",
+        from: "sync_all(&self.temporary)?;\n        fs::rename",
+        to: "fs::rename",
         tests: "operations",
     },
     Mutant {
