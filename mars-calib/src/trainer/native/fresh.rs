@@ -8,7 +8,7 @@ use crate::{Error, RunSpec};
 use mars_lora::{Activations, Adapter, AdapterConfig, Examples, Init, Model, Targets};
 use std::collections::BTreeMap;
 
-/// Batches that the activations are read from; those that the run begins with.
+/// Batches of samples that the activations are read from; those that the run begins with.
 const EVA_BATCHES: usize = 8;
 /// Most directions of one layer, over the rank that it is given (rho of EVA).
 const EVA_RHO: usize = 2;
@@ -110,8 +110,9 @@ where
     let most = EVA_RHO * config.ranks.values().copied().max().unwrap_or(0);
     let order = Order::new(train.len(), spec.samples, spec.seed);
     let (mut batches, mut flops) = (Vec::new(), 0.0);
-    for step in 0..EVA_BATCHES {
-        let batch = train.batch(&[order.batch(step, spec.batch)], &model.device())?;
+    // One by one: beside longer samples there are rows of padding, which would count like others.
+    for sample in (0..EVA_BATCHES).flat_map(|step| order.batch(step, spec.batch)) {
+        let batch = train.batch(&[vec![sample]], &model.device())?;
         let passes = model.flops(&batch, &[vec![0; model.sites().len()]]);
         flops += passes.iter().map(|pass| pass.forward).sum::<f64>();
         batches.push(batch);
