@@ -52,8 +52,8 @@ where
 pub(super) enum Event {
     /// A step or an evaluation of a run.
     Progress(Progress),
-    /// An evaluation is under way: is it to go on?
-    Evaluating,
+    /// A run begins, or an evaluation is under way: is the work to go on?
+    Busy,
     /// A run has ended: its place among the runs that were asked for, and its record.
     Done(usize, Box<RunRecord>),
     /// The system refused to read or write, or a file has changed.

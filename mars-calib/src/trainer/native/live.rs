@@ -5,19 +5,6 @@ use crate::convergence::{certain_overfitting, has_converged};
 use crate::order::Order;
 use crate::run::kept::lowest;
 use crate::{Progress, RunRecord, RunSpec, Stage};
-use mars_lora::{Adapter, Moments};
-
-/// A run at the beginning of its stack.
-pub(super) struct Start {
-    /// Place among the runs that were asked for.
-    pub(super) index: usize,
-    pub(super) adapter: Adapter,
-    /// `None` at step 0.
-    pub(super) moments: Option<Moments>,
-    pub(super) record: RunRecord,
-    /// The best adapter so far, where one is known.
-    pub(super) best: Option<Best>,
-}
 
 /// A run in its stack.
 pub(super) struct Live {

@@ -5,6 +5,7 @@
 
 use super::context::{Context, Event};
 use super::evaluate::record_loss;
+use super::fresh;
 use super::method_state;
 use super::optimizer::{adamw, rates};
 use crate::order::Order;
@@ -15,7 +16,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 /// Starts the method of `spec`; `plain` is the configuration of plain LoRA at the same ranks.
-pub(super) fn start<M: Model>(
+fn start<M: Model>(
     method: &MethodSpec,
     spec: &RunSpec,
     plain: AdapterConfig,
@@ -25,18 +26,20 @@ pub(super) fn start<M: Model>(
     Ok(method.start(training, plain, model.modules(), model.sites())?)
 }
 
-/// Trains the run from step 0 and reports its record. `emit` says whether to stop.
+/// Trains the run of a method from step 0 and reports its record. `emit` says whether to stop.
 pub(super) fn train<M, E>(
     context: &Context<'_, M, E>,
     index: usize,
     spec: &RunSpec,
-    mut method: Box<dyn RankMethod>,
+    method: &MethodSpec,
     emit: &dyn Fn(Event) -> bool,
 ) -> Result<(), Error>
 where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
+    let plain = fresh::config(spec, &context.options.targets);
+    let mut method = start(method, spec, plain, context.model)?;
     let order = Order::new(context.train.len(), spec.samples, spec.seed);
     let mut record = RunRecord::empty(spec.clone(), RunEnd::Interrupted);
     record.trainable = trainable(method.as_ref(), context.model);
@@ -128,7 +131,7 @@ where
     let began = Instant::now();
     let stack = stack(method.result(), context.model)?;
     let (most, last) = (record.spec.validation, step == record.spec.steps);
-    let stop = || emit(Event::Evaluating) && !last;
+    let stop = || emit(Event::Busy) && !last;
     let Some(all) = context.validate(parts, &stack, most, &stop)? else { return Ok(true) };
     for evaluation in all {
         if !record_loss(record, step, &evaluation).is_finite() {

@@ -16,6 +16,7 @@ mod method_state;
 mod optimizer;
 mod options;
 mod stack;
+mod start;
 mod state;
 mod steps;
 mod trainer;

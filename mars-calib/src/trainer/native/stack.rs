@@ -2,8 +2,9 @@
 
 use super::context::{Context, Event};
 use super::evaluate::record_loss;
-use super::live::{Live, Start, last_off_grid, on_grid, progress};
+use super::live::{Live, last_off_grid, on_grid, progress};
 use super::optimizer::{adamw, rates, update_sizes};
+use super::start::Start;
 use super::state::{self, Best};
 use super::steps::{StepInput, Steps};
 use crate::order::{Order, stream};
@@ -82,7 +83,7 @@ where
     ) -> Result<Option<Self>, Error> {
         let Some(first) = starts.first() else { return Ok(None) };
         let optim = first.record.spec.optim;
-        let step = first.moments.as_ref().map_or(0, |m| m.steps);
+        let step = first.step();
         let config = adamw(&optim);
         let adapters: Vec<Adapter> = starts.iter().map(|s| s.adapter.clone()).collect();
         let stack = AdapterStack::new(&adapters, context.model)?;
@@ -218,7 +219,7 @@ where
         }
         let began = Instant::now();
         let part = if due.len() == live.len() { self.stack.clone() } else { self.stack.keep(&due) };
-        let (most, stop) = (live[due[0]].spec().validation, || emit(Event::Evaluating));
+        let (most, stop) = (live[due[0]].spec().validation, || emit(Event::Busy));
         let Some(evaluations) = self.context.validate(self.parts, &part, most, &stop)? else {
             return Ok(true);
         };

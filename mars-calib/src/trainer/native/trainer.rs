@@ -3,14 +3,13 @@
 use super::cohorts::{stack_width, stacks};
 use super::context::{Context, Event};
 use super::evaluate::record_loss;
-use super::live::{Start, on_grid};
+use super::live::on_grid;
 use super::options::NativeOptions;
-use super::state::{Best, State};
+use super::state::State;
 use super::worker::{Work, pool, work};
-use super::{fresh, method, method_state, state};
-use crate::checkpoint::{Checkpoint, CheckpointStore, Files, MemoryCheckpoints};
+use super::{fresh, method_state, state};
+use crate::checkpoint::{Checkpoint, CheckpointStore, MemoryCheckpoints};
 use crate::convergence::certain_overfitting;
-use crate::run::kept::lowest;
 use crate::trainer::ended_by;
 use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, Trainer};
 use mars_lora::{Adapter, AdapterStack, Examples, IdleThreads, Model};
@@ -79,7 +78,8 @@ where
     /// # Errors
     /// As for [`adapter`](Self::adapter).
     pub fn adapter_at(&self, spec: &RunSpec, step: usize) -> Result<Option<Adapter>, Error> {
-        let Some(Checkpoint { step: end, files }) = self.checkpoint(spec)? else { return Ok(None) };
+        let context = self.context(self.model, IdleThreads::default());
+        let Some(Checkpoint { step: end, files }) = context.checkpoint(spec)? else { return Ok(None) };
         if end < spec.steps && !spec.stop_when_overfit {
             return Ok(None);
         }
@@ -87,10 +87,10 @@ where
             let adapter = method_state::read(&files, fresh::config(spec, &self.options.targets));
             return if step == end { adapter.map(Some) } else { Ok(None) };
         }
-        let mut adapter = self.shaped(spec, &files)?;
+        let mut adapter = context.shaped(spec, &files)?;
         let State { best, mut record, .. } = state::read(&files, end, &mut adapter)?;
         if end < spec.steps {
-            self.evaluate_again(spec, end, &adapter, &mut record)?;
+            evaluate_again(&context, spec, end, &adapter, &mut record)?;
             if certain_overfitting(&record).is_none() {
                 return Ok(None);
             }
@@ -101,60 +101,34 @@ where
         }
     }
 
-    /// Evaluates the state of a checkpoint where a stop has left that out: the run may have ended by it when it went on.
-    fn evaluate_again(
-        &self,
-        spec: &RunSpec,
-        step: usize,
-        adapter: &Adapter,
-        record: &mut RunRecord,
-    ) -> Result<(), Error> {
-        if !on_grid(spec, step) || record.val.last().is_some_and(|point| point.step == step) {
-            return Ok(());
-        }
-        let context = self.context(self.model, IdleThreads::default());
-        let stack = AdapterStack::new(std::slice::from_ref(adapter), self.model)?;
-        let evaluations = context.validate(&context.parts()?, &stack, spec.validation, &|| false)?;
-        for evaluation in evaluations.iter().flatten() {
-            record_loss(record, step, evaluation);
-        }
-        Ok(())
-    }
-
     /// What the work on `model` is done with.
     fn context<'b>(&'b self, model: &'b M, idle: IdleThreads) -> Context<'b, M, E> {
         let Self { train, validation, options, store, .. } = self;
         Context { model, train: *train, validation: *validation, options, idle, store }
     }
+}
 
-    fn checkpoint(&self, spec: &RunSpec) -> Result<Option<Checkpoint>, Error> {
-        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        store.latest_at_or_below(&spec.lineage(), spec.steps)
+/// Evaluates the state of a checkpoint where a stop has left that out: the run may have ended by it when it went on.
+fn evaluate_again<M, E>(
+    context: &Context<'_, M, E>,
+    spec: &RunSpec,
+    step: usize,
+    adapter: &Adapter,
+    record: &mut RunRecord,
+) -> Result<(), Error>
+where
+    M: Model,
+    E: Examples<Batch = M::Batch>,
+{
+    if !on_grid(spec, step) || record.val.last().is_some_and(|point| point.step == step) {
+        return Ok(());
     }
-
-    /// An adapter of a run in the shapes of that of its checkpoint.
-    fn shaped(&self, spec: &RunSpec, files: &Files) -> Result<Adapter, Error> {
-        fresh::shaped(spec, &self.options, self.model, self.train, files)
+    let stack = AdapterStack::new(std::slice::from_ref(adapter), context.model)?;
+    let evaluations = context.validate(&context.parts()?, &stack, spec.validation, &|| false)?;
+    for evaluation in evaluations.iter().flatten() {
+        record_loss(record, step, evaluation);
     }
-
-    /// Where a run begins: fresh, or at its latest checkpoint.
-    fn start(&self, index: usize, spec: &RunSpec) -> Result<Start, Error> {
-        spec.validate()?;
-        if let Some(Checkpoint { step, files }) = self.checkpoint(spec)? {
-            let mut adapter = self.shaped(spec, &files)?;
-            let State { moments, record: earlier, best } = state::read(&files, step, &mut adapter)?;
-            let here = || Best { step, factors: adapter.factors.clone() };
-            let lowest = lowest(&earlier.val).is_some_and(|point| point.step == step);
-            let best = if lowest { Some(here()) } else { best };
-            let record = RunRecord { id: spec.id(), spec: spec.clone(), end: RunEnd::Interrupted, ..earlier };
-            return Ok(Start { index, adapter, moments: Some(moments), record, best });
-        }
-        let (adapter, flops) = fresh::adapter(spec, &self.options, self.model, self.train)?;
-        let mut record = RunRecord::empty(spec.clone(), RunEnd::Interrupted);
-        record.trainable = adapter.parameters() as u64;
-        record.flops = flops;
-        Ok(Start { index, adapter, moments: None, record, best: None })
-    }
+    Ok(())
 }
 
 impl<M, E> Trainer for NativeTrainer<'_, M, E>
@@ -164,44 +138,36 @@ where
 {
     fn train(&mut self, runs: &[RunSpec], observe: &mut dyn Observer) -> Vec<RunRecord> {
         let mut records: Vec<Option<RunRecord>> = vec![None; runs.len()];
-        let mut starts: Vec<Option<Start>> = Vec::with_capacity(runs.len());
+        let mut ready: Vec<(usize, &RunSpec, usize)> = Vec::with_capacity(runs.len());
         let mut queue: VecDeque<Work> = VecDeque::new();
+        let context = self.context(self.model, IdleThreads::default());
         for (index, spec) in runs.iter().enumerate() {
-            let start = match &spec.method {
-                None => self.start(index, spec).map(Some),
+            let checked = match &spec.method {
+                None => context.first_step(spec).map(|step| ready.push((index, spec, step))),
                 Some(_) if self.options.start.is_some() => {
                     Err(Error::spec("method", "set", "training goes on from an adapter of plain LoRA"))
                 }
-                Some(method) => spec.validate().and_then(|()| {
-                    let method =
-                        method::start(method, spec, fresh::config(spec, &self.options.targets), self.model)?;
-                    queue.push_back(Work::Method(Box::new((index, spec.clone(), method))));
-                    Ok(None)
+                Some(method) => spec.validate().map(|()| {
+                    queue.push_back(Work::Method(index, spec.clone(), method.clone()));
                 }),
             };
-            match start {
-                Ok(start) => starts.push(start),
-                Err(error) => {
-                    let record = ended_by(spec, error, observe);
-                    if record.end == RunEnd::Interrupted {
-                        return runs
-                            .iter()
-                            .map(|spec| RunRecord::empty(spec.clone(), RunEnd::Interrupted))
-                            .collect();
-                    }
-                    observe.finished(&record);
-                    records[index] = Some(record);
-                    starts.push(None);
+            if let Err(error) = checked {
+                let record = ended_by(spec, error, observe);
+                if record.end == RunEnd::Interrupted {
+                    return runs
+                        .iter()
+                        .map(|spec| RunRecord::empty(spec.clone(), RunEnd::Interrupted))
+                        .collect();
                 }
+                observe.finished(&record);
+                records[index] = Some(record);
             }
         }
-        let at = |start: &Start| start.moments.as_ref().map_or(0, |m| m.steps);
-        let ready: Vec<(usize, &RunSpec, usize)> =
-            starts.iter().flatten().map(|start| (start.index, &runs[start.index], at(start))).collect();
         let devices = 1 + self.replicas.len();
         let groups = stacks(&ready, stack_width(self.options.stack, ready.len(), devices));
-        let mut take = |group: Vec<usize>| group.into_iter().filter_map(|i| starts[i].take()).collect();
-        queue.extend(groups.into_iter().map(&mut take).map(Work::Stack));
+        let together =
+            |group: Vec<usize>| group.into_iter().map(|index| (index, runs[index].clone())).collect();
+        queue.extend(groups.into_iter().map(together).map(Work::Stack));
         let workers = self.options.workers.max(1).saturating_mul(devices).min(queue.len().max(1));
         let (queue, stop, idle) = (Mutex::new(queue), AtomicBool::new(false), IdleThreads::default());
         let models: Vec<&M> = std::iter::once(self.model).chain(self.replicas).collect();
@@ -223,7 +189,7 @@ where
             for event in receiver {
                 let flow = match event {
                     Event::Progress(progress) => observe.progress(&progress),
-                    Event::Evaluating => observe.go_on(),
+                    Event::Busy => observe.go_on(),
                     Event::StorageFailed(error) => observe.storage_failed(error),
                     Event::Done(index, record) => {
                         let flow = observe.finished(&record);
