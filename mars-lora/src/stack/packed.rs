@@ -5,14 +5,14 @@ use std::sync::{Arc, OnceLock};
 use burn::module::{
     Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param, ParamId,
 };
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Shape, Tensor, TensorData};
 use mars_kernels::Frozen;
 
 use crate::ops;
 
 /// A frozen weight `[inputs, outputs]`, packed once for both directions; for the CPU backend.
 ///
-/// To a visitor it is a parameter like others, whose values are unpacked for the visit. A mapper does not see it: it
+/// To a visitor it is a parameter like others, whose values are unpacked when they are read. A mapper does not see it: it
 /// cannot change.
 #[derive(Clone, Debug)]
 pub struct PackedWeight {
@@ -99,7 +99,10 @@ impl Module for PackedWeight {
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        visitor.visit_float(&Param::initialized(self.id, self.matrix()));
+        let (own, (inputs, outputs)) = (self.clone(), self.frozen.shape());
+        let unpack = move |_: &Device, _| own.matrix();
+        let shape = Shape::from([inputs, outputs]);
+        visitor.visit_float(&Param::uninitialized(self.id, unpack, self.device.clone(), false, shape));
     }
 
     fn map<M: ModuleMapper>(self, _: &mut M) -> Self {

@@ -8,7 +8,7 @@ use nalgebra::{DMatrix, DVector};
 
 impl Adapter {
     /// This adapter with the ranks, scales and targets of `config`, and the function it has learnt: lower ranks
-    /// keep the strongest directions, higher ones get fresh rows of A and columns of zero in B. Layers that are
+    /// keep the strongest directions, higher ones get fresh rows of A and columns of zero in B (of an embedding, rows of zero in A and fresh columns of B). Layers that are
     /// new begin fresh, layers that are not in `config` are left out.
     /// Cost: the QR decompositions of A^T and B in f64 on the host for each layer that shrinks. DoRA's
     /// magnitudes stay as they are.
@@ -32,7 +32,7 @@ impl Adapter {
                 Factors { b: old.b.iter().map(|b| (f64::from(*b) * ratio) as f32).collect(), ..old.clone() };
             *new = match new.rank {
                 rank if rank < old.rank => Factors { magnitude, ..scaled.truncated(rank).0 },
-                _ => Factors { magnitude, ..scaled.grown(&new.a, new.rank) },
+                _ => Factors { magnitude, ..scaled.grown(new) },
             };
         }
         Ok(fresh)
@@ -82,14 +82,16 @@ impl Factors {
         (Self { rank, a: row_major(a), b: row_major(b), ..self.clone() }, values)
     }
 
-    /// The same product with `rank` (at least the present one), the new rows of A taken from `fresh`
-    /// `[rank, inputs]`.
-    pub(crate) fn grown(&self, fresh: &[f32], rank: usize) -> Self {
-        let a = self.a.iter().chain(&fresh[self.a.len()..]).copied().collect();
-        let added = rank - self.rank;
-        let row =
-            |row: &[f32]| row.iter().copied().chain(std::iter::repeat_n(0.0, added)).collect::<Vec<f32>>();
-        let b = self.b.chunks(self.rank).flat_map(row).collect();
-        Self { rank, a, b, ..self.clone() }
+    /// The same product at the rank of `fresh` (at least the present one), whose new rows of A it takes; of an embedding, whose
+    /// fresh A is zero, the new columns of B.
+    pub(crate) fn grown(&self, fresh: &Self) -> Self {
+        let drawn_b = fresh.a.iter().all(|a| *a == 0.0);
+        let a = self.a.iter().chain(&fresh.a[self.a.len()..]).copied().collect();
+        let rows = self.b.chunks(self.rank).zip(fresh.b.chunks(fresh.rank));
+        let row = |(own, fresh): (&[f32], &[f32])| -> Vec<f32> {
+            let new = fresh[self.rank..].iter().map(|b| if drawn_b { *b } else { 0.0 });
+            own.iter().copied().chain(new).collect()
+        };
+        Self { rank: fresh.rank, a, b: rows.flat_map(row).collect(), ..self.clone() }
     }
 }

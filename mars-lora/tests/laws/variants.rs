@@ -312,6 +312,25 @@ fn eva_moves_ranks_between_the_layers_of_a_module_only() {
     assert!(moved, "each layer has the rank of its module");
 }
 
+/// Where both A and B were zero in the new part, neither would ever have a gradient.
+#[test]
+fn the_new_part_of_a_grown_adapter_can_learn() {
+    let model = toy_with_table(12, 6);
+    let with = |rank| {
+        let layer_ranks = [(model.sites()[2].path.clone(), rank)].into();
+        AdapterConfig { layer_ranks, ..config(rank, 9) }
+    };
+    let adapter = filled(&model, with(2));
+    let grown = adapter.resized(with(3), &model).unwrap();
+    assert_eq!(grown.factors.len(), 3);
+    for (own, old) in grown.factors.iter().zip(&adapter.factors) {
+        assert_eq!(own.a[..old.a.len()], old.a);
+        let row = own.a[old.a.len()..].iter().any(|a| *a != 0.0);
+        let column = own.b.chunks(3).any(|b| b[2] != 0.0);
+        assert!(row != column, "{}: A {row}, B {column}", own.path);
+    }
+}
+
 #[test]
 fn growth_keeps_the_function_and_truncation_the_strongest_part() {
     let model = toy();

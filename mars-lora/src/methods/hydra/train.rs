@@ -184,7 +184,7 @@ impl HydraStyle {
             if *rank > old {
                 let site = Site::linear(&matrix.factors.path, "", inputs, matrix.factors.outputs);
                 let fresh = first_values::factors(self.adapter.init, self.adapter.seed, &site, *rank);
-                matrix.factors = matrix.factors.grown(&fresh.a, *rank);
+                matrix.factors = matrix.factors.grown(&fresh);
                 let (a, b) = (matrix.factors.a.len(), matrix.factors.b.len());
                 let of_b = |i: usize| (i % rank < old).then(|| i / rank * old + i % rank);
                 matrix.memory = [

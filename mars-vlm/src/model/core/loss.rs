@@ -89,9 +89,9 @@ fn chunked(
         }
         let (most, right) = (logits.clone().max_dim(1), logits.clone().gather(1, targets.clone()));
         let shares = ops::softmax(logits);
-        // The largest share is exp(largest logit) over the sum of all.
-        let sum = most - shares.clone().max_dim(1).log();
-        let mut loss = (sum - right).squeeze_dim(1);
+        // The largest share is exp(largest logit) over the sum of all. The difference of the logits comes first: it is 0 where the
+        // right token is the most probable one, whose small losses would drown in the rounding of a large logit.
+        let mut loss = ((most - right) - shares.clone().max_dim(1).log()).squeeze_dim(1);
         if own.is_tracked() {
             let ones = Tensor::ones([count, 1], &fixed.device());
             let slope = shares.scatter(1, targets, -ones, IndexingUpdateOp::Add);
@@ -163,6 +163,19 @@ mod tests {
             let both = g.zip(gradient.clone());
             assert!(both.is_some_and(|(g, w)| (g - w).abs().max().into_scalar::<f32>() < 1e-6));
         }
+    }
+
+    #[test]
+    fn losses_of_confident_tokens_keep_their_digits() {
+        let device = Device::flex();
+        let logits = [30.0f32, 23.0, 22.0, -8.0];
+        let head = Tensor::<2>::from_data(TensorData::new(logits.to_vec(), [1, 4]), &device);
+        let hidden = Tensor::<2>::ones([1, 1], &device);
+        let right = Tensor::<1, Int>::from_data([0], &device);
+        let own = cross_entropy(hidden, head, right, false).losses.into_scalar::<f32>();
+        let others: f64 = logits[1..].iter().map(|logit| f64::from(logit - logits[0]).exp()).sum();
+        let exact = others.ln_1p();
+        assert!((f64::from(own) - exact).abs() < 1e-4 * exact, "{own} instead of {exact}");
     }
 
     #[test]
