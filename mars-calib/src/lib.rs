@@ -4,8 +4,8 @@
 //! |---|---|
 //! | [`run`] | one training run: its spec with optimizer and schedule, its record, the order of its samples |
 //! | [`campaign`] | the directory in which finished runs survive kills |
-//! | [`checkpoint`] | states of unfinished runs, from which a trainer continues |
-//! | [`trainer`] | the trait of trainers, and three of them: on burn, any external command, planted curves |
+//! | [`checkpoint`] | checkpoints of unfinished runs, from which a trainer resumes |
+//! | [`trainer`] | the trait `Trainer` and three implementations: on burn, any external command, planted curves |
 //! | [`convergence`] | definitions of the convergence time of a module |
 pub mod campaign;
 pub mod checkpoint;

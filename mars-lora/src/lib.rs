@@ -6,14 +6,14 @@
 //!
 //! | module | one sentence |
 //! |---|---|
-//! | `adapter` | ranks, scales, first values, layers and factors of an adapter, as plain data |
+//! | `adapter` | ranks, scales, initialisation, layers and factors of an adapter, as plain data |
 //! | [`peft`] | Hugging Face PEFT directories, read and written |
 //! | [`merge`] | an adapter added to the weight files of its base |
-//! | [`files`] | files and directories that appear whole or not at all |
+//! | [`files`] | files and directories written atomically: whole or not at all |
 //! | [`stored`] | safetensors files from untrusted sources, read with checks |
 //! | `stack` | K adapters in one forward pass (feature `burn`) |
 //! | `train` | settings of the optimizer; training passes and AdamW for a stack (feature `burn`) |
-//! | `ops` | operations of transformers with gradients of their own (feature `burn`) |
+//! | `ops` | operations of transformers with hand-written gradients (feature `burn`) |
 //! | [`methods`] | AdaLoRA, GeoLoRA and a scheduler after HyDRA: settings, and the methods (feature `burn`) |
 mod adapter;
 mod error;
