@@ -1,8 +1,8 @@
 //! LoRA rank search for multimodal language models, as one call.
 //!
 //! A vision encoder and a language model do not learn at the same speed, yet almost everybody gives both the same LoRA
-//! rank. MARS chooses a rank for each module by measurement: short calibration runs, two fitted scaling laws, a race inside
-//! the final run; and writes an adapter that Hugging Face PEFT loads.
+//! rank. MARS chooses a rank for each module by measurement (short calibration runs, two fitted scaling laws, a race inside
+//! the final run) and writes an adapter that Hugging Face PEFT loads.
 //!
 //! ```
 //! # use std::{env, fs::{self, File}};
@@ -29,21 +29,21 @@
 //!
 //! | module | one sentence |
 //! |---|---|
-//! | [`Task`] | a model with training, validation and test data, opened and checked; or a model of one's own |
+//! | [`Task`] | a model with training, validation and test data, opened and checked; or your own burn model |
 //! | [`SearchConfig`] | everything that can be set, typed, with defaults; printed and read as TOML |
-//! | [`Search`] | run, run with a trainer of one's own, calibrate, plan, compare |
+//! | [`Search`] | run a search, also with your own trainer; calibrate, plan, compare |
 //! | [`SearchOutcome`] | the ranks and why, every trial, the cost, the adapter, the report |
 //! | [`device`] | devices to compute on, found and opened by name |
-//! | [`event`] | what a search reports; [`Interrupt`] stops it; the library prints nothing and reads no environment |
-//! | [`search`] | choices and observations on what a campaign has measured, and how far a search is |
-//! | [`plan`] | what a search would train, cost and hold in memory |
-//! | [`compare`] | policies side by side; tasks recorded and replayed |
-//! | [`Overfitting`] | how long a planned run is against the time from which on its data over-fit |
+//! | [`event`] | progress events of a search, which [`Interrupt`] stops; the library prints nothing and reads no environment variables |
+//! | [`search`] | choices and observations from the results of a campaign, and the progress of a search |
+//! | [`plan`] | what a search would train, what it would cost and how much memory it would take |
+//! | [`compare`] | comparison of policies; recording and replay of tasks |
+//! | [`Overfitting`] | the length of a planned run compared with the time after which it over-fits |
 //! | [`evaluate`] | the loss of a model with an adapter; whether an adapter fits its base |
 //! | [`report`] | a finished search as one HTML page with SVG charts |
-//! | [`ErrorKind`] | what sort of failure an error is; [`out_of_memory`] tells a device's lack of memory from other panics |
+//! | [`ErrorKind`] | the kind of an error; [`out_of_memory`] recognises panics of a device that ran out of memory |
 //!
-//! The crates beneath stand on their own: [`mars_laws`] (scaling laws), [`mars_search`] (policies), [`mars_lora`] (multi-rank
+//! The underlying crates can be used on their own: [`mars_laws`] (scaling laws), [`mars_search`] (policies), [`mars_lora`] (multi-rank
 //! LoRA on burn), [`mars_vlm`] (models, processors, data), [`mars_calib`] (runs, campaigns, trainers).
 pub mod compare;
 pub mod config;

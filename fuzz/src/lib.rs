@@ -1,9 +1,9 @@
-//! What is done with a random input. Every target must return, whatever it is given.
+//! Fuzz targets: each takes a random input and must return, whatever the input is.
 //!
-//! `cargo xtask reliability fuzz` lets a seeded loop of mutations call them; with cargo-fuzz they are targets of libFuzzer. In
-//! this directory, with a nightly compiler `cargo +nightly fuzz run adapter --features libfuzzer`, with the stable one
-//! `RUSTC_BOOTSTRAP=1 cargo fuzz run -D -s none --features libfuzzer adapter`. `cargo xtask reliability fuzz --corpus` writes
-//! the well-formed inputs that they should begin with.
+//! `cargo xtask reliability fuzz` calls them in a seeded loop of mutations; with cargo-fuzz they are libFuzzer targets. In
+//! this directory, run `cargo +nightly fuzz run adapter --features libfuzzer` with a nightly compiler, or
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run -D -s none --features libfuzzer adapter` with the stable one.
+//! `cargo xtask reliability fuzz --corpus` writes a seed corpus of well-formed inputs.
 
 use mars_calib::{
     Campaign, CheckpointStore, DirectoryCheckpoints, RunId, RunSpec,

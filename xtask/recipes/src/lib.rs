@@ -1,4 +1,4 @@
-//! Recipes that make what `assets/` holds, and the tasks that policies are compared on; the binary runs them.
+//! Recipes that create the contents of `assets/` and the tasks on which policies are compared; the binary runs them.
 
 pub mod archive;
 pub mod digits;

@@ -1,13 +1,13 @@
-//! What becomes of a search when the process is killed, or the disk fails, at any one of its operations on files.
+//! Fault injection: kills the process, or makes the disk fail, at any one of the file operations of a search.
 //!
 //! A small shared library in C, loaded by `LD_PRELOAD`, counts the operations of `mars` on files under one directory
-//! and at one of them ends the process or lets the operation fail. A *sweep* does that at each operation in turn and
-//! repeats the call without a fault. Linux only; the library is compiled by the C compiler that the workspace needs.
+//! and at one of them kills the process or makes the operation fail. A *sweep* does that at each operation in turn and
+//! then repeats the call without a fault. Linux only; the library is compiled by the C compiler that the workspace needs.
 //!
-//! * [`Instrument`]: the compiled library, and calls of `mars` under it
+//! * [`Instrument`]: the compiled library, and calls of `mars` with it
 //! * [`Fault`]: what happens at the operation
 //! * [`Scenario`]: the call whose operations are swept
-//! * [`unflushed`]: what a loss of power could take, by the order of operations
+//! * [`unflushed`]: what a power loss could destroy, judged by the order of operations
 //! * [`sweep`]: all points of a scenario with their verdicts
 mod fault;
 mod flushed;
