@@ -41,7 +41,8 @@ pub struct AdapterLosses {
     pub merged: f64,
     /// The base without the adapter.
     pub base: f64,
-    /// Largest difference of a sample between adapter and merged model, relative to its loss.
+    /// Largest difference of a sample between adapter and merged model, relative to its loss; infinite where one of the losses is no
+    /// finite number.
     pub largest_difference: f64,
 }
 
@@ -95,8 +96,11 @@ fn losses(
         observer.event(&Event::Evaluating { label: "merging", done, total });
     })?;
     let merged = losses(&place, None, "merged", observer)?;
-    let relative =
-        |(one, other): (&SampleScore, &SampleScore)| (one.loss - other.loss).abs() / one.loss.abs().max(1e-3);
+    let relative = |(one, other): (&SampleScore, &SampleScore)| {
+        let difference = (one.loss - other.loss).abs() / one.loss.abs().max(1e-3);
+        // `f64::max` passes over NaN.
+        if difference.is_nan() { f64::INFINITY } else { difference }
+    };
     Ok(AdapterLosses {
         samples: plain.samples.len(),
         adapter: adapted.loss(),

@@ -43,7 +43,7 @@ where
         return Err(Error::failed("the evaluation of two adapters did not return two scores"));
     };
     let (trained, written) = (trained.loss(), written.loss());
-    if (trained - written).abs() > tolerance(session.config) * trained.abs() {
+    if !are_equal(trained, written, tolerance(session.config)) {
         return Err(Error::failed(format!(
             "the adapter in {} does not compute what was trained (loss {written} instead of {trained})",
             place.display()
@@ -56,6 +56,11 @@ where
 fn tolerance(config: &SearchConfig) -> f64 {
     let exact = config.run.compute != Compute::Bf16 && config.model.dtype == Precision::F32;
     if exact { TOLERANCE } else { ROUNDED_TOLERANCE }
+}
+
+/// Whether two losses are the same but for rounding; one that is no number equals none.
+fn are_equal(trained: f64, written: f64, tolerance: f64) -> bool {
+    (trained - written).abs() <= tolerance * trained.abs()
 }
 
 /// Ranks by layer, where they differ within a module or have changed during training.
@@ -114,6 +119,14 @@ mod tests {
         assert_eq!(of(Compute::Bf16, Precision::F32), ROUNDED_TOLERANCE);
         for dtype in [Precision::Bf16, Precision::Q8, Precision::Q4] {
             assert_eq!(of(Compute::F32, dtype), ROUNDED_TOLERANCE);
+        }
+    }
+    #[test]
+    fn a_loss_that_is_no_number_is_that_of_another_adapter() {
+        let are_equal = |trained, written| are_equal(trained, written, TOLERANCE);
+        assert!(are_equal(1.25, 1.25 + 1e-6) && are_equal(0.0, 0.0));
+        for (trained, written) in [(1.25, 1.26), (1.25, f64::NAN), (1.25, f64::INFINITY), (f64::NAN, 1.25)] {
+            assert!(!are_equal(trained, written), "{trained} {written}");
         }
     }
 }

@@ -92,6 +92,25 @@ fn tuned_verified_merged_and_taken_off_again() {
     }
 }
 
+/// Losses that are no numbers, as of weights beyond all measure, do not agree.
+#[test]
+fn losses_that_are_no_numbers_are_no_proof() {
+    let task = SmallTask::new();
+    let adapter = tuned(&task, "pattern");
+    let path = Path::new(&adapter).join("adapter_model.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    bytes[header..].chunks_exact_mut(4).for_each(|value| value.copy_from_slice(&1e18_f32.to_le_bytes()));
+    fs::write(&path, bytes).unwrap();
+    let (base, data) = (assets().join("model"), task.path("test.json"));
+    let images = assets().join("digits/images.zip");
+    let (base, images) = (base.to_str().unwrap(), images.to_str().unwrap());
+    let done = mars(&["verify", &adapter, base, "--data", &data, "--images", images, "--json"]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    let told: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&told["ok"], &told["losses"]["merged"]), (&false.into(), &Value::Null), "{told}");
+}
+
 #[test]
 fn an_adapter_that_does_not_fit_is_told_name_by_name() {
     let task = SmallTask::new();
