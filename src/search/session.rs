@@ -115,12 +115,16 @@ where
         observer: &'a mut dyn Observer,
         interrupt: Interrupt,
     ) -> Result<Self, Error> {
+        let (stack, workers) = (config.run.stack, config.run.workers);
         let (config, _) = task.settled(&config)?;
         let parameters_per_rank = task.parameters_per_rank(&config)?;
         let facts = Facts { samples: task.train.len(), parameters_per_rank };
         let mut fingerprints = fingerprints(&config, task);
         fingerprints.extend(more_fingerprints);
-        let settings = config.settings(&facts, fingerprints)?;
+        // What fits into memory is found on each machine anew: others may go on with the campaign.
+        let mut stored = config.clone();
+        (stored.run.stack, stored.run.workers) = (stack, workers);
+        let settings = stored.settings(&facts, fingerprints)?;
         let settings = Settings { compared: task.compared.clone(), ..settings };
         let out = config.out.dir.clone();
         let campaign = (open.how)(&out, settings, open.on_change)?;

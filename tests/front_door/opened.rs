@@ -61,6 +61,21 @@ fn a_search_that_says_nothing_of_them_has_those_of_the_task() {
     }
 }
 
+/// A campaign may be gone on with on a machine with less memory.
+#[test]
+fn what_fits_on_a_machine_is_no_setting_of_its_campaign() {
+    let (place, config) = tiled();
+    let task = open(&config);
+    for (name, asked) in [("chosen", (None, None)), ("set", (Some(3), Some(2)))] {
+        let mut config = config.clone();
+        (config.run.stack, config.run.workers) = asked;
+        let out = place.path().join(name);
+        Search::new(config).run(&task, &out).unwrap();
+        let (_, written) = observations(&out).unwrap();
+        assert_eq!((written.run.stack, written.run.workers), asked, "{name}");
+    }
+}
+
 #[test]
 fn a_task_of_ones_own_takes_no_settings_of_model_and_data() {
     let (place, config) = tiled();
