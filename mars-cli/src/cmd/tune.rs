@@ -19,7 +19,7 @@ pub(crate) fn run(context: &Context, args: &args::Tune) -> Result<Exit, Error> {
     let own = args.adapter.as_ref().map(|adapter| ranks_of(context, &layers, adapter)).transpose()?;
     if let Some(own) = &own {
         let modules: BTreeSet<String> =
-            layers.config()?.lora.modules.into_iter().chain(own.keys().cloned()).collect();
+            layers.reading()?.lora.modules.into_iter().chain(own.keys().cloned()).collect();
         layers.flag("lora.modules", modules.into_iter().collect::<Vec<_>>())?;
     }
     let ranks = match (&args.ranks, own) {
@@ -39,7 +39,8 @@ pub(crate) fn run(context: &Context, args: &args::Tune) -> Result<Exit, Error> {
 
 /// The commonest rank of each module of an adapter, without what its layout filled up.
 fn ranks_of(context: &Context, layers: &Layers, adapter: &Path) -> Result<BTreeMap<String, usize>, Error> {
-    let model = context.files(&layers.config()?)?.model;
+    // The policy follows from these ranks: only then can all settings be checked.
+    let model = context.files(&layers.reading()?)?.model;
     roles::check(adapter, &model)?;
     let mut counts: BTreeMap<String, BTreeMap<usize, usize>> = BTreeMap::new();
     for layer in inspect(adapter, &model, &names_of_dir(&model)?)?.modules {

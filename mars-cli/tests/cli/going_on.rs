@@ -135,6 +135,18 @@ fn ranks_that_a_layout_filled_up_are_not_trained_on() {
     }
 }
 
+/// Settings of a search that this fine-tune is not have no say: no module is balanced against another.
+#[test]
+fn an_adapter_of_one_module_needs_no_reference() {
+    let task = SmallTask::new();
+    let one = ["--set", "lora.modules=[\"ve\"]"];
+    let first = tuned(&task, &task.path("first"), &[&["--ranks", "ve=2"], &one[..]].concat());
+    let second = task.path("second");
+    let adapter = tuned(&task, &second, &[&["--adapter", &first], &one[..]].concat());
+    assert_ne!(weights(&adapter), weights(&first));
+    assert_eq!(record(&second)["spec"]["ranks"], serde_json::json!({"ve": 2}));
+}
+
 #[test]
 fn what_contradicts_the_adapter_is_refused() {
     let task = SmallTask::new();
