@@ -48,6 +48,7 @@ pub(crate) fn run(context: &Context, args: &Slurm) -> Result<Exit, Error> {
             let why = format!("nothing is submitted: {holder} does all that is left");
             return report(&context.common, &[], &why);
         }
+        check_policy(&status.policy, &config)?;
         let runs = status.runs.iter().filter(|run| run.index.is_some());
         let (pending, others): (Vec<_>, Vec<_>) = runs.partition(|run| is_pending(&run.state));
         if let (true, Some(why)) = (pending.is_empty(), under_way(&others)) {
@@ -77,6 +78,19 @@ pub(crate) fn run(context: &Context, args: &Slurm) -> Result<Exit, Error> {
         submit(&mut scripts)?;
     }
     report(&context.common, &scripts, "")
+}
+
+/// Refuses another policy than that of the campaign, whose runs have the numbers that are pending.
+fn check_policy(of_campaign: &str, config: &SearchConfig) -> Result<(), Error> {
+    let own = config.search.policy.to_string();
+    if own == of_campaign {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "--pending: the runs of the campaign in {} are numbered by the policy {of_campaign}, but search.policy is {own}; give --policy \
+         {of_campaign}",
+        config.out.dir.display()
+    )))
 }
 
 /// Whether nothing that lives trains a run that has no result.

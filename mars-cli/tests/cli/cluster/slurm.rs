@@ -88,6 +88,11 @@ fn what_is_left_is_submitted_with_the_search_behind_it() {
     for index in ["0", "3", "4"] {
         assert_eq!(mars(&strs(&planted.arguments("calibrate", &["--index", index]))).code, Some(0));
     }
+    // The numbers are those of the plan of a policy.
+    let mut other = planted.arguments("slurm", &["--pending"]);
+    let policy = other.iter().position(|argument| argument == "race").unwrap();
+    other[policy] = "paper".to_owned();
+    refused(&strs(&other), 2, &["search.policy is paper", "give --policy race"]);
     let more = ["--pending", "--submit", "--json"];
     let done: crate::kit::Done = command(&strs(&planted.arguments("slurm", &more)))
         .env("PATH", stand_ins(&planted))
