@@ -21,6 +21,7 @@ pub(crate) use memory::check_weights;
 pub(crate) use names::Names;
 pub(crate) use samples::{Part, Source};
 pub use score::Score;
+pub use sources::training_samples;
 use storage::model_digest;
 pub(crate) use storage::storage;
 

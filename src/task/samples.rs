@@ -7,7 +7,7 @@ use crate::{
     event::{Event, Observer},
 };
 use mars_vlm::{
-    data::{Dataset, ImageStore, ReadOptions, Sample},
+    data::{Dataset, ImageStore, Problem, ReadOptions, Sample},
     processor::Processor,
 };
 use std::{
@@ -44,6 +44,18 @@ fn open_images(data: &Path, images: Option<&Path>) -> Result<ImageStore, Error> 
 }
 
 impl Source {
+    /// What the file holds, without a look at images: samples, and records that are none, where those are to be left out.
+    ///
+    /// # Errors
+    /// The first record that is no sample, where they are not; a file that is none of data.
+    pub(super) fn dataset(&self, config: &SearchConfig) -> Result<(Dataset, Vec<Problem>), Error> {
+        let options = ReadOptions { part: self.part.clone(), ..config.data.read_options() };
+        Ok(match config.data.bad_sample {
+            Unusable::Error => (Dataset::read_with(&self.path, &options)?, Vec::new()),
+            Unusable::Drop => Dataset::read_all(&self.path, &options)?,
+        })
+    }
+
     /// Reads the data set, which is used as `used_as` (`train`, ..), without the samples that are to be left out.
     ///
     /// # Errors
@@ -56,13 +68,9 @@ impl Source {
         processor: &Processor,
         observer: &mut dyn Observer,
     ) -> Result<Part, Error> {
-        let options = ReadOptions { part: self.part.clone(), ..config.data.read_options() };
         let which = config.data.leave_out();
         let path = self.path.display();
-        let (data, mut problems) = match config.data.bad_sample {
-            Unusable::Error => (Dataset::read_with(&self.path, &options)?, Vec::new()),
-            Unusable::Drop => Dataset::read_all(&self.path, &options)?,
-        };
+        let (data, mut problems) = self.dataset(config)?;
         if !data.unused.is_empty() {
             observer.event(&Event::Warning(&format!("{path}: {}", data.unused)));
         }

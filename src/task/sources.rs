@@ -9,7 +9,7 @@ use mars_vlm::{
     data::{Dataset, Fractions, Split, split},
     processor::Processor,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The data of a task; what is missing is split off from the training data.
 pub(super) struct Sources {
@@ -25,6 +25,21 @@ pub(super) struct Parts {
     pub(super) test: Part,
 }
 
+/// The training data among the `parts` of the data set at `path`: the part of that name, otherwise all.
+fn training(path: &Path, parts: &[String]) -> Source {
+    Source { path: path.to_owned(), part: parts.iter().find(|part| *part == "train").cloned() }
+}
+
+/// How many training samples the data set at `path` has, before anything is split off; its images are not looked at.
+///
+/// # Errors
+/// As for a task that is opened on it, but for defects of images.
+pub fn training_samples(config: &SearchConfig, path: &Path) -> Result<usize, Error> {
+    let parts = Dataset::parts(path, &config.data.read_options())?;
+    let (data, _) = training(path, &parts).dataset(config)?;
+    Ok(data.samples.len())
+}
+
 impl Sources {
     /// The files that are given; where the training data have parts of the usual names, those.
     pub(super) fn of(config: &SearchConfig, files: &TaskFiles) -> Result<Self, Error> {
@@ -34,14 +49,14 @@ impl Sources {
             Some(Source { path: files.train.clone(), part: Some((*found).to_owned()) })
         };
         let given = |path: &Option<PathBuf>| path.clone().map(|path| Source { path, part: None });
-        let (val, test) = (given(&files.val), given(&files.test));
-        Ok(match part(&["train"]) {
-            Some(train) => Self {
+        let (train, val, test) = (training(&files.train, &parts), given(&files.val), given(&files.test));
+        Ok(match train.part {
+            Some(_) => Self {
                 train,
                 val: val.or_else(|| part(&["val", "validation", "dev"])),
                 test: test.or_else(|| part(&["test"])),
             },
-            None => Self { train: Source { path: files.train.clone(), part: None }, val, test },
+            None => Self { train, val, test },
         })
     }
 
@@ -96,5 +111,45 @@ impl Sources {
             test: rest("test", &self.test, &divided.test)?,
             train: Part { left_out, ..some(&divided.train) },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::training_samples;
+    use crate::config::{SearchConfig, Unusable};
+    use serde_json::{Value, json};
+    use std::fs;
+
+    #[test]
+    fn training_samples_are_those_of_the_split_of_this_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let problem = |number: usize| {
+            let problem = json!({ "question": "Which?", "choices": ["a", "b"], "answer": 0, "hint": "", "image": null,
+                "lecture": "", "solution": "" });
+            (number.to_string(), problem)
+        };
+        let problems: serde_json::Map<String, Value> = (1..=7).map(problem).collect();
+        let splits = json!({ "train": ["1", "2", "3", "4"], "val": ["5"], "test": ["6", "7"] });
+        fs::write(folder.path().join("problems.json"), Value::from(problems).to_string()).unwrap();
+        fs::write(folder.path().join("pid_splits.json"), splits.to_string()).unwrap();
+        let config = SearchConfig::default();
+        assert_eq!(training_samples(&config, folder.path()).unwrap(), 4);
+        let named = format!("{}#test", folder.path().display());
+        assert_eq!(training_samples(&config, named.as_ref()).unwrap(), 2);
+    }
+
+    #[test]
+    fn records_that_are_none_are_counted_as_they_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("train.json");
+        let sample = json!({ "id": "a", "conversations": [
+            { "from": "human", "value": "what?" }, { "from": "gpt", "value": "that" } ] });
+        fs::write(&file, json!([sample, { "id": "b" }]).to_string()).unwrap();
+        let mut config = SearchConfig::default();
+        assert!(training_samples(&config, &file).is_err());
+        config.data.bad_sample = Unusable::Drop;
+        assert_eq!(training_samples(&config, &file).unwrap(), 1);
     }
 }

@@ -12,8 +12,8 @@ use mars::{
     mars_laws::{Form, Interval},
     mars_lora::Examples,
     mars_search::{Decision, DecisionOutcome},
-    mars_vlm::data::Dataset,
     quantity::{duration, flops, number},
+    task::training_samples,
 };
 use std::time::Instant;
 
@@ -90,7 +90,7 @@ fn carry_out(
 pub(super) fn samples(config: &SearchConfig) -> Result<usize, Error> {
     match (config.trainer.samples, &config.data.train) {
         (Some(samples), _) => Ok(samples),
-        (None, Some(data)) => Ok(Dataset::read_with(data, &config.data.read_options())?.samples.len()),
+        (None, Some(data)) => training_samples(config, data),
         (None, None) => Err(Error::usage(
             "a search with an external command must know the number of training samples; set trainer.samples, or give --data",
         )),
