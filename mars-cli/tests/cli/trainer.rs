@@ -244,7 +244,7 @@ fn what_is_wrong_with_a_command_is_said() {
     let unknown = ["search", "--trainer", "train {rank}", "--set", "trainer.samples=9", "--out", &out];
     refused(&unknown, 2, &["rank", "{r.MODULE}"]);
     for command in ["plan", "compare"] {
-        refused(&[command, "--trainer", "train {out}"], 2, &["trainer.kind"]);
+        refused(&[command, "--trainer", "train {out}"], 2, &["trainer.kind", "a search, its calibration"]);
     }
     for command in ["search", "calibrate"] {
         let new = format!("{out}-{command}");
