@@ -44,7 +44,9 @@ impl SearchConfig {
             let most = calibration.steps.map_or(longest, |steps| (steps.saturating_mul(4) / 7).max(1));
             let window =
                 *calibration.window.get_or_insert(steps.div_ceil(8).clamp(shortest, longest).min(most));
-            calibration.steps.get_or_insert(steps.div_ceil(30).max((7 * window).div_ceil(4)));
+            // 7/4 of the window, for windows of any length.
+            let longer = window.saturating_mul(2).saturating_sub(window / 4);
+            calibration.steps.get_or_insert(steps.div_ceil(30).max(longer));
             calibration.eval_every.get_or_insert(window.div_ceil(CalibrationPlan::WINDOW_EVALUATIONS));
         } else {
             let steps = *calibration.steps.get_or_insert(steps.div_ceil(3));
@@ -105,5 +107,15 @@ mod tests {
         config.run.validation_samples = Some(100);
         let resolved = config.resolved(1000, 70);
         assert_eq!((resolved.train.steps, resolved.run.validation_samples), (Some(7), Some(70)));
+    }
+
+    #[test]
+    fn the_longest_run_goes_on_from_a_window_of_any_length() {
+        let mut config = SearchConfig::default();
+        for window in [5, 6, 7, 8, i64::MAX as usize] {
+            config.calibration.window = Some(window);
+            let steps = config.resolved(8, 8).calibration.steps;
+            assert_eq!(steps, Some((7 * window as u128).div_ceil(4) as usize), "{window}");
+        }
     }
 }
