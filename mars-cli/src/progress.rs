@@ -173,7 +173,7 @@ fn list(trials: &[Trial]) -> String {
 
 /// Whether these trials compete to become the final run.
 fn competes(trials: &[Trial]) -> bool {
-    trials.iter().any(|trial| matches!(trial.role, Role::Race | Role::Final))
+    trials.iter().any(|trial| !trial.role.is_calibration())
 }
 
 fn label(trials: &[Trial]) -> String {

@@ -19,6 +19,13 @@ pub enum Role {
     Final,
 }
 
+impl Role {
+    /// Whether it measures for laws; others compete to be the result, on all the data.
+    pub fn is_calibration(self) -> bool {
+        matches!(self, Self::Alone | Self::Joint)
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -3,7 +3,7 @@
 use crate::{Error, Task, config::SearchConfig};
 use mars_laws::Ranks;
 use mars_lora::{AdapterConfig, AdapterStack, Examples, Model};
-use mars_search::{Budget, Cost, Role, Space, Trial};
+use mars_search::{Budget, Cost, Space, Trial};
 use mars_vlm::model::{AnyModel, EncodedExamples};
 use std::time::Instant;
 
@@ -32,15 +32,12 @@ where
 
     /// FLOPs of a trial that trains from step `from`; its time is not told.
     pub(super) fn cost(&self, trial: &Trial, from: usize) -> Result<Cost, Error> {
-        let eval_every = match trial.role {
-            Role::Alone | Role::Joint => self.config.calibration.eval_every,
-            Role::Race | Role::Final => self.config.train.eval_every,
+        let (eval_every, validation) = if trial.role.is_calibration() {
+            (self.config.calibration.eval_every, self.config.run_template().calibration_validation)
+        } else {
+            (self.config.train.eval_every, None)
         };
         let evaluations = evaluations(trial, from, eval_every.unwrap_or(trial.steps).max(1));
-        let validation = match trial.role {
-            Role::Alone | Role::Joint => self.config.run_template().calibration_validation,
-            Role::Race | Role::Final => None,
-        };
         Ok(Cost {
             flops: self.flops(&trial.ranks, trial.steps.saturating_sub(from), 0, validation)?,
             eval_flops: self.flops(&trial.ranks, 0, evaluations, validation)?,

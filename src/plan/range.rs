@@ -3,7 +3,7 @@
 use super::rehearsal::{Price, Rehearsed};
 use crate::Error;
 use mars_laws::Ranks;
-use mars_search::{Budget, Role, Space, Trial, run_cost};
+use mars_search::{Budget, Space, Trial, run_cost};
 use serde::Serialize;
 
 /// The cheapest and the most expensive end of a search.
@@ -53,9 +53,7 @@ pub(super) fn cost_range(
     let whole: Vec<_> = foreseen
         .trials
         .iter()
-        .filter(|step| {
-            matches!(step.trial.role, Role::Race | Role::Final) && step.trial.steps == budget.steps
-        })
+        .filter(|step| !step.trial.role.is_calibration() && step.trial.steps == budget.steps)
         .collect();
     let (lowest, highest) = if whole.iter().all(|step| step.round == 0) {
         // Measurements add no others: one of these wins.

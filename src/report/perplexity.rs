@@ -2,7 +2,7 @@
 
 use super::{data::ReportData, laws::law_c, number::fixed, svg::escape, svg::polyline};
 use mars_laws::{Form, Ranks, solve_rank};
-use mars_search::{LawPLoss, Role, TrialResult};
+use mars_search::{LawPLoss, TrialResult};
 
 const LEFT: f64 = 56.0;
 const WIDTH: f64 = 390.0;
@@ -55,7 +55,7 @@ fn predicted(index: usize, module: &str, data: &ReportData) -> String {
 }
 
 fn measured(index: usize, module: &str, data: &ReportData) -> String {
-    let full = data.results.iter().filter(|result| matches!(result.trial.role, Role::Race | Role::Final));
+    let full = data.results.iter().filter(|result| !result.trial.role.is_calibration());
     let runs: Vec<&TrialResult> = full.filter(|result| result.kept_loss().is_some()).collect();
     let mut tried: Vec<&Ranks> = runs.iter().map(|result| &result.trial.ranks).collect();
     tried.sort();

@@ -124,13 +124,10 @@ pub(super) fn planned(policy: &PolicySpec, space: &Space, budget: &Budget) -> Re
     let mut started = policy.build(space, budget)?;
     Ok(match mars_search::search(&mut *started, &mut NoResults)?.outcome {
         Outcome::Decided(_) => Vec::new(),
-        Outcome::Missing { asked, .. } => asked.into_iter().filter(is_calibration).collect(),
+        Outcome::Missing { asked, .. } => {
+            asked.into_iter().filter(|trial| trial.role.is_calibration()).collect()
+        }
     })
-}
-
-/// Whether a trial is one of calibration.
-pub(super) fn is_calibration(trial: &Trial) -> bool {
-    matches!(trial.role, Role::Alone | Role::Joint)
 }
 
 fn calibrate(

@@ -4,7 +4,7 @@ use super::snapshot::SnapshotRunner;
 use crate::{Error, config::SearchConfig};
 use mars_calib::Campaign;
 use mars_laws::Ranks;
-use mars_search::{Decision, Outcome, PolicySpec, Role, Trial};
+use mars_search::{Decision, Outcome, PolicySpec, Trial};
 use std::path::Path;
 
 /// What a policy chooses on a campaign.
@@ -59,7 +59,7 @@ pub fn choose(directory: &Path, policy: Option<&PolicySpec>) -> Result<Chosen, E
 
 /// What the trials that a policy asks for next, of which some are `missing`, say about its choice.
 fn undecided(asked: &[Trial], missing: usize) -> Choice {
-    if asked.iter().any(|trial| matches!(trial.role, Role::Alone | Role::Joint)) {
+    if asked.iter().any(|trial| trial.role.is_calibration()) {
         return Choice::Uncalibrated { missing, of: asked.len() };
     }
     let mut candidates: Vec<Ranks> = asked.iter().map(|trial| trial.ranks.clone()).collect();

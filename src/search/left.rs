@@ -1,6 +1,6 @@
 //! What a search has left to do, estimated from what its finished runs took.
 
-use super::{calibrate::is_calibration, snapshot::Asked};
+use super::snapshot::Asked;
 use crate::{config::SearchConfig, plan::evaluations};
 use mars_calib::{
     RunId,
@@ -85,7 +85,7 @@ impl Rhythm {
     }
 
     fn get(&self, trial: &Trial) -> Evaluated {
-        if is_calibration(trial) { self.calibration } else { self.race }
+        if trial.role.is_calibration() { self.calibration } else { self.race }
     }
 
     /// What a trial has to do from step `from` on.
@@ -171,7 +171,7 @@ pub(super) fn left(
         let mut sum = Measured::default();
         for Asked { trial, result, .. } in asked {
             if let Some(result) = result
-                && calibration.is_none_or(|calibration| calibration == is_calibration(trial))
+                && calibration.is_none_or(|calibration| calibration == trial.role.is_calibration())
             {
                 sum.work += rhythm.done(result, begins.get(trial));
                 sum.wall_s += result.cost.wall_s;
@@ -186,8 +186,8 @@ pub(super) fn left(
         [false, true].map(|kind| Some(measured(Some(kind))).filter(|sum| sum.work.steps > 0).unwrap_or(all));
     let open = |kind: bool| {
         let mut sum = Work::default();
-        let missing = asked.iter().filter(|asked| asked.result.is_none());
-        for Asked { trial, checkpoint, .. } in missing.filter(|asked| is_calibration(&asked.trial) == kind) {
+        let own = |one: &&Asked| one.result.is_none() && one.trial.role.is_calibration() == kind;
+        for Asked { trial, checkpoint, .. } in asked.iter().filter(own) {
             sum += rhythm.open(trial, begins.get(trial).max(*checkpoint));
         }
         sum

@@ -9,7 +9,7 @@ use mars_calib::{
     Campaign, ConvergenceRule, Flow, Keep, Observer as RunObserver, Progress, RunEnd, RunId, RunRecord,
     RunSpec, Stage, Trainer,
 };
-use mars_search::{Answer, Role, Runner, Trial};
+use mars_search::{Answer, Runner, Trial};
 use std::collections::BTreeMap;
 
 /// A [`Runner`] that trains.
@@ -92,7 +92,7 @@ impl CampaignRunner<'_> {
 /// Whether these trials end a search, if one of them is not lost: all of them go on to the end of the final run. A policy that
 /// is asynchronous may ask for others all the same.
 fn is_last(trials: &[Trial]) -> bool {
-    let ends = |trial: &Trial| matches!(trial.role, Role::Race | Role::Final) && trial.steps == trial.horizon;
+    let ends = |trial: &Trial| !trial.role.is_calibration() && trial.steps == trial.horizon;
     !trials.is_empty() && trials.iter().all(ends)
 }
 

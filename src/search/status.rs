@@ -1,7 +1,6 @@
 //! How far the search in a campaign directory is, told from the directory alone, also while others write to it.
 
 use super::{
-    calibrate::is_calibration,
     deliver::DECISION,
     left::{Begins, Left, Rhythm, left},
     snapshot::{Asked, SnapshotRunner},
@@ -147,7 +146,9 @@ pub fn status(directory: &Path) -> Result<Status, Error> {
         None => Stage::Failed,
         Some(Outcome::Decided(_)) if written => Stage::Done,
         Some(Outcome::Decided(_)) => Stage::Decided,
-        Some(Outcome::Missing { asked, .. }) if asked.iter().any(is_calibration) => Stage::Calibration,
+        Some(Outcome::Missing { asked, .. }) if asked.iter().any(|trial| trial.role.is_calibration()) => {
+            Stage::Calibration
+        }
         Some(Outcome::Missing { .. }) => Stage::Race,
     };
     let begins = Begins::of(&runner.asked, runner.continues);
@@ -167,7 +168,7 @@ pub fn status(directory: &Path) -> Result<Status, Error> {
     let one_by_one = config.trainer.kind == TrainerKind::Command;
     let mut trains = owner.as_ref();
     let runs = runner.asked.iter().map(|Asked { trial, id, result, .. }| {
-        let index = is_calibration(trial).then(|| {
+        let index = trial.role.is_calibration().then(|| {
             calibration += 1;
             calibration - 1
         });
@@ -198,7 +199,7 @@ pub fn status(directory: &Path) -> Result<Status, Error> {
 /// Whether a policy that has asked for this decides next: one choice is left, and trains to the end of the final run. `asha`
 /// may let others follow.
 fn is_last(asked: &[Trial], policy: &PolicySpec, budget: &Budget) -> bool {
-    let whole = |trial: &Trial| !is_calibration(trial) && trial.steps >= budget.steps;
+    let whole = |trial: &Trial| !trial.role.is_calibration() && trial.steps >= budget.steps;
     matches!(asked, [trial] if whole(trial)) && !policy.is_asynchronous()
 }
 

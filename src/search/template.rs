@@ -70,7 +70,7 @@ impl RunTemplate {
     /// The run that does `trial` in a campaign with this fingerprint; `earlier` holds the records of earlier trials, by
     /// their ids.
     pub fn spec(&self, trial: &Trial, earlier: &BTreeMap<u32, RunRecord>, fingerprint: &str) -> RunSpec {
-        let calibration = matches!(trial.role, Role::Alone | Role::Joint);
+        let calibration = trial.role.is_calibration();
         let eval_every = if calibration { self.calibration_eval_every } else { self.eval_every };
         let decay_fraction = if calibration && self.constant_rate { 0.0 } else { self.optim.decay_fraction };
         // A method that moves ranks is compared as it is, whatever the variant of the others.

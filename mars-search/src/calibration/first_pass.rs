@@ -3,7 +3,7 @@
 //! Until a run has seen all its samples once, the training loss of a batch is the loss on unseen samples of a model fine-tuned on
 //! those before. Means over windows that double in length give each run one point for each doubling.
 
-use crate::{Budget, LawPLoss, Role, TrialResult, records::Records};
+use crate::{Budget, LawPLoss, TrialResult, records::Records};
 use mars_laws::{
     BootstrapOptions, Form, LawPFit, LawPOptions, Offset, PerformanceObservation, Ranks, Residuals,
     choose_form, fit_law_p,
@@ -20,7 +20,7 @@ const FROM: usize = 8;
 /// Why there is none, as a clause.
 pub(crate) fn law_p(budget: &Budget, records: &Records) -> Result<(LawPFit, LawPLoss), String> {
     let mut longest: BTreeMap<&Ranks, &TrialResult> = BTreeMap::new();
-    for result in records.results().filter(|result| matches!(result.trial.role, Role::Race | Role::Final)) {
+    for result in records.results().filter(|result| !result.trial.role.is_calibration()) {
         let known = longest.entry(&result.trial.ranks).or_insert(result);
         if known.train_curve.len() < result.train_curve.len() {
             *known = result;

@@ -18,7 +18,6 @@
 //! final run the lowest loss wins, within the tolerance of the race.
 
 use super::{Against, Cut, DropReason, DropRule, Race, Spent, Standing, counts_flops, paired::Paired, rungs};
-use crate::Role;
 
 /// Drops those that the paired evidence is against, then those whose next stretch the budget does not pay for.
 pub(crate) struct EvidenceRule {
@@ -92,8 +91,7 @@ impl EvidenceRule {
         let (steps, step) = (race.budget.steps, cut.step);
         let next = rungs::on_grid(step + 1, race.budget);
         let counted = counts_flops(cut.records);
-        let calibration =
-            cut.records.results().filter(|result| !matches!(result.trial.role, Role::Race | Role::Final));
+        let calibration = cut.records.results().filter(|result| result.trial.role.is_calibration());
         // What the race has spent up to this cut: the records may reach beyond it.
         let spent: f64 = calibration
             .map(|result| Spent::of(result, 0, counted))

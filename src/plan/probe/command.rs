@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{Error, Interrupt, config::SearchConfig, plan::restarts};
 use mars_calib::{CommandTrainer, RunRecord, RunSpec, Trainer};
-use mars_search::{Budget, Cost, Role, Space, Trial};
+use mars_search::{Budget, Cost, Space, Trial};
 use std::collections::BTreeMap;
 
 /// How much longer than the shorter the longer run must take, seconds, where it has as many steps; and the most that a run of
@@ -59,8 +59,7 @@ pub(crate) fn probe_command(
 type Key = (Vec<String>, bool);
 
 fn key(trial: &Trial) -> Key {
-    let calibration = matches!(trial.role, Role::Alone | Role::Joint);
-    (trial.ranks.modules().map(str::to_owned).collect(), calibration)
+    (trial.ranks.modules().map(str::to_owned).collect(), trial.role.is_calibration())
 }
 
 /// What runs of one kind take.

@@ -13,7 +13,7 @@ use mars_calib::{
     native::{NativeOptions, NativeTrainer, stack_width, stacks},
 };
 use mars_lora::Examples;
-use mars_search::{Role, Trial};
+use mars_search::Trial;
 use mars_vlm::model::{AnyModel, EncodedExamples};
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ impl NativePrices<'_> {
     }
 
     fn member(&self, RehearsedTrial { trial, from, .. }: &RehearsedTrial) -> Result<Member, Error> {
-        let calibration = matches!(trial.role, Role::Alone | Role::Joint);
+        let calibration = trial.role.is_calibration();
         let every = if calibration { self.template.calibration_eval_every } else { self.template.eval_every };
         let validation = self.template.calibration_validation.filter(|_| calibration);
         Ok(Member {
