@@ -4,7 +4,6 @@ use super::{
     axis::{Axis, Scale},
     chart::{Chart, Key, nothing},
     data::ReportData,
-    laws::law_c,
     number::plain,
     svg::Shape,
 };
@@ -56,7 +55,7 @@ fn figure(id: &str, module: &str, data: &ReportData) -> String {
     let mut chart = Chart::new(id, at_ranks(x, &across), at_ranks(y, &up));
 
     let laws = data.decision.laws.as_ref();
-    let law = |module: &str| laws.and_then(|laws| laws.law_c.get(module)).map(law_c);
+    let law = |module: &str| laws.and_then(|laws| laws.law_c.get(module)).map(|law| law.summary.law);
     let mut legend = Vec::new();
     if let (Some(base), Some(other)) = (law(reference), law(module)) {
         let samples = data.budget.samples as f64;

@@ -7,13 +7,8 @@ use super::{
     number::{fixed, plain},
     svg::{Shape, escape},
 };
-use mars_laws::{Form, LawC};
+use mars_laws::Form;
 use mars_search::ModuleLaw;
-
-/// The law without its points.
-pub(crate) fn law_c(law: &ModuleLaw) -> LawC {
-    law.summary.law
-}
 
 /// One chart for each module.
 pub(crate) fn figures(data: &ReportData) -> String {
@@ -65,7 +60,7 @@ pub(crate) fn law_p(data: &ReportData) -> String {
 }
 
 fn figure(id: &str, title: &str, law: &ModuleLaw, samples: usize) -> String {
-    let formula = law_c(law);
+    let formula = law.summary.law;
     let measured: Vec<_> = law.points.iter().filter_map(|point| Some((point, point.steps?))).collect();
     let mut sizes: Vec<usize> = law.points.iter().map(|point| point.samples).collect();
     let mut ranks: Vec<usize> = law.points.iter().map(|point| point.rank).collect();
@@ -129,7 +124,7 @@ fn figure(id: &str, title: &str, law: &ModuleLaw, samples: usize) -> String {
 
 /// The chart of a law at one size: time over rank.
 fn by_rank(id: &str, title: &str, law: &ModuleLaw, samples: usize, ranks: &[usize]) -> String {
-    let formula = law_c(law);
+    let formula = law.summary.law;
     let measured: Vec<_> = law.points.iter().filter_map(|point| Some((point, point.steps?))).collect();
     let (Some(&low), Some(&high)) = (ranks.first(), ranks.last()) else {
         return nothing(title, "There is no point.");
@@ -159,7 +154,7 @@ fn by_rank(id: &str, title: &str, law: &ModuleLaw, samples: usize, ranks: &[usiz
 }
 
 fn caption(law: &ModuleLaw, measured: usize, extrapolated: bool) -> String {
-    let formula = law_c(law);
+    let formula = law.summary.law;
     // An offset pressed on its bound is none.
     let offset = if formula.offset < 1e-3 { String::new() } else { format!(" + {}", plain(formula.offset)) };
     let gamma =

@@ -1,6 +1,6 @@
 //! Perplexity over the grid of ranks: what Law-P predicts, and what was measured, with the curve of equal times.
 
-use super::{data::ReportData, laws::law_c, number::fixed, svg::escape, svg::polyline};
+use super::{data::ReportData, number::fixed, svg::escape, svg::polyline};
 use mars_laws::{Form, Ranks, solve_rank};
 use mars_search::{LawPLoss, TrialResult};
 
@@ -180,7 +180,7 @@ fn text(class: &str, x: f64, y: f64, anchor: &str, words: &str) -> String {
 
 /// The curve of equal convergence times over the cells, whose middles are the candidate ranks.
 fn balance(module: &str, data: &ReportData, across: (&[usize], f64), up: (&[usize], f64)) -> String {
-    let law = |module: &str| data.decision.laws.as_ref()?.law_c.get(module).map(law_c);
+    let law = |module: &str| data.decision.laws.as_ref()?.law_c.get(module).map(|law| law.summary.law);
     let (Some(base), Some(other)) = (law(&data.space.reference), law(module)) else { return String::new() };
     let ((columns, side), (rows, bottom)) = (across, up);
     let (Some(&first), Some(&last)) = (columns.first(), columns.last()) else { return String::new() };
