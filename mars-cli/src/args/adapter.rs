@@ -22,17 +22,21 @@ pub(crate) struct Adapted {
 }
 
 impl Adapted {
-    /// Adapter and base, however they were given.
-    fn resolve(&self) -> (Option<&PathBuf>, Option<&PathBuf>) {
-        let Self { adapter_flag, base_flag, adapter_position, base_position } = self;
-        (adapter_flag.as_ref().or(adapter_position.as_ref()), base_flag.as_ref().or(base_position.as_ref()))
+    /// The adapter, however it was given.
+    pub(crate) fn adapter(&self) -> Option<&PathBuf> {
+        self.adapter_flag.as_ref().or(self.adapter_position.as_ref())
+    }
+
+    /// Its base, however it was given.
+    pub(crate) fn base(&self) -> Option<&PathBuf> {
+        self.base_flag.as_ref().or(self.base_position.as_ref())
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Merge {
     #[command(flatten)]
-    adapted: Adapted,
+    pub(crate) adapted: Adapted,
     /// New directory for the merged model
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -44,21 +48,11 @@ pub(crate) struct Merge {
     pub(crate) unmerge: bool,
 }
 
-impl Merge {
-    pub(crate) fn adapter(&self) -> Option<&PathBuf> {
-        self.adapted.resolve().0
-    }
-
-    pub(crate) fn base(&self) -> Option<&PathBuf> {
-        self.adapted.resolve().1
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     // Without a base model: the embedded one, and its test split.
     #[command(flatten)]
-    adapted: Adapted,
+    pub(crate) adapted: Adapted,
     /// Data on which the adapter and the merged model must have the same losses [default: data.test; of the embedded model its
     /// test split]
     #[arg(long, value_name = "FILE")]
@@ -72,16 +66,6 @@ pub(crate) struct Verify {
     /// Device on which to compute; see `mars devices`
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,
-}
-
-impl Verify {
-    pub(crate) fn adapter(&self) -> Option<&PathBuf> {
-        self.adapted.resolve().0
-    }
-
-    pub(crate) fn base(&self) -> Option<&PathBuf> {
-        self.adapted.resolve().1
-    }
 }
 
 #[derive(Debug, Args)]

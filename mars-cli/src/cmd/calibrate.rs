@@ -33,12 +33,12 @@ pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit, Err
     let runs = match config.trainer.kind {
         TrainerKind::Native => {
             let task = context.open(&config)?;
-            let search = context.search(&config, &args.place, &mut reporter)?;
+            let search = context.search(&config, &args.place, &mut reporter);
             search.calibrate(&task, &config.out.dir, index, args.at_once)
         }
         TrainerKind::Command => {
             let samples = samples(&config)?;
-            let search = context.search(&config, &args.place, &mut reporter)?;
+            let search = context.search(&config, &args.place, &mut reporter);
             search.calibrate_command(samples, &config.out.dir, index, args.at_once)
         }
     };

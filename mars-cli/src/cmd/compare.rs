@@ -31,7 +31,7 @@ pub(crate) fn run(context: &Context, args: &args::Compare) -> Result<Exit, Error
     let seeds = args.seeds.unwrap_or(SEEDS);
     let task = context.open(&config)?;
     let mut reporter = context.reporter();
-    let search = context.search(&config, &args.place, &mut reporter)?;
+    let search = context.search(&config, &args.place, &mut reporter);
     let compared = search.compare(&task, &config.out.dir, &policies, u64::from(seeds))?;
     if let (Some(path), Some(recording)) = (&args.record, &compared.recording) {
         write_recording(path, recording)?;

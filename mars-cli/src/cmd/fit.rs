@@ -10,9 +10,9 @@ use crate::{
 use mars::{
     Error,
     mars_laws::{FitRequest, Form, Loss, Observations, analyse},
+    mars_lora::stored::regular,
     search::observations,
 };
-use mars_lora::stored::regular;
 use std::{collections::BTreeSet, fs, path::Path};
 
 pub(crate) fn run(context: &Context, args: &args::Fit) -> Result<Exit, Error> {

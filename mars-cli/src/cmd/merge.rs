@@ -16,8 +16,8 @@ const MIB: u64 = 1 << 20;
 
 pub(crate) fn run(context: &Context, args: &args::Merge) -> Result<Exit, Error> {
     let needed = |what: &str, flag: &str| Error::usage(format!("no {what} is given; add {flag} DIR"));
-    let named = args.base().ok_or_else(|| needed("base model", "--model"))?;
-    let adapter = args.adapter().ok_or_else(|| needed("adapter", "--adapter"))?;
+    let named = args.adapted.base().ok_or_else(|| needed("base model", "--model"))?;
+    let adapter = args.adapted.adapter().ok_or_else(|| needed("adapter", "--adapter"))?;
     let base = context.model(named)?;
     roles::check(adapter, &base)?;
     let names = names_of_dir(&base)?;

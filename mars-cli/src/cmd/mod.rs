@@ -111,7 +111,7 @@ impl Context {
     /// The task of a configuration, opened.
     pub(crate) fn open(&self, config: &SearchConfig) -> Result<mars::Task, Error> {
         config.check_native()?;
-        let task = mars::Task::open_with(config, &self.files(config)?, &mut Reporter::new(self.console))?;
+        let task = mars::Task::open_with(config, &self.files(config)?, &mut self.reporter())?;
         // What loading took and freed is as large as the weights.
         allocator::give_back();
         Ok(task)
@@ -119,16 +119,11 @@ impl Context {
 
     /// The files of a configuration; a model that is named by an id is looked up.
     pub(crate) fn files(&self, config: &SearchConfig) -> Result<TaskFiles, Error> {
-        TaskFiles::of(&self.local(config)?)
-    }
-
-    /// The configuration with a local directory in place of a model's id.
-    fn local(&self, config: &SearchConfig) -> Result<SearchConfig, Error> {
         let mut local = config.clone();
         if let Some(model) = &config.model.dir {
             local.model.dir = Some(self.model(model)?);
         }
-        Ok(local)
+        TaskFiles::of(&local)
     }
 
     /// The local directory of the model that the user names.
@@ -142,9 +137,9 @@ impl Context {
         config: &SearchConfig,
         place: &Place,
         reporter: &'a mut Reporter,
-    ) -> Result<Search<'a>, Error> {
+    ) -> Search<'a> {
         let search = Search::new(config.clone()).interrupt(self.signals.interrupt());
-        Ok(search.accept_changes(place.accept_changes).observe(reporter))
+        search.accept_changes(place.accept_changes).observe(reporter)
     }
 
     /// Who reports to the console.

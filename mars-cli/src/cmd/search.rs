@@ -65,11 +65,11 @@ fn carry_out(
         TrainerKind::Native => {
             let task = context.open(config)?;
             introduce(&task);
-            context.search(config, place, &mut reporter)?.run(&task, &config.out.dir)?
+            context.search(config, place, &mut reporter).run(&task, &config.out.dir)?
         }
         TrainerKind::Command => {
             let samples = samples(config)?;
-            context.search(config, place, &mut reporter)?.run_command(samples, &config.out.dir)?
+            context.search(config, place, &mut reporter).run_command(samples, &config.out.dir)?
         }
     };
     if context.common.json {

@@ -32,8 +32,9 @@ struct Refused<'a> {
 }
 
 pub(crate) fn run(context: &Context, args: &args::Verify) -> Result<Exit, Error> {
-    let adapter = args.adapter().ok_or_else(|| Error::usage("no adapter is given; add --adapter DIR"))?;
-    let task = Task { model: args.base().cloned(), device: args.device.clone(), ..Task::default() };
+    let adapter =
+        args.adapted.adapter().ok_or_else(|| Error::usage("no adapter is given; add --adapter DIR"))?;
+    let task = Task { model: args.adapted.base().cloned(), device: args.device.clone(), ..Task::default() };
     let config = context.layers(&task)?.reading()?;
     let named = [&args.data, &args.images, &config.data.test].into_iter().any(Option::is_some);
     let (model, data) = match &config.model.dir {
