@@ -1,5 +1,7 @@
 //! A token by which a search is stopped from outside.
 
+use crate::Error;
+use mars_calib::Flow;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -26,5 +28,15 @@ impl Interrupt {
     /// Whether the stop was asked for.
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
+    }
+
+    /// What a trainer is told.
+    pub(crate) fn flow(&self) -> Flow {
+        if self.requested() { Flow::Stop } else { Flow::Continue }
+    }
+
+    /// An error once the stop was asked for.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.requested() { Err(Error::interrupted()) } else { Ok(()) }
     }
 }

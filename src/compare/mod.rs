@@ -153,7 +153,7 @@ impl Measured {
             return Ok(*known);
         }
         let adapter = session.kept(record)?;
-        session.go_on()?;
+        session.interrupt.check()?;
         let score = session.task.score(Some(&adapter), session.config.run.eval_batch)?;
         self.tested.insert(record.id.clone(), score.perplexity);
         Ok(score.perplexity)

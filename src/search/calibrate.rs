@@ -200,15 +200,12 @@ fn share(
         chosen.iter().map(|(_, trial)| template.spec(trial, &BTreeMap::new(), &fingerprint)).collect();
     let mut own = BTreeMap::new();
     let interrupt = engine.interrupt;
-    let stop = || interrupt.requested();
     let holders = loop {
-        match engine.campaign.claim(&specs, at_once, Pace::default(), &stop)? {
+        match engine.campaign.claim(&specs, at_once, Pace::default(), &|| interrupt.requested())? {
             Claimed::Runs(places) => {
                 let trials: Vec<Trial> = places.iter().map(|at| chosen[*at].1.clone()).collect();
                 own.extend(places.into_iter().zip(engine.runs(&trials)?));
-                if stop() {
-                    return Err(Error::interrupted());
-                }
+                interrupt.check()?;
             }
             Claimed::AllDone => break Vec::new(),
             Claimed::Elsewhere(holders) => break holders,

@@ -44,11 +44,11 @@ where
     let ranks = adapter::rank_map(session, &trained, winner)?;
     retract(&session.out, &place)?;
     let written = adapter::write(session, &trained, &place, card)?;
-    session.go_on()?;
+    session.interrupt.check()?;
     session.observer.event(&Event::Testing);
     let batch = session.config.run.eval_batch;
     let base = session.task.score(None, batch)?;
-    session.go_on()?;
+    session.interrupt.check()?;
     let (tuned, exchanged_images) = session.task.score_and_exchange(&written, batch)?;
     let planned = (&session.space, &session.budget);
     let overfitting = overfitting::of_search(&session.campaign, &session.config, planned, &decision);

@@ -137,12 +137,6 @@ struct Watch<'a> {
     loss: Option<f64>,
 }
 
-impl Watch<'_> {
-    fn flow(&self) -> Flow {
-        if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }
-    }
-}
-
 impl RunObserver for Watch<'_> {
     fn progress(&mut self, event: &Progress) -> Flow {
         if let Some(reached) = self.reached.get_mut(&event.run) {
@@ -161,15 +155,15 @@ impl RunObserver for Watch<'_> {
             loss: self.loss,
         };
         self.observer.event(&Event::Progress(progress));
-        self.flow()
+        self.interrupt.flow()
     }
 
     fn go_on(&mut self) -> Flow {
-        self.flow()
+        self.interrupt.flow()
     }
 
     fn finished(&mut self, record: &RunRecord) -> Flow {
         self.observer.event(&Event::Run(record));
-        self.flow()
+        self.interrupt.flow()
     }
 }

@@ -155,11 +155,6 @@ where
         self.engine().search(policy, budget)
     }
 
-    /// An error if somebody has asked to stop.
-    pub(crate) fn go_on(&self) -> Result<(), Error> {
-        if self.interrupt.requested() { Err(Error::interrupted()) } else { Ok(()) }
-    }
-
     /// The adapter that is kept of a run; trained again if no checkpoint holds it.
     ///
     /// # Errors
@@ -187,7 +182,7 @@ where
         if let Some(error) = watch.error {
             return Err(error.into());
         }
-        let on = self.go_on();
+        let on = self.interrupt.check();
         self.observer.event(if on.is_ok() { &Event::RoundDone } else { &Event::RoundStopped });
         on?;
         let lost = || Error::failed(format!("run {run} left no adapter of step {}", spec.steps));
@@ -217,7 +212,7 @@ impl mars_calib::Observer for Again<'_> {
     }
 
     fn go_on(&mut self) -> Flow {
-        if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }
+        self.interrupt.flow()
     }
 
     fn storage_failed(&mut self, error: mars_calib::Error) -> Flow {

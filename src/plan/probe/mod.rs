@@ -279,7 +279,7 @@ impl<F: FnMut(&Progress)> Observer for Watch<'_, F> {
     }
 
     fn go_on(&mut self) -> Flow {
-        if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }
+        self.interrupt.flow()
     }
 
     fn storage_failed(&mut self, error: mars_calib::Error) -> Flow {
