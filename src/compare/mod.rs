@@ -100,7 +100,8 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    let searched = match session.search(policy, budget) {
+    let found = session.engine().search(policy, budget);
+    let searched = match found {
         Ok(searched) => searched,
         Err(error @ Error::Search(mars_search::Error::AllFailed { .. })) => {
             session.observer.event(&Event::Warning(&format!("{policy}: {error}")));

@@ -1,13 +1,16 @@
 //! The configuration of a search whose runs are trained elsewhere.
 
-use super::{Engine, Search, deliver, session};
+use super::{
+    Engine, Search, deliver,
+    session::{self, OpenCampaign},
+};
 use crate::{
     Error,
     config::{Facts, SearchConfig, TrainerKind},
     event::{Event, Silent},
     plan::{self, Probe},
 };
-use mars_calib::{Campaign, CommandTrainer, OnChange, Settings, Trainer};
+use mars_calib::{CommandTrainer, Trainer};
 use mars_search::{Budget, PolicySpec, Space};
 use std::path::Path;
 
@@ -68,7 +71,7 @@ impl Search<'_> {
         trainer: &mut dyn Trainer,
         (space, budget): (&Space, &Budget),
         out: &Path,
-        open: fn(&Path, Settings, OnChange) -> Result<Campaign, mars_calib::Error>,
+        open: OpenCampaign,
         work: impl FnOnce(Engine<'_>, &PolicySpec) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let config = self.config.resolved_for(space, budget, out);

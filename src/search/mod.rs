@@ -34,10 +34,11 @@ use crate::{
     event::{Event, Observer, Silent},
     plan::{Plan, Probe, restarts},
 };
-use mars_calib::{Campaign, OnChange, Settings, Trainer};
+use mars_calib::{Campaign, OnChange, Trainer};
 use mars_lora::{Examples, Model};
 use mars_search::{Budget, PolicySpec, Space};
 use mars_vlm::model::{AnyModel, EncodedExamples};
+use session::OpenCampaign;
 use std::{collections::BTreeMap, path::Path};
 
 /// A search for LoRA ranks: a configuration, who watches, and what can stop it.
@@ -125,7 +126,7 @@ impl<'a> Search<'a> {
         let mut silent = Silent;
         let (mut session, policy) = self.open(task, out.as_ref(), Campaign::open, &mut silent)?;
         let budget = session.budget.clone();
-        let searched = session.search(&policy, &budget)?;
+        let searched = session.engine().search(&policy, &budget)?;
         deliver::native(&mut session, &policy, &searched)
     }
 
@@ -208,7 +209,7 @@ impl<'a> Search<'a> {
         self,
         task: &'s Task<M, E>,
         out: &Path,
-        how: fn(&Path, Settings, OnChange) -> Result<Campaign, mars_calib::Error>,
+        how: OpenCampaign,
         silent: &'s mut Silent,
     ) -> Result<(Session<'s, M, E>, PolicySpec), Error>
     where
@@ -218,7 +219,6 @@ impl<'a> Search<'a> {
     {
         self.config.check()?;
         self.config.check_native()?;
-        let opening = session::Opening { how, on_change: self.on_change };
         let policy = self.config.policy();
         let observer: &'s mut dyn Observer = match self.observer {
             Some(observer) => observer,
@@ -230,6 +230,7 @@ impl<'a> Search<'a> {
         for caution in config.resolved(task.train.len(), task.val.len()).cautions(task.train.len()) {
             observer.event(&Event::Warning(&caution));
         }
+        let opening = (how, self.on_change);
         let session = Session::open(config, task, self.fingerprints, opening, observer, self.interrupt)?;
         Ok((session, policy))
     }

@@ -80,13 +80,8 @@ impl Engine<'_> {
     }
 }
 
-/// How a session opens its campaign.
-#[derive(Clone, Copy)]
-pub(crate) struct Opening {
-    /// [`Campaign::open`] or [`Campaign::share`].
-    pub(crate) how: fn(&Path, Settings, OnChange) -> Result<Campaign, mars_calib::Error>,
-    pub(crate) on_change: OnChange,
-}
+/// [`Campaign::open`], for this process alone, or [`Campaign::share`].
+pub(super) type OpenCampaign = fn(&Path, Settings, OnChange) -> Result<Campaign, mars_calib::Error>;
 
 /// A task with its campaign, trained by the native trainer.
 pub(crate) struct Session<'a, M, E> {
@@ -106,12 +101,12 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    /// Opens the campaign for `task` in `out.dir` with `open`, for this process alone or shared, and settles what depends on the amount of data.
-    pub(crate) fn open(
+    /// Opens the campaign for `task` in `out.dir` with `open`, and settles what depends on the amount of data.
+    pub(super) fn open(
         config: SearchConfig,
         task: &'a Task<M, E>,
         more_fingerprints: BTreeMap<String, String>,
-        open: Opening,
+        (open, on_change): (OpenCampaign, OnChange),
         observer: &'a mut dyn Observer,
         interrupt: Interrupt,
     ) -> Result<Self, Error> {
@@ -127,7 +122,7 @@ where
         let settings = stored.settings(&facts, fingerprints)?;
         let settings = Settings { compared: task.compared.clone(), ..settings };
         let out = config.out.dir.clone();
-        let campaign = (open.how)(&out, settings, open.on_change)?;
+        let campaign = open(&out, settings, on_change)?;
         warn(&campaign, observer);
         let options = NativeOptions { start: task.start.clone(), ..config.native_options()? };
         let trainer = NativeTrainer::new(&task.model, &task.train, &task.val, options)
@@ -148,11 +143,6 @@ where
             interrupt: &self.interrupt,
             space: &self.space,
         }
-    }
-
-    /// Lets `policy` search to its decision.
-    pub(crate) fn search(&mut self, policy: &PolicySpec, budget: &Budget) -> Result<Searched, Error> {
-        self.engine().search(policy, budget)
     }
 
     /// The adapter that is kept of a run; trained again if no checkpoint holds it.
