@@ -27,11 +27,11 @@ pub struct ExchangedImages {
     /// Part of the samples whose answer greedy decoding gives exactly, in [0, 1].
     pub accuracy: f64,
     /// Further samples that the model does not take with the images of others, which make them too long, say; they are not scored.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub unfit: usize,
 }
 
-fn is_none(count: &usize) -> bool {
+fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 

@@ -59,7 +59,7 @@ impl LeftOut {
     }
 }
 
-/// `train: 3 of 100 samples are left out (2 image missing, 1 too long), the first: ...`
+/// `3 of 100 samples are left out (2 image missing, 1 too long), the first: ...`
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reasons: Vec<String> = self.reasons.iter().map(|(why, count)| format!("{count} {why}")).collect();

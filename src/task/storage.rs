@@ -1,3 +1,5 @@
+//! How the frozen weights are kept in memory, and the digest of a model that is kept so.
+
 use crate::{
     Error,
     config::SearchConfig,
