@@ -11,7 +11,7 @@ use mars::{
     config::TrainerKind,
     mars_search::Trial,
     mars_vlm::data::Lengths,
-    plan::{Condition, Probe},
+    plan::{Condition, Memory, PlannedRun, PlannedTraining, Probe},
     quantity::{bytes, duration, flops},
 };
 use serde::Serialize;
@@ -97,10 +97,20 @@ fn describe(plan: &Plan) -> String {
         .chain(lengths("tokens", &plan.tokens))
         .chain(lengths("image tokens among them", &plan.image_tokens));
     parts.push(samples.collect::<Vec<_>>().join("\n"));
-    let train = &plan.train;
+    parts.push(final_run(&plan.train));
+    parts.extend(plan.overfitting.iter().map(ToString::to_string));
+    parts.extend(plan.memory.iter().map(memory));
+    let runs = if plan.runs.len() == 1 { "1 run".to_owned() } else { format!("{} runs", plan.runs.len()) };
+    parts.push(format!("policy {}: {runs}, {}", plan.policy, costs(plan)));
+    parts.extend(plan.unaffordable.iter().map(ToString::to_string));
+    parts.push(runs_table(&plan.runs));
+    parts.join("\n\n")
+}
+
+fn final_run(train: &PlannedTraining) -> String {
     let rates: Vec<String> =
         train.learning_rates.iter().map(|(module, rate)| format!("{module} {rate}")).collect();
-    parts.push(format!(
+    format!(
         "final run: {} steps of {} samples = {:.2} epochs; learning rates {}; evaluated every {} steps on {} samples",
         train.steps,
         train.batch,
@@ -108,29 +118,32 @@ fn describe(plan: &Plan) -> String {
         rates.join(", "),
         train.eval_every,
         train.validation_samples
-    ));
-    parts.extend(plan.overfitting.iter().map(ToString::to_string));
-    if let Some(memory) = &plan.memory {
-        let left = memory.available.zip(memory.bound);
-        let available =
-            left.map_or_else(String::new, |(all, bound)| format!("; {} available {bound}", bytes(all)));
-        parts.push(format!(
-            "memory, estimated: {} (weights {}, program and data {}, adapters {} in stacks of at most {}, kept features of images {}, activations {}){available}",
-            bytes(memory.total),
-            bytes(memory.weights),
-            bytes(memory.program),
-            bytes(memory.adapters),
-            memory.stack,
-            bytes(memory.features),
-            bytes(memory.activations),
-        ));
-    }
-    let runs = if plan.runs.len() == 1 { "1 run".to_owned() } else { format!("{} runs", plan.runs.len()) };
+    )
+}
+
+fn memory(memory: &Memory) -> String {
+    let left = memory.available.zip(memory.bound);
+    let available =
+        left.map_or_else(String::new, |(all, bound)| format!("; {} available {bound}", bytes(all)));
+    format!(
+        "memory, estimated: {} (weights {}, program and data {}, adapters {} in stacks of at most {}, kept features of images {}, activations {}){available}",
+        bytes(memory.total),
+        bytes(memory.weights),
+        bytes(memory.program),
+        bytes(memory.adapters),
+        memory.stack,
+        bytes(memory.features),
+        bytes(memory.activations),
+    )
+}
+
+/// What the search costs, by the ranks that win where that makes a difference.
+fn costs(plan: &Plan) -> String {
     let cost = |total: f64, fine_tunes: f64, unit: f64, seconds: f64| {
         let (total, unit) = (flops(total), flops(unit));
         format!("{total} = {fine_tunes:.2} fine-tunes of {unit}, about {} here", duration(seconds))
     };
-    let costs = match &plan.range {
+    match &plan.range {
         None => cost(plan.total_flops, plan.fine_tunes, plan.fine_tune_flops, plan.seconds),
         Some(range) => [&range.cheapest, &range.most_expensive]
             .map(|one| {
@@ -138,10 +151,11 @@ fn describe(plan: &Plan) -> String {
                 format!("if {} win, {told}", one.ranks)
             })
             .join("; "),
-    };
-    parts.push(format!("policy {}: {runs}, {costs}", plan.policy));
-    parts.extend(plan.unaffordable.iter().map(ToString::to_string));
-    let rows = plan.runs.iter().map(|run| {
+    }
+}
+
+fn runs_table(runs: &[PlannedRun]) -> String {
+    let rows = runs.iter().map(|run| {
         let Trial { id, role, ranks, samples, seed, steps, .. } = &run.trial;
         vec![
             id.to_string(),
@@ -160,6 +174,5 @@ fn describe(plan: &Plan) -> String {
         ]
     });
     let header = ["run", "for", "ranks", "samples", "seed", "up to step", "FLOPs", "certain"];
-    parts.push(output::table(&header, rows));
-    parts.join("\n\n")
+    output::table(&header, rows)
 }
