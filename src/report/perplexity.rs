@@ -134,24 +134,7 @@ fn map(
         );
     }
     let bottom = TOP + height;
-    for (column, rank) in columns.iter().enumerate() {
-        drawn += &text("tick", corner(column, 0).0 + side / 2.0, bottom + 16.0, "middle", &rank.to_string());
-    }
-    for (row, rank) in rows.iter().enumerate() {
-        drawn += &text("tick", LEFT - 7.0, corner(0, row).1 + ROW / 2.0 + 4.0, "end", &rank.to_string());
-    }
-    drawn += &text(
-        "label",
-        LEFT + side * columns.len() as f64 / 2.0,
-        bottom + 38.0,
-        "middle",
-        &format!("rank of {reference}"),
-    );
-    drawn += &format!(
-        "<text class=\"label\" transform=\"translate(13 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
-        TOP + height / 2.0,
-        escape(&format!("rank of {module}"))
-    );
+    drawn += &axes((reference, &columns, side), (module, &rows));
     let curve = balance(module, data, (&columns, side), (&rows, bottom));
     let lines = if curve.is_empty() { "" } else { " The line: equal convergence times." };
     let words = format!(
@@ -169,6 +152,29 @@ fn map(
         escape(&words),
         escape(caption)
     )
+}
+
+/// The candidate ranks of both modules at the edges of the cells, which are `side` pixels wide, and what they are of.
+fn axes((across, columns, side): (&str, &[usize], f64), (up, rows): (&str, &[usize])) -> String {
+    let height = ROW * rows.len() as f64;
+    let bottom = TOP + height;
+    let mut drawn = String::new();
+    for (column, rank) in columns.iter().enumerate() {
+        let middle = LEFT + side * column as f64 + side / 2.0;
+        drawn += &text("tick", middle, bottom + 16.0, "middle", &rank.to_string());
+    }
+    for (row, rank) in rows.iter().enumerate() {
+        let middle = bottom - ROW * (row + 1) as f64 + ROW / 2.0;
+        drawn += &text("tick", LEFT - 7.0, middle + 4.0, "end", &rank.to_string());
+    }
+    let middle = LEFT + side * columns.len() as f64 / 2.0;
+    drawn += &text("label", middle, bottom + 38.0, "middle", &format!("rank of {across}"));
+    drawn
+        + &format!(
+            "<text class=\"label\" transform=\"translate(13 {:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+            TOP + height / 2.0,
+            escape(&format!("rank of {up}"))
+        )
 }
 
 fn text(class: &str, x: f64, y: f64, anchor: &str, words: &str) -> String {
