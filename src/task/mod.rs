@@ -1,6 +1,7 @@
 //! A task opened and checked: a model with training, validation and test data.
 mod exchanged;
 mod files;
+mod fingerprints;
 mod left_out;
 mod memory;
 mod names;
@@ -22,13 +23,12 @@ pub(crate) use names::Names;
 pub(crate) use samples::{Part, Source};
 pub use score::Score;
 pub use sources::training_samples;
-use storage::model_digest;
 pub(crate) use storage::storage;
 
 use crate::{
     Error,
-    config::{Opened, SearchConfig, Unusable},
-    device::{Backend, DeviceList},
+    config::{Opened, SearchConfig},
+    device::DeviceList,
     event::{Event, Observer, Silent},
     plan::Memory,
 };
@@ -164,26 +164,11 @@ impl Task {
         let features = memory::feature_bytes(config, &model, [&train, &val])?;
         std::iter::once(&mut model).chain(&mut replicas).for_each(|model| model.keep_features(features));
         let (start, start_digest) = start.unzip();
-        let fingerprints = [
-            ("model", model_digest(&files.model, config.model.dtype, config.run.compute)?),
-            ("train", train_digests.all),
-            ("val", val_digests.all),
-        ];
+        let parts = [train_digests.all, val_digests.all];
+        let fingerprints = fingerprints::of(config, &files.model, parts, start_digest, &left_out)?;
         let shown = |path: &Option<std::path::PathBuf>, embedded: &str| {
             path.as_ref().map_or_else(|| embedded.to_owned(), |path| path.display().to_string())
         };
-        let mut fingerprints: BTreeMap<String, String> = fingerprints
-            .into_iter()
-            .chain(start_digest.map(|digest| ("adapter", digest)))
-            .map(|(of, digest)| (of.to_owned(), digest))
-            .collect();
-        // Other back ends round otherwise: what they trained is no result of this one. The default one leaves ids as they are.
-        if devices.backend() != Backend::Cpu {
-            fingerprints.insert("device".to_owned(), devices.backend().to_string());
-        }
-        if config.data.bad_sample == Unusable::Drop {
-            fingerprints.extend(LeftOut::fingerprints(&left_out));
-        }
         Ok(Self {
             fingerprints,
             compared: [("test".to_owned(), test_digests.all)].into(),
