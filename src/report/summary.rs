@@ -2,14 +2,13 @@
 
 use super::{data::ReportData, number::maybe, svg::escape, tables};
 use mars_laws::OverfittingVerdict;
-use mars_search::{DecisionOutcome, fine_tunes};
+use mars_search::{Confidence, DecisionOutcome, fine_tunes};
 
 /// Below this probability of being the best, a choice is called a close one.
 const CLOSE: f64 = 0.8;
 
 /// A paragraph of HTML.
 pub(crate) fn paragraph(data: &ReportData) -> String {
-    let (total, unit) = tables::costs(data);
     let chosen = tables::ranks(data, &data.decision.ranks);
     let mut words = match data.decision.outcome {
         DecisionOutcome::Fallback => format!("The search kept the default ranks {chosen}."),
@@ -23,36 +22,8 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
     if let Some(beyond) = data.decision.chosen().and_then(|chosen| chosen.beyond(&data.space)) {
         words += &format!(" {beyond}: the search chose among those there are.");
     }
-    if let Some(sure) = data.decision.confidence {
-        words += &format!(
-            " At step {}, the last at which {} were compared, they lead{} on {} of redrawn {} sets (expected \
-             regret {}){}; what later steps or another seed would say is not in this figure.",
-            sure.step,
-            sure.compared,
-            if sure.is_handicapped() { " after the handicap" } else { "" },
-            sure.certainty(),
-            if sure.margin.is_some_and(|margin| margin.training.is_some()) {
-                "training"
-            } else {
-                "validation"
-            },
-            sure.regret(),
-            sure.unhandicapped.map_or_else(String::new, |measured| format!(
-                ", by the measured losses alone on {} (expected regret {})",
-                measured.certainty(),
-                measured.regret()
-            ))
-        );
-        if let Some(margin) = sure.margin {
-            let samples = margin.samples.map_or_else(String::new, |samples| match margin.training {
-                Some((from, to)) => {
-                    format!(" On the {samples} training samples of steps {from} to {to}, new to each:")
-                }
-                None => format!(" On {samples} samples:"),
-            });
-            words += &format!("{samples} {}", margin.to_string().trim_end_matches(';'));
-            words += ".";
-        }
+    if let Some(sure) = &data.decision.confidence {
+        words += &confidence(sure);
     }
     match data.decision.gain {
         Some(gain) if gain.is_improvement() => words += &format!(" {gain}"),
@@ -61,19 +32,7 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
             words += " Whether training improved the model is not known: it was not evaluated before its first step.";
         }
     }
-    let cost = fine_tunes(&total, &unit);
-    words += &format!(" It cost {} fine-tunes", maybe(cost, 2));
-    if let (Some(cost), Ok(grid)) = (cost, data.space.grid()) {
-        words += &match data.grid {
-            Some(price) => {
-                let times = price / cost;
-                let times = if times >= 1.05 { format!(", {times:.1} times as much") } else { String::new() };
-                format!("; the full grid of {} would have cost {price:.1}{times}", grid.len())
-            }
-            None => format!("; the full grid is {} final runs", grid.len()),
-        };
-    }
-    words += ".";
+    words += &cost(data);
     if let Some(overfitting) =
         data.overfitting.as_ref().filter(|one| one.verdict == OverfittingVerdict::After)
     {
@@ -93,6 +52,50 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
         _ => "summary",
     };
     format!("<p class=\"{class}\">{}</p>", escape(&words))
+}
+
+/// How sure the choice is, as sentences.
+fn confidence(sure: &Confidence) -> String {
+    let mut words = format!(
+        " At step {}, the last at which {} were compared, they lead{} on {} of redrawn {} sets (expected \
+         regret {}){}; what later steps or another seed would say is not in this figure.",
+        sure.step,
+        sure.compared,
+        if sure.is_handicapped() { " after the handicap" } else { "" },
+        sure.certainty(),
+        if sure.margin.is_some_and(|margin| margin.training.is_some()) { "training" } else { "validation" },
+        sure.regret(),
+        sure.unhandicapped.map_or_else(String::new, |measured| format!(
+            ", by the measured losses alone on {} (expected regret {})",
+            measured.certainty(),
+            measured.regret()
+        ))
+    );
+    if let Some(margin) = sure.margin {
+        let samples = margin.samples.map_or_else(String::new, |samples| match margin.training {
+            Some((from, to)) => {
+                format!(" On the {samples} training samples of steps {from} to {to}, new to each:")
+            }
+            None => format!(" On {samples} samples:"),
+        });
+        words += &format!("{samples} {}.", margin.to_string().trim_end_matches(';'));
+    }
+    words
+}
+
+/// What the search cost, beside the grid, as a sentence.
+fn cost(data: &ReportData) -> String {
+    let (total, unit) = tables::costs(data);
+    let cost = fine_tunes(&total, &unit);
+    let grid = cost.zip(data.space.grid().ok()).map(|(cost, grid)| match data.grid {
+        Some(price) => {
+            let times = price / cost;
+            let times = if times >= 1.05 { format!(", {times:.1} times as much") } else { String::new() };
+            format!("; the full grid of {} would have cost {price:.1}{times}", grid.len())
+        }
+        None => format!("; the full grid is {} final runs", grid.len()),
+    });
+    format!(" It cost {} fine-tunes{}.", maybe(cost, 2), grid.unwrap_or_default())
 }
 
 /// What could make another search decide otherwise.
