@@ -166,19 +166,7 @@ mod tests {
     use mars_laws::Ranks;
 
     fn result(before: &[f64], after: &[f64]) -> TrialResult {
-        let trial = Trial {
-            id: 0,
-            role: Role::Final,
-            ranks: Ranks::new().with("llm", 4),
-            samples: 8,
-            seed: 0,
-            steps: 10,
-            horizon: 10,
-            evaluate_from: 0,
-            stop_when_converged: false,
-            continues: None,
-            method: None,
-        };
+        let trial = Trial::new(Role::Final, Ranks::new().with("llm", 4), 8, 10);
         let mean = |blocks: &[f64]| blocks.iter().sum::<f64>() / blocks.len() as f64;
         TrialResult::finished(&trial, vec![(0, mean(before)), (10, mean(after))], Cost::default())
             .with_blocks(after.to_vec())

@@ -80,6 +80,25 @@ pub struct Trial {
     pub method: Option<Method>,
 }
 
+impl Trial {
+    /// Plain LoRA from step 0 to `steps`, which are the whole of its schedule, with seed 0 and id 0.
+    pub fn new(role: Role, ranks: Ranks, samples: usize, steps: usize) -> Self {
+        Self {
+            id: 0,
+            role,
+            ranks,
+            samples,
+            seed: 0,
+            steps,
+            horizon: steps,
+            evaluate_from: 0,
+            stop_when_converged: false,
+            continues: None,
+            method: None,
+        }
+    }
+}
+
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }

@@ -152,19 +152,7 @@ mod tests {
             (100, 96, 200, 8),
         ] {
             let ranks = Ranks::new().with("llm", 4);
-            let trial = Trial {
-                id: 0,
-                role: Role::Race,
-                ranks,
-                samples: 1,
-                seed: 0,
-                steps,
-                horizon: 100,
-                evaluate_from,
-                stop_when_converged: false,
-                continues: None,
-                method: None,
-            };
+            let trial = Trial { horizon: 100, evaluate_from, ..Trial::new(Role::Race, ranks, 1, steps) };
             let listed = (from..=steps)
                 .skip(usize::from(from > 0))
                 .filter(|step| {

@@ -230,16 +230,9 @@ mod tests {
     fn trial(id: u32, role: Role, steps: usize, continues: Option<u32>) -> Trial {
         Trial {
             id,
-            role,
-            ranks: Ranks::new().with("llm", 4),
-            samples: 64,
-            seed: 0,
-            steps,
-            horizon: steps,
-            evaluate_from: 0,
             stop_when_converged: role == Role::Alone,
             continues,
-            method: None,
+            ..Trial::new(role, Ranks::new().with("llm", 4), 64, steps)
         }
     }
 

@@ -106,17 +106,8 @@ mod tests {
 
     fn result(role: Role, keep: Keep, record: &RunRecord) -> TrialResult {
         let trial = Trial {
-            id: 0,
-            role,
-            ranks: record.spec.ranks.clone(),
-            samples: record.spec.samples,
-            seed: 0,
-            steps: record.spec.steps,
-            horizon: record.spec.steps,
-            evaluate_from: 0,
             stop_when_converged: true,
-            continues: None,
-            method: None,
+            ..Trial::new(role, record.spec.ranks.clone(), record.spec.samples, record.spec.steps)
         };
         let rule = ConvergenceDefinition::Registered.rule();
         trial_result(&*rule, &trial, record, keep, &BTreeMap::new())

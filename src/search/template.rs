@@ -103,19 +103,7 @@ impl RunTemplate {
 
     /// The convention of all plain calibration runs by this template: what must be equal for observations to enter one fit.
     pub fn convention(&self, fingerprint: &str) -> String {
-        let any = Trial {
-            id: 0,
-            role: Role::Alone,
-            ranks: Ranks::new(),
-            samples: 1,
-            seed: 0,
-            steps: 1,
-            horizon: 1,
-            evaluate_from: 0,
-            stop_when_converged: false,
-            continues: None,
-            method: None,
-        };
+        let any = Trial::new(Role::Alone, Ranks::new(), 1, 1);
         self.spec(&any, &BTreeMap::new(), fingerprint).convention()
     }
 

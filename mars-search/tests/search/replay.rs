@@ -26,17 +26,9 @@ fn recording() -> Recording {
         for ranks in space().grid().unwrap() {
             let budget = budget_of(seed);
             let trial = |steps: usize| Trial {
-                id: 0,
-                role: mars_search::Role::Race,
-                ranks: ranks.clone(),
-                samples: budget.samples,
                 seed,
-                steps,
                 horizon: budget.steps,
-                evaluate_from: 0,
-                stop_when_converged: false,
-                continues: None,
-                method: None,
+                ..Trial::new(mars_search::Role::Race, ranks.clone(), budget.samples, steps)
             };
             let last = task.train(&trial(320), 0, 16);
             let curve = (1..=8).map(|i| 40 * i).map(|step| {

@@ -145,17 +145,9 @@ impl Expected {
         let last = foreseen.decision.trial;
         let evaluate_from = foreseen.trials.iter().find(|step| step.trial.id == last);
         let fine_tune = Trial {
-            id: 0,
-            role: Role::Final,
-            ranks: foreseen.decision.ranks,
-            samples: budget.samples,
             seed: budget.seed,
-            steps: budget.steps,
-            horizon: budget.steps,
             evaluate_from: evaluate_from.map_or(0, |step| step.trial.evaluate_from),
-            stop_when_converged: false,
-            continues: None,
-            method: None,
+            ..Trial::new(Role::Final, foreseen.decision.ranks, budget.samples, budget.steps)
         };
         Ok(Self {
             policy: policy.to_string(),

@@ -83,17 +83,9 @@ mod tests {
 
     fn run(first: &[f64], look: &[f64], cut: &[f64]) -> TrialResult {
         let trial = Trial {
-            id: 0,
-            role: Role::Race,
-            ranks: Ranks::new().with("llm", 4),
-            samples: 8,
-            seed: 0,
-            steps: 32,
             horizon: 96,
             evaluate_from: 24,
-            stop_when_converged: false,
-            continues: None,
-            method: None,
+            ..Trial::new(Role::Race, Ranks::new().with("llm", 4), 8, 32)
         };
         let mean = |blocks: &[f64]| blocks.iter().sum::<f64>() / blocks.len() as f64;
         let curve = vec![(0, mean(first)), (24, mean(look)), (32, mean(cut))];
