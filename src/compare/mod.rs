@@ -12,11 +12,11 @@ use mars_calib::{RunId, RunRecord};
 use mars_laws::Ranks;
 use mars_lora::{Examples, Model};
 use mars_search::{
-    Budget, Cost, GridCell, Method, PolicySpec, Recording, RegretTable, Score, TrialEnd, TrialResult,
-    regret_table, replayed_score, run_cost, total_cost,
+    Budget, Cost, GridCell, Method, PolicySpec, Recording, RegretTable, Score, Trial, TrialEnd, regret_table,
+    replayed_score, run_cost, total_cost,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Policies on one task.
 #[derive(Clone, Debug, Serialize)]
@@ -83,8 +83,8 @@ pub fn replay(recording: &Recording, policies: &[PolicySpec], seeds: u64) -> Res
 pub(crate) struct Measured {
     /// Test perplexity of runs.
     tested: BTreeMap<RunId, f64>,
-    /// Methods of runs that were not plain LoRA.
-    methods: BTreeMap<RunId, Method>,
+    /// The methods by which runs were asked for, by their lineages; `None` is plain LoRA. Under some settings a method is the same.
+    methods: BTreeMap<RunId, BTreeSet<Option<Method>>>,
     /// Cells of the grid.
     cells: Vec<GridCell>,
 }
@@ -117,11 +117,11 @@ where
         Err(error) => return Err(error),
     };
     let Searched { decision, results, records } = &searched;
-    let used = |result: &TrialResult| {
-        let method = result.trial.method?;
-        Some((records.get(&result.trial.id)?.id.clone(), method))
-    };
-    measured.methods.extend(results.iter().filter_map(used));
+    for Trial { id, method, .. } in results.iter().map(|result| &result.trial) {
+        if let Some(record) = records.get(id) {
+            measured.methods.entry(record.spec.lineage()).or_default().insert(*method);
+        }
+    }
     if *policy == PolicySpec::Grid {
         for result in results.iter().filter(|result| result.trial.steps == budget.steps) {
             let test_perplexity = match (&result.end, records.get(&result.trial.id)) {

@@ -8,7 +8,7 @@ use crate::{
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use mars_calib::{RunEnd, RunId, RunRecord};
 use mars_lora::stored::regular;
-use mars_search::{Cost, RecordedPoint, RecordedRun, Recording};
+use mars_search::{Cost, Method, RecordedPoint, RecordedRun, Recording};
 use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Every run of the campaign that was evaluated at all its evaluation steps, with its test perplexity where it was measured;
-/// calibration runs that ended once their convergence was certain among them.
+/// calibration runs that ended once their convergence was certain among them. What was asked for by several methods is there for each.
 pub(super) fn of_campaign<M, E>(
     session: &Session<'_, M, E>,
     seeds: u64,
@@ -25,7 +25,7 @@ pub(super) fn of_campaign<M, E>(
 ) -> Recording {
     let config = &session.config;
     let rule = config.rule();
-    let run = |record: &RunRecord| {
+    let run = |record: &RunRecord, method: Option<Method>| {
         let alone = record.spec.ranks.len() < config.lora.modules.len();
         let (convergence, censored) = if alone { convergence_time(&*rule, record) } else { (None, None) };
         let tested = measured.tested.get(&record.id).copied();
@@ -34,7 +34,7 @@ pub(super) fn of_campaign<M, E>(
             samples: record.spec.samples,
             seed: record.spec.seed,
             horizon: record.spec.horizon,
-            method: measured.methods.get(&record.id).copied(),
+            method,
             curve: curve(record),
             train: train(record, session.budget.samples),
             stopped: record.end == RunEnd::Converged,
@@ -51,7 +51,13 @@ pub(super) fn of_campaign<M, E>(
     let whole = |record: &&RunRecord| record.spec.evaluate_from == 0;
     let ends = ends(all);
     let is_end = |record: &&RunRecord| ends.get(&record.spec.lineage()) == Some(&record.spec.steps);
-    let mut runs: Vec<RecordedRun> = all.values().filter(whole).filter(is_end).map(run).collect();
+    let mut runs: Vec<RecordedRun> = Vec::new();
+    for record in all.values().filter(whole).filter(is_end) {
+        match measured.methods.get(&record.spec.lineage()) {
+            Some(methods) => runs.extend(methods.iter().map(|method| run(record, *method))),
+            None => runs.push(run(record, None)),
+        }
+    }
     runs.sort_by(|a, b| {
         let key = |run: &RecordedRun| (run.seed, run.method, run.samples, run.horizon, run.ranks.clone());
         key(a).cmp(&key(b))

@@ -1,6 +1,6 @@
-//! Comparisons on a recording of the repository: what is said of the seeds, and what a replay cannot use.
+//! Comparisons on recordings: what is said of the seeds, what a replay cannot use, and what is in one.
 
-use crate::kit::{mars, refused};
+use crate::kit::{SmallTask, json, mars, refused, strs};
 use std::path::Path;
 
 fn recording() -> String {
@@ -40,5 +40,21 @@ fn what_a_replay_cannot_use_is_refused() {
         (&["--gradient-checkpointing"], "--gradient-checkpointing"),
     ] {
         refused(&[&replay[..], more].concat(), 2, &[named]);
+    }
+}
+
+/// Learning rates that differ by the factor 1 are those of plain LoRA: both policies ask for one run.
+#[test]
+fn a_run_of_two_policies_is_recorded_for_each() {
+    let task = SmallTask::new();
+    let (out, file) = (task.path("out"), task.path("recorded.json"));
+    let policies = ["--policies", "fixed:4x4,diff-lr:1", "--seeds", "1", "--json"];
+    let more = [&policies[..], &["--out", &out, "--record", &file]].concat();
+    let compared = json(&strs(&task.arguments("compare", &more)));
+    let replayed = json(&[&["compare", "--replay", &file][..], &policies].concat());
+    for table in [&compared, &replayed["out"]] {
+        let rows = table["rows"].as_array().unwrap();
+        assert_eq!(rows.len(), 2, "{table}");
+        assert_eq!(rows[0]["test_perplexity"], rows[1]["test_perplexity"], "{table}");
     }
 }
