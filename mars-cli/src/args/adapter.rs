@@ -40,10 +40,10 @@ pub(crate) struct Merge {
     /// New directory for the merged model
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Type of the weights: f32, f16, bf16 or f64 [default: that of each weight of the base]
+    /// Data type of the weights: f32, f16, bf16 or f64 [default: as in the base]
     #[arg(long, value_name = "TYPE")]
     pub(crate) dtype: Option<Float>,
-    /// Subtract the adapter from a merged model again
+    /// Subtract the adapter from a merged model
     #[arg(long)]
     pub(crate) unmerge: bool,
 }
@@ -53,17 +53,17 @@ pub(crate) struct Verify {
     // Without a base model: the embedded one, and its test split.
     #[command(flatten)]
     pub(crate) adapted: Adapted,
-    /// Data on which the adapter and the merged model must have the same losses [default: data.test; of the embedded model its
-    /// test split]
+    /// Data on which the adapter and the merged model must give the same losses [default: data.test; for the embedded model,
+    /// its test split]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
     /// Folder or zip archive of the images [default: data.images, else the folder of the data file]
     #[arg(long, value_name = "DIR")]
     pub(crate) images: Option<PathBuf>,
-    /// Largest relative difference of a sample's loss
+    /// Largest allowed relative difference of a sample's loss
     #[arg(long, value_name = "X", default_value_t = 1e-4)]
     pub(crate) tolerance: f64,
-    /// Device on which to compute; see `mars devices`
+    /// Device to use; see `mars devices`
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,
 }
@@ -73,19 +73,19 @@ pub(crate) struct Eval {
     /// Hugging Face directory of the base model, or OWNER/NAME in the local cache [default: the embedded tiny model]
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
-    /// Data to measure on [default: data.test; where no data are set the embedded test split]
+    /// Data to evaluate on [default: data.test; if no data are set, the embedded test split]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
     /// Folder or zip archive of the images [default: data.images, else the folder of the data file]
     #[arg(long, value_name = "DIR")]
     pub(crate) images: Option<PathBuf>,
-    /// PEFT adapter to put on the model
+    /// PEFT adapter to apply to the model
     #[arg(long, value_name = "DIR")]
     pub(crate) adapter: Option<PathBuf>,
-    /// Also evaluate with the images of other samples: whether the answers depend on the images
+    /// Also evaluate with the images exchanged between samples, to test whether the answers depend on the images
     #[arg(long)]
     pub(crate) exchange_images: bool,
-    /// Device on which to compute; see `mars devices`
+    /// Device to use; see `mars devices`
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,
 }

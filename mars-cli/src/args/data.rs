@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Data {
-    /// Check every sample before anything is trained
+    /// Validate every sample before training
     Check(Check),
 }
 
@@ -17,7 +17,7 @@ pub(crate) struct Check {
     /// Folder or zip archive of the images [default: the folder of the data file]
     #[arg(long, value_name = "DIR")]
     pub(crate) images: Option<PathBuf>,
-    /// Also check that the samples fit this model
+    /// Also check that the samples fit this model (Hugging Face directory, or OWNER/NAME in the local cache)
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
 }

@@ -12,9 +12,9 @@ use crate::cluster::args as cluster;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Chooses LoRA ranks for a multimodal language model by measurement, within the cost of little more than one fine-tune:
-/// rank choices race inside it, and calibration runs with scaling laws are added where the budget pays for them. Without a
-/// command `mars` is `mars search`, by default on the embedded task.
+/// Chooses LoRA ranks for a multimodal language model by measurement, at the cost of little more than one fine-tune.
+/// Candidate ranks race inside that fine-tune; if the budget allows, calibration runs and scaling laws select the candidates.
+/// Without a command, `mars` runs `mars search`, by default on the embedded task.
 #[derive(Debug, Parser)]
 #[command(name = "mars", version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -23,7 +23,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) common: Common,
     /// What is to be searched where no command is given.
-    #[command(flatten, next_help_heading = "Options of a search, if no command is given")]
+    #[command(flatten, next_help_heading = "Search options (when no command is given)")]
     pub(crate) search: Search,
 }
 
@@ -33,16 +33,16 @@ pub(crate) struct Common {
     /// Settings from a TOML file (`mars config` prints all of them with their defaults)
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// One setting, as in --set train.batch=4; may be repeated
+    /// Override one setting, e.g. --set train.batch=4; may be repeated
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// Print the result as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Print no progress: the result, warnings and errors only
+    /// Do not print progress, only the result, warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Print more; twice for the log of the libraries as well
+    /// Print more details; -vv also prints library logs
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
@@ -56,26 +56,26 @@ pub(crate) struct Task {
     /// Training data: LLaVA JSON, messages as JSON or JSON lines, ScienceQA, Parquet [default: the embedded digits]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
-    /// Validation data [default: that part of the training data, or split off from them by images]
+    /// Validation data [default: the validation split of the data set, or a part of the training data, split by images]
     #[arg(long, value_name = "FILE", requires = "data")]
     pub(crate) val: Option<PathBuf>,
-    /// Test data, seen by nothing but the final evaluation [default: split off likewise]
+    /// Test data, used only for the final evaluation [default: as for --val]
     #[arg(long, value_name = "FILE", requires = "data")]
     pub(crate) test: Option<PathBuf>,
     /// Folder or zip archive of the images [default: the folder of the data file]
     #[arg(long, value_name = "DIR")]
     pub(crate) images: Option<PathBuf>,
-    /// Device on which to compute, or several of one kind with commas between them; see `mars devices`
+    /// Device to use, or several of one kind, separated by commas; see `mars devices`
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<String>,
-    /// Who trains: native, or a command that trains one run, with placeholders, as in 'python train.py --ve {r.ve} --llm
-    /// {r.llm} --steps {steps} --out {out}' (`mars config` lists them)
+    /// Trainer: native, or a command with placeholders that trains one run, e.g. 'python train.py --ve {r.ve} --llm {r.llm}
+    /// --steps {steps} --out {out}' (`mars config` lists the placeholders)
     #[arg(long, value_name = "COMMAND")]
     pub(crate) trainer: Option<String>,
-    /// Arithmetic of products with the frozen weights: f32, or bf16x2 or bf16 on a processor with amx-bf16
+    /// Arithmetic of matrix products with the frozen weights: f32, or (on a CPU with amx-bf16) bf16x2 or bf16
     #[arg(long, value_name = "ARITHMETIC")]
     pub(crate) compute: Option<String>,
-    /// Train with much less memory and about a third more time: compute each block of the model twice
+    /// Gradient checkpointing: much less memory for about a third more time
     #[arg(long)]
     pub(crate) gradient_checkpointing: bool,
 }
@@ -83,10 +83,10 @@ pub(crate) struct Task {
 /// Where the campaign is kept.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
 pub(crate) struct Place {
-    /// Directory of the campaign, its adapter and its report [default: mars-out]
+    /// Output directory: campaign, adapter and report [default: mars-out]
     #[arg(long, visible_alias = "campaign", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Continue in a directory whose campaign has other settings; runs that are the same under both are used again
+    /// Continue a campaign that was started with other settings; runs that are identical under both are reused
     #[arg(long)]
     pub(crate) accept_changes: bool,
 }
@@ -95,17 +95,17 @@ pub(crate) struct Place {
 pub(crate) enum Command {
     /// Check the data, calibrate, choose ranks, fine-tune, write the adapter and a report
     Search(Search),
-    /// Print what a search would do and cost, without training
+    /// Print what a search would do and cost before it starts
     Plan(Plan),
-    /// Do the calibration runs that are not done yet
+    /// Train the missing calibration runs
     Calibrate(Calibrate),
     /// Fit the scaling laws to a campaign or to a table
     Fit(Fit),
-    /// Print which ranks a policy chooses on what a campaign has measured
+    /// Print which ranks a policy chooses from the results of a campaign
     Choose(Choose),
     /// Fine-tune once at given ranks
     Tune(Tune),
-    /// Measure loss, perplexity and accuracy of a model on data
+    /// Evaluate loss, perplexity and accuracy of a model on a data set
     Eval(Eval),
     /// Merge an adapter into the weights of its base, as a new model directory
     Merge(Merge),
@@ -113,22 +113,22 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Compare policies on one task: quality, regret, cost
     Compare(Compare),
-    /// Check data sets
+    /// Validate data sets
     #[command(subcommand)]
     Data(Data),
-    /// Write the report of a finished search again
+    /// Regenerate the report of a finished search
     Report(Report),
-    /// Show how far a search is: done, running, waiting and failed runs, time and cost left
+    /// Show the progress of a search: runs done, running, waiting and failed; time and cost left
     Status(cluster::Status),
     /// Write scripts for Slurm: an array for the calibration, and the search after it
     Slurm(cluster::Slurm),
-    /// Print a job for Kubernetes: an Indexed Job for the calibration, or that of the search
+    /// Print a Kubernetes Job: an Indexed Job for the calibration, or the job of the search
     K8s(cluster::Kubernetes),
-    /// List the model types that can be read, and what each family was compared with
+    /// List the supported model types and the reference implementation that each family was compared with
     Families,
     /// List the devices that this program can compute on
     Devices,
-    /// Print all settings as they would be used
+    /// Print all settings with their effective values and documentation
     Config(Task),
 }
 

@@ -24,7 +24,8 @@ pub(crate) struct Job {
 pub(crate) struct Search {
     #[command(flatten)]
     pub(crate) job: Job,
-    /// How the adapter states ranks that differ: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
+    /// How the adapter stores unequal ranks: pattern (PEFT's rank_pattern) or uniform (padded to one rank, for vLLM and
+    /// llama.cpp)
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) adapter_layout: Option<String>,
     /// Exit with code 5 if the search fell back to the default ranks, or training did not improve the model
@@ -36,15 +37,15 @@ pub(crate) struct Search {
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) task: Task,
-    /// Directory of a campaign on the same model and data, whose runs say from which step on the data over-fit [default:
+    /// Directory of a campaign on the same model and data, from whose runs the onset of over-fitting is estimated [default:
     /// mars-out]
     #[arg(long, visible_alias = "campaign", value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// How to choose ranks, as in `mars search`
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<String>,
-    /// Train a few steps of each kind of run, and tell time, cost and memory of the search and of the grid that it replaces;
-    /// with a command as trainer too
+    /// Train a few steps of each kind of run to estimate time, cost and memory of the search and of the full grid; also works
+    /// with an external trainer
     #[arg(long)]
     pub(crate) probe: bool,
 }
@@ -55,15 +56,18 @@ pub(crate) struct Calibrate {
     pub(crate) task: Task,
     #[command(flatten)]
     pub(crate) place: Place,
-    /// Whose calibration runs; `paper` also asks for joint runs
+    /// Policy whose calibration runs to train; `paper` also needs joint runs
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<String>,
-    /// Only run number I of the plan, counted from 0 [default: that of the job array, if this is a task of one and no
-    /// --at-once is given: MARS_INDEX, HQ_TASK_ID, SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX, SGE_TASK_ID]
+    /// Seed of data order and initialisation
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u32>,
+    /// Train only run number I of the plan, counted from 0 [default in a task of a job array, without --at-once: the index of
+    /// the task, from MARS_INDEX, HQ_TASK_ID, SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX or SGE_TASK_ID]
     #[arg(long, value_name = "I")]
     pub(crate) index: Option<usize>,
-    /// Take at most N runs at a time, and leave the others to further processes on the same campaign [default: all, of a
-    /// command 1]
+    /// Take at most N runs at a time and leave the rest to other processes on the same campaign [default: all; 1 with an
+    /// external trainer]
     #[arg(long, value_name = "N")]
     pub(crate) at_once: Option<NonZeroUsize>,
 }
@@ -80,19 +84,19 @@ pub(crate) struct Fit {
     /// Module of the tables against which the others are balanced [default: llm]
     #[arg(long, value_name = "MODULE", conflicts_with = "campaign")]
     pub(crate) reference: Option<String>,
-    /// Candidate ranks, as in 4,8,16 [default: those of the tables]
+    /// Candidate ranks, e.g. 4,8,16 [default: those of the tables]
     #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "campaign")]
     pub(crate) ranks: Vec<NonZeroUsize>,
     /// Form of the performance law: published, tied, overfit, surface or auto
     #[arg(long, value_name = "FORM", default_value = "auto")]
     pub(crate) form: String,
-    /// Loss on residuals: plain, huber:0.02 or cauchy:0.02
+    /// Loss function for the residuals: plain, huber:0.02 or cauchy:0.02
     #[arg(long, value_name = "LOSS", default_value = "plain")]
     pub(crate) loss: String,
-    /// Fit sizes up to D only; larger ones score the fit
+    /// Fit only sizes up to D; larger sizes are held out to score the fit
     #[arg(long, value_name = "D")]
     pub(crate) fit_up_to: Option<usize>,
-    /// Predict, and balance, at this number of samples; may be repeated
+    /// Predict and balance ranks at this number of samples; may be repeated
     #[arg(long, value_name = "D")]
     pub(crate) predict: Vec<usize>,
 }
@@ -113,13 +117,14 @@ pub(crate) struct Tune {
     pub(crate) task: Task,
     #[command(flatten)]
     pub(crate) place: Place,
-    /// Rank of each module, as in ve=8,llm=16 [default: those of --adapter]
+    /// Rank of each module, e.g. ve=8,llm=16 [default: those of --adapter]
     #[arg(long, value_name = "RANKS", required_unless_present = "adapter")]
     pub(crate) ranks: Option<String>,
-    /// PEFT adapter of the model to go on from: its factors, ranks and scales
+    /// PEFT adapter to continue training from, with its factors, ranks and scales
     #[arg(long, value_name = "DIR")]
     pub(crate) adapter: Option<PathBuf>,
-    /// How the adapter states ranks that differ: pattern (rank_pattern) or uniform (for vLLM, llama.cpp)
+    /// How the adapter stores unequal ranks: pattern (PEFT's rank_pattern) or uniform (padded to one rank, for vLLM and
+    /// llama.cpp)
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) adapter_layout: Option<String>,
     /// Seed of data order and initialisation
@@ -140,16 +145,16 @@ pub(crate) struct Compare {
     #[arg(
         long,
         value_name = "LIST",
-        default_value = "fixed:8x8,fixed:16x16,diff-lr,adalora,geolora,hydra-style,eva,halving,paper,race,grid"
+        default_value = "guided,fixed:8x8,fixed:16x16,diff-lr,adalora,geolora,hydra-style,eva,halving,paper,race,grid"
     )]
     pub(crate) policies: String,
-    /// Number of seeds [default: 3; of a recording at most those that it has]
+    /// Number of seeds [default: 3; with --replay at most those recorded]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) seeds: Option<u32>,
     /// Also write every run of the campaign, with its curve and test perplexity, into this recording
     #[arg(long, value_name = "FILE.json.gz", conflicts_with = "replay")]
     pub(crate) record: Option<PathBuf>,
-    /// Train nothing: play the policies on this recording; may be repeated
+    /// Train nothing: replay the policies on this recording; may be repeated
     #[arg(long, value_name = "FILE.json.gz", conflicts_with_all = ["model", "data", "val", "test", "images", "device", "trainer", "out",
         "compute", "gradient_checkpointing", "accept_changes"])]
     pub(crate) replay: Vec<PathBuf>,

@@ -17,8 +17,8 @@
 //! | [`rotate`] | the tables of angles |
 //! | [`relay`] | nothing |
 //!
-//! They compose burn's own operations on every backend, and are loops over rows on the CPU backend. Gradients
-//! are those of the tensors that move: weights and norms are constants.
+//! By default they compose burn's operations; on the CPU backend they are loops over rows, on GPUs (feature `gpu`) kernels
+//! of our own. Gradients are those of the tensors that move: weights and norms are constants.
 mod attention;
 #[cfg(feature = "cpu")]
 mod attention_rows;
