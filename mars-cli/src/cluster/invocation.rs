@@ -45,14 +45,13 @@ impl Invocation {
         give("--compute", task.compute.as_deref());
         give("--trainer", task.trainer.as_deref());
         give("--policy", Some(&policy.to_string()));
+        give("--seed", seed.map(|seed| seed.to_string()).as_deref());
         for (name, given) in [
             ("--gradient-checkpointing", task.gradient_checkpointing),
             ("--accept-changes", place.accept_changes),
         ] {
             arguments.extend(given.then(|| name.to_owned()));
         }
-        // A calibration knows the seed as a setting only.
-        arguments.extend(seed.iter().map(|seed| format!("--set=train.seed={seed}")));
         Ok(Self { arguments, variables: variables(env::vars_os())? })
     }
 
@@ -102,6 +101,7 @@ mod tests {
             "--images=-i",
             "--device=cpu",
             "--set=trainer.environment.A=-b",
+            "--seed=3",
             "--accept-changes",
         ];
         let Cli { command: Some(Command::Slurm(args)), common, .. } = Cli::try_parse_from(given).unwrap()
@@ -109,12 +109,17 @@ mod tests {
             panic!("no slurm")
         };
         let call = Invocation::of(&common, &args.job, &"race".parse().unwrap()).unwrap();
+        let words = ["mars", "calibrate"].map(str::to_owned).into_iter().chain(call.arguments.clone());
+        let Some(Command::Calibrate(calibrate)) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("no calibrate")
+        };
+        assert_eq!((calibrate.policy.as_deref(), calibrate.seed), (Some("race"), Some(3)));
         let words = ["mars", "search"].map(str::to_owned).into_iter().chain(call.arguments);
         let again = Cli::try_parse_from(words).unwrap();
         let Some(Command::Search(search)) = again.command else { panic!("no search") };
         assert_eq!((search.job.task, search.job.place), (args.job.task, args.job.place));
         assert_eq!(again.common.set, common.set);
-        assert_eq!(search.job.policy.as_deref(), Some("race"));
+        assert_eq!((search.job.policy.as_deref(), search.job.seed), (Some("race"), Some(3)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit, Err
     let mut layers = context.layers(&args.task)?;
     set_path(&mut layers, "out.dir", &args.place.out)?;
     set(&mut layers, "search.policy", &args.policy)?;
+    args.seed.iter().try_for_each(|seed| layers.option("train.seed", i64::from(*seed), "--seed"))?;
     context.keep(&layers);
     // Wherever the directory was set, a campaign in it is gone on with.
     let directory = layers.directory();
