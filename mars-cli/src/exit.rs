@@ -106,12 +106,14 @@ fn remedy(error: &Error) -> Option<&'static str> {
         Misfit,
     };
     if let Error::Calib(mars::mars_calib::Error::Changed { .. }) = error {
-        return Some("--accept-changes goes on there, and uses runs again that are the same under both");
+        return Some(
+            "use --accept-changes to continue there and reuse the runs that are identical under both",
+        );
     }
     let Error::Vlm(error) = error else { return None };
     match error {
         MissingTensor { cause, .. } | WrongShape { cause, .. } | ExtraTensors { cause, .. } => {
-            (*cause == Misfit::Adapter).then_some("`mars merge` does that")
+            (*cause == Misfit::Adapter).then_some("use `mars merge`")
         }
         TooLarge { .. } => Some("the setting is model.dtype"),
         Data(problem) if problem.kind == ProblemKind::TooLong => Some(
@@ -170,16 +172,16 @@ mod tests {
             let (path, names) = (PathBuf::from("model.safetensors"), vec!["lora_A".to_owned()]);
             describe(&mars::mars_vlm::Error::ExtraTensors { path, names, cause }.into())
         };
-        assert!(extra(mars::mars_vlm::Misfit::Adapter).ends_with("(`mars merge` does that)"));
+        assert!(extra(mars::mars_vlm::Misfit::Adapter).ends_with("(use `mars merge`)"));
         assert!(!extra(mars::mars_vlm::Misfit::Quantised("GPTQ")).contains("`mars merge`"));
     }
 
     #[test]
     fn what_is_offered_outlives_the_type_of_the_error() {
         let changed = || mars::mars_calib::Error::Changed { path: PathBuf::from("run"), changes: Vec::new() };
-        assert!(describe(&changed().into()).ends_with("the same under both)"));
+        assert!(describe(&changed().into()).ends_with("identical under both)"));
         let stated = explained(changed().into(), |error| Error::usage(error.to_string()));
-        assert_eq!(describe(&stated).matches("(--accept-changes goes on there").count(), 1);
+        assert_eq!(describe(&stated).matches("(use --accept-changes to continue there").count(), 1);
         let kept = explained(changed().into(), |error| error);
         assert_eq!(describe(&kept).matches("--accept-changes").count(), 1);
     }

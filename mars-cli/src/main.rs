@@ -59,16 +59,15 @@ fn run(cli: Cli, console: Console) -> Result<Exit, mars::Error> {
     let json = context.common.json;
     if cli.command.is_some() && cli.search != args::Search::default() {
         return Err(mars::Error::usage(
-            "options of a search go behind the command, as in `mars search --device cpu`; before it only --config, --set, \
-             --json, --quiet and --verbose can stand",
+            "search options must follow the command, e.g. `mars search --device cpu`; only --config, --set, --json, --quiet \
+             and --verbose may precede it",
         ));
     }
     if let Some((name, reason)) = cli.command.as_ref().and_then(Command::settled_by)
         && (context.common.config.is_some() || !context.common.set.is_empty())
     {
-        let why = format!(
-            "`mars {name}` reads no settings, so that --config and --set would change nothing: {reason}"
-        );
+        let why =
+            format!("`mars {name}` does not read settings, so --config and --set have no effect: {reason}");
         return Err(mars::Error::usage(why));
     }
     let done = match cli.command {

@@ -27,7 +27,7 @@ impl Reporter {
         let Round { trials, recorded, steps, .. } = *round;
         let label = label(trials);
         if recorded > 0 {
-            self.console.say(format!("{label}: {recorded} of {} runs are done already", trials.len()));
+            self.console.say(format!("{label}: {recorded} of {} runs are already done", trials.len()));
         }
         if recorded < trials.len() && competes(trials) {
             let until = trials.iter().map(|trial| trial.steps).max().unwrap_or(0);
@@ -51,7 +51,7 @@ impl Reporter {
         // The whole search, where it is more than this round.
         if let Some(left) = search_left(&round, &search).filter(|_| search.left > round.left) {
             let separator = if note.is_empty() { "" } else { ", " };
-            note += &format!("{separator}search about {} left", mars::quantity::duration(left));
+            note += &format!("{separator}about {} left for the search", mars::quantity::duration(left));
         }
         stage.at(progress.done, &note);
     }
@@ -136,7 +136,7 @@ impl Observer for Reporter {
             }
             Event::TrainingAgain(id) => {
                 (self.started, self.round) = (None, None);
-                self.console.say(format!("no checkpoint holds the adapter of run {id}: training it again"));
+                self.console.say(format!("no checkpoint has the adapter of run {id}; training it again"));
                 self.stage = Some(self.console.stage("training again", "steps", 0));
             }
             Event::Evaluating { label, done, total } => {

@@ -37,7 +37,7 @@ impl Signals {
             let exit = if warning { Exit::Requeue } else { Exit::Interrupted };
             if !searching.load(Ordering::SeqCst) {
                 console.error(format!(
-                    "stopped by {signal}; nothing is left half done, the same call begins again"
+                    "stopped by {signal}; nothing was left incomplete, run the same command again"
                 ));
                 std::process::exit(exit as i32);
             }
@@ -46,7 +46,9 @@ impl Signals {
                     first = Some(Instant::now());
                     warned.store(warning, Ordering::SeqCst);
                     interrupt.request();
-                    console.warn(format!("{signal}: stopping after a checkpoint; once more to stop at once"));
+                    console.warn(format!(
+                        "{signal}: saving a checkpoint, then stopping; send it again to stop immediately"
+                    ));
                 }
                 Some(first) if first.elapsed() < TOGETHER => {}
                 Some(_) => std::process::exit(exit as i32),

@@ -112,6 +112,6 @@ fn check_name(flag: &str, name: &str, longest: usize) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{flag}: {name:?} is no name of Kubernetes: small letters, digits and -, at most {longest} in all, beginning and ending with a letter or a digit"
+        "{flag}: {name:?} is not a valid Kubernetes name: use lower-case letters, digits and -, at most {longest} characters, starting and ending with a letter or digit"
     )))
 }

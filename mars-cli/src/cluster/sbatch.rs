@@ -97,7 +97,7 @@ impl Scripts<'_> {
         let logs = invocation::text(self.logs)?;
         if logs.contains(UNQUOTABLE) {
             return Err(Error::usage(format!(
-                "the path {logs:?} cannot stand in a script for sbatch, as it has a quote, a backslash or a line break; give another \
+                "the path {logs:?} cannot be used in an sbatch script, as it has a quote, a backslash or a line break; give another \
                  directory for scripts and logs (--scripts)"
             )));
         }
@@ -161,7 +161,7 @@ fn option(text: &str) -> Result<String, Error> {
     let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
     if !name.starts_with('-') || name.contains(char::is_whitespace) || text.contains(UNQUOTABLE) {
         let rule = "give one option of sbatch, with = before its value, as in --time=04:00:00, without quotes, backslashes and line breaks";
-        return Err(Error::usage(format!("{text:?} cannot stand in a script for sbatch; {rule}")));
+        return Err(Error::usage(format!("{text:?} cannot be used in an sbatch script; {rule}")));
     }
     let plain = |c: char| !c.is_whitespace() && !"'#;".contains(c);
     if text.chars().all(plain) {

@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit, Err
     let alone = index.is_none() && args.at_once.is_none();
     let runs = runs.inspect_err(|error| {
         if alone && error.kind() == ErrorKind::Locked {
-            context.console.say("processes that are to share the runs take fewer at a time with --at-once");
+            context.console.say("to share the runs between processes, use --at-once");
         }
     })?;
     if context.common.json {
@@ -70,7 +70,7 @@ fn index(context: &Context, args: &args::Calibrate) -> Result<Option<usize>, Err
     let given = cluster::index::given(variable)?;
     if let Some(Index { value, variable }) = given {
         context.console.say(format!(
-            "run {value} only, as {variable} says; --at-once N takes whatever is free, N runs at a time"
+            "training only run {value} (from {variable}); use --at-once N to take any free runs, N at a time"
         ));
     }
     Ok(given.map(|index| index.value))

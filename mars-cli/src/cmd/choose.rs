@@ -42,8 +42,8 @@ pub(crate) fn run(context: &Context, args: &args::Choose) -> Result<Exit, Error>
         },
         Choice::Uncalibrated { missing, of } => {
             return Err(Error::failed(format!(
-                "{missing} of the {of} calibration runs of {policy} are missing; `mars calibrate --campaign {} --policy {policy}` does \
-                 them",
+                "{missing} of the {of} calibration runs of {policy} are missing; `mars calibrate --campaign {} --policy {policy}` \
+                 trains them",
                 shell::path(&args.campaign)
             )));
         }
@@ -54,7 +54,7 @@ pub(crate) fn run(context: &Context, args: &args::Choose) -> Result<Exit, Error>
                         format!("{policy} continues with {one}; the fine-tune itself is still missing");
                     (Some(one.clone()), reason)
                 }
-                _ => (None, format!("{policy} lets {} rank choices compete in training", candidates.len())),
+                _ => (None, format!("{policy} would train {} competing candidates", candidates.len())),
             };
             Chosen { policy, ranks, reason, candidates, decision: None }
         }

@@ -39,7 +39,7 @@ pub(crate) fn run(context: &Context, args: &args::Compare) -> Result<Exit, Error
     if context.common.json {
         output::json(&compared)?;
     } else {
-        output::text(describe(&compared, "add `grid` to --policies to know the best"))?;
+        output::text(describe(&compared, "add `grid` to --policies to find the best ranks"))?;
     }
     Ok(Exit::Done)
 }
@@ -72,7 +72,7 @@ fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) ->
             let path = path.display();
             context
                 .console
-                .warn(format!("--seeds is {seeds}, but {path} holds {recorded} seed(s): these are played"));
+                .warn(format!("--seeds is {seeds}, but {path} has {recorded} seed(s); these are replayed"));
         }
         let compared = replay(&recording, policies, u64::from(args.seeds.unwrap_or(SEEDS)))?;
         all.push((recording.task, path, compared));
@@ -87,7 +87,7 @@ fn replayed(context: &Context, args: &args::Compare, policies: &[PolicySpec]) ->
         output::json(&named.collect::<BTreeMap<_, _>>())?;
     } else {
         for (task, compared) in named {
-            let described = describe(&compared, "the recording does not hold the whole grid");
+            let described = describe(&compared, "the recording does not contain the full grid");
             output::text(format!("{task}\n\n{described}\n"))?;
         }
     }

@@ -35,7 +35,7 @@ pub(crate) fn run(json: bool) -> Result<Exit, Error> {
     if !absent.is_empty() {
         let names = absent.into_iter().map(Backend::name).collect::<Vec<_>>().join(", ");
         lines.push(format!(
-            "Not in this build: {names}. To have one: cargo build --release -p mars-cli --features NAME (docs/devices.md)"
+            "Not in this build: {names}. To add one: cargo build --release -p mars-cli --features NAME (docs/devices.md)"
         ));
     }
     output::text(lines.join("\n"))?;

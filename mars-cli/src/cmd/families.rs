@@ -22,7 +22,7 @@ pub(crate) fn run(json: bool) -> Result<Exit, Error> {
         output::json(&all)?;
         return Ok(Exit::Done);
     }
-    let header = ["model_type", "models that are meant", "compared with transformers", "on"];
+    let header = ["model_type", "published models", "compared with transformers", "on"];
     let rows = all.iter().map(|family| {
         let versions = family.transformers.join(" and ");
         vec![

@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context, args: &args::Fit) -> Result<Exit, Error> {
     };
     if form.is_some() && observations.performance.is_empty() {
         return Err(Error::usage(format!(
-            "--form {}: no perplexity was measured, so that there is no performance law to fit; leave --form out",
+            "--form {}: no perplexity was measured, so there is no performance law to fit; leave --form out",
             args.form
         )));
     }
@@ -60,7 +60,7 @@ fn measured(directory: &Path) -> Result<(Observations, mars::SearchConfig), Erro
     let (observations, config) = observations(directory)?;
     if observations.convergence.is_empty() && observations.performance.is_empty() {
         return Err(Error::input(format!(
-            "{} holds no finished calibration run; `mars calibrate --campaign {}` does those of its policy, and with \
+            "{} holds no finished calibration run; `mars calibrate --campaign {}` trains those of its policy, and with \
              `--policy paper` those of the published method, whatever search.budget is",
             directory.display(),
             shell::path(directory)
@@ -75,8 +75,8 @@ fn of_tables(observations: &Observations, args: &args::Fit) -> Result<FitRequest
     let times = &observations.convergence;
     if times.is_empty() && (args.reference.is_some() || !args.ranks.is_empty()) {
         return Err(Error::usage(
-            "--reference and --ranks are of balanced ranks, but the tables have no convergence times (a column `steps`); leave them \
-             out",
+            "--reference and --ranks apply to balanced ranks, but the tables contain no convergence times (a column `steps`); leave \
+             them out",
         ));
     }
     if let Some(reference) = &args.reference {
@@ -84,7 +84,7 @@ fn of_tables(observations: &Observations, args: &args::Fit) -> Result<FitRequest
             let modules: BTreeSet<&str> = times.iter().map(|one| one.module.as_str()).collect();
             let modules: Vec<&str> = modules.into_iter().collect();
             return Err(Error::usage(format!(
-                "--reference {reference}: the tables have no such module; there are {}",
+                "--reference {reference}: the tables have no such module; they have {}",
                 modules.join(", ")
             )));
         }
@@ -124,8 +124,8 @@ fn tables(context: &Context, args: &args::Fit) -> Result<Observations, Error> {
     let (copies, rows) = (all.copies(), all.convergence.len() + all.performance.len());
     if copies > 0 {
         context.console.warn(format!(
-            "{copies} of {rows} rows are equal to an earlier one: each counts as a measurement of its own, and intervals are too narrow \
-             if it is none"
+            "{copies} of {rows} rows duplicate an earlier one; each is counted as a separate measurement, which makes intervals too \
+             narrow if it is not"
         ));
     }
     Ok(all)
@@ -135,7 +135,7 @@ fn form(text: &str) -> Result<Option<Form>, Error> {
     match text {
         "auto" => Ok(None),
         _ => text.parse().map(Some).map_err(|_| {
-            Error::usage(format!("--form {text}: there are published, tied, overfit, surface and auto"))
+            Error::usage(format!("--form {text}: must be one of published, tied, overfit, surface and auto"))
         }),
     }
 }

@@ -15,27 +15,29 @@ pub(super) fn introduction(config: &SearchConfig, train: usize, validation: usiz
     let runs = rehearse(&policy, &config.space(BTreeMap::new()), &config.budget(train, config.train.seed))
         .unwrap_or_default();
     let count = |role: Role| runs.iter().filter(|run| run.trial.role == role).count();
-    let race = "rank choices race in the first steps of one fine-tune,";
-    let stays = "and the winner trains on to the end: its adapter stays.";
+    let race = "race in the first steps of one fine-tune,";
+    let result = "and the winner is trained to the end; its adapter is the result.";
     let (purpose, story) = match &policy {
         PolicySpec::Guided(_) | PolicySpec::Race(_) if count(Role::Alone) > 0 => (
             "choose LoRA ranks for",
             vec![
-                format!("short runs of each module give its convergence law, balanced {race}"),
-                stays.to_owned(),
+                format!(
+                    "short runs of each module give its convergence law; candidates with balanced ranks {race}"
+                ),
+                result.to_owned(),
             ],
         ),
         PolicySpec::Guided(_) | PolicySpec::Race(_) if count(Role::Race) > 1 => {
-            ("choose LoRA ranks for", vec![race.to_owned(), stays.to_owned()])
+            ("choose LoRA ranks for", vec![format!("candidate ranks {race}"), result.to_owned()])
         }
         PolicySpec::Fixed(_) | PolicySpec::Method(_) => {
-            ("fine-tune", vec![format!("one run by the policy {policy}, whose adapter stays.")])
+            ("fine-tune", vec![format!("one run by the policy {policy}; its adapter is the result.")])
         }
         _ => {
             let some = if runs.len() > 1 { format!(", {} runs", runs.len()) } else { String::new() };
             (
                 "choose LoRA ranks for",
-                vec![format!("by the policy {policy}{some}; the adapter of the chosen ranks stays.")],
+                vec![format!("by the policy {policy}{some}; the adapter of the chosen ranks is the result.")],
             )
         }
     };
@@ -43,7 +45,7 @@ pub(super) fn introduction(config: &SearchConfig, train: usize, validation: usiz
         "mars will now {purpose} its embedded tiny vision-language model, on real handwritten digits:"
     );
     let last = format!(
-        "Everything goes to {}/ and can be stopped (Ctrl-C) and continued. `mars --help` shows the rest.",
+        "Everything is written to {}/. Stop with Ctrl-C at any time; the same command continues. See `mars --help`.",
         config.out.dir.display()
     );
     std::iter::once(first).chain(story).chain([last]).collect()
@@ -65,11 +67,11 @@ mod tests {
     #[test]
     fn what_is_told_is_what_the_policy_does() {
         let whole = told("guided", 6400);
-        assert!(whole.contains("convergence law, balanced rank choices race"), "{whole}");
+        assert!(whole.contains("convergence law; candidates with balanced ranks race"), "{whole}");
         // Too short a run to calibrate within the budget.
         let short = told("guided", 40);
         assert!(
-            !short.contains("law") && short.contains("\nrank choices race in the first steps"),
+            !short.contains("law") && short.contains("\ncandidate ranks race in the first steps"),
             "{short}"
         );
         for policy in ["fixed:4x4", "adalora", "grid", "halving", "surface"] {
@@ -79,6 +81,6 @@ mod tests {
         }
         let one = told("fixed:4x4", 400);
         assert!(one.starts_with("mars will now fine-tune") && one.contains("\none run by"), "{one}");
-        assert!(told("grid", 400).contains(", 16 runs; the adapter of the chosen ranks stays"));
+        assert!(told("grid", 400).contains(", 16 runs; the adapter of the chosen ranks is the result"));
     }
 }

@@ -245,7 +245,7 @@ pub(crate) fn data_or_embedded(
     ];
     if let Some((name, path)) = named.into_iter().find_map(|(name, path)| Some((name, path?))) {
         return Err(Error::usage(format!(
-            "{name} is \"{}\", but nothing says on which data to measure; give --data, or set data.test",
+            "{name} is \"{}\", but no evaluation data are given; use --data or set data.test",
             path.display()
         )));
     }

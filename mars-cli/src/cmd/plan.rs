@@ -18,11 +18,11 @@ use serde::Serialize;
 
 /// What the conditions of numbers mean, in the order in which they are told.
 const LEGEND: [(Condition, &str); 2] = [
-    (Condition::AtMost, "at most: runs end early once they converge or over-fit for certain"),
     (
-        Condition::IfAsUsual,
-        "if as usual: which choices are trained, and how far, depends on what earlier runs measure",
+        Condition::AtMost,
+        "at most: upper bound; runs stop early once they have certainly converged or over-fitted",
     ),
+    (Condition::IfAsUsual, "expected: which candidates are trained, and how far, depends on earlier results"),
 ];
 
 pub(crate) fn run(context: &Context, args: &args::Plan) -> Result<Exit, Error> {
@@ -166,13 +166,13 @@ fn runs_table(runs: &[PlannedRun]) -> String {
             steps.to_string(),
             flops(run.flops),
             match run.condition {
-                None => "yes",
+                None => "certain",
                 Some(Condition::AtMost) => "at most",
-                Some(_) => "if as usual",
+                Some(_) => "expected",
             }
             .to_owned(),
         ]
     });
-    let header = ["run", "for", "ranks", "samples", "seed", "up to step", "FLOPs", "certain"];
+    let header = ["run", "for", "ranks", "samples", "seed", "up to step", "FLOPs", "certainty"];
     output::table(&header, rows)
 }

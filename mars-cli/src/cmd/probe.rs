@@ -18,41 +18,43 @@ pub(crate) fn describe(probe: &Probe) -> String {
     let mut rows = Vec::new();
     for phase in probe.phases.iter().chain(&probe.grid) {
         if phase.phase == Phase::Grid {
-            rows.push(row("all of it", "", "", &probe.total, ""));
+            rows.push(row("total", "", "", &probe.total, ""));
         }
         rows.push(row(
             match phase.phase {
                 Phase::Calibration => "calibration",
                 Phase::Race => "race",
                 Phase::Final => "final run",
-                Phase::Grid => "the grid instead",
+                Phase::Grid => "full grid",
                 _ => "other",
             },
             &phase.runs.to_string(),
             &phase.steps.to_string(),
             &phase.expense,
             match phase.condition {
-                Some(Condition::AtMost) if open && phase.phase == Phase::Grid => "at most, but for the unit",
+                Some(Condition::AtMost) if open && phase.phase == Phase::Grid => {
+                    "at most, except for the unit"
+                }
                 Some(Condition::AtMost) => "at most",
-                Some(Condition::IfAsUsual) => "if as usual",
+                Some(Condition::IfAsUsual) => "expected",
                 // What the winner costs is the unit.
-                _ if open && phase.phase == Phase::Grid => "but for the unit",
+                _ if open && phase.phase == Phase::Grid => "certain, except for the unit",
                 _ => "",
             },
         ));
     }
     if probe.grid.is_none() {
-        rows.push(row("all of it", "", "", &probe.total, ""));
+        rows.push(row("total", "", "", &probe.total, ""));
     }
-    let header = ["part", "runs", "steps", "time", "processor time", "FLOPs", "fine-tunes", "certain"];
+    let header = ["part", "runs", "steps", "time", "processor time", "FLOPs", "fine-tunes", "certainty"];
     parts.push(output::table(&header, rows));
     let mut notes = Vec::new();
     if let Some(peak) = probe.peak_memory {
-        notes.push(format!("most memory of a process: {}, without that of devices", bytes(peak)));
+        notes.push(format!("peak memory of a process: {} (without device memory)", bytes(peak)));
     }
     if open {
         notes.push(format!(
-            "one fine-tune is the final run at {}, which win if as usual; other ranks cost other FLOPs",
+            "one fine-tune is the final run at {}, the expected winner; other ranks cost different FLOPs",
             probe.ranks
         ));
     }
@@ -68,8 +70,8 @@ fn row(part: &str, runs: &str, steps: &str, expense: &Expense, condition: &str) 
         steps.to_owned(),
         duration(expense.seconds.wall),
         duration(expense.seconds.cpu),
-        expense.flops.map_or_else(|| "not told".to_owned(), flops),
+        expense.flops.map_or_else(|| "unknown".to_owned(), flops),
         number(expense.fine_tunes),
-        if condition.is_empty() && !runs.is_empty() { "yes".to_owned() } else { condition.to_owned() },
+        if condition.is_empty() && !runs.is_empty() { "certain".to_owned() } else { condition.to_owned() },
     ]
 }

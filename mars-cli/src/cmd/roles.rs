@@ -16,7 +16,7 @@ pub(crate) fn check(adapter: &Path, model: &Path) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "adapter and model are swapped: {adapter} is the folder of a model, and {model} that of an adapter; give \
+        "adapter and model are swapped: {adapter} is a model directory and {model} an adapter directory; give \
          --adapter {model} --model {adapter}",
         adapter = adapter.display(),
         model = model.display()

@@ -92,7 +92,7 @@ pub(super) fn samples(config: &SearchConfig) -> Result<usize, Error> {
         (Some(samples), _) => Ok(samples),
         (None, Some(data)) => training_samples(config, data),
         (None, None) => Err(Error::usage(
-            "a search with an external command must know the number of training samples; set trainer.samples, or give --data",
+            "an external trainer needs the number of training samples; set trainer.samples or --data",
         )),
     }
 }
@@ -119,7 +119,7 @@ fn laws(decision: &Decision) -> Vec<String> {
                 "two ranks, so no R^2".to_owned()
             };
             format!(
-                "law-c     {module}: steps to converge fall as rank^{:.3}{gamma}; {r2}, {measured} runs",
+                "law-c     {module}: steps to converge scale as rank^{:.3}{gamma}; {r2}, {measured} runs",
                 summary.law.gamma
             )
         })
@@ -137,7 +137,7 @@ fn laws(decision: &Decision) -> Vec<String> {
             }
             form => form.to_string(),
         };
-        let loss = laws.law_p_loss.map_or_else(String::new, |loss| format!("; about {loss}"));
+        let loss = laws.law_p_loss.map_or_else(String::new, |loss| format!("; fitted to {loss}"));
         format!("law-p     form {form}: {}{loss}", each.join(", "))
     }));
     lines.extend(laws.unfitted_law_p.iter().map(|why| format!("law-p     none, {why}")));
@@ -160,9 +160,7 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
     match decision.gain {
         Some(gain) if gain.is_improvement() => lines.push(format!("gain      {gain}")),
         Some(_) => {}
-        None => {
-            lines.push("gain      not known: the model was not evaluated before its first step".to_owned())
-        }
+        None => lines.push("gain      unknown: the model was not evaluated before the first step".to_owned()),
     }
     lines.extend(overfitting.iter().map(|overfitting| format!("over-fit  {overfitting}")));
     if let (Some(test), Some(base)) = (test, base) {
@@ -177,7 +175,7 @@ fn describe(outcome: &SearchOutcome, seconds: f64) -> String {
     lines.extend(outcome.exchanged_images.map(|exchanged| format!("images    {exchanged}")));
     let measured = if cost.flops > 0.0 { flops(cost.flops) } else { "by time".to_owned() };
     lines.push(format!(
-        "cost      {} fine-tunes, {measured}, {} of training as a sum over runs, which may train side by side; {} in this call",
+        "cost      {} fine-tunes, {measured}, {} of training summed over all runs (which may run in parallel); this call took {}",
         number(cost.fine_tunes),
         duration(cost.wall_s),
         duration(seconds)

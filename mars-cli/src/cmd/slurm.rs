@@ -175,8 +175,7 @@ fn submit(scripts: &mut [Script]) -> Result<(), Error> {
             format!("; {} is submitted already, as job {job} (scancel {job})", path.display())
         });
         let output = sbatch.arg(&script.path).stdin(Stdio::null()).output().map_err(|error| {
-            let why =
-                "sbatch cannot be run; call this where Slurm is installed, or submit the scripts yourself";
+            let why = "cannot run sbatch; run this on a machine with Slurm, or submit the scripts yourself";
             Error::failed(format!("{why}: {}{queued}", script.path.display())).because(error)
         })?;
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();

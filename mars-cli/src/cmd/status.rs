@@ -80,7 +80,7 @@ fn describe(status: &Status) -> String {
         lines.push(format!("          and {} finished runs of other policies or settings", status.others));
     }
     if let (Some(holder), true) = (&status.holder, running == 0 && !is_over(status.stage)) {
-        lines.push(format!("holder    {holder}, unless it has ended"));
+        lines.push(format!("holder    {holder} (if still running)"));
     }
     if let Some(written) = status.written_s {
         lines.push(format!("written   {} ago", duration(written)));
@@ -106,17 +106,17 @@ fn describe(status: &Status) -> String {
 
 fn left(left: &Left) -> String {
     let steps = |steps: u64| format!("{steps} steps");
-    let time = |wall: Option<f64>| wall.map_or_else(String::new, |wall| format!(" = {}", duration(wall)));
-    let mut text = format!("{}{} of the runs asked for", steps(left.steps), time(left.wall_s));
+    let time = |wall: Option<f64>| wall.map_or_else(String::new, |wall| format!(" ({})", duration(wall)));
+    let mut text = format!("{}{} of the requested runs", steps(left.steps), time(left.wall_s));
     if left.later_steps > 0 {
         text += &format!(
-            ", then about {}{}, depending on what they measure",
+            ", then about {}{}, depending on their results",
             steps(left.later_steps),
             time(left.later_wall_s)
         );
     }
     if let Some(value) = left.flops {
-        text += &format!("; {} in all", flops(value));
+        text += &format!("; {} in total", flops(value));
     }
     if let (Some(wall), 2..) = (left.wall_s, left.processes) {
         let processes = left.processes;
@@ -130,7 +130,7 @@ fn state(state: &StatusState) -> String {
         StatusState::Done { wall_s, diverged: None } => format!("done in {}", duration(*wall_s)),
         StatusState::Done { diverged: Some(step), .. } => format!("done, diverged at step {step}"),
         StatusState::Running { holder, gone: true, .. } => {
-            format!("{holder} has ended without a result; the next call takes over")
+            format!("{holder} ended without a result; the next process takes over the run")
         }
         StatusState::Running { holder, heartbeat_s, .. } => {
             let age =

@@ -75,13 +75,13 @@ fn refuse(context: &Context, partial: &Partial) -> Result<Exit, Error> {
     if context.common.json {
         output::json(&Refused { ok: false, missing, unexpected, wrong })?;
     } else {
-        let lines = [("missing", missing), ("no place", unexpected), ("wrong", wrong)]
+        let lines = [("missing", missing), ("unexpected", unexpected), ("wrong", wrong)]
             .into_iter()
-            .flat_map(|(what, names)| names.iter().map(move |name| format!("{what:9} {name}")));
+            .flat_map(|(what, names)| names.iter().map(move |name| format!("{what:10} {name}")));
         output::text(lines.collect::<Vec<_>>().join("\n"))?;
     }
     Err(Error::input(format!(
-        "{}: the adapter does not fit the base: {} tensors missing, {} without a place, {} of another shape{}",
+        "{}: the adapter does not fit the base: {} tensors missing, {} unexpected, {} with a wrong shape{}",
         partial.path.display(),
         missing.len(),
         unexpected.len(),
@@ -117,7 +117,7 @@ fn describe(verification: &Verification) -> String {
     });
     let table = output::table(&["module", "layers", "parameters", "ranks", "scales"], rows);
     let variant = if *dora { "DoRA" } else { "LoRA" };
-    let mut text = format!("{table}\n{variant}: all {tensors} tensors have their place in the base");
+    let mut text = format!("{table}\n{variant}: all {tensors} tensors match the base");
     if let Some(losses) = &verification.losses {
         text += &format!(
             "\nloss on {} samples: adapter {:.6}, merged {:.6}, base {:.6}; largest difference of a sample {:.1e}",

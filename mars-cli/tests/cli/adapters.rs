@@ -124,7 +124,7 @@ fn an_adapter_that_does_not_fit_is_told_name_by_name() {
     let name = "base_model.model.model.text_model.layers.0.mlp.up_proj.lora_A.weight";
     let done = mars(&["verify", &adapter, base]);
     assert_eq!(done.code, Some(3), "{}", done.stderr);
-    assert!(done.stdout.contains(&format!("no place  {name}")), "{}", done.stdout);
+    assert!(done.stdout.contains(&format!("unexpected {name}")), "{}", done.stdout);
     let done = mars(&["verify", &adapter, base, "--json"]);
     let told: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!((done.code, &told["ok"]), (Some(3), &false.into()));

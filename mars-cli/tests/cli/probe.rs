@@ -169,15 +169,15 @@ fn a_probe_of_the_built_in_trainer_measures_stacks_and_leaves_nothing() {
     // What is conditional is explained once, without a probe as well; runs of the grid may over-fit and end early.
     let plain = mars(&strs(&task.arguments("plan", &["--policy", "paper", "--set", &set]))).stdout;
     let fixed = mars(&strs(&task.arguments("plan", &["--policy", "fixed:4x4"]))).stdout;
-    let count = |text: &str| ["at most: ", "if as usual: "].map(|start| text.matches(start).count());
+    let count = |text: &str| ["at most: ", "expected: "].map(|start| text.matches(start).count());
     assert_eq!(
         [&text, &plain, &fixed].map(|text| count(text)),
         [[1, 1], [0, 1], [1, 0]],
         "{text}{plain}{fixed}"
     );
     let text = mars(&strs(&task.arguments("plan", &["--policy", "fixed:4x4", "--probe"])));
-    for part in ["probe of policy fixed", "the grid instead", "final run", "most memory of a process"] {
+    for part in ["probe of policy fixed", "full grid", "final run", "peak memory of a process"] {
         assert!(text.stdout.contains(part), "{part}: {}{}", text.stdout, text.stderr);
     }
-    assert!(!text.stdout.contains(" win") && !text.stdout.contains("if as usual"), "{}", text.stdout);
+    assert!(!text.stdout.contains(" win") && !text.stdout.contains("expected: "), "{}", text.stdout);
 }

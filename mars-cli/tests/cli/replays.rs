@@ -15,7 +15,7 @@ fn a_replay_says_how_many_seeds_there_are() {
     let all = mars(&[&replay[..], &["--seeds", "100"]].concat());
     assert_eq!(all.code, Some(0), "{}", all.stderr);
     assert!(
-        all.stderr.contains("--seeds is 100, but ") && all.stderr.contains("holds 3 seed(s)"),
+        all.stderr.contains("--seeds is 100, but ") && all.stderr.contains("has 3 seed(s)"),
         "{}",
         all.stderr
     );

@@ -74,7 +74,7 @@ fn a_search_leaves_an_adapter_a_report_and_a_campaign_to_work_with() {
 
     // Once more: nothing is trained again, and the result is the same.
     let again = mars(&strs(&arguments));
-    assert!(again.stderr.contains("are done already"), "{}", again.stderr);
+    assert!(again.stderr.contains("are already done"), "{}", again.stderr);
     assert!(!again.stderr.contains("training it again"), "{}", again.stderr);
     assert_eq!(serde_json::from_str::<Value>(&again.stdout).unwrap(), summary);
 
@@ -123,7 +123,7 @@ fn without_a_command_it_is_a_search() {
     assert_eq!(bare.code, Some(0), "{}", bare.stderr);
     assert!(!bare.stderr.contains("embedded"), "another model is not said to be that one: {}", bare.stderr);
     let again = mars(&strs(&search));
-    assert!(again.stderr.contains("4 of 4 runs are done already"), "{}", again.stderr);
+    assert!(again.stderr.contains("4 of 4 runs are already done"), "{}", again.stderr);
     assert_eq!(again.stdout, bare.stdout);
 }
 
@@ -131,7 +131,7 @@ fn without_a_command_it_is_a_search() {
 #[test]
 fn options_of_a_search_go_behind_the_command() {
     refused(&["--device", "cpu", "search"], 2, &["mars search --device cpu"]);
-    refused(&["--out", "somewhere", "devices"], 2, &["options of a search go behind the command"]);
+    refused(&["--out", "somewhere", "devices"], 2, &["search options must follow the command"]);
     let device = json(&["--json", "--set", "train.batch=3", "config", "--device", "cpu"]);
     assert_eq!((&device["run"]["device"], &device["train"]["batch"]), (&"cpu".into(), &3.into()));
 }
@@ -164,8 +164,8 @@ fn a_campaign_of_an_earlier_version_goes_on() {
     assert_eq!(chosen["ranks"], decision["ranks"]);
     let done = mars(&strs(&task.arguments("search", &["--policy", "race", "--out", &out, "--json"])));
     assert_eq!(done.code, Some(0), "{}", done.stderr);
-    assert!(done.stderr.contains("8 of 8 runs are done already"), "{}", done.stderr);
-    assert!(done.stderr.contains("1 of 1 runs are done already"), "{}", done.stderr);
+    assert!(done.stderr.contains("8 of 8 runs are already done"), "{}", done.stderr);
+    assert!(done.stderr.contains("1 of 1 runs are already done"), "{}", done.stderr);
     let summary: Value = serde_json::from_str(&done.stdout).unwrap();
     for field in ["ranks", "outcome"] {
         assert_eq!(summary[field], decision[field]);

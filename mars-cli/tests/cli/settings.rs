@@ -99,7 +99,7 @@ fn commands_that_read_no_settings_say_so() {
     ] {
         for given in [["--set", "search.kappa=4"], ["--config", "none.toml"]] {
             let all = [&[command], arguments, &given].concat();
-            refused(&all, 2, &[&format!("`mars {command}` reads no settings"), "--set"]);
+            refused(&all, 2, &[&format!("`mars {command}` does not read settings"), "--set"]);
         }
     }
 }

@@ -86,7 +86,7 @@ fn sigusr1_writes_a_checkpoint_from_which_the_same_call_goes_on() {
     send(&child, "-USR1");
     let (code, stderr) = end(child);
     assert_eq!(code, Some(85), "{stderr}");
-    assert!(stderr.contains("SIGUSR1: stopping after a checkpoint"), "{stderr}");
+    assert!(stderr.contains("SIGUSR1: saving a checkpoint, then stopping"), "{stderr}");
     assert!(!stderr.contains(": done in"), "{stderr}");
     assert!(!Path::new(&stopped).join("adapter").exists());
 
@@ -161,6 +161,6 @@ fn what_was_ignored_from_the_start_stays_so() {
         send(&child, "-TERM");
         let (code, stderr) = end(child);
         assert_eq!(code, Some(130), "{stderr}");
-        assert!(!stderr.contains("once more to stop at once\nwarning"), "{stderr}");
+        assert!(!stderr.contains("to stop immediately\nwarning"), "{stderr}");
     }
 }

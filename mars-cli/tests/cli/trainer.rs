@@ -97,7 +97,7 @@ fn a_search_with_a_command_finds_what_the_command_planted() {
     // The second call repeats no run; the campaign can be asked and fitted.
     let before = fs::metadata(winner.join("curve.csv")).unwrap().modified().unwrap();
     let again = mars(&setting.arguments(&out, &more));
-    assert!(again.code == Some(0) && again.stderr.contains("are done already"), "{}", again.stderr);
+    assert!(again.code == Some(0) && again.stderr.contains("are already done"), "{}", again.stderr);
     assert_eq!(fs::metadata(winner.join("curve.csv")).unwrap().modified().unwrap(), before);
     assert_eq!(json(&["choose", "--campaign", &out, "--json"])["ranks"], summary["ranks"]);
     assert!(json(&["fit", "--campaign", &out, "--json"])["law_c"]["ve"]["r2_log"].as_f64().unwrap() > 0.99);

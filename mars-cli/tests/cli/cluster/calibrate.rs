@@ -26,7 +26,7 @@ fn a_task_of_an_array_does_the_run_of_its_index() {
     {
         let done = with_variable(&planted, variable, value, &[]);
         assert_eq!(done.code, Some(0), "{}", done.stderr);
-        assert!(done.stderr.contains(&format!("run {index} only, as {variable} says")), "{}", done.stderr);
+        assert!(done.stderr.contains(&format!("only run {index} (from {variable})")), "{}", done.stderr);
         assert!(!done.stderr.contains("names no setting"), "{}", done.stderr);
         let status = json(&["status", &planted.out(), "--json"]);
         assert_eq!(status["runs"][index]["state"], "done", "{status}");

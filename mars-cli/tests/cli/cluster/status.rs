@@ -72,7 +72,7 @@ fn a_killed_process_is_told_from_a_living_one() {
     let left = status(&planted);
     let run = left["runs"].as_array().unwrap().iter().find(|run| run["state"] == "running").unwrap();
     assert!(run["gone"] == true && left["left"]["processes"] == 0, "{left}");
-    assert!(mars(&["status", &planted.out()]).stdout.contains("the next call takes over"));
+    assert!(mars(&["status", &planted.out()]).stdout.contains("the next process takes over the run"));
     planted.hold(false);
 }
 
