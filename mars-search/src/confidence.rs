@@ -141,7 +141,7 @@ impl fmt::Display for Confidence {
         }
         write!(
             f,
-            " lowest{} on {} of redrawn {} sets, expected regret among those compared {}",
+            " lowest{} in {} of bootstrap resamples of the {} samples, expected regret among the compared choices {}",
             if self.is_handicapped() { " after the handicap" } else { "" },
             self.certainty(),
             if self.margin.is_some_and(|margin| margin.training.is_some()) {
@@ -153,7 +153,7 @@ impl fmt::Display for Confidence {
         )?;
         if let Some(measured) = &self.unhandicapped {
             let (share, regret) = (measured.certainty(), measured.regret());
-            write!(f, "; by the measured losses alone on {share}, with {regret}")?;
+            write!(f, "; by the measured losses alone in {share}, with regret {regret}")?;
         }
         f.write_str(".")
     }
@@ -172,9 +172,9 @@ impl fmt::Display for Margin {
             let whom = if handicap > 0.0 { "against it" } else { "in its favour" };
             write!(f, ", with a handicap of {:.4} {whom} for the number of parameters", handicap.abs())?;
         }
-        write!(f, " (standard error {error:.4}; less than {resolvable:.4} cannot be told from noise")?;
+        write!(f, " (standard error {error:.4}; differences below {resolvable:.4} are within noise")?;
         if !self.is_resolved() {
-            f.write_str(", and this is less")?;
+            f.write_str(", as this one is")?;
         }
         f.write_str(");")
     }
@@ -206,8 +206,8 @@ mod tests {
         assert_eq!(
             sure.to_string(),
             "Compared with 1 other at step 32 of 96 on 32 validation samples: 0.5000 nats per token below the best other \
-             (standard error 0.1000; less than 0.2000 cannot be told from noise); lowest on more than 99 % of redrawn \
-             validation sets, expected regret among those compared below 0.1 % of perplexity."
+             (standard error 0.1000; differences below 0.2000 are within noise); lowest in more than 99 % of bootstrap \
+             resamples of the validation samples, expected regret among the compared choices below 0.1 % of perplexity."
         );
         let close = Margin { difference: 0.03, handicap: -0.05, ..margin };
         assert!(!close.is_resolved());
@@ -216,10 +216,10 @@ mod tests {
             text.contains("0.0300 nats per token above") && text.contains("0.0500 in its favour"),
             "{text}"
         );
-        assert!(text.contains("and this is less"), "{text}");
+        assert!(text.contains("are within noise, as this one is"), "{text}");
         // Of a decision of before the measured losses were told beside it.
         let old = Confidence { margin: Some(close), ..sure }.to_string();
-        assert!(old.contains("lowest after the handicap on more than 99 %"), "{old}");
+        assert!(old.contains("lowest after the handicap in more than 99 %"), "{old}");
         let tie = Margin { difference: 0.0, error: 0.0, resolvable: 0.0, ..margin };
         assert!(tie.to_string().starts_with("the same loss") && !tie.is_resolved());
         let old: Confidence =
@@ -227,8 +227,8 @@ mod tests {
                 .unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(
             old.to_string(),
-            "Compared with 2 others at step 4: lowest on 50 % of redrawn validation sets, expected regret among those \
-             compared 2.0 % of perplexity."
+            "Compared with 2 others at step 4: lowest in 50 % of bootstrap resamples of the validation samples, expected \
+             regret among the compared choices 2.0 % of perplexity."
         );
     }
 }

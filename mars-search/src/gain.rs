@@ -121,17 +121,17 @@ impl fmt::Display for Gain {
         let Self { before, after, .. } = *self;
         f.write_str(match self.verdict {
             Verdict::Better => "Training lowered the validation loss",
-            Verdict::Equal => "Training did not improve the model: its validation loss cannot be told from that before training",
+            Verdict::Equal => "Training did not improve the model: its validation loss does not differ measurably from that before training",
             Verdict::Worse => "Training made the model worse: its validation loss is higher than before training",
-            Verdict::Chance => "The trained model only guesses: its validation loss is that of giving all tokens the same probability",
+            Verdict::Chance => "The trained model only guesses: its validation loss is that of a uniform distribution over tokens",
         })?;
         let sign = if self.is_improvement() { " from" } else { "," };
         write!(f, "{sign} {before:.4} to {after:.4} nats per token (difference {:+.4}", after - before)?;
         match self.error {
             Some(error) => write!(f, ", standard error {error:.4}")?,
-            None => f.write_str(
-                ", standard error not known: it takes losses by three blocks of the samples or more",
-            )?,
+            None => {
+                f.write_str(", standard error unknown: it needs losses of at least three blocks of samples")?
+            }
         }
         if let Some(samples) = self.samples {
             write!(f, ", {samples} samples")?;
@@ -146,11 +146,11 @@ impl fmt::Display for Gain {
                 None => f.write_str(" at the end.")?,
                 Some(planned) => write!(f, ", which ended the run before its {planned} steps.")?,
             }
-            f.write_str(" Fewer steps or more data would do.")?;
+            f.write_str(" Use fewer steps or more data.")?;
         }
         if !self.is_improvement() {
             f.write_str(
-                " The adapter is of no use as it is: look at learning rates, scale, warm-up, the number of steps and the data \
+                " The adapter is not usable: check learning rates, scale, warm-up, the number of steps and the data \
                  before another search.",
             )?;
         }
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!((gain.verdict, gain.after), (Verdict::Better, 1.025));
         assert!((over_fitted.kept_loss(), over_fitted.kept_blocks()) == (Some(1.025), best.as_slice()));
         assert!(gain.to_string().contains("The adapter of step 6 of 10 is kept"), "{gain}");
-        assert!(gain.to_string().contains("at the end. Fewer steps"), "{gain}");
+        assert!(gain.to_string().contains("at the end. Use fewer steps"), "{gain}");
         over_fitted.trial.steps = 40;
         let gain = Gain::of(&over_fitted, 8).unwrap();
         assert!(gain.to_string().contains("which ended the run before its 40 steps."), "{gain}");
@@ -217,7 +217,7 @@ mod tests {
         (bare.blocks, bare.earlier_blocks) = (Vec::new(), Vec::new());
         let gain = Gain::of(&bare, 0).unwrap();
         assert_eq!((gain.verdict, gain.error, gain.samples), (Verdict::Better, None, None));
-        assert!(gain.to_string().contains("standard error not known"), "{gain}");
+        assert!(gain.to_string().contains("standard error unknown"), "{gain}");
         // The final run was not evaluated before its first step.
         bare.val_curve.remove(0);
         assert_eq!(Gain::of(&bare, 0), None);

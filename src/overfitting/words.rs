@@ -30,8 +30,8 @@ impl fmt::Display for Overfitting {
             {
                 write!(
                     f,
-                    "whether the planned {planned} over-fit cannot be told: validation losses rose before the end, but none are reported \
-                 by block of the samples"
+                    "it is unknown whether the planned {planned} will over-fit: validation losses rose before the end, but none are \
+                     reported by block of the samples"
                 )
             }
             (OverfittingVerdict::Before, Some(time)) => write!(
@@ -41,7 +41,7 @@ impl fmt::Display for Overfitting {
             ),
             (OverfittingVerdict::Before, None) => write!(
                 f,
-                "{}; at ranks {ranks} the data last for at least {bound}, the planned run takes {planned}",
+                "{}; at ranks {ranks} there is no over-fitting for at least {bound}, the planned run takes {planned}",
                 self.counted()
             ),
             (OverfittingVerdict::Near | OverfittingVerdict::After, Some(time)) => {
@@ -56,19 +56,19 @@ impl fmt::Display for Overfitting {
                     _ => write!(f, "may or may not reach that")?,
                 }
                 let remedies = self.remedies(time);
-                if remedies.is_empty() { Ok(()) } else { write!(f, "; {} would do", remedies.join(" or ")) }
+                if remedies.is_empty() { Ok(()) } else { write!(f, "; try {}", remedies.join(" or ")) }
             }
             _ if interval.lo >= 1.0 => write!(
                 f,
-                "whether the planned {planned} over-fit is not known: {}, and at ranks {ranks} the data last for at least \
-                 {bound}, by what they say{}",
+                "it is unknown whether the planned {planned} will over-fit: {}, and at ranks {ranks} they show no over-fitting for \
+                 at least {bound}{}",
                 self.counted(),
                 self.doubt()
             ),
             _ => write!(
                 f,
-                "whether the planned {planned} over-fit is not known: {}, and they do not say how long the data last at \
-                 ranks {ranks}{}",
+                "it is unknown whether the planned {planned} will over-fit: {}, and they do not show when it begins at ranks \
+                 {ranks}{}",
                 self.counted(),
                 self.doubt()
             ),
@@ -83,7 +83,7 @@ impl Overfitting {
         let plural = if told == 1 { "" } else { "s" };
         match (told, self.seen) {
             (0, _) => "no run is known to have over-fitted".to_owned(),
-            (_, 0) => format!("no over-fitting could be told in {told} run{plural}"),
+            (_, 0) => format!("no over-fitting was detected in {told} run{plural}"),
             (_, seen) => format!("{seen} of {told} run{plural} over-fitted"),
         }
     }
@@ -97,7 +97,7 @@ impl Overfitting {
             Some(least) if rise > least => {
                 "; that is more than noise, but not enough to call it over-fitting".to_owned()
             }
-            Some(least) => format!("; less than {least:.4} cannot be told from noise on these samples"),
+            Some(least) => format!("; differences below {least:.4} are within noise on these samples"),
         };
         format!(
             " (a run to step {last} was lowest at step {lowest}, and {rise:.4} nats higher at its end{least})"
@@ -181,27 +181,27 @@ mod tests {
             "{long}"
         );
         assert!(
-            long.contains("the planned 1200 steps (37.5 passes) are 10 times as long; 120 steps or"),
+            long.contains("the planned 1200 steps (37.5 passes) are 10 times as long; try 120 steps or"),
             "{long}"
         );
-        assert!(long.ends_with("about 51000 samples or ranks llm=4,ve=4 would do"), "{long}");
+        assert!(long.ends_with("about 51000 samples or ranks llm=4,ve=4"), "{long}");
         let near = told(Some(120.0), 70.0, 205.0, 150);
-        assert!(near.contains("may or may not reach that; 120 steps or"), "{near}");
+        assert!(near.contains("may or may not reach that; try 120 steps or"), "{near}");
         let before = told(Some(120.0), 70.0, 205.0, 60);
         assert!(before.ends_with("the planned 60 steps (1.9 passes) end before"), "{before}");
         let bound = told(None, 1600.0, f64::INFINITY, 1600);
         assert!(
             bound.starts_with(
-                "no over-fitting could be told in 9 runs; at ranks llm=32,ve=32 the data last for at least 1600"
+                "no over-fitting was detected in 9 runs; at ranks llm=32,ve=32 there is no over-fitting for at least 1600"
             ),
             "{bound}"
         );
         let unknown = told(None, 112.0, f64::INFINITY, 1600);
         assert!(
-            unknown.contains("is not known: no over-fitting could be told in 9 runs, and at ranks"),
+            unknown.contains("will over-fit: no over-fitting was detected in 9 runs, and at ranks"),
             "{unknown}"
         );
-        assert!(told(None, 0.0, f64::INFINITY, 1600).contains("do not say how long the data last"));
+        assert!(told(None, 0.0, f64::INFINITY, 1600).contains("they do not show when it begins"));
     }
 
     #[test]
@@ -210,8 +210,8 @@ mod tests {
         let mut found = overfitting(None, 450.0, f64::INFINITY, 3000);
         found.undecided = Some(run);
         let words = found.to_string();
-        let doubt = "at least 450 steps (14.1 passes), by what they say (a run to step 3000 was lowest at step 450, and 0.0240 \
-                     nats higher at its end; less than 0.0310 cannot be told from noise on these samples)";
+        let doubt = "at least 450 steps (14.1 passes) (a run to step 3000 was lowest at step 450, and 0.0240 nats higher at its \
+                     end; differences below 0.0310 are within noise on these samples)";
         assert!(words.ends_with(doubt), "{words}");
         found.undecided = Some(Undecided { resolvable: None, ..run });
         assert!(found.to_string().ends_with("nats higher at its end)"), "{found}");

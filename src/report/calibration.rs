@@ -101,10 +101,10 @@ fn figure(
     );
     let mut caption = format!("{converged} of {} runs converged (marked)", results.len());
     if beyond > 0 {
-        caption += &format!("; the times of {beyond} lie beyond their last steps, as the law has them");
+        caption += &format!("; for {beyond} others the law uses a time beyond the last step");
     }
     if converged + beyond < results.len() {
-        caption += "; the others have no convergence time";
+        caption += "; the rest have no convergence time";
     }
     caption.push('.');
     chart.figure(title, &description, &legend, if converged == results.len() { "" } else { &caption })

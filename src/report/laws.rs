@@ -149,7 +149,7 @@ fn by_rank(id: &str, title: &str, law: &ModuleLaw, samples: usize, ranks: &[usiz
         measured.len(),
         fixed(formula.gamma, 3)
     );
-    let note = format!(" Measured at {samples} samples only: how the time depends on the size is not known.");
+    let note = format!(" Measured at {samples} samples only: the dependence on the size is unknown.");
     chart.figure(title, &description, &[], &(caption(law, measured.len(), false) + &note))
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn page(data: &ReportData) -> String {
         ),
         (
             "Ranks by layer",
-            "What each layer of the adapter has; 0 is not adapted.",
+            "Rank of each layer; 0 means not adapted.",
             ranks::figures(data).map_or_else(String::new, |figures| charts(&figures)),
         ),
         (
@@ -39,7 +39,7 @@ pub(crate) fn page(data: &ReportData) -> String {
             "Validation loss with one module adapted; marks are convergence times.",
             charts(&calibration::figures(data)),
         ),
-        ("Cost", "A fine-tune is the final run alone; evaluation is included.", charts(&price::figure(data)) + &tables::cost(data)),
+        ("Cost", "One fine-tune is the cost of the final run; evaluation is included.", charts(&price::figure(data)) + &tables::cost(data)),
         ("Provenance", "", tables::provenance(data)),
     ]
     .iter()

@@ -29,7 +29,7 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
         Some(gain) if gain.is_improvement() => words += &format!(" {gain}"),
         Some(_) => {}
         None => {
-            words += " Whether training improved the model is not known: it was not evaluated before its first step.";
+            words += " It is unknown whether training improved the model: it was not evaluated before the first step.";
         }
     }
     words += &cost(data);
@@ -57,8 +57,8 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
 /// How sure the choice is, as sentences.
 fn confidence(sure: &Confidence) -> String {
     let mut words = format!(
-        " At step {}, the last at which {} were compared, they lead{} on {} of redrawn {} sets (expected \
-         regret {}){}; what later steps or another seed would say is not in this figure.",
+        " At step {}, the last at which {} were compared, they lead{} in {} of bootstrap resamples of the {} \
+         samples (expected regret {}){}; what later steps or another seed would say is not in this figure.",
         sure.step,
         sure.compared,
         if sure.is_handicapped() { " after the handicap" } else { "" },
@@ -66,7 +66,7 @@ fn confidence(sure: &Confidence) -> String {
         if sure.margin.is_some_and(|margin| margin.training.is_some()) { "training" } else { "validation" },
         sure.regret(),
         sure.unhandicapped.map_or_else(String::new, |measured| format!(
-            ", by the measured losses alone on {} (expected regret {})",
+            ", by the measured losses alone in {} (expected regret {})",
             measured.certainty(),
             measured.regret()
         ))
@@ -157,7 +157,10 @@ mod tests {
         };
         data.decision.confidence = Some(sure);
         let words = paragraph(&data);
-        assert!(words.contains("the last at which 2 were compared, they lead on 97 % of redrawn"), "{words}");
+        assert!(
+            words.contains("the last at which 2 were compared, they lead in 97 % of bootstrap"),
+            "{words}"
+        );
         assert!(words.contains("On 128 samples: 0.0200 nats per token below the best other"), "{words}");
         assert!(words.contains("Training lowered the validation loss from"), "{words}");
         // Other ranks cost other FLOPs: without them the runs of the grid are counted and not priced.
@@ -183,8 +186,8 @@ mod tests {
         let measured = Unhandicapped { probability: 0.004, expected_regret: 0.03 };
         data.decision.confidence = Some(Confidence { unhandicapped: Some(measured), ..sure });
         let words = paragraph(&data);
-        assert!(words.contains("they lead after the handicap on 97 % of redrawn validation sets"), "{words}");
-        let told = ", by the measured losses alone on less than 1 % (expected regret 3.0 % of perplexity); what later";
+        assert!(words.contains("they lead after the handicap in 97 % of bootstrap resamples"), "{words}");
+        let told = ", by the measured losses alone in less than 1 % (expected regret 3.0 % of perplexity); what later";
         assert!(words.contains(told), "{words}");
         // Of three the lowest by measure, though on less than half of the redrawn sets: no handicap made it the choice.
         let measured = Unhandicapped { probability: 0.45, expected_regret: 0.002 };
@@ -239,6 +242,6 @@ mod tests {
             "{words}"
         );
         data.decision.gain = None;
-        assert!(paragraph(&data).contains("is not known: it was not evaluated before"));
+        assert!(paragraph(&data).contains("It is unknown whether training improved"));
     }
 }

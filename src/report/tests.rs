@@ -160,7 +160,7 @@ fn a_run_that_ended_early_is_shown_with_the_steps_that_it_took() {
         "a trainer that logs its last loss before its last step"
     );
     assert_eq!(count(&logged, &format!("<td>step 320, last loss at step {last}</td>")), 1);
-    assert_eq!(count(&html, "are 10 times as long; 32 steps would do"), 2, "summary and decision");
+    assert_eq!(count(&html, "are 10 times as long; try 32 steps"), 2, "summary and decision");
     // A report of before this was known.
     let mut old = serde_json::to_value(&data).unwrap();
     old.as_object_mut().unwrap().remove("overfitting");

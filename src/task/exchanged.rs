@@ -76,13 +76,13 @@ impl fmt::Display for ExchangedImages {
         let meaning = if self.depends_on_images() {
             "the answers depend on the images"
         } else {
-            "that the answers depend on the images cannot be told; ranks of the vision encoder then mean nothing"
+            "no evidence that the answers depend on the images; if they do not, the rank of the vision encoder is meaningless"
         };
         write!(f, "), accuracy {:.1} %; {samples} samples", 100.0 * accuracy)?;
         if *unfit > 0 {
             write!(
                 f,
-                " ({unfit} more are too long with such images, or these of a size that the model refuses)"
+                " ({unfit} more samples would be too long with exchanged images, or the model refuses their size)"
             )?;
         }
         write!(f, ": {meaning}")
@@ -251,6 +251,6 @@ mod tests {
         assert!((once.standard_error.unwrap() - twice.standard_error.unwrap()).abs() < 1e-12);
         assert!(twice.to_string().contains("the answers depend on the images"), "{twice}");
         let same = found(&[&["a"], &["b"]], &[(1.0, 1), (1.0, 1)], &[(0.5, 1), (1.5, 1)]);
-        assert!(same.to_string().contains("cannot be told"), "{same}");
+        assert!(same.to_string().contains("no evidence that the answers depend"), "{same}");
     }
 }

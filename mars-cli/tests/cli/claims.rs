@@ -117,7 +117,7 @@ fn a_race_claims_what_was_measured() {
         "Compared with 1 other at step",
         "of 24 on 12 validation samples",
         "standard error",
-        "cannot be told from noise",
+        "are within noise",
         "were not trained further",
         "of the 9 rank choices of the grid were not tried",
     ] {

@@ -302,7 +302,7 @@ fn a_command_that_was_better_before_its_end_is_warned_of() {
     for part in [
         "best at step 160 (1.7000)",
         "ended with 3.0000 at step 400: unless the trainer keeps its best adapter",
-        "cannot be told: validation losses rose before the end",
+        "will over-fit: validation losses rose before the end",
     ] {
         assert!(done.stdout.contains(part), "{part}: {}", done.stdout);
     }

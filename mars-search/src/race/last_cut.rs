@@ -120,9 +120,10 @@ mod tests {
         assert!((measured.expected_regret - 0.0321).abs() < 1e-3, "{measured:?}");
         let words = cut.in_words(Some(&sure), &budget);
         assert!(
-            words
-                .contains("lowest after the handicap on more than 99 % of redrawn validation sets, expected")
-                && words.contains("by the measured losses alone on less than 1 %, with 3.2 % of perplexity."),
+            words.contains(
+                "lowest after the handicap in more than 99 % of bootstrap resamples of the validation"
+            ) && words
+                .contains("by the measured losses alone in less than 1 %, with regret 3.2 % of perplexity."),
             "{words}"
         );
         let plain = LastCut { handicaps: vec![0.05; 2], ..cut };

@@ -244,7 +244,7 @@ fn a_race_says_what_was_compared_and_what_was_not() {
     assert!(!reason.contains("probability 1.00"), "{reason}");
     if decision.candidates.iter().filter(|one| one.trial.is_some()).count() > 1 {
         assert!(reason.contains("Compared with") && reason.contains("standard error"), "{reason}");
-        assert!(reason.contains("cannot be told from noise"), "{reason}");
+        assert!(reason.contains("are within noise"), "{reason}");
     }
     assert!(reason.contains("rank choices of the grid were not tried"), "{reason}");
     let grid = play("grid", &space(), &budget(), &Task::new(|_, _| 1.0)).unwrap().decision;

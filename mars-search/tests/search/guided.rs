@@ -221,7 +221,7 @@ fn clear_losers_are_dropped_by_evidence_at_the_first_cut() {
         assert_eq!(loser.dropped_at, Some(80), "{loser:?}");
         assert!(loser.note.as_ref().unwrap().contains("worse than the leader at step 80"));
     }
-    assert!(played.decision.reason.contains("dropped because the paired evidence was against them"));
+    assert!(played.decision.reason.contains("were dropped on paired evidence"));
 }
 
 #[test]

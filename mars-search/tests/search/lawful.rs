@@ -200,7 +200,10 @@ fn what_is_not_calibrated_or_not_balanced_is_said_first() {
         reason.starts_with("Chosen without balanced ranks: the smallest calibration would cost"),
         "{reason}"
     );
-    assert!(reason.contains(&why) && why.ends_with(" steps on, evaluated as often)"), "{reason}");
+    assert!(
+        reason.contains(&why) && why.ends_with(" steps, with the same number of evaluations)"),
+        "{reason}"
+    );
     // There is nothing to say of a budget that no search takes.
     for refused in [Budget { steps: 0, ..short.clone() }, Budget { eval_every: 0, ..short.clone() }] {
         assert_eq!(GuidedOptions::default().unaffordable_calibration(&space(), &refused), None);

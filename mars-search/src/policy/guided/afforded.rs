@@ -24,7 +24,7 @@ pub struct UnaffordableCalibration {
     pub price: f64,
     /// What the cap leaves beside the final run, in fine-tunes; the race takes its part of it.
     pub left: f64,
-    /// Optimizer steps of the final run, evaluated as often, from which on the cap pays; `None` where no length is enough.
+    /// Optimizer steps of the final run, with the same number of evaluations, from which on the cap pays; `None` where no length is enough.
     pub from_steps: Option<usize>,
 }
 
@@ -33,11 +33,11 @@ impl fmt::Display for UnaffordableCalibration {
         let Self { price, left, from_steps } = self;
         write!(
             f,
-            "the smallest calibration would cost {price:.2} fine-tunes of the {left:.2} that are left beside the final run \
-             and pay for the race as well, so no law is fitted"
+            "the smallest calibration would cost {price:.2} fine-tunes, but only {left:.2} are left beside the final run, \
+             for calibration and race together, so no law is fitted"
         )?;
         from_steps.map_or(Ok(()), |steps| {
-            write!(f, " (affordable from about {steps} steps on, evaluated as often)")
+            write!(f, " (affordable from about {steps} steps, with the same number of evaluations)")
         })
     }
 }
@@ -117,7 +117,7 @@ fn pays(space: &Space, budget: &Budget, extra: f64, design: &Design, choices: us
     price(budget, &design.runs(space, budget)) <= extra - choices
 }
 
-/// The fewest steps of a final run, evaluated as often as this one, that pay for the smallest calibration.
+/// The fewest steps of a final run, with as many evaluations as this one, that pay for the smallest calibration.
 fn affordable_from(space: &Space, budget: &Budget, extra: f64, least: &Design) -> Option<usize> {
     let pays = |steps: usize| {
         let eval_every = (budget.eval_every * steps).div_ceil(budget.steps);

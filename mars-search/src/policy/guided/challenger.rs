@@ -134,7 +134,7 @@ impl Challenge {
             Verdict::Converged => "had converged",
         };
         let error = pace.error.map_or_else(
-            || "standard error not known".to_owned(),
+            || "standard error unknown".to_owned(),
             |error| format!("standard error {:.0} %", 100.0 * error),
         );
         format!(

@@ -94,7 +94,7 @@ impl Field {
                 }
             }
         } else if space.modules.len() > 1 && budget.calibration.ranks.len() < 2 {
-            field.notes.push("one rank to calibrate has no exponent, so no law is fitted".to_owned());
+            field.notes.push("an exponent needs at least two ranks, so no law is fitted".to_owned());
         } else if space.modules.len() > 1 {
             let limit = CALIBRATION * extra;
             let (alone, joint) = affordable(space, budget, limit)?;

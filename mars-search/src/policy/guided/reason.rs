@@ -55,9 +55,8 @@ pub(super) fn of(
         let handicapped =
             dropped(|drop| matches!(drop, DropReason::Evidence(Against { handicapped: true, .. })));
         reason += &format!(
-            " {evidence} {} dropped because the paired evidence was against {} ({}error rate {} over the race).",
+            " {evidence} {} dropped on paired evidence ({}error rate {} over the race).",
             if evidence == 1 { "was" } else { "were" },
-            if evidence == 1 { "it" } else { "them" },
             if handicapped > 0 { "after the handicap; " } else { "" },
             options.error_rate
         );
