@@ -26,8 +26,8 @@ pub fn out_of_memory(panic: &(dyn Any + Send)) -> Option<Error> {
     Some(Error::new(
         ErrorKind::Memory,
         format!(
-            "the device has no memory left ({line}); {REMEDY}, or leave the device to this process alone; finished runs are kept, \
-             and the same call goes on"
+            "the device has no memory left ({line}); {REMEDY}, or stop other processes on the device; finished runs are kept, \
+             and the same command continues"
         ),
     ))
 }

@@ -29,8 +29,8 @@ pub enum Error {
     /// The file system of the campaign has no locks, without which no process can have it for itself. The same call cannot
     /// succeed later.
     #[error(
-        "the file system of {} has no locks, without which no process can have the campaign for itself; mount it with locks \
-         (Lustre: with the option flock), or use a directory of another file system", .path.display()
+        "the file system of {} does not support file locks, which are needed for exclusive access to the campaign; mount it \
+         with locks (Lustre: with the option flock), or use a directory on another file system", .path.display()
     )]
     NoLocks {
         /// The file that was to be locked.

@@ -179,7 +179,7 @@ impl CalibrationPlan {
                 ));
             }
             if (1..values.len()).any(|i| values[..i].contains(&values[i])) {
-                return refuse(format!("calibration.{name} is {values:?}, with a value twice"));
+                return refuse(format!("calibration.{name} is {values:?}: duplicate value"));
             }
         }
         if let Some(size) = self.sizes.iter().find(|size| **size > samples) {

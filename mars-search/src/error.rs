@@ -20,7 +20,7 @@ pub enum Error {
         why: String,
     },
     /// A policy that is not understood as text.
-    #[error("policy `{given}`: {why}; accepted are {}", listed())]
+    #[error("policy `{given}`: {why}; accepted: {}", listed())]
     PolicyName {
         /// The text given.
         given: String,

@@ -38,8 +38,8 @@ impl SearchConfig {
         let epsilon = self.train.optim.epsilon;
         if epsilon > HIGHEST_EPSILON {
             all.push(format!(
-                "train.optim.epsilon is {epsilon:e}: above {HIGHEST_EPSILON:e} it outweighs the gradients, and steps become \
-                 much smaller than the learning rate; usual is 1e-8"
+                "train.optim.epsilon is {epsilon:e}: above {HIGHEST_EPSILON:e} it dominates the gradients, and steps become \
+                 much smaller than the learning rate; the usual value is 1e-8"
             ));
         }
         all
@@ -77,8 +77,8 @@ impl SearchConfig {
             let Some(steps) = steps.filter(|steps| warmup >= *steps) else { continue };
             let highest = highest_factor(self, steps);
             all.push(format!(
-                "train.optim.warmup is {warmup} steps, but {runs} = {steps}: the learning rate gets to \
-                 {:.0} % of its peak and no further",
+                "train.optim.warmup is {warmup} steps, but {runs} = {steps}: the learning rate reaches only \
+                 {:.0} % of its peak",
                 100.0 * highest
             ));
         }
@@ -97,7 +97,7 @@ impl SearchConfig {
             };
             all.push(format!(
                 "train.steps = {steps} is {passes:.0} passes over {samples} samples: it will probably over-fit, the sooner the higher \
-                 the ranks; {then}; fewer steps or more data would do"
+                 the ranks; {then}; use fewer steps or more data"
             ));
         }
     }
@@ -114,17 +114,17 @@ impl SearchConfig {
             let reach = rate * steps as f64 * highest_factor(self, steps) * self.largest_scale();
             let caution = if rate > HIGHEST_RATE {
                 format!(
-                    "{setting} is {rate:e}: AdamW moves every value by about that much in each step; usual are 1e-5 to 1e-2, and \
-                     above {HIGHEST_RATE} training ends worse than it began"
+                    "{setting} is {rate:e}: AdamW changes every value by about that much in each step; usual values are 1e-5 to 1e-2, \
+                     and above {HIGHEST_RATE} training ends worse than it began"
                 )
             } else if reach < LEAST_REACH {
                 format!(
-                    "{setting} is {rate:e}: in {steps} steps no value moves far enough to change what the model computes in f32; \
-                     usual are 1e-5 to 1e-2"
+                    "{setting} is {rate:e}: in {steps} steps no value changes enough to affect what the model computes in f32; \
+                     usual values are 1e-5 to 1e-2"
                 )
             } else if decay >= 1.0 {
                 format!(
-                    "{setting} times train.optim.weight_decay is {decay}: each step takes all of every factor away"
+                    "{setting} times train.optim.weight_decay is {decay}: each step decays every factor to zero"
                 )
             } else {
                 continue;
@@ -140,8 +140,8 @@ impl SearchConfig {
         let scale = self.largest_scale();
         if !SCALES.contains(&scale) {
             all.push(format!(
-                "the scale of an adapter is {scale:e} by lora.scale; usual are 0.1 to 64, and beyond {:e} to {:e} training does \
-                 nothing or harm",
+                "the scale of an adapter is {scale:e} by lora.scale; usual values are 0.1 to 64, and outside {:e} to {:e} training has no \
+                 effect or does harm",
                 SCALES.start(),
                 SCALES.end()
             ));
@@ -203,11 +203,11 @@ mod tests {
             ("train.learning_rate=1e10", "train.learning_rate is 1e10"),
             ("train.learning_rate=0.5", "train.learning_rate is 5e-1"),
             ("train.learning_rate=1e-300", "train.learning_rate is 1e-300"),
-            ("train.learning_rate=1e-12", "no value moves"),
+            ("train.learning_rate=1e-12", "no value changes"),
             ("train.learning_rates.ve=3", "train.learning_rates.ve is 3e0"),
             ("train.optim.warmup=1000", "train.optim.warmup is 1000"),
             ("train.optim.warmup=375", "train.steps = 375"),
-            ("train.optim.weight_decay=1e5", "takes all of every factor"),
+            ("train.optim.weight_decay=1e5", "decays every factor to zero"),
             ("train.optim.epsilon=10", "train.optim.epsilon is 1e1"),
             ("lora.scale.scale=1e30", "scale of an adapter is 1e30"),
             ("lora.scale.scale=1e-9", "scale of an adapter is 1e-9"),

@@ -155,9 +155,9 @@ impl Layers {
         let Some(example) = key::example(&self.defaults, key) else {
             let hint = match key::nearest(&self.defaults, key) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there are {}", key::sections(&self.defaults)),
+                None => format!("known are {}", key::sections(&self.defaults)),
             };
-            return Err(Error::usage(format!("{source}: there is no setting `{key}`; {hint}")));
+            return Err(Error::usage(format!("{source}: unknown setting `{key}`; {hint}")));
         };
         let value = match (&example, value) {
             (Value::Float(_), Value::Integer(whole)) => Value::Float(whole as f64),

@@ -21,8 +21,8 @@ impl SearchConfig {
         ];
         if let Some((setting, _)) = own.into_iter().find(|(_, is_set)| *is_set) {
             return Err(Error::usage(format!(
-                "{setting} is set, but a command trains (trainer.kind), and no placeholder tells it; leave {setting} out, and write \
-                 what it stands for into trainer.command"
+                "{setting} is set, but a command trains (trainer.kind), and no placeholder passes it on; remove {setting} and put \
+                 its value into trainer.command"
             )));
         }
         match &self.search.policy {
@@ -43,7 +43,7 @@ impl SearchConfig {
         for module in &self.lora.modules {
             if !options.tells(&format!("lr.{module}"))? {
                 return Err(Error::usage(format!(
-                    "search.policy is {}, but trainer.command has no {{lr.{module}}}, so the trainer would never learn the learning rate \
+                    "search.policy is {}, but trainer.command has no {{lr.{module}}}, so the trainer would not get the learning rate \
                      of `{module}`; write {{lr.{module}}} into trainer.command or trainer.environment, or choose another policy",
                     self.search.policy
                 )));
@@ -112,10 +112,10 @@ impl SearchConfig {
         }
         let sentence = |(key, placeholder): (String, Option<String>)| {
             let by = placeholder.map_or_else(
-                || "no placeholder tells it to the command".to_owned(),
+                || "is not passed to the command".to_owned(),
                 |name| format!("trainer.command has no {{{name}}}"),
             );
-            format!("{key} is set, but {by}: it counts only as far as the trainer has it from elsewhere")
+            format!("{key} is set, but {by}; it has no effect unless the trainer gets it elsewhere")
         };
         all.into_iter().map(sentence).collect()
     }

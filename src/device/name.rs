@@ -32,7 +32,9 @@ impl DeviceName {
             )));
         };
         let index = index.parse().map_err(|_| {
-            Error::usage(format!("device `{text}`: `{index}` is no index; write `{name}:0`, `{name}:1`, .."))
+            Error::usage(format!(
+                "device `{text}`: `{index}` is not an index; use `{name}:0`, `{name}:1`, .."
+            ))
         })?;
         if !backend.is_built_in() {
             return Err(Error::usage(format!(

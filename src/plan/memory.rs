@@ -73,11 +73,11 @@ fn check(more: f64, left: Option<Left>, what: &str, advice: impl Fn() -> String)
     };
     match left {
         Some(Left { bytes, bound }) if more > bytes => {
-            refuse(format!("{} are available {bound}", quantity::bytes(bytes)))
+            refuse(format!("only {} are available {bound}", quantity::bytes(bytes)))
         }
         // Also what is no number any more.
         None if more > ADDRESSABLE || more.is_nan() => {
-            refuse(format!("no process has more than {}", quantity::bytes(ADDRESSABLE)))
+            refuse(format!("a process cannot address more than {}", quantity::bytes(ADDRESSABLE)))
         }
         Some(_) if more.is_nan() => refuse("that cannot be counted".to_owned()),
         _ => Ok(()),

@@ -21,8 +21,8 @@ pub(crate) fn restarts(policy: &PolicySpec, space: &Space, budget: &Budget) -> O
         _ => String::new(),
     };
     Some(format!(
-        "trainer.command has no {{continues}}: every run begins at step 0, and a race trains its first steps again at each cut, \
-         about {from_zero} steps in place of {continued}{allowed}"
+        "trainer.command has no {{continues}}: every run starts at step 0, so a race repeats its first steps at each cut, \
+         about {from_zero} steps instead of {continued}{allowed}"
     ))
 }
 

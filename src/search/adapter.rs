@@ -45,7 +45,7 @@ where
     let (trained, written) = (trained.loss(), written.loss());
     if !are_equal(trained, written, tolerance(session.config)) {
         return Err(Error::failed(format!(
-            "the adapter in {} does not compute what was trained (loss {written} instead of {trained})",
+            "the adapter in {} does not reproduce the trained loss ({written} instead of {trained})",
             place.display()
         )));
     }

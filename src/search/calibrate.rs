@@ -143,7 +143,7 @@ fn calibrate(
         let remedy = match engine.config.search.budget {
             _ if choices.max() == Some(1) => ": there is one choice of ranks".to_owned(),
             _ if engine.config.may_calibrate() && budget.calibration.ranks.len() < 2 => {
-                "; give calibration.ranks two ranks or more, of which an exponent can come".to_owned()
+                "; set at least two calibration.ranks, so that an exponent can be fitted".to_owned()
             }
             budget if engine.config.may_calibrate() => {
                 format!(" within search.budget = {budget}; raise that, or choose race or paper")

@@ -145,8 +145,8 @@ impl SearchConfig {
         match self.trainer.kind {
             TrainerKind::Native => Ok(()),
             TrainerKind::Command => Err(Error::usage(
-                "trainer.kind is \"command\", but only a search, its calibration, a fine-tune and the probe of a plan can be trained by a \
-                 command; set trainer.kind=native",
+                "trainer.kind is \"command\", but this needs the built-in trainer; a command can train a search, its calibration, a \
+                 fine-tune and the probe of a plan; set trainer.kind=native",
             )),
         }
     }

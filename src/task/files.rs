@@ -47,7 +47,7 @@ impl TaskFiles {
                 for (key, path) in [("val", &data.val), ("test", &data.test), ("images", &data.images)] {
                     if let Some(path) = path {
                         return Err(Error::usage(format!(
-                            "data.{key} is \"{}\", but data.train is empty, and the embedded data have their own; set data.train \
+                            "data.{key} is \"{}\", but data.train is empty, and the embedded data already include it; set data.train \
                              too, or leave data.{key} empty",
                             path.display()
                         )));

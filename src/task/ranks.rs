@@ -111,7 +111,7 @@ fn check_modules(modules: &[String], model: &impl Model) -> Result<(), Error> {
     if let Some(name) = modules.iter().find(|name| !known(name)) {
         let names: Vec<&str> = model.modules().iter().map(|module| module.name.as_str()).collect();
         return Err(Error::usage(format!(
-            "lora.modules names `{name}`, and the model has no such module; there are {}",
+            "lora.modules contains `{name}`, but the model has no such module; available: {}",
             names.join(", ")
         )));
     }
@@ -119,7 +119,7 @@ fn check_modules(modules: &[String], model: &impl Model) -> Result<(), Error> {
     let (with, without): (Vec<&String>, Vec<&String>) = modules.iter().partition(|name| layers(name));
     match without.first() {
         Some(name) => Err(Error::usage(format!(
-            "lora.modules names `{name}`, which has no linear layer in this model, so that a rank would change nothing; set \
+            "lora.modules contains `{name}`, which has no linear layer in this model, so a rank would change nothing; set \
              it to {with:?}"
         ))),
         None => Ok(()),

@@ -34,7 +34,7 @@ pub(super) fn check(
     let place = directory.display();
     if config.lora.init != Init::default() {
         return Err(Error::usage(format!(
-            "lora.init is for adapters that begin fresh, but training goes on from {place}; leave it at its default"
+            "lora.init is for newly initialised adapters, but training continues from {place}; leave it at its default"
         )));
     }
     if config.lora.dora != adapter.config.dora {
@@ -62,8 +62,8 @@ pub(super) fn check(
     if asked != own {
         let asked: Vec<String> = asked.iter().map(|(module, rank)| format!("{module}={rank}")).collect();
         return Err(Error::usage(format!(
-            "the ranks are {}, but the adapter in {place} from which training goes on has {spelled}; ask for its ranks, \
-             or begin without it",
+            "the ranks are {}, but the adapter in {place} from which training continues has {spelled}; use its ranks, \
+             or start without it",
             asked.join(",")
         )));
     }
@@ -86,7 +86,7 @@ fn check_scale(config: &SearchConfig, directory: &Path, adapter: &Adapter) -> Re
         return Ok(());
     }
     Err(Error::usage(format!(
-        "lora.scale is {asked}, but the adapter in {} from which training goes on has {own}{}; leave it at its default",
+        "lora.scale is {asked}, but the adapter in {} from which training continues has {own}{}; leave it at its default",
         directory.display(),
         if adapter.config.layer_scales.is_empty() { "" } else { " and scales of single layers" }
     )))
@@ -108,7 +108,7 @@ fn check_targets(
     let (does, adapts) =
         if has(other) { ("does not match", "adapts") } else { ("matches", "does not adapt") };
     Err(Error::usage(format!(
-        "lora.targets is `{pattern}`, which {does} `{}`, but the adapter in {} from which training goes on {adapts} it; leave it \
+        "lora.targets is `{pattern}`, which {does} `{}`, but the adapter in {} from which training continues {adapts} it; leave it \
          at its default",
         other.path,
         directory.display()

@@ -180,7 +180,7 @@ fn an_out_directory_that_can_be_none_is_refused() {
     fs::write(task.path("file"), "in the way").unwrap();
     let file = task.path("file");
     for out in [file.clone(), task.path("file/out")] {
-        let parts = ["out.dir is", &out, &format!("{file} is no directory"), "out.dir is from --out"];
+        let parts = ["out.dir is", &out, &format!("{file} is not a directory"), "out.dir is from --out"];
         let arguments = task.arguments("tune", &["--ranks", "ve=2,llm=2", "--out", &out]);
         refused(&strs(&arguments), 2, &parts);
         refused(&["search", "--out", &out], 2, &parts);

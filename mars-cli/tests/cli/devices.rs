@@ -28,14 +28,14 @@ fn what_is_no_device_is_refused_with_what_to_do() {
         ("gpu", "the names are cpu, wgpu, vulkan, metal, cuda, rocm"),
         ("CPU", "there is no device `CPU`"),
         ("", "there is no device ``"),
-        ("cpu:one", "`one` is no index"),
-        ("cpu:-1", "`-1` is no index"),
-        ("cpu:", "is no index"),
+        ("cpu:one", "`one` is not an index"),
+        ("cpu:-1", "`-1` is not an index"),
+        ("cpu:", "is not an index"),
         ("cpu:1", "the only one is `cpu:0`"),
         ("cpu,cpu:1", "the only one is `cpu:0`"),
         ("cpu,gpu", "there is no device `gpu`"),
         ("cpu,", "there is no device ``"),
-        ("cpu:99999999999999999999999", "is no index"),
+        ("cpu:99999999999999999999999", "is not an index"),
     ];
     for (device, part) in cases {
         refused(&strs(&with(device)), 2, &[part]);

@@ -127,8 +127,7 @@ fn guided_races_with_a_command_within_its_budget() {
     let out = setting.out();
     let done = mars(&setting.arguments(&out, &["--set", "train.optim.weight_decay=0.01"]));
     assert_eq!(done.code, Some(0), "{}", done.stderr);
-    for part in ["trainer.command has no {continues}", "train.optim.weight_decay is set, but no placeholder"]
-    {
+    for part in ["trainer.command has no {continues}", "train.optim.weight_decay is set, but is not passed"] {
         assert!(done.stderr.contains(part), "{part}: {}", done.stderr);
     }
     let read = |file: &str| -> Value {

@@ -66,7 +66,7 @@ impl SearchConfig {
         self.trainer.check(modules)?;
         if self.model.adapter.is_some() && self.trainer.kind == TrainerKind::Command {
             return Err(Error::usage(
-                "model.adapter is set, but a command trains (trainer.kind): it is the command that goes on from an adapter; \
+                "model.adapter is set, but a command trains (trainer.kind): the command itself must load the adapter; \
                  leave model.adapter empty",
             ));
         }

@@ -28,7 +28,7 @@ impl OutConfig {
                 Some(kind) if kind.is_dir() => break,
                 Some(_) => {
                     return Err(Error::usage(format!(
-                        "out.dir is \"{}\", but {} is no directory; name another place, or move that away",
+                        "out.dir is \"{}\", but {} is not a directory; choose another path or move it away",
                         self.dir.display(),
                         place.display()
                     )));

@@ -92,14 +92,14 @@ impl TrainerConfig {
         for module in adapted {
             if !options.tells_rank(module)? {
                 return Err(Error::usage(format!(
-                    "trainer.command has no {{r.{module}}}, so the trainer would never learn the rank of `{module}`; write \
+                    "trainer.command has no {{r.{module}}}, so the trainer would not get the rank of `{module}`; write \
                      {{r.{module}}} into trainer.command or trainer.environment, or leave `{module}` out of lora.modules"
                 )));
             }
         }
         if self.curve.is_none() && !options.tells_run()? {
             return Err(Error::usage(
-                "trainer.command has neither {out} nor {id}, so the trainer would not know where its losses go; write {out}, \
+                "trainer.command has neither {out} nor {id}, so the trainer would not know where to write its losses; write {out}, \
                  the directory of the run, into trainer.command or trainer.environment, or set trainer.curve",
             ));
         }

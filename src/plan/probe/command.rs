@@ -21,7 +21,7 @@ const FACTOR: usize = 4;
 const EVALUATIONS: usize = 4;
 
 /// Runs of one module alone fail without that loss, others do not.
-const BEGUN_LATE: &str = "trainer.command logs no validation loss at step 0: what training brings will not be known; evaluate before the \
+const BEGUN_LATE: &str = "trainer.command logs no validation loss at step 0: the improvement by training will be unknown; evaluate before the \
                           first step (the Trainer's eval_on_start=True)";
 
 /// Measures, and prices the search of the resolved `config` by `trainer`.

@@ -24,7 +24,8 @@ pub struct UnaffordableCalibration {
     pub price: f64,
     /// What the cap leaves beside the final run, in fine-tunes; the race takes its part of it.
     pub left: f64,
-    /// Optimizer steps of the final run, with the same number of evaluations, from which on the cap pays; `None` where no length is enough.
+    /// Optimizer steps of the final run, with the same number of evaluations, from which on the cap pays; `None` where no
+    /// length is enough.
     pub from_steps: Option<usize>,
 }
 
