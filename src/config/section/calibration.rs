@@ -11,26 +11,27 @@ use serde::{Deserialize, Serialize};
 pub struct CalibrationConfig {
     /// Ranks at which each module is calibrated alone; at least two for a law in the rank.
     pub ranks: Vec<usize>,
-    /// Subset sizes in samples; at least two for a law in the size. []: 1/16 and 1/4 of the training set; with another rule than
-    /// registered 1/16, 1/8, 1/4.
+    /// Subset sizes in samples; at least two for a law in the size. []: with rule = registered 1/16 and 1/4 of the training set,
+    /// otherwise 1/16, 1/8 and 1/4.
     #[serde(with = "chosen::number")]
     pub sizes: Option<Vec<usize>>,
-    /// Optimizer steps of each run; with the rule registered, of those that train to their convergence, at most. 0: a third of the final
-    /// run; with the rule registered a thirtieth of it, at least 7/4 windows.
+    /// Maximum optimizer steps of a run; with rule = registered, of a run that trains to convergence. 0: with rule = registered a
+    /// thirtieth of the final run (at least 7/4 windows), otherwise a third of it.
     #[serde(with = "chosen::number")]
     pub steps: Option<usize>,
-    /// Seeds; each run is made once with each.
+    /// Seeds; each run is repeated with every seed.
     pub seeds: Vec<u64>,
-    /// Rank tuples per size in runs of all modules, for the performance law; guided with the rule registered fits it to its race.
+    /// Number of rank tuples per size in joint runs (of all modules), for the performance law. Not used by guided with rule =
+    /// registered, which fits that law to its race.
     pub joint: usize,
-    /// Optimizer steps of the runs whose times come from registration, fewer than steps. 0: an eighth of the final run, from 8 to 64, at
-    /// most 4/7 of steps where they are set.
+    /// Optimizer steps of the runs whose times come from registration, fewer than steps. 0: an eighth of the final run, between 8
+    /// and 64, and at most 4/7 of steps if that is set.
     #[serde(with = "chosen::number")]
     pub window: Option<usize>,
-    /// Validation samples of an evaluation, with the rule registered. 0: 48, or all where there are fewer.
+    /// Validation samples per evaluation with rule = registered. 0: 48, or all if there are fewer.
     #[serde(with = "chosen::number")]
     pub validation_samples: Option<usize>,
-    /// Optimizer steps between evaluations. 0: a fortieth of the run; with the rule registered a sixteenth of the window.
+    /// Optimizer steps between evaluations. 0: with rule = registered a sixteenth of the window, otherwise a fortieth of the run.
     #[serde(with = "chosen::number")]
     pub eval_every: Option<usize>,
     /// Definition of the convergence time: registered, alone-val, time-constant or update-size.

@@ -20,7 +20,7 @@ pub struct DataConfig {
     /// data, taken by images, of the size given by val_fraction.
     #[serde(with = "chosen::path")]
     pub val: Option<PathBuf>,
-    /// Test data, used by nothing but the final evaluation. "": as for val, with test_fraction.
+    /// Test data, used only for the final evaluation. "": as for val, with test_fraction.
     #[serde(with = "chosen::path")]
     pub test: Option<PathBuf>,
     /// Folder or zip archive of the images. "": the folder of the data; of ScienceQA its folder images.
@@ -30,7 +30,7 @@ pub struct DataConfig {
     pub val_fraction: f64,
     /// Part of the training data that becomes test data where none are given, > 0.
     pub test_fraction: f64,
-    /// Seed of that division.
+    /// Seed of the train/validation/test split.
     pub split_seed: u64,
     /// Format of the data files: json, scienceqa or parquet. "": detected for each file.
     #[serde(with = "chosen::text")]
@@ -39,23 +39,23 @@ pub struct DataConfig {
     /// Options (M), Lecture, Explanation (solution), Answer. QCM-A asks for the letter alone.
     #[serde(with = "chosen::spelled")]
     pub scienceqa: PromptFormat,
-    /// Longest sequence in tokens, those of images included. 0: what the model takes.
+    /// Maximum sequence length in tokens, including image tokens. 0: the limit of the model.
     #[serde(with = "chosen::number")]
     pub max_tokens: Option<usize>,
-    /// Fewest pixels of a resized image, of Qwen2-VL, Qwen2.5-VL and Qwen3-VL. 0: what the model's files say.
+    /// Minimum number of pixels of a resized image (Qwen2-VL, Qwen2.5-VL, Qwen3-VL). 0: from the model's files.
     #[serde(with = "chosen::number")]
     pub min_pixels: Option<usize>,
-    /// Most pixels of a resized image, of Qwen2-VL, Qwen2.5-VL and Qwen3-VL; of a grid of tiles, of LLaVA-NeXT,
-    /// LLaVA-OneVision and InternVL3. 0: what the model's files say.
+    /// Maximum number of pixels of a resized image (Qwen2-VL, Qwen2.5-VL, Qwen3-VL), or of a grid of tiles (LLaVA-NeXT,
+    /// LLaVA-OneVision, InternVL3). 0: from the model's files.
     #[serde(with = "chosen::number")]
     pub max_pixels: Option<usize>,
-    /// Longer side of a resized image in pixels, of Idefics3 and SmolVLM; at most of a grid of tiles, of LLaVA-NeXT and
-    /// LLaVA-OneVision. 0: what the model's files say.
+    /// Longest edge in pixels of a resized image (Idefics3, SmolVLM); the maximum for a grid of tiles (LLaVA-NeXT,
+    /// LLaVA-OneVision). 0: from the model's files.
     #[serde(with = "chosen::number")]
     pub longest_edge: Option<usize>,
     /// What happens to longer samples: error, or drop, which lists them and leaves them out. Samples are never cut.
     pub too_long: Unusable,
-    /// What happens to samples that cannot be used for another reason, as a missing or unreadable image, or turns that make
+    /// What happens to samples that cannot be used for another reason, e.g. a missing or unreadable image, or turns that make
     /// no conversation: error, or drop, which lists them and leaves them out.
     pub bad_sample: Unusable,
 }

@@ -14,8 +14,8 @@ pub struct ModelConfig {
     /// up in the local Hugging Face cache. "": the embedded tiny model.
     #[serde(with = "chosen::path")]
     pub dir: Option<PathBuf>,
-    /// Directory of a PEFT adapter of the base model from which training goes on: with its factors, ranks and scales, which
-    /// search.policy must name, as in fixed:ve=8,llm=16. "": adapters begin fresh.
+    /// PEFT adapter of the base model to continue training from, with its factors, ranks and scales; search.policy must name
+    /// its ranks, e.g. fixed:ve=8,llm=16. "": new adapters.
     #[serde(with = "chosen::path")]
     pub adapter: Option<PathBuf>,
     /// How the frozen weights are kept in memory: f32; bf16 or f16 in half the memory; q8 or q4 with linear layers in 8 or 4 bits,

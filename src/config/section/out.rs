@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub struct OutConfig {
     /// Directory of the campaign, its adapter and its report.
     pub dir: PathBuf,
-    /// How the adapter states ranks that differ: pattern (rank_pattern and alpha_pattern), or uniform (one rank and scale,
+    /// How the adapter stores unequal ranks: pattern (rank_pattern and alpha_pattern), or uniform (one rank and scale,
     /// padded with zeros, for programs that ignore the patterns: vLLM, llama.cpp).
     pub adapter_layout: PeftLayout,
 }

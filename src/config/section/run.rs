@@ -5,15 +5,15 @@ use documented::DocumentedFields;
 use mars_kernels::Compute;
 use serde::{Deserialize, Serialize};
 
-/// How training uses the machine. But for `validation_samples`, for `compute`, and for gradient checkpointing, which may change the last
-/// bits of results, nothing here influences what is learnt.
+/// How training uses the machine. Except for `validation_samples`, for `compute`, and for gradient checkpointing, which may change the
+/// last bits of results, nothing here influences the result of training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, DocumentedFields)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
-    /// Device on which to compute: `cpu`, `wgpu`, `vulkan`, `metal`, `cuda` or `rocm`, with an index as in `cuda:1`, where it is built in.
+    /// Device to use: `cpu`, `wgpu`, `vulkan`, `metal`, `cuda` or `rocm`, with an index as in `cuda:1`, where it is built in.
     /// Several of one kind, as `cuda:0,cuda:1`, share the runs of a search.
     pub device: String,
-    /// Most adapters trained in one pass. 0: four, two where a stack has one processor thread, or as many as fit in memory.
+    /// Maximum number of adapters trained in one pass. 0: four, two where a stack has one processor thread, or as many as fit in memory.
     #[serde(with = "chosen::number")]
     pub stack: Option<usize>,
     /// Stacks trained at the same time on each device, at most one for each processor thread; on the CPU they share its threads. 0: one for
@@ -35,8 +35,8 @@ pub struct RunConfig {
     /// Keep only the activations between the blocks of the model and compute each block a second time for the gradients:
     /// much less memory for about a third more time.
     pub gradient_checkpointing: bool,
-    /// Most memory for features of images, MiB: where no adapter acts on vision encoder and projector, each image is then encoded once
-    /// for all runs. A quarter of what is free at most. 0: none is kept.
+    /// Maximum memory for features of images, MiB: where no adapter acts on vision encoder and projector, each image is then encoded once
+    /// for all runs. At most a quarter of the free memory. 0: none is kept.
     pub feature_cache: usize,
     /// Samples in one evaluation batch, at least 1.
     pub eval_batch: usize,

@@ -18,7 +18,7 @@ pub struct SearchSection {
     /// geolora, hydra-style, eva, diff-lr.
     #[serde(with = "chosen::spelled")]
     pub policy: PolicySpec,
-    /// Module against whose convergence time the others are balanced.
+    /// Reference module; the convergence times of the others are balanced against it.
     pub reference: String,
     /// Candidate ranks of every module.
     pub ranks: Vec<usize>,
@@ -26,11 +26,11 @@ pub struct SearchSection {
     pub candidates: BTreeMap<String, Vec<usize>>,
     /// Rank of every module in the default configuration.
     pub default_rank: usize,
-    /// What a guided search may cost in all, in units of one fine-tune; at least 1. It calibrates only where half of what
-    /// remains beside the final run pays for it.
+    /// Cost limit of a guided search in fine-tunes, at least 1. It calibrates only if what remains beside the final run pays for
+    /// calibration and race; with another rule than registered, only if half of it pays for the calibration.
     #[serde(alias = "fine_tunes")]
     pub budget: f64,
-    /// Probability that the paired evidence of a guided race drops the choice that is best at that step.
+    /// Probability that a guided race drops, on paired evidence, the choice that is best at that step.
     pub error_rate: f64,
     /// Balance t_module = kappa * t_reference of convergence times. 0: 1, as in the paper. About 4 is the ratio at the best ranks of
     /// recorded grids (3.3 to 5.2), but searches with it were no better on recorded tasks.

@@ -24,7 +24,8 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// Peak learning rates of single modules, as in ve = 1e-4.
     pub learning_rates: BTreeMap<String, f64>,
-    /// Which adapter is the result: best, that with the lowest validation loss, where the last is worse by more than noise, or last.
+    /// Which adapter is kept: best (that with the lowest validation loss, if the last one is worse by more than noise; runs also end
+    /// early once they certainly over-fit) or last.
     pub keep: Keep,
     /// Optimizer and learning-rate schedule.
     #[serde(with = "OptimConfig")]
@@ -38,7 +39,7 @@ pub struct TrainConfig {
 pub(crate) struct OptimConfig {
     /// Length of the linear warm-up, optimizer steps.
     warmup: usize,
-    /// Part of the schedule over which the rate falls linearly towards 0, in [0, 1].
+    /// Fraction of the learning-rate schedule with linear decay towards 0, in [0, 1].
     decay_fraction: f64,
     /// Decoupled weight decay, at least 0.
     weight_decay: f64,

@@ -22,9 +22,9 @@ pub struct TrainerConfig {
     #[serde(with = "chosen::text")]
     pub command: Option<String>,
     /// Environment variables of the command, beside those of this program. They are not written into the campaign, and runs
-    /// are the same whatever they are: what determines results belongs into the command.
+    /// are the same whatever they are: anything that affects results belongs in the command.
     pub environment: BTreeMap<String, String>,
-    /// A run that takes longer, in seconds, is ended and counts as failed. 0: no limit.
+    /// Timeout of a run in seconds, after which it is stopped and counts as failed. 0: no limit.
     #[serde(with = "chosen::number")]
     pub timeout: Option<f64>,
     /// File with the losses, as in "{out}/losses.csv": JSON as the trainer_state.json of the Hugging Face Trainer, CSV with
