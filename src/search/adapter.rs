@@ -43,7 +43,7 @@ where
         return Err(Error::failed("the evaluation of two adapters did not return two scores"));
     };
     let (trained, written) = (trained.loss(), written.loss());
-    if !are_equal(trained, written, tolerance(session.config)) {
+    if !are_equal(trained, written, tolerance(&session.config)) {
         return Err(Error::failed(format!(
             "the adapter in {} does not reproduce the trained loss ({written} instead of {trained})",
             place.display()

@@ -15,7 +15,7 @@ use crate::{Error, Flow, Observer, RunEnd, RunRecord, RunSpec, Trainer};
 use mars_lora::{Adapter, AdapterStack, Examples, IdleThreads, Model};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, mpsc};
 
 /// A [`Trainer`] for a burn model with its training and validation examples.
 pub struct NativeTrainer<'a, M, E> {
