@@ -108,7 +108,7 @@ impl Campaign {
                 files::remove_stale(&lineage)?;
             }
         }
-        let (records, warnings) = results::load(directory, true)?;
+        let (records, warnings) = results::load(directory, true, &BTreeMap::new())?;
         Ok(Self {
             directory: directory.to_owned(),
             settings,
@@ -126,7 +126,7 @@ impl Campaign {
     /// [`Error::Corrupt`] when there is no campaign or its settings cannot be read, [`Error::Io`].
     pub fn read(directory: &Path) -> Result<Snapshot, Error> {
         let settings = existing(directory)?;
-        let (records, warnings) = results::load(directory, false)?;
+        let (records, warnings) = results::load(directory, false, &BTreeMap::new())?;
         Ok(Snapshot { settings, records, warnings })
     }
 

@@ -65,11 +65,13 @@ pub(super) fn store(campaign: &Path, record: &RunRecord) -> Result<(), Error> {
     files::write(&directory.join("result.json"), &json)
 }
 
-/// All results of a campaign, and what had to be ignored; one of a newer version is an error ([`Error::Corrupt`]). With `repair`, corrupt files are moved
-/// aside and leftovers of killed processes removed, for which the lock must be held.
+/// All results of a campaign but those `known`, which do not change, and what had to be ignored; one of a newer version is an
+/// error ([`Error::Corrupt`]). With `repair`, corrupt files are moved aside and leftovers of killed processes removed, for which
+/// the lock must be held.
 pub(super) fn load(
     campaign: &Path,
     repair: bool,
+    known: &BTreeMap<RunId, RunRecord>,
 ) -> Result<(BTreeMap<RunId, RunRecord>, Vec<Warning>), Error> {
     let (mut records, mut warnings) = (BTreeMap::new(), Vec::new());
     for directory in files::list(&campaign.join("runs"))? {
@@ -78,6 +80,9 @@ pub(super) fn load(
         };
         if repair {
             files::remove_stale(&directory)?;
+        }
+        if known.contains_key(&id) {
+            continue;
         }
         let path = directory.join("result.json");
         let read = match files::read(&path, u64::MAX) {

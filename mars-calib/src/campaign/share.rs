@@ -45,7 +45,7 @@ impl Campaign {
             // Nothing is under construction: what is there of that is left over.
             repaired = Self::load(directory, settings.clone(), lock)?.warnings;
         }
-        let (records, mut warnings) = results::load(directory, false)?;
+        let (records, mut warnings) = results::load(directory, false, &BTreeMap::new())?;
         warnings.extend(repaired);
         let failed_before = claims
             .into_iter()
@@ -145,7 +145,7 @@ impl Campaign {
 
     /// Takes over what other processes have finished since.
     fn refresh(&mut self) -> Result<(), Error> {
-        self.records.extend(results::load(&self.directory, false)?.0);
+        self.records.extend(results::load(&self.directory, false, &self.records)?.0);
         Ok(())
     }
 }

@@ -178,6 +178,36 @@ fn a_failed_run_is_tried_again_by_those_who_come_later_only() {
     assert_eq!(claim(&mut share(&directory), &specs), Claimed::Runs(vec![0]));
 }
 
+/// What a process knows of does not change: only what others have finished since is read. Later damage is none of its concern,
+/// and a damaged result that it does not know of counts as none.
+#[test]
+fn a_result_is_read_once() {
+    let directory = tempdir().unwrap();
+    let specs = [spec(4, 4, 10), spec(4, 8, 10), spec(8, 4, 10)];
+    let (mut first, mut second) = (share(&directory), share(&directory));
+    let place = |at: usize| {
+        let id = share(&directory).bind(&specs[at]).id();
+        directory.path().join("runs").join(id.as_str()).join("result.json")
+    };
+    let mut trainer = FakeTrainer::default();
+    second.run(&mut trainer, &specs[..1], &mut Silent).unwrap();
+    assert_eq!(claim(&mut first, &specs[..1]), Claimed::AllDone);
+    let path = place(0);
+    // Reading it would be an error.
+    fs::write(&path, r#"{"version": 1000000}"#).unwrap();
+    assert_eq!(claim(&mut first, &specs[..2]), Claimed::Runs(vec![1]));
+    assert!(Campaign::share(directory.path(), Settings::default(), OnChange::Refuse).is_err());
+    assert_eq!(first.records().len(), 1);
+    fs::remove_file(path).unwrap();
+    second.run(&mut trainer, &specs[2..], &mut Silent).unwrap();
+    let path = place(2);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(claim(&mut first, &specs[2..]), Claimed::Runs(vec![0]));
+    fs::write(&path, whole).unwrap();
+    assert_eq!(claim(&mut first, &specs[2..]), Claimed::AllDone);
+}
+
 #[test]
 fn one_process_has_the_campaign_for_itself_or_several_share_it() {
     let directory = tempdir().unwrap();
