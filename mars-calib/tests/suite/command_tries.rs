@@ -245,6 +245,25 @@ fn a_command_that_ends_before_its_last_step_has_failed() {
         );
         assert_eq!(starts, 1, "{text}");
     }
+    // Of two curves with intervals of their own, one shows that the next loss is missing.
+    let both = |val: &str, train: &str| {
+        format!(
+            r#"{{ echo step,loss,split; for s in {val}; do echo $s,2,val; done; for s in {train}; do echo $s,2,train; done; }} > "$1/curve.csv""#
+        )
+    };
+    for (val, losses, steps, ends) in [
+        ("0 50", "10 20 30 40 50", 100, false),
+        ("0 10 20 30 40 50", "25 50", 75, false),
+        ("0 50", "20 40", 100, false),
+        ("0 50", "10 20 30 40 50 60 70 80 90", 99, true),
+        ("0 50", "10 20 30 40 50 60 70 80 90", 100, true),
+        ("0 10 20 30 40 50", "25 50", 60, true),
+        ("0 50", "50", 100, true),
+        ("0 10 20", "50 100", 100, true),
+    ] {
+        let (record, _, _out) = train(script(&both(val, losses)), &run(steps));
+        assert_eq!(record.end == RunEnd::Finished, ends, "{val}; {losses} of {steps}: {}", record.end);
+    }
     // A trainer need not log its last step, and may log less often than it is told to, or train further.
     for (text, steps) in [
         (csv("0 10 20 30"), 30),

@@ -58,12 +58,16 @@ pub(super) fn own_end(spec: &RunSpec, curves: &Curves) -> Result<RunEnd, String>
     })
 }
 
-/// Steps between two logged losses, at most, as far as the curve shows it: a trainer need not log its last step.
+/// Steps between two logged losses, at most, as far as the curves show it: a trainer need not log its last step. Of two curves the
+/// one with the shorter interval counts: the next loss of the other may be due after the end.
 fn interval(spec: &RunSpec, curves: &Curves) -> usize {
-    let gaps =
-        |curve: &[CurvePoint]| curve.windows(2).map(|pair| pair[1].step.saturating_sub(pair[0].step)).max();
-    let seen = gaps(&curves.val).max(gaps(&curves.train));
+    let seen = widest(&curves.val).into_iter().chain(widest(&curves.train)).min();
     seen.unwrap_or(curves.last_step()).max(spec.eval_every)
+}
+
+/// Steps between two losses of a curve, at most; `None` of fewer than two.
+fn widest(curve: &[CurvePoint]) -> Option<usize> {
+    curve.windows(2).map(|pair| pair[1].step.saturating_sub(pair[0].step)).max()
 }
 
 #[cfg(test)]
@@ -85,6 +89,10 @@ mod tests {
             (&[20], &[5, 30], 25),
             (&[60], &[], 60),
             (&[20], &[1, 2, 3], 10),
+            // Each curve has one of its own.
+            (&[0, 50], &[10, 20, 30, 40, 50], 10),
+            (&[0, 20, 40], &[30, 60], 20),
+            (&[0, 50], &[50], 50),
         ] {
             let curves = Curves { val: points(val), train: points(train), ..Curves::default() };
             assert_eq!(interval(&spec, &curves), expected, "{val:?} {train:?}");
