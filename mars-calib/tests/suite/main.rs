@@ -5,6 +5,7 @@ mod begun;
 mod campaign;
 mod checkpoints;
 mod command;
+mod command_ends;
 mod command_logs;
 mod command_losses;
 mod command_orphans;

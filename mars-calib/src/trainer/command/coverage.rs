@@ -4,10 +4,19 @@ use super::Curves;
 use crate::{CurvePoint, RunEnd, RunSpec, convergence::has_converged};
 use std::path::Path;
 
-/// What is wrong with a run that is not evaluated where it must be, as far as its curve in `place` shows it: at all, and at step
-/// 0 where one of `several` modules is trained alone, whose convergence is timed from the loss of the base model on. `out` is its
-/// directory.
-pub(super) fn not_evaluated(
+/// What is wrong with a run in the directory `out`, as far as its curve in `place` shows it: that it is not evaluated where it must
+/// be (at all, and at step 0 where one of `several` modules is trained alone, whose convergence is timed from the loss of the base
+/// model on), or that it is trained past its end.
+pub(super) fn fault(
+    spec: &RunSpec,
+    several: bool,
+    curves: &Curves,
+    (place, out): (&Path, &Path),
+) -> Option<String> {
+    not_evaluated(spec, several, curves, (place, out)).or_else(|| past_end(spec, curves, out))
+}
+
+fn not_evaluated(
     spec: &RunSpec,
     several: bool,
     curves: &Curves,
@@ -27,6 +36,30 @@ pub(super) fn not_evaluated(
         )),
         Some(_) => None,
     }
+}
+
+fn past_end(spec: &RunSpec, curves: &Curves, out: &Path) -> Option<String> {
+    let (last, steps) = (curves.last_step(), spec.steps);
+    let has_diverged = curves.first_bad_step().is_some_and(|step| step <= steps);
+    if has_diverged || last <= steps.saturating_add(excess(spec, curves)) {
+        return None;
+    }
+    Some(format!(
+        "the command logged a loss at step {last}, but its run has {steps} steps; let it stop after {{steps}} optimizer steps, not \
+         after {{horizon}} or a number of its own, and remove {}, whose checkpoints are past the end",
+        out.display()
+    ))
+}
+
+/// Steps past the end up to which a trainer may go, one that stops after whole epochs or counts a step more: to the next loss that
+/// it logs. Losses that are as far apart as the run is long show no interval.
+fn excess(spec: &RunSpec, curves: &Curves) -> usize {
+    let within = |curve: &[CurvePoint]| {
+        let end = curve.partition_point(|point| point.step <= spec.steps);
+        widest(&curve[..end])
+    };
+    let interval = within(&curves.val).max(within(&curves.train)).unwrap_or(0).max(spec.eval_every);
+    interval.min(spec.steps.saturating_sub(1)).max(1)
 }
 
 /// The end of a run whose curve needs no more steps.
@@ -72,16 +105,21 @@ fn widest(curve: &[CurvePoint]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::interval;
+    use super::{excess, interval};
     use crate::{CurvePoint, RunSpec, command::Curves};
     use mars_laws::Ranks;
 
+    fn points(steps: &[usize]) -> Vec<CurvePoint> {
+        steps.iter().map(|step| CurvePoint { step: *step, loss: 2.0 }).collect()
+    }
+
+    fn run(steps: usize, eval_every: usize) -> RunSpec {
+        RunSpec { eval_every, ..RunSpec::new(Ranks::new().with("llm", 8), 64, 4, steps, 1e-3) }
+    }
+
     #[test]
     fn the_interval_of_a_trainer_is_seen_in_its_losses() {
-        let points =
-            |steps: &[usize]| steps.iter().map(|step| CurvePoint { step: *step, loss: 2.0 }).collect();
-        let plain = RunSpec::new(Ranks::new().with("llm", 8), 64, 4, 100, 1e-3);
-        let spec = RunSpec { eval_every: 10, ..plain };
+        let spec = run(100, 10);
         for (val, train, expected) in [
             (&[0, 10, 20][..], &[][..], 10),
             (&[0, 2, 4], &[], 10),
@@ -96,6 +134,26 @@ mod tests {
         ] {
             let curves = Curves { val: points(val), train: points(train), ..Curves::default() };
             assert_eq!(interval(&spec, &curves), expected, "{val:?} {train:?}");
+        }
+    }
+
+    #[test]
+    fn a_trainer_may_go_on_to_its_next_loss() {
+        for (steps, every, val, train, expected) in [
+            (100, 10, &[0, 10, 20][..], &[][..], 10),
+            (100, 1, &[0, 50, 100], &[10, 20, 30], 50),
+            (120, 1, &[0, 50, 100, 150], &[], 50),
+            // What lies past the end shows no interval of before it.
+            (100, 5, &[0, 400], &[], 5),
+            (100, 5, &[0, 50, 400], &[100, 399], 50),
+            // Nor does one that is as long as the run.
+            (100, 100, &[0, 100, 200], &[], 99),
+            (100, usize::MAX, &[], &[], 99),
+            (2, 7, &[0], &[], 1),
+            (1, 1, &[0, 1], &[], 1),
+        ] {
+            let curves = Curves { val: points(val), train: points(train), ..Curves::default() };
+            assert_eq!(excess(&run(steps, every), &curves), expected, "{val:?} {train:?} of {steps}");
         }
     }
 }

@@ -13,11 +13,12 @@
 //! held elsewhere) and a death by a signal are tried once more; all others are final.
 //!
 //! A command that ends by itself with 0 must have reached its last step, up to the interval at which it logs losses: a run that
-//! is cut short counts as failed. From its first logged step on, the curve of a run is that of its last try, and before that step
-//! that of the earlier ones. On Linux no command outlives this process, see `orphan`.
+//! is cut short counts as failed, and so does one that goes on for longer than that after its last step. From its first logged
+//! step on, the curve of a run is that of its last try, and before that step that of the earlier ones. On Linux no command
+//! outlives this process, see `orphan`.
 //!
 //! A command whose curve, as far as it is written, shows a loss that is not a number, or the convergence that
-//! [`RunSpec::stop_when_converged`] waits for, is ended with SIGTERM.
+//! [`RunSpec::stop_when_converged`] waits for, or a step past the end of its run, is ended with SIGTERM.
 mod coverage;
 mod curves;
 mod ending;
@@ -119,7 +120,7 @@ impl CommandTrainer {
         }
         losses.keep(&curves)?;
         let several = self.prepared.names_several_modules();
-        if let Some(why) = coverage::not_evaluated(spec, several, &curves, (losses.place(), &out)) {
+        if let Some(why) = coverage::fault(spec, several, &curves, (losses.place(), &out)) {
             return Ok(failed(why));
         }
         let end = match early.map_or_else(|| coverage::own_end(spec, &curves), Ok) {
@@ -231,17 +232,16 @@ impl CommandTrainer {
                 // What earlier tries have logged ends no other.
                 if let Some(seen) = losses.so_far()?.filter(|seen| seen.logged.is_some()) {
                     reported = reported.max(seen.curves.last_step());
+                    let begun = !seen.curves.val.is_empty();
+                    let several = self.prepared.names_several_modules();
+                    let fault = coverage::fault(spec, several, &seen.curves, (losses.place(), out));
+                    if let Some(why) = fault.filter(|_| begun) {
+                        process.end(grace);
+                        return Ok(Watched::Ended(Outcome::Failed(why)));
+                    }
                     if let Some(end) = coverage::early_end(spec, &seen.curves) {
                         process.end(grace);
                         return Ok(Watched::Ended(Outcome::Early(end, seen)));
-                    }
-                    let begun = !seen.curves.val.is_empty();
-                    let several = self.prepared.names_several_modules();
-                    let places = (losses.place(), out);
-                    let lacks = coverage::not_evaluated(spec, several, &seen.curves, places);
-                    if let Some(why) = lacks.filter(|_| begun) {
-                        process.end(grace);
-                        return Ok(Watched::Ended(Outcome::Failed(why)));
                     }
                 }
             }
