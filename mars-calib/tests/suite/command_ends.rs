@@ -2,7 +2,10 @@
 #![cfg(unix)]
 
 use crate::{command_tries::script, spec};
-use mars_calib::{CommandTrainer, RunEnd, RunRecord, RunSpec, Silent, Trainer, command::CommandOptions};
+use mars_calib::{
+    CommandTrainer, Flow, Observer, Progress, RunEnd, RunRecord, RunSpec, Silent, Trainer,
+    command::CommandOptions,
+};
 use std::{fs, path::Path};
 use tempfile::tempdir;
 
@@ -97,6 +100,30 @@ fn a_run_that_diverged_before_its_end_has_diverged_wherever_it_ended() {
             false => assert!(is_past(&record, last, 100), "{}", record.end),
         }
     }
+}
+
+/// A step in a log is any number.
+#[test]
+fn a_step_beyond_all_numbers_is_one_past_the_end() {
+    struct Steps(usize);
+    impl Observer for Steps {
+        fn progress(&mut self, event: &Progress) -> Flow {
+            self.0 = self.0.max(event.step);
+            Flow::Continue
+        }
+    }
+    let log = |first: &str| format!(r#"printf "step,loss\n0,3\n{first}{},2\n" > "$1/curve.csv""#, usize::MAX);
+    let record = train(&log(""), &run(100));
+    assert!(is_past(&record, usize::MAX, 100), "{}", record.end);
+    let record = train(&log(r"5,nan\n"), &run(100));
+    assert_eq!((record.end, record.samples_seen), (RunEnd::Diverged { step: 5 }, u64::MAX));
+    // Nor is it shown as progress.
+    let (out, mut seen) = (tempdir().unwrap(), Steps(0));
+    let mut trainer = CommandTrainer::new(script(&format!("{}; sleep 0.3", log(""))), out.path()).unwrap();
+    for _ in 0..2 {
+        trainer.train(&[run(100)], &mut seen);
+    }
+    assert_eq!(seen.0, 100);
 }
 
 /// What a run goes on from may have gone past its own end, and a run that failed may be tried again by a better script.

@@ -128,7 +128,7 @@ impl CommandTrainer {
             Err(why) => return Ok(failed(why + &last_words(&out)?)),
         };
         Ok(RunRecord {
-            samples_seen: (spec.batch * curves.last_step()) as u64,
+            samples_seen: (spec.batch as u64).saturating_mul(curves.last_step() as u64),
             tokens: curves.tokens,
             flops: curves.flops,
             val: curves.val,
@@ -278,5 +278,6 @@ impl Trainer for CommandTrainer {
 }
 
 fn progress(id: &RunId, spec: &RunSpec, step: usize) -> Progress {
+    let step = step.min(spec.steps);
     Progress { run: id.clone(), stage: Stage::Train, step, steps: spec.steps, loss: None }
 }
