@@ -176,7 +176,9 @@ fn what_is_set_of_the_training_and_not_told_is_warned_of() {
     let cautions = |command: &str, assignments: &[&str]| {
         let mut layers = Layers::new();
         layers.flag("trainer.kind", "command").unwrap();
-        layers.flag("trainer.command", format!("train {{r.ve}} {{r.llm}} {{out}} {command}")).unwrap();
+        layers
+            .flag("trainer.command", format!("train {{r.ve}} {{r.llm}} {{steps}} {{out}} {command}"))
+            .unwrap();
         assignments.iter().for_each(|assignment| layers.assignment(assignment).unwrap());
         layers.config().unwrap().cautions(1000)
     };

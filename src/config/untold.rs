@@ -117,6 +117,50 @@ impl SearchConfig {
             );
             format!("{key} is set, but {by}; it has no effect unless the trainer gets it elsewhere")
         };
-        all.into_iter().map(sentence).collect()
+        all.into_iter().map(sentence).chain(self.lengths_untold(&options)).collect()
+    }
+
+    /// That the command does not learn how long a run is, where the policy has runs of several lengths.
+    fn lengths_untold(&self, options: &CommandOptions) -> Option<String> {
+        let has_one_length = matches!(
+            self.search.policy,
+            PolicySpec::Fixed(_) | PolicySpec::Grid | PolicySpec::Random { .. } | PolicySpec::Method(_)
+        );
+        if has_one_length || options.tells("steps").unwrap_or(true) {
+            return None;
+        }
+        Some(format!(
+            "trainer.command has no {{steps}}, but search.policy = {} has runs of several lengths: one that trains past its end, or \
+             ends before it, has failed; write {{steps}} into trainer.command or trainer.environment",
+            self.search.policy
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{SearchConfig, TrainerKind};
+
+    #[test]
+    fn a_command_that_does_not_learn_the_length_of_its_runs_is_warned_of_where_there_are_several() {
+        let cautions = |policy: &str, command: &str| {
+            let mut config = SearchConfig::default();
+            config.search.policy = policy.parse().unwrap_or_else(|error| panic!("{policy}: {error}"));
+            config.trainer.kind = TrainerKind::Command;
+            config.trainer.command = Some(command.to_owned());
+            let all = config.cautions(1000).into_iter();
+            all.filter(|caution| caution.contains("no {steps}")).collect::<Vec<_>>()
+        };
+        let plain = "train {r.ve} {r.llm} {out}";
+        for policy in ["guided", "race", "halving", "asha", "paper", "surface"] {
+            for command in [plain, "train {r.ve} {r.llm} {horizon} {out}"] {
+                let all = cautions(policy, command);
+                assert!(all.len() == 1 && all[0].contains(policy), "{policy}: {all:?}");
+            }
+            assert_eq!(cautions(policy, "train {r.ve} {r.llm} {steps} {out}"), [] as [String; 0], "{policy}");
+        }
+        for policy in ["fixed:8x16", "grid", "random:3", "diff-lr:5"] {
+            assert_eq!(cautions(policy, plain), [] as [String; 0], "{policy}");
+        }
     }
 }
