@@ -1,8 +1,9 @@
 //! The handicap of large ranks: what they must be ahead by, early in a race, to count as equal.
 //!
 //! `loss + 0.075 * (1 - step / steps)` nats per answer token for choices with more adapter parameters than the
-//! baseline; others are compared as they are. Without it a cut at a third of the run prefers high ranks that end no
-//! better. The form is ours, the size was chosen on recorded runs (docs/results/suite.md).
+//! baseline where validation losses decide; others, and training losses, are compared as they are. Without it a cut at
+//! a third of the run prefers high ranks that end no better. The form is ours, the size was chosen on recorded runs
+//! (docs/results/suite.md).
 
 use crate::{Budget, Space};
 use mars_laws::Ranks;

@@ -55,7 +55,7 @@ pub(crate) struct Race<'a> {
     pub(crate) rule: &'a dyn DropRule,
     /// What entrants are compared by.
     pub(crate) score: Score,
-    /// What choices with many parameters are charged for being fast early; `None`: nothing.
+    /// What choices with many parameters are charged for being fast early wherever validation losses decide; `None`: nothing.
     pub(crate) handicap: Option<Handicap<'a>>,
     /// Relative difference of perplexity within which the cut that leaves one goes to fewer adapter parameters; >= 0. Where
     /// training losses decide, one standard error of the paired difference is within it as well.
@@ -187,7 +187,8 @@ impl Race<'_> {
                 Some(scored) => {
                     (standing.trial, standing.steps) = (Some(result.trial.id), step);
                     standing.trained = result.trained();
-                    let handicap = self.handicap_at(entrant, step);
+                    let by_validation = scored.training.is_none();
+                    let handicap = if by_validation { self.handicap_at(entrant, step) } else { 0.0 };
                     standing.loss = result.kept_loss();
                     standing.handicap = handicap;
                     standing.handicapped_loss = Some(scored.loss + handicap);
@@ -240,7 +241,7 @@ impl Race<'_> {
             step,
             leader,
             training: standings[leader].training,
-            handicaps: compared.iter().map(|&entrant| self.handicap_at(entrant, step)).collect(),
+            handicaps: compared.iter().map(|&entrant| standings[entrant].handicap).collect(),
             blocks: compared.iter().map(|&entrant| standings[entrant].blocks.clone()).collect(),
         }
     }

@@ -10,6 +10,7 @@ mod entrants;
 mod guided;
 mod kit;
 mod lawful;
+mod leads;
 mod machine;
 mod more_policies;
 mod names;

@@ -47,7 +47,7 @@ pub(super) struct Field {
     pub(super) notes: Vec<String>,
     /// What calibration fitted; `None` where there was none.
     pub(super) laws: Option<FittedLaws>,
-    /// Whether paired training losses decide, without a handicap, instead of validation losses with one.
+    /// Whether paired training losses of the first pass decide where there are any, instead of validation losses with a handicap.
     pub(super) by_training_loss: bool,
 }
 
@@ -171,7 +171,7 @@ impl Field {
             entrants,
             rule,
             score: if self.by_training_loss { Score::Training } else { Score::Validation },
-            handicap: (!self.by_training_loss).then_some(Handicap { baseline: &self.baseline }),
+            handicap: Some(Handicap { baseline: &self.baseline }),
             tolerance,
         }
     }

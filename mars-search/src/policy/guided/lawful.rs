@@ -2,8 +2,10 @@
 //!
 //! 1. The most informative design that leaves the price of three more choices in the race, or the smallest that leaves that of one.
 //! 2. Law-C of every module, and the balanced tuples that pass the gates.
-//! 3. A pair that trains up to an early cut, where paired training losses of the first pass decide: the middle of the range beside the
-//!    highest rank of every module, or what comes next below these that the cap pays for whichever wins ([`funds`](super::funds)).
+//! 3. A pair that trains up to an early cut, where paired training losses of the first pass decide, or without them validation losses with
+//!    the handicap: the middle of the range beside the highest rank of every module, or what comes next below these that the cap pays for
+//!    whichever wins ([`funds`](super::funds)). Within the cap a cut as late as that of a race without laws leaves nothing for a law: on
+//!    recorded runs without training losses that ended worse than an early one.
 //! 4. Rivals of its leader, as many as the cap still pays for by what the runs so far have cost: lower ranks where the middle leads,
 //!    balanced tuples where the highest does ([`rivals`](super::rivals)).
 //!
@@ -86,6 +88,7 @@ pub(super) fn line_up(
     };
     pair.into_iter().for_each(|candidate| field.enter(candidate));
     (field.cut, field.evaluate_from, field.by_training_loss) = (cut, vec![cut; 2], true);
+    field.baseline = middle(space);
     let rivals = Rivals { space, budget, options, records, alone: &alone };
     let lead = match rivals.lead(&field) {
         Progress::Done(lead) => lead,

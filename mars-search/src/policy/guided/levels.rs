@@ -45,6 +45,7 @@ pub(super) fn line_up(field: &mut Field, space: &Space, budget: &Budget, extra: 
         return;
     }
     field.cut = cut;
+    field.baseline = middle(space);
     field.evaluate_from = vec![cut; field.racing.len()];
     field.by_training_loss = true;
 }

@@ -16,8 +16,9 @@ pub struct GuidedOptions {
     pub fine_tunes: f64,
     /// Probability that the paired evidence drops the candidate that is truly best on the validation
     /// distribution at that step, over the whole race; between 0 and 1, default 0.05. It does not count drops for
-    /// lack of budget. What is compared is the loss with its handicap: choices with more adapter parameters than the
-    /// baseline (the middle, or the default) are charged `0.075 * (1 - step / steps)` nats.
+    /// lack of budget. Where validation losses are compared, it is with their handicap: choices with more adapter parameters than
+    /// the baseline (the middle, or the default) are charged `0.075 * (1 - step / steps)` nats. Training losses of the first pass
+    /// over the data are compared as they are.
     pub error_rate: f64,
     /// Relative difference of validation perplexity that counts as noise at the last cut, where the choice with
     /// fewer adapter parameters wins; >= 0, default 0.005. Where training losses decide, so does a difference of one

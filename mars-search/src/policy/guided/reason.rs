@@ -39,12 +39,13 @@ pub(super) fn of(
     if let Some(cut) = &won.last_cut {
         reason += &format!(" {}", cut.in_words(confidence, budget));
     }
+    let by_training = won.last_cut.as_ref().is_some_and(|cut| cut.training.is_some());
     if let Some(runner_up) = won.runner_up {
         reason += &format!(
             " {} was ahead then, but by no more than {} % of perplexity{}, and has more adapter parameters.",
             candidates[field.racing[runner_up]].ranks,
             100.0 * options.tolerance,
-            if field.by_training_loss { " or one standard error" } else { "" }
+            if by_training { " or one standard error" } else { "" }
         );
     }
     let dropped = |by: fn(&DropReason) -> bool| {
