@@ -89,3 +89,16 @@ fn training_losses_of_the_first_pass_decide_without_it() {
         assert!(margin.training.is_some() && margin.handicap == 0.0, "{}", decision.reason);
     }
 }
+
+/// The vision encoder takes three times as long: every balance lies beyond the candidates, and levels of ranks race.
+#[test]
+fn a_clamped_winner_is_not_said_to_be_chosen_without_balanced_ranks() {
+    let mut options = GuidedOptions::default();
+    options.balance.kappa = 1.0;
+    let (budget, task) = (budget(8192, true), task(-0.4, ve_llm(64, 64)).noisy(1e-3));
+    let decision = search_with(options, &budget, &task, true);
+    let clamped = decision.candidates.iter().filter(|one| one.trial.is_some()).any(|one| one.is_clamped());
+    assert!(clamped && decision.reason.contains("(balanced, clamped) won"), "{}", decision.reason);
+    let first = "Chosen without balanced ranks that lie within the candidates: ";
+    assert!(decision.reason.starts_with(first), "{}", decision.reason);
+}

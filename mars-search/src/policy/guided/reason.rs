@@ -68,10 +68,14 @@ pub(super) fn of(
     }
     reason += &words::untried(space, candidates);
     let notes = field.notes.join("; ");
-    let balanced = field.racing.iter().any(|&at| candidates[at].outcome == Some(DecisionOutcome::Solved));
+    let races = |outcome| field.racing.iter().any(|&at| candidates[at].outcome == Some(outcome));
+    let balanced = races(DecisionOutcome::Solved);
     let without_laws = budget.calibration.window.is_some() && !balanced && space.modules.len() > 1;
     match (notes.is_empty(), without_laws) {
         (true, _) => reason,
+        (false, true) if races(DecisionOutcome::Clamped) => {
+            format!("Chosen without balanced ranks that lie within the candidates: {notes}. {reason}")
+        }
         (false, true) => format!("Chosen without balanced ranks: {notes}. {reason}"),
         (false, false) => format!("{reason} Note: {notes}."),
     }
