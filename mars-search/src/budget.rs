@@ -156,7 +156,7 @@ impl CalibrationPlan {
         let Some(window) = self.window.filter(|window| (1..Self::FULL_WINDOW).contains(window)) else {
             return self.clone();
         };
-        let longer = |steps: usize| (steps * Self::FULL_WINDOW).div_ceil(window);
+        let longer = |steps: usize| steps.saturating_mul(Self::FULL_WINDOW).div_ceil(window);
         Self {
             window: Some(Self::FULL_WINDOW),
             steps: longer(self.steps),

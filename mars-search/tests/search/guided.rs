@@ -273,3 +273,20 @@ fn an_evaluation_that_the_cap_does_not_pay_for_is_named() {
     let told = guided(1.39, &space(), &budget, &Task::new(bowl(ve_llm(16, 16)))).unwrap().decision.reason;
     assert!(told.contains("one evaluation every 325 of 1300 steps"), "{told}");
 }
+
+/// An interval that means "never" is one evaluation, at the end, by whatever number it is said.
+#[test]
+fn any_interval_of_evaluations_can_be_planned_with() {
+    for never in [1 << 40, (1 << 58) + 1, 1 << 62, i64::MAX as usize, usize::MAX] {
+        for window in [None, Some(16)] {
+            let mut budget = Budget { steps: 400, eval_every: never, ..budget() };
+            (budget.calibration.window, budget.calibration.eval_every) = (window, never);
+            for policy in ["guided", "race", "halving", "asha", "surface", "paper"] {
+                let spec: PolicySpec = policy.parse().unwrap();
+                assert!(spec.build(&space(), &budget).is_ok(), "{policy}, every {never}");
+            }
+            let played = guided(1.39, &space(), &budget, &Task::new(bowl(ve_llm(16, 16)))).unwrap();
+            assert_eq!(played.results.len(), 1, "{}", played.decision.reason);
+        }
+    }
+}

@@ -121,7 +121,8 @@ fn pays(space: &Space, budget: &Budget, extra: f64, design: &Design, choices: us
 /// The fewest steps of a final run, with as many evaluations as this one, that pay for the smallest calibration.
 fn affordable_from(space: &Space, budget: &Budget, extra: f64, least: &Design) -> Option<usize> {
     let pays = |steps: usize| {
-        let eval_every = (budget.eval_every * steps).div_ceil(budget.steps);
+        // An interval beyond the run is one evaluation, at its end.
+        let eval_every = budget.eval_every.min(budget.steps).saturating_mul(steps).div_ceil(budget.steps);
         let longer =
             Budget { steps, eval_every, calibration: budget.calibration.of_a_longer_run(), ..budget.clone() };
         pays(space, &longer, extra, least, 1)
