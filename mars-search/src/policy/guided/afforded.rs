@@ -45,9 +45,9 @@ impl fmt::Display for UnaffordableCalibration {
 
 impl GuidedOptions {
     /// What `guided` cannot calibrate on `budget`; `None` where its cap pays for a calibration, where none is asked for (with one
-    /// module, or by another rule than registration), where the final run is evaluated at its end only, so that nothing can be compared
-    /// whatever the cap, where there is one choice or one rank to calibrate, and on a budget of which no search begins:
-    /// [`Budget::check`] or [`CalibrationPlan::check`](crate::CalibrationPlan::check) refuses it.
+    /// module, or by another rule than registration), where the final run is evaluated at its end only, so that with a cap of less
+    /// than two and more whole runs nothing can be compared, where there is one choice or one rank to calibrate, and on a budget of
+    /// which no search begins: [`Budget::check`] or [`CalibrationPlan::check`](crate::CalibrationPlan::check) refuses it.
     #[must_use]
     pub fn unaffordable_calibration(
         &self,
