@@ -260,6 +260,9 @@ fn settings_out_of_range_are_refused() {
     refused(|options| options.error_rate = 0.0, "error rate");
     refused(|options| options.tolerance = -1.0, "tolerance");
     refused(|options| options.balance.kappa = 0.0, "kappa");
+    refused(|options| options.balance.level = f64::NAN, "level");
+    refused(|options| options.balance.min_r2_log = f64::NAN, "gate");
+    refused(|options| options.balance.max_octaves = f64::NAN, "gate");
 }
 
 #[test]

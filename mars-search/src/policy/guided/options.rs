@@ -53,12 +53,17 @@ impl GuidedOptions {
         if !(self.tolerance.is_finite() && self.tolerance >= 0.0) {
             return refuse(format!("the tolerance is {}; it must be a number >= 0", self.tolerance));
         }
-        let BalanceOptions { kappa, level, .. } = self.balance;
+        let BalanceOptions { kappa, level, min_r2_log, max_octaves, .. } = self.balance;
         if !(kappa.is_finite() && kappa > 0.0) {
             return refuse(format!("kappa is {kappa}; it must be a number > 0"));
         }
         if !(level > 0.0 && level < 1.0) {
             return refuse(format!("the level of the gates is {level}; it must be > 0 and < 1"));
+        }
+        if min_r2_log.is_nan() || max_octaves.is_nan() {
+            return refuse(format!(
+                "the gates min_r2_log = {min_r2_log} and max_octaves = {max_octaves} must be numbers"
+            ));
         }
         Ok(())
     }
