@@ -80,13 +80,15 @@ struct OwnCosts {
     per_rank: StepCosts,
 }
 
-/// Those of `module`, from its lowest and its highest rank; `None` without two ranks.
+/// Those of `module`, from its lowest and its highest rank that neither diverged nor failed; `None` without two ranks.
 fn own_costs(module: &str, budget: &Budget, alone: &[(&TrialResult, Spent)]) -> Option<OwnCosts> {
     let samples = match budget.calibration.validation_samples {
         0 => 1.0,
         samples => budget.validation_samples as f64 / samples as f64,
     };
-    let costs = alone.iter().filter_map(|(result, spent)| {
+    // What diverged has trained beyond its last evaluation, no one knows how far.
+    let sound = alone.iter().filter(|(result, _)| result.fault().is_none());
+    let costs = sound.filter_map(|(result, spent)| {
         let rank = result.trial.ranks.get(module);
         let steps = result.val_curve.last()?.0;
         let own = result.trial.role == Role::Alone && rank > 0 && steps > 0;
@@ -118,7 +120,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::RankCosts;
     use crate::{
-        Budget, Cost, Role, Space, TrialResult,
+        Budget, Cost, Role, Space, TrialEnd, TrialResult,
         race::Spent,
         records::{Draft, Records},
     };
@@ -137,6 +139,32 @@ mod tests {
         let step = cost(&ranks) - if module == "llm" { 40.0 } else { 0.0 };
         let own = Cost { flops: steps as f64 * step, eval_flops: 2.0 * 48.0 * step, wall_s: 0.0 };
         TrialResult::finished(&records.open()[0], vec![(0, 3.0), (steps, 1.0)], own)
+    }
+
+    /// Evaluated to step 4 and trained to 7, or without an evaluation after step 0.
+    #[test]
+    fn runs_that_diverged_say_nothing_of_costs() {
+        let space = Space::new(["ve", "llm"], "llm", &[4, 8, 16, 32]);
+        let mut budget = Budget { eval_every: 20, validation_samples: 512, ..Budget::new(400, 6400, 16) };
+        budget.calibration.validation_samples = 48;
+        let sound = [("ve", 4, 64), ("ve", 32, 112), ("llm", 4, 64), ("llm", 32, 80)]
+            .map(|(module, rank, steps)| alone(&budget, module, rank, steps));
+        let price = |runs: &[&TrialResult]| {
+            let runs: Vec<_> = runs.iter().map(|run| (*run, Spent::of(run, 0, true))).collect();
+            let tuple = Ranks::new().with("ve", 32).with("llm", 32);
+            RankCosts::foreseen(&space, &budget, &runs).map(|costs| costs.run(&tuple, 400, 20))
+        };
+        let without = price(&sound.each_ref());
+        assert!(without.is_some());
+        for (module, rank, evaluated) in [("ve", 32, 4), ("ve", 4, 4), ("llm", 32, 4), ("llm", 32, 0)] {
+            let mut dead = alone(&budget, module, rank, 7);
+            dead = dead.with_end(TrialEnd::Diverged { step: 7 });
+            dead.val_curve = vec![(0, 3.0), (evaluated, 2.0)];
+            dead.val_curve.dedup_by_key(|(step, _)| *step);
+            let mut runs: Vec<&TrialResult> = sound.iter().collect();
+            runs.push(&dead);
+            assert_eq!(price(&runs), without, "{module} {rank}");
+        }
     }
 
     #[test]
