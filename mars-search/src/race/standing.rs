@@ -78,12 +78,15 @@ pub(crate) struct Spent {
 }
 
 impl Spent {
-    /// What a result that began at step `from` has cost.
+    /// What a result that began at step `from` has cost. In steps, a calibration run that ended early has cost those that it
+    /// trained; of other runs, all that were asked for are counted.
     pub(crate) fn of(result: &TrialResult, from: usize, counted: bool) -> Self {
         if counted {
             Self { training: result.cost.flops, evaluation: result.cost.eval_flops }
         } else {
-            Self { training: (result.trial.steps - from) as f64, evaluation: 0.0 }
+            let calibrates = result.trial.role.is_calibration();
+            let steps = if calibrates { result.trained() } else { result.trial.steps };
+            Self { training: steps.saturating_sub(from) as f64, evaluation: 0.0 }
         }
     }
 }
@@ -132,7 +135,7 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use super::counts_flops;
+    use super::{Spent, counts_flops};
     use crate::{
         Budget, Cost, Role, TrialResult,
         records::{Draft, Records},
@@ -154,6 +157,21 @@ mod tests {
         let results: Vec<_> = records.open().iter().zip(flops).map(finished).collect();
         assert!(records.take(&results).is_ok());
         records
+    }
+
+    #[test]
+    fn without_flops_a_calibration_run_costs_the_steps_that_it_trained() {
+        let budget = Budget::new(400, 640, 16);
+        for (role, from, steps) in
+            [(Role::Alone, 0, 48.0), (Role::Joint, 0, 48.0), (Role::Race, 0, 160.0), (Role::Final, 100, 60.0)]
+        {
+            let mut records = Records::default();
+            records.post(vec![Draft::full_data(role, &Ranks::new().with("llm", 4), &budget, 160)]);
+            let curve = vec![(0, 3.0), (48, 1.0)];
+            let result = TrialResult::finished(&records.open()[0], curve, Cost::default());
+            let Spent { training, evaluation } = Spent::of(&result, from, false);
+            assert_eq!((training, evaluation), (steps, 0.0), "{role}");
+        }
     }
 
     #[test]
