@@ -11,7 +11,8 @@ pub struct Confidence {
     /// Optimizer step of that cut.
     pub step: usize,
     /// Share of redrawn validation sets on which the choice has the lowest loss of those compared, handicaps included; where
-    /// several have the same loss, each has its part of the share. Above 0 and below 1: draws make nothing certain.
+    /// several have the same loss, each has its part of the share. Drawn by Student's t with a degree of freedom less than there are
+    /// blocks of samples: of two choices, 1 - p of the paired test. Above 0 and below 1: draws make nothing certain.
     pub probability: f64,
     /// By how much perplexity exceeds that of the best of those compared, mean over redrawn validation sets, handicaps
     /// included; relative: 0.01 is 1 %. Above 0.
