@@ -9,6 +9,9 @@ const HOPELESS: [u8; 2] = [2, 3];
 /// Exit codes that are no failure: another process trains the same, or the state is saved.
 const HARMLESS: [u8; 2] = [75, 85];
 
+/// Most characters of a DNS label.
+const LABEL: usize = 63;
+
 /// The job of the calibration with so many runs: each index does one, and fails alone.
 pub(crate) fn calibration(args: &args::Kubernetes, call: &Invocation, runs: usize) -> Result<Value, Error> {
     let spec = json!({
@@ -38,7 +41,7 @@ pub(crate) fn search(args: &args::Kubernetes, call: &Invocation) -> Result<Value
 fn job(args: &args::Kubernetes, what: &str, last: Option<usize>, spec: Value) -> Result<Value, Error> {
     let name = format!("{}-{what}", args.name);
     // The host name of a pod ends with its index.
-    let longest = 63 - last.map_or(0, |last| format!("-{last}").len());
+    let longest = LABEL - last.map_or(0, |last| format!("-{last}").len());
     for (flag, value, longest) in [("--name", name.as_str(), longest), ("--claim", args.claim.as_str(), 253)]
     {
         check_name(flag, value, longest)?;
@@ -99,16 +102,14 @@ fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }
 
-/// Refuses what is no DNS label, or subdomain, where Kubernetes wants one.
+/// Refuses what is no DNS label (RFC 1123), or where names may be longer than one, no labels with dots between them.
 fn check_name(flag: &str, name: &str, longest: usize) -> Result<(), Error> {
-    let inner =
-        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || (longest > 63 && c == '.');
-    let outer = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    if name.len() <= longest
-        && name.chars().all(inner)
-        && outer(name.chars().next())
-        && outer(name.chars().next_back())
-    {
+    let outer = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_label = |label: &str| {
+        label.starts_with(outer) && label.ends_with(outer) && label.chars().all(|c| outer(c) || c == '-')
+    };
+    let is_name = if longest > LABEL { name.split('.').all(is_label) } else { is_label(name) };
+    if name.len() <= longest && is_name {
         return Ok(());
     }
     Err(Error::usage(format!(

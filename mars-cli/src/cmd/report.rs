@@ -1,6 +1,6 @@
 //! `mars report`: the page of a finished search, written again.
 
-use crate::{args, cmd::Context, exit::Exit, output};
+use crate::{args, cluster::shell, cmd::Context, exit::Exit, output};
 use mars::mars_lora::stored::regular;
 use mars::{Error, report};
 use serde_json::json;
@@ -9,8 +9,9 @@ pub(crate) fn run(context: &Context, args: &args::Report) -> Result<Exit, Error>
     let source = args.dir.join("report.json");
     if !regular::is_file(&source).map_err(Error::io("read", &source))? {
         return Err(Error::input(format!(
-            "{} holds no finished search; `mars search --out` makes one",
-            args.dir.display()
+            "{} holds no finished search; `mars search --out {}` makes one",
+            args.dir.display(),
+            shell::path(&args.dir)
         )));
     }
     let (page, pictures) = report::rewrite(&args.dir, args.svg.as_deref())?;

@@ -149,7 +149,11 @@ fn names_that_kubernetes_refuses_are_refused_here() {
             vec!["--name", "a-name-that-is-far-too-long-for-a-label-of-kubernetes-as-it-has-more"],
             "at most 61",
         ),
+        (vec!["--name", "a.b"], "--name"),
         (vec!["--claim", "-x"], "--claim"),
+        (vec!["--claim", "a..b"], "--claim"),
+        (vec!["--claim", "a.-b"], "--claim"),
+        (vec!["--claim", "a."], "--claim"),
         (vec!["--mount", "relative"], "--mount"),
         (vec!["--image", ""], "--image"),
     ] {
