@@ -89,7 +89,7 @@ fn modules_that_the_model_does_not_have_are_those_of_their_setting() {
     let task = SmallTask::new();
     let modules = "lora.modules=[\"foo\",\"llm\"]";
     let plan = task.arguments("plan", &["--set", modules]);
-    refused(&strs(&plan), 2, &["lora.modules names `foo`", "llm", "lora.modules is from --set"]);
+    refused(&strs(&plan), 2, &["lora.modules contains `foo`", "llm", "lora.modules is from --set"]);
 }
 
 #[test]
