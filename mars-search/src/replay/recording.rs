@@ -94,7 +94,12 @@ impl RecordedRun {
 
     /// Whether it trained on all the data under the schedule of the final run, up to its end.
     pub fn is_full(&self, budget: &Budget) -> bool {
-        self.samples == budget.samples && self.horizon == budget.steps && self.ends_at(budget.steps)
+        self.is_of(budget) && self.ends_at(budget.steps)
+    }
+
+    /// Whether its data and schedule are those of the final run.
+    fn is_of(&self, budget: &Budget) -> bool {
+        self.samples == budget.samples && self.horizon == budget.steps
     }
 
     /// Whether a run of so many steps is the whole of this one.
@@ -209,7 +214,8 @@ impl Recording {
     pub fn grid(&self) -> Vec<GridCell> {
         let choices: BTreeSet<Ranks> = self.space.grid().unwrap_or_default().into_iter().collect();
         let full = self.runs.iter().filter(|run| {
-            let failed = run.end != TrialEnd::Finished && run.horizon == self.budget.steps;
+            // A failed run has no last step that says how far it was to train.
+            let failed = run.end != TrialEnd::Finished && run.is_of(&self.budget);
             run.method.is_none() && choices.contains(&run.ranks) && (failed || run.is_full(&self.budget))
         });
         let cells: Vec<GridCell> = full

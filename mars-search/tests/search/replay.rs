@@ -2,7 +2,7 @@
 
 use crate::kit::{Played, Task, budget, play, space, ve_llm};
 use mars_search::{
-    Budget, Error, PolicySpec, RecordedPoint, RecordedRun, Recording, Trial, regret_table, replay,
+    Budget, Error, PolicySpec, RecordedPoint, RecordedRun, Recording, Trial, TrialEnd, regret_table, replay,
     replayed_score, total_cost,
 };
 
@@ -103,6 +103,31 @@ fn the_best_of_some_cells_is_not_that_of_the_grid() {
     let score = replayed_score(&recording, &"fixed:8x32".parse().unwrap(), 1).unwrap();
     let table = regret_table(&[score], &recording.grid());
     assert_eq!((table.best, table.rows[0].regret), (None, None));
+}
+
+/// Runs that failed have no last step; those of calibration may have the final run's schedule.
+#[test]
+fn only_failed_runs_on_all_the_data_are_cells() {
+    let recording = recording();
+    let best = |recording: &Recording| regret_table(&[], &recording.grid()).best.unwrap();
+    let chosen = best(&recording);
+    for end in [TrialEnd::Diverged { step: 50 }, TrialEnd::Failed { why: "no memory".into() }] {
+        for (part, incomplete) in [(4, 0), (2, 0), (1, 1)] {
+            let mut more = recording.clone();
+            let full = more.runs.iter().find(|run| run.ranks == chosen.ranks).unwrap();
+            let failed = RecordedRun {
+                samples: full.samples / part,
+                curve: full.curve[..2].to_vec(),
+                end: end.clone(),
+                test_perplexity: None,
+                ..full.clone()
+            };
+            more.runs.push(failed);
+            let table = regret_table(&[], &more.grid());
+            assert_eq!(table.incomplete_cells, incomplete, "{end:?}, 1/{part} of the data");
+            assert_eq!(best(&more) == chosen, incomplete == 0);
+        }
+    }
 }
 
 #[test]
