@@ -2,7 +2,7 @@
 
 use crate::{Budget, Error, Method, Role, Trial, TrialResult};
 use mars_laws::Ranks;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A value, or the runs without whose results it cannot be known.
 #[derive(Debug)]
@@ -46,17 +46,9 @@ impl Draft {
         }
     }
 
-    /// Whether `trial` is this draft; what it continues is no part of what a run is.
-    fn matches(&self, trial: &Trial) -> bool {
-        self.role == trial.role
-            && self.ranks == trial.ranks
-            && self.samples == trial.samples
-            && self.seed == trial.seed
-            && self.steps == trial.steps
-            && self.horizon == trial.horizon
-            && self.evaluate_from == trial.evaluate_from
-            && self.stop_when_converged == trial.stop_when_converged
-            && self.method == trial.method
+    /// What the run is: its number and what it continues are no part of that.
+    fn identity(&self) -> Trial {
+        Self { continues: None, ..self.clone() }.numbered(0)
     }
 
     fn numbered(self, id: u32) -> Trial {
@@ -82,6 +74,10 @@ impl Draft {
 pub(crate) struct Records {
     asked: Vec<Trial>,
     told: BTreeMap<u32, TrialResult>,
+    /// Ids of asked trials by what the run is, rising.
+    ids: HashMap<Trial, Vec<u32>>,
+    /// Ids of asked trials without a result.
+    open: BTreeSet<u32>,
 }
 
 impl Records {
@@ -101,19 +97,33 @@ impl Records {
         }
     }
 
+    fn ids_of(&self, draft: &Draft) -> &[u32] {
+        self.ids.get(&draft.identity()).map_or(&[], Vec::as_slice)
+    }
+
     /// The id of a draft that was asked for.
     pub(crate) fn id_of(&self, draft: &Draft) -> Option<u32> {
-        self.asked.iter().find(|trial| draft.matches(trial)).map(|trial| trial.id)
+        self.ids_of(draft).first().copied()
     }
 
     /// The result of a draft that was asked for, once there is one.
     pub(crate) fn result_of(&self, draft: &Draft) -> Option<&TrialResult> {
-        self.told.values().find(|result| draft.matches(&result.trial))
+        self.ids_of(draft).iter().find_map(|id| self.result(*id))
+    }
+
+    /// The result of an asked trial, once there is one.
+    pub(crate) fn result(&self, id: u32) -> Option<&TrialResult> {
+        self.told.get(&id)
     }
 
     /// Asked trials without a result.
     pub(crate) fn open(&self) -> Vec<Trial> {
-        self.asked.iter().filter(|trial| !self.told.contains_key(&trial.id)).cloned().collect()
+        self.open.iter().filter_map(|id| self.asked.get(*id as usize)).cloned().collect()
+    }
+
+    /// Whether an asked trial has no result.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.open.is_empty()
     }
 
     /// Results by trial id.
@@ -125,6 +135,8 @@ impl Records {
     pub(crate) fn post(&mut self, drafts: Vec<Draft>) {
         for draft in drafts {
             let id = u32::try_from(self.asked.len()).unwrap_or(u32::MAX);
+            self.ids.entry(draft.identity()).or_default().push(id);
+            self.open.insert(id);
             self.asked.push(draft.numbered(id));
         }
     }
@@ -134,15 +146,19 @@ impl Records {
     /// # Errors
     /// [`Error::UnknownTrial`], [`Error::TrialMismatch`] and [`Error::ToldTwice`].
     pub(crate) fn take(&mut self, results: &[TrialResult]) -> Result<(), Error> {
-        for (i, result) in results.iter().enumerate() {
+        let mut taken = BTreeSet::new();
+        for result in results {
             let id = result.trial.id;
             let asked = self.asked.get(id as usize).ok_or(Error::UnknownTrial { id })?;
             if *asked != result.trial {
                 return Err(Error::TrialMismatch { id });
             }
-            if self.told.contains_key(&id) || results[..i].iter().any(|other| other.trial.id == id) {
+            if self.told.contains_key(&id) || !taken.insert(id) {
                 return Err(Error::ToldTwice { id });
             }
+        }
+        for id in &taken {
+            self.open.remove(id);
         }
         self.told.extend(results.iter().map(|result| (result.trial.id, result.clone())));
         Ok(())

@@ -57,7 +57,7 @@ impl<S: Strategy> Machine<S> {
         match self.strategy.step(&self.records)? {
             Progress::Missing(drafts) => self.records.post(drafts),
             Progress::Done(decision) => {
-                let chosen = self.records.results().find(|result| result.trial.id == decision.trial);
+                let chosen = self.records.result(decision.trial);
                 let samples = self.strategy.budget().validation_samples;
                 let gain = chosen.and_then(|result| Gain::of(result, samples));
                 self.decision = Some(decision.with_gain(gain));
@@ -78,7 +78,7 @@ impl<S: Strategy> Policy for Machine<S> {
 
     fn tell(&mut self, results: &[TrialResult]) -> Result<(), Error> {
         self.records.take(results)?;
-        let waits = !self.strategy.asynchronous() && !self.records.open().is_empty();
+        let waits = !self.strategy.asynchronous() && self.records.is_open();
         if results.is_empty() || waits {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use crate::kit::{Task, budget, play, space, ve_llm, wide_space};
 use mars_laws::Ranks;
-use mars_search::{DecisionOutcome, Error, PolicySpec, TrialEnd, total_cost};
+use mars_search::{DecisionOutcome, Error, PolicySpec, Space, TrialEnd, TrialResult, total_cost};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -84,6 +84,55 @@ fn play_one_at_a_time(
         policy.tell(&[result])?;
     }
     Ok(policy.decision().unwrap().ranks)
+}
+
+/// The trial that the rule names when these results are in and nothing else is trained: that which it continues, or none where it
+/// begins another of `entries`. Losses of equal steps differ.
+fn named(told: &[TrialResult], entries: usize) -> Option<u32> {
+    let mut rungs: BTreeMap<usize, Vec<&TrialResult>> = BTreeMap::new();
+    for result in told {
+        rungs.entry(result.trial.steps).or_default().push(result);
+    }
+    let goes_on = |one: &TrialResult| told.iter().any(|other| other.trial.continues == Some(one.trial.id));
+    let best_first = |rung: &[&TrialResult]| {
+        let mut done: Vec<(f64, u32, bool)> =
+            rung.iter().filter_map(|one| Some((one.kept_loss()?, one.trial.id, goes_on(one)))).collect();
+        done.sort_by(|a, b| a.0.total_cmp(&b.0));
+        done
+    };
+    let below_last = |steps: usize| steps < budget().steps;
+    let upper = rungs.iter().rev().filter(|(steps, _)| below_last(**steps)).find_map(|(_, rung)| {
+        best_first(rung).into_iter().take(rung.len() / 2).find(|(_, _, goes_on)| !goes_on)
+    });
+    if let Some((_, id, _)) = upper {
+        return Some(id);
+    }
+    if told.iter().filter(|one| one.trial.continues.is_none()).count() < entries {
+        return None;
+    }
+    let left = |rung: &Vec<&TrialResult>| best_first(rung).into_iter().find(|(_, _, goes_on)| !goes_on);
+    rungs.values().rev().find_map(left).map(|(_, id, _)| id)
+}
+
+#[test]
+fn asha_asks_for_what_its_rule_names() {
+    for ranks in [1_usize, 2, 3, 5, 8] {
+        let space = Space::new(["ve", "llm"], "llm", &(1..=ranks).collect::<Vec<_>>());
+        for every in [usize::MAX, 9, 4] {
+            let task = Task::new(bowl(ve_llm(2, 3))).noisy(0.1).dying(move |trial| {
+                (trial.id as usize % every == every - 1).then_some(TrialEnd::Diverged { step: 1 })
+            });
+            let mut policy = PolicySpec::Asha { workers: 1 }.build(&space, &budget()).unwrap();
+            let mut told: Vec<TrialResult> = Vec::new();
+            while let [trial] = &policy.ask()[..] {
+                assert_eq!(trial.continues, named(&told, ranks * ranks), "{trial:?} of {ranks}");
+                let before = trial.continues.map_or(0, |id| told[id as usize].trial.steps);
+                told.push(task.train(trial, before, 16));
+                policy.tell(&told[told.len() - 1..]).unwrap();
+            }
+            assert!(policy.decision().is_some());
+        }
+    }
 }
 
 proptest! {
