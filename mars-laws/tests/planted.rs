@@ -83,6 +83,36 @@ fn intervals_have_their_nominal_coverage() {
     }
 }
 
+/// Share of 90 % intervals of the rank that contain it, where few times are known of the reference: its few degrees of freedom
+/// count, however many the other module has.
+#[test]
+fn intervals_of_ranks_have_their_coverage_with_few_points_of_the_reference() {
+    const DRAWS: u64 = 240;
+    let few: [(&[usize], &[usize]); 3] =
+        [(&[8, 32], &[256, 1024]), (&[8, 16, 32], &[256, 1024]), (&[8, 16, 32, 64], &[256, 1024])];
+    for (ranks, sizes) in few {
+        let covered = |index: u64| {
+            let truth = planted(28, 0.1, false, index);
+            let fit = |module: usize, times: &[ConvergenceObservation]| {
+                let mut options = options(Offset::Never, 400);
+                options.bootstrap.seed = 2 * index + module as u64;
+                fit_law_c(times, &options).unwrap()
+            };
+            let [llm, ve] = &truth.times;
+            let known = llm.iter().filter(|o| ranks.contains(&o.rank) && sizes.contains(&o.samples));
+            let known: Vec<ConvergenceObservation> = known.cloned().collect();
+            assert_eq!(known.len(), ranks.len() * sizes.len());
+            let rank = solve_rank(&truth.llm, 16.0, &truth.ve, 4096.0, 1.0).unwrap();
+            let found = balance(&fit(0, &known), 16, &fit(1, ve), 4096, &BalanceOptions::default());
+            found.interval.unwrap().contains(rank)
+        };
+        let share = (0..DRAWS).into_par_iter().filter(|index| covered(*index)).count() as f64 / DRAWS as f64;
+        // 90 % and three standard deviations of a share of 240 draws.
+        let error = (0.9 * 0.1 / DRAWS as f64).sqrt();
+        assert!((share - 0.9).abs() <= 3.0 * error, "{} x {}: {share}", ranks.len(), sizes.len());
+    }
+}
+
 /// Law-P with two modules, without noise: every form finds the law it was drawn from.
 #[test]
 fn law_p_of_two_modules_is_recovered() {

@@ -149,7 +149,8 @@ pub fn balance(
     }
 }
 
-/// Interval of the solved rank: the i-th refit of one module is paired with the i-th of the other.
+/// Interval of the solved rank: the i-th refit of one module is paired with the i-th of the other, and the fit with the fewer
+/// degrees of freedom says how far the tails are widened.
 fn rank_interval(
     reference: &LawCFit,
     reference_rank: f64,
@@ -167,7 +168,8 @@ fn rank_interval(
     let (Some(own), Some(refits)) = (&reference.bootstrap, &other.bootstrap) else {
         return Interval::UNBOUNDED;
     };
-    if !(own.is_informative() && refits.is_informative()) {
+    let joint = refits.joint(own);
+    if !joint.is_informative() {
         return Interval::UNBOUNDED;
     }
     let centre = solve(&LawC::from_parameters(&own.estimate), &LawC::from_parameters(&refits.estimate));
@@ -176,7 +178,7 @@ fn rank_interval(
     if kept.len() < all {
         return Interval::UNBOUNDED;
     }
-    refits.interval_of(options.level, centre, kept, &[])
+    joint.interval_of(options.level, centre, kept, &[])
 }
 
 /// Rounds to the nearest candidate in log2, or clamps, or falls back.

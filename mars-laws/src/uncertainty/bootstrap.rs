@@ -148,6 +148,17 @@ impl Bootstrap {
         self.interval_of(level, statistic(&self.estimate), values(&self.draws), &values(&self.jackknife))
     }
 
+    /// The refits by which draws computed from both are judged. The spread of such draws is known no better than by the
+    /// fit with the fewer degrees of freedom, and may come from either.
+    pub(crate) fn joint(&self, other: &Self) -> Self {
+        Self {
+            freedom: self.freedom.min(other.freedom),
+            stretch: self.stretch.max(other.stretch),
+            informative: self.is_informative() && other.is_informative(),
+            ..self.clone()
+        }
+    }
+
     /// The `level` intervals of the parameters by symbol, cut at each parameter's least allowed value.
     pub(crate) fn parameter_intervals(&self, names: &[Parameter], level: f64) -> BTreeMap<String, Interval> {
         let within = |(i, parameter): (usize, &Parameter)| {
