@@ -25,7 +25,7 @@ pub use law::{
 pub use observation::{ConvergenceObservation, ModuleCurves, Observations, PerformanceObservation, Ranks};
 pub use overfitting::{
     OverfittingEstimate, OverfittingLaw, OverfittingObservation, OverfittingOptions, OverfittingRefusal,
-    OverfittingTime, OverfittingVerdict, RankExponent, overfitting_law,
+    OverfittingTime, OverfittingVerdict, RankExponent, exceeds, kept_step, lowest_loss, overfitting_law,
 };
 pub use registration::{
     LossCurve, Refusal, RegisteredShift, RegisteredTimes, Registration, RegistrationOptions,

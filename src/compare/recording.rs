@@ -6,7 +6,7 @@ use crate::{
     search::{Session, convergence_time, kept_earlier, trial_end},
 };
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use mars_calib::{RunEnd, RunId, RunRecord};
+use mars_calib::{Keep, RunEnd, RunId, RunRecord};
 use mars_lora::stored::regular;
 use mars_search::{Cost, Method, RecordedPoint, RecordedRun, Recording};
 use std::{
@@ -67,6 +67,7 @@ pub(super) fn of_campaign<M, E>(
         space: session.space.clone(),
         budget: session.budget.clone(),
         seeds,
+        keeps_best: Some(config.keep() == Keep::Best),
         base_perplexity: rounded(base_perplexity),
         runs,
     }

@@ -1,6 +1,7 @@
 //! When a run may stop because it over-fits for certain (our rule).
 
 use crate::{BlockPoint, CurvePoint, RunRecord, run::kept};
+use mars_laws::exceeds;
 
 /// Last evaluations which must all be worse than the best.
 const LAST: usize = 3;
@@ -33,7 +34,7 @@ pub fn certain_overfitting(record: &RunRecord) -> Option<usize> {
     let blocks = |step: usize| record.val_blocks.iter().find(|own| own.step == step);
     let of_best = blocks(best.step)?;
     let worse = |point: &&CurvePoint| {
-        blocks(point.step).is_some_and(|own: &BlockPoint| kept::exceeds(of_best, own, ERRORS))
+        blocks(point.step).is_some_and(|own: &BlockPoint| exceeds(&own.losses, &of_best.losses, ERRORS))
     };
     let (before, since) = (training(record, 0, best.step)?, training(record, best.step, last.step)?);
     let certain = first.step == 0

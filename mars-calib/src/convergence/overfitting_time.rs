@@ -2,7 +2,7 @@
 
 use super::overfitting::{TIMES, certain_overfitting};
 use crate::{CurvePoint, RunEnd, RunRecord, run::kept};
-use mars_laws::OverfittingTime;
+use mars_laws::{OverfittingTime, exceeds};
 
 /// Standard errors of the paired difference by which an evaluation must be worse than the best to be no lower bound.
 const ERRORS: f64 = 2.0;
@@ -38,7 +38,7 @@ pub fn overfitting_time(record: &RunRecord) -> Option<OverfittingTime> {
     let highest = best.loss + PART * (first.loss - best.loss);
     let no_worse = |point: &CurvePoint| {
         let (of_best, own) = (of_best?, blocks(point.step)?);
-        (point.loss <= highest && !kept::exceeds(of_best, own, ERRORS)).then_some(point.step as f64)
+        (point.loss <= highest && !exceeds(&own.losses, &of_best.losses, ERRORS)).then_some(point.step as f64)
     };
     let later = record.val.iter().rev().take_while(|point| point.step > best.step);
     let near = later.filter(|point| point.step <= TIMES * best.step);

@@ -4,14 +4,9 @@
 //! and 25 passes that was 40 % of perplexity. Of evaluations that differ by noise only, the lowest is no better than the last,
 //! which has the learning rate's decay behind it.
 
-use crate::{BlockPoint, CurvePoint, RunRecord};
+use crate::{CurvePoint, RunRecord};
+use mars_laws::{kept_step, lowest_loss};
 use serde::{Deserialize, Serialize};
-
-/// Standard errors of the paired difference above which the best evaluation is better than the last.
-const ERRORS: f64 = 2.0;
-
-/// Part of the improvement above which it is, where no losses by block are reported.
-const PART: f64 = 0.02;
 
 /// Which adapter a run leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,50 +30,19 @@ impl Keep {
         match self {
             Self::Last => Some(last.step),
             Self::Best => {
-                let best = lowest(&record.val)?;
-                Some(if is_better(record, best, last) { best.step } else { last.step })
+                let curve: Vec<(usize, f64)> =
+                    record.val.iter().map(|point| (point.step, point.loss)).collect();
+                let blocks = |step: usize| record.val_blocks.iter().find(|own| own.step == step);
+                kept_step(&curve, |step| blocks(step).map_or(&[][..], |own| own.losses.as_slice()))
             }
         }
     }
 }
 
 /// The evaluation with the lowest loss, the base model's left out; the first of equals.
-pub(crate) fn lowest(curve: &[CurvePoint]) -> Option<&CurvePoint> {
-    let usable = curve.iter().filter(|point| point.step > 0 && point.loss.is_finite());
-    usable.reduce(|best, point| if point.loss < best.loss { point } else { best })
-}
-
-fn is_better(record: &RunRecord, best: &CurvePoint, last: &CurvePoint) -> bool {
-    if best.step == last.step {
-        return false;
-    }
-    let blocks = |point: &CurvePoint| record.val_blocks.iter().find(|own| own.step == point.step);
-    match (blocks(best), blocks(last)) {
-        (Some(best), Some(last)) if best.losses.len() == last.losses.len() && best.losses.len() > 1 => {
-            exceeds(best, last, ERRORS)
-        }
-        _ => {
-            let first = record.val.first().map_or(f64::NAN, |point| point.loss);
-            !last.loss.is_finite() || last.loss - best.loss > PART * (first - best.loss)
-        }
-    }
-}
-
-/// Whether the losses of `last` are above those of `best` by more than so many standard errors of their paired difference.
-pub(crate) fn exceeds(best: &BlockPoint, last: &BlockPoint, errors: f64) -> bool {
-    if best.losses.len() != last.losses.len() || best.losses.len() < 2 {
-        return false;
-    }
-    let differences: Vec<f64> = last
-        .losses
-        .iter()
-        .zip(&best.losses)
-        .map(|(last, best)| f64::from(*last) - f64::from(*best))
-        .collect();
-    let count = differences.len() as f64;
-    let mean = differences.iter().sum::<f64>() / count;
-    let variance = differences.iter().map(|own| (own - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    mean > errors * (variance / count).sqrt()
+pub(crate) fn lowest(curve: &[CurvePoint]) -> Option<CurvePoint> {
+    let lowest = lowest_loss(curve.iter().map(|point| (point.step, point.loss)));
+    lowest.map(|(step, loss)| CurvePoint { step, loss })
 }
 
 #[cfg(test)]

@@ -16,10 +16,12 @@
 //! enter only where the law would have them over-fit before their end.
 mod bound;
 mod estimate;
+mod kept;
 mod law;
 mod observation;
 mod series;
 
 pub use estimate::{OverfittingEstimate, OverfittingVerdict};
+pub use kept::{exceeds, kept_step, lowest_loss};
 pub use law::{OverfittingLaw, OverfittingRefusal, overfitting_law};
 pub use observation::{OverfittingObservation, OverfittingOptions, OverfittingTime, RankExponent};

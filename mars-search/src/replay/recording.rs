@@ -3,7 +3,7 @@
 use crate::{
     Answer, Budget, Cost, Error, GridCell, Method, Role, Runner, Space, Trial, TrialEnd, TrialResult, losses,
 };
-use mars_laws::Ranks;
+use mars_laws::{Ranks, kept_step};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,10 @@ pub struct Recording {
     pub budget: Budget,
     /// How many seeds were recorded: those of `budget` and the numbers after them.
     pub seeds: u64,
+    /// Whether a run leaves the adapter of its best evaluation where that is better than the last by more than noise, rather than
+    /// the last. Not told by older files: then it does if any run says that it left an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeps_best: Option<bool>,
     /// Perplexity of the base model on the test split; infinite is `null` in files.
     #[serde(deserialize_with = "losses::perplexity")]
     pub base_perplexity: f64,
@@ -196,12 +200,31 @@ impl Recording {
             .with_blocks(points.last().map(|point| point.blocks.clone()).unwrap_or_default())
             .with_earlier_blocks(earlier)
             .with_train_curve(train)
-            .with_kept(run.kept.filter(|kept| *kept < trial.steps))
+            .with_kept(self.kept(run, trial, &points))
             .with_end(if diverged_later { TrialEnd::Finished } else { run.end.clone() });
         if trial.role == Role::Alone {
             (result.convergence, result.censored) = (run.convergence, run.censored.clone());
         }
         Ok(result)
+    }
+
+    /// The step whose adapter `trial` leaves, where that is not its last: of a part of a run with these evaluations, what a run that
+    /// ends there would have kept.
+    fn kept(&self, run: &RecordedRun, trial: &Trial, points: &[&RecordedPoint]) -> Option<usize> {
+        if run.end == TrialEnd::Finished && points.len() == run.curve.len() {
+            return run.kept.filter(|kept| *kept < trial.steps);
+        }
+        let keeps_best = self
+            .keeps_best
+            .unwrap_or_else(|| self.runs.iter().any(|run| run.kept.is_some() || run.over_fitted));
+        // A trainer keeps no earlier adapter of a run by a method, and none of a calibration run of one module.
+        if !keeps_best || run.method.is_some() || trial.role == Role::Alone {
+            return None;
+        }
+        let curve: Vec<(usize, f64)> = points.iter().map(|point| (point.step, point.loss())).collect();
+        let blocks = |step: usize| points.iter().find(|point| point.step == step);
+        let kept = kept_step(&curve, |step| blocks(step).map_or(&[][..], |point| point.blocks.as_slice()));
+        kept.filter(|kept| points.last().is_some_and(|last| *kept < last.step))
     }
 
     /// A runner that answers with the recorded results.

@@ -8,6 +8,7 @@ mod contests;
 mod costs;
 mod entrants;
 mod guided;
+mod kept;
 mod kit;
 mod lawful;
 mod leads;

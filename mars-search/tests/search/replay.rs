@@ -60,6 +60,7 @@ fn recording() -> Recording {
         space: space(),
         budget: budget_of(1),
         seeds: 3,
+        keeps_best: None,
         base_perplexity: 150.0,
         runs,
     }
