@@ -149,8 +149,8 @@ pub fn balance(
     }
 }
 
-/// Interval of the solved rank: the i-th refit of one module is paired with the i-th of the other, and the fit with the fewer
-/// degrees of freedom says how far the tails are widened.
+/// Interval of the solved rank: the i-th refit of one module is paired with the i-th of the other. How far its tails are widened
+/// goes by the degrees of freedom of the module whose refits move the rank.
 fn rank_interval(
     reference: &LawCFit,
     reference_rank: f64,
@@ -168,17 +168,27 @@ fn rank_interval(
     let (Some(own), Some(refits)) = (&reference.bootstrap, &other.bootstrap) else {
         return Interval::UNBOUNDED;
     };
-    let joint = refits.joint(own);
-    if !joint.is_informative() {
+    if !(own.is_informative() && refits.is_informative()) {
         return Interval::UNBOUNDED;
     }
-    let centre = solve(&LawC::from_parameters(&own.estimate), &LawC::from_parameters(&refits.estimate));
+    let (law, others) = (LawC::from_parameters(&own.estimate), LawC::from_parameters(&refits.estimate));
+    let centre = solve(&law, &others);
     let draws: Vec<f64> = reference.draws().zip(other.draws()).map(|(a, b)| solve(&a, &b)).collect();
+    let by_reference = octaves_squared(reference.draws().map(|draw| solve(&draw, &others)));
+    let by_other = octaves_squared(other.draws().map(|draw| solve(&law, &draw)));
+    let joint = refits.joint(own, [by_other, by_reference]);
     let (all, kept) = (draws.len(), draws.into_iter().filter(|r| !r.is_nan()).collect::<Vec<_>>());
     if kept.len() < all {
         return Interval::UNBOUNDED;
     }
     joint.interval_of(options.level, centre, kept, &[])
+}
+
+/// Variance of ranks in log2; not finite where one of them is 0 or infinite.
+fn octaves_squared(ranks: impl Iterator<Item = f64>) -> f64 {
+    let logs: Vec<f64> = ranks.map(f64::log2).collect();
+    let mean = logs.iter().sum::<f64>() / logs.len() as f64;
+    logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / (logs.len() as f64 - 1.0)
 }
 
 /// Rounds to the nearest candidate in log2, or clamps, or falls back.

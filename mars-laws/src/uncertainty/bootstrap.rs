@@ -148,13 +148,15 @@ impl Bootstrap {
         self.interval_of(level, statistic(&self.estimate), values(&self.draws), &values(&self.jackknife))
     }
 
-    /// The refits by which draws computed from both are judged. The spread of such draws is known no better than by the
-    /// fit with the fewer degrees of freedom, and may come from either.
-    pub(crate) fn joint(&self, other: &Self) -> Self {
+    /// The refits by which a number computed from the draws of both is judged, where the draws of either alone, beside the other's
+    /// estimate, give it these variances.
+    /// Its degrees of freedom are `(v1 + v2)^2 / (v1^2 / n1 + v2^2 / n2)` (Satterthwaite 1946, Welch 1947): those of the fit whose
+    /// draws move it most, and never less than the fewest. Where a variance is not finite, the fewest.
+    pub(crate) fn joint(&self, other: &Self, [own, others]: [f64; 2]) -> Self {
+        let freedom = (own + others).powi(2) / (own.powi(2) / self.freedom + others.powi(2) / other.freedom);
         Self {
-            freedom: self.freedom.min(other.freedom),
+            freedom: if freedom.is_finite() { freedom } else { self.freedom.min(other.freedom) },
             stretch: self.stretch.max(other.stretch),
-            informative: self.is_informative() && other.is_informative(),
             ..self.clone()
         }
     }
