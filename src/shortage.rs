@@ -27,7 +27,7 @@ pub fn out_of_memory(panic: &(dyn Any + Send)) -> Option<Error> {
         ErrorKind::Memory,
         format!(
             "the device has no memory left ({line}); {REMEDY}, or stop other processes on the device; finished runs are kept, \
-             and the same command continues"
+             and the same call continues"
         ),
     ))
 }

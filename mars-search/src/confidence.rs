@@ -142,7 +142,7 @@ impl fmt::Display for Confidence {
         }
         write!(
             f,
-            " lowest{} in {} of bootstrap resamples of the {} samples, expected regret among the compared choices {}",
+            " lowest{} with a probability of {} over the choice of {} samples, expected regret among the compared choices {}",
             if self.is_handicapped() { " after the handicap" } else { "" },
             self.certainty(),
             if self.margin.is_some_and(|margin| margin.training.is_some()) {
@@ -154,7 +154,7 @@ impl fmt::Display for Confidence {
         )?;
         if let Some(measured) = &self.unhandicapped {
             let (share, regret) = (measured.certainty(), measured.regret());
-            write!(f, "; by the measured losses alone in {share}, with regret {regret}")?;
+            write!(f, "; by the measured losses alone {share}, with regret {regret}")?;
         }
         f.write_str(".")
     }
@@ -207,8 +207,8 @@ mod tests {
         assert_eq!(
             sure.to_string(),
             "Compared with 1 other at step 32 of 96 on 32 validation samples: 0.5000 nats per token below the best other \
-             (standard error 0.1000; differences below 0.2000 are within noise); lowest in more than 99 % of bootstrap \
-             resamples of the validation samples, expected regret among the compared choices below 0.1 % of perplexity."
+             (standard error 0.1000; differences below 0.2000 are within noise); lowest with a probability of more than \
+             99 % over the choice of validation samples, expected regret among the compared choices below 0.1 % of perplexity."
         );
         let close = Margin { difference: 0.03, handicap: -0.05, ..margin };
         assert!(!close.is_resolved());
@@ -220,7 +220,7 @@ mod tests {
         assert!(text.contains("are within noise, as this one is"), "{text}");
         // Of a decision of before the measured losses were told beside it.
         let old = Confidence { margin: Some(close), ..sure }.to_string();
-        assert!(old.contains("lowest after the handicap in more than 99 %"), "{old}");
+        assert!(old.contains("lowest after the handicap with a probability of more than 99 %"), "{old}");
         let tie = Margin { difference: 0.0, error: 0.0, resolvable: 0.0, ..margin };
         assert!(tie.to_string().starts_with("the same loss") && !tie.is_resolved());
         let old: Confidence =
@@ -228,7 +228,7 @@ mod tests {
                 .unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(
             old.to_string(),
-            "Compared with 2 others at step 4: lowest in 50 % of bootstrap resamples of the validation samples, expected \
+            "Compared with 2 others at step 4: lowest with a probability of 50 % over the choice of validation samples, expected \
              regret among the compared choices 2.0 % of perplexity."
         );
     }

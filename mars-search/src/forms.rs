@@ -13,7 +13,7 @@ pub const POLICY_FORMS: &[(&str, &str)] = &[
     ("asha:WORKERS", "the same, WORKERS (1 or more) runs at a time"),
     ("race", "ranks balanced by Law-C race the default ranks inside the final run"),
     ("paper", "the published rule: balanced ranks that are best by Law-P, trained once"),
-    ("surface", "fit a quadratic to the fewest short runs needed, final run at its minimum"),
+    ("surface", "a quadratic fitted to the fewest short runs needed, final run at its minimum"),
     ("surface:RUNS", "the same, with RUNS short runs"),
     ("grid", "every tuple of candidate ranks, each trained in full"),
     ("random:TRIALS", "TRIALS (1 or more) tuples drawn from the grid, each trained in full"),

@@ -20,7 +20,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether it measures for laws; others compete to be the result, on all the data.
+    /// Whether it measures for laws; others are the result, or compete to be it, on all the data.
     pub fn is_calibration(self) -> bool {
         matches!(self, Self::Alone | Self::Joint)
     }

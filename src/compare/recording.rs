@@ -6,7 +6,7 @@ use crate::{
     search::{Session, convergence_time, kept_earlier, trial_end},
 };
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use mars_calib::{Keep, RunEnd, RunId, RunRecord};
+use mars_calib::{Keep, RunEnd, RunId, RunRecord, RunSpec};
 use mars_lora::stored::regular;
 use mars_search::{Cost, Method, RecordedPoint, RecordedRun, Recording};
 use std::{
@@ -51,11 +51,18 @@ pub(super) fn of_campaign<M, E>(
     let whole = |record: &&RunRecord| record.spec.evaluate_from == 0;
     let ends = ends(all);
     let is_end = |record: &&RunRecord| ends.get(&record.spec.lineage()) == Some(&record.spec.steps);
+    let plain = config.run_template();
+    let is_plain = |record: &RunRecord| {
+        let RunSpec { method, variant, learning_rates, .. } = &record.spec;
+        method.is_none() && *variant == plain.variant && *learning_rates == plain.learning_rates
+    };
     let mut runs: Vec<RecordedRun> = Vec::new();
     for record in all.values().filter(whole).filter(is_end) {
         match measured.methods.get(&record.spec.lineage()) {
             Some(methods) => runs.extend(methods.iter().map(|method| run(record, *method))),
-            None => runs.push(run(record, None)),
+            // What an earlier call has left, of a method perhaps, which nothing says then.
+            None if is_plain(record) => runs.push(run(record, None)),
+            None => {}
         }
     }
     runs.sort_by(|a, b| {

@@ -155,7 +155,7 @@ impl Layers {
         let Some(example) = key::example(&self.defaults, key) else {
             let hint = match key::nearest(&self.defaults, key) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known are {}", key::sections(&self.defaults)),
+                None => format!("known: {}", key::sections(&self.defaults)),
             };
             return Err(Error::usage(format!("{source}: unknown setting `{key}`; {hint}")));
         };

@@ -60,14 +60,14 @@ impl fmt::Display for Overfitting {
             }
             _ if interval.lo >= 1.0 => write!(
                 f,
-                "it is unknown whether the planned {planned} will over-fit: {}, and at ranks {ranks} they show no over-fitting for \
+                "it is unknown whether the planned {planned} will over-fit: {}, and at ranks {ranks} the runs show no over-fitting for \
                  at least {bound}{}",
                 self.counted(),
                 self.doubt()
             ),
             _ => write!(
                 f,
-                "it is unknown whether the planned {planned} will over-fit: {}, and they do not show when it begins at ranks \
+                "it is unknown whether the planned {planned} will over-fit: {}, and the runs do not show when it begins at ranks \
                  {ranks}{}",
                 self.counted(),
                 self.doubt()
@@ -201,7 +201,7 @@ mod tests {
             unknown.contains("will over-fit: no over-fitting was detected in 9 runs, and at ranks"),
             "{unknown}"
         );
-        assert!(told(None, 0.0, f64::INFINITY, 1600).contains("they do not show when it begins"));
+        assert!(told(None, 0.0, f64::INFINITY, 1600).contains("the runs do not show when it begins"));
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(crate) fn paragraph(data: &ReportData) -> String {
 /// How sure the choice is, as sentences.
 fn confidence(sure: &Confidence) -> String {
     let mut words = format!(
-        " At step {}, the last at which {} were compared, they lead{} in {} of bootstrap resamples of the {} \
+        " At step {}, the last at which {} were compared, they lead{} with a probability of {} over the choice of {} \
          samples (expected regret {}){}; what later steps or another seed would say is not in this figure.",
         sure.step,
         sure.compared,
@@ -66,7 +66,7 @@ fn confidence(sure: &Confidence) -> String {
         if sure.margin.is_some_and(|margin| margin.training.is_some()) { "training" } else { "validation" },
         sure.regret(),
         sure.unhandicapped.map_or_else(String::new, |measured| format!(
-            ", by the measured losses alone in {} (expected regret {})",
+            ", by the measured losses alone {} (expected regret {})",
             measured.certainty(),
             measured.regret()
         ))
@@ -158,7 +158,7 @@ mod tests {
         data.decision.confidence = Some(sure);
         let words = paragraph(&data);
         assert!(
-            words.contains("the last at which 2 were compared, they lead in 97 % of bootstrap"),
+            words.contains("the last at which 2 were compared, they lead with a probability of 97 %"),
             "{words}"
         );
         assert!(words.contains("On 128 samples: 0.0200 nats per token below the best other"), "{words}");
@@ -186,8 +186,9 @@ mod tests {
         let measured = Unhandicapped { probability: 0.004, expected_regret: 0.03 };
         data.decision.confidence = Some(Confidence { unhandicapped: Some(measured), ..sure });
         let words = paragraph(&data);
-        assert!(words.contains("they lead after the handicap in 97 % of bootstrap resamples"), "{words}");
-        let told = ", by the measured losses alone in less than 1 % (expected regret 3.0 % of perplexity); what later";
+        assert!(words.contains("they lead after the handicap with a probability of 97 %"), "{words}");
+        let told =
+            ", by the measured losses alone less than 1 % (expected regret 3.0 % of perplexity); what later";
         assert!(words.contains(told), "{words}");
         // Of three the lowest by measure, though on less than half of the redrawn sets: no handicap made it the choice.
         let measured = Unhandicapped { probability: 0.45, expected_regret: 0.002 };

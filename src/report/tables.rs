@@ -110,7 +110,7 @@ pub(crate) fn decision(data: &ReportData) -> String {
 
 /// A trainer that counts no FLOPs says nothing of them.
 fn told_flops(cost: &Cost) -> String {
-    if cost.total_flops() == 0.0 { "FLOPs not told".to_owned() } else { flops(cost.total_flops()) }
+    if cost.total_flops() == 0.0 { "FLOPs unknown".to_owned() } else { flops(cost.total_flops()) }
 }
 
 fn gained(data: &ReportData) -> String {

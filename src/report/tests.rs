@@ -245,9 +245,9 @@ fn broken_numbers_leave_gaps_and_dashes() {
 #[test]
 fn flops_that_a_trainer_does_not_tell_are_not_none() {
     let mut data = search("race", 0.02);
-    assert!(!render(&data).contains("FLOPs not told"));
+    assert!(!render(&data).contains("FLOPs unknown"));
     data.results.iter_mut().for_each(|result| (result.cost.flops, result.cost.eval_flops) = (0.0, 0.0));
-    assert_eq!(count(&render(&data), "FLOPs not told"), 2, "the search and one fine-tune");
+    assert_eq!(count(&render(&data), "FLOPs unknown"), 2, "the search and one fine-tune");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::Session;
 use crate::{
     Error,
     config::SearchConfig,
+    device::{Backend, DeviceList},
     report::{LayerRank, RankMap},
 };
 use mars_calib::{RankPoint, RunRecord, native::evaluate};
@@ -43,7 +44,7 @@ where
         return Err(Error::failed("the evaluation of two adapters did not return two scores"));
     };
     let (trained, written) = (trained.loss(), written.loss());
-    if !are_equal(trained, written, tolerance(&session.config)) {
+    if !are_equal(trained, written, tolerance(&session.config)?) {
         return Err(Error::failed(format!(
             "the adapter in {} does not reproduce the trained loss ({written} instead of {trained})",
             place.display()
@@ -52,10 +53,14 @@ where
     Ok(read)
 }
 
-/// The relative difference that the arithmetic of a configuration allows.
-fn tolerance(config: &SearchConfig) -> f64 {
-    let exact = config.run.compute != Compute::Bf16 && config.model.dtype == Precision::F32;
-    if exact { TOLERANCE } else { ROUNDED_TOLERANCE }
+/// The relative difference that the arithmetic of a configuration allows: that of quantised and bf16 weights is f32 on the CPU.
+fn tolerance(config: &SearchConfig) -> Result<f64, Error> {
+    let on_cpu = DeviceList::parse(&config.run.device)?.backend() == Backend::Cpu;
+    let rounds = match config.model.dtype {
+        Precision::F32 | Precision::F16 => false,
+        Precision::Bf16 | Precision::Q8 | Precision::Q4 => !on_cpu,
+    };
+    Ok(if rounds || config.run.compute == Compute::Bf16 { ROUNDED_TOLERANCE } else { TOLERANCE })
 }
 
 /// Whether two losses are the same but for rounding; one that is no number equals none.
@@ -108,19 +113,20 @@ mod tests {
 
     #[test]
     fn products_that_round_what_they_multiply_have_a_wider_tolerance() {
-        let of = |compute, dtype| {
+        let of = |compute, dtype, device: &str| {
             let mut config = SearchConfig::default();
             (config.run.compute, config.model.dtype) = (compute, dtype);
-            tolerance(&config)
+            config.run.device = device.into();
+            tolerance(&config).unwrap_or_else(|error| panic!("{error}"))
         };
         for compute in [Compute::F32, Compute::Bf16x2] {
-            assert_eq!(of(compute, Precision::F32), TOLERANCE);
+            for dtype in [Precision::F32, Precision::F16, Precision::Bf16, Precision::Q8, Precision::Q4] {
+                assert_eq!(of(compute, dtype, "cpu"), TOLERANCE, "{compute} {dtype}");
+            }
         }
-        assert_eq!(of(Compute::Bf16, Precision::F32), ROUNDED_TOLERANCE);
-        for dtype in [Precision::Bf16, Precision::Q8, Precision::Q4] {
-            assert_eq!(of(Compute::F32, dtype), ROUNDED_TOLERANCE);
-        }
+        assert_eq!(of(Compute::Bf16, Precision::F32, "cpu"), ROUNDED_TOLERANCE);
     }
+
     #[test]
     fn a_loss_that_is_no_number_is_that_of_another_adapter() {
         let are_equal = |trained, written| are_equal(trained, written, TOLERANCE);

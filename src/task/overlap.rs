@@ -26,7 +26,8 @@ pub(super) fn check(
     refuse_training(parts, 2, given[2])?;
     if are_equal(parts[1], parts[2]) {
         observer.event(&Event::Warning(
-            "validation and test data are the same samples: the test result is biased, because ranks are chosen by the same losses",
+            "validation and test data are the same samples: what is chosen by their losses (ranks, the kept adapter) looks better on \
+             them than on other data",
         ));
     }
     let trained: HashSet<[u8; 16]> = parts[0].1.samples.iter().copied().collect();

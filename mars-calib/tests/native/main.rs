@@ -10,6 +10,7 @@ mod loading;
 mod methods;
 mod regrouped;
 mod runs;
+mod starts;
 mod stopping;
 mod toy;
 mod variants;

@@ -112,7 +112,9 @@ fn check_name(flag: &str, name: &str, longest: usize) -> Result<(), Error> {
     if name.len() <= longest && is_name {
         return Ok(());
     }
+    let (whole, dots) = if longest > LABEL { ("each part", ", with dots between parts") } else { ("it", "") };
     Err(Error::usage(format!(
-        "{flag}: {name:?} is not a valid Kubernetes name: use lower-case letters, digits and -, at most {longest} characters, starting and ending with a letter or digit"
+        "{flag}: {name:?} is not a valid Kubernetes name: use lower-case letters, digits and -{dots}, at most {longest} characters; \
+         {whole} must start and end with a letter or digit"
     )))
 }

@@ -28,7 +28,9 @@ pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
         let exchanged = match exchanged_images {
             Some(exchanged) => format!("\n{exchanged}"),
             None if args.exchange_images => {
-                "\nno images were exchanged: no two samples have the same number of images, different ones, and still fit the maximum length after the exchange".to_owned()
+                "\nno images were exchanged: no two samples have equally many, different images and fit the maximum length after the \
+                 exchange"
+                    .to_owned()
             }
             None => String::new(),
         };

@@ -99,8 +99,10 @@ impl Module for PackedWeight {
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        let (own, (inputs, outputs)) = (self.clone(), self.frozen.shape());
-        let unpack = move |_: &Device, _| own.matrix();
+        let (frozen, (inputs, outputs)) = (Arc::clone(&self.frozen), self.frozen.shape());
+        let unpack = move |device: &Device, _| {
+            Tensor::<2>::from_data(TensorData::new(frozen.weight(), [inputs, outputs]), device)
+        };
         let shape = Shape::from([inputs, outputs]);
         visitor.visit_float(&Param::uninitialized(self.id, unpack, self.device.clone(), false, shape));
     }

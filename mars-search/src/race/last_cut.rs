@@ -121,7 +121,7 @@ mod tests {
         let words = cut.in_words(Some(&sure), &budget);
         assert!(
             words.contains(
-                "lowest after the handicap in more than 99 % of bootstrap resamples of the validation"
+                "lowest after the handicap with a probability of more than 99 % over the choice of validation"
             ) && words
                 .contains("by the measured losses alone in less than 1 %, with regret 3.2 % of perplexity."),
             "{words}"

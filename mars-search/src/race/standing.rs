@@ -3,7 +3,7 @@
 //! Losses are validation losses in nats per answer token at the end of the furthest trial; costs are sums over all
 //! trials of the entrant.
 
-use crate::{Candidate, TrialResult, records::Records};
+use crate::{Candidate, TrialEnd, TrialResult, records::Records};
 use std::ops::AddAssign;
 
 /// Where an entrant stands.
@@ -85,10 +85,20 @@ impl Spent {
             Self { training: result.cost.flops, evaluation: result.cost.eval_flops }
         } else {
             let calibrates = result.trial.role.is_calibration();
-            let steps = if calibrates { result.trained() } else { result.trial.steps };
+            let steps = if calibrates { trained(result) } else { result.trial.steps };
             Self { training: steps.saturating_sub(from) as f64, evaluation: 0.0 }
         }
     }
+}
+
+/// The last step that a result is known to have trained.
+fn trained(result: &TrialResult) -> usize {
+    let diverged = match result.end {
+        TrialEnd::Diverged { step } => step,
+        _ => 0,
+    };
+    let logged = result.train_curve.last().map_or(0, |(step, _)| *step);
+    result.trained().max(diverged).max(logged)
 }
 
 impl AddAssign for Spent {

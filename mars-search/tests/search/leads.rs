@@ -74,7 +74,7 @@ fn high_ranks_must_lead_by_more_than_the_handicap_where_validation_losses_decide
             assert_eq!(margin.training, None, "{what}: {}", decision.reason);
             let handicap = 0.075 * (1.0 - decision.confidence.unwrap().step as f64 / 4000.0);
             assert!(margin.handicap.abs() < 1e-12 || (margin.handicap.abs() - handicap).abs() < 1e-12);
-            let told = "dropped because the paired evidence was against";
+            let told = "dropped on paired evidence";
             assert!(!decision.reason.contains(told) || decision.reason.contains("after the handicap; error"));
         }
     }

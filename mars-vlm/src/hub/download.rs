@@ -183,7 +183,7 @@ impl Transfer<'_> {
         }
         if let Some(size) = file.size.filter(|size| *size != have) {
             let why = format!(
-                "{} came with {have} bytes of {size}; the same call goes on from there",
+                "{} came with {have} bytes of {size}; the same call continues from there",
                 file.rfilename
             );
             return Err(Error::Network { url: self.server.endpoint.clone(), why });

@@ -38,7 +38,8 @@ fn not_evaluated(
     }
 }
 
-fn past_end(spec: &RunSpec, curves: &Curves, out: &Path) -> Option<String> {
+/// That a run is trained past its end.
+pub(super) fn past_end(spec: &RunSpec, curves: &Curves, out: &Path) -> Option<String> {
     let (last, steps) = (curves.last_step(), spec.steps);
     let has_diverged = curves.first_bad_step().is_some_and(|step| step <= steps);
     if has_diverged || last <= steps.saturating_add(excess(spec, curves)) {

@@ -232,10 +232,12 @@ impl CommandTrainer {
                 // What earlier tries have logged ends no other.
                 if let Some(seen) = losses.so_far()?.filter(|seen| seen.logged.is_some()) {
                     reported = reported.max(seen.curves.last_step());
-                    let begun = !seen.curves.val.is_empty();
                     let several = self.prepared.names_several_modules();
-                    let fault = coverage::fault(spec, several, &seen.curves, (losses.place(), out));
-                    if let Some(why) = fault.filter(|_| begun) {
+                    let fault = match seen.curves.val.is_empty() {
+                        true => coverage::past_end(spec, &seen.curves, out),
+                        false => coverage::fault(spec, several, &seen.curves, (losses.place(), out)),
+                    };
+                    if let Some(why) = fault {
                         process.end(grace);
                         return Ok(Watched::Ended(Outcome::Failed(why)));
                     }

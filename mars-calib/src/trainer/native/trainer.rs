@@ -148,7 +148,7 @@ where
                     Err(Error::spec("method", "set", "training goes on from an adapter of plain LoRA"))
                 }
                 Some(method) => spec.validate().map(|()| {
-                    queue.push_back(Work::Method(index, spec.clone(), method.clone()));
+                    queue.push_back(Work::Method(index, Box::new(spec.clone()), *method));
                 }),
             };
             if let Err(error) = checked {

@@ -29,7 +29,7 @@ pub(super) enum Work {
     /// Runs of plain LoRA that go through the model together.
     Stack(Vec<(usize, RunSpec)>),
     /// A run of a method.
-    Method(usize, RunSpec, MethodSpec),
+    Method(usize, Box<RunSpec>, MethodSpec),
 }
 
 /// Works through the queue until it is empty.
@@ -59,12 +59,15 @@ pub(super) fn work<M, E>(
                     }
                 }
                 for starts in stacks.into_values() {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
                     let runs = starts.iter().map(|start| (start.index, start.record.spec.clone())).collect();
                     reports.attempt(runs, |emit| train(context, starts, emit));
                 }
             }
             Work::Method(index, spec, method) => {
-                let runs = vec![(index, spec.clone())];
+                let runs = vec![(index, (*spec).clone())];
                 reports.attempt(runs, |emit| method::train(context, index, &spec, &method, emit));
             }
         }
