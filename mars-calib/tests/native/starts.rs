@@ -89,7 +89,8 @@ impl CheckpointStore for Unreadable {
     fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error> {
         let left = self.reads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if left.is_err() {
-            return Err(Error::io("read", "checkpoints")(io::Error::other("input/output error")));
+            let source = io::Error::other("input/output error");
+            return Err(Error::Io { action: "read", path: "checkpoints".into(), source });
         }
         self.inner.latest_at_or_below(lineage, step)
     }
