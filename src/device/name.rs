@@ -38,7 +38,7 @@ impl DeviceName {
         })?;
         if !backend.is_built_in() {
             return Err(Error::usage(format!(
-                "this build cannot compute on `{name}`; build one that can with `cargo build --release -p mars-cli --features {name}`"
+                "this build cannot compute on `{name}`; build it with the cargo feature `{name}`"
             )));
         }
         Ok(Self { backend, index })
@@ -58,7 +58,7 @@ impl DeviceName {
                 1 => format!("the only one is `{backend}:0`"),
                 _ => format!("there are `{backend}:0` to `{backend}:{}`", count - 1),
             };
-            Error::usage(format!("no device `{backend}:{index}` was found: {why}; `mars devices` lists all"))
+            Error::usage(format!("no device `{backend}:{index}` was found: {why}"))
         })
     }
 

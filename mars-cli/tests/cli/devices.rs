@@ -41,7 +41,7 @@ fn what_is_no_device_is_refused_with_what_to_do() {
         refused(&strs(&with(device)), 2, &[part]);
     }
     for backend in Backend::ALL.into_iter().filter(|backend| !backend.is_built_in()) {
-        let build = format!("cargo build --release -p mars-cli --features {backend}");
+        let build = format!("build it with the cargo feature `{backend}`");
         refused(&strs(&with(backend.name())), 2, &[&build]);
         refused(&strs(&with(&format!("{backend}:1"))), 2, &[&build]);
     }
