@@ -123,7 +123,7 @@ mod tests {
             words.contains(
                 "lowest after the handicap with a probability of more than 99 % over the choice of validation"
             ) && words
-                .contains("by the measured losses alone in less than 1 %, with regret 3.2 % of perplexity."),
+                .contains("by the measured losses alone less than 1 %, with regret 3.2 % of perplexity."),
             "{words}"
         );
         let plain = LastCut { handicaps: vec![0.05; 2], ..cut };
