@@ -130,7 +130,7 @@ fn one_rank_to_calibrate_is_no_calibration() {
         budget.calibration.window = window;
         let played = guided(6.0, &space(), &budget, &Task::new(bowl(ve_llm(32, 32))).noisy(1e-4)).unwrap();
         assert!(played.results.iter().all(|result| result.trial.role == Role::Race));
-        assert!(played.decision.reason.contains("one rank to calibrate"), "{}", played.decision.reason);
+        assert!(played.decision.reason.contains("at least two ranks"), "{}", played.decision.reason);
     }
 }
 

@@ -200,7 +200,7 @@ fn bad_settings_are_refused() {
         "race".parse::<PolicySpec>().unwrap().build(&space(), &budget).map(|_| ()).unwrap_err().to_string()
     };
     assert!(refused(|budget| budget.calibration.ranks.clear()).contains("calibration.ranks is []"));
-    assert!(refused(|budget| budget.calibration.ranks.push(8)).contains("twice"));
+    assert!(refused(|budget| budget.calibration.ranks.push(8)).contains("duplicate"));
     assert!(refused(|budget| budget.calibration.sizes.push(9999)).contains("calibration.sizes has 9999"));
     assert!(refused(|budget| budget.calibration.steps = 0).contains("calibration.steps is 0"));
     assert!(refused(|budget| budget.calibration.seeds.clear()).contains("calibration.seeds"));
