@@ -33,6 +33,7 @@ use crate::{
 use mars::{
     Error, Search, SearchConfig,
     config::{DataConfig, Layers, TrainerKind},
+    device::DeviceList,
     embedded,
     evaluate::DataFiles,
     mars_calib::Settings,
@@ -111,6 +112,8 @@ impl Context {
     /// The task of a configuration, opened.
     pub(crate) fn open(&self, config: &SearchConfig) -> Result<mars::Task, Error> {
         config.check_native()?;
+        // Before anything is unpacked.
+        DeviceList::parse(&config.run.device)?;
         let task = mars::Task::open_with(config, &self.files(config)?, &mut self.reporter())?;
         // What loading took and freed is as large as the weights.
         allocator::give_back();
@@ -227,6 +230,7 @@ pub(crate) fn data_or_embedded(
     let DataConfig { train, val, test, images: set, .. } = &config.data;
     let unpacked = || {
         config.out.check_dir()?;
+        DeviceList::parse(&config.run.device)?;
         embedded::unpack(&config.out.dir)
     };
     let model = || match &config.model.dir {

@@ -164,11 +164,17 @@ fn ranks_that_do_not_fit_are_refused() {
 
 #[test]
 fn unknown_words_on_the_command_line_are_refused() {
+    let task = SmallTask::new();
     refused(&["search", "--polcy", "race"], 2, &["--polcy"]);
     refused(&["serach"], 2, &["serach"]);
     refused(&["search", "--policy", "best"], 2, &["best", "race"]);
     refused(&["search", "--set", "train.bacth=4"], 2, &["train.bacth", "train.batch"]);
-    refused(&["search", "--device", "abacus"], 2, &["abacus", "cpu"]);
+    let out = task.path("out");
+    let set = format!("out.dir=\"{out}\"");
+    for command in ["search", "plan", "eval"] {
+        refused(&[command, "--device", "abacus", "--set", &set], 2, &["abacus", "cpu"]);
+    }
+    assert!(!Path::new(&out).exists(), "nothing is unpacked");
     refused(&["compare", "--policies", "grid,nothing"], 2, &["nothing"]);
     refused(&["fit"], 2, &["--runs"]);
 }
