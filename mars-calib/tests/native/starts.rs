@@ -70,7 +70,9 @@ fn a_run_that_waits_is_not_begun_before_its_turn() {
     trainer.fresh(&eva(0)).unwrap();
     let of_one = read();
     assert!(of_one > 0);
-    let records = trainer.train(&[eva(0), eva(1), eva(2)], &mut StopAt(1));
+    // So long that the stop comes before the first ends.
+    let runs = [0, 1, 2].map(|seed| RunSpec { steps: 4000, horizon: 4000, eval_every: 4000, ..eva(seed) });
+    let records = trainer.train(&runs, &mut StopAt(1));
     assert!(records.iter().all(|record| record.end == RunEnd::Interrupted));
     assert_eq!(read(), of_one);
 }
