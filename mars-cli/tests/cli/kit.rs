@@ -76,7 +76,21 @@ pub(crate) fn mars(arguments: &[&str]) -> Done {
 
 /// The JSON of a call that must succeed.
 pub(crate) fn json(arguments: &[&str]) -> Value {
-    let done = mars(arguments);
+    parsed(arguments, &mars(arguments))
+}
+
+/// A call in an empty directory, into which the embedded task is unpacked.
+pub(crate) fn mars_of_embedded(arguments: &[&str]) -> Done {
+    let place = tempdir().unwrap();
+    command(arguments).current_dir(place.path()).output().unwrap().into()
+}
+
+/// The JSON of such a call, which must succeed.
+pub(crate) fn json_of_embedded(arguments: &[&str]) -> Value {
+    parsed(arguments, &mars_of_embedded(arguments))
+}
+
+fn parsed(arguments: &[&str], done: &Done) -> Value {
     assert_eq!(done.code, Some(0), "{arguments:?}: {}", done.stderr);
     serde_json::from_str(&done.stdout).unwrap()
 }

@@ -1,6 +1,6 @@
 //! The main job on a small task, and everything that can be done with what it leaves.
 
-use crate::kit::{SmallTask, assets, json, mars, refused, strs};
+use crate::kit::{SmallTask, assets, json, json_of_embedded, mars, mars_of_embedded, refused, strs};
 use serde_json::Value;
 use std::{fs, path::Path};
 
@@ -193,7 +193,7 @@ fn a_plan_says_what_a_search_does_before_it_does_it() {
 #[test]
 fn a_plan_of_a_guided_search_counts_the_race_behind_its_calibration() {
     let steps = ["--set", "train.steps=1600", "--set", "train.eval_every=125"];
-    let plan = json(&[["plan", "--policy", "guided"].as_slice(), &steps, &["--json"]].concat());
+    let plan = json_of_embedded(&[["plan", "--policy", "guided"].as_slice(), &steps, &["--json"]].concat());
     let role = |name: &str| plan["runs"].as_array().unwrap().iter().filter(|run| run["role"] == name).count();
     assert_eq!(role("alone"), 4);
     assert!(role("race") > 2, "{plan}");
@@ -207,7 +207,7 @@ fn a_plan_of_a_guided_search_counts_the_race_behind_its_calibration() {
 fn a_plan_stays_within_the_cap_where_the_highest_ranks_cost_more_than_is_left() {
     let steps = ["train.steps=1400", "train.steps=1550", "train.steps=1700", "train.steps=1800"];
     for (set, more) in steps.map(|set| (set, set)).into_iter().chain([(steps[0], "train.eval_every=0")]) {
-        let plan = json(&["plan", "--json", "--set", set, "--set", more]);
+        let plan = json_of_embedded(&["plan", "--json", "--set", set, "--set", more]);
         let fine_tunes = plan["fine_tunes"].as_f64().unwrap();
         assert!((1.0..=1.39).contains(&fine_tunes), "{set} {more}: {fine_tunes}");
     }
@@ -224,7 +224,7 @@ fn a_plan_stays_within_the_cap_in_the_unit_of_the_search() {
             format!("calibration.steps={calibration}"),
         ];
         let set = settings.iter().flat_map(|setting| ["--set", setting.as_str()]);
-        let plan = json(&["plan", "--json"].into_iter().chain(set).collect::<Vec<_>>());
+        let plan = json_of_embedded(&["plan", "--json"].into_iter().chain(set).collect::<Vec<_>>());
         let fine_tunes = plan["fine_tunes"].as_f64().unwrap();
         assert!((1.0..=1.39).contains(&fine_tunes), "{steps}: {fine_tunes}");
         let runs = plan["runs"].as_array().unwrap();
@@ -242,7 +242,7 @@ fn a_plan_stays_within_the_cap_in_the_unit_of_the_search() {
 /// The budget of the embedded default pays for three ranks of each module, without which a law has no R^2.
 #[test]
 fn the_plan_of_the_embedded_default_has_three_ranks_of_each_module() {
-    let plan = json(&["plan", "--json"]);
+    let plan = json_of_embedded(&["plan", "--json"]);
     let runs = plan["runs"].as_array().unwrap();
     for module in ["ve", "llm"] {
         let own = |run: &&Value| run["role"] == "alone" && run["ranks"].get(module).is_some();
@@ -257,7 +257,7 @@ fn a_plan_says_from_how_many_steps_on_laws_are_fitted() {
     let plan = |steps: &str, more: &[&str]| {
         let steps = format!("train.steps={steps}");
         let fixed = ["plan", "--policy", "guided", "--set", "train.eval_every=0", "--set", &steps];
-        mars(&[&fixed, more].concat()).stdout
+        mars_of_embedded(&[&fixed, more].concat()).stdout
     };
     let words = plan("400", &[]);
     let (_, named) = words.split_once("so no law is fitted (affordable from about ").unwrap();
