@@ -25,8 +25,12 @@ LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 LAYERS, WIDTH, HEADS, KV_HEADS, INNER, RANK = 4, 576, 9, 3, 1536, 8
 
 
-def torch_steps(steps, batch, sequence, dtype, attention):
-    """One process: Llama's layers of transformers under peft's LoRA."""
+def torch_steps(steps, batch, sequence, mode, attention):
+    """One process: Llama's layers of transformers under peft's LoRA, in one of these modes:
+
+    f32; medium, f32 at float32_matmul_precision "medium"; autocast, f32 weights and bf16 products; base, a bf16 base with f32 adapters;
+    bf16 throughout.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import LlamaConfig, LlamaModel
@@ -37,18 +41,23 @@ def torch_steps(steps, batch, sequence, dtype, attention):
         vocab_size=8, hidden_size=WIDTH, intermediate_size=INNER, num_hidden_layers=LAYERS, use_cache=False,
         num_attention_heads=HEADS, num_key_value_heads=KV_HEADS, attn_implementation=attention,
     )
-    base = LlamaModel(config).to(getattr(torch, dtype))
-    model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=LINEARS), autocast_adapter_dtype=False)
+    if mode == "medium":
+        torch.set_float32_matmul_precision("medium")
+    dtype = torch.bfloat16 if mode in ("base", "bf16") else torch.float32
+    # As checkpoints are published: exactly bf16.
+    base = LlamaModel(config).to(torch.bfloat16).to(dtype)
+    model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=LINEARS), autocast_adapter_dtype=mode == "base")
     parameters = [p for p in model.parameters() if p.requires_grad]
     assert len(parameters) == 2 * len(LINEARS) * LAYERS
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.0)
-    x, y = (torch.randn(batch, sequence, WIDTH, dtype=getattr(torch, dtype)) for _ in range(2))
+    x, y = (torch.randn(batch, sequence, WIDTH, dtype=dtype) for _ in range(2))
     wall, losses = [], []
     for step in range(steps + 1):
         if step == 1:
             cpu = time.process_time()
         began = time.perf_counter()
-        loss = (model(inputs_embeds=x).last_hidden_state - y).square().mean()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mode == "autocast"):
+            loss = (model(inputs_embeds=x).last_hidden_state - y).square().mean()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -69,19 +78,23 @@ def build():
 def rows():
     """(group, name, threads, command, first of the group that the ratio is to)."""
     mars = lambda *more: ["mars", *map(str, more)]
-    torch = lambda dtype="float32", attention="sdpa": ["torch", dtype, attention]
+    torch = lambda mode="f32", attention="sdpa": ["torch", mode, attention]
     for threads in (1, 2):
         group = f"One adapter, batch 4, sequence 256, {threads} thread{'s' * (threads > 1)}"
         yield group, "MARS", threads, mars()
         if threads == 2:
             yield group, "MARS, 2 parts", threads, mars("--parts", 2)
+        for compute in ("bf16x2", "bf16"):
+            yield group, f"MARS, {compute}", threads, mars("--compute", compute)
         yield group, "MARS, blocks computed twice", threads, mars("--recompute", *(("--parts", 2) if threads == 2 else ()))
         yield group, "MARS, a product with A for each layer", threads, mars("--unshared")
         yield group, "MARS, burn's norms, softmax and activation", threads, mars("--unfused")
         yield group, "burn's `apply_lora`", threads, mars("--burn")
         yield group, "PyTorch + PEFT, f32, SDPA", threads, torch()
         yield group, "PyTorch + PEFT, f32, eager attention", threads, torch(attention="eager")
-        yield group, "PyTorch + PEFT, bf16, SDPA", threads, torch("bfloat16")
+        for mode, name in (("medium", "f32, precision medium"), ("autocast", "autocast to bf16"), ("base", "bf16 base, f32 adapters"),
+                           ("bf16", "bf16")):
+            yield group, f"PyTorch + PEFT, {name}, SDPA", threads, torch(mode)
     group = "Four adapters, batch 1, sequence 256, 1 thread"
     one = ["--adapters", 4, "--batch", 1]
     yield group, "ranks 4, 8, 16, 64 in bands", 1, mars(*one, "--ranks", "4,8,16,64")
@@ -117,11 +130,11 @@ def main():
     parser.add_argument("--without", default="nothing", help="rows whose name contains this are left out")
     parser.add_argument("--binary", help="the built bench, if there is one already")
     parser.add_argument("--raw", help="a file of earlier rounds, which new ones are added to")
-    parser.add_argument("--torch", nargs=3, metavar=("STEPS", "DTYPE", "ATTENTION"))
+    parser.add_argument("--torch", nargs=3, metavar=("STEPS", "MODE", "ATTENTION"))
     arguments = parser.parse_args()
     if arguments.torch:
-        steps, dtype, attention = arguments.torch
-        return torch_steps(int(steps), 4, 256, dtype, attention)
+        steps, mode, attention = arguments.torch
+        return torch_steps(int(steps), 4, 256, mode, attention)
 
     binary = arguments.binary or (build() if arguments.rounds else None)
     chosen = [row for row in rows() if arguments.only in row[0] and arguments.without not in row[1]]
@@ -147,7 +160,7 @@ def main():
     print(f"{platform.machine()}, {os.cpu_count()} cores ({cpu[0] if cpu else 'unknown'}), {memory:.0f} GiB; "
           f"PyTorch {version('torch')}, PEFT {version('peft')}, transformers {version('transformers')}.")
     print(f"Llama decoder of {LAYERS} layers, width {WIDTH}, {HEADS} heads, {KV_HEADS} key heads, inner width {INNER}; LoRA of rank {RANK} on its")
-    print("7 linear layers, squared error, AdamW, f32. Rounds of a few steps after one to warm up; medians of rounds.")
+    print("7 linear layers, squared error, AdamW, f32 where nothing is said. Rounds of a few steps after one to warm up; medians of rounds.")
     print("Ratios are to the first row of a table, within a round, by the fastest step; CPU is of all threads.\n")
     mid = lambda rounds, key: statistics.median(one[key] for one in rounds)
     for group in groups:

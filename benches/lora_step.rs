@@ -1,7 +1,7 @@
 //! Seconds and peak memory of a LoRA training step on a decoder of four layers.
 //!
 //! `cargo bench --bench lora_step` measures with criterion. With `--steps N`, and any of `--adapters K`, `--batch B`,
-//! `--sequence S`, `--ranks 4,8`, `--parts P`, `--recompute`, `--unshared`, `--unfused`, `--sequential` and `--burn`, it takes
+//! `--sequence S`, `--ranks 4,8`, `--parts P`, `--compute bf16`, `--recompute`, `--unshared`, `--unfused`, `--sequential` and `--burn`, it takes
 //! N steps of one setting and prints a line of JSON; `benches/lora_step.py` makes a table of such lines and of PyTorch's.
 #![allow(clippy::print_stdout, missing_docs)]
 
@@ -12,6 +12,7 @@ use burn::optim::{AdamWConfig as BurnAdamW, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use criterion::{BenchmarkId, Criterion};
 use decoder::{Batch, Context, Decoder, Task};
+use mars_kernels::{Compute, Kernel};
 use mars_lora::{
     AdamWConfig, Adapter, AdapterConfig, AdapterStack, LearningRates, Parts, Share, StackedAdamW,
 };
@@ -32,6 +33,8 @@ struct Setting {
     /// Ranks of the adapters, in turn.
     ranks: Vec<usize>,
     parts: usize,
+    /// Arithmetic of products with frozen weights, which are packed unless it is f32.
+    compute: Compute,
     recompute: bool,
     /// Whether layers with one input share one product with their factors A.
     shared: bool,
@@ -48,6 +51,7 @@ impl Default for Setting {
             sequence: 256,
             ranks,
             parts: 1,
+            compute: Compute::F32,
             recompute: false,
             shared: true,
             fused: true,
@@ -67,7 +71,7 @@ struct Stacked {
 
 impl Stacked {
     fn new(setting: &Setting) -> Result<Self, Failure> {
-        let task = Task::new(setting.sequence, setting.shared, setting.fused);
+        let task = Task::new(setting.sequence, setting.shared, setting.fused, setting.compute)?;
         let fresh = |k: usize| {
             let rank = setting.ranks[k % setting.ranks.len()];
             Adapter::fresh(AdapterConfig::new([("llm", rank)], k as u64), &task)
@@ -106,17 +110,17 @@ struct Burn {
 }
 
 impl Burn {
-    fn new(setting: &Setting) -> Self {
+    fn new(setting: &Setting) -> Result<Self, Failure> {
         let device = Device::flex().autodiff();
-        let task = Task::new(setting.sequence, false, false);
+        let task = Task::new(setting.sequence, false, false, Compute::F32)?;
         let batch = task.batch(1, setting.batch);
         let move_over = |x: Tensor<3>| x.autodiff();
-        Self {
+        Ok(Self {
             decoder: Some(Decoder::new(&device).apply_lora(Lora::new(setting.ranks[0], 16.0))),
             context: Context::new(setting.sequence, false, false, &Device::flex()),
             base: AdapterStack::base(1, &task),
             batch: Batch { adapters: 1, x: move_over(batch.x), y: move_over(batch.y) },
-        }
+        })
     }
 
     fn steps(&mut self, count: usize, mut each: impl FnMut(f64)) {
@@ -148,6 +152,7 @@ fn measure(arguments: &[String], steps: usize) -> Result<(), Failure> {
         sequence: number("--sequence", 256)?,
         ranks,
         parts: number("--parts", 1)?,
+        compute: text("--compute").map_or(Ok(Compute::F32), |name| name.parse())?,
         recompute: has("--recompute"),
         shared: !has("--unshared"),
         fused: !has("--unfused"),
@@ -164,7 +169,7 @@ fn measure(arguments: &[String], steps: usize) -> Result<(), Failure> {
         began = Instant::now();
     };
     if has("--burn") {
-        Burn::new(&setting).steps(steps + 1, &mut note);
+        Burn::new(&setting)?.steps(steps + 1, &mut note);
     } else if has("--sequential") {
         let alone = Setting { adapters: 1, ..setting.clone() };
         let mut all =
@@ -214,14 +219,18 @@ fn bench(criterion: &mut Criterion) -> Result<(), Failure> {
         ("mars, 2 parts", Setting { parts: 2, ..base() }),
         ("mars, recomputing", Setting { recompute: true, ..base() }),
         ("mars, burn's operations", Setting { fused: false, ..base() }),
+        ("mars, bf16", Setting { compute: Compute::Bf16, ..base() }),
         ("mars, A apart", Setting { shared: false, ..base() }),
         ("ranks 4 8 16 64", Setting { adapters: 4, batch: 1, ranks: vec![4, 8, 16, 64], ..base() }),
         ("ranks 64 64 64 64", Setting { adapters: 4, batch: 1, ranks: vec![64], ..base() }),
     ] {
+        if setting.compute != Compute::F32 && Kernel::bf16().is_err() {
+            continue;
+        }
         let mut stacked = Stacked::new(&setting)?;
         group.bench_function(name, |b| b.iter(|| stacked.step().is_ok()));
     }
-    let mut own = Burn::new(&base());
+    let mut own = Burn::new(&base())?;
     group.bench_function("burn", |b| {
         b.iter_custom(|count| {
             let began = Instant::now();

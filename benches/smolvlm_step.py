@@ -52,15 +52,16 @@ class Watch(threading.Thread):
             self.peak = max([self.peak, *used])
 
 
-def torch_steps(folder, tiles, tokens, steps, dtype, checkpointing, device):
+def torch_steps(folder, tiles, tokens, steps, mode, checkpointing, device):
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import Idefics3ForConditionalGeneration
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     torch.manual_seed(0)
-    base = Idefics3ForConditionalGeneration.from_pretrained(folder / "model", dtype=getattr(torch, dtype), attn_implementation="sdpa")
-    model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=LINEARS))
+    dtype = torch.bfloat16 if mode in ("base", "bf16") else torch.float32
+    base = Idefics3ForConditionalGeneration.from_pretrained(folder / "model", dtype=dtype, attn_implementation="sdpa")
+    model = get_peft_model(base, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=LINEARS), autocast_adapter_dtype=mode != "bf16")
     model.train().to(device)
     torch.backends.cuda.matmul.allow_tf32 = False
     if checkpointing:
@@ -70,7 +71,7 @@ def torch_steps(folder, tiles, tokens, steps, dtype, checkpointing, device):
     side, image = random_model.SIZES[SIZE][0][4], base.config.image_token_id
     ids = torch.randint(10, 300, (1, tokens), device=device)
     ids[:, 3 : 3 + tiles * random_model.tile_tokens(SIZE)] = image
-    pixels = torch.randn(1, tiles, 3, side, side, dtype=getattr(torch, dtype), device=device)
+    pixels = torch.randn(1, tiles, 3, side, side, dtype=dtype, device=device)
     labels = torch.full_like(ids, -100)
     labels[:, -10:] = ids[:, -10:]
     seconds, losses = [], []
@@ -78,7 +79,8 @@ def torch_steps(folder, tiles, tokens, steps, dtype, checkpointing, device):
         if step == 1:
             cpu = time.process_time()
         began = time.perf_counter()
-        loss = model(input_ids=ids, pixel_values=pixels, attention_mask=torch.ones_like(ids), labels=labels, use_cache=False).loss
+        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=mode == "autocast"):
+            loss = model(input_ids=ids, pixel_values=pixels, attention_mask=torch.ones_like(ids), labels=labels, use_cache=False).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
@@ -108,12 +110,12 @@ def run(command, threads, device):
     return json.loads(lines[lines.index("{"):]), usage.ru_utime + usage.ru_stime, watch.peak or usage.ru_maxrss / 1024
 
 
-def mars_steps(binary, folder, steps, threads, checkpointing, dtype, device):
+def mars_steps(binary, folder, steps, threads, checkpointing, dtype, compute, device):
     """Seconds of a step, from two runs of `mars tune` that differ in their steps: evaluations and loading cancel."""
     walls, cpus, peak = [], [], 0.0
     for count in (1, 1 + steps):
         with tempfile.TemporaryDirectory() as out:
-            flags = [*memory.settings(folder, checkpointing, dtype, out, count), "--device", device]
+            flags = [*memory.settings(folder, checkpointing, dtype, out, count), "--device", device, "--compute", compute]
             found = run([binary, "tune", "--ranks", f"ve={RANK},llm={RANK}", *flags], threads, device)
             if not found:
                 return None
@@ -124,9 +126,9 @@ def mars_steps(binary, folder, steps, threads, checkpointing, dtype, device):
     return {"step_s": (walls[1] - walls[0]) / steps, "cpu_s": (cpus[1] - cpus[0]) / steps, "peak_mb": peak}
 
 
-def torch_row(folder, tiles, tokens, steps, threads, dtype, checkpointing, device):
+def torch_row(folder, tiles, tokens, steps, threads, mode, checkpointing, device):
     own = "cpu" if device == "cpu" else "cuda"
-    command = [sys.executable, __file__, "--torch", folder, tiles, tokens, steps, dtype, "yes" if checkpointing else "no", own]
+    command = [sys.executable, __file__, "--torch", folder, tiles, tokens, steps, mode, "yes" if checkpointing else "no", own]
     found = run(command, threads, device)
     return found and found[0] | ({} if device == "cpu" else {"peak_mb": found[2]})
 
@@ -142,11 +144,11 @@ def main():
     parser.add_argument("--without", default="nothing", help="rows whose name contains this are left out")
     parser.add_argument("--work", help="where the models are kept; default a temporary directory")
     parser.add_argument("--device", default="cpu", help="where to compute, as mars calls it")
-    parser.add_argument("--torch", nargs=7, metavar=("FOLDER", "TILES", "TOKENS", "STEPS", "DTYPE", "CHECKPOINTING", "DEVICE"))
+    parser.add_argument("--torch", nargs=7, metavar=("FOLDER", "TILES", "TOKENS", "STEPS", "MODE", "CHECKPOINTING", "DEVICE"))
     arguments = parser.parse_args()
     if arguments.torch:
-        folder, tiles, tokens, steps, dtype, checkpointing, device = arguments.torch
-        return torch_steps(Path(folder), int(tiles), int(tokens), int(steps), dtype, checkpointing == "yes", device)
+        folder, tiles, tokens, steps, mode, checkpointing, device = arguments.torch
+        return torch_steps(Path(folder), int(tiles), int(tokens), int(steps), mode, checkpointing == "yes", device)
 
     work = Path(arguments.work or tempfile.mkdtemp())
     print(f"# LoRA training steps at the size of SmolVLM-256M, {datetime.date.today()}\n")
@@ -166,17 +168,17 @@ def main():
             random_model.make(SIZE, folder, tiles)
         tokens = 64 * tiles + (40 if tiles == 1 else 120)
         rows = []
-        for dtype in ("f32", "bf16"):
+        for dtype, compute in (("f32", "f32"), ("bf16", "f32"), ("bf16", "bf16x2"), ("bf16", "bf16")):
             for checkpointing in (False, True):
-                name = f"MARS, base in {dtype}" + (", gradient checkpointing" if checkpointing else "")
-                step = lambda dtype=dtype, own=checkpointing: mars_steps(
-                    arguments.binary, folder, arguments.steps, arguments.threads, own, dtype, arguments.device)
+                name = f"MARS, base in {dtype}, products in {compute}" + (", gradient checkpointing" if checkpointing else "")
+                step = lambda dtype=dtype, compute=compute, own=checkpointing: mars_steps(
+                    arguments.binary, folder, arguments.steps, arguments.threads, own, dtype, compute, arguments.device)
                 rows.append((name, step, checkpointing))
-        for dtype in ("float32", "bfloat16"):
+        for mode, text in (("f32", "f32"), ("autocast", "autocast to bf16"), ("base", "bf16 base, f32 adapters"), ("bf16", "bf16")):
             for checkpointing in (False, True):
-                name = f"PyTorch + PEFT, {dtype}" + (", gradient checkpointing" if checkpointing else "")
-                step = lambda dtype=dtype, own=checkpointing: torch_row(
-                    folder, tiles, tokens, arguments.steps, arguments.threads, dtype, own, arguments.device)
+                name = f"PyTorch + PEFT, {text}" + (", gradient checkpointing" if checkpointing else "")
+                step = lambda mode=mode, own=checkpointing: torch_row(
+                    folder, tiles, tokens, arguments.steps, arguments.threads, mode, own, arguments.device)
                 rows.append((name, step, checkpointing))
         rows = [row for row in rows if (tiles == 1 or row[2]) and arguments.only in row[0] and arguments.without not in row[0]]
         found = {name: [] for name, *_ in rows}

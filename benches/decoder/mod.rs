@@ -1,9 +1,12 @@
 //! A decoder of the shape of SmolLM2-135M's layers, as a task with known targets: the squared error of its output.
 
+mod packed;
+
 use burn::module::{Module, Param};
 use burn::nn::{RmsNorm, RmsNormConfig};
 use burn::tensor::activation::{silu, softmax};
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
+use mars_kernels::Compute;
 use mars_lora::ops::{self, Swish};
 use mars_lora::{AdaptedModule, AdapterStack, Chain, LoraLinear, Model, PassFlops, Site, TokenLosses};
 
@@ -122,7 +125,9 @@ impl Block {
         let mut index = 0;
         let linears = LINEARS.map(|(_, inputs, outputs)| {
             let spread = Distribution::Normal(0.0, 1.0 / (inputs as f64).sqrt());
-            let weight = Param::from_tensor(Tensor::random([inputs, outputs], spread, device));
+            // As checkpoints are published.
+            let weight = Tensor::random([inputs, outputs], spread, device).cast(DType::BF16).cast(DType::F32);
+            let weight = Param::from_tensor(weight);
             index += 1;
             let site = block * LINEARS.len() + index - 1;
             LoraLinear { weight, packed: None, bias: None, site, panels: Default::default() }.no_grad()
@@ -175,18 +180,23 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    pub(crate) fn new(positions: usize, shared: bool, fused: bool) -> Self {
+    pub(crate) fn new(
+        positions: usize,
+        shared: bool,
+        fused: bool,
+        compute: Compute,
+    ) -> Result<Self, mars_kernels::Error> {
         let device = Device::flex();
         let site = |block: usize, (name, inputs, outputs): (&str, usize, usize)| {
             Site::linear(format!("model.layers.{block}.{name}"), "llm", inputs, outputs)
         };
-        Self {
-            decoder: Decoder::new(&device),
+        Ok(Self {
+            decoder: Decoder::new(&device).packed(compute, &device)?,
             context: Context::new(positions, shared, fused, &device),
             modules: vec![AdaptedModule { name: "llm".into(), pattern: r"layers\..*".into() }],
             sites: (0..LAYERS).flat_map(|block| LINEARS.map(|linear| site(block, linear))).collect(),
             device,
-        }
+        })
     }
 
     /// `K * B` sequences.

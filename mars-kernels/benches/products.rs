@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use mars_kernels::{Compute, Frozen, tiles};
+use mars_kernels::{Compute, Frozen, Kernel};
 
 const SHAPES: [(usize, usize, usize); 7] = [
     (1024, 576, 1536),
@@ -18,7 +18,7 @@ const SHAPES: [(usize, usize, usize); 7] = [
 ];
 
 fn products(criterion: &mut Criterion) {
-    let computes = if tiles().is_ok() { &Compute::ALL[..] } else { &Compute::ALL[..1] };
+    let computes = if Kernel::bf16().is_ok() { &Compute::ALL[..] } else { &Compute::ALL[..1] };
     for (rows, inputs, outputs) in SHAPES {
         let fill =
             |count: usize| (0..count).map(|i| ((i * 7919) % 256) as f32 / 256.0 - 0.5).collect::<Vec<f32>>();

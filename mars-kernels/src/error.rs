@@ -1,3 +1,5 @@
+use crate::Kernel;
+
 /// What can be wrong with a weight, a product or a choice of kernel.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -22,31 +24,36 @@ pub enum Error {
         /// Columns of the weight.
         columns: usize,
     },
-    /// The processor, or the operating system, does not offer the tiles of AMX.
-    #[error("bf16 tiles (AMX) cannot be used: {0}")]
-    NoTiles(NoTiles),
+    /// The processor, or the operating system, does not offer what the kernel needs.
+    #[error("the kernel {kernel} cannot be used: {reason}")]
+    Unusable {
+        /// Which.
+        kernel: Kernel,
+        /// Why.
+        reason: Unusable,
+    },
     /// A text that names no arithmetic.
     #[error("unknown arithmetic {0:?}: f32, bf16x2 or bf16")]
     UnknownCompute(String),
 }
 
-/// Why the tiles of AMX cannot be used.
+/// Why a kernel cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoTiles {
+pub enum Unusable {
     /// Built for another processor or operating system.
-    #[error("this build is not for x86-64 Linux")]
+    #[error("this build is for another platform")]
     Platform,
-    /// CPUID does not name them.
-    #[error("the processor lacks amx-tile and amx-bf16")]
-    Processor,
+    /// CPUID does not name the instructions.
+    #[error("the processor lacks {0}")]
+    Processor(&'static str),
     /// The operating system does not save the registers (XCR0).
     #[error("the operating system does not save the tile registers")]
     NotSaved,
     /// Linux refused `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`.
     #[error("Linux refused the permission for tile registers (error {0})")]
     Refused(i64),
-    /// A product of tiles was not what the emulator computes.
-    #[error("a product of tiles differed from what the instruction is defined to give")]
+    /// A small product was not what the emulator computes.
+    #[error("a small product differed from what the emulator of the instruction gives")]
     Differs,
 }

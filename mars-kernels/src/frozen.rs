@@ -1,9 +1,8 @@
 use crate::{
-    Compute, Error, Kernel, NoTiles, Weight,
+    Compute, Error, Kernel, Unusable, Weight,
     f32::{Strided, product},
     panels::Panels,
-    tile::{Amx, Emulator, Program},
-    tiles,
+    tile::{Amx, Avx512, Emulator, Program},
     weight::checked,
 };
 
@@ -12,7 +11,7 @@ pub struct Frozen {
     inputs: usize,
     outputs: usize,
     held: Held,
-    refused: Option<NoTiles>,
+    refused: Option<Unusable>,
 }
 
 enum Held {
@@ -21,32 +20,32 @@ enum Held {
         values: Vec<f32>,
         transposed: bool,
     },
-    Tiles {
+    Bf16 {
         forward: Panels,
         backward: Panels,
         program: Program,
-        emulated: bool,
+        kernel: Kernel,
     },
 }
 
 impl Frozen {
-    /// Packs `weight`, row after row of `[inputs, outputs]`. Where a `compute` in bf16 finds no tiles, products are in
-    /// f32, and [`Frozen::refused`] says why.
+    /// Packs `weight`, row after row of `[inputs, outputs]`. Where a `compute` in bf16 finds no kernel
+    /// ([`Kernel::bf16`]), products are in f32, and [`Frozen::refused`] says why.
     ///
     /// # Errors
     /// [`Error::Size`] if `weight` has another size, [`Error::TooLarge`] if memory does not hold its packed form.
     pub fn pack(weight: &[f32], inputs: usize, outputs: usize, compute: Compute) -> Result<Self, Error> {
         let weight = Weight::new(weight, inputs, outputs)?;
-        let refused = if compute == Compute::F32 { None } else { tiles().err() };
-        let kernel = if compute == Compute::F32 || refused.is_some() { Kernel::F32 } else { Kernel::Tiles };
-        Ok(Self { refused, ..Self::pack_for(weight, compute, kernel)? })
+        let kernel = if compute == Compute::F32 { Ok(Kernel::F32) } else { Kernel::bf16() };
+        let packed = Self::pack_for(weight, compute, kernel.unwrap_or(Kernel::F32))?;
+        Ok(Self { refused: kernel.err(), ..packed })
     }
 
     /// Packs `weight` for one kernel. [`Kernel::F32`] multiplies in f32 whatever `compute` is, and so does every kernel
     /// where `compute` is [`Compute::F32`].
     ///
     /// # Errors
-    /// [`Error::NoTiles`] for [`Kernel::Tiles`] where they cannot be used, [`Error::TooLarge`] as for [`Frozen::pack`].
+    /// [`Error::Unusable`] for a kernel of another processor, [`Error::TooLarge`] as for [`Frozen::pack`].
     pub fn pack_for(weight: Weight<'_>, compute: Compute, kernel: Kernel) -> Result<Self, Error> {
         let Strided { values, k: inputs, n: outputs, transposed } = weight.0;
         let held = if compute == Compute::F32 || kernel == Kernel::F32 {
@@ -56,9 +55,7 @@ impl Frozen {
             copy.extend_from_slice(values);
             Held::F32 { values: copy, transposed }
         } else {
-            if kernel == Kernel::Tiles {
-                tiles().map_err(Error::NoTiles)?;
-            }
+            kernel.usable().map_err(|reason| Error::Unusable { kernel, reason })?;
             let program = match compute {
                 Compute::Bf16x2 if weight.is_bf16() => Program::Two,
                 Compute::Bf16x2 => Program::Three,
@@ -67,7 +64,7 @@ impl Frozen {
             let low = program == Program::Three;
             let forward = Panels::pack(inputs, outputs, low, |i, o| weight.at(i, o))?;
             let backward = Panels::pack(outputs, inputs, low, |o, i| weight.at(i, o))?;
-            Held::Tiles { forward, backward, program, emulated: kernel == Kernel::Emulator }
+            Held::Bf16 { forward, backward, program, kernel }
         };
         Ok(Self { inputs, outputs, held, refused: None })
     }
@@ -101,13 +98,15 @@ impl Frozen {
                 let (k, n) = if straight { (inputs, outputs) } else { (outputs, inputs) };
                 product(rows, x, Strided { values, k, n, transposed: *transposed == straight }, y);
             }
-            Held::Tiles { forward, backward, program, emulated } => {
+            Held::Bf16 { forward, backward, program, kernel } => {
                 let panels = if straight { forward } else { backward };
                 let threads = rayon::current_num_threads();
-                if *emulated {
-                    panels.multiply::<Emulator>(rows, x, y, *program, threads);
-                } else {
-                    panels.multiply::<Amx>(rows, x, y, *program, threads);
+                match kernel {
+                    Kernel::Tiles => panels.multiply::<Amx>(rows, x, y, *program, threads),
+                    Kernel::DotProducts => panels.multiply::<Avx512>(rows, x, y, *program, threads),
+                    Kernel::Emulator | Kernel::F32 => {
+                        panels.multiply::<Emulator>(rows, x, y, *program, threads)
+                    }
                 }
             }
         }
@@ -122,24 +121,23 @@ impl Frozen {
     pub fn kernel(&self) -> Kernel {
         match &self.held {
             Held::F32 { .. } => Kernel::F32,
-            Held::Tiles { emulated: true, .. } => Kernel::Emulator,
-            Held::Tiles { .. } => Kernel::Tiles,
+            Held::Bf16 { kernel, .. } => *kernel,
         }
     }
 
     /// Why products are in f32 although bf16 was asked for.
-    pub fn refused(&self) -> Option<NoTiles> {
+    pub fn refused(&self) -> Option<Unusable> {
         self.refused
     }
 
-    /// Products of tiles for each pair of a value and a weight: 0 in f32, 1 for bf16, 2 for two parts of the moving
+    /// Products in bf16 for each pair of a value and a weight: 0 in f32, 1 for bf16, 2 for two parts of the moving
     /// operand, 3 if the weight has two parts as well, because it is not exactly bf16.
     pub fn terms(&self) -> usize {
         match &self.held {
             Held::F32 { .. } => 0,
-            Held::Tiles { program: Program::One, .. } => 1,
-            Held::Tiles { program: Program::Two, .. } => 2,
-            Held::Tiles { program: Program::Three, .. } => 3,
+            Held::Bf16 { program: Program::One, .. } => 1,
+            Held::Bf16 { program: Program::Two, .. } => 2,
+            Held::Bf16 { program: Program::Three, .. } => 3,
         }
     }
 
@@ -147,7 +145,7 @@ impl Frozen {
     pub fn bytes(&self) -> usize {
         match &self.held {
             Held::F32 { values, .. } => size_of_val(values.as_slice()),
-            Held::Tiles { forward, backward, .. } => forward.bytes() + backward.bytes(),
+            Held::Bf16 { forward, backward, .. } => forward.bytes() + backward.bytes(),
         }
     }
 
@@ -159,7 +157,7 @@ impl Frozen {
             match &self.held {
                 Held::F32 { values, transposed: false } => values[index],
                 Held::F32 { values, .. } => values[o * self.inputs + i],
-                Held::Tiles { forward, .. } => forward.at(i, o),
+                Held::Bf16 { forward, .. } => forward.at(i, o),
             }
         };
         (0..self.inputs * self.outputs).map(at).collect()

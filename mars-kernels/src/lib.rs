@@ -11,8 +11,7 @@ mod tile;
 mod weight;
 
 pub use compute::Compute;
-pub use error::{Error, NoTiles};
+pub use error::{Error, Unusable};
 pub use frozen::Frozen;
 pub use kernel::Kernel;
-pub use tile::tiles;
 pub use weight::Weight;

@@ -1,14 +1,12 @@
 //! Products against f64, for every arithmetic and kernel of this machine, on sizes that fill no tile.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use mars_kernels::{Compute, Error, Frozen, Kernel, Weight, bf16, tiles};
+use mars_kernels::{Compute, Error, Frozen, Kernel, Weight, bf16};
 use proptest::prelude::*;
 
 /// The kernels that this machine has.
 fn kernels() -> impl Iterator<Item = Kernel> {
-    [Kernel::F32, Kernel::Emulator, Kernel::Tiles]
-        .into_iter()
-        .filter(|k| *k != Kernel::Tiles || tiles().is_ok())
+    Kernel::ALL.into_iter().filter(|kernel| kernel.usable().is_ok())
 }
 
 /// Values in (-0.5, 0.5) that look random.
@@ -194,19 +192,39 @@ fn wrong_sizes_are_errors() {
 }
 
 #[test]
-fn without_tiles_products_are_in_f32_with_a_reason() {
+fn without_a_kernel_for_bf16_products_are_in_f32_with_a_reason() {
     let frozen = Frozen::pack(&[1.0; 6], 2, 3, Compute::Bf16x2).unwrap();
-    assert_eq!(frozen.refused(), tiles().err());
-    assert_eq!(frozen.kernel(), if tiles().is_ok() { Kernel::Tiles } else { Kernel::F32 });
-    let forced = Frozen::pack_for(Weight::new(&[1.0; 6], 2, 3).unwrap(), Compute::Bf16, Kernel::Tiles);
-    match tiles() {
-        Ok(()) => assert!(forced.is_ok()),
-        Err(reason) => {
-            println!("no tiles: {reason}");
-            assert_eq!(forced.unwrap_err(), Error::NoTiles(reason));
-        }
-    }
+    assert_eq!(frozen.refused(), Kernel::bf16().err());
+    assert_eq!(frozen.kernel(), Kernel::bf16().unwrap_or(Kernel::F32));
     assert_eq!(Frozen::pack(&[1.0; 6], 2, 3, Compute::F32).unwrap().refused(), None);
+}
+
+#[test]
+fn a_kernel_of_another_processor_is_refused_with_its_name_and_the_reason() {
+    let weight = Weight::new(&[1.0; 6], 2, 3).unwrap();
+    for kernel in Kernel::ALL {
+        let forced = Frozen::pack_for(weight, Compute::Bf16, kernel);
+        match kernel.usable() {
+            Ok(()) => assert_eq!(forced.unwrap().kernel(), kernel),
+            Err(reason) => {
+                println!("{kernel}: {reason}");
+                let error = forced.unwrap_err();
+                assert_eq!(error, Error::Unusable { kernel, reason });
+                assert!(error.to_string().contains(&kernel.to_string()), "{error}");
+            }
+        }
+        assert!(Frozen::pack_for(weight, Compute::F32, kernel).is_ok(), "in f32 {kernel} is not needed");
+    }
+}
+
+#[test]
+fn tiles_come_before_dot_products_and_both_before_f32() {
+    match Kernel::bf16() {
+        Ok(Kernel::DotProducts) => {
+            assert!(Kernel::Tiles.usable().is_err() && Kernel::DotProducts.usable().is_ok())
+        }
+        other => assert_eq!(other, Kernel::Tiles.usable().map(|()| Kernel::Tiles)),
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::{
     config::SearchConfig,
     device::{Backend, DeviceList},
 };
-use mars_kernels::{Compute, Kernel, tiles};
+use mars_kernels::{Compute, Kernel};
 use mars_vlm::checkpoint::{self, Precision, Storage};
 use std::path::Path;
 
@@ -30,11 +30,12 @@ pub(crate) fn storage(config: &SearchConfig) -> Result<Storage, Error> {
         );
         return Err(Error::usage(text));
     }
-    tiles().map_err(|reason| {
-        let text = format!("run.compute is {compute}, which needs the processor's amx-bf16, and {reason}; f32 works everywhere");
-        Error::usage(text)
+    let kernel = Kernel::bf16().map_err(|reason| {
+        Error::usage(format!(
+            "run.compute is {compute}, which needs a processor with amx-bf16, or one of AMD with avx512-bf16, and {reason}; f32 works everywhere"
+        ))
     })?;
-    Ok(Storage { precision, packed: Some((compute, Kernel::Tiles)) })
+    Ok(Storage { precision, packed: Some((compute, kernel)) })
 }
 
 /// Digest of a model as it is loaded: of its files, of the type in which weights are kept and of the arithmetic with them, where
@@ -84,9 +85,14 @@ mod tests {
         };
         let text = refused(&|config| config.model.dtype = Precision::Q8);
         assert!(text.contains("run.compute is bf16x2") && text.contains("q8"), "{text}");
-        if tiles().is_err() {
+        if Kernel::bf16().is_err() {
             let text = refused(&|_| ());
             assert!(text.contains("run.compute is bf16x2") && text.contains("amx-bf16"), "{text}");
+        }
+        if let Ok(kernel) = Kernel::bf16() {
+            let mut config = SearchConfig::default();
+            config.run.compute = Compute::Bf16x2;
+            assert_eq!(storage(&config).expect("packed").packed, Some((Compute::Bf16x2, kernel)));
         }
         assert_eq!(storage(&SearchConfig::default()).expect("f32"), Storage::default());
     }

@@ -89,11 +89,11 @@ impl Panels {
                     let place = unsafe { out.0.add((task.row + block * BLOCK) * n + panel * BLOCK) };
                     if high == BLOCK && columns == BLOCK {
                         // SAFETY: all 32 rows of 32 values are in the rectangle.
-                        unsafe { engine.block(program, moving, weights, place, n) };
+                        unsafe { engine.block(program, moving, weights, BLOCK, place, n) };
                         continue;
                     }
                     // SAFETY: `edge` has 32 rows of 32 values.
-                    unsafe { engine.block(program, moving, weights, edge.0.as_mut_ptr(), BLOCK) };
+                    unsafe { engine.block(program, moving, weights, high, edge.0.as_mut_ptr(), BLOCK) };
                     for (r, row) in edge.0.chunks_exact(BLOCK).take(high).enumerate() {
                         // SAFETY: `high` rows of `columns` values are in the rectangle.
                         unsafe { std::ptr::copy_nonoverlapping(row.as_ptr(), place.add(r * n), columns) };

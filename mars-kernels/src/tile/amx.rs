@@ -4,7 +4,7 @@
 use std::arch::{asm, x86_64::__cpuid_count};
 
 use super::{Engine, Line, Program, STEP};
-use crate::NoTiles;
+use crate::Unusable;
 
 /// The tile registers of this thread, configured.
 pub(crate) struct Amx(());
@@ -24,15 +24,15 @@ static CONFIGURATION: Line = {
 
 /// Whether the processor has bf16 tiles and Linux lets this process use them. Asks for the permission, which then holds
 /// for all threads.
-pub(super) fn permission() -> Result<(), NoTiles> {
+pub(super) fn permission() -> Result<(), Unusable> {
     const TILE: u32 = 1 << 24;
     const BF16: u32 = 1 << 22;
     if __cpuid_count(0, 0).eax < 7 || __cpuid_count(7, 0).edx & (TILE | BF16) != TILE | BF16 {
-        return Err(NoTiles::Processor);
+        return Err(Unusable::Processor("amx-tile and amx-bf16"));
     }
     const OSXSAVE: u32 = 1 << 27;
     if __cpuid_count(1, 0).ecx & OSXSAVE == 0 {
-        return Err(NoTiles::NotSaved);
+        return Err(Unusable::NotSaved);
     }
     let saved: u32;
     // SAFETY: OSXSAVE says that XGETBV exists; it reads the register XCR0 only.
@@ -41,7 +41,7 @@ pub(super) fn permission() -> Result<(), NoTiles> {
     }
     // Tile configuration and tile data.
     if saved & (3 << 17) != 3 << 17 {
-        return Err(NoTiles::NotSaved);
+        return Err(Unusable::NotSaved);
     }
     let result: i64;
     // SAFETY: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) reads and writes no memory of the process; a system
@@ -50,7 +50,7 @@ pub(super) fn permission() -> Result<(), NoTiles> {
         asm!("syscall", inlateout("rax") 158i64 => result, in("rdi") 0x1023, in("rsi") 18,
             lateout("rcx") _, lateout("r11") _, options(nostack));
     }
-    if result == 0 { Ok(()) } else { Err(NoTiles::Refused(-result)) }
+    if result == 0 { Ok(()) } else { Err(Unusable::Refused(-result)) }
 }
 
 /// Assembles a loop of `$steps` steps over the instructions of one.
@@ -105,6 +105,7 @@ impl Engine for Amx {
         program: Program,
         moving: &[Line],
         weights: &[Line],
+        _rows: usize,
         to: *mut f32,
         stride: usize,
     ) {

@@ -32,13 +32,22 @@ fn whole(count: usize, seed: u64) -> impl Iterator<Item = u64> {
 mod tests {
     use super::*;
     use crate::{
+        Unusable,
         bf16::{rest, round},
-        tile::{Emulator, Line},
+        tile::{Emulator, Line, dot_products},
     };
 
     #[test]
     fn the_emulator_agrees_with_itself() {
         assert!(agrees::<Emulator, Emulator>());
+    }
+
+    #[test]
+    fn dot_products_of_this_processor_agree_with_the_emulator_where_it_has_them() {
+        let usable = dot_products();
+        assert_ne!(usable, Err(Unusable::Differs));
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(usable.is_ok(), is_x86_feature_detected!("avx512bf16"));
     }
 
     #[test]
@@ -68,6 +77,7 @@ mod tests {
             program: Program,
             moving: &[Line],
             weights: &[Line],
+            rows: usize,
             to: *mut f32,
             stride: usize,
         ) {
@@ -92,7 +102,7 @@ mod tests {
                 _ => program,
             };
             // SAFETY: as the caller says.
-            unsafe { self.0.block(program, &moving, &weights, to, stride) };
+            unsafe { self.0.block(program, &moving, &weights, rows, to, stride) };
         }
 
         fn release(self) {}

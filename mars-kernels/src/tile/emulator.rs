@@ -96,6 +96,7 @@ impl Engine for Emulator {
         program: Program,
         moving: &[Line],
         weights: &[Line],
+        _rows: usize,
         to: *mut f32,
         stride: usize,
     ) {

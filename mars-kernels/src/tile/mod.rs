@@ -1,5 +1,5 @@
-//! Tiles of 16 rows of 64 bytes, and the engines that multiply them: the processor's, and one in plain Rust that is
-//! tested in its place.
+//! Tiles of 16 rows of 64 bytes, and the engines that multiply them: two of processors, and one in plain Rust that is tested
+//! in place of the first and against both.
 
 // First, for its macros.
 #[macro_use]
@@ -7,20 +7,27 @@ mod program;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux", target_pointer_width = "64", not(miri)))]
 mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod check;
 mod emulator;
-mod permission;
+mod usable;
 
 pub(crate) use check::agrees;
 pub(crate) use emulator::Emulator;
-pub use permission::tiles;
 pub(crate) use program::Program;
+pub(crate) use usable::{dot_products, is_amd, tiles};
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux", target_pointer_width = "64", not(miri)))]
 pub(crate) use amx::Amx;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
 /// Never asked for: [`tiles`] refuses on other platforms.
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_pointer_width = "64", not(miri))))]
 pub(crate) use emulator::Emulator as Amx;
+/// Never asked for: [`dot_products`] refuses on other platforms.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use emulator::Emulator as Avx512;
 
 /// bf16 values in a row of a tile: the steps in k that one instruction takes.
 pub(crate) const STEP: usize = 32;
@@ -36,12 +43,13 @@ impl Line {
     pub(crate) const ZERO: Self = Self([0; STEP]);
 }
 
-/// What multiplies tiles on one thread.
+/// What multiplies blocks of tiles on one thread.
 pub(crate) trait Engine {
-    /// Configures eight tiles of 16 rows of 64 bytes on this thread, until [`Engine::release`].
+    /// Prepares this thread, until [`Engine::release`].
     fn configure() -> Self;
 
-    /// Runs `program` over all steps and writes 32 x 32 sums: row r to `to + r * stride`.
+    /// Runs `program` over all steps and writes 32 sums to each of the first `rows` rows, 1 to 32 of them, and possibly to later
+    /// ones of the 32: row r to `to + r * stride`.
     ///
     /// `moving` has [`Program::moving`] lines and `weights` [`Program::weights`] lines for each step, at least one.
     ///
@@ -52,10 +60,11 @@ pub(crate) trait Engine {
         program: Program,
         moving: &[Line],
         weights: &[Line],
+        rows: usize,
         to: *mut f32,
         stride: usize,
     );
 
-    /// Gives the tiles back.
+    /// Gives back what the thread was prepared with.
     fn release(self);
 }

@@ -1,9 +1,9 @@
-//! A base whose linear layers are packed for products in bf16, multiplied by the emulator of the processor's tiles.
+//! A base whose linear layers are packed for products in bf16, multiplied by the emulator of tiles and by what the processor has.
 
 use crate::half::changed;
 use crate::kit::{CASES, Samples, fixture, gaps, pass, stack};
 use half::bf16;
-use mars_kernels::{Compute, Kernel, tiles};
+use mars_kernels::{Compute, Kernel};
 use mars_lora::{Adapter, AdapterConfig, AdapterStack, Init, Model, Targets};
 use mars_testkit::device::device;
 use mars_vlm::Error;
@@ -26,6 +26,11 @@ fn values(model: &AnyModel, site: usize) -> Vec<f32> {
     model.weight(site).unwrap().into_data().iter::<f32>().collect()
 }
 
+/// The kernels for bf16 that this machine has.
+fn kernels() -> impl Iterator<Item = Kernel> {
+    Kernel::ALL.into_iter().filter(|kernel| *kernel != Kernel::F32 && kernel.usable().is_ok())
+}
+
 /// A copy of a case whose weights are exactly bf16.
 fn exact(case: &str) -> tempfile::TempDir {
     changed(case, |_, v| bf16::from_f32(v).to_f32())
@@ -40,11 +45,14 @@ fn two_parts_give_the_losses_of_f32_to_1e_5_and_its_gradients_where_weights_are_
             let stack = stack(model, &ALL, &Targets::all_linear(), 0.0);
             pass(model, &batch, &stack, again)
         };
-        let (wide, own) = (plain(dir.path()), packed(dir.path(), Compute::Bf16x2, Kernel::Emulator));
-        let (losses, gradients) = gaps(&run(&wide, false), &run(&own, false));
-        assert!(losses > 0.0 && losses < 1e-5, "{case}: losses are off by {losses:e}");
-        assert!(gradients < 1e-3, "{case}: gradients are off by {gradients:e}");
-        assert_eq!(gaps(&run(&own, false), &run(&own, true)), (0.0, 0.0), "{case}");
+        let wide = run(&plain(dir.path()), false);
+        for kernel in kernels() {
+            let own = packed(dir.path(), Compute::Bf16x2, kernel);
+            let (losses, gradients) = gaps(&wide, &run(&own, false));
+            assert!(losses > 0.0 && losses < 1e-5, "{case} {kernel}: losses are off by {losses:e}");
+            assert!(gradients < 1e-3, "{case} {kernel}: gradients are off by {gradients:e}");
+            assert_eq!(gaps(&run(&own, false), &run(&own, true)), (0.0, 0.0), "{case} {kernel}");
+        }
     }
 }
 
@@ -57,10 +65,12 @@ fn one_part_and_weights_that_are_not_bf16_stay_within_their_terms() {
             model.forward(&batch, &stack, true).mean().into_data().iter::<f64>().collect::<Vec<f64>>()
         };
         let wide = losses(&plain(&fixture(case)));
-        for (compute, most) in [(Compute::Bf16x2, 3e-5), (Compute::Bf16, 0.03)] {
-            let own = losses(&packed(&fixture(case), compute, Kernel::Emulator));
-            let gap = wide.iter().zip(&own).map(|(x, y)| (x - y).abs() / x.abs()).fold(0.0, f64::max);
-            assert!(gap < most, "{case} {compute}: {wide:?} and {own:?}");
+        for kernel in kernels() {
+            for (compute, most) in [(Compute::Bf16x2, 3e-5), (Compute::Bf16, 0.03)] {
+                let own = losses(&packed(&fixture(case), compute, kernel));
+                let gap = wide.iter().zip(&own).map(|(x, y)| (x - y).abs() / x.abs()).fold(0.0, f64::max);
+                assert!(gap < most, "{case} {kernel} {compute}: {wide:?} and {own:?}");
+            }
         }
     }
 }
@@ -121,14 +131,16 @@ fn packed_weights_are_counted_and_known_to_visitors() {
 
 #[test]
 fn a_kernel_that_the_processor_lacks_is_refused_with_the_reason() {
-    let storage = Storage { precision: Precision::F32, packed: Some((Compute::Bf16x2, Kernel::Tiles)) };
-    let loaded = AnyModel::load(&fixture("idefics3/gqa_split"), storage, &device());
-    match tiles() {
-        Ok(()) => assert!(loaded.is_ok()),
-        Err(reason) => {
-            let error = loaded.unwrap_err();
-            assert!(matches!(error, Error::Kernel(_)));
-            assert!(error.to_string().contains(&reason.to_string()), "{error}");
+    for kernel in Kernel::ALL {
+        let storage = Storage { precision: Precision::F32, packed: Some((Compute::Bf16x2, kernel)) };
+        let loaded = AnyModel::load(&fixture("idefics3/gqa_split"), storage, &device());
+        match kernel.usable() {
+            Ok(()) => assert!(loaded.is_ok()),
+            Err(reason) => {
+                let error = loaded.unwrap_err();
+                assert!(matches!(error, Error::Kernel(_)));
+                assert!(error.to_string().contains(&reason.to_string()), "{error}");
+            }
         }
     }
 }
