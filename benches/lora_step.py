@@ -88,7 +88,7 @@ def rows():
             yield group, f"MARS, {compute}", threads, mars("--compute", compute)
         yield group, "MARS, blocks computed twice", threads, mars("--recompute", *(("--parts", 2) if threads == 2 else ()))
         yield group, "MARS, a product with A for each layer", threads, mars("--unshared")
-        yield group, "MARS, burn's norms, softmax and activation", threads, mars("--unfused")
+        yield group, "MARS, burn's norms, attention and activation", threads, mars("--unfused")
         yield group, "burn's `apply_lora`", threads, mars("--burn")
         yield group, "PyTorch + PEFT, f32, SDPA", threads, torch()
         yield group, "PyTorch + PEFT, f32, eager attention", threads, torch(attention="eager")

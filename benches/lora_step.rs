@@ -38,7 +38,7 @@ struct Setting {
     recompute: bool,
     /// Whether layers with one input share one product with their factors A.
     shared: bool,
-    /// Whether norms, softmax and activation have gradients of their own.
+    /// Whether norms, attention and activation have gradients of their own.
     fused: bool,
 }
 

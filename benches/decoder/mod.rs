@@ -7,7 +7,7 @@ use burn::nn::{RmsNorm, RmsNormConfig};
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
 use mars_kernels::Compute;
-use mars_lora::ops::{self, Swish};
+use mars_lora::ops::{self, Attention, Swish};
 use mars_lora::{AdaptedModule, AdapterStack, Chain, LoraLinear, Model, PassFlops, Site, TokenLosses};
 
 pub(crate) const LAYERS: usize = 4;
@@ -52,7 +52,7 @@ pub(crate) struct Context {
     mask: Tensor<4>,
     /// Whether layers that read one input share one product with their factors A.
     shared: bool,
-    /// Whether norms, softmax and activation are those of `mars_lora::ops`, or burn's.
+    /// Whether norms, attention and activation are those of `mars_lora::ops`, or burn's.
     fused: bool,
 }
 
@@ -86,8 +86,23 @@ impl Context {
         }
     }
 
-    fn softmax(&self, x: Tensor<4>) -> Tensor<4> {
-        if self.fused { ops::softmax(x) } else { softmax(x, 3) }
+    fn attend(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<3> {
+        let scale = 1.0 / (HEAD_WIDTH as f64).sqrt();
+        if self.fused {
+            let tables = Some([self.cos.clone(), self.sin.clone()]);
+            let mask = Some(self.mask.clone());
+            let form = Attention { heads: HEADS, groups: KV_HEADS, scale, tables, mask };
+            return ops::attend(q, k, v, &form);
+        }
+        let (q, k) = (self.rotate(q), self.rotate(k));
+        let [batch, _, positions, _] = q.dims();
+        // Queries of one key head are rows of one product, so keys and values are not repeated.
+        let rows = HEADS / KV_HEADS * positions;
+        let q = q.mul_scalar(scale).reshape([batch, KV_HEADS, rows, HEAD_WIDTH]);
+        let scores = q.matmul(k.swap_dims(2, 3)).reshape([batch, HEADS, positions, positions]);
+        let weights = softmax(scores + self.mask.clone(), 3).reshape([batch, KV_HEADS, rows, positions]);
+        let mixed = weights.matmul(v).reshape([batch, HEADS, positions, HEAD_WIDTH]);
+        mixed.swap_dims(1, 2).reshape([batch, positions, WIDTH])
     }
 
     fn gate(&self, gate: Tensor<3>, up: Tensor<3>) -> Tensor<3> {
@@ -138,17 +153,8 @@ impl Block {
     fn forward(&self, x: Tensor<3>, context: &Context, adapters: &AdapterStack) -> Tensor<3> {
         let [q, k, v, out, gate, up, down] = &self.linears;
         let h = context.norm(&self.norms[0], x.clone());
-        let [batch, positions, _] = h.dims();
         let [q, k, v] = context.apply([q, k, v], h, adapters);
-        let (q, k) = (context.rotate(split(q, HEADS)), context.rotate(split(k, KV_HEADS)));
-        // Queries of one key head are rows of one product, so keys and values are not repeated.
-        let rows = HEADS / KV_HEADS * positions;
-        let q = q.mul_scalar(1.0 / (HEAD_WIDTH as f64).sqrt()).reshape([batch, KV_HEADS, rows, HEAD_WIDTH]);
-        let scores = q.matmul(k.swap_dims(2, 3)).reshape([batch, HEADS, positions, positions]);
-        let weights =
-            context.softmax(scores + context.mask.clone()).reshape([batch, KV_HEADS, rows, positions]);
-        let mixed = weights.matmul(split(v, KV_HEADS)).reshape([batch, HEADS, positions, HEAD_WIDTH]);
-        let mixed = mixed.swap_dims(1, 2).reshape([batch, positions, WIDTH]);
+        let mixed = context.attend(split(q, HEADS), split(k, KV_HEADS), split(v, KV_HEADS));
         let x = x + out.forward(mixed, adapters);
         let [gate, up] = context.apply([gate, up], context.norm(&self.norms[1], x.clone()), adapters);
         x + down.forward(context.gate(gate, up), adapters)

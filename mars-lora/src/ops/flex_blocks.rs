@@ -1,7 +1,7 @@
 //! The steps of transformer blocks on the CPU backend.
 
 use super::attention::{AttentionKernels, AttentionOps, AttentionPlan};
-use super::attention_rows::{Heads, Sizes};
+use super::attention_rows::{Heads, Sizes, Source};
 use super::flex::f32s;
 use super::kept_panels::WeightPanels;
 use super::kernels;
@@ -151,16 +151,16 @@ fn joined(mut parts: Vec<Vec<f32>>) -> Vec<f32> {
     if parts.len() == 1 { parts.swap_remove(0) } else { parts.concat() }
 }
 
-/// The tensors of an attention in order.
-struct Tensors {
-    x: FlexTensor,
+/// The tensors of an attention: rows with all projections, or queries, keys and values.
+struct Tensors<const N: usize> {
+    x: [FlexTensor; N],
     tables: Vec<FlexTensor>,
     mask: Option<FlexTensor>,
     plan: AttentionPlan,
 }
 
-impl Tensors {
-    fn new(x: FlexTensor, tables: Vec<FlexTensor>, mask: Vec<FlexTensor>, plan: AttentionPlan) -> Self {
+impl<const N: usize> Tensors<N> {
+    fn new(x: [FlexTensor; N], tables: Vec<FlexTensor>, mask: Vec<FlexTensor>, plan: AttentionPlan) -> Self {
         let mut tables: Vec<FlexTensor> = tables.into_iter().map(f32s).collect();
         if let Some(sin) = tables.last_mut() {
             // `[a, b]` is turned by products with `[b, a]`, where b has a minus.
@@ -168,28 +168,77 @@ impl Tensors {
                 row[..plan.width / 2].iter_mut().for_each(|sin| *sin = -*sin);
             }
         }
-        Self { x: f32s(x), tables, mask: mask.into_iter().next().map(f32s), plan }
+        Self { x: x.map(with_whole_rows), tables, mask: mask.into_iter().next().map(f32s), plan }
     }
 
-    fn heads(&self) -> Heads<'_> {
+    fn heads<'a>(&'a self, [queries, keys, values]: [Source<'a>; 3]) -> Heads<'a> {
         let AttentionPlan { positions, heads, groups, width, scale } = self.plan;
         let tables = match &self.tables[..] {
             [cos, sin] => Some([cos.storage(), sin.storage()]),
             _ => None,
         };
-        Heads {
-            sizes: Sizes { positions, heads, groups, width, scale },
-            rows: self.x.storage(),
-            tables,
-            mask: self.mask.as_ref().map(|mask| mask.storage()),
-        }
+        let sequences = self.x[0].shape()[0];
+        let mask = self.mask.as_ref().map(|mask| mask.storage());
+        let sizes = Sizes { sequences, positions, heads, groups, width, scale };
+        Heads { sizes, queries, keys, values, tables, mask }
     }
+}
+
+impl Tensors<1> {
+    /// Of rows `[B, S, (H + 2 G) W]`.
+    fn joined(&self) -> Heads<'_> {
+        let AttentionPlan { heads, groups, width, .. } = self.plan;
+        let [x] = &self.x;
+        let [sequence, row] = strides(x);
+        let first = |head| Source {
+            values: x.storage(),
+            from: x.layout().start_offset() + head * width,
+            sequence,
+            head: width,
+            row,
+        };
+        self.heads([0, heads, heads + groups].map(first))
+    }
+}
+
+impl Tensors<3> {
+    /// Of queries `[B, H, S, W]`, keys and values `[B, G, S, W]`.
+    fn apart(&self) -> Heads<'_> {
+        self.heads(self.x.each_ref().map(|x| {
+            let [sequence, head, row] = strides(x);
+            Source { values: x.storage(), from: x.layout().start_offset(), sequence, head, row }
+        }))
+    }
+}
+
+/// The tensor in f32, as it is where its last dimension lies in order.
+fn with_whole_rows(x: FlexTensor) -> FlexTensor {
+    let fits =
+        x.dtype() == DType::F32 && x.layout().has_positive_strides() && x.layout().has_contiguous_inner();
+    if fits { x } else { f32s(x) }
+}
+
+/// How far the values of its first N dimensions lie apart.
+fn strides<const N: usize>(x: &FlexTensor) -> [usize; N] {
+    std::array::from_fn(|dimension| x.layout().strides()[dimension].unsigned_abs())
 }
 
 impl AttentionOps for Flex {
     fn attend(x: FlexTensor, tables: List<Self>, mask: List<Self>, plan: AttentionPlan) -> FlexTensor {
         let shape = vec![x.shape()[0], plan.positions, plan.heads * plan.width];
-        of(Tensors::new(x, tables.0, mask.0, plan).heads().forward(), shape)
+        of(Tensors::new([x], tables.0, mask.0, plan).joined().forward(), shape)
+    }
+
+    fn attend_heads(
+        q: FlexTensor,
+        k: FlexTensor,
+        v: FlexTensor,
+        tables: List<Self>,
+        mask: List<Self>,
+        plan: AttentionPlan,
+    ) -> FlexTensor {
+        let shape = vec![q.shape()[0], plan.positions, plan.heads * plan.width];
+        of(Tensors::new([q, k, v], tables.0, mask.0, plan).apart().forward(), shape)
     }
 
     fn gate(x: FlexTensor, linear: f32, cubic: f32) -> FlexTensor {
@@ -209,7 +258,24 @@ impl AttentionKernels for Flex {
     ) -> FlexTensor {
         let shape = x.shape();
         let grad = f32s(grad);
-        of(Tensors::new(x, tables, mask, plan).heads().backward(grad.storage()), shape)
+        of(Tensors::new([x], tables, mask, plan).joined().backward(grad.storage()), shape)
+    }
+
+    fn attend_heads_slopes(
+        heads: [FlexTensor; 3],
+        tables: Vec<FlexTensor>,
+        mask: Vec<FlexTensor>,
+        grad: FlexTensor,
+        plan: AttentionPlan,
+    ) -> [FlexTensor; 3] {
+        let grad = f32s(grad);
+        let tensors = Tensors::new(heads, tables, mask, plan);
+        let [q, k, v] = tensors.apart().backward_apart(grad.storage());
+        let AttentionPlan { positions, heads, groups, width, .. } = plan;
+        let sequences = tensors.x[0].shape()[0];
+        // Heads side by side, as a view with the heads before the positions.
+        [(q, heads), (k, groups), (v, groups)]
+            .map(|(values, heads)| of(values, vec![sequences, positions, heads, width]).transpose(1, 2))
     }
 
     fn gate_slope(x: FlexTensor, grad: FlexTensor, form: [f32; 2]) -> FlexTensor {

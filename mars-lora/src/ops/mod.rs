@@ -12,7 +12,7 @@
 //! | [`Swish::apply`], [`Swish::gate`] | the inputs |
 //! | [`layer_norm`], [`rms_norm`] | the input |
 //! | [`linears`], with all adapters | input, factors and what lies between them |
-//! | [`attention`] | the projections |
+//! | [`attention`], [`attend`] | the projections |
 //! | [`gate_rows`] | the inputs |
 //! | [`rotate`] | the tables of angles |
 //! | [`relay`] | nothing |
@@ -44,7 +44,7 @@ mod swish;
 mod tiles;
 
 pub use attention::{
-    Attention, AttentionKernels, AttentionOps, AttentionPlan, attention, fuses_attention, gate_rows,
+    Attention, AttentionKernels, AttentionOps, AttentionPlan, attend, attention, fuses_attention, gate_rows,
 };
 pub use backend::RowOps;
 pub use fused::FusedOps;

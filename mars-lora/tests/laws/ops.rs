@@ -1,5 +1,6 @@
 //! Operations with gradients of their own, against burn's.
 
+mod attention;
 mod blocks;
 mod fused;
 

@@ -1,8 +1,8 @@
-//! The steps of transformer blocks, against burn's operations.
+//! Linear layers and gates of transformer blocks as steps, against burn's operations.
 
 use super::{gap, tensor, values};
-use burn::tensor::{DType, Device, Tensor, activation};
-use mars_lora::ops::{self, Attention, KeptPanels, Linear, LowRank, Swish};
+use burn::tensor::{DType, Device, Tensor};
+use mars_lora::ops::{self, KeptPanels, Linear, LowRank, Swish};
 use mars_testkit::device::device;
 use proptest::prelude::*;
 use std::ops::Range;
@@ -217,109 +217,16 @@ fn panels_of_another_weight_are_never_used() {
 }
 
 #[test]
-fn large_linears_and_attentions_have_the_same_bits_on_any_number_of_threads() {
+fn large_linears_have_the_same_bits_on_any_number_of_threads() {
     let groups = vec![(0..1, 8), (1..2, 3)];
     let (bias, base) = (true, true);
     let case = Case { adapters: 2, rows: 2100, inputs: 130, outputs: vec![130], groups, bias, base };
-    let run = || {
-        let x = tensor::<3>(5, [40, 60, 6 * 24], 2.0).autodiff().require_grad();
-        let form = Attention { heads: 2, groups: 2, scale: 0.2, tables: None, mask: None };
-        let y = ops::attention(x.clone(), &form);
-        let mut gradients = y.clone().square().sum().backward();
-        (case.run(&(0..2), false), values(y), values(x.grad_remove(&mut gradients).unwrap()))
-    };
+    let run = || case.run(&(0..2), false);
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(run)
     };
     assert!(on(1) == on(3));
-}
-
-/// Rows with all projections, tables of angles, and a mask that hides what lies ahead and behind `seen` positions.
-fn attention_of(
-    [batch, positions, heads, groups, width]: [usize; 5],
-    turned: bool,
-    seen: usize,
-) -> (Tensor<3>, Attention) {
-    let x = tensor(1, [batch, positions, (heads + 2 * groups) * width], 2.0);
-    let table = |salt: u64| {
-        let half = tensor::<4>(salt, [1, 1, positions, width / 2], 1.0);
-        Tensor::cat(vec![half.clone(), half], 3)
-    };
-    let hidden: Vec<f32> = (0..positions * positions)
-        .map(|i| {
-            if i % positions <= (i / positions).min(seen.saturating_sub(1)) { 0.0 } else { f32::NEG_INFINITY }
-        })
-        .collect();
-    let mask = Tensor::<1>::from_floats(&hidden[..], &device()).reshape([1, 1, positions, positions]);
-    let tables = turned.then(|| [table(2), table(3)]);
-    let mask = (seen > 0 && seen <= positions).then_some(mask);
-    (x, Attention { heads, groups, scale: 0.3, tables, mask })
-}
-
-/// Softmax and sums over whole tensors of repeated heads.
-fn attention_formula(x: Tensor<3>, form: &Attention) -> Tensor<3> {
-    let [batch, positions, all] = x.dims();
-    let (heads, groups) = (form.heads, form.groups);
-    let width = all / (heads + 2 * groups);
-    let head = |index: usize| x.clone().narrow(2, index * width, width);
-    let turn = |x: Tensor<3>| match &form.tables {
-        Some([cos, sin]) => {
-            let (a, b) = (x.clone().narrow(2, 0, width / 2), x.clone().narrow(2, width / 2, width / 2));
-            let table = |t: &Tensor<4>| t.clone().squeeze_dim::<3>(1);
-            x * table(cos) + Tensor::cat(vec![b.neg(), a], 2) * table(sin)
-        }
-        None => x,
-    };
-    let each = (0..heads).map(|h| {
-        let group = h / (heads / groups);
-        let (q, k) = (turn(head(h)), turn(head(heads + group)));
-        let mut scores = q.matmul(k.swap_dims(1, 2)).mul_scalar(form.scale);
-        if let Some(mask) = &form.mask {
-            scores = scores + mask.clone().squeeze_dim::<3>(1);
-        }
-        activation::softmax(scores, 2).matmul(head(heads + groups + group))
-    });
-    let y = Tensor::cat(each.collect(), 2);
-    assert_eq!(y.dims(), [batch, positions, heads * width]);
-    y
-}
-
-#[test]
-fn attention_is_its_formula() {
-    let shapes = [[1, 1, 1, 1, 2], [2, 5, 4, 2, 6], [3, 22, 4, 2, 24], [1, 25, 4, 4, 16], [2, 67, 3, 1, 10]];
-    for shape in shapes {
-        for (turned, seen) in [(false, 0), (true, shape[1]), (true, 1)] {
-            let (x, form) = attention_of(shape, turned, seen);
-            let what = format!("{shape:?} {turned} {seen}");
-            super::compare(&what, [x], |[x]| ops::attention(x, &form), |[x]| attention_formula(x, &form));
-        }
-    }
-}
-
-#[test]
-fn padding_behind_what_is_seen_changes_no_bit_of_attention() {
-    if device() != Device::flex() {
-        return;
-    }
-    let (heads, groups, width, long) = (4, 2, 24, 40);
-    let (x, form) = attention_of([2, long, heads, groups, width], true, long);
-    let run = |positions: usize| {
-        let cut = |t: &Tensor<4>| t.clone().narrow(2, 0, positions);
-        let form = Attention {
-            tables: form.tables.as_ref().map(|[cos, sin]| [cut(cos), cut(sin)]),
-            mask: form.mask.as_ref().map(|mask| cut(mask).narrow(3, 0, positions)),
-            ..form.clone()
-        };
-        let x = x.clone().narrow(1, 0, positions).autodiff().require_grad();
-        let y = ops::attention(x.clone(), &form).narrow(1, 0, 9);
-        let mut gradients = y.clone().square().sum().backward();
-        (values(y), values(x.grad_remove(&mut gradients).unwrap().narrow(1, 0, 9)))
-    };
-    let short = run(9);
-    for positions in [15, 16, 22, 40] {
-        assert!(run(positions) == short, "{positions}");
-    }
 }
 
 #[test]

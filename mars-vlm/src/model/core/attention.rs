@@ -6,7 +6,7 @@
 //! reference.
 
 use super::head_norms::{HeadNormShape, HeadNorms};
-use super::heads::{attend, split_heads};
+use super::heads::split_heads;
 use super::rope::Rope;
 use super::segments::Segments;
 use crate::Error;
@@ -158,14 +158,18 @@ impl Attention {
             _ => return None,
         };
         let width = all.dims()[2] / (self.heads + 2 * self.kv_heads);
-        let form = ops::Attention {
+        Some(ops::attention(all, &self.form(width, context)))
+    }
+
+    /// The attention of heads of `width`.
+    fn form(&self, width: usize, context: &Context<'_>) -> ops::Attention {
+        ops::Attention {
             heads: self.heads,
             groups: self.kv_heads,
             scale: self.query_factor.unwrap_or(1.0) / (width as f64).sqrt(),
             tables: context.rope.map(Rope::tables),
             mask: context.mask.cloned(),
-        };
-        Some(ops::attention(all, &form))
+        }
     }
 
     /// What the output projection takes, of separate queries, keys and values.
@@ -175,21 +179,21 @@ impl Attention {
             Some(norms) => norms.forward(q, k),
             None => (q, k),
         };
+        let mut form = self.form(q.dims()[3], context);
+        let half = ops::in_half(&self.out.weight.val());
+        if !half && context.segments.is_none() {
+            return ops::attend(q, k, v, &form);
+        }
+        // Turned in f32, and where the positions are still in order.
+        form.tables = None;
         let (q, k) = match context.rope {
             Some(rope) => (rope.rotate(q), rope.rotate(k)),
             None => (q, k),
         };
-        let q = match self.query_factor {
-            Some(factor) => q.mul_scalar(factor),
-            None => q,
-        };
-        let [q, k, v] = match ops::in_half(&self.out.weight.val()) {
-            true => [q, k, v].map(|x| x.cast(DType::BF16)),
-            false => [q, k, v],
-        };
+        let [q, k, v] = if half { [q, k, v].map(|x| x.cast(DType::BF16)) } else { [q, k, v] };
         match context.segments {
-            Some(segments) => segments.attend(q, k, v),
-            None => attend(q, k, v, context.mask),
+            Some(segments) => segments.attend(q, k, v, &form),
+            None => ops::attend(q, k, v, &form),
         }
     }
 

@@ -3,9 +3,9 @@
 //! Rows are gathered segment by segment, segments of equal length are one batch, and the results go back to
 //! where the rows came from. So nothing is padded and no score is computed that is not used.
 
-use super::heads::attend;
 use super::indices::indices;
 use burn::tensor::{Device, Int, Tensor};
+use mars_lora::ops::{self, Attention};
 use std::collections::BTreeMap;
 
 /// A division of rows into segments.
@@ -43,10 +43,10 @@ impl Segments {
         Self { groups, order: Some(Order { there, back: indices(back, device) }) }
     }
 
-    /// Attention within each segment; `q`, `k`, `v` are `[B, H, S, W]` with B * S rows in all,
+    /// Attention of `form`, without tables and mask, within each segment; `q`, `k`, `v` are `[B, H, S, W]` with B * S rows in all,
     /// the result is `[B, S, H * W]`.
     /// Costs `sum(length^2)` pairs instead of `S^2`.
-    pub(crate) fn attend(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<3> {
+    pub(crate) fn attend(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, form: &Attention) -> Tensor<3> {
         let [batch, heads, positions, width] = q.dims();
         let rows = |x: Tensor<4>| {
             let heads = x.dims()[1];
@@ -65,7 +65,7 @@ impl Segments {
                 let x = x.clone().narrow(0, from, count * length);
                 x.reshape([count, length, heads, width]).swap_dims(1, 2)
             };
-            let out = attend(part(&q), part(&k), part(&v), None);
+            let out = ops::attend(part(&q), part(&k), part(&v), form);
             parts.push(out.reshape([count * length, heads * width]));
             from += count * length;
         }
@@ -93,12 +93,13 @@ mod tests {
             Tensor::from_data(TensorData::new(values, [1, 2, rows, width]), &device)
         };
         let (q, k, v) = (tensor(1), tensor(5), tensor(9));
+        let form = Attention { heads: 2, groups: 2, scale: 0.5, tables: None, mask: None };
         let segments = [vec![4, 1, 7], vec![0], vec![2, 9, 3], vec![5, 6], vec![8]];
-        let all = Segments::new(&segments, &device).attend(q.clone(), k.clone(), v.clone());
+        let all = Segments::new(&segments, &device).attend(q.clone(), k.clone(), v.clone(), &form);
         for segment in &segments {
             let own = indices(segment.iter().map(|row| *row as i32).collect(), &device);
             let pick = |x: &Tensor<4>| x.clone().select(2, own.clone());
-            let alone = attend(pick(&q), pick(&k), pick(&v), None);
+            let alone = ops::attend(pick(&q), pick(&k), pick(&v), &form);
             let difference = (all.clone().select(1, own.clone()) - alone).abs().max().into_scalar::<f32>();
             assert!(difference < 1e-6, "{segment:?}: {difference}");
         }
