@@ -11,7 +11,11 @@ impl Heads<'_> {
         let row = heads * width;
         let mut out = vec![0.0; sequences * positions * row];
         self.each(&mut out, positions * row, |sequence, out| {
-            let packed = self.packed(sequence, false);
+            let pack = |group| self.packed(sequence, group, false);
+            let packed: Vec<Packed> = match self.sizes.parallel() {
+                true => (0..self.sizes.groups).into_par_iter().map(pack).collect(),
+                false => (0..self.sizes.groups).map(pack).collect(),
+            };
             let parts = self.sizes.parts();
             let size = parts.first().map_or(1, |rows| rows.len() * row);
             let part = |(rows, out): (Range<usize>, &mut [f32])| {

@@ -173,12 +173,8 @@ impl Heads<'_> {
         }
     }
 
-    /// Keys and values of all groups of a sequence in panels.
-    fn packed(&self, sequence: usize, backward: bool) -> Vec<Packed> {
-        let pack = |group| Arch::new().dispatch(packed::Pack { heads: self, sequence, group, backward });
-        match self.sizes.parallel() {
-            true => (0..self.sizes.groups).into_par_iter().map(pack).collect(),
-            false => (0..self.sizes.groups).map(pack).collect(),
-        }
+    /// Keys and values of a group in panels.
+    fn packed(&self, sequence: usize, group: usize, backward: bool) -> Packed {
+        Arch::new().dispatch(packed::Pack { heads: self, sequence, group, backward })
     }
 }

@@ -1,18 +1,18 @@
 //! What a pass holds in memory, counted from what its operations keep.
 //!
 //! A block keeps for its gradients: both norms' inputs, and what the factors A read (both norms' results, the mixed
-//! values, the input of the last feed-forward layer); queries, keys and values; the attention weights; what goes into
+//! values, the input of the last feed-forward layer); queries, keys and values; on GPUs the attention weights; what goes into
 //! the activation. While it is computed, forward or backward, a few more of these exist; see [`Block`].
 //!
 //! Counts are ours, in f32 values until the end, where they are multiplied by 4 bytes. A block of R rows and P
 //! pairs of rows, width D, queries `Q = H W`, keys `K = G W`, inner width F, g = 2 gated or 1 plain layers, and
 //! rank sum r:
 //!
-//! - kept: `R (2 D + Q + 2 K + g F) + H P`, `R (Q + K)` more where queries and keys are normed, `2 R D` more where the
+//! - kept: `R (2 D + Q + 2 K + g F)`, `R (Q + K)` more where queries and keys are normed, `2 R D` more where the
 //!   results of attention and feed-forward network are, and where adapters act `R (2 D + Q + F + r)` more;
-//! - beside it, forward: `max(H P + R (Q + 2 K), (g + 1) R F) + R D`; backward: the same with `3 R D`.
+//! - beside it, forward: `max(R (Q + 2 K), (g + 1) R F) + R D`; backward: `max(2 R (Q + 2 K), (g + 1) R F) + 3 R D`.
 //!
-//! That is on the CPU; `H P` counts more often on GPUs (`score_copies.rs`).
+//! That is on the CPU; on GPUs there are scores beside it, `H P` (`score_copies.rs`).
 //!
 //! A pass holds, by kind: one block for an evaluation; the kept values of all blocks for training; the inputs of
 //! all blocks and the kept values of one for checkpointing (Chen et al. 2016, arXiv 1604.06174). Encoder blocks
@@ -56,15 +56,16 @@ impl Block {
         let always =
             rows * (2.0 * width + queries + 2.0 * keys + normed + gates * inner) + copies.kept * scores;
         let for_factors = |ranks| rows * (2.0 * width + queries + inner + ranks as f64);
-        // Scores beside weights, or their gradient; two summands of a wide layer, with what becomes of them.
-        let attention = |copies: f64| copies * scores + rows * (queries + 2.0 * keys);
+        // Queries, keys and values as they are packed, or their gradients by head and side by side; two summands of a wide layer, with
+        // what becomes of them.
+        let attention = |copies: f64, times: f64| copies * scores + times * rows * (queries + 2.0 * keys);
         let wide = (gates + 1.0) * rows * inner;
         Self {
             rows,
             width,
             kept: always + ranks.map_or(0.0, for_factors),
-            forward: attention(1.0).max(wide) + rows * width,
-            backward: attention(copies.backward).max(wide) + 3.0 * rows * width,
+            forward: attention(copies.forward, 1.0).max(wide) + rows * width,
+            backward: attention(copies.backward, 2.0).max(wide) + 3.0 * rows * width,
         }
     }
 

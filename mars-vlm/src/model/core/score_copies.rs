@@ -9,13 +9,15 @@ use mars_lora::ops::on_cpu;
 pub(super) struct ScoreCopies {
     /// What the graph keeps of them: the weights.
     pub(super) kept: f64,
+    /// What exists beside that while they are computed.
+    pub(super) forward: f64,
     /// What exists beside that while their gradient is computed.
     pub(super) backward: f64,
 }
 
 impl ScoreCopies {
-    /// One of each on the CPU, where the gradient takes the place of what it is computed from.
-    pub(super) const CPU: Self = Self { kept: 1.0, backward: 1.0 };
+    /// None on the CPU, where those of a few positions at a time are computed, twice.
+    pub(super) const CPU: Self = Self { kept: 0.0, forward: 0.0, backward: 0.0 };
 
     /// On GPUs the gradient of the softmax is a tensor of its own; with a base of fewer bits than f32 the graph keeps the weights a second
     /// time, in 16 bits, for their product with the values.
@@ -24,7 +26,7 @@ impl ScoreCopies {
     }
 
     fn on_gpu(sizes: &ModelSizes) -> Self {
-        Self { kept: if sizes.is_narrow() { 1.5 } else { 1.0 }, backward: 2.0 }
+        Self { kept: if sizes.is_narrow() { 1.5 } else { 1.0 }, forward: 1.0, backward: 2.0 }
     }
 }
 
@@ -36,7 +38,7 @@ mod tests {
     fn gpus_hold_more_and_with_a_narrow_base_most() {
         let copies =
             |bytes| ScoreCopies::on_gpu(&ModelSizes { parameters: 10, bytes, ..ModelSizes::default() });
-        assert_eq!(copies(40), ScoreCopies { backward: 2.0, ..ScoreCopies::CPU });
-        assert_eq!(copies(20), ScoreCopies { kept: 1.5, backward: 2.0 });
+        assert_eq!(copies(40), ScoreCopies { kept: 1.0, forward: 1.0, backward: 2.0 });
+        assert_eq!(copies(20), ScoreCopies { kept: 1.5, ..copies(40) });
     }
 }
