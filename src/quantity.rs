@@ -11,12 +11,12 @@ pub fn number(value: Option<f64>) -> String {
     }
 }
 
-/// Floating-point operations with a unit: `1.25 TFLOP`.
+/// Floating-point operations with a unit: `1.250 TFLOP`; a dash for what is no finite number.
 pub fn flops(value: f64) -> String {
     scaled(value, 1000.0, &["FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP"])
 }
 
-/// Bytes with a binary unit: `1.5 GiB`.
+/// Bytes with a binary unit: `1.500 GiB`; a dash for what is no finite number.
 pub fn bytes(value: f64) -> String {
     scaled(value, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
 }
@@ -37,6 +37,9 @@ pub fn duration(seconds: f64) -> String {
 }
 
 fn scaled(value: f64, step: f64, units: &[&str]) -> String {
+    if !value.is_finite() {
+        return "-".to_owned();
+    }
     let mut value = value;
     let mut at = 0;
     while value.abs() >= step && at + 1 < units.len() {
@@ -57,6 +60,9 @@ mod tests {
         assert_eq!((number(Some(1.5)).as_str(), number(Some(1e-6)).as_str()), ("1.5000", "1.000e-6"));
         assert_eq!(number(Some(f64::NAN)), "-");
         assert_eq!(number(None), "-");
+        for none in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!((flops(none).as_str(), bytes(none).as_str()), ("-", "-"));
+        }
     }
 
     #[test]

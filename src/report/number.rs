@@ -25,35 +25,6 @@ pub(crate) fn maybe(value: Option<f64>, decimals: usize) -> String {
     fixed(value.unwrap_or(f64::NAN), decimals)
 }
 
-/// FLOPs with a unit prefix.
-pub(crate) fn flops(value: f64) -> String {
-    if !value.is_finite() || value < 0.0 {
-        return "–".to_owned();
-    }
-    let mut value = value;
-    for prefix in ["", "k", "M", "G", "T", "P"] {
-        if value < 1000.0 {
-            return format!("{} {prefix}FLOP", plain(value));
-        }
-        value /= 1000.0;
-    }
-    format!("{} EFLOP", plain(value))
-}
-
-/// Seconds as seconds, minutes or hours.
-pub(crate) fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() || seconds < 0.0 {
-        return "–".to_owned();
-    }
-    let whole = seconds.round() as u64;
-    match whole {
-        0..=9 => format!("{} s", plain(seconds)),
-        10..=119 => format!("{whole} s"),
-        120..=7199 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
 /// Without zeros at the end of the decimals.
 fn trimmed(text: String) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }

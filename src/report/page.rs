@@ -4,13 +4,14 @@ use super::{
     balance, calibration,
     data::ReportData,
     final_run, laws,
-    number::{duration, fixed, maybe},
+    number::{fixed, maybe},
     perplexity, price, race, ranks, registered,
     style::STYLE,
     summary,
     svg::escape,
     tables,
 };
+use crate::quantity::duration;
 use mars_search::fine_tunes;
 
 pub(crate) fn page(data: &ReportData) -> String {

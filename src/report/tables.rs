@@ -2,9 +2,10 @@
 
 use super::{
     data::ReportData,
-    number::{duration, fixed, flops, maybe, plain},
+    number::{fixed, maybe, plain},
     svg::escape,
 };
+use crate::quantity::{duration, flops};
 use mars_search::{Candidate, Cost, Gain, Role, TrialEnd, fine_tunes, run_cost, total_cost};
 
 /// Rows of (name, value), both text.
