@@ -1,6 +1,6 @@
 //! A configuration as TOML, every setting with its documentation, and as JSON.
 
-use super::{SearchConfig, layers, section};
+use super::{SearchConfig, layers, section, stored::table};
 use crate::Error;
 use documented::DocumentedFields;
 use std::fmt::Write;
@@ -102,11 +102,6 @@ impl Section {
         let documented = self.names.iter().zip(self.docs);
         documented.filter_map(move |(name, docs)| Some((*name, *docs, at(all, path, name)?)))
     }
-}
-
-fn table(config: &SearchConfig) -> Result<Table, Error> {
-    Table::try_from(config)
-        .map_err(|error| Error::usage("the configuration cannot be written as TOML").because(error))
 }
 
 /// The value of a setting in a table of all.

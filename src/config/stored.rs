@@ -94,10 +94,11 @@ impl Layers {
     }
 }
 
+/// A configuration, or a part of it, as TOML.
+///
+/// # Errors
+/// An error of usage for values that TOML cannot hold: numbers of 2^63 and above, and paths that are not UTF-8.
 pub(super) fn table(value: &impl Serialize) -> Result<Table, Error> {
-    match Value::try_from(value) {
-        Ok(Value::Table(table)) => Ok(table),
-        Ok(other) => Err(Error::failed(format!("a configuration is {}, not a table", other.type_str()))),
-        Err(error) => Err(Error::usage(format!("the configuration cannot be written as TOML: {error}"))),
-    }
+    Table::try_from(value)
+        .map_err(|error| Error::usage("the configuration cannot be written as TOML").because(error))
 }
