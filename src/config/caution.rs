@@ -213,7 +213,7 @@ mod tests {
             ("lora.scale.scale=1e-9", "scale of an adapter is 1e-9"),
         ] {
             let mut layers = crate::config::Layers::new();
-            layers.flag("data.train", "train.json").unwrap_or_else(|error| panic!("{error}"));
+            layers.option("data.train", "train.json", "--data").unwrap_or_else(|error| panic!("{error}"));
             layers.assignment(text).unwrap_or_else(|error| panic!("{error}"));
             let config = layers.config().unwrap_or_else(|error| panic!("{text}: {error}"));
             let all = config.resolved(1000, 100).cautions(1000);

@@ -119,18 +119,10 @@ impl Layers {
         self.parse(key.trim(), value.trim(), &format!("--set {text}"))
     }
 
-    /// Overrides one setting by the value of a flag.
+    /// Overrides one setting by the value of the flag `name`, as in `--policy`.
     ///
     /// # Errors
     /// An error of usage for an unknown key or a value of another type.
-    pub fn flag(&mut self, key: &str, value: impl Into<Value>) -> Result<(), Error> {
-        self.put(key, value.into(), "a flag")
-    }
-
-    /// The same for a flag with a name, as in `--policy`.
-    ///
-    /// # Errors
-    /// As for [`flag`](Self::flag).
     pub fn option(&mut self, key: &str, value: impl Into<Value>, name: &str) -> Result<(), Error> {
         self.put(key, value.into(), name)
     }

@@ -12,7 +12,7 @@ fn error(put: impl FnOnce(&mut Layers) -> Result<(), Error>) -> String {
 fn the_defaults_and_the_embedded_preset_are_configurations() {
     let mut layers = Layers::new();
     assert_eq!(layers.config().unwrap().train.batch, 16);
-    layers.flag("data.train", "train.json").unwrap();
+    layers.option("data.train", "train.json", "--data").unwrap();
     let config = layers.config().unwrap();
     assert_eq!((config.train.batch, config.search.policy.to_string().as_str()), (8, "guided"));
     let mut plain = config;
@@ -30,7 +30,7 @@ fn later_layers_override_earlier_ones() {
     layers.assignment("train.batch=3").unwrap();
     layers.assignment("search.policy=fixed:8x8").unwrap();
     layers.assignment("train.learning_rates.ve=1e-3").unwrap();
-    layers.flag("train.seed", 9).unwrap();
+    layers.option("train.seed", 9, "--seed").unwrap();
     let config = layers.config().unwrap();
     let train = &config.train;
     assert_eq!((train.batch, train.steps, train.seed, train.learning_rate), (3, Some(22), 9, 1.0));
@@ -161,8 +161,8 @@ fn a_command_is_refused_under_the_names_of_the_settings() {
         ("trainer.curve=curve.csv", "trainer.curve", " is curve.csv, but it must hold {out} or {id}"),
     ] {
         let mut layers = Layers::new();
-        layers.flag("trainer.kind", "command").unwrap();
-        layers.flag("trainer.command", "train {r.ve} {r.llm} {out}").unwrap();
+        layers.option("trainer.kind", "command", "--trainer").unwrap();
+        layers.option("trainer.command", "train {r.ve} {r.llm} {out}", "--trainer").unwrap();
         layers.assignment(assignment).unwrap();
         let error = layers.config().unwrap_err().to_string();
         assert!(error.starts_with(&format!("{key}{why}")), "{error}");
@@ -175,10 +175,9 @@ fn a_command_is_refused_under_the_names_of_the_settings() {
 fn what_is_set_of_the_training_and_not_told_is_warned_of() {
     let cautions = |command: &str, assignments: &[&str]| {
         let mut layers = Layers::new();
-        layers.flag("trainer.kind", "command").unwrap();
-        layers
-            .flag("trainer.command", format!("train {{r.ve}} {{r.llm}} {{steps}} {{out}} {command}"))
-            .unwrap();
+        layers.option("trainer.kind", "command", "--trainer").unwrap();
+        let command = format!("train {{r.ve}} {{r.llm}} {{steps}} {{out}} {command}");
+        layers.option("trainer.command", command, "--trainer").unwrap();
         assignments.iter().for_each(|assignment| layers.assignment(assignment).unwrap());
         layers.config().unwrap().cautions(1000)
     };

@@ -20,7 +20,7 @@ pub(crate) fn run(context: &Context, args: &args::Tune) -> Result<Exit, Error> {
     if let Some(own) = &own {
         let modules: BTreeSet<String> =
             layers.reading()?.lora.modules.into_iter().chain(own.keys().cloned()).collect();
-        layers.flag("lora.modules", modules.into_iter().collect::<Vec<_>>())?;
+        layers.option("lora.modules", modules.into_iter().collect::<Vec<_>>(), "--adapter")?;
     }
     let ranks = match (&args.ranks, own) {
         (Some(ranks), _) => ranks.clone(),
