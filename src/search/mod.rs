@@ -25,7 +25,7 @@ pub use outcome::{SearchCost, SearchOutcome, Summary};
 pub(crate) use result::{convergence_time, kept_earlier, trial_end};
 pub(crate) use session::{Engine, Searched, Session};
 pub use status::{Stage, Status, StatusRun, StatusState, status};
-pub use template::RunTemplate;
+pub(crate) use template::RunTemplate;
 
 use crate::{
     Error, Interrupt, Task,

@@ -10,39 +10,39 @@ use std::collections::BTreeMap;
 
 /// What all runs of a campaign share.
 #[derive(Clone, Debug)]
-pub struct RunTemplate {
+pub(crate) struct RunTemplate {
     /// Samples in one optimizer step.
-    pub batch: usize,
+    pub(crate) batch: usize,
     /// Optimizer steps between evaluations of races and final runs.
-    pub eval_every: usize,
+    pub(crate) eval_every: usize,
     /// Optimizer steps between evaluations of calibration runs.
-    pub calibration_eval_every: usize,
+    pub(crate) calibration_eval_every: usize,
     /// Whether calibration runs may end once their convergence time is certain, which only times read off the validation loss
     /// allow.
-    pub stop_when_converged: bool,
+    pub(crate) stop_when_converged: bool,
     /// Whether races and final runs end once they over-fit for certain, which only the built-in trainer can do with its best
     /// adapter at hand.
-    pub stop_when_overfit: bool,
+    pub(crate) stop_when_overfit: bool,
     /// Whether calibration runs keep their learning rate after the warm-up, which registration needs: what does not decay can be
     /// ended at any step.
-    pub constant_rate: bool,
+    pub(crate) constant_rate: bool,
     /// Validation samples of an evaluation of calibration runs; `None`: as many as in others.
-    pub calibration_validation: Option<usize>,
+    pub(crate) calibration_validation: Option<usize>,
     /// Peak learning rate of each adapted module.
-    pub learning_rates: BTreeMap<String, f64>,
+    pub(crate) learning_rates: BTreeMap<String, f64>,
     /// The module whose learning rate is the same under all methods.
-    pub reference: String,
+    pub(crate) reference: String,
     /// LoRA scale.
-    pub scale: ScaleConvention,
+    pub(crate) scale: ScaleConvention,
     /// Optimizer and schedule.
-    pub optim: OptimSpec,
+    pub(crate) optim: OptimSpec,
     /// What differs from plain LoRA.
-    pub variant: Variant,
+    pub(crate) variant: Variant,
 }
 
 impl SearchConfig {
     /// What all runs of a resolved configuration share.
-    pub fn run_template(&self) -> RunTemplate {
+    pub(crate) fn run_template(&self) -> RunTemplate {
         RunTemplate {
             batch: self.train.batch,
             eval_every: self.train.eval_every.unwrap_or(1),
@@ -69,7 +69,12 @@ impl SearchConfig {
 impl RunTemplate {
     /// The run that does `trial` in a campaign with this fingerprint; `earlier` holds the records of earlier trials, by
     /// their ids.
-    pub fn spec(&self, trial: &Trial, earlier: &BTreeMap<u32, RunRecord>, fingerprint: &str) -> RunSpec {
+    pub(crate) fn spec(
+        &self,
+        trial: &Trial,
+        earlier: &BTreeMap<u32, RunRecord>,
+        fingerprint: &str,
+    ) -> RunSpec {
         let calibration = trial.role.is_calibration();
         let eval_every = if calibration { self.calibration_eval_every } else { self.eval_every };
         let decay_fraction = if calibration && self.constant_rate { 0.0 } else { self.optim.decay_fraction };
@@ -102,7 +107,7 @@ impl RunTemplate {
     }
 
     /// The convention of all plain calibration runs by this template: what must be equal for observations to enter one fit.
-    pub fn convention(&self, fingerprint: &str) -> String {
+    pub(crate) fn convention(&self, fingerprint: &str) -> String {
         let any = Trial::new(Role::Alone, Ranks::new(), 1, 1);
         self.spec(&any, &BTreeMap::new(), fingerprint).convention()
     }
