@@ -9,7 +9,7 @@ use crate::{
 use mars_calib::native::{Evaluation, SampleScore};
 use mars_lora::merge::{Direction, Float, Inspection, MergeOptions, inspect, merge};
 use mars_vlm::{
-    checkpoint::{Precision, names_of_dir},
+    checkpoint::Precision,
     model::{AnyModel, EncodedExamples},
 };
 use serde::Serialize;
@@ -60,9 +60,10 @@ pub fn verify(
     observer: &mut dyn Observer,
 ) -> Result<Verification, Error> {
     config.check_reading()?;
-    let inspection = inspect(adapter, model, &names_of_dir(model)?)?;
+    let names = Names::of(model)?;
+    let inspection = inspect(adapter, model, names.known())?;
     inspection.cautions.iter().for_each(|caution| observer.event(&Event::Warning(caution)));
-    let losses = data.map(|data| losses(config, adapter, model, data, observer)).transpose()?;
+    let losses = data.map(|data| losses(config, adapter, (model, &names), data, observer)).transpose()?;
     Ok(Verification { inspection, losses })
 }
 
@@ -70,7 +71,7 @@ pub fn verify(
 fn losses(
     config: &SearchConfig,
     adapter: &Path,
-    model: &Path,
+    (model, names): (&Path, &Names),
     data: &DataFiles,
     observer: &mut dyn Observer,
 ) -> Result<AdapterLosses, Error> {
@@ -78,19 +79,17 @@ fn losses(
     let processor = Arc::new(config.processor(model)?);
     let Part { samples, store, .. } = data.read(config, &processor, observer)?;
     let examples = EncodedExamples::new(processor, store, samples)?;
-    let names = Names::of(model)?;
     let losses = |dir: &Path, adapter, label, observer: &mut dyn Observer| -> Result<Evaluation, Error> {
         check_weights(dir, Precision::F32)?;
         let net = AnyModel::from_dir(dir, &device)?;
-        let stack = stack(&net, adapter, &names)?;
+        let stack = stack(&net, adapter, names)?;
         evaluate_all(&net, &examples, &stack, config.run.eval_batch, label, observer)
     };
     let plain = losses(model, None, "base", observer)?;
     let adapted = losses(model, Some(adapter), "adapter", observer)?;
     let folder = tempfile::tempdir().map_err(Error::io("create a directory in", &std::env::temp_dir()))?;
     let place = folder.path().join("merged");
-    let known = names_of_dir(model)?;
-    let options = MergeOptions { names: &known, dtype: Some(Float::F32), direction: Direction::Merge };
+    let options = MergeOptions { names: names.known(), dtype: Some(Float::F32), direction: Direction::Merge };
     merge(adapter, model, &place, &options, &mut |done, total| {
         let (done, total) = (done as usize / MIB, (total as usize).div_ceil(MIB));
         observer.event(&Event::Evaluating { label: "merging", done, total });

@@ -29,6 +29,11 @@ impl Names {
         Ok(Self { known, modules, checkpoint: Some(checkpoint) })
     }
 
+    /// Those of its family.
+    pub(crate) fn known(&self) -> &ModelNames {
+        &self.known
+    }
+
     /// Reports what the user should know of the checkpoint and its chat template.
     pub(crate) fn warn(&self, template: &ChatTemplate, observer: &mut dyn Observer) {
         let notes = self.checkpoint.iter().flat_map(|checkpoint| checkpoint.notes());
