@@ -12,7 +12,10 @@ use super::{
 };
 use crate::Error;
 use serde_json::Value;
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// How a data set is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,10 +69,8 @@ impl Dataset {
     /// # Errors
     /// [`Error::Io`] and [`Error::Malformed`], as for [`Self::read`].
     pub fn read_all(file: &Path, options: &ReadOptions) -> Result<(Self, Vec<Problem>), Error> {
-        let (path, named) = locate(file)?;
-        crate::foreign::check(&path)?;
-        let part = options.part.as_deref().or(named.as_deref());
-        let format = options.format.map_or_else(|| Format::detect(&path), Ok)?;
+        let Named { path, part, format } = Named::by(file, options)?;
+        let part = part.as_deref();
         let (samples, problems, unused) = match format {
             Format::Json => read_json(&path, part)?,
             Format::ScienceQa => {
@@ -90,15 +91,45 @@ impl Dataset {
     /// # Errors
     /// [`Error::Io`] and [`Error::Malformed`].
     pub fn parts(file: &Path, options: &ReadOptions) -> Result<Vec<String>, Error> {
-        let (path, named) = locate(file)?;
-        if named.or(options.part.clone()).is_some() {
+        let Named { path, part, format } = Named::by(file, options)?;
+        if part.is_some() {
             return Ok(Vec::new());
         }
-        match options.format.map_or_else(|| Format::detect(&path), Ok)? {
+        match format {
             Format::Json => Ok(Vec::new()),
             Format::ScienceQa => Ok(science_qa::splits(&path)?.into_iter().map(|(name, _)| name).collect()),
             Format::Parquet => shards::names(&path),
         }
+    }
+
+    /// Refuses a `file` that is not there, cannot be read, or begins as something else than a data set; its records are not
+    /// looked at.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Malformed`], as for [`Self::read`].
+    pub fn check_kind(file: &Path, options: &ReadOptions) -> Result<(), Error> {
+        let Named { path, part, format } = Named::by(file, options)?;
+        match format {
+            Format::Json => text::check_start(&path),
+            Format::ScienceQa => text::check_start(&science_qa::problems_file(&path)?),
+            Format::Parquet => shards::files(&path, part.as_deref()).map(drop),
+        }
+    }
+}
+
+/// The data set that a path and options name.
+struct Named {
+    path: PathBuf,
+    part: Option<String>,
+    format: Format,
+}
+
+impl Named {
+    fn by(file: &Path, options: &ReadOptions) -> Result<Self, Error> {
+        let (path, part) = locate(file)?;
+        crate::foreign::check(&path)?;
+        let format = options.format.map_or_else(|| Format::detect(&path), Ok)?;
+        Ok(Self { path, part: options.part.clone().or(part), format })
     }
 }
 

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::Malformed`] where there are none.
-#[cfg_attr(not(feature = "parquet"), allow(dead_code))]
 pub(crate) fn files(path: &Path, part: Option<&str>) -> Result<Vec<PathBuf>, Error> {
     let all = parquet_files(path)?;
     let Some(part) = part else { return Ok(all) };

@@ -3,7 +3,7 @@
 use super::foreign::foreign;
 use crate::Error;
 use mars_lora::stored::regular;
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, io::Read, path::Path};
 
 /// The text of `file` without its byte order mark.
 ///
@@ -11,12 +11,7 @@ use std::{borrow::Cow, path::Path};
 /// [`Error::Io`]; [`Error::Malformed`] for a file that is no UTF-8 text, with what it is as far as that is known.
 pub(super) fn read(file: &Path) -> Result<String, Error> {
     let mut bytes = regular::read(file, u64::MAX).map_err(Error::io(file))?;
-    if let Some(other) = encoding(&bytes) {
-        return Err(Error::malformed(file, format!("not UTF-8 text but {other}"), "save it as UTF-8"));
-    }
-    if let Some(other) = foreign(&bytes) {
-        return Err(Error::malformed(file, format!("no JSON but {}", other.what), other.remedy));
-    }
+    refuse_other(file, &bytes)?;
     if bytes.starts_with("\u{feff}".as_bytes()) {
         bytes.drain(.."\u{feff}".len());
     }
@@ -30,6 +25,28 @@ pub(super) fn read(file: &Path) -> Result<String, Error> {
         let what = format!("not UTF-8 text: byte {at} on line {line}");
         Error::malformed(file, what, "save it as UTF-8; older programs write other encodings")
     })
+}
+
+/// Refuses a `file` that cannot be read, or begins as something else than text, as [`read`] does.
+///
+/// # Errors
+/// As for [`read`].
+pub(super) fn check_start(file: &Path) -> Result<(), Error> {
+    let mut start = Vec::new();
+    let opened = regular::open(file).map_err(Error::io(file))?;
+    opened.take(64).read_to_end(&mut start).map_err(Error::io(file))?;
+    refuse_other(file, &start)
+}
+
+/// Refuses a `file` that begins with `start`, where that is known and no UTF-8 text.
+fn refuse_other(file: &Path, start: &[u8]) -> Result<(), Error> {
+    if let Some(other) = encoding(start) {
+        return Err(Error::malformed(file, format!("not UTF-8 text but {other}"), "save it as UTF-8"));
+    }
+    match foreign(start) {
+        Some(other) => Err(Error::malformed(file, format!("no JSON but {}", other.what), other.remedy)),
+        None => Ok(()),
+    }
 }
 
 /// The encoding of two or four bytes for each character that a text has, by its mark or by its zeros.

@@ -4,7 +4,7 @@ use crate::kit::LLAVA;
 use mars_vlm::data::{CheckOptions, Dataset, Format, ImageRef, ImageStore, ProblemKind, ReadOptions, check};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 fn file(name: &str, bytes: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
@@ -129,6 +129,9 @@ fn what_a_file_is_instead_is_said_once() {
         assert!(message.contains(name), "{name}: {message}");
         assert!(parts.iter().all(|part| message.contains(part)), "{name} {parts:?}: {message}");
         assert_eq!(message.lines().count(), 1, "{message}");
+        if let Err(kind) = Dataset::check_kind(&path, &ReadOptions::default()) {
+            assert_eq!(kind.to_string(), message, "{name}");
+        }
     }
     let (_dir, path) = file("data.parquet", LLAVA);
     let options = ReadOptions { format: Some(Format::Json), ..ReadOptions::default() };
@@ -137,6 +140,31 @@ fn what_a_file_is_instead_is_said_once() {
         3,
         "who says that it is JSON is heard"
     );
+}
+
+#[test]
+fn what_is_no_data_set_by_its_kind_is_told_before_it_is_read() {
+    let kind = |path: &Path| Dataset::check_kind(path, &ReadOptions::default());
+    let refused = |path: &Path| {
+        assert_eq!(kind(path).unwrap_err().to_string(), Dataset::read(path).unwrap_err().to_string());
+    };
+    let (dir, path) = file("data.json", LLAVA);
+    kind(&path).unwrap();
+    refused(dir.path());
+    refused(&path.join("below"));
+    let none = dir.path().join("none.json");
+    refused(&none);
+    for format in [Format::Json, Format::ScienceQa, Format::Parquet] {
+        let options = ReadOptions { format: Some(format), ..ReadOptions::default() };
+        assert!(Dataset::check_kind(&none, &options).is_err(), "{format}");
+    }
+    for start in ["version https://git-lfs.github.com/spec/v1\n", "<html>", "PK\u{3}\u{4}", "%PDF", "[\0"] {
+        for name in ["data.json", "problems.json", "data"] {
+            refused(&file(name, start).1);
+        }
+    }
+    // Records are looked at when they are read.
+    kind(&file("data.json", "[{").1).unwrap();
 }
 
 #[cfg(feature = "parquet")]

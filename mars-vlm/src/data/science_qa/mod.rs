@@ -32,7 +32,10 @@ pub(crate) const PROBLEMS: &str = "problems.json";
 const SPLITS: &str = "pid_splits.json";
 
 /// The problems' file that `path`, itself or its folder, names.
-fn problems_file(path: &Path) -> Result<PathBuf, Error> {
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn problems_file(path: &Path) -> Result<PathBuf, Error> {
     Ok(if is_folder(path)? { path.join(PROBLEMS) } else { path.to_path_buf() })
 }
 
