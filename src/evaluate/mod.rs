@@ -7,7 +7,7 @@ pub use verify::{AdapterLosses, Verification, verify};
 use crate::{
     Error, SearchConfig, device,
     event::{Event, Observer},
-    task::{LeftOut, Names, Pairs, Part, Source, check_weights, storage},
+    task::{LeftOut, Names, Pairs, Part, Source, check_given, check_weights, storage},
 };
 use mars_calib::native::{Evaluation, evaluate};
 use mars_lora::{AdapterStack, Examples, peft, peft::Base};
@@ -78,6 +78,20 @@ impl DataFiles {
     }
 }
 
+/// Refuses data and a PEFT adapter that are not there, cannot be read, or are of another kind, before a model is unpacked or loaded
+/// for them.
+///
+/// # Errors
+/// As when they are read.
+pub fn check_files(
+    config: &SearchConfig,
+    adapter: Option<&Path>,
+    data: Option<&DataFiles>,
+) -> Result<(), Error> {
+    let images = data.and_then(|data| data.images.as_deref());
+    check_given(config, data.map(|data| data.data.as_path()).as_slice(), images, adapter)
+}
+
 /// Evaluates the model in the Hugging Face directory `model`, with the PEFT adapter in `adapter` if there is one, on `data`.
 /// Of `config` the sections `model`, `data` and `run` count. With `exchange_images` also with the images of other samples,
 /// which says whether the answers depend on the images.
@@ -93,6 +107,7 @@ pub fn evaluate_files(
     observer: &mut dyn Observer,
 ) -> Result<DataScore, Error> {
     config.check_reading()?;
+    check_files(config, adapter, Some(data))?;
     let device = device::open(&config.run.device, config.model.dtype)?;
     let processor = Arc::new(config.processor(model)?);
     check_weights(model, config.model.dtype)?;

@@ -1,6 +1,6 @@
 //! Does an adapter fit its base, and does it compute the same when merged.
 
-use super::{DataFiles, evaluate_all, stack};
+use super::{DataFiles, check_files, evaluate_all, stack};
 use crate::{
     Error, SearchConfig, device,
     event::{Event, Observer},
@@ -60,6 +60,7 @@ pub fn verify(
     observer: &mut dyn Observer,
 ) -> Result<Verification, Error> {
     config.check_reading()?;
+    check_files(config, Some(adapter), data)?;
     let names = Names::of(model)?;
     let inspection = inspect(adapter, model, names.known())?;
     inspection.cautions.iter().for_each(|caution| observer.event(&Event::Warning(caution)));

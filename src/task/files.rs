@@ -1,5 +1,6 @@
 //! Where the files of a task are.
 
+use super::check_given;
 use crate::{Error, config::SearchConfig, embedded};
 use mars_vlm::hub::ModelId;
 use std::path::{Path, PathBuf};
@@ -25,10 +26,23 @@ impl TaskFiles {
     /// know where the cache is.
     ///
     /// # Errors
-    /// An error of usage where validation data, test data or images are named, but no training data; when the embedded files
-    /// cannot be written.
+    /// An error of usage where validation data, test data or images are named, but no training data; data, images or an adapter
+    /// that are not there or of another kind; when the embedded files cannot be written.
     pub fn of(config: &SearchConfig) -> Result<Self, Error> {
         let data = &config.data;
+        let (train, val, test) = (data.train.as_deref(), data.val.as_deref(), data.test.as_deref());
+        let images = data.images.as_deref();
+        let without = [("val", val), ("test", test), ("images", images)];
+        let without = without.into_iter().find_map(|(key, path)| Some((key, path?)));
+        if let (None, Some((key, path))) = (train, without) {
+            return Err(Error::usage(format!(
+                "data.{key} is \"{}\", but data.train is empty, and the embedded data already include it; set data.train \
+                 too, or leave data.{key} empty",
+                path.display()
+            )));
+        }
+        let sets: Vec<&Path> = [train, val, test].into_iter().flatten().collect();
+        check_given(config, &sets, images, config.model.adapter.as_deref())?;
         let given = |model: PathBuf, train: PathBuf| Self {
             model,
             train,
@@ -44,15 +58,6 @@ impl TaskFiles {
             (Some(model), Some(train)) => given(model, train),
             (None, Some(train)) => given(unpacked()?.model, train),
             (model, None) => {
-                for (key, path) in [("val", &data.val), ("test", &data.test), ("images", &data.images)] {
-                    if let Some(path) = path {
-                        return Err(Error::usage(format!(
-                            "data.{key} is \"{}\", but data.train is empty, and the embedded data already include it; set data.train \
-                             too, or leave data.{key} empty",
-                            path.display()
-                        )));
-                    }
-                }
                 let unpacked = unpacked()?;
                 Self {
                     model: model.unwrap_or(unpacked.model),

@@ -2,6 +2,7 @@
 mod exchanged;
 mod files;
 mod fingerprints;
+mod given;
 mod left_out;
 mod memory;
 mod names;
@@ -17,6 +18,7 @@ mod storage;
 pub use exchanged::ExchangedImages;
 pub(crate) use exchanged::Pairs;
 pub use files::TaskFiles;
+pub(crate) use given::check_given;
 pub use left_out::LeftOut;
 pub(crate) use memory::check_weights;
 pub(crate) use names::Names;

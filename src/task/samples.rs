@@ -30,7 +30,7 @@ pub(crate) struct Part {
 }
 
 /// The images of `data`: `images` where they are named.
-fn open_images(data: &Path, images: Option<&Path>) -> Result<ImageStore, Error> {
+pub(super) fn open_images(data: &Path, images: Option<&Path>) -> Result<ImageStore, Error> {
     ImageStore::for_data(data, images).map_err(|error| match (error, images) {
         (mars_vlm::Error::Io { source, .. }, Some(images)) => {
             let from = if images.is_relative() { ", which is taken from the current directory" } else { "" };

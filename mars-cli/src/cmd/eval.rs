@@ -2,7 +2,7 @@
 
 use crate::{
     args::{self, Task},
-    cmd::{Context, data_or_embedded, roles},
+    cmd::{Context, data_or_embedded},
     exit::Exit,
     output,
 };
@@ -14,11 +14,11 @@ use mars::{
 pub(crate) fn run(context: &Context, args: &args::Eval) -> Result<Exit, Error> {
     let task = Task { model: args.model.clone(), device: args.device.clone(), ..Task::default() };
     let config = context.layers(&task)?.reading()?;
-    let (model, data) = data_or_embedded(context, &config, args.data.as_ref(), args.images.as_ref())?;
-    args.adapter.iter().try_for_each(|adapter| roles::check(adapter, &model))?;
+    let adapter = args.adapter.as_deref();
+    let (model, data) =
+        data_or_embedded(context, &config, adapter, args.data.as_ref(), args.images.as_ref())?;
     let mut reporter = context.reporter();
-    let score =
-        evaluate_files(&config, &model, args.adapter.as_deref(), &data, args.exchange_images, &mut reporter);
+    let score = evaluate_files(&config, &model, adapter, &data, args.exchange_images, &mut reporter);
     reporter.finish();
     let score = score?;
     if context.common.json {

@@ -35,7 +35,7 @@ use mars::{
     config::{DataConfig, Layers, TrainerKind},
     device::DeviceList,
     embedded,
-    evaluate::DataFiles,
+    evaluate::{DataFiles, check_files},
     mars_calib::Settings,
     mars_vlm::hub::Need,
     task::TaskFiles,
@@ -112,8 +112,6 @@ impl Context {
     /// The task of a configuration, opened.
     pub(crate) fn open(&self, config: &SearchConfig) -> Result<mars::Task, Error> {
         config.check_native()?;
-        // Before anything is unpacked.
-        DeviceList::parse(&config.run.device)?;
         let task = mars::Task::open_with(config, &self.files(config)?, &mut self.reporter())?;
         // What loading took and freed is as large as the weights.
         allocator::give_back();
@@ -122,11 +120,20 @@ impl Context {
 
     /// The files of a configuration; a model that is named by an id is looked up.
     pub(crate) fn files(&self, config: &SearchConfig) -> Result<TaskFiles, Error> {
+        // Before anything is unpacked.
+        DeviceList::parse(&config.run.device)?;
         let mut local = config.clone();
-        if let Some(model) = &config.model.dir {
-            local.model.dir = Some(self.model(model)?);
-        }
+        local.model.dir = self.named_model(config, config.model.adapter.as_deref())?;
         TaskFiles::of(&local)
+    }
+
+    /// The local directory of the model that the settings name, if they do; refused where it and `adapter` are swapped.
+    fn named_model(&self, config: &SearchConfig, adapter: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+        let model = config.model.dir.as_deref().map(|model| self.model(model)).transpose()?;
+        if let (Some(adapter), Some(model)) = (adapter, &model) {
+            roles::check(adapter, model)?;
+        }
+        Ok(model)
     }
 
     /// The local directory of the model that the user names.
@@ -219,41 +226,40 @@ pub(crate) fn set_path(layers: &mut Layers, key: &str, path: &Option<PathBuf>) -
     })
 }
 
-/// The model, and the data to measure it on: those given, those that the settings name, or the embedded test split where
-/// neither names any.
+/// The model, and the data to measure it on with `adapter`: those given, those that the settings name, or the embedded test split
+/// where neither names any.
 pub(crate) fn data_or_embedded(
     context: &Context,
     config: &SearchConfig,
+    adapter: Option<&Path>,
     data: Option<&PathBuf>,
     images: Option<&PathBuf>,
 ) -> Result<(PathBuf, DataFiles), Error> {
     let DataConfig { train, val, test, images: set, .. } = &config.data;
-    let unpacked = || {
-        config.out.check_dir()?;
-        DeviceList::parse(&config.run.device)?;
-        embedded::unpack(&config.out.dir)
-    };
-    let model = || match &config.model.dir {
-        Some(model) => context.model(model),
-        None => Ok(unpacked()?.model),
-    };
-    if let Some(data) = data.or(test.as_ref()) {
-        let images = images.or(set.as_ref()).cloned();
-        return Ok((model()?, DataFiles { data: data.clone(), images }));
-    }
+    let given = data.or(test.as_ref()).cloned();
+    let given = given.map(|data| DataFiles { data, images: images.or(set.as_ref()).cloned() });
     let named = [
         ("--images", images),
         ("data.train", train.as_ref()),
         ("data.val", val.as_ref()),
         ("data.images", set.as_ref()),
     ];
-    if let Some((name, path)) = named.into_iter().find_map(|(name, path)| Some((name, path?))) {
+    let named = named.into_iter().find_map(|(name, path)| Some((name, path?)));
+    if let (None, Some((name, path))) = (&given, named) {
         return Err(Error::usage(format!(
             "{name} is \"{}\", but no evaluation data are given; use --data or set data.test",
             path.display()
         )));
     }
-    let embedded::Unpacked { model, test, images, .. } = unpacked()?;
-    let model = config.model.dir.as_deref().map_or(Ok(model), |model| context.model(model))?;
-    Ok((model, DataFiles { data: test, images: Some(images) }))
+    match (context.named_model(config, adapter)?, given) {
+        (Some(model), Some(data)) => Ok((model, data)),
+        (model, given) => {
+            config.out.check_dir()?;
+            DeviceList::parse(&config.run.device)?;
+            check_files(config, adapter, given.as_ref())?;
+            let unpacked = embedded::unpack(&config.out.dir)?;
+            let own = || DataFiles { data: unpacked.test, images: Some(unpacked.images) };
+            Ok((model.unwrap_or(unpacked.model), given.unwrap_or_else(own)))
+        }
+    }
 }

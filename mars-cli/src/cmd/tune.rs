@@ -2,7 +2,7 @@
 
 use crate::{
     args,
-    cmd::{Context, roles, search, set, set_path},
+    cmd::{Context, search, set, set_path},
     exit::Exit,
 };
 use mars::{Error, config::Layers, mars_lora::merge::inspect, mars_vlm::checkpoint::names_of_dir};
@@ -41,7 +41,6 @@ pub(crate) fn run(context: &Context, args: &args::Tune) -> Result<Exit, Error> {
 fn ranks_of(context: &Context, layers: &Layers, adapter: &Path) -> Result<BTreeMap<String, usize>, Error> {
     // The policy follows from these ranks: only then can all settings be checked.
     let model = context.files(&layers.reading()?)?.model;
-    roles::check(adapter, &model)?;
     let mut counts: BTreeMap<String, BTreeMap<usize, usize>> = BTreeMap::new();
     for layer in inspect(adapter, &model, &names_of_dir(&model)?)?.modules {
         *counts.entry(layer.module).or_default().entry(layer.used_rank).or_insert(0) += 1;

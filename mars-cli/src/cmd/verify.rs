@@ -39,13 +39,17 @@ pub(crate) fn run(context: &Context, args: &args::Verify) -> Result<Exit, Error>
     let named = [&args.data, &args.images, &config.data.test].into_iter().any(Option::is_some);
     let (model, data) = match &config.model.dir {
         // The embedded test split belongs to the embedded model alone.
-        Some(model) if !named => (context.model(model)?, None),
+        Some(model) if !named => {
+            let model = context.model(model)?;
+            roles::check(adapter, &model)?;
+            (model, None)
+        }
         _ => {
-            let (model, data) = data_or_embedded(context, &config, args.data.as_ref(), args.images.as_ref())?;
+            let (data, images) = (args.data.as_ref(), args.images.as_ref());
+            let (model, data) = data_or_embedded(context, &config, Some(adapter), data, images)?;
             (model, Some(data))
         }
     };
-    roles::check(adapter, &model)?;
     let mut reporter = context.reporter();
     let verification = verify(&config, adapter, &model, data.as_ref(), &mut reporter);
     reporter.finish();

@@ -179,6 +179,42 @@ fn unknown_words_on_the_command_line_are_refused() {
     refused(&["fit"], 2, &["--runs"]);
 }
 
+/// Neither the embedded model nor another one is of use without them.
+#[test]
+fn files_that_are_not_there_or_of_another_kind_are_refused_before_a_model_is_unpacked_or_loaded() {
+    let task = SmallTask::new();
+    let (train, out, broken) = (task.path("train.json"), task.path("out"), task.model_copy());
+    fs::write(broken.join("model.safetensors"), "cut off").unwrap();
+    fs::write(task.path("page.json"), "<!DOCTYPE html>").unwrap();
+    fs::create_dir(task.path("empty")).unwrap();
+    let set = format!("out.dir=\"{out}\"");
+    let models = [vec!["--set", &set], vec!["--set", &set, "--model", broken.to_str().unwrap()]];
+    let searches = [&["search"][..], &["plan"], &["calibrate"], &["compare"], &["tune", "--ranks", "llm=2"]];
+    let [missing, page, empty] = ["missing.json", "page.json", "empty"].map(|name| task.path(name));
+    for model in &models {
+        let call = |parts: &[&[&str]], bad: &str| {
+            refused(&[&parts.concat()[..], &model[..]].concat(), 3, &[bad]);
+        };
+        for bad in [&missing, &page, &empty] {
+            for command in searches {
+                call(&[command, &["--data", bad]], bad);
+            }
+            call(&[&["search", "--data", &train, "--val", bad]], bad);
+            call(&[&["search", "--data", &train, "--test", bad]], bad);
+            call(&[&["tune", "--adapter", bad]], bad);
+            call(&[&["tune", "--adapter", bad, "--ranks", "llm=2", "--data", &train]], bad);
+            call(&[&["eval", "--data", bad]], bad);
+            call(&[&["eval", "--adapter", bad]], bad);
+            call(&[&["verify", "--adapter", bad]], bad);
+        }
+        for bad in [&missing, &page] {
+            call(&[&["search", "--data", &train, "--images", bad]], bad);
+            call(&[&["eval", "--data", &train, "--images", bad]], bad);
+        }
+    }
+    assert!(!Path::new(&out).exists(), "nothing is unpacked");
+}
+
 /// No later call succeeds where a file is: the directory has to be another.
 #[test]
 fn an_out_directory_that_can_be_none_is_refused() {
