@@ -40,6 +40,15 @@ pub trait CheckpointStore: Send {
     /// ignored.
     fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error>;
 
+    /// The step of the latest state of `lineage` at or below `step`, which may turn out to be damaged or gone when it is read.
+    /// Where this is not overridden the state is read for it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the store cannot be read.
+    fn latest_step(&self, lineage: &RunId, step: usize) -> Result<Option<usize>, Error> {
+        Ok(self.latest_at_or_below(lineage, step)?.map(|latest| latest.step))
+    }
+
     /// Forgets the states of `lineage` before the last of `keep`, other than those in it. Later ones stay:
     /// a request for a shorter run must not remove the states of a longer one.
     ///
@@ -52,6 +61,13 @@ pub trait CheckpointStore: Send {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryCheckpoints(BTreeMap<(RunId, usize), Files>);
 
+impl MemoryCheckpoints {
+    fn latest(&self, lineage: &RunId, step: usize) -> Option<(usize, &Files)> {
+        let latest = self.0.range((lineage.clone(), 0)..=(lineage.clone(), step)).next_back();
+        latest.map(|((_, step), files)| (*step, files))
+    }
+}
+
 impl CheckpointStore for MemoryCheckpoints {
     fn save(&mut self, lineage: &RunId, step: usize, files: &Files) -> Result<(), Error> {
         self.0.insert((lineage.clone(), step), files.clone());
@@ -59,8 +75,12 @@ impl CheckpointStore for MemoryCheckpoints {
     }
 
     fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error> {
-        let latest = self.0.range((lineage.clone(), 0)..=(lineage.clone(), step)).next_back();
-        Ok(latest.map(|((_, step), files)| Checkpoint { step: *step, files: files.clone() }))
+        let latest = self.latest(lineage, step);
+        Ok(latest.map(|(step, files)| Checkpoint { step, files: files.clone() }))
+    }
+
+    fn latest_step(&self, lineage: &RunId, step: usize) -> Result<Option<usize>, Error> {
+        Ok(self.latest(lineage, step).map(|(step, _)| step))
     }
 
     fn prune(&mut self, lineage: &RunId, keep: &[usize]) -> Result<(), Error> {
@@ -94,14 +114,6 @@ impl DirectoryCheckpoints {
     /// Where a state lies while another takes its place.
     fn aside(&self, lineage: &RunId, step: usize) -> PathBuf {
         self.0.join(lineage.as_str()).join(format!("step-{step}{ASIDE}"))
-    }
-
-    /// The step of the latest state of `lineage` at or below `step`, by its name alone: it may be damaged.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn latest_step(&self, lineage: &RunId, step: usize) -> Result<Option<usize>, Error> {
-        Ok(self.steps(lineage)?.into_iter().rfind(|at| *at <= step))
     }
 
     /// The steps at which there are states of `lineage`, ascending.
@@ -155,6 +167,11 @@ impl CheckpointStore for DirectoryCheckpoints {
             }
         }
         Ok(None)
+    }
+
+    /// By the names of the states alone.
+    fn latest_step(&self, lineage: &RunId, step: usize) -> Result<Option<usize>, Error> {
+        Ok(self.steps(lineage)?.into_iter().rfind(|at| *at <= step))
     }
 
     fn prune(&mut self, lineage: &RunId, keep: &[usize]) -> Result<(), Error> {

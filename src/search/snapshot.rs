@@ -2,7 +2,9 @@
 
 use super::{RunTemplate, result::trial_result};
 use crate::config::SearchConfig;
-use mars_calib::{ConvergenceRule, DirectoryCheckpoints, Keep, RunId, RunRecord, campaign::Snapshot};
+use mars_calib::{
+    CheckpointStore, ConvergenceRule, DirectoryCheckpoints, Keep, RunId, RunRecord, campaign::Snapshot,
+};
 use mars_search::{Answer, Runner, Trial, TrialResult};
 use std::{collections::BTreeMap, path::Path};
 

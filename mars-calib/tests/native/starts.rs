@@ -1,14 +1,17 @@
-//! Where runs begin: what EVA reads before the first step, when a run that waits is begun, and a store that cannot be read.
+//! Where runs begin: what EVA reads before the first step, when a run that waits is begun and at which state, and a store that cannot be
+//! read.
 
-use crate::toy::{Batch, Points, Setting, StopAt, Toy, points, spec, toy};
+use crate::toy::{Batch, Points, Setting, StopAt, Toy, points, spec, timeless, toy};
 use burn::tensor::Device;
 use mars_calib::native::{NativeOptions, NativeTrainer};
 use mars_calib::{
-    Campaign, Checkpoint, CheckpointStore, Error, Init, MemoryCheckpoints, OnChange, RunEnd, RunId, RunSpec,
-    Settings, Silent, Trainer, Variant, checkpoint::Files,
+    Campaign, Checkpoint, CheckpointStore, DirectoryCheckpoints, Error, Flow, Init, MemoryCheckpoints,
+    Observer, OnChange, Progress, RunEnd, RunId, RunSpec, Settings, Silent, Stage, Trainer, Variant,
+    checkpoint::Files,
 };
 use mars_lora::Examples;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Examples whose inputs are others where there are several samples in a batch, as rows of padding are; counts the batches of
@@ -119,5 +122,74 @@ fn a_store_that_cannot_be_read_is_no_property_of_a_run() {
         let records = Campaign::read(directory.path()).unwrap().records;
         assert!(records.values().all(|record| record.end == RunEnd::Finished), "{reads}");
         assert_eq!(records.len(), usize::from(reads == 3), "{reads}");
+    }
+}
+
+/// A lineage that has another latest state when a run of it begins than when it was looked for.
+struct Moved {
+    seen: Option<usize>,
+    then: Option<Checkpoint>,
+    reads: Arc<AtomicUsize>,
+}
+
+impl CheckpointStore for Moved {
+    fn save(&mut self, _: &RunId, _: usize, _: &Files) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn latest_at_or_below(&self, _: &RunId, _: usize) -> Result<Option<Checkpoint>, Error> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        Ok(self.then.clone())
+    }
+
+    fn latest_step(&self, _: &RunId, _: usize) -> Result<Option<usize>, Error> {
+        Ok(self.seen)
+    }
+
+    fn prune(&mut self, _: &RunId, _: &[usize]) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Keeps the first step that is trained.
+#[derive(Default)]
+struct FirstStep(Option<usize>);
+
+impl Observer for FirstStep {
+    fn progress(&mut self, event: &Progress) -> Flow {
+        if event.stage == Stage::Train {
+            self.0.get_or_insert(event.step);
+        }
+        Flow::Continue
+    }
+}
+
+fn with_store(setting: &Setting, store: impl CheckpointStore + 'static) -> NativeTrainer<'_, Toy, Points> {
+    NativeTrainer::new(&setting.model, &setting.train, &setting.validation, options()).with_store(store)
+}
+
+/// Another process may go on with its lineage meanwhile, and remove the state that was there.
+#[test]
+fn a_run_begins_at_the_state_that_is_there_at_its_turn_which_is_read_once() {
+    let (setting, whole) = (Setting::new(), spec(4, 4, 0, 40));
+    let train = |store: Moved, observer: &mut FirstStep| {
+        with_store(&setting, store).train(std::slice::from_ref(&whole), observer).remove(0)
+    };
+    let state = |steps: usize| {
+        let place = tempfile::tempdir().unwrap();
+        let store = DirectoryCheckpoints::new(place.path());
+        with_store(&setting, store.clone()).train(&[spec(4, 4, 0, steps)], &mut Silent);
+        store.latest_at_or_below(&whole.lineage(), steps).unwrap()
+    };
+    let empty = Moved { seen: None, then: None, reads: Arc::default() };
+    let straight = timeless(train(empty, &mut FirstStep::default()));
+    let some = |step: usize| Some(step).filter(|step| *step > 0);
+    for (seen, then) in [(20, 20), (20, 30), (20, 10), (20, 0), (0, 30)] {
+        let (reads, mut first) = (Arc::new(AtomicUsize::new(0)), FirstStep::default());
+        let store = Moved { seen: some(seen), then: some(then).and_then(&state), reads: reads.clone() };
+        let record = train(store, &mut first);
+        assert_eq!(first.0, Some(then + 1), "looked for at {seen}");
+        assert_eq!(timeless(record), straight, "from {then}, looked for at {seen}");
+        assert_eq!(reads.load(Ordering::Relaxed), 1, "from {then}, looked for at {seen}");
     }
 }

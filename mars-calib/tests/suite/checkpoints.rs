@@ -20,7 +20,11 @@ fn laws(store: &mut dyn CheckpointStore) {
         store.save(&a, step, &files(&format!("a{step}"))).unwrap();
     }
     store.save(&b, 7, &files("b7")).unwrap();
-    let at = |store: &dyn CheckpointStore, step| store.latest_at_or_below(&a, step).unwrap();
+    let at = |store: &dyn CheckpointStore, step| {
+        let latest = store.latest_at_or_below(&a, step).unwrap();
+        assert_eq!(store.latest_step(&a, step).unwrap(), latest.as_ref().map(|latest| latest.step));
+        latest
+    };
     assert_eq!(at(store, 4), None);
     assert_eq!(at(store, 5), Some(Checkpoint { step: 5, files: files("a5") }));
     assert_eq!(at(store, 99), Some(Checkpoint { step: 10, files: files("a10") }));

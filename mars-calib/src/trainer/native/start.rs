@@ -33,10 +33,12 @@ where
     M: Model,
     E: Examples<Batch = M::Batch>,
 {
-    /// The step that a run begins at. Nothing of its state is kept: many runs may wait.
+    /// The step that a run begins at, as far as that is known before its turn: until then another process may go on with its
+    /// lineage. Its state is not read yet: many runs may wait.
     pub(super) fn first_step(&self, spec: &RunSpec) -> Result<usize, Error> {
         spec.validate()?;
-        Ok(self.checkpoint(spec)?.map_or(0, |latest| latest.step))
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(store.latest_step(&spec.lineage(), spec.steps)?.unwrap_or(0))
     }
 
     /// A run where it begins.
