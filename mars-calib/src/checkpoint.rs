@@ -7,7 +7,7 @@ use crate::{Error, RunId, files, format};
 use mars_lora::files::NewDirectory;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -33,7 +33,7 @@ pub trait CheckpointStore: Send {
     /// [`Error::Io`] when it cannot be written, [`Error::Corrupt`] for a file name with a path in it.
     fn save(&mut self, lineage: &RunId, step: usize, files: &Files) -> Result<(), Error>;
 
-    /// The latest readable state of `lineage` at or below `step`.
+    /// The latest readable state of `lineage` at or below `step`, also where another process goes on with `lineage` meanwhile.
     ///
     /// # Errors
     /// [`Error::Io`] when the store cannot be read, [`Error::Corrupt`] for a state of a newer version; a damaged state is
@@ -159,14 +159,20 @@ impl CheckpointStore for DirectoryCheckpoints {
     }
 
     fn latest_at_or_below(&self, lineage: &RunId, step: usize) -> Result<Option<Checkpoint>, Error> {
-        for step in self.steps(lineage)?.into_iter().rev().filter(|at| *at <= step) {
-            for place in [self.place(lineage, step), self.aside(lineage, step)] {
-                if let Some(files) = read(&place)? {
-                    return Ok(Some(Checkpoint { step, files }));
+        let mut unusable = BTreeSet::new();
+        loop {
+            // Listed anew: another process may have put a later state in the place of one that was about to be read.
+            let mut there = self.steps(lineage)?.into_iter();
+            let Some(at) = there.rfind(|at| *at <= step && !unusable.contains(at)) else { return Ok(None) };
+            let (place, aside) = (self.place(lineage, at), self.aside(lineage, at));
+            // A state that takes the place of another is there at last.
+            for place in [&place, &aside, &place] {
+                if let Some(files) = read(place)? {
+                    return Ok(Some(Checkpoint { step: at, files }));
                 }
             }
+            unusable.insert(at);
         }
-        Ok(None)
     }
 
     /// By the names of the states alone.

@@ -4,7 +4,14 @@ use crate::spec;
 use mars_calib::{
     Checkpoint, CheckpointStore, DirectoryCheckpoints, Error, MemoryCheckpoints, checkpoint::Files,
 };
-use std::fs;
+use std::{
+    fs,
+    sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 use tempfile::tempdir;
 
 fn files(content: &str) -> Files {
@@ -99,6 +106,56 @@ fn a_state_that_another_was_to_replace_is_there_until_the_other_is() {
     assert_eq!(names(), ["step-10"]);
     store.prune(&lineage, &[]).unwrap();
     assert!(names().is_empty(), "{:?}", names());
+}
+
+/// As another process does that goes on with a lineage: whoever looks finds a whole state, and none of before it looked.
+#[test]
+fn a_state_is_found_while_later_ones_take_its_place() {
+    const LAST: usize = 60;
+    let directory = tempdir().unwrap();
+    let lineage = spec(8, 8, 10).lineage();
+    let saved = AtomicUsize::new(1);
+    let store = DirectoryCheckpoints::new(directory.path());
+    store.clone().save(&lineage, 1, &files("a1")).unwrap();
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut store = store.clone();
+            for step in 2..=LAST {
+                store.save(&lineage, step, &files(&format!("a{step}"))).unwrap();
+                saved.store(step, Ordering::SeqCst);
+                store.prune(&lineage, &[step]).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            let least = saved.load(Ordering::SeqCst);
+            let found = store.latest_at_or_below(&lineage, LAST).unwrap().unwrap();
+            assert!(found.step >= least, "{} of {least}", found.step);
+            assert_eq!(found.files, files(&format!("a{}", found.step)));
+        }
+    });
+}
+
+#[test]
+fn a_state_is_found_while_another_of_its_step_takes_its_place() {
+    let directory = tempdir().unwrap();
+    let lineage = spec(8, 8, 10).lineage();
+    let mut store = DirectoryCheckpoints::new(directory.path());
+    let more = |name: &str| [(name.to_owned(), vec![1])].into_iter().chain(files("a")).collect::<Files>();
+    let states = [more("even"), more("odd")];
+    store.save(&lineage, 10, &states[0]).unwrap();
+    let reader = store.clone();
+    for turn in 1..=40 {
+        let both = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                both.wait();
+                store.save(&lineage, 10, &states[turn % 2]).unwrap();
+            });
+            both.wait();
+            let found = reader.latest_at_or_below(&lineage, 10).unwrap().unwrap();
+            assert!(states.contains(&found.files), "{found:?}");
+        });
+    }
 }
 
 #[test]
