@@ -184,13 +184,13 @@ impl CheckpointStore for DirectoryCheckpoints {
         let last = keep.iter().copied().max().unwrap_or(usize::MAX);
         for step in self.steps(lineage)?.into_iter().filter(|step| *step <= last) {
             let (place, aside) = (self.place(lineage, step), self.aside(lineage, step));
-            let is_there = files::exists(&place)?;
-            if is_there && !keep.contains(&step) {
-                fs::remove_dir_all(&place).map_err(Error::io("remove", &place))?;
-            }
+            let is_kept = keep.contains(&step);
             // The only one of a kept step stays.
-            if (is_there || !keep.contains(&step)) && files::exists(&aside)? {
-                fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))?;
+            if !is_kept || files::exists(&place)? {
+                remove(&aside)?;
+            }
+            if !is_kept {
+                remove(&place)?;
             }
         }
         Ok(())
@@ -234,6 +234,14 @@ fn read(place: &Path) -> Result<Option<Files>, Error> {
         };
     }
     Ok(Some(all))
+}
+
+/// Removes a state, which another process may have removed already.
+fn remove(place: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(place) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", place)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// BLAKE3, 64 hexadecimal digits.

@@ -158,6 +158,31 @@ fn a_state_is_found_while_another_of_its_step_takes_its_place() {
     }
 }
 
+/// Runs of one lineage may begin at the same time, each in another process.
+#[test]
+fn what_two_remove_at_once_is_removed() {
+    let directory = tempdir().unwrap();
+    let lineage = spec(8, 8, 10).lineage();
+    let mut store = DirectoryCheckpoints::new(directory.path());
+    for _ in 0..20 {
+        for step in [5, 10, 15] {
+            store.save(&lineage, step, &files("a")).unwrap();
+        }
+        let both = Barrier::new(2);
+        let prune = || {
+            let mut store = DirectoryCheckpoints::new(directory.path());
+            both.wait();
+            store.prune(&lineage, &[15]).unwrap();
+        };
+        thread::scope(|scope| {
+            scope.spawn(prune);
+            scope.spawn(prune);
+        });
+        assert_eq!(store.latest_step(&lineage, 14).unwrap(), None);
+        assert_eq!(store.latest_step(&lineage, 15).unwrap(), Some(15));
+    }
+}
+
 #[test]
 fn names_with_paths_are_refused() {
     let directory = tempdir().unwrap();
