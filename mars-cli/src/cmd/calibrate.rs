@@ -3,7 +3,7 @@
 use crate::{
     args,
     cluster::{self, index::Index},
-    cmd::{Context, search::samples, set, set_path},
+    cmd::{Context, search::samples, set, set_path, set_seed},
     exit::Exit,
     output,
 };
@@ -19,7 +19,7 @@ pub(crate) fn run(context: &Context, args: &args::Calibrate) -> Result<Exit, Err
     let mut layers = context.layers(&args.task)?;
     set_path(&mut layers, "out.dir", &args.place.out)?;
     set(&mut layers, "search.policy", &args.policy)?;
-    args.seed.iter().try_for_each(|seed| layers.option("train.seed", i64::from(*seed), "--seed"))?;
+    set_seed(&mut layers, args.seed)?;
     context.keep(&layers);
     // Wherever the directory was set, a campaign in it is gone on with.
     let directory = layers.directory();

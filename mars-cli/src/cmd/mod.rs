@@ -163,7 +163,7 @@ pub(crate) fn job_layers(context: &Context, job: &Job) -> Result<Layers, Error> 
     let mut layers = context.layers(&job.task)?;
     set_path(&mut layers, "out.dir", &job.place.out)?;
     set(&mut layers, "search.policy", &job.policy)?;
-    job.seed.iter().try_for_each(|seed| layers.option("train.seed", i64::from(*seed), "--seed"))?;
+    set_seed(&mut layers, job.seed)?;
     Ok(layers)
 }
 
@@ -224,6 +224,11 @@ pub(crate) fn set_path(layers: &mut Layers, key: &str, path: &Option<PathBuf>) -
         let refused = || Error::usage(format!("the path {} is not UTF-8; settings are text", path.display()));
         layers.option(key, path.to_str().ok_or_else(refused)?, flag_of(key))
     })
+}
+
+/// Overrides the seed, if it is given.
+pub(crate) fn set_seed(layers: &mut Layers, seed: Option<u32>) -> Result<(), Error> {
+    seed.map_or(Ok(()), |seed| layers.option("train.seed", i64::from(seed), "--seed"))
 }
 
 /// The model, and the data to measure it on with `adapter`: those given, those that the settings name, or the embedded test split

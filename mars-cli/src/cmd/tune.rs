@@ -2,7 +2,7 @@
 
 use crate::{
     args,
-    cmd::{Context, search, set, set_path},
+    cmd::{Context, search, set, set_path, set_seed},
     exit::Exit,
 };
 use mars::{Error, config::Layers, mars_lora::merge::inspect, mars_vlm::checkpoint::names_of_dir};
@@ -32,7 +32,7 @@ pub(crate) fn run(context: &Context, args: &args::Tune) -> Result<Exit, Error> {
     let origin = if args.ranks.is_some() { "--ranks" } else { "--adapter" };
     layers.option("search.policy", format!("fixed:{ranks}"), origin)?;
     set(&mut layers, "out.adapter_layout", &args.adapter_layout)?;
-    args.seed.iter().try_for_each(|seed| layers.option("train.seed", i64::from(*seed), "--seed"))?;
+    set_seed(&mut layers, args.seed)?;
     context.keep(&layers);
     search::finish(context, &layers.config()?, &args.place, args.strict)
 }
