@@ -116,8 +116,12 @@ def run(command, threads, binary, steps):
     env = dict(os.environ, OMP_NUM_THREADS=str(threads), RAYON_NUM_THREADS=str(threads))
     kind, *more = command
     program = [binary, "--steps"] if kind == "mars" else [sys.executable, __file__, "--torch"]
-    out = subprocess.run([*program, str(steps), *more], env=env, check=True, capture_output=True, text=True).stdout
-    found = json.loads(out.strip().splitlines()[-1])
+    done = subprocess.run([*program, str(steps), *more], env=env, capture_output=True, text=True)
+    if done.returncode != 0 and "--compute" in more:
+        print(f"left out: {' '.join(more)}: {done.stderr.strip()}", file=sys.stderr)
+        return None
+    done.check_returncode()
+    found = json.loads(done.stdout.strip().splitlines()[-1])
     assert found["last"] < found["first"], f"{command} learns nothing: {found}"
     return {"wall": statistics.median(found["wall"]), "best": min(found["wall"]), "cpu": found["cpu"], "mb": found["peak_mb"]}
 
@@ -147,6 +151,8 @@ def main():
     for _ in range(arguments.rounds):
         for group, name, threads, command in chosen:
             found = run(command, threads, binary, arguments.steps)
+            if not found:
+                continue
             measured[group, name].append(found)
             if raw:
                 with raw.open("a") as file:

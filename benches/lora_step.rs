@@ -224,7 +224,7 @@ fn bench(criterion: &mut Criterion) -> Result<(), Failure> {
         ("ranks 4 8 16 64", Setting { adapters: 4, batch: 1, ranks: vec![4, 8, 16, 64], ..base() }),
         ("ranks 64 64 64 64", Setting { adapters: 4, batch: 1, ranks: vec![64], ..base() }),
     ] {
-        if setting.compute != Compute::F32 && Kernel::bf16().is_err() {
+        if Kernel::of(setting.compute).is_err() {
             continue;
         }
         let mut stacked = Stacked::new(&setting)?;

@@ -55,7 +55,8 @@ impl Block {
         let linears = LINEARS.map(|(_, inputs, outputs)| {
             let spread = Distribution::Normal(0.0, 1.0 / (inputs as f64).sqrt());
             // As checkpoints are published.
-            let weight = Tensor::random([inputs, outputs], spread, device).cast(DType::BF16).cast(DType::F32);
+            let weight: Tensor<2> = Tensor::random([inputs, outputs], spread, device);
+            let weight = weight.cast(DType::BF16).cast(DType::F32);
             let weight = Param::from_tensor(weight);
             index += 1;
             let site = block * LINEARS.len() + index - 1;

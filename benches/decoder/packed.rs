@@ -13,7 +13,7 @@ impl Decoder {
             return Ok(self);
         }
         let kernel =
-            Kernel::bf16().map_err(|reason| Error::Unusable { kernel: Kernel::DotProducts, reason })?;
+            Kernel::of(compute).map_err(|reason| Error::Unusable { kernel: Kernel::Tiles, reason })?;
         for layer in self.blocks.iter_mut().flat_map(|block| &mut block.linears) {
             let [inputs, outputs] = layer.weight.dims();
             let values: Vec<f32> = layer.weight.val().into_data().iter().collect();

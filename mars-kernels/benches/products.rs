@@ -18,7 +18,7 @@ const SHAPES: [(usize, usize, usize); 7] = [
 ];
 
 fn products(criterion: &mut Criterion) {
-    let computes = if Kernel::bf16().is_ok() { &Compute::ALL[..] } else { &Compute::ALL[..1] };
+    let computes = Compute::ALL.into_iter().filter(|compute| Kernel::of(*compute).is_ok());
     for (rows, inputs, outputs) in SHAPES {
         let fill =
             |count: usize| (0..count).map(|i| ((i * 7919) % 256) as f32 / 256.0 - 0.5).collect::<Vec<f32>>();
@@ -27,8 +27,8 @@ fn products(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("{rows}x{inputs}x{outputs}"));
         // Multiplications and additions.
         group.throughput(Throughput::Elements(2 * (rows * inputs * outputs) as u64));
-        for compute in computes {
-            let Ok(frozen) = Frozen::pack(&weight, inputs, outputs, *compute) else { continue };
+        for compute in computes.clone() {
+            let Ok(frozen) = Frozen::pack(&weight, inputs, outputs, compute) else { continue };
             group.bench_function(format!("{compute} forward"), |bench| {
                 bench.iter(|| frozen.forward(rows, black_box(&x), black_box(&mut y)));
             });

@@ -29,14 +29,14 @@ enum Held {
 }
 
 impl Frozen {
-    /// Packs `weight`, row after row of `[inputs, outputs]`. Where a `compute` in bf16 finds no kernel
-    /// ([`Kernel::bf16`]), products are in f32, and [`Frozen::refused`] says why.
+    /// Packs `weight`, row after row of `[inputs, outputs]`. Where there is no kernel for `compute`
+    /// ([`Kernel::of`]), products are in f32, and [`Frozen::refused`] says why.
     ///
     /// # Errors
     /// [`Error::Size`] if `weight` has another size, [`Error::TooLarge`] if memory does not hold its packed form.
     pub fn pack(weight: &[f32], inputs: usize, outputs: usize, compute: Compute) -> Result<Self, Error> {
         let weight = Weight::new(weight, inputs, outputs)?;
-        let kernel = if compute == Compute::F32 { Ok(Kernel::F32) } else { Kernel::bf16() };
+        let kernel = Kernel::of(compute);
         let packed = Self::pack_for(weight, compute, kernel.unwrap_or(Kernel::F32))?;
         Ok(Self { refused: kernel.err(), ..packed })
     }
@@ -104,6 +104,7 @@ impl Frozen {
                 match kernel {
                     Kernel::Tiles => panels.multiply::<Amx>(rows, x, y, *program, threads),
                     Kernel::DotProducts => panels.multiply::<Avx512>(rows, x, y, *program, threads),
+                    // Products in f32 are held otherwise.
                     Kernel::Emulator | Kernel::F32 => {
                         panels.multiply::<Emulator>(rows, x, y, *program, threads)
                     }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::{
-    Unusable,
+    Compute, Unusable,
     tile::{dot_products, is_amd, tiles},
 };
 
@@ -36,17 +36,20 @@ impl Kernel {
         }
     }
 
-    /// The kernel for bf16 that is faster than f32 on this processor: tiles, or else dot products on a processor of AMD.
-    /// Others with AVX512_BF16 do at most as many dot products in a cycle as products in f32.
+    /// The fastest kernel of this processor for products in `compute`: tiles; for [`Compute::Bf16`] else dot products, on a processor of
+    /// AMD. Two of them take as long as a product in f32, and on other processors with AVX512_BF16 one does.
     ///
     /// # Errors
     /// Why there is none.
-    pub fn bf16() -> Result<Self, Unusable> {
-        let tiles = Self::Tiles.usable().map(|()| Self::Tiles);
-        if tiles.is_err() && is_amd() && Self::DotProducts.usable().is_ok() {
-            return Ok(Self::DotProducts);
+    pub fn of(compute: Compute) -> Result<Self, Unusable> {
+        let tiles = || Self::Tiles.usable().map(|()| Self::Tiles);
+        match compute {
+            Compute::F32 => Ok(Self::F32),
+            Compute::Bf16 if is_amd() => {
+                tiles().or_else(|_| Self::DotProducts.usable().map(|()| Self::DotProducts))
+            }
+            Compute::Bf16x2 | Compute::Bf16 => tiles(),
         }
-        tiles
     }
 }
 

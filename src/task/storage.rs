@@ -30,10 +30,13 @@ pub(crate) fn storage(config: &SearchConfig) -> Result<Storage, Error> {
         );
         return Err(Error::usage(text));
     }
-    let kernel = Kernel::bf16().map_err(|reason| {
-        Error::usage(format!(
-            "run.compute is {compute}, which needs a processor with amx-bf16, or one of AMD with avx512-bf16, and {reason}; f32 works everywhere"
-        ))
+    let kernel = Kernel::of(compute).map_err(|reason| {
+        let needs = match compute {
+            Compute::Bf16 => "amx-bf16, or one of AMD with avx512-bf16",
+            _ => "amx-bf16",
+        };
+        let text = format!("run.compute is {compute}, which needs a processor with {needs}, and {reason}; f32 works everywhere");
+        Error::usage(text)
     })?;
     Ok(Storage { precision, packed: Some((compute, kernel)) })
 }
@@ -85,14 +88,19 @@ mod tests {
         };
         let text = refused(&|config| config.model.dtype = Precision::Q8);
         assert!(text.contains("run.compute is bf16x2") && text.contains("q8"), "{text}");
-        if Kernel::bf16().is_err() {
-            let text = refused(&|_| ());
-            assert!(text.contains("run.compute is bf16x2") && text.contains("amx-bf16"), "{text}");
-        }
-        if let Ok(kernel) = Kernel::bf16() {
-            let mut config = SearchConfig::default();
-            config.run.compute = Compute::Bf16x2;
-            assert_eq!(storage(&config).expect("packed").packed, Some((Compute::Bf16x2, kernel)));
+        for compute in [Compute::Bf16x2, Compute::Bf16] {
+            match Kernel::of(compute) {
+                Err(_) => {
+                    let text = refused(&|config| config.run.compute = compute);
+                    assert!(text.contains(&format!("run.compute is {compute}")), "{text}");
+                    assert!(text.contains("amx-bf16"), "{text}");
+                }
+                Ok(kernel) => {
+                    let mut config = SearchConfig::default();
+                    config.run.compute = compute;
+                    assert_eq!(storage(&config).expect("packed").packed, Some((compute, kernel)));
+                }
+            }
         }
         assert_eq!(storage(&SearchConfig::default()).expect("f32"), Storage::default());
     }

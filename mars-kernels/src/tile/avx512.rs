@@ -41,6 +41,8 @@ impl Engine for Avx512 {
         to: *mut f32,
         stride: usize,
     ) {
+        let steps = moving.len() / program.moving();
+        assert_eq!(weights.len() / program.weights(), steps, "operands have the same steps");
         for first in (0..rows).step_by(ROWS) {
             // SAFETY: `configure` has seen the features; rows `first` and later are among the 32 that the caller may write.
             unsafe {

@@ -7,7 +7,7 @@ mod program;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux", target_pointer_width = "64", not(miri)))]
 mod amx;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx512;
 mod check;
 mod emulator;
@@ -20,13 +20,13 @@ pub(crate) use usable::{dot_products, is_amd, tiles};
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux", target_pointer_width = "64", not(miri)))]
 pub(crate) use amx::Amx;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 pub(crate) use avx512::Avx512;
 /// Never asked for: [`tiles`] refuses on other platforms.
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_pointer_width = "64", not(miri))))]
 pub(crate) use emulator::Emulator as Amx;
 /// Never asked for: [`dot_products`] refuses on other platforms.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
 pub(crate) use emulator::Emulator as Avx512;
 
 /// bf16 values in a row of a tile: the steps in k that one instruction takes.

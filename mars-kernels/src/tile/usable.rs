@@ -31,21 +31,21 @@ fn permission() -> Result<(), Unusable> {
     Err(Unusable::Platform)
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 use super::avx512::{detected, made_by_amd};
 
 /// Whether AMD made the processor.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 pub(crate) fn is_amd() -> bool {
     made_by_amd()
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
 fn detected() -> Result<(), Unusable> {
     Err(Unusable::Platform)
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
 pub(crate) fn is_amd() -> bool {
     false
 }

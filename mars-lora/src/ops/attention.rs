@@ -27,6 +27,24 @@ pub struct Attention {
     pub mask: Option<Tensor<4>>,
 }
 
+impl Attention {
+    /// Compares its parts with the sizes of an attention.
+    fn check(&self, [batch, positions, width]: [usize; 3]) {
+        let (heads, groups) = (self.heads, self.groups);
+        assert!(groups > 0 && heads.is_multiple_of(groups), "{heads} query heads share the keys of {groups}");
+        let fits = |x: &Tensor<4>, columns: usize| {
+            let rows = x.dims()[0];
+            (rows == 1 || rows == batch) && x.dims() == [rows, 1, positions, columns]
+        };
+        for table in self.tables.iter().flatten() {
+            assert!(fits(table, width), "tables {:?} of {positions} positions, width {width}", table.dims());
+        }
+        if let Some(mask) = &self.mask {
+            assert!(fits(mask, positions), "mask {:?} of {positions} positions", mask.dims());
+        }
+    }
+}
+
 /// Whether [`attention`] of `x` is one step of the graph on its device.
 pub fn fuses_attention(x: &Tensor<3>) -> bool {
     x.dtype() == DType::F32 && on_cpu(&x.device())
@@ -36,16 +54,18 @@ pub fn fuses_attention(x: &Tensor<3>) -> bool {
 /// values of G heads; `[B, S, H W]`. Query head h reads head `floor(h / (H / G))` (Vaswani et al. 2017, arXiv 1706.03762; Ainslie et al.
 /// 2023, arXiv 2305.13245).
 ///
-/// On the CPU backend scores are not kept, and a sequence of at most 1,152 positions has the same bits whatever its padding behind positions
+/// On the CPU backend scores are not kept, and a sequence has the same bits whatever its padding behind positions
 /// that the mask hides, and whatever other sequences there are.
 ///
 /// # Panics
 /// If shapes do not fit together.
 pub fn attention(x: Tensor<3>, form: &Attention) -> Tensor<3> {
-    let [batch, positions, width] = x.dims();
+    let [batch, positions, row] = x.dims();
     let Attention { heads, groups, scale, tables, mask } = form;
     let (heads, groups) = (*heads, *groups);
-    let width = width / (heads + 2 * groups);
+    let width = row / (heads + 2 * groups).max(1);
+    assert_eq!(row, (heads + 2 * groups) * width, "rows of {heads} queries and {groups} keys and values");
+    form.check([batch, positions, width]);
     if fuses_attention(&x) {
         let plan = AttentionPlan { positions, heads, groups, width, scale: *scale as f32 };
         let tables = tables.iter().flatten().map(|table| table.clone().into_dispatch()).collect();
@@ -74,6 +94,7 @@ pub fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, form: &Attention) -> Ten
     for x in [&k, &v] {
         assert_eq!(x.dims(), [batch, groups, positions, width], "keys and values of {groups} heads");
     }
+    form.check([batch, positions, width]);
     if [&q, &k, &v].iter().all(|x| x.dtype() == DType::F32) && on_cpu(&q.device()) {
         let plan = AttentionPlan { positions, heads, groups, width, scale: *scale as f32 };
         let list = |all: Vec<Tensor<4>>| List(all.into_iter().map(Tensor::into_dispatch).collect());

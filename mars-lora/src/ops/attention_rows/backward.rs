@@ -1,13 +1,17 @@
-use super::super::tiles::{Term, add_outer_with, add_products_with};
+use super::super::tiles::{Panels, Term, add_outer_with, add_products_with};
 use super::softmax::softmax_slope;
-use super::{Heads, Packed, ROWS, Sizes};
+use super::{Heads, PART, ROWS, Sizes};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
-use std::ops::Range;
 
-/// Gradients of the queries of a group `[H / G, S, W]`, or those of a part of the positions, and of its keys and values `[S, W]`.
+/// Gradients of the queries of a group `[S, H / G, W]`, and of its keys and values `[S, W]`.
 struct Slopes {
     queries: Vec<f32>,
+    sums: Sums,
+}
+
+/// Gradients of keys and values `[S, W]`, summed over some positions.
+struct Sums {
     keys: Vec<f32>,
     values: Vec<f32>,
 }
@@ -19,11 +23,10 @@ impl Heads<'_> {
         let row = (heads + 2 * groups) * width;
         let mut out = vec![0.0; sequences * positions * row];
         self.each(&mut out, positions * row, |sequence, out| {
-            for (group, slopes) in self.slopes(sequence, grad).iter().enumerate() {
-                let shared = self.sizes.shared();
-                self.write(out, row, group * shared, (&slopes.queries, shared));
-                self.write(out, row, heads + group, (&slopes.keys, 1));
-                self.write(out, row, heads + groups + group, (&slopes.values, 1));
+            for (group, Slopes { queries, sums }) in self.slopes(sequence, grad).iter().enumerate() {
+                self.write(out, row, group * self.sizes.shared(), queries);
+                self.write(out, row, heads + group, &sums.keys);
+                self.write(out, row, heads + groups + group, &sums.values);
             }
         });
         out
@@ -35,29 +38,32 @@ impl Heads<'_> {
         let [of_queries, of_keys] = [heads, groups].map(|heads| heads * width);
         let zeros = |row: usize| vec![0.0; sequences * positions * row];
         let (mut queries, mut keys, mut values) = (zeros(of_queries), zeros(of_keys), zeros(of_keys));
-        if !queries.is_empty() && !keys.is_empty() {
-            let queries = queries.par_chunks_mut(positions * of_queries);
-            let others =
-                keys.par_chunks_mut(positions * of_keys).zip(values.par_chunks_mut(positions * of_keys));
-            queries.zip(others).enumerate().for_each(|(sequence, (queries, (keys, values)))| {
-                for (group, slopes) in self.slopes(sequence, grad).iter().enumerate() {
-                    let shared = self.sizes.shared();
-                    self.write(queries, of_queries, group * shared, (&slopes.queries, shared));
-                    self.write(keys, of_keys, group, (&slopes.keys, 1));
-                    self.write(values, of_keys, group, (&slopes.values, 1));
-                }
-            });
+        if queries.is_empty() || keys.is_empty() {
+            return [queries, keys, values];
+        }
+        let each = |(sequence, (q, (k, v))): (usize, (&mut [f32], (&mut [f32], &mut [f32])))| {
+            for (group, Slopes { queries, sums }) in self.slopes(sequence, grad).iter().enumerate() {
+                self.write(q, of_queries, group * self.sizes.shared(), queries);
+                self.write(k, of_keys, group, &sums.keys);
+                self.write(v, of_keys, group, &sums.values);
+            }
+        };
+        let (of_queries, of_keys) = (positions * of_queries, positions * of_keys);
+        if self.sizes.parallel() && sequences > 1 {
+            let others = keys.par_chunks_mut(of_keys).zip(values.par_chunks_mut(of_keys));
+            queries.par_chunks_mut(of_queries).zip(others).enumerate().for_each(each);
+        } else {
+            let others = keys.chunks_mut(of_keys).zip(values.chunks_mut(of_keys));
+            queries.chunks_mut(of_queries).zip(others).enumerate().for_each(each);
         }
         [queries, keys, values]
     }
 
-    /// Writes heads `[count, S, W]` side by side into rows `[S, row]`, from head `first` of a row on.
-    fn write(&self, out: &mut [f32], row: usize, first: usize, (from, count): (&[f32], usize)) {
-        let Sizes { positions, width, .. } = self.sizes;
-        for (position, out) in out.chunks_exact_mut(row).enumerate() {
-            for (head, out) in out[first * width..].chunks_exact_mut(width).take(count).enumerate() {
-                out.copy_from_slice(&from[(head * positions + position) * width..][..width]);
-            }
+    /// Writes heads `[S, count, W]` into rows `[S, row]`, from head `first` of a row on.
+    fn write(&self, out: &mut [f32], row: usize, first: usize, from: &[f32]) {
+        let size = from.len() / self.sizes.positions;
+        for (out, from) in out.chunks_exact_mut(row).zip(from.chunks_exact(size)) {
+            out[first * self.sizes.width..][..size].copy_from_slice(from);
         }
     }
 
@@ -72,97 +78,135 @@ impl Heads<'_> {
 
     fn slopes_of_group(&self, sequence: usize, group: usize, grad: &[f32]) -> Slopes {
         let Sizes { positions, width, .. } = self.sizes;
-        let (packed, parts) = (self.packed(sequence, group, true), self.sizes.parts());
-        let part = |rows: Range<usize>| {
-            Arch::new().dispatch(Backward { heads: self, packed: &packed, sequence, group, rows, grad })
-        };
-        let mut all: Vec<Slopes> = match self.sizes.parallel() && parts.len() > 1 {
-            true => parts.into_par_iter().map(part).collect(),
-            false => parts.into_iter().map(part).collect(),
-        };
-        let mut joined = if all.len() == 1 { all.remove(0) } else { self.joined(all) };
-        self.turn(&mut joined.keys, sequence, 0..positions, -1.0, 1.0);
-        debug_assert_eq!(joined.queries.len(), self.sizes.shared() * positions * width);
-        joined
+        let packed = Arch::new().dispatch(Pack { heads: self, sequence, group });
+        let mut queries = vec![0.0; positions * self.sizes.shared() * width];
+        let mut sums = self.sums((sequence, group), &packed, grad, 0, &mut queries);
+        self.turn(&mut sums.keys, sequence, 0..positions, -1.0, 1.0);
+        Slopes { queries, sums }
     }
 
-    /// The gradients of all positions, from those of parts: sums in the order of the parts, which are the same for any number of threads.
-    fn joined(&self, parts: Vec<Slopes>) -> Slopes {
-        let Sizes { positions, width, .. } = self.sizes;
-        let shared = self.sizes.shared();
-        let zeros = |heads: usize| vec![0.0; heads * positions * width];
-        let mut all = Slopes { queries: zeros(shared), keys: zeros(1), values: zeros(1) };
-        let mut from = 0;
-        for part in parts {
-            let size = part.queries.len() / shared.max(1);
-            for (all, own) in
-                all.queries.chunks_exact_mut(positions * width).zip(part.queries.chunks_exact(size))
-            {
-                all[from..from + size].copy_from_slice(own);
-            }
-            from += size;
-            for (sums, own) in [(&mut all.keys, part.keys), (&mut all.values, part.values)] {
-                sums.iter_mut().zip(own).for_each(|(sum, x)| *sum += x);
-            }
+    /// The gradients of keys and values, summed over position `from` and those behind it that `queries` has, whose gradients are written
+    /// there.
+    ///
+    /// Positions are halved at a power of two of parts, so that the order of additions depends neither on the number of threads nor on
+    /// positions behind the last whose gradient is not zero.
+    fn sums(
+        &self,
+        of: (usize, usize),
+        packed: &Packed,
+        grad: &[f32],
+        from: usize,
+        queries: &mut [f32],
+    ) -> Sums {
+        let row = self.sizes.shared() * self.sizes.width;
+        let parts = (queries.len() / row).div_ceil(PART);
+        if parts <= 1 {
+            return Arch::new().dispatch(Backward {
+                heads: self,
+                packed,
+                of,
+                grad,
+                from,
+                of_queries: queries,
+            });
         }
-        all
+        let half = parts.next_power_of_two() / 2 * PART;
+        let (first, second) = queries.split_at_mut(half * row);
+        let mut left = || self.sums(of, packed, grad, from, first);
+        let mut right = || self.sums(of, packed, grad, from + half, second);
+        let (mut left, right) =
+            if self.sizes.parallel() { rayon::join(left, right) } else { (left(), right()) };
+        for (sums, own) in [(&mut left.keys, right.keys), (&mut left.values, right.values)] {
+            sums.iter_mut().zip(own).for_each(|(sum, x)| *sum += x);
+        }
+        left
     }
 }
 
-/// Some positions of the heads of one group.
+/// `k^T`, k and `v^T` of a group.
+struct Packed {
+    keys: Panels,
+    key_rows: Panels,
+    values: Panels,
+}
+
+struct Pack<'a, 'h> {
+    heads: &'a Heads<'h>,
+    sequence: usize,
+    group: usize,
+}
+
+impl WithSimd for Pack<'_, '_> {
+    type Output = Packed;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Packed {
+        let Self { heads: all, sequence, group } = self;
+        let Sizes { positions, width, .. } = all.sizes;
+        let mut own = Vec::with_capacity(positions * width);
+        all.take(&mut own, &all.keys, (sequence, group), 0..positions, Some(1.0));
+        let keys = Panels::new().columns(&own, width, [width, positions]);
+        let key_rows = Panels::new().rows(&own, width, [positions, width]);
+        all.take(&mut own, &all.values, (sequence, group), 0..positions, None);
+        Packed { keys, key_rows, values: Panels::new().columns(&own, width, [width, positions]) }
+    }
+}
+
+/// Some positions of the heads of one group of a sequence, `from` and those behind it.
 struct Backward<'a, 'h> {
     heads: &'a Heads<'h>,
     packed: &'a Packed,
-    sequence: usize,
-    group: usize,
-    rows: Range<usize>,
+    of: (usize, usize),
     grad: &'a [f32],
+    from: usize,
+    of_queries: &'a mut [f32],
 }
 
 impl WithSimd for Backward<'_, '_> {
-    type Output = Slopes;
+    type Output = Sums;
 
     /// With weights P of scores of queries q, keys k and values v, and the gradient g of P v: that of v is P^T g, that of scores `d = P
     /// (g v^T - sum(P g v^T))`, that of q `d k`, and that of k `d^T q`.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Slopes {
-        let Self { heads: all, packed: Packed { keys, values, key_rows }, sequence, group, rows, grad } =
-            self;
+    fn with_simd<S: Simd>(self, simd: S) -> Sums {
+        let Self { heads: all, packed, of: (sequence, group), grad, from, of_queries } = self;
+        let Packed { keys, key_rows, values } = packed;
         let Sizes { positions, heads, width, scale, .. } = all.sizes;
         let (padded, stride, row) = (all.sizes.padded(), all.sizes.stride(), heads * width);
         let shared = all.sizes.shared();
-        let grad = &grad[(sequence * positions + rows.start) * row..][..rows.len() * row];
-        let (mut queries, mut weights, mut slopes) = (Vec::new(), Vec::new(), Vec::new());
-        let zeros = |heads: usize, rows: usize| vec![0.0; heads * rows * width];
-        let mut out = Slopes {
-            queries: zeros(shared, rows.len()),
-            keys: zeros(1, positions),
-            values: zeros(1, positions),
+        let grad = &grad[(sequence * positions + from) * row..];
+        let (mut queries, mut weights) = (Vec::new(), Vec::new());
+        let (mut slopes, mut of_query) = (Vec::new(), Vec::new());
+        let zeros = |x: &mut Vec<f32>, size: usize| {
+            x.clear();
+            x.resize(size, 0.0);
         };
         let shape = [positions, width];
-        for (head, of_queries) in out.queries.chunks_exact_mut(rows.len() * width).enumerate() {
-            let head = group * shared + head;
-            for from in rows.clone().step_by(ROWS) {
-                let block = from..(from + ROWS).min(rows.end);
-                let (count, from) = (block.len(), from - rows.start);
-                let own_grad = (&grad[from * row + head * width..], row);
-                all.take(&mut queries, &all.queries, (sequence, head), block.clone(), Some(scale));
-                all.weights(simd, &mut weights, sequence, block.clone(), &queries, keys);
-                add_outer_with(simd, &mut out.values, shape, (&weights, stride), own_grad, count);
-                slopes.clear();
-                slopes.resize(count * stride, 0.0);
-                add_products_with(simd, &mut slopes, stride, count, &[Term::new(own_grad.0, row, values)]);
+        let mut sums = Sums { keys: vec![0.0; positions * width], values: vec![0.0; positions * width] };
+        for own in 0..shared {
+            let head = group * shared + own;
+            for (block, of_queries) in of_queries.chunks_mut(ROWS * shared * width).enumerate() {
+                let (first, count) = (block * ROWS, of_queries.len() / (shared * width));
+                let rows = from + first..from + first + count;
+                let grad = &grad[first * row + head * width..];
+                all.take(&mut queries, &all.queries, (sequence, head), rows.clone(), Some(scale));
+                all.weights(simd, &mut weights, sequence, rows.clone(), &queries, keys);
+                add_outer_with(simd, &mut sums.values, shape, (&weights, stride), (grad, row), count);
+                zeros(&mut slopes, count * stride);
+                add_products_with(simd, &mut slopes, stride, count, &[Term::new(grad, row, values)]);
                 for (slope, weights) in slopes.chunks_exact_mut(stride).zip(weights.chunks_exact(stride)) {
                     softmax_slope(&mut slope[..padded], &weights[..padded]);
                 }
-                add_outer_with(simd, &mut out.keys, shape, (&slopes, stride), (&queries, width), count);
-                if let Some(key_rows) = key_rows {
-                    let of_query = &mut of_queries[from * width..][..count * width];
-                    add_products_with(simd, of_query, width, count, &[Term::new(&slopes, stride, key_rows)]);
-                    all.turn(of_query, sequence, block, -1.0, scale);
+                add_outer_with(simd, &mut sums.keys, shape, (&slopes, stride), (&queries, width), count);
+                zeros(&mut of_query, count * width);
+                add_products_with(simd, &mut of_query, width, count, &[Term::new(&slopes, stride, key_rows)]);
+                all.turn(&mut of_query, sequence, rows, -1.0, scale);
+                let places = of_queries[own * width..].chunks_mut(shared * width);
+                for (out, slope) in places.zip(of_query.chunks_exact(width)) {
+                    out[..width].copy_from_slice(slope);
                 }
             }
         }
-        out
+        sums
     }
 }

@@ -1,42 +1,64 @@
-use super::super::tiles::{Term, add_products_with};
-use super::{Heads, Packed, ROWS, Sizes};
+use super::super::tiles::{Panels, Term, add_products_with};
+use super::{Heads, PART, ROWS, Sizes};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
-use std::ops::Range;
 
 impl Heads<'_> {
     /// What the heads give, side by side, `[B, S, H W]`.
     pub(in crate::ops) fn forward(&self) -> Vec<f32> {
-        let Sizes { sequences, positions, heads, width, .. } = self.sizes;
+        let Sizes { sequences, positions, heads, groups, width, .. } = self.sizes;
         let row = heads * width;
         let mut out = vec![0.0; sequences * positions * row];
         self.each(&mut out, positions * row, |sequence, out| {
-            let pack = |group| self.packed(sequence, group, false);
-            let packed: Vec<Packed> = match self.sizes.parallel() {
-                true => (0..self.sizes.groups).into_par_iter().map(pack).collect(),
-                false => (0..self.sizes.groups).map(pack).collect(),
+            let pack = |group| Arch::new().dispatch(Pack { heads: self, sequence, group });
+            let part = |packed: &[Packed], (part, out): (usize, &mut [f32])| {
+                Arch::new().dispatch(Forward { heads: self, packed, sequence, from: part * PART, out });
             };
-            let parts = self.sizes.parts();
-            let size = parts.first().map_or(1, |rows| rows.len() * row);
-            let part = |(rows, out): (Range<usize>, &mut [f32])| {
-                Arch::new().dispatch(Forward { heads: self, packed: &packed, sequence, rows, out });
-            };
-            if self.sizes.parallel() && parts.len() > 1 {
-                parts.into_par_iter().zip(out.par_chunks_mut(size)).for_each(part);
+            if self.sizes.parallel() {
+                let packed: Vec<Packed> = (0..groups).into_par_iter().map(pack).collect();
+                out.par_chunks_mut(PART * row).enumerate().for_each(|own| part(&packed, own));
             } else {
-                parts.into_iter().zip(out.chunks_mut(size)).for_each(part);
+                let packed: Vec<Packed> = (0..groups).map(pack).collect();
+                out.chunks_mut(PART * row).enumerate().for_each(|own| part(&packed, own));
             }
         });
         out
     }
 }
 
-/// Some positions of one sequence.
+/// `k^T` and v of a group.
+struct Packed {
+    keys: Panels,
+    values: Panels,
+}
+
+struct Pack<'a, 'h> {
+    heads: &'a Heads<'h>,
+    sequence: usize,
+    group: usize,
+}
+
+impl WithSimd for Pack<'_, '_> {
+    type Output = Packed;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Packed {
+        let Self { heads: all, sequence, group } = self;
+        let Sizes { positions, width, .. } = all.sizes;
+        let mut own = Vec::with_capacity(positions * width);
+        all.take(&mut own, &all.keys, (sequence, group), 0..positions, Some(1.0));
+        let keys = Panels::new().columns(&own, width, [width, positions]);
+        all.take(&mut own, &all.values, (sequence, group), 0..positions, None);
+        Packed { keys, values: Panels::new().rows(&own, width, [positions, width]) }
+    }
+}
+
+/// Some positions of one sequence, `from` and those behind it.
 struct Forward<'a, 'h> {
     heads: &'a Heads<'h>,
     packed: &'a [Packed],
     sequence: usize,
-    rows: Range<usize>,
+    from: usize,
     out: &'a mut [f32],
 }
 
@@ -45,24 +67,19 @@ impl WithSimd for Forward<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { heads: all, packed, sequence, rows, out } = self;
+        let Self { heads: all, packed, sequence, from, out } = self;
         let Sizes { heads, width, scale, .. } = all.sizes;
-        let stride = all.sizes.stride();
+        let (row, stride) = (heads * width, all.sizes.stride());
         let (mut own, mut weights) = (Vec::new(), Vec::new());
         for head in 0..heads {
-            let Packed { keys, values, .. } = &packed[head / all.sizes.shared()];
-            for from in rows.clone().step_by(ROWS) {
-                let block = from..(from + ROWS).min(rows.end);
-                all.take(&mut own, &all.queries, (sequence, head), block.clone(), Some(scale));
-                all.weights(simd, &mut weights, sequence, block.clone(), &own, keys);
-                let out = &mut out[(from - rows.start) * heads * width + head * width..];
-                add_products_with(
-                    simd,
-                    out,
-                    heads * width,
-                    block.len(),
-                    &[Term::new(&weights, stride, values)],
-                );
+            let Packed { keys, values } = &packed[head / all.sizes.shared()];
+            for (block, out) in out.chunks_mut(ROWS * row).enumerate() {
+                let (first, count) = (from + block * ROWS, out.len() / row);
+                let rows = first..first + count;
+                all.take(&mut own, &all.queries, (sequence, head), rows.clone(), Some(scale));
+                all.weights(simd, &mut weights, sequence, rows, &own, keys);
+                let mixed = [Term::new(&weights, stride, values)];
+                add_products_with(simd, &mut out[head * width..], row, count, &mixed);
             }
         }
     }

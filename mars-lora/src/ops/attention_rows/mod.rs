@@ -1,27 +1,24 @@
 //! Attention, forward and backward, in blocks of a few positions of one head of one sequence. Scores are never stored: the backward pass
-//! computes them again (as in Dao et al. 2022, arXiv 2205.14135, but with whole rows of scores, which a cache holds).
+//! computes them again (as in Dao et al. 2022, arXiv 2205.14135, but with whole rows of scores, which a cache holds up to a few thousand
+//! positions).
 
 mod backward;
 mod forward;
-mod packed;
 mod softmax;
 mod source;
 
 pub(super) use source::Source;
 
 use super::tiles::{Panels, Term, add_products_with};
-use packed::Packed;
-use pulp::{Arch, Simd};
+use pulp::Simd;
 use rayon::prelude::*;
 use softmax::{LANES, softmax};
 use std::ops::Range;
 
 /// Positions whose scores are in work at a time.
 const ROWS: usize = 36;
-/// Positions that one task works on, where a sequence has at most [`PARTS`] times as many.
-const PART: usize = 4 * ROWS;
-/// Tasks that a sequence is divided into at most: each has sums of its own for the gradients of keys and values.
-const PARTS: usize = 8;
+/// Positions that one task works on.
+const PART: usize = 2 * ROWS;
 /// Multiplications from which on work is divided among threads.
 const PARALLEL: usize = 1 << 24;
 
@@ -64,15 +61,6 @@ impl Sizes {
     /// Heads that share the keys of a group.
     fn shared(&self) -> usize {
         self.heads / self.groups.max(1)
-    }
-
-    /// The positions of the tasks of a sequence, the same whatever the number of threads.
-    fn parts(&self) -> Vec<Range<usize>> {
-        let mut size = PART;
-        while size * PARTS < self.positions {
-            size *= 2;
-        }
-        (0..self.positions).step_by(size).map(|from| from..(from + size).min(self.positions)).collect()
     }
 
     /// Whether the work is worth dividing.
@@ -133,7 +121,7 @@ impl Heads<'_> {
         }
     }
 
-    /// The softmax of the scores of scaled queries at `rows` with keys in panels, `[rows, stride]`, zero beyond S.
+    /// The softmax of the scores of scaled queries at `rows` with keys in panels, `[rows, stride]`; zero beyond S as far as the row is padded.
     #[inline(always)]
     fn weights<S: Simd>(
         &self,
@@ -171,10 +159,5 @@ impl Heads<'_> {
         } else {
             out.chunks_mut(size).enumerate().for_each(|(sequence, out)| each(sequence, out));
         }
-    }
-
-    /// Keys and values of a group in panels.
-    fn packed(&self, sequence: usize, group: usize, backward: bool) -> Packed {
-        Arch::new().dispatch(packed::Pack { heads: self, sequence, group, backward })
     }
 }

@@ -81,19 +81,12 @@ fn attention_is_its_formula() {
 #[test]
 fn attention_of_heads_apart_is_that_of_heads_side_by_side() {
     for shape in SHAPES {
-        let [batch, positions, heads, groups, width] = shape;
-        for (turned, seen) in [(false, 0), (true, positions)] {
+        for (turned, seen) in [(false, 0), (true, shape[1])] {
             let (x, form) = attention_of(shape, turned, seen);
             // Views of rows, with the heads before the positions, and tensors in that order.
             for ordered in [false, true] {
-                let split = |x: Tensor<3>, from: usize, heads: usize| {
-                    let own = x.narrow(2, from * width, heads * width);
-                    let own = own.reshape([batch, positions, heads, width]).swap_dims(1, 2);
-                    if ordered { own.add_scalar(0.0) } else { own }
-                };
                 let apart = |[x]: [Tensor<3>; 1]| {
-                    let [q, k, v] = [(0, heads), (heads, groups), (heads + groups, groups)]
-                        .map(|(from, heads)| split(x.clone(), from, heads));
+                    let [q, k, v] = apart(&x, &form).map(|x| if ordered { x.add_scalar(0.0) } else { x });
                     ops::attend(q, k, v, &form)
                 };
                 let what = format!("{shape:?} {turned} {ordered}");
@@ -103,31 +96,135 @@ fn attention_of_heads_apart_is_that_of_heads_side_by_side() {
     }
 }
 
+/// Queries, keys and values as views of rows that have them side by side.
+fn apart(x: &Tensor<3>, form: &Attention) -> [Tensor<4>; 3] {
+    let [batch, positions, row] = x.dims();
+    let (heads, groups) = (form.heads, form.groups);
+    let width = row / (heads + 2 * groups);
+    [(0, heads), (heads, groups), (heads + groups, groups)].map(|(from, heads)| {
+        let own = x.clone().narrow(2, from * width, heads * width);
+        own.reshape([batch, positions, heads, width]).swap_dims(1, 2)
+    })
+}
+
+/// Results of both forms and gradients of the rows.
+fn run(x: Tensor<3>, form: &Attention) -> [Vec<f32>; 4] {
+    let side_by_side = |x: Tensor<3>| ops::attention(x, form);
+    let heads = |x: Tensor<3>| {
+        let [q, k, v] = apart(&x, form);
+        ops::attend(q, k, v, form)
+    };
+    let both: [&dyn Fn(Tensor<3>) -> Tensor<3>; 2] = [&side_by_side, &heads];
+    let [[y, slope], [z, other]] = both.map(|f| {
+        let x = x.clone().autodiff().require_grad();
+        let y = f(x.clone());
+        let mut gradients = y.clone().square().sum().backward();
+        [values(y), values(x.grad_remove(&mut gradients).unwrap())]
+    });
+    [y, slope, z, other]
+}
+
 #[test]
 fn attention_has_the_same_bits_on_any_number_of_threads_alone_and_beside_others() {
     if device() != Device::flex() {
         return;
     }
-    // The last has parts of more than the least number of positions.
     for [batch, positions, heads, groups, width] in
-        [[40, 60, 2, 2, 24], [3, 300, 4, 2, 24], [1, 1300, 4, 2, 8]]
+        [[130, 60, 2, 2, 24], [3, 300, 4, 2, 24], [1, 1300, 4, 2, 8]]
     {
         let (x, form) = attention_of([batch, positions, heads, groups, width], true, positions);
-        let run = |x: Tensor<3>| {
-            let x = x.autodiff().require_grad();
-            let y = ops::attention(x.clone(), &form);
-            let mut gradients = y.clone().square().sum().backward();
-            (values(y), values(x.grad_remove(&mut gradients).unwrap()))
-        };
         let on = |threads: usize, x: Tensor<3>| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| run(x))
+            pool.install(|| run(x, &form))
         };
         let one = on(1, x.clone());
         assert!(on(3, x.clone()) == one, "{batch} x {positions}");
+        assert!(one[0] == one[2] && one[1] == one[3], "{batch} x {positions}");
         let last = on(2, x.narrow(0, batch - 1, 1));
-        let tail = |all: &[f32], own: &[f32]| all[all.len() - own.len()..] == *own;
-        assert!(tail(&one.0, &last.0) && tail(&one.1, &last.1), "{batch} x {positions}");
+        for (all, own) in one.iter().zip(&last) {
+            assert!(all[all.len() - own.len()..] == own[..], "{batch} x {positions}");
+        }
+    }
+}
+
+#[test]
+fn each_sequence_has_its_own_angles_and_its_own_mask() {
+    let (batch, positions) = (3, 80);
+    let shape = [batch, positions, 4, 2, 6];
+    let (x, one) = attention_of(shape, true, positions);
+    // Other angles and another end of what is seen for each.
+    let of = |b: usize| attention_of_row(b, shape);
+    let rows: Vec<Attention> = (0..batch).map(of).collect();
+    let all = |part: &dyn Fn(&Attention) -> Tensor<4>| Tensor::cat(rows.iter().map(part).collect(), 0);
+    let table = |n: usize| all(&|form| form.tables.as_ref().unwrap()[n].clone());
+    let mask = Some(all(&|form| form.mask.clone().unwrap()));
+    let form = Attention { tables: Some([table(0), table(1)]), mask, ..one };
+    let known = |[x]: [Tensor<3>; 1]| {
+        let each =
+            rows.iter().enumerate().map(|(b, form)| attention_formula(x.clone().narrow(0, b, 1), form));
+        Tensor::cat(each.collect(), 0)
+    };
+    super::compare("side by side", [x.clone()], |[x]| ops::attention(x, &form), known);
+    let heads = |[x]: [Tensor<3>; 1]| {
+        let [q, k, v] = apart(&x, &form);
+        ops::attend(q, k, v, &form)
+    };
+    super::compare("apart", [x], heads, known);
+}
+
+/// The attention of sequence `b`.
+fn attention_of_row(b: usize, [_, positions, heads, groups, width]: [usize; 5]) -> Attention {
+    let (_, form) = attention_of([1, positions, heads, groups, width], true, positions - 20 * b);
+    let tables = [2, 3].map(|salt| {
+        let half = tensor::<4>(salt + 10 * b as u64, [1, 1, positions, width / 2], 1.0);
+        Tensor::cat(vec![half.clone(), half], 3)
+    });
+    Attention { tables: Some(tables), ..form }
+}
+
+#[test]
+fn gradients_are_those_of_what_is_tracked_and_tensors_may_be_views_of_any_order() {
+    let (x, form) = attention_of([2, 90, 4, 2, 6], true, 90);
+    let [q, k, v] = apart(&x, &form);
+    let whole = run(x, &form);
+    // Keys with their widths apart, and no graph for keys and values.
+    let turned = k.clone().swap_dims(2, 3).add_scalar(0.0).swap_dims(2, 3);
+    let q = q.autodiff().require_grad();
+    let y = ops::attend(q.clone(), turned.autodiff(), v.autodiff(), &form);
+    assert!(values(y.clone()) == whole[0]);
+    let mut gradients = y.square().sum().backward();
+    let slope = values(q.grad_remove(&mut gradients).unwrap().swap_dims(1, 2));
+    let own = whole[1].chunks_exact(8 * 6).flat_map(|row| row[..4 * 6].to_vec()).collect::<Vec<f32>>();
+    assert!(super::gap(&slope, &own) < 1e-6);
+}
+
+#[test]
+fn nothing_attends_to_nothing() {
+    for [batch, positions] in [[0, 5], [2, 0]] {
+        let x = Tensor::<3>::zeros([batch, positions, 8 * 6], &device());
+        let form = Attention { heads: 4, groups: 2, scale: 1.0, tables: None, mask: None };
+        assert_eq!(ops::attention(x, &form).dims(), [batch, positions, 4 * 6]);
+    }
+}
+
+#[test]
+fn tables_masks_and_heads_that_do_not_fit_are_refused() {
+    let (x, form) = attention_of([2, 5, 4, 2, 6], true, 5);
+    let wrong = [
+        Attention { mask: Some(tensor(1, [1, 4, 5, 5], 1.0)), ..form.clone() },
+        Attention { mask: Some(tensor(1, [1, 1, 1, 5], 1.0)), ..form.clone() },
+        Attention { mask: Some(tensor(1, [3, 1, 5, 5], 1.0)), ..form.clone() },
+        Attention {
+            tables: Some([tensor(1, [1, 1, 4, 6], 1.0), tensor(2, [1, 1, 5, 6], 1.0)]),
+            ..form.clone()
+        },
+        Attention { heads: 5, ..form.clone() },
+        Attention { heads: 3, groups: 2, ..form },
+    ];
+    for form in wrong {
+        let own = x.clone();
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ops::attention(own, &form)));
+        assert!(done.is_err(), "{form:?}");
     }
 }
 
@@ -138,7 +235,7 @@ fn padding_behind_what_is_seen_changes_no_bit_of_attention() {
     }
     let (heads, groups, width, long) = (4, 2, 24, 700);
     let (x, form) = attention_of([2, long, heads, groups, width], true, long);
-    let run = |positions: usize| {
+    let run = |positions: usize, seen: usize| {
         let cut = |t: &Tensor<4>| t.clone().narrow(2, 0, positions);
         let form = Attention {
             tables: form.tables.as_ref().map(|[cos, sin]| [cut(cos), cut(sin)]),
@@ -146,12 +243,14 @@ fn padding_behind_what_is_seen_changes_no_bit_of_attention() {
             ..form.clone()
         };
         let x = x.clone().narrow(1, 0, positions).autodiff().require_grad();
-        let y = ops::attention(x.clone(), &form).narrow(1, 0, 9);
+        let y = ops::attention(x.clone(), &form).narrow(1, 0, seen);
         let mut gradients = y.clone().square().sum().backward();
-        (values(y), values(x.grad_remove(&mut gradients).unwrap().narrow(1, 0, 9)))
+        (values(y), values(x.grad_remove(&mut gradients).unwrap().narrow(1, 0, seen)))
     };
-    let short = run(9);
-    for positions in [15, 16, 22, 40, 144, 145, 256, 700] {
-        assert!(run(positions) == short, "{positions}");
+    for (seen, longer) in [(9, &[15, 16, 22, 40, 144, 256, 700][..]), (230, &[231, 300, 432, 433, 700])] {
+        let short = run(seen, seen);
+        for positions in longer {
+            assert!(run(*positions, seen) == short, "{seen} of {positions}");
+        }
     }
 }

@@ -192,7 +192,7 @@ impl Attention {
         };
         let [q, k, v] = if half { [q, k, v].map(|x| x.cast(DType::BF16)) } else { [q, k, v] };
         match context.segments {
-            Some(segments) => segments.attend(q, k, v, &form),
+            Some(segments) => segments.attend(q, k, v, &ops::Attention { mask: None, ..form }),
             None => ops::attend(q, k, v, &form),
         }
     }

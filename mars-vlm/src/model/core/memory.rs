@@ -12,7 +12,7 @@
 //!   results of attention and feed-forward network are, and where adapters act `R (2 D + Q + F + r)` more;
 //! - beside it, forward: `max(R (Q + 2 K), (g + 1) R F) + R D`; backward: `max(2 R (Q + 2 K), (g + 1) R F) + 3 R D`.
 //!
-//! That is on the CPU; on GPUs there are scores beside it, `H P` (`score_copies.rs`).
+//! That is on the CPU; on GPUs there are scores beside it, `H P`, and gradients once (`score_copies.rs`).
 //!
 //! A pass holds, by kind: one block for an evaluation; the kept values of all blocks for training; the inputs of
 //! all blocks and the kept values of one for checkpointing (Chen et al. 2016, arXiv 1604.06174). Encoder blocks
@@ -56,8 +56,7 @@ impl Block {
         let always =
             rows * (2.0 * width + queries + 2.0 * keys + normed + gates * inner) + copies.kept * scores;
         let for_factors = |ranks| rows * (2.0 * width + queries + inner + ranks as f64);
-        // Queries, keys and values as they are packed, or their gradients by head and side by side; two summands of a wide layer, with
-        // what becomes of them.
+        // Queries, keys and values, or their gradients; two summands of a wide layer, with what becomes of them.
         let attention = |copies: f64, times: f64| copies * scores + times * rows * (queries + 2.0 * keys);
         let wide = (gates + 1.0) * rows * inner;
         Self {
@@ -65,7 +64,7 @@ impl Block {
             width,
             kept: always + ranks.map_or(0.0, for_factors),
             forward: attention(copies.forward, 1.0).max(wide) + rows * width,
-            backward: attention(copies.backward, 2.0).max(wide) + 3.0 * rows * width,
+            backward: attention(copies.backward, copies.gradients).max(wide) + 3.0 * rows * width,
         }
     }
 

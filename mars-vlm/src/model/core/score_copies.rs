@@ -1,10 +1,10 @@
-//! How often a pass holds the attention scores of a block, which are its largest values where sequences are long.
+//! What attention holds beside what its block keeps: scores, which are the largest values where sequences are long, and rows.
 
 use super::sizes::ModelSizes;
 use burn::tensor::Device;
 use mars_lora::ops::on_cpu;
 
-/// In copies in f32.
+/// In copies in f32 of the scores of all pairs, but for the last.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct ScoreCopies {
     /// What the graph keeps of them: the weights.
@@ -13,11 +13,13 @@ pub(super) struct ScoreCopies {
     pub(super) forward: f64,
     /// What exists beside that while their gradient is computed.
     pub(super) backward: f64,
+    /// How often gradients of queries, keys and values exist.
+    pub(super) gradients: f64,
 }
 
 impl ScoreCopies {
-    /// None on the CPU, where those of a few positions at a time are computed, twice.
-    pub(super) const CPU: Self = Self { kept: 0.0, forward: 0.0, backward: 0.0 };
+    /// No scores on the CPU, where those of a few positions at a time are computed, twice; gradients by head and side by side.
+    pub(super) const CPU: Self = Self { kept: 0.0, forward: 0.0, backward: 0.0, gradients: 2.0 };
 
     /// On GPUs the gradient of the softmax is a tensor of its own; with a base of fewer bits than f32 the graph keeps the weights a second
     /// time, in 16 bits, for their product with the values.
@@ -26,7 +28,7 @@ impl ScoreCopies {
     }
 
     fn on_gpu(sizes: &ModelSizes) -> Self {
-        Self { kept: if sizes.is_narrow() { 1.5 } else { 1.0 }, forward: 1.0, backward: 2.0 }
+        Self { kept: if sizes.is_narrow() { 1.5 } else { 1.0 }, forward: 1.0, backward: 2.0, gradients: 1.0 }
     }
 }
 
@@ -38,7 +40,7 @@ mod tests {
     fn gpus_hold_more_and_with_a_narrow_base_most() {
         let copies =
             |bytes| ScoreCopies::on_gpu(&ModelSizes { parameters: 10, bytes, ..ModelSizes::default() });
-        assert_eq!(copies(40), ScoreCopies { kept: 1.0, forward: 1.0, backward: 2.0 });
+        assert_eq!(copies(40), ScoreCopies { kept: 1.0, forward: 1.0, backward: 2.0, gradients: 1.0 });
         assert_eq!(copies(20), ScoreCopies { kept: 1.5, ..copies(40) });
     }
 }
