@@ -16,7 +16,7 @@ use softmax::{LANES, softmax};
 use std::ops::Range;
 
 /// Positions whose scores are in work at a time.
-const ROWS: usize = 36;
+const ROWS: usize = 48;
 /// Positions that one task works on.
 const PART: usize = 2 * ROWS;
 /// Multiplications from which on work is divided among threads.

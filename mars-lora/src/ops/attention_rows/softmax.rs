@@ -24,8 +24,11 @@ pub(super) fn softmax(row: &mut [f32]) {
         }
     }
     let scale = 1.0 / sums.iter().sum::<f32>();
-    for x in blocks.iter_mut().flatten() {
-        *x *= scale;
+    // By blocks: one loop over all of their values is not made of vectors.
+    for block in blocks.iter_mut() {
+        for x in block {
+            *x *= scale;
+        }
     }
 }
 

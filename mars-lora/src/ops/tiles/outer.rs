@@ -90,6 +90,13 @@ fn outer_tile<S: Simd, const HEIGHT: usize>(
     }
     for (h, sums) in sums.iter().enumerate() {
         let out = &mut out[(top + h) * columns + from..][..width];
+        if whole {
+            let (vectors, _) = S::as_mut_simd_f32s(out);
+            for (out, sum) in vectors.iter_mut().zip(sums) {
+                *out = simd.add_f32s(*out, *sum);
+            }
+            continue;
+        }
         let (first, second) = out.split_at_mut(width.min(S::F32_LANES));
         for (out, sum) in [first, second].into_iter().zip(sums) {
             let before = simd.partial_load_f32s(out);
