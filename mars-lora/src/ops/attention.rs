@@ -43,6 +43,16 @@ impl Attention {
             assert!(fits(mask, positions), "mask {:?} of {positions} positions", mask.dims());
         }
     }
+
+    fn plan(&self, positions: usize, width: usize) -> AttentionPlan {
+        AttentionPlan { positions, heads: self.heads, groups: self.groups, width, scale: self.scale as f32 }
+    }
+
+    /// Tables and mask as arguments of an operation.
+    fn constants(&self) -> [List<Dispatch>; 2] {
+        let list = |all: Vec<&Tensor<4>>| List(all.into_iter().map(|x| x.clone().into_dispatch()).collect());
+        [list(self.tables.iter().flatten().collect()), list(self.mask.iter().collect())]
+    }
 }
 
 /// Whether [`attention`] of `x` is one step of the graph on its device.
@@ -61,16 +71,13 @@ pub fn fuses_attention(x: &Tensor<3>) -> bool {
 /// If shapes do not fit together.
 pub fn attention(x: Tensor<3>, form: &Attention) -> Tensor<3> {
     let [batch, positions, row] = x.dims();
-    let Attention { heads, groups, scale, tables, mask } = form;
-    let (heads, groups) = (*heads, *groups);
+    let Attention { heads, groups, .. } = *form;
     let width = row / (heads + 2 * groups).max(1);
     assert_eq!(row, (heads + 2 * groups) * width, "rows of {heads} queries and {groups} keys and values");
     form.check([batch, positions, width]);
     if fuses_attention(&x) {
-        let plan = AttentionPlan { positions, heads, groups, width, scale: *scale as f32 };
-        let tables = tables.iter().flatten().map(|table| table.clone().into_dispatch()).collect();
-        let mask = mask.iter().map(|mask| mask.clone().into_dispatch()).collect();
-        let y = <Dispatch as AttentionOps>::attend(x.into_dispatch(), List(tables), List(mask), plan);
+        let ([tables, mask], plan) = (form.constants(), form.plan(positions, width));
+        let y = <Dispatch as AttentionOps>::attend(x.into_dispatch(), tables, mask, plan);
         return Tensor::from_dispatch(y);
     }
     let part = |from: usize, heads: usize| {
@@ -96,10 +103,7 @@ pub fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, form: &Attention) -> Ten
     }
     form.check([batch, positions, width]);
     if [&q, &k, &v].iter().all(|x| x.dtype() == DType::F32) && on_cpu(&q.device()) {
-        let plan = AttentionPlan { positions, heads, groups, width, scale: *scale as f32 };
-        let list = |all: Vec<Tensor<4>>| List(all.into_iter().map(Tensor::into_dispatch).collect());
-        let tables = list(tables.iter().flatten().cloned().collect());
-        let mask = list(mask.iter().cloned().collect());
+        let ([tables, mask], plan) = (form.constants(), form.plan(positions, width));
         let [q, k, v] = [q, k, v].map(Tensor::into_dispatch);
         return Tensor::from_dispatch(<Dispatch as AttentionOps>::attend_heads(q, k, v, tables, mask, plan));
     }
@@ -108,7 +112,7 @@ pub fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, form: &Attention) -> Ten
         None => x,
     };
     let (q, k) = (turned(q), turned(k));
-    let rows = heads / groups.max(1) * positions;
+    let rows = heads / groups * positions;
     let q = q.mul_scalar(*scale).reshape([batch, groups, rows, width]);
     let scores = matmul(q, k.swap_dims(2, 3)).reshape([batch, heads, positions, positions]);
     let scores = match mask {
