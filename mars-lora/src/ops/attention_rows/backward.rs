@@ -78,7 +78,7 @@ impl Heads<'_> {
 
     fn slopes_of_group(&self, sequence: usize, group: usize, grad: &[f32]) -> Slopes {
         let Sizes { positions, width, .. } = self.sizes;
-        let packed = Arch::new().dispatch(Pack { heads: self, sequence, group });
+        let packed = Packed::new(self, (sequence, group));
         let mut queries = vec![0.0; positions * self.sizes.shared() * width];
         let mut sums = self.sums((sequence, group), &packed, grad, 0, &mut queries);
         self.turn(&mut sums.keys, sequence, 0..positions, -1.0, 1.0);
@@ -130,25 +130,13 @@ struct Packed {
     values: Panels,
 }
 
-struct Pack<'a, 'h> {
-    heads: &'a Heads<'h>,
-    sequence: usize,
-    group: usize,
-}
-
-impl WithSimd for Pack<'_, '_> {
-    type Output = Packed;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Packed {
-        let Self { heads: all, sequence, group } = self;
-        let Sizes { positions, width, .. } = all.sizes;
-        let mut own = Vec::with_capacity(positions * width);
-        all.take(&mut own, &all.keys, (sequence, group), 0..positions, Some(1.0));
-        let keys = Panels::new().columns(&own, width, [width, positions]);
-        let key_rows = Panels::new().rows(&own, width, [positions, width]);
-        all.take(&mut own, &all.values, (sequence, group), 0..positions, None);
-        Packed { keys, key_rows, values: Panels::new().columns(&own, width, [width, positions]) }
+impl Packed {
+    fn new(heads: &Heads<'_>, of: (usize, usize)) -> Self {
+        Self {
+            keys: heads.packed(&heads.keys, of, true, true),
+            key_rows: heads.packed(&heads.keys, of, false, true),
+            values: heads.packed(&heads.values, of, true, false),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ impl Heads<'_> {
         let row = heads * width;
         let mut out = vec![0.0; sequences * positions * row];
         self.each(&mut out, positions * row, |sequence, out| {
-            let pack = |group| Arch::new().dispatch(Pack { heads: self, sequence, group });
+            let pack = |group| Packed::new(self, (sequence, group));
             let part = |packed: &[Packed], (part, out): (usize, &mut [f32])| {
                 Arch::new().dispatch(Forward { heads: self, packed, sequence, from: part * PART, out });
             };
@@ -32,24 +32,12 @@ struct Packed {
     values: Panels,
 }
 
-struct Pack<'a, 'h> {
-    heads: &'a Heads<'h>,
-    sequence: usize,
-    group: usize,
-}
-
-impl WithSimd for Pack<'_, '_> {
-    type Output = Packed;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Packed {
-        let Self { heads: all, sequence, group } = self;
-        let Sizes { positions, width, .. } = all.sizes;
-        let mut own = Vec::with_capacity(positions * width);
-        all.take(&mut own, &all.keys, (sequence, group), 0..positions, Some(1.0));
-        let keys = Panels::new().columns(&own, width, [width, positions]);
-        all.take(&mut own, &all.values, (sequence, group), 0..positions, None);
-        Packed { keys, values: Panels::new().rows(&own, width, [positions, width]) }
+impl Packed {
+    fn new(heads: &Heads<'_>, of: (usize, usize)) -> Self {
+        Self {
+            keys: heads.packed(&heads.keys, of, true, true),
+            values: heads.packed(&heads.values, of, false, false),
+        }
     }
 }
 

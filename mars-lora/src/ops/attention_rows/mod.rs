@@ -4,6 +4,7 @@
 
 mod backward;
 mod forward;
+mod packed;
 mod softmax;
 mod source;
 
