@@ -41,7 +41,7 @@ impl Heads<'_> {
         if queries.is_empty() || keys.is_empty() {
             return [queries, keys, values];
         }
-        let each = |(sequence, (q, (k, v))): (usize, (&mut [f32], (&mut [f32], &mut [f32])))| {
+        let each = |sequence: usize, [q, k, v]: [&mut [f32]; 3]| {
             for (group, Slopes { queries, sums }) in self.slopes(sequence, grad).iter().enumerate() {
                 self.write(q, of_queries, group * self.sizes.shared(), queries);
                 self.write(k, of_keys, group, &sums.keys);
@@ -51,10 +51,18 @@ impl Heads<'_> {
         let (of_queries, of_keys) = (positions * of_queries, positions * of_keys);
         if self.sizes.parallel() && sequences > 1 {
             let others = keys.par_chunks_mut(of_keys).zip(values.par_chunks_mut(of_keys));
-            queries.par_chunks_mut(of_queries).zip(others).enumerate().for_each(each);
+            queries
+                .par_chunks_mut(of_queries)
+                .zip(others)
+                .enumerate()
+                .for_each(|(sequence, (q, (k, v)))| each(sequence, [q, k, v]));
         } else {
             let others = keys.chunks_mut(of_keys).zip(values.chunks_mut(of_keys));
-            queries.chunks_mut(of_queries).zip(others).enumerate().for_each(each);
+            queries
+                .chunks_mut(of_queries)
+                .zip(others)
+                .enumerate()
+                .for_each(|(sequence, (q, (k, v)))| each(sequence, [q, k, v]));
         }
         [queries, keys, values]
     }
