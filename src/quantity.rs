@@ -21,11 +21,14 @@ pub fn bytes(value: f64) -> String {
     scaled(value, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
 }
 
-/// A duration: `42 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`; beyond a year it is not known.
+/// A duration: `3.2 s`, `42 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`; beyond 100 years it is not known.
 pub fn duration(seconds: f64) -> String {
-    const YEAR: f64 = 365.0 * 86400.0;
-    if !seconds.is_finite() || seconds > YEAR {
+    const UNKNOWN: f64 = 100.0 * 365.0 * 86400.0;
+    if !seconds.is_finite() || seconds > UNKNOWN {
         return "unknown time".into();
+    }
+    if (0.05..9.95).contains(&seconds) {
+        return format!("{seconds:.1} s");
     }
     let whole = seconds.round().max(0.0) as u64;
     match whole {
@@ -68,11 +71,15 @@ mod tests {
     #[test]
     fn durations_are_for_people() {
         for (seconds, text) in [
-            (0.2, "0 s"),
+            (0.0, "0 s"),
+            (0.2, "0.2 s"),
+            (9.94, "9.9 s"),
+            (9.96, "10 s"),
             (59.4, "59 s"),
             (200.0, "3 min 20 s"),
             (7500.0, "2 h 5 min"),
             (180_000.0, "2 d 2 h"),
+            (33_177_600.0, "384 d 0 h"),
             (4e10, "unknown time"),
             (f64::INFINITY, "unknown time"),
         ] {

@@ -33,7 +33,8 @@ pub trait CheckpointStore: Send {
     /// [`Error::Io`] when it cannot be written, [`Error::Corrupt`] for a file name with a path in it.
     fn save(&mut self, lineage: &RunId, step: usize, files: &Files) -> Result<(), Error>;
 
-    /// The latest readable state of `lineage` at or below `step`, also where another process goes on with `lineage` meanwhile.
+    /// The latest readable state of `lineage` at or below `step`, also where another process goes on with `lineage` meanwhile
+    /// (on a local file system).
     ///
     /// # Errors
     /// [`Error::Io`] when the store cannot be read, [`Error::Corrupt`] for a state of a newer version; a damaged state is
@@ -44,7 +45,7 @@ pub trait CheckpointStore: Send {
     /// Where this is not overridden the state is read for it.
     ///
     /// # Errors
-    /// [`Error::Io`] when the store cannot be read.
+    /// As [`latest_at_or_below`](Self::latest_at_or_below).
     fn latest_step(&self, lineage: &RunId, step: usize) -> Result<Option<usize>, Error> {
         Ok(self.latest_at_or_below(lineage, step)?.map(|latest| latest.step))
     }

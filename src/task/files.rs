@@ -21,14 +21,12 @@ pub struct TaskFiles {
 }
 
 impl TaskFiles {
-    /// The files that the settings name; those of the embedded task, unpacked under `out.dir`, where they name none.
-    /// `model.dir` must be a directory: ids of the Hugging Face hub are looked up with [`mars_vlm::hub`], which needs to
-    /// know where the cache is.
+    /// Refuses data that the settings name and that cannot be those of a task, before a model is looked up or unpacked for them.
     ///
     /// # Errors
-    /// An error of usage where validation data, test data or images are named, but no training data; data, images or an adapter
-    /// that are not there or of another kind; when the embedded files cannot be written.
-    pub fn of(config: &SearchConfig) -> Result<Self, Error> {
+    /// An error of usage where validation data, test data or images are named, but no training data; data or images that are not
+    /// there or of another kind.
+    pub fn check_data(config: &SearchConfig) -> Result<(), Error> {
         let data = &config.data;
         let (train, val, test) = (data.train.as_deref(), data.val.as_deref(), data.test.as_deref());
         let images = data.images.as_deref();
@@ -42,7 +40,20 @@ impl TaskFiles {
             )));
         }
         let sets: Vec<&Path> = [train, val, test].into_iter().flatten().collect();
-        check_given(config, &sets, images, config.model.adapter.as_deref())?;
+        check_given(config, &sets, images, None)
+    }
+
+    /// The files that the settings name; those of the embedded task, unpacked under `out.dir`, where they name none.
+    /// `model.dir` must be a directory: ids of the Hugging Face hub are looked up with [`mars_vlm::hub`], which needs to
+    /// know where the cache is.
+    ///
+    /// # Errors
+    /// As [`check_data`](Self::check_data); an adapter that is not there or of another kind; when the embedded files cannot be
+    /// written.
+    pub fn of(config: &SearchConfig) -> Result<Self, Error> {
+        Self::check_data(config)?;
+        check_given(config, &[], None, config.model.adapter.as_deref())?;
+        let data = &config.data;
         let given = |model: PathBuf, train: PathBuf| Self {
             model,
             train,

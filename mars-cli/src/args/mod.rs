@@ -72,7 +72,7 @@ pub(crate) struct Task {
     /// --steps {steps} --out {out}' (`mars config` lists the placeholders)
     #[arg(long, value_name = "COMMAND")]
     pub(crate) trainer: Option<String>,
-    /// Arithmetic of matrix products with the frozen weights: f32; bf16x2 or bf16 on a CPU with amx-bf16, bf16 also on one of AMD
+    /// Arithmetic of matrix products with the frozen weights: f32; bf16x2 or bf16 on a CPU with amx-bf16, bf16 also on AMD processors
     /// with avx512-bf16
     #[arg(long, value_name = "ARITHMETIC")]
     pub(crate) compute: Option<String>,

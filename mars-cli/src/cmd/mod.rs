@@ -120,8 +120,9 @@ impl Context {
 
     /// The files of a configuration; a model that is named by an id is looked up.
     pub(crate) fn files(&self, config: &SearchConfig) -> Result<TaskFiles, Error> {
-        // Before anything is unpacked.
+        // Before a model is looked up or unpacked.
         DeviceList::parse(&config.run.device)?;
+        TaskFiles::check_data(config)?;
         let mut local = config.clone();
         local.model.dir = self.named_model(config, config.model.adapter.as_deref())?;
         TaskFiles::of(&local)
@@ -256,12 +257,13 @@ pub(crate) fn data_or_embedded(
             path.display()
         )));
     }
+    check_files(config, None, given.as_ref())?;
     match (context.named_model(config, adapter)?, given) {
         (Some(model), Some(data)) => Ok((model, data)),
         (model, given) => {
             config.out.check_dir()?;
             DeviceList::parse(&config.run.device)?;
-            check_files(config, adapter, given.as_ref())?;
+            check_files(config, adapter, None)?;
             let unpacked = embedded::unpack(&config.out.dir)?;
             let own = || DataFiles { data: unpacked.test, images: Some(unpacked.images) };
             Ok((model.unwrap_or(unpacked.model), given.unwrap_or_else(own)))

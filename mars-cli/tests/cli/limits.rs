@@ -55,7 +55,7 @@ fn an_arithmetic_that_is_not_at_hand_is_refused_with_its_setting() {
         assert_eq!(done.code, Some(2), "{compute} {more:?}: {}", done.stderr);
         assert!(done.stderr.contains(what) && done.stdout.is_empty(), "{compute}: {}", done.stderr);
     }
-    // On a processor with a kernel for bf16 a plan is made.
+    // On a processor with AMX a plan is made.
     let done = mars(&strs(&with(&task, "plan", &[], &["--compute", "bf16x2"])));
     if done.code != Some(0) {
         assert_eq!(done.code, Some(2), "{}", done.stderr);

@@ -31,7 +31,9 @@ impl Attention {
     /// Compares its parts with the sizes of an attention.
     fn check(&self, [batch, positions, width]: [usize; 3]) {
         let (heads, groups) = (self.heads, self.groups);
-        assert!(groups > 0 && heads.is_multiple_of(groups), "{heads} query heads share the keys of {groups}");
+        let shared = groups > 0 && heads > 0 && heads.is_multiple_of(groups);
+        assert!(shared, "{heads} query heads share the keys of {groups}");
+        assert!(self.tables.is_none() || width.is_multiple_of(2), "heads of width {width} have no halves");
         let fits = |x: &Tensor<4>, columns: usize| {
             let rows = x.dims()[0];
             (rows == 1 || rows == batch) && x.dims() == [rows, 1, positions, columns]

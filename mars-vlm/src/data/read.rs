@@ -110,9 +110,12 @@ impl Dataset {
     pub fn check_kind(file: &Path, options: &ReadOptions) -> Result<(), Error> {
         let Named { path, part, format } = Named::by(file, options)?;
         match format {
-            Format::Json => text::check_start(&path),
+            Format::Json => {
+                refuse_part(&path, part.as_deref())?;
+                text::check_start(&path)
+            }
             Format::ScienceQa => text::check_start(&science_qa::problems_file(&path)?),
-            Format::Parquet => shards::files(&path, part.as_deref()).map(drop),
+            Format::Parquet => check_parquet(&path, part.as_deref()),
         }
     }
 }
@@ -139,6 +142,16 @@ type Read = (Vec<Sample>, Vec<Problem>, UnusedKeys);
 #[cfg(feature = "parquet")]
 use super::parquet::read as read_parquet;
 
+#[cfg(feature = "parquet")]
+fn check_parquet(path: &Path, part: Option<&str>) -> Result<(), Error> {
+    shards::files(path, part).map(drop)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn check_parquet(path: &Path, part: Option<&str>) -> Result<(), Error> {
+    read_parquet(path, part).map(drop)
+}
+
 #[cfg(not(feature = "parquet"))]
 fn read_parquet(path: &Path, _part: Option<&str>) -> Result<Read, Error> {
     Err(Error::malformed(
@@ -148,12 +161,15 @@ fn read_parquet(path: &Path, _part: Option<&str>) -> Result<Read, Error> {
     ))
 }
 
+/// Refuses a part of a JSON file.
+fn refuse_part(file: &Path, part: Option<&str>) -> Result<(), Error> {
+    let Some(part) = part else { return Ok(()) };
+    Err(Error::malformed(file, format!("a JSON file has no part \"{part}\""), "name the file alone"))
+}
+
 /// The samples of a JSON list, a JSON object or JSON lines.
 fn read_json(file: &Path, part: Option<&str>) -> Result<Read, Error> {
-    if let Some(part) = part {
-        let what = format!("a JSON file has no part \"{part}\"");
-        return Err(Error::malformed(file, what, "name the file alone"));
-    }
+    refuse_part(file, part)?;
     let text = text::read(file)?;
     let text = text::without_nan(&text);
     let shared: Arc<Path> = file.into();

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// The files of the part `part`, or all, of the data set at `path`, by name.
 ///
 /// # Errors
-/// [`Error::Io`], and [`Error::Malformed`] where there are none.
+/// [`Error::Io`], and [`Error::Malformed`] where there is none of the part.
+#[cfg_attr(not(feature = "parquet"), allow(dead_code))]
 pub(crate) fn files(path: &Path, part: Option<&str>) -> Result<Vec<PathBuf>, Error> {
     let all = parquet_files(path)?;
     let Some(part) = part else { return Ok(all) };

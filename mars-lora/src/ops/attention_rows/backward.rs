@@ -93,8 +93,8 @@ impl Heads<'_> {
         Slopes { queries, sums }
     }
 
-    /// The gradients of keys and values, summed over position `from` and those behind it that `queries` has, whose gradients are written
-    /// there.
+    /// The gradients of keys and values, summed over the positions from `from` on for which `queries` has room; the gradients of their
+    /// queries are written there.
     ///
     /// Positions are halved at a power of two of parts, so that the order of additions depends neither on the number of threads nor on
     /// positions behind the last whose gradient is not zero.

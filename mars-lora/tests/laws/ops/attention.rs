@@ -219,7 +219,8 @@ fn tables_masks_and_heads_that_do_not_fit_are_refused() {
             ..form.clone()
         },
         Attention { heads: 5, ..form.clone() },
-        Attention { heads: 3, groups: 2, ..form },
+        Attention { heads: 3, groups: 2, ..form.clone() },
+        Attention { heads: 0, groups: 4, ..form },
     ];
     for form in wrong {
         let own = x.clone();

@@ -12,13 +12,15 @@
 //!   results of attention and feed-forward network are, and where adapters act `R (2 D + Q + F + r)` more;
 //! - beside it, forward: `max(R (Q + 2 K), (g + 1) R F) + R D`; backward: `max(2 R (Q + 2 K), (g + 1) R F) + 3 R D`.
 //!
-//! That is on the CPU; on GPUs there are scores beside it, `H P`, and gradients once (`score_copies.rs`).
+//! That is on the CPU. On GPUs the graph keeps `H P` more (1.5 with a narrow base), and there are `H P + R (Q + 2 K)` forward and
+//! `2 H P + R (Q + 2 K)` backward in the maxima (`score_copies.rs`).
 //!
 //! A pass holds, by kind: one block for an evaluation; the kept values of all blocks for training; the inputs of
 //! all blocks and the kept values of one for checkpointing (Chen et al. 2016, arXiv 1604.06174). Encoder blocks
 //! count for gradients only if an adapter acts on the encoder. Features for the first n blocks of the decoder stand
 //! beside their inputs, and the states that they come from beside those of the encoder. Weights, adapters, optimizer
-//! states and the allocator's reserve are not included.
+//! states and the allocator's reserve are not included, nor what each thread has in work: for the gradient of attention keys and values
+//! of one head, a few times.
 
 use super::loss;
 use super::modules::{LANGUAGE_MODEL, VISION_ENCODER};
