@@ -29,7 +29,7 @@ ROWS += [("SmolVLM-256M", 17, True, "f32"), ("SmolVLM-256M", 17, True, "bf16")]
 def settings(folder, checkpointing, dtype, out, steps=2):
     data = folder / "data"
     sets = ["search.ranks=[8]", "search.default_rank=8", "calibration.ranks=[8]", "train.batch=1", f"train.steps={steps}",
-            f"train.eval_every={steps}", "run.stack=1", "run.workers=1", "run.eval_batch=1", f"model.dtype={dtype}"]
+            f"train.eval_every={steps}", f"run.checkpoint_every={steps}", "run.stack=1", "run.workers=1", "run.eval_batch=1", f"model.dtype={dtype}"]
     flags = [flag for value in sets for flag in ("--set", value)]
     flags += ["--model", folder / "model", "--images", data, "--json", "-q"]
     flags += [flag for part, name in (("--data", "train"), ("--val", "val"), ("--test", "test"))

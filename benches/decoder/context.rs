@@ -2,6 +2,7 @@ use super::{HEAD_WIDTH, HEADS, KV_HEADS, WIDTH};
 use burn::nn::RmsNorm;
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Tensor, TensorData};
+use mars_kernels::Products;
 use mars_lora::ops::{self, Attention, Swish};
 use mars_lora::{AdapterStack, LoraLinear};
 
@@ -53,12 +54,12 @@ impl Context {
         }
     }
 
-    pub(super) fn attend(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<3> {
+    pub(super) fn attend(&self, [q, k, v]: [Tensor<4>; 3], products: Option<Products>) -> Tensor<3> {
         let scale = 1.0 / (HEAD_WIDTH as f64).sqrt();
         if self.fused {
             let tables = Some([self.cos.clone(), self.sin.clone()]);
             let mask = Some(self.mask.clone());
-            let form = Attention { heads: HEADS, groups: KV_HEADS, scale, tables, mask };
+            let form = Attention { heads: HEADS, groups: KV_HEADS, scale, tables, mask, products };
             return ops::attend(q, k, v, &form);
         }
         let (q, k) = (self.rotate(q), self.rotate(k));

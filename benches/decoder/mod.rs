@@ -69,7 +69,8 @@ impl Block {
         let [q, k, v, out, gate, up, down] = &self.linears;
         let h = context.norm(&self.norms[0], x.clone());
         let [q, k, v] = context.apply([q, k, v], h, adapters);
-        let mixed = context.attend(split(q, HEADS), split(k, KV_HEADS), split(v, KV_HEADS));
+        let heads = [split(q, HEADS), split(k, KV_HEADS), split(v, KV_HEADS)];
+        let mixed = context.attend(heads, out.rounded_products());
         let x = x + out.forward(mixed, adapters);
         let [gate, up] = context.apply([gate, up], context.norm(&self.norms[1], x.clone()), adapters);
         x + down.forward(context.gate(gate, up), adapters)

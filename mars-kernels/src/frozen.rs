@@ -1,5 +1,5 @@
 use crate::{
-    Compute, Error, Kernel, Unusable, Weight,
+    Compute, Error, Kernel, Products, Unusable, Weight,
     f32::{Strided, product},
     panels::Panels,
     tile::{Amx, Avx512, Emulator, Program},
@@ -139,6 +139,14 @@ impl Frozen {
             Held::Bf16 { program: Program::One, .. } => 1,
             Held::Bf16 { program: Program::Two, .. } => 2,
             Held::Bf16 { program: Program::Three, .. } => 3,
+        }
+    }
+
+    /// Products of other operands in the arithmetic of this weight, where that rounds both operands to bf16 ([`Compute::Bf16`]).
+    pub fn rounded_products(&self) -> Option<Products> {
+        match &self.held {
+            Held::Bf16 { program: Program::One, kernel, .. } => Products::new(*kernel),
+            _ => None,
         }
     }
 

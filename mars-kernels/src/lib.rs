@@ -7,6 +7,7 @@ mod f32;
 mod frozen;
 mod kernel;
 mod panels;
+mod products;
 mod tile;
 mod weight;
 
@@ -14,4 +15,5 @@ pub use compute::Compute;
 pub use error::{Error, Unusable};
 pub use frozen::Frozen;
 pub use kernel::Kernel;
+pub use products::{LeftOperand, Products, RightOperand};
 pub use weight::Weight;

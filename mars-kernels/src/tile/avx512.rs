@@ -1,8 +1,8 @@
 //! The dot products of AVX512_BF16, on the same operands as the tiles of AMX.
 
 use std::arch::x86_64::{
-    __cpuid, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_load_si512, _mm512_set1_epi32, _mm512_setzero_ps,
-    _mm512_storeu_ps,
+    __cpuid, __m512bh, __m512i, _mm512_add_ps, _mm512_dpbf16_ps, _mm512_load_si512, _mm512_loadu_ps,
+    _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
 use super::{BLOCK, Engine, Line, Program};
@@ -48,23 +48,32 @@ impl Engine for Avx512 {
             unsafe {
                 let to = to.add(first * stride);
                 match program {
-                    Program::One => some::<1, 1>(moving, weights, first, to, stride),
-                    Program::Two => some::<2, 1>(moving, weights, first, to, stride),
-                    Program::Three => some::<2, 2>(moving, weights, first, to, stride),
+                    Program::One => some::<1, 1, false>(moving, weights, first, to, stride),
+                    Program::Two => some::<2, 1, false>(moving, weights, first, to, stride),
+                    Program::Three => some::<2, 2, false>(moving, weights, first, to, stride),
                 }
             }
+        }
+    }
+
+    unsafe fn add(&mut self, moving: &[Line], weights: &[Line], to: *mut f32, stride: usize) {
+        assert_eq!(moving.len(), weights.len(), "operands have the same steps");
+        for first in (0..BLOCK).step_by(ROWS) {
+            // SAFETY: as in `block`; the caller may read and write all 32 rows.
+            unsafe { some::<1, 1, true>(moving, weights, first, to.add(first * stride), stride) };
         }
     }
 
     fn release(self) {}
 }
 
-/// Rows `first..first + ROWS` of a block of `M` parts of the moving rows and `W` parts of the weights.
+/// Rows `first..first + ROWS` of a block of `M` parts of the moving rows and `W` parts of the weights, added to what is there with
+/// `ADD`.
 ///
 /// # Safety
-/// 32 values must be writable at each of [`ROWS`] rows.
+/// 32 values must be writable at each of [`ROWS`] rows, and readable with `ADD`.
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn some<const M: usize, const W: usize>(
+unsafe fn some<const M: usize, const W: usize, const ADD: bool>(
     moving: &[Line],
     weights: &[Line],
     first: usize,
@@ -92,8 +101,12 @@ unsafe fn some<const M: usize, const W: usize>(
     }
     for (row, sums) in sums.iter().enumerate() {
         for (half, sum) in sums.iter().enumerate() {
-            // SAFETY: 16 of the 32 values of a row, which the caller may write.
-            unsafe { _mm512_storeu_ps(to.add(row * stride + half * 16), *sum) };
+            // SAFETY: 16 of the 32 values of a row, which the caller may write, and read with `ADD`.
+            unsafe {
+                let to = to.add(row * stride + half * 16);
+                let sum = if ADD { _mm512_add_ps(_mm512_loadu_ps(to), *sum) } else { *sum };
+                _mm512_storeu_ps(to, sum);
+            }
         }
     }
 }

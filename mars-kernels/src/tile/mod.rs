@@ -65,6 +65,22 @@ pub(crate) trait Engine {
         stride: usize,
     );
 
+    /// Runs [`Program::One`] over all steps and adds its sums to 32 values of each of 32 rows, row r at `to + r * stride`.
+    ///
+    /// # Safety
+    /// These values must be readable and writable.
+    unsafe fn add(&mut self, moving: &[Line], weights: &[Line], to: *mut f32, stride: usize) {
+        let mut sums = [0.0; BLOCK * BLOCK];
+        // SAFETY: `sums` has 32 rows of 32 values.
+        unsafe { self.block(Program::One, moving, weights, BLOCK, sums.as_mut_ptr(), BLOCK) };
+        for (r, sums) in sums.chunks_exact(BLOCK).enumerate() {
+            for (n, sum) in sums.iter().enumerate() {
+                // SAFETY: one of the values that the caller named.
+                unsafe { *to.add(r * stride + n) += sum };
+            }
+        }
+    }
+
     /// Gives back what the thread was prepared with.
     fn release(self);
 }

@@ -3,6 +3,7 @@
 // Without a backend the generated dispatch has no arm that would use its arguments.
 #![cfg_attr(not(any(feature = "cpu", feature = "gpu")), allow(unused_variables))]
 
+use super::attention_form::{Attention, AttentionPlan};
 use super::list::List;
 use super::{Swish, matmul, on_cpu, rotate, softmax};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -11,51 +12,6 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, backend_extension};
 use burn::tensor::{DType, Tensor};
-
-/// The form of an attention over S positions.
-#[derive(Clone, Debug)]
-pub struct Attention {
-    /// Query heads, H.
-    pub heads: usize,
-    /// Key and value heads, G; H is a multiple of it.
-    pub groups: usize,
-    /// What the products of queries and keys are multiplied by.
-    pub scale: f64,
-    /// Cosines and sines `[B or 1, 1, S, W]` with equal halves, by which queries and keys are turned as by [`rotate`].
-    pub tables: Option<[Tensor<4>; 2]>,
-    /// Added to the scores, `[B or 1, 1, S, S]`.
-    pub mask: Option<Tensor<4>>,
-}
-
-impl Attention {
-    /// Compares its parts with the sizes of an attention.
-    fn check(&self, [batch, positions, width]: [usize; 3]) {
-        let (heads, groups) = (self.heads, self.groups);
-        let shared = groups > 0 && heads > 0 && heads.is_multiple_of(groups);
-        assert!(shared, "{heads} query heads share the keys of {groups}");
-        assert!(self.tables.is_none() || width.is_multiple_of(2), "heads of width {width} have no halves");
-        let fits = |x: &Tensor<4>, columns: usize| {
-            let rows = x.dims()[0];
-            (rows == 1 || rows == batch) && x.dims() == [rows, 1, positions, columns]
-        };
-        for table in self.tables.iter().flatten() {
-            assert!(fits(table, width), "tables {:?} of {positions} positions, width {width}", table.dims());
-        }
-        if let Some(mask) = &self.mask {
-            assert!(fits(mask, positions), "mask {:?} of {positions} positions", mask.dims());
-        }
-    }
-
-    fn plan(&self, positions: usize, width: usize) -> AttentionPlan {
-        AttentionPlan { positions, heads: self.heads, groups: self.groups, width, scale: self.scale as f32 }
-    }
-
-    /// Tables and mask as arguments of an operation.
-    fn constants(&self) -> [List<Dispatch>; 2] {
-        let list = |all: Vec<&Tensor<4>>| List(all.into_iter().map(|x| x.clone().into_dispatch()).collect());
-        [list(self.tables.iter().flatten().collect()), list(self.mask.iter().collect())]
-    }
-}
 
 /// Whether [`attention`] of `x` is one step of the graph on its device.
 pub fn fuses_attention(x: &Tensor<3>) -> bool {
@@ -97,7 +53,7 @@ pub fn attention(x: Tensor<3>, form: &Attention) -> Tensor<3> {
 /// # Panics
 /// If shapes do not fit together.
 pub fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, form: &Attention) -> Tensor<3> {
-    let Attention { heads, groups, scale, tables, mask } = form;
+    let Attention { heads, groups, scale, tables, mask, .. } = form;
     let ([batch, _, positions, width], heads, groups) = (q.dims(), *heads, *groups);
     assert_eq!(q.dims(), [batch, heads, positions, width], "queries of {heads} heads");
     for x in [&k, &v] {
@@ -137,16 +93,6 @@ pub fn gate_rows(x: Tensor<3>, swish: Swish) -> Tensor<3> {
     let y: Tensor<3> = Tensor::from_dispatch(y);
     debug_assert_eq!(y.dims(), [batch, positions, width / 2]);
     y
-}
-
-/// Sizes of an attention.
-#[derive(Clone, Copy, Debug)]
-pub struct AttentionPlan {
-    pub(super) positions: usize,
-    pub(super) heads: usize,
-    pub(super) groups: usize,
-    pub(super) width: usize,
-    pub(super) scale: f32,
 }
 
 /// The steps as an extension of burn's backends.

@@ -1,6 +1,7 @@
 //! The steps of transformer blocks on the CPU backend.
 
-use super::attention::{AttentionKernels, AttentionOps, AttentionPlan};
+use super::attention::{AttentionKernels, AttentionOps};
+use super::attention_form::AttentionPlan;
 use super::attention_rows::{Heads, Sizes, Source};
 use super::flex::f32s;
 use super::kept_panels::WeightPanels;
@@ -172,7 +173,7 @@ impl<const N: usize> Tensors<N> {
     }
 
     fn heads<'a>(&'a self, [queries, keys, values]: [Source<'a>; 3]) -> Heads<'a> {
-        let AttentionPlan { positions, heads, groups, width, scale } = self.plan;
+        let AttentionPlan { positions, heads, groups, width, scale, products } = self.plan;
         let tables = match &self.tables[..] {
             [cos, sin] => Some([cos.storage(), sin.storage()]),
             _ => None,
@@ -180,7 +181,7 @@ impl<const N: usize> Tensors<N> {
         let sequences = self.x[0].shape()[0];
         let mask = self.mask.as_ref().map(|mask| mask.storage());
         let sizes = Sizes { sequences, positions, heads, groups, width, scale };
-        Heads { sizes, queries, keys, values, tables, mask }
+        Heads { sizes, queries, keys, values, tables, mask, products }
     }
 }
 

@@ -20,6 +20,7 @@
 //! By default they compose burn's operations; on the CPU backend they are loops over rows, on GPUs (feature `gpu`) kernels
 //! of our own. Gradients are those of the tensors that move: weights and norms are constants.
 mod attention;
+mod attention_form;
 #[cfg(feature = "cpu")]
 mod attention_rows;
 mod autodiff;
@@ -43,9 +44,8 @@ mod swish;
 #[cfg(feature = "cpu")]
 mod tiles;
 
-pub use attention::{
-    Attention, AttentionKernels, AttentionOps, AttentionPlan, attend, attention, fuses_attention, gate_rows,
-};
+pub use attention::{AttentionKernels, AttentionOps, attend, attention, fuses_attention, gate_rows};
+pub use attention_form::{Attention, AttentionPlan};
 pub use backend::RowOps;
 pub use fused::FusedOps;
 pub use kept_panels::KeptPanels;

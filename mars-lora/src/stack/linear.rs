@@ -5,6 +5,7 @@ use crate::AdapterStack;
 use crate::ops::{self, KeptPanels};
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
+use mars_kernels::Products;
 
 /// `y = x W + b + s * (x A) B` for each adapter of a stack, by the low-rank path.
 ///
@@ -33,6 +34,11 @@ impl LoraLinear {
     /// The weight is `[inputs, outputs]`.
     pub fn frozen(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
         Self { weight, packed: None, bias, site: usize::MAX, panels: KeptPanels::default() }
+    }
+
+    /// Products in the arithmetic of the packed weight, for operands that change, where that rounds both operands to bf16.
+    pub fn rounded_products(&self) -> Option<Products> {
+        self.packed.as_ref().and_then(PackedWeight::rounded_products)
     }
 
     /// `x` is `[K * B, S, inputs]` with the rows of one adapter together; returns `[K * B, S, outputs]`.

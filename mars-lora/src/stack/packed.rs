@@ -6,7 +6,7 @@ use burn::module::{
     Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param, ParamId,
 };
 use burn::tensor::{Device, Shape, Tensor, TensorData};
-use mars_kernels::Frozen;
+use mars_kernels::{Frozen, Products};
 
 use crate::ops;
 
@@ -32,6 +32,11 @@ impl PackedWeight {
     /// The weight as it is multiplied with, in f32 and unpacked anew.
     pub fn matrix(&self) -> Tensor<2> {
         self.tensor(self.frozen.weight(), self.frozen.shape())
+    }
+
+    /// As [`Frozen::rounded_products`].
+    pub(crate) fn rounded_products(&self) -> Option<Products> {
+        self.frozen.rounded_products()
     }
 
     /// `x W` for `x` `[N, inputs]`.

@@ -1,6 +1,7 @@
 //! Operations with gradients of their own, against burn's.
 
 mod attention;
+mod attention_rounded;
 mod blocks;
 mod fused;
 

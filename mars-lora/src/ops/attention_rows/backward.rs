@@ -1,16 +1,17 @@
-use super::super::tiles::{Panels, Term, add_outer_with, add_products_with};
-use super::softmax::softmax_slope;
-use super::{Heads, PART, ROWS, Sizes};
+use super::arithmetic::{Arithmetic, InF32};
+use super::softmax::{LANES, softmax_slope};
+use super::{BLOCKS, Heads, Sizes, Weights};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Gradients of the queries of a group `[S, H / G, W]`, and of its keys and values `[S, W]`.
 struct Slopes {
     queries: Vec<f32>,
-    sums: Sums,
+    keys: Vec<f32>,
+    values: Vec<f32>,
 }
 
-/// Gradients of keys and values `[S, W]`, summed over some positions.
+/// Gradients of keys and values, summed over some positions, as [`Arithmetic::add_outer`] sums them.
 struct Sums {
     keys: Vec<f32>,
     values: Vec<f32>,
@@ -23,10 +24,10 @@ impl Heads<'_> {
         let row = (heads + 2 * groups) * width;
         let mut out = vec![0.0; sequences * positions * row];
         self.each(&mut out, positions * row, |sequence, out| {
-            for (group, Slopes { queries, sums }) in self.slopes(sequence, grad).iter().enumerate() {
+            for (group, Slopes { queries, keys, values }) in self.slopes(sequence, grad).iter().enumerate() {
                 self.write(out, row, group * self.sizes.shared(), queries);
-                self.write(out, row, heads + group, &sums.keys);
-                self.write(out, row, heads + groups + group, &sums.values);
+                self.write(out, row, heads + group, keys);
+                self.write(out, row, heads + groups + group, values);
             }
         });
         out
@@ -42,10 +43,10 @@ impl Heads<'_> {
             return [queries, keys, values];
         }
         let each = |sequence: usize, [q, k, v]: [&mut [f32]; 3]| {
-            for (group, Slopes { queries, sums }) in self.slopes(sequence, grad).iter().enumerate() {
+            for (group, Slopes { queries, keys, values }) in self.slopes(sequence, grad).iter().enumerate() {
                 self.write(q, of_queries, group * self.sizes.shared(), queries);
-                self.write(k, of_keys, group, &sums.keys);
-                self.write(v, of_keys, group, &sums.values);
+                self.write(k, of_keys, group, keys);
+                self.write(v, of_keys, group, values);
             }
         };
         let (of_queries, of_keys) = (positions * of_queries, positions * of_keys);
@@ -77,20 +78,24 @@ impl Heads<'_> {
 
     /// Those of the groups of one sequence.
     fn slopes(&self, sequence: usize, grad: &[f32]) -> Vec<Slopes> {
-        let of = |group| self.slopes_of_group(sequence, group, grad);
+        let of = |group| match self.products {
+            Some(products) => self.slopes_of_group(products, (sequence, group), grad),
+            None => self.slopes_of_group(InF32, (sequence, group), grad),
+        };
         match self.sizes.parallel() {
             true => (0..self.sizes.groups).into_par_iter().map(of).collect(),
             false => (0..self.sizes.groups).map(of).collect(),
         }
     }
 
-    fn slopes_of_group(&self, sequence: usize, group: usize, grad: &[f32]) -> Slopes {
+    fn slopes_of_group<A: Arithmetic>(&self, arithmetic: A, of: (usize, usize), grad: &[f32]) -> Slopes {
         let Sizes { positions, width, .. } = self.sizes;
-        let packed = Packed::new(self, (sequence, group));
+        let packed = Arch::new().dispatch(Pack { heads: self, arithmetic, of });
         let mut queries = vec![0.0; positions * self.sizes.shared() * width];
-        let mut sums = self.sums((sequence, group), &packed, grad, 0, &mut queries);
-        self.turn(&mut sums.keys, sequence, 0..positions, -1.0, 1.0);
-        Slopes { queries, sums }
+        let sums = self.sums(of, &packed, grad, 0, &mut queries);
+        let [mut keys, values] = [sums.keys, sums.values].map(|sums| A::rows(sums, [positions, width]));
+        self.turn(&mut keys, of.0, 0..positions, -1.0, 1.0);
+        Slopes { queries, keys, values }
     }
 
     /// The gradients of keys and values, summed over the positions from `from` on for which `queries` has room; the gradients of their
@@ -98,16 +103,17 @@ impl Heads<'_> {
     ///
     /// Positions are halved at a power of two of parts, so that the order of additions depends neither on the number of threads nor on
     /// positions behind the last whose gradient is not zero.
-    fn sums(
+    fn sums<A: Arithmetic>(
         &self,
         of: (usize, usize),
-        packed: &Packed,
+        packed: &Packed<A>,
         grad: &[f32],
         from: usize,
         queries: &mut [f32],
     ) -> Sums {
         let row = self.sizes.shared() * self.sizes.width;
-        let parts = (queries.len() / row).div_ceil(PART);
+        let size = BLOCKS * A::ROWS;
+        let parts = (queries.len() / row).div_ceil(size);
         if parts <= 1 {
             return Arch::new().dispatch(Backward {
                 heads: self,
@@ -118,7 +124,7 @@ impl Heads<'_> {
                 of_queries: queries,
             });
         }
-        let half = parts.next_power_of_two() / 2 * PART;
+        let half = parts.next_power_of_two() / 2 * size;
         let (first, second) = queries.split_at_mut(half * row);
         let mut left = || self.sums(of, packed, grad, from, first);
         let mut right = || self.sums(of, packed, grad, from + half, second);
@@ -132,33 +138,45 @@ impl Heads<'_> {
 }
 
 /// `k^T`, k and `v^T` of a group.
-struct Packed {
-    keys: Panels,
-    key_rows: Panels,
-    values: Panels,
+struct Packed<A: Arithmetic> {
+    arithmetic: A,
+    keys: A::Packed,
+    key_rows: A::Packed,
+    values: A::Packed,
 }
 
-impl Packed {
-    fn new(heads: &Heads<'_>, of: (usize, usize)) -> Self {
-        Self {
-            keys: heads.packed(&heads.keys, of, true, true),
-            key_rows: heads.packed(&heads.keys, of, false, true),
-            values: heads.packed(&heads.values, of, true, false),
+struct Pack<'a, 'h, A> {
+    heads: &'a Heads<'h>,
+    arithmetic: A,
+    of: (usize, usize),
+}
+
+impl<A: Arithmetic> WithSimd for Pack<'_, '_, A> {
+    type Output = Packed<A>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Packed<A> {
+        let Self { heads, arithmetic, of } = self;
+        Packed {
+            arithmetic,
+            keys: heads.packed(arithmetic, &heads.keys, of, true, true),
+            key_rows: heads.packed(arithmetic, &heads.keys, of, false, true),
+            values: heads.packed(arithmetic, &heads.values, of, true, false),
         }
     }
 }
 
 /// Some positions of the heads of one group of a sequence, `from` and those behind it.
-struct Backward<'a, 'h> {
+struct Backward<'a, 'h, A: Arithmetic> {
     heads: &'a Heads<'h>,
-    packed: &'a Packed,
+    packed: &'a Packed<A>,
     of: (usize, usize),
     grad: &'a [f32],
     from: usize,
     of_queries: &'a mut [f32],
 }
 
-impl WithSimd for Backward<'_, '_> {
+impl<A: Arithmetic> WithSimd for Backward<'_, '_, A> {
     type Output = Sums;
 
     /// With weights P of scores of queries q, keys k and values v, and the gradient g of P v: that of v is P^T g, that of scores `d = P
@@ -166,36 +184,49 @@ impl WithSimd for Backward<'_, '_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Sums {
         let Self { heads: all, packed, of: (sequence, group), grad, from, of_queries } = self;
-        let Packed { keys, key_rows, values } = packed;
+        let Packed { arithmetic, keys, key_rows, values } = packed;
         let Sizes { positions, heads, width, scale, .. } = all.sizes;
-        let (padded, stride, row) = (all.sizes.padded(), all.sizes.stride(), heads * width);
+        let (stride, row) = (all.sizes.stride(), heads * width);
         let shared = all.sizes.shared();
         let grad = &grad[(sequence * positions + from) * row..];
-        let (mut queries, mut weights) = (Vec::new(), Vec::new());
-        let (mut slopes, mut of_query) = (Vec::new(), Vec::new());
-        let zeros = |x: &mut Vec<f32>, size: usize| {
-            x.clear();
-            x.resize(size, 0.0);
-        };
+        let (mut queries, mut weights) = (Vec::new(), Weights::default());
+        let (mut scaled, mut slopes, mut of_query) = (Vec::new(), Vec::new(), Vec::new());
+        let mut scratch = A::Scratch::default();
         let shape = [positions, width];
         let mut sums = Sums { keys: vec![0.0; positions * width], values: vec![0.0; positions * width] };
         for own in 0..shared {
             let head = group * shared + own;
-            for (block, of_queries) in of_queries.chunks_mut(ROWS * shared * width).enumerate() {
-                let (first, count) = (block * ROWS, of_queries.len() / (shared * width));
+            for (block, of_queries) in of_queries.chunks_mut(A::ROWS * shared * width).enumerate() {
+                let (first, count) = (block * A::ROWS, of_queries.len() / (shared * width));
                 let rows = from + first..from + first + count;
                 let grad = &grad[first * row + head * width..];
                 all.take(&mut queries, &all.queries, (sequence, head), rows.clone(), Some(scale));
-                all.weights(simd, &mut weights, sequence, rows.clone(), &queries, keys);
-                add_outer_with(simd, &mut sums.values, shape, (&weights, stride), (grad, row), count);
-                zeros(&mut slopes, count * stride);
-                add_products_with(simd, &mut slopes, stride, count, &[Term::new(grad, row, values)]);
-                for (slope, weights) in slopes.chunks_exact_mut(stride).zip(weights.chunks_exact(stride)) {
-                    softmax_slope(&mut slope[..padded], &weights[..padded]);
+                let products = (simd, *arithmetic, &mut scratch);
+                all.weights(products, &mut weights, sequence, rows.clone(), &queries, keys);
+                let Weights { values: weights, factors, seen } = &weights;
+                let size = [count, *seen];
+
+                scaled.clear();
+                for (grad, factor) in grad.chunks(row).zip(factors) {
+                    scaled.extend(grad[..width].iter().map(|x| x * factor));
                 }
-                add_outer_with(simd, &mut sums.keys, shape, (&slopes, stride), (&queries, width), count);
-                zeros(&mut of_query, count * width);
-                add_products_with(simd, &mut of_query, width, count, &[Term::new(&slopes, stride, key_rows)]);
+                let (left, right) = ((&**weights, stride), (&*scaled, width));
+                arithmetic.add_outer(simd, &mut scratch, (&mut sums.values, shape), size, left, right);
+
+                slopes.resize(count * stride, 0.0);
+                arithmetic.multiply(simd, &mut scratch, (&mut slopes, stride), size, (grad, row), values);
+                let both = slopes.chunks_exact_mut(stride).zip(weights.chunks_exact(stride));
+                for ((slope, weights), factor) in both.zip(factors) {
+                    let slope = &mut slope[..seen.next_multiple_of(LANES)];
+                    slope[*seen..].fill(0.0);
+                    softmax_slope(slope, &weights[..slope.len()], *factor);
+                }
+
+                let (left, right) = ((&*slopes, stride), (&*queries, width));
+                arithmetic.add_outer(simd, &mut scratch, (&mut sums.keys, shape), size, left, right);
+                of_query.clear();
+                of_query.resize(count * width, 0.0);
+                arithmetic.add(simd, &mut scratch, (&mut of_query, width), size, left, key_rows);
                 all.turn(&mut of_query, sequence, rows, -1.0, scale);
                 let places = of_queries[own * width..].chunks_mut(shared * width);
                 for (out, slope) in places.zip(of_query.chunks_exact(width)) {

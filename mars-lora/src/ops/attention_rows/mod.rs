@@ -2,24 +2,25 @@
 //! computes them again (as in Dao et al. 2022, arXiv 2205.14135, but with whole rows of scores, which a cache holds up to a few thousand
 //! positions).
 
+mod arithmetic;
 mod backward;
 mod forward;
-mod packed;
 mod softmax;
 mod source;
 
 pub(super) use source::Source;
 
-use super::tiles::{Panels, Term, add_products_with};
+use arithmetic::Arithmetic;
+use mars_kernels::Products;
 use pulp::Simd;
 use rayon::prelude::*;
 use softmax::{LANES, softmax};
 use std::ops::Range;
 
-/// Positions whose scores are in work at a time.
-const ROWS: usize = 48;
-/// Positions that one task works on.
-const PART: usize = 2 * ROWS;
+/// Blocks of positions that one task works on.
+const BLOCKS: usize = 2;
+/// Positions that are seen count in multiples of this, which are whole panels of every kind.
+const SEEN: usize = 64;
 /// Multiplications from which on work is divided among threads.
 const PARALLEL: usize = 1 << 24;
 
@@ -45,6 +46,19 @@ pub(super) struct Heads<'a> {
     pub(super) values: Source<'a>,
     pub(super) tables: Option<[&'a [f32]; 2]>,
     pub(super) mask: Option<&'a [f32]>,
+    /// Rounds the operands of products to bf16.
+    pub(super) products: Option<Products>,
+}
+
+/// Weights of some positions.
+#[derive(Default)]
+struct Weights {
+    /// Not divided by their sums, `[rows, stride]`. Zero from `seen` on as far as the row is padded, and not written beyond.
+    values: Vec<f32>,
+    /// What each row is to be multiplied by.
+    factors: Vec<f32>,
+    /// Positions that have weights.
+    seen: usize,
 }
 
 impl Sizes {
@@ -122,31 +136,66 @@ impl Heads<'_> {
         }
     }
 
-    /// The softmax of the scores of scaled queries at `rows` with keys in panels, `[rows, stride]`; zero beyond S as far as the row is padded.
+    /// Keys or values of a group `[S, W]`, packed, or the transpose of that; keys are turned.
     #[inline(always)]
-    fn weights<S: Simd>(
+    fn packed<A: Arithmetic>(
         &self,
-        simd: S,
-        out: &mut Vec<f32>,
+        arithmetic: A,
+        source: &Source<'_>,
+        of: (usize, usize),
+        transposed: bool,
+        turned: bool,
+    ) -> A::Packed {
+        let Sizes { positions, width, .. } = self.sizes;
+        let mut own = Vec::with_capacity(positions * width);
+        self.take(&mut own, source, of, 0..positions, turned.then_some(1.0));
+        let size = if transposed { [width, positions] } else { [positions, width] };
+        arithmetic.pack(&own, size, transposed)
+    }
+
+    /// How many positions those at `rows` see: all up to the last that the mask does not hide from all of them, in whole blocks.
+    #[inline(always)]
+    fn seen(&self, sequence: usize, rows: Range<usize>) -> usize {
+        let positions = self.sizes.positions;
+        let Some(mask) = self.mask else { return positions };
+        let mask = self.part(mask, sequence, positions * positions);
+        let mut last = 0;
+        for at in rows {
+            let row = &mask[at * positions..][..positions];
+            // Of what lies before the last that is known, nothing is to be found.
+            last += row[last..].iter().rposition(|x| *x > f32::NEG_INFINITY).unwrap_or(0);
+        }
+        (last + 1).next_multiple_of(SEEN).min(positions)
+    }
+
+    /// Weights of the scores of scaled queries at `rows` with packed keys.
+    #[inline(always)]
+    fn weights<A: Arithmetic, S: Simd>(
+        &self,
+        (simd, arithmetic, scratch): (S, A, &mut A::Scratch),
+        out: &mut Weights,
         sequence: usize,
         rows: Range<usize>,
         queries: &[f32],
-        keys: &Panels,
+        keys: &A::Packed,
     ) {
         let Sizes { positions, width, .. } = self.sizes;
-        let (padded, stride) = (self.sizes.padded(), self.sizes.stride());
-        out.clear();
+        let (stride, seen) = (self.sizes.stride(), self.seen(sequence, rows.clone()));
+        let Weights { values, factors, seen: of_weights } = out;
+        *of_weights = seen;
+        factors.clear();
+        values.resize(rows.len() * stride, 0.0);
+        arithmetic.multiply(simd, scratch, (values, stride), [rows.len(), seen], (queries, width), keys);
         let mask = self.mask.map(|mask| self.part(mask, sequence, positions * positions));
-        for at in rows.clone() {
-            match mask {
-                Some(mask) => out.extend_from_slice(&mask[at * positions..][..positions]),
-                None => out.extend(std::iter::repeat_n(0.0, positions)),
+        for (at, row) in rows.zip(values.chunks_exact_mut(stride)) {
+            let row = &mut row[..seen.next_multiple_of(LANES)];
+            row[seen..].fill(f32::NEG_INFINITY);
+            if let Some(mask) = mask {
+                for (x, mask) in row.iter_mut().zip(&mask[at * positions..][..seen]) {
+                    *x += mask;
+                }
             }
-            out.extend(std::iter::repeat_n(f32::NEG_INFINITY, stride - positions));
-        }
-        add_products_with(simd, out, stride, rows.len(), &[Term::new(queries, width, keys)]);
-        for row in out.chunks_exact_mut(stride) {
-            softmax(&mut row[..padded]);
+            factors.push(softmax(row));
         }
     }
 

@@ -5,9 +5,9 @@ use super::super::kernels::exp;
 /// Rows are filled up to a multiple of this.
 pub(super) const LANES: usize = 16;
 
-/// The softmax of a row.
+/// Turns a row of scores into weights that are not divided by their sum yet; what they are to be multiplied by.
 #[inline(always)]
-pub(super) fn softmax(row: &mut [f32]) {
+pub(super) fn softmax(row: &mut [f32]) -> f32 {
     let (blocks, _) = row.as_chunks_mut::<LANES>();
     let mut most = [f32::NEG_INFINITY; LANES];
     for block in blocks.iter() {
@@ -23,18 +23,12 @@ pub(super) fn softmax(row: &mut [f32]) {
             sums[lane] += block[lane];
         }
     }
-    let scale = 1.0 / sums.iter().sum::<f32>();
-    // By blocks: one loop over all of their values is not made of vectors.
-    for block in blocks.iter_mut() {
-        for x in block {
-            *x *= scale;
-        }
-    }
+    1.0 / sums.iter().sum::<f32>()
 }
 
-/// Turns the gradient of a softmax `y` into that of its input.
+/// Turns the gradient of a softmax into that of its input, with the weights `y` and their factor of [`softmax`].
 #[inline(always)]
-pub(super) fn softmax_slope(grad: &mut [f32], y: &[f32]) {
+pub(super) fn softmax_slope(grad: &mut [f32], y: &[f32], factor: f32) {
     let ((grad, _), (y, _)) = (grad.as_chunks_mut::<LANES>(), y.as_chunks::<LANES>());
     let mut sums = [0.0; LANES];
     for (grad, y) in grad.iter().zip(y) {
@@ -42,10 +36,9 @@ pub(super) fn softmax_slope(grad: &mut [f32], y: &[f32]) {
             sums[lane] += grad[lane] * y[lane];
         }
     }
-    let along = sums.iter().sum::<f32>();
-    for (grad, y) in grad.iter_mut().zip(y) {
-        for lane in 0..LANES {
-            grad[lane] = y[lane] * (grad[lane] - along);
-        }
+    let along = sums.iter().sum::<f32>() * factor;
+    // As one loop: of blocks, the compiler gathers the first lanes of several, then the second ones.
+    for (grad, y) in grad.as_flattened_mut().iter_mut().zip(y.as_flattened()) {
+        *grad = factor * y * (*grad - along);
     }
 }

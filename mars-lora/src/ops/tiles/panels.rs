@@ -7,7 +7,7 @@ use super::Lanes;
 pub(in crate::ops) struct Panels {
     values: Vec<f32>,
     lanes: Lanes,
-    depth: usize,
+    pub(super) depth: usize,
     pub(super) columns: usize,
 }
 

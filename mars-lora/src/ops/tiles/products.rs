@@ -9,11 +9,18 @@ pub(in crate::ops) struct Term<'a> {
     pub(in crate::ops) left: &'a [f32],
     pub(in crate::ops) stride: usize,
     pub(in crate::ops) right: &'a Panels,
+    /// Values of a row on the left, and rows on the right, that are multiplied.
+    depth: usize,
 }
 
 impl<'a> Term<'a> {
     pub(in crate::ops) fn new(left: &'a [f32], stride: usize, right: &'a Panels) -> Self {
-        Self { left, stride, right }
+        Self { left, stride, right, depth: right.depth }
+    }
+
+    /// The product of no more than the first `depth` values of a row.
+    pub(in crate::ops) fn up_to(self, depth: usize) -> Self {
+        Self { depth: self.depth.min(depth), ..self }
     }
 
     /// The rows from `row` on.
@@ -39,21 +46,22 @@ impl WithSimd for Products<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        add_products_with(simd, self.out, self.stride, self.rows, self.terms);
+        let Self { out, stride, rows, terms } = self;
+        add_products_with(simd, out, (stride, usize::MAX), rows, terms);
     }
 }
 
-/// [`add_products`] where the vectors of the processor are at hand.
+/// [`add_products`] where the vectors of the processor are at hand, of the panels that begin before column `seen`.
 #[inline(always)]
 pub(in crate::ops) fn add_products_with<S: Simd>(
     simd: S,
     out: &mut [f32],
-    stride: usize,
+    (stride, seen): (usize, usize),
     rows: usize,
     terms: &[Term<'_>],
 ) {
     let columns = terms.first().map_or(0, |term| term.right.columns);
-    for from in (0..columns).step_by(S::F32_LANES * vectors::<S>()) {
+    for from in (0..columns.min(seen)).step_by(S::F32_LANES * vectors::<S>()) {
         let width = (S::F32_LANES * vectors::<S>()).min(columns - from);
         let place = (stride, from, width);
         match width.div_ceil(S::F32_LANES) {
@@ -119,7 +127,8 @@ fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
         let (_, panel) = term.right.panel(from);
         let (panel, _) = S::as_simd_f32s(panel);
         let (panel, _) = panel.as_chunks::<VECTORS>();
-        let depth = panel.len();
+        let depth = term.depth;
+        let panel = &panel[..depth];
         let left: [&[f32]; ROWS] = std::array::from_fn(|r| &term.left[(row + r) * term.stride..][..depth]);
         for at in 0..depth {
             let right = &panel[at];

@@ -6,7 +6,7 @@ use mars_lora::ops::{self, Attention};
 use mars_testkit::device::device;
 
 /// Sequences, positions, heads, groups and widths: one block of positions, several, several parts of them.
-const SHAPES: [[usize; 5]; 8] = [
+pub(super) const SHAPES: [[usize; 5]; 8] = [
     [1, 1, 1, 1, 2],
     [2, 5, 4, 2, 6],
     [3, 22, 4, 2, 24],
@@ -18,7 +18,7 @@ const SHAPES: [[usize; 5]; 8] = [
 ];
 
 /// Rows with all projections, tables of angles, and a mask that hides what lies ahead and behind `seen` positions.
-fn attention_of(
+pub(super) fn attention_of(
     [batch, positions, heads, groups, width]: [usize; 5],
     turned: bool,
     seen: usize,
@@ -36,11 +36,11 @@ fn attention_of(
     let mask = Tensor::<1>::from_floats(&hidden[..], &device()).reshape([1, 1, positions, positions]);
     let tables = turned.then(|| [table(2), table(3)]);
     let mask = (seen > 0 && seen <= positions).then_some(mask);
-    (x, Attention { heads, groups, scale: 0.3, tables, mask })
+    (x, Attention { heads, groups, scale: 0.3, tables, mask, products: None })
 }
 
 /// Softmax and sums over whole tensors of repeated heads.
-fn attention_formula(x: Tensor<3>, form: &Attention) -> Tensor<3> {
+pub(super) fn attention_formula(x: Tensor<3>, form: &Attention) -> Tensor<3> {
     let [batch, positions, all] = x.dims();
     let (heads, groups) = (form.heads, form.groups);
     let width = all / (heads + 2 * groups);
@@ -108,7 +108,7 @@ fn apart(x: &Tensor<3>, form: &Attention) -> [Tensor<4>; 3] {
 }
 
 /// Results of both forms and gradients of the rows.
-fn run(x: Tensor<3>, form: &Attention) -> [Vec<f32>; 4] {
+pub(super) fn run(x: Tensor<3>, form: &Attention) -> [Vec<f32>; 4] {
     let side_by_side = |x: Tensor<3>| ops::attention(x, form);
     let heads = |x: Tensor<3>| {
         let [q, k, v] = apart(&x, form);
@@ -206,7 +206,7 @@ fn nothing_attends_to_nothing() {
     }
     for [batch, positions] in [[0, 5], [2, 0]] {
         let x = Tensor::<3>::zeros([batch, positions, 8 * 6], &device());
-        let form = Attention { heads: 4, groups: 2, scale: 1.0, tables: None, mask: None };
+        let form = Attention { heads: 4, groups: 2, scale: 1.0, tables: None, mask: None, products: None };
         assert_eq!(ops::attention(x, &form).dims(), [batch, positions, 4 * 6]);
     }
 }
@@ -240,6 +240,13 @@ fn padding_behind_what_is_seen_changes_no_bit_of_attention() {
     }
     let (heads, groups, width, long) = (4, 2, 24, 700);
     let (x, form) = attention_of([2, long, heads, groups, width], true, long);
+    for (seen, longer) in [(9, &[15, 16, 22, 40, 144, 256, 700][..]), (230, &[231, 300, 432, 433, 700])] {
+        padding_changes_no_bit(&x, &form, seen, longer);
+    }
+}
+
+/// Of the first `seen` positions, whatever of `longer` there are.
+pub(super) fn padding_changes_no_bit(x: &Tensor<3>, form: &Attention, seen: usize, longer: &[usize]) {
     let run = |positions: usize, seen: usize| {
         let cut = |t: &Tensor<4>| t.clone().narrow(2, 0, positions);
         let form = Attention {
@@ -252,10 +259,8 @@ fn padding_behind_what_is_seen_changes_no_bit_of_attention() {
         let mut gradients = y.clone().square().sum().backward();
         (values(y), values(x.grad_remove(&mut gradients).unwrap().narrow(1, 0, seen)))
     };
-    for (seen, longer) in [(9, &[15, 16, 22, 40, 144, 256, 700][..]), (230, &[231, 300, 432, 433, 700])] {
-        let short = run(seen, seen);
-        for positions in longer {
-            assert!(run(*positions, seen) == short, "{seen} of {positions}");
-        }
+    let short = run(seen, seen);
+    for positions in longer {
+        assert!(run(*positions, seen) == short, "{seen} of {positions}");
     }
 }

@@ -169,6 +169,7 @@ impl Attention {
             scale: self.query_factor.unwrap_or(1.0) / (width as f64).sqrt(),
             tables: context.rope.map(Rope::tables),
             mask: context.mask.cloned(),
+            products: self.out.rounded_products(),
         }
     }
 

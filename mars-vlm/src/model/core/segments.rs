@@ -93,7 +93,7 @@ mod tests {
             Tensor::from_data(TensorData::new(values, [1, 2, rows, width]), &device)
         };
         let (q, k, v) = (tensor(1), tensor(5), tensor(9));
-        let form = Attention { heads: 2, groups: 2, scale: 0.5, tables: None, mask: None };
+        let form = Attention { heads: 2, groups: 2, scale: 0.5, tables: None, mask: None, products: None };
         let segments = [vec![4, 1, 7], vec![0], vec![2, 9, 3], vec![5, 6], vec![8]];
         let all = Segments::new(&segments, &device).attend(q.clone(), k.clone(), v.clone(), &form);
         for segment in &segments {

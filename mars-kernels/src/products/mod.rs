@@ -1,0 +1,125 @@
+//! Products of two matrices that are new each time, such as those of an attention.
+
+mod left;
+mod pairs;
+mod right;
+
+pub use left::LeftOperand;
+pub use right::RightOperand;
+
+use crate::{
+    Kernel,
+    tile::{Amx, Avx512, BLOCK, Emulator, Engine, Line, Program},
+};
+
+/// Products of operands that were rounded to bf16, with sums in f32, on the thread of the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Products(Kernel);
+
+impl Products {
+    /// Products by `kernel`; `None` if that is [`Kernel::F32`] or cannot be used here ([`Kernel::usable`]).
+    pub fn new(kernel: Kernel) -> Option<Self> {
+        (kernel != Kernel::F32 && kernel.usable().is_ok()).then_some(Self(kernel))
+    }
+
+    /// Adds `left right`, `[rows, columns]`, to `out`, whose rows begin `stride` values apart. If the depth of `left` is less than that of
+    /// `right`, the first rows of `right` count.
+    ///
+    /// Each value is summed along the depth in order and then added, whatever the number of rows and columns.
+    ///
+    /// # Panics
+    /// If `left` is deeper than `right`, or `out` is too short for their product.
+    pub fn add(self, out: &mut [f32], stride: usize, left: &LeftOperand, right: &RightOperand) {
+        self.run::<true>(out, stride, left, right, right.columns());
+    }
+
+    /// Writes the first `columns` columns of `left right`, or all if there are fewer, to `out`. Otherwise as [`add`](Self::add).
+    ///
+    /// # Panics
+    /// As [`add`](Self::add).
+    pub fn multiply(
+        self,
+        out: &mut [f32],
+        stride: usize,
+        left: &LeftOperand,
+        right: &RightOperand,
+        columns: usize,
+    ) {
+        self.run::<false>(out, stride, left, right, columns.min(right.columns()));
+    }
+
+    fn run<const ADD: bool>(
+        self,
+        out: &mut [f32],
+        stride: usize,
+        left: &LeftOperand,
+        right: &RightOperand,
+        columns: usize,
+    ) {
+        match self.0 {
+            Kernel::Tiles => run::<Amx, ADD>(out, stride, left, right, columns),
+            Kernel::DotProducts => run::<Avx512, ADD>(out, stride, left, right, columns),
+            // `new` takes no f32.
+            Kernel::Emulator | Kernel::F32 => run::<Emulator, ADD>(out, stride, left, right, columns),
+        }
+    }
+}
+
+/// A block of sums that is only partly in the result.
+#[repr(align(64))]
+struct Edge([f32; BLOCK * BLOCK]);
+
+fn run<E: Engine, const ADD: bool>(
+    out: &mut [f32],
+    stride: usize,
+    left: &LeftOperand,
+    right: &RightOperand,
+    columns: usize,
+) {
+    let (rows, depth) = (left.rows(), left.depth());
+    assert!(depth <= right.depth(), "the left operand is {depth} deep, the right one {}", right.depth());
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    assert!(stride >= columns, "rows of {columns} values lie {stride} apart");
+    let mut edge = Edge([0.0; BLOCK * BLOCK]);
+    let mut engine = E::configure();
+    for panel in 0..columns.div_ceil(BLOCK) {
+        let wide = BLOCK.min(columns - panel * BLOCK);
+        for block in 0..rows.div_ceil(BLOCK) {
+            let high = BLOCK.min(rows - block * BLOCK);
+            let moving = left.block(block);
+            let weights = &right.panel(panel)[..moving.len()];
+            let out = &mut out[block * BLOCK * stride + panel * BLOCK..];
+            if high == BLOCK && wide == BLOCK && depth > 0 {
+                let to = out[..(BLOCK - 1) * stride + BLOCK].as_mut_ptr();
+                // SAFETY: 32 rows of 32 values, `stride` apart, are in `out`.
+                unsafe {
+                    match ADD {
+                        true => engine.add(moving, weights, to, stride),
+                        false => engine.block(Program::One, moving, weights, BLOCK, to, stride),
+                    }
+                }
+                continue;
+            }
+            if depth > 0 {
+                // SAFETY: `edge` has 32 rows of 32 values.
+                unsafe { engine.block(Program::One, moving, weights, high, edge.0.as_mut_ptr(), BLOCK) };
+            }
+            for (r, sums) in edge.0.chunks_exact(BLOCK).take(high).enumerate() {
+                for (out, sum) in out[r * stride..][..wide].iter_mut().zip(sums) {
+                    *out = if ADD { *out + sum } else { *sum };
+                }
+            }
+        }
+    }
+    engine.release();
+}
+
+/// As many lines as asked for, none of them kept.
+fn resized(lines: &mut Vec<Line>, count: usize) -> &mut [Line] {
+    if lines.len() < count {
+        lines.resize(count, Line::ZERO);
+    }
+    &mut lines[..count]
+}
