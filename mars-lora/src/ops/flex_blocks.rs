@@ -39,10 +39,13 @@ fn ordered(operands: &Operands<FlexTensor>) -> Operands<FlexTensor> {
     Operands { x: f32s(x.clone()), weights: weights.clone(), factors: all(factors), plan: plan.clone() }
 }
 
-/// What is kept of the weights.
-fn panels(operands: &Operands<FlexTensor>) -> Vec<Arc<WeightPanels>> {
-    let layers = operands.plan.layers.iter().zip(&operands.weights);
-    layers.map(|(planned, weight)| planned.panels.of(weight)).collect()
+/// What is kept of the weight of each layer that has one.
+fn panels(operands: &Operands<FlexTensor>) -> Vec<Option<Arc<WeightPanels>>> {
+    let mut weights = operands.weights.iter();
+    let layers = operands.plan.layers.iter();
+    layers
+        .map(|planned| weights.next_if_planned(planned.weight).map(|weight| planned.panels.of(weight)))
+        .collect()
 }
 
 /// The pass of `operands` in order, with panels of the weights that are multiplied with, and with biases in the order of the layers that
@@ -52,12 +55,12 @@ fn pass<'a>(
     panels: &[Option<&'a Panels>],
     biases: &'a [FlexTensor],
 ) -> Pass<'a> {
-    let Operands { x, weights, factors, plan } = operands;
+    let Operands { x, factors, plan, .. } = operands;
     let mut biases = biases.iter();
-    let layers = weights.iter().zip(panels).zip(&plan.layers).map(|((weight, panels), planned)| Layer {
+    let layers = panels.iter().zip(&plan.layers).map(|(panels, planned)| Layer {
         weight: *panels,
-        outputs: last(weight),
-        bias: biases.next_if_planned(planned.bias),
+        outputs: planned.outputs,
+        bias: biases.next_if_planned(planned.bias).map(|bias| bias.storage()),
     });
     let layers = layers.collect();
     let mut members: Vec<Vec<Factor<'a>>> = (0..plan.adapters).map(|_| Vec::new()).collect();
@@ -78,16 +81,14 @@ fn pass<'a>(
     Pass { x: x.storage(), inputs: last(x), layers, members }
 }
 
-/// The next of the biases, for a layer that has one.
-trait NextIf<'a> {
-    fn next_if_planned(&mut self, planned: bool) -> Option<&'a [f32]>;
-}
-
-impl<'a, I: Iterator<Item = &'a FlexTensor>> NextIf<'a> for I {
-    fn next_if_planned(&mut self, planned: bool) -> Option<&'a [f32]> {
-        if planned { self.next().map(|bias| bias.storage()) } else { None }
+/// The next of the weights or biases, for a layer that has one.
+trait NextIf: Iterator {
+    fn next_if_planned(&mut self, planned: bool) -> Option<Self::Item> {
+        if planned { self.next() } else { None }
     }
 }
+
+impl<I: Iterator> NextIf for I {}
 
 impl LinearOps for Flex {
     fn linears(
@@ -113,12 +114,16 @@ impl LinearKernels for Flex {
         let biases: Vec<FlexTensor> = biases.into_iter().map(f32s).collect();
         let base = base.map(f32s);
         let panels = panels(&operands);
-        let weights: Vec<_> = panels.iter().map(|panels| Some(panels.forward())).collect();
+        let weights: Vec<_> =
+            panels.iter().map(|panels| panels.as_ref().map(|panels| panels.forward())).collect();
         let pass = pass(&operands, &weights, &biases);
-        let (y, lows) = pass.forward(base.as_ref().map(|base| base.storage()));
-        let width: usize = pass.layers.iter().map(|layer| layer.outputs).sum();
+        let mut y = base.unwrap_or_else(|| {
+            let shape = with_last(&operands.x, pass.width());
+            of(vec![0.0; shape.iter().product()], shape)
+        });
+        let lows = pass.forward(y.storage_mut());
         let count = lows.len();
-        (of(y, with_last(&operands.x, width)), of(lows, vec![count]))
+        (y, of(lows, vec![count]))
     }
 
     fn linears_slopes(
@@ -130,7 +135,10 @@ impl LinearKernels for Flex {
         let operands = ordered(&operands);
         let grad = f32s(grad);
         let panels = panels(&operands);
-        let weights: Vec<_> = panels.iter().map(|panels| of_x.then(|| panels.backward())).collect();
+        let weights: Vec<_> = panels
+            .iter()
+            .map(|panels| panels.as_ref().filter(|_| of_x).map(|panels| panels.backward()))
+            .collect();
         let pass = pass(&operands, &weights, &[]);
         let (x, slopes) = pass.backward(grad.storage(), kept.storage(), of_x);
         let mut members: Vec<_> = slopes.into_iter().map(Vec::into_iter).collect();

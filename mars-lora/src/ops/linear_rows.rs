@@ -5,8 +5,12 @@ use rayon::prelude::*;
 
 /// Multiplications from which on rows are divided among threads.
 const PARALLEL: usize = 1 << 25;
+/// Values from which on what is read or written is divided among threads, whatever is computed with it.
+const LARGE: usize = 1 << 19;
 /// Rows of one task.
 const ROWS: usize = 64;
+/// Columns of one task where rows are summed, whole panels.
+const COLUMNS: usize = 256;
 
 /// A frozen layer: weight `[inputs, outputs]` in the direction of the pass, where it is multiplied with, and bias `[outputs]`.
 pub(super) struct Layer<'a> {
@@ -36,7 +40,8 @@ pub(super) struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn width(&self) -> usize {
+    /// Outputs of all layers.
+    pub(super) fn width(&self) -> usize {
         self.layers.iter().map(|layer| layer.outputs).sum()
     }
 
@@ -54,10 +59,10 @@ impl Pass<'_> {
         ends.collect()
     }
 
-    /// The outputs of all layers side by side, `[rows, width]`, added to `base`; and `scale x A^T` of each adapter.
-    pub(super) fn forward(&self, base: Option<&[f32]>) -> (Vec<f32>, Vec<f32>) {
+    /// Adds the outputs of all layers side by side to `y` `[rows, width]`; `scale x A^T` of each adapter.
+    pub(super) fn forward(&self, y: &mut [f32]) -> Vec<f32> {
         let (rows, inputs, width) = (self.rows(), self.inputs, self.width());
-        let mut y = self.begin(base);
+        self.add_biases(y);
         let starts = self.starts();
         let mut lows = Vec::new();
         for (member, factors) in self.members.iter().enumerate() {
@@ -75,37 +80,31 @@ impl Pass<'_> {
                 if let (Some((_, at)), Some(up)) = (own, &up) {
                     terms.push(Term::new(&low[at..], rank, up));
                 }
-                add(y, (width, *start), rows, &terms, (inputs, layer.outputs));
+                if !terms.is_empty() {
+                    add(y, (width, *start), rows, &terms, (inputs, layer.outputs));
+                }
             }
             lows.extend(low);
         }
-        (y, lows)
+        lows
     }
 
-    /// What products are added to.
-    fn begin(&self, base: Option<&[f32]>) -> Vec<f32> {
-        let (rows, width) = (self.rows() * self.members.len(), self.width());
-        let biased = self.layers.iter().any(|layer| layer.bias.is_some());
-        if !biased {
-            return base.map_or_else(|| vec![0.0; rows * width], <[f32]>::to_vec);
+    fn add_biases(&self, y: &mut [f32]) {
+        if self.layers.iter().all(|layer| layer.bias.is_none()) {
+            return;
         }
-        let mut bias = Vec::with_capacity(width);
+        let mut bias = Vec::with_capacity(self.width());
         for layer in &self.layers {
             match layer.bias {
                 Some(own) => bias.extend_from_slice(own),
                 None => bias.extend(std::iter::repeat_n(0.0, layer.outputs)),
             }
         }
-        let mut y = Vec::with_capacity(rows * width);
-        match base {
-            Some(base) => {
-                for row in base.chunks_exact(width.max(1)) {
-                    y.extend(row.iter().zip(&bias).map(|(x, bias)| x + bias));
-                }
-            }
-            None => (0..rows).for_each(|_| y.extend_from_slice(&bias)),
+        let row = |row: &mut [f32]| row.iter_mut().zip(&bias).for_each(|(y, bias)| *y += bias);
+        match y.len() >= LARGE {
+            true => y.par_chunks_exact_mut(bias.len().max(1)).with_min_len(ROWS).for_each(row),
+            false => y.chunks_exact_mut(bias.len().max(1)).for_each(row),
         }
-        y
     }
 
     /// `scale x A^T` of all layers side by side, `[rows, rank]`.
@@ -182,10 +181,9 @@ impl Pass<'_> {
         let mut at = 0;
         let each = factors.iter().map(|factor| {
             let outputs = self.layers[factor.layer].outputs;
-            let (mut a, mut b) = (vec![0.0; factor.rank * inputs], vec![0.0; factor.rank * outputs]);
-            add_outer(&mut a, [factor.rank, inputs], (&slope[at..], rank), (x, inputs), rows);
+            let a = outer([factor.rank, inputs], (&slope[at..], rank), (x, inputs), rows);
             let right = (&grad[starts[factor.layer]..], self.width());
-            add_outer(&mut b, [factor.rank, outputs], (&low[at..], rank), right, rows);
+            let b = outer([factor.rank, outputs], (&low[at..], rank), right, rows);
             at += factor.rank;
             (a, b)
         });
@@ -215,7 +213,7 @@ fn add(
     if rows == 0 || columns == 0 {
         return;
     }
-    if rows * depth * columns < PARALLEL {
+    if rows * depth * columns < PARALLEL && rows * depth.max(columns) < LARGE {
         return add_products(&mut out[start..], stride, rows, terms);
     }
     out.par_chunks_mut(ROWS * stride).enumerate().for_each(|(task, out)| {
@@ -223,4 +221,33 @@ fn add(
         let count = ROWS.min(rows - task * ROWS);
         add_products(&mut out[start..], stride, count, &own);
     });
+}
+
+/// The sum of the outer products of rows of `left` and `right`, `[height, columns]`, on all threads where that is worth it.
+fn outer(
+    [height, columns]: [usize; 2],
+    left: (&[f32], usize),
+    (right, stride): (&[f32], usize),
+    rows: usize,
+) -> Vec<f32> {
+    let mut out = vec![0.0; height * columns];
+    if rows * columns < LARGE {
+        add_outer(&mut out, [height, columns], left, (right, stride), rows);
+        return out;
+    }
+    let part = |from: usize| {
+        let width = COLUMNS.min(columns - from);
+        let mut own = vec![0.0; height * width];
+        add_outer(&mut own, [height, width], left, (&right[from..], stride), rows);
+        own
+    };
+    let parts: Vec<Vec<f32>> =
+        (0..columns.div_ceil(COLUMNS)).into_par_iter().map(|n| part(n * COLUMNS)).collect();
+    for (n, part) in parts.into_iter().enumerate() {
+        let width = part.len() / height.max(1);
+        for (out, own) in out.chunks_exact_mut(columns).zip(part.chunks_exact(width.max(1))) {
+            out[n * COLUMNS..][..width].copy_from_slice(own);
+        }
+    }
+    out
 }

@@ -14,8 +14,10 @@ use std::ops::Range;
 /// A frozen layer and the factors that act on it.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    /// `[inputs, outputs]`.
-    pub weight: Tensor<2>,
+    /// `[inputs, outputs]`; `None` where its product is in what the results are added to.
+    pub weight: Option<Tensor<2>>,
+    /// Width of the result.
+    pub outputs: usize,
     /// `[outputs]`.
     pub bias: Option<Tensor<1>>,
     /// Factors of neighbouring adapters, in their order; adapters may have none.
@@ -54,7 +56,8 @@ pub fn fuses_linears(weight: &Tensor<2>) -> bool {
 /// `x W + bias + scale (x A^T) B` of all layers side by side, `[.., sum of outputs]`, added to `base` if there is one. `x` is `[..,
 /// inputs]` with the rows of each of K adapters together.
 ///
-/// Weights and biases are constants, so their gradients are not formed. On the CPU backend a row of the result and of the gradient
+/// One step of the graph where all weights that there are suit that ([`fuses_linears`]). Weights and biases are constants, so their
+/// gradients are not formed. On the CPU backend a row of the result and of the gradient
 /// of `x`, and the gradients of an adapter's factors, have the same bits whatever other adapters there are.
 ///
 /// # Panics
@@ -67,10 +70,16 @@ pub fn linears<const D: usize>(
 ) -> Tensor<D> {
     let (rows, inputs): (usize, usize) = (x.dims()[..D - 1].iter().product(), x.dims()[D - 1]);
     for layer in &layers {
-        assert_eq!(layer.weight.dims()[0], inputs, "inputs of a layer, and the width of its rows");
+        let shape = layer.weight.as_ref().map_or([inputs, layer.outputs], Tensor::dims);
+        assert_eq!(
+            shape,
+            [inputs, layer.outputs],
+            "the weight of a layer, and the width of its rows and results"
+        );
     }
     assert!(rows.is_multiple_of(adapters), "{rows} rows of {adapters} adapters");
-    let fused = x.dtype() == DType::F32 && layers.iter().all(|layer| fuses_linears(&layer.weight));
+    let whole = |layer: &Linear| layer.weight.as_ref().is_none_or(fuses_linears);
+    let fused = x.dtype() == DType::F32 && on_cpu(&x.device()) && layers.iter().all(whole);
     let most = layers.iter().map(|layer| layer.factors.len()).max().unwrap_or(0);
     if !fused || most > GROUPS {
         let mut dims = x.dims();
@@ -88,6 +97,8 @@ pub fn linears<const D: usize>(
         layers: layers
             .iter()
             .map(|layer| PlannedLayer {
+                weight: layer.weight.is_some(),
+                outputs: layer.outputs,
                 bias: layer.bias.is_some(),
                 groups: layer.factors.iter().map(|f| (f.members.clone(), f.scales.clone())).collect(),
                 panels: layer.panels.clone(),
@@ -96,7 +107,7 @@ pub fn linears<const D: usize>(
     };
     let (mut weights, mut biases, mut factors) = (Vec::new(), Vec::new(), Vec::new());
     for layer in layers {
-        weights.push(layer.weight.into_dispatch());
+        weights.extend(layer.weight.map(Tensor::into_dispatch));
         biases.extend(layer.bias.map(Tensor::into_dispatch));
         factors.extend(layer.factors.into_iter().flat_map(|f| [f.a.into_dispatch(), f.b.into_dispatch()]));
     }
@@ -140,8 +151,11 @@ fn composed(x: Tensor<2>, layers: Vec<Linear>, base: Option<Tensor<2>>, adapters
     let [rows, inputs] = x.dims();
     let each = rows / adapters.max(1);
     let outputs = layers.into_iter().map(|layer| {
-        let width = layer.weight.dims()[1];
-        let mut y = product(x.clone(), layer.weight);
+        let width = layer.outputs;
+        let mut y = match layer.weight {
+            Some(weight) => product(x.clone(), weight),
+            None => Tensor::zeros([rows, width], &x.device()),
+        };
         if let Some(bias) = layer.bias {
             y = y + bias.unsqueeze();
         }
@@ -170,9 +184,11 @@ pub struct Plan {
     pub(super) layers: Vec<PlannedLayer>,
 }
 
-/// Whether a layer has a bias, the members and scales of its factors, and what it keeps.
+/// What a layer has: the members and scales of its factors, and what it keeps.
 #[derive(Clone, Debug)]
 pub(super) struct PlannedLayer {
+    pub(super) weight: bool,
+    pub(super) outputs: usize,
     pub(super) bias: bool,
     pub(super) groups: Vec<(Range<usize>, Vec<f32>)>,
     pub(super) panels: KeptPanels,

@@ -3,17 +3,18 @@
 //! At a layer with input x, frozen weight W, factors A and B and scale s, in the row-vector convention:
 //! `y = x W + s (drop(x) A^T) B^T` (arXiv 2106.09685), with PiSSA less `s (x A0^T) B0^T` of the frozen first
 //! factors (arXiv 2404.02948), and with DoRA `y = gain * (x W + s (x A^T) B^T)` (arXiv 2402.09353). The base
-//! product is one for all adapters; the low-rank products are one batched product for each band. Layers that
-//! read the same x (query, key and value) share the product with A as well, unless something is dropped: each
-//! layer drops inputs of its own, as in PEFT.
+//! product is one for all adapters. On the CPU what plain bands add to it is one step of the graph; elsewhere, and for other bands, the
+//! low-rank products are one batched product for each band. Each layer drops inputs of its own, as in PEFT.
 
 use super::products::{BandFactors, SiteFactors};
-use crate::{AdapterStack, LoraLinear, ops};
-use burn::tensor::{Int, Tensor};
+use crate::ops::{self, KeptPanels};
+use crate::{AdapterStack, LoraLinear};
+use burn::tensor::{DType, Int, Tensor};
+use std::ops::Range;
 
 impl AdapterStack {
-    /// What `layers`, which read the same `x`, compute with the adapters: `bases` are the products of `x` with their
-    /// weights. `x` is `[K * N, inputs]`, bases and results `[K * N, outputs]`.
+    /// What `layers`, which read the same `x`, compute with the adapters and their biases: `bases` are the products of `x` with
+    /// their weights. `x` is `[K * N, inputs]`, bases and results `[K * N, outputs]`.
     ///
     /// # Panics
     /// If the rows of `x` are no multiple of the number of adapters.
@@ -28,15 +29,43 @@ impl AdapterStack {
         }
         let acting = layers.map(|layer| self.sites.get(layer.site).and_then(Option::as_ref));
         let mut x = ops::relay(x.clone());
-        let mut lows = self.shared_lows(&acting, &x).into_iter();
         let mut layers = acting.into_iter().zip(layers);
-        bases.map(|base| match (layers.next(), lows.next().unwrap_or_default()) {
-            (Some((Some(site), layer)), lows) => {
-                x = ops::relay(x.clone());
-                self.apply_one(site, &x, base, layer, lows)
+        bases.map(|base| {
+            let Some((site, layer)) = layers.next() else { return base };
+            let bias = layer.bias.as_ref().map(|bias| bias.val());
+            let Some(site) = site else { return with_bias(base, bias) };
+            x = ops::relay(x.clone());
+            match ops::on_cpu(&base.device()) && base.dtype() == DType::F32 {
+                true => self.apply_in_place(site, &x, base, (layer, bias)),
+                false => with_bias(self.apply_one(site, &x, base, layer), bias),
             }
-            _ => base,
         })
+    }
+
+    /// As [`apply_one`](Self::apply_one) on the CPU, with the bias: plain bands are one step that adds to the memory of the base.
+    fn apply_in_place(
+        &self,
+        site: &SiteFactors,
+        x: &Tensor<2>,
+        base: Tensor<2>,
+        (layer, bias): (&LoraLinear, Option<Tensor<1>>),
+    ) -> Tensor<2> {
+        let (plain, special): (Vec<&BandFactors>, Vec<_>) =
+            site.bands.iter().partition(|band| band.is_plain() && !self.drops(band));
+        // What special bands add needs the base as it was.
+        let deltas: Vec<(Range<usize>, Tensor<3>)> = special
+            .into_iter()
+            .map(|band| (band.members.clone(), self.delta(band, site.stream, x, &base, layer)))
+            .collect();
+        let y = if plain.is_empty() {
+            with_bias(base, bias)
+        } else {
+            let outputs = base.dims()[1];
+            let factors = plain.into_iter().map(BandFactors::low_rank).collect();
+            let linear = ops::Linear { weight: None, outputs, bias, factors, panels: KeptPanels::default() };
+            ops::linears(x.clone(), vec![linear], Some(base), self.len())
+        };
+        if deltas.is_empty() { y } else { y.clone() + self.in_place(deltas, y.dims()) }
     }
 
     /// The low-rank factors of each of the layers `sites`, and for each adapter whether it does more than add `scale (x A) B` at
@@ -53,9 +82,9 @@ impl AdapterStack {
             let site = self.sites.get(site).and_then(Option::as_ref);
             let mut plain = Vec::new();
             for band in site.map_or(&[][..], |site| &site.bands) {
-                match band.low_rank().filter(|_| !self.drops(band)) {
-                    Some(factors) => plain.push(factors),
-                    None => special[band.members.clone()].fill(true),
+                match band.is_plain() && !self.drops(band) {
+                    true => plain.push(band.low_rank()),
+                    false => special[band.members.clone()].fill(true),
                 }
             }
             plain
@@ -63,90 +92,58 @@ impl AdapterStack {
         Some((layers, special))
     }
 
-    /// The products `x A` of several layers as one, `[layer][band]`; `None` for a band that is not at all of the layers or
-    /// drops inputs. Whether products are shared does not depend on other bands. On GPUs none is: joining the factors and dividing
-    /// gradients takes more launches than the products.
-    fn shared_lows(&self, acting: &[Option<&SiteFactors>], x: &Tensor<2>) -> Vec<Vec<Option<Tensor<3>>>> {
-        if !ops::on_cpu(&x.device()) {
-            return Vec::new();
-        }
-        let Some(all) = acting.iter().copied().collect::<Option<Vec<&SiteFactors>>>() else {
-            return Vec::new();
-        };
-        let Some((first, rest)) = all.split_first().filter(|(_, rest)| !rest.is_empty()) else {
-            return Vec::new();
-        };
-        let mut lows: Vec<_> = all.iter().map(|site| vec![None; site.bands.len()]).collect();
-        for (index, band) in first.bands.iter().enumerate() {
-            let same =
-                |site: &&SiteFactors| site.bands.iter().position(|other| other.members == band.members);
-            let Some(others) = rest.iter().map(same).collect::<Option<Vec<usize>>>() else { continue };
-            if self.drops(band) {
-                continue;
-            }
-            let places: Vec<usize> = std::iter::once(index).chain(others).collect();
-            let columns: Vec<Tensor<3>> =
-                all.iter().zip(&places).map(|(site, place)| site.bands[*place].columns()).collect();
-            let widths: Vec<usize> = columns.iter().map(|c| c.dims()[2]).collect();
-            let low = ops::matmul(self.rows_of(x, band), Tensor::cat(columns, 2));
-            let mut from = 0;
-            for ((own, place), width) in lows.iter_mut().zip(places).zip(widths) {
-                own[place] = Some(low.clone().narrow(2, from, width));
-                from += width;
-            }
-        }
-        lows
-    }
-
     fn drops(&self, band: &BandFactors) -> bool {
         self.draws.is_some() && band.drops()
     }
 
-    /// As [`apply`](Self::apply) for one layer; `lows` are its products `x A` for each band, where they are known.
-    /// With a gain and own product `o = x W`, what is added to the base is `(o + delta) gain - o`.
-    fn apply_one(
-        &self,
-        site: &SiteFactors,
-        x: &Tensor<2>,
-        base: Tensor<2>,
-        layer: &LoraLinear,
-        lows: Vec<Option<Tensor<3>>>,
-    ) -> Tensor<2> {
+    /// As [`apply`](Self::apply) for one layer, without its bias.
+    fn apply_one(&self, site: &SiteFactors, x: &Tensor<2>, base: Tensor<2>, layer: &LoraLinear) -> Tensor<2> {
         if let Some(y) = self.apply_whole(site, x, &base) {
             return y;
         }
-        let mut lows = lows.into_iter();
-        let deltas = site.bands.iter().map(|band| {
-            // Two read the rows, one reads x: what two gradients add up to does not depend on their order.
-            let dropped = self.draws.as_ref().filter(|_| band.drops()).map(|draws| {
-                let x = self.rows_of(x, band);
-                (band.drop(x.clone(), draws, site.stream), x)
-            });
-            let low = lows.next().flatten().unwrap_or_else(|| match &dropped {
-                Some((dropped, x)) => band.dropped_low(dropped.clone(), x.clone()),
-                None => ops::matmul(self.rows_of(x, band), band.columns()),
-            });
-            let delta = band.expand(low);
-            let Some(gain) = band.gain(layer) else { return delta };
-            // As in PEFT, the gain acts on what the adapter reads: inputs that are dropped bring nothing.
-            let own = match dropped {
-                Some((dropped, _)) => layer.products(dropped),
-                None => self.rows_of(&base, band),
-            };
-            (own.clone() + delta) * gain - own
-        });
-        let deltas: Vec<Tensor<3>> = deltas.collect();
-        let delta = self.in_place(site, deltas, base.dims());
+        let delta =
+            |band: &BandFactors| (band.members.clone(), self.delta(band, site.stream, x, &base, layer));
+        let deltas = site.bands.iter().map(delta).collect();
+        let delta = self.in_place(deltas, base.dims());
         base + delta
     }
 
-    /// As [`apply_one`](Self::apply_one) on a GPU, where one plain band has all adapters: one step instead of four, each of which
+    /// What a band adds to its rows of the base, `[n, N, outputs]`.
+    /// With a gain and own product `o = x W` that is `(o + delta) gain - o`.
+    fn delta(
+        &self,
+        band: &BandFactors,
+        stream: u64,
+        x: &Tensor<2>,
+        base: &Tensor<2>,
+        layer: &LoraLinear,
+    ) -> Tensor<3> {
+        // Two read the rows, one reads x: what two gradients add up to does not depend on their order.
+        let dropped = self.draws.as_ref().filter(|_| band.drops()).map(|draws| {
+            let x = self.rows_of(x, band);
+            (band.drop(x.clone(), draws, stream), x)
+        });
+        let low = match &dropped {
+            Some((dropped, x)) => band.dropped_low(dropped.clone(), x.clone()),
+            None => ops::matmul(self.rows_of(x, band), band.columns()),
+        };
+        let delta = band.expand(low);
+        let Some(gain) = band.gain(layer) else { return delta };
+        // As in PEFT, the gain acts on what the adapter reads: inputs that are dropped bring nothing.
+        let own = match dropped {
+            Some((dropped, _)) => layer.products(dropped),
+            None => self.rows_of(base, band),
+        };
+        (own.clone() + delta) * gain - own
+    }
+
+    /// As [`apply_one`](Self::apply_one) where one plain band has all adapters: one step instead of four, each of which
     /// is a launch and a tensor written, forward and backward. Here it is chosen between the step of batched products and
     /// [`ops::fused_low_rank`], which is slower on software Vulkan and not measured on a card (docs/results/gpu.md).
     fn apply_whole(&self, site: &SiteFactors, x: &Tensor<2>, base: &Tensor<2>) -> Option<Tensor<2>> {
         let [band] = &site.bands[..] else { return None };
         let whole = band.members.len() == self.len() && !self.drops(band);
-        let scale = band.plain().filter(|_| whole && !ops::on_cpu(&x.device()))?;
+        let scale = band.plain().filter(|_| whole)?;
         let factors = [band.a.clone(), band.b.clone()];
         let y = ops::low_rank(self.rows_of(x, band), factors, self.rows_of(base, band), scale as f32);
         Some(y.reshape(base.dims()))
@@ -159,25 +156,24 @@ impl AdapterStack {
         let deltas = site.bands.iter().map(|band| {
             let own =
                 ids.clone().narrow(0, band.members.start * per_adapter, band.members.len() * per_adapter);
-            band.expand(band.look_up(own))
+            (band.members.clone(), band.expand(band.look_up(own)))
         });
-        let deltas = deltas.collect();
-        let delta = self.in_place(site, deltas, base.dims());
+        let delta = self.in_place(deltas.collect(), base.dims());
         base + delta
     }
 
-    /// What the bands add, `[n, N, width]` each, in the rows of their members; zero elsewhere.
-    fn in_place(&self, site: &SiteFactors, deltas: Vec<Tensor<3>>, dims: [usize; 2]) -> Tensor<2> {
+    /// What members have, `[n, N, width]` each, in their rows; zero elsewhere.
+    fn in_place(&self, deltas: Vec<(Range<usize>, Tensor<3>)>, dims: [usize; 2]) -> Tensor<2> {
         let [rows, width] = dims;
         let per_adapter = rows / self.len();
         let (mut parts, mut next) = (Vec::with_capacity(deltas.len()), 0);
         let nothing = |count: usize| Tensor::zeros([count * per_adapter, width], &self.flat.device());
-        for (band, delta) in site.bands.iter().zip(deltas) {
-            if band.members.start > next {
-                parts.push(nothing(band.members.start - next));
+        for (members, delta) in deltas {
+            if members.start > next {
+                parts.push(nothing(members.start - next));
             }
-            parts.push(delta.reshape([band.members.len() * per_adapter, width]));
-            next = band.members.end;
+            parts.push(delta.reshape([members.len() * per_adapter, width]));
+            next = members.end;
         }
         if next < self.len() {
             parts.push(nothing(self.len() - next));
@@ -193,5 +189,12 @@ impl AdapterStack {
             true => all,
             false => all.narrow(0, band.members.start, band.members.len()),
         }
+    }
+}
+
+fn with_bias(y: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    match bias {
+        Some(bias) => y + bias.unsqueeze(),
+        None => y,
     }
 }

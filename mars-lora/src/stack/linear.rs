@@ -88,7 +88,8 @@ impl LoraLinear {
         }
         let mut factors = factors.into_iter();
         let linears = layers.map(|layer| ops::Linear {
-            weight: layer.weight.val(),
+            outputs: layer.weight.dims()[1],
+            weight: Some(layer.weight.val()),
             bias: layer.bias.as_ref().map(|bias| bias.val()),
             factors: factors.next().unwrap_or_default(),
             panels: layer.panels.clone(),
@@ -125,12 +126,7 @@ impl LoraLinear {
             x = ops::relay(x.clone());
             base
         });
-        let outputs = adapters.apply(layers, &x, bases);
-        let mut layers = layers.iter();
-        outputs.map(|mut y| {
-            if let Some(bias) = layers.next().and_then(|layer| layer.bias.as_ref()) {
-                y = y + bias.val().unsqueeze();
-            }
+        adapters.apply(layers, &x, bases).map(|y| {
             let outputs = y.dims()[1];
             y.reshape([rows, positions, outputs])
         })

@@ -100,20 +100,20 @@ impl BandFactors {
     /// The scale of a band that adds `scale (x A) B` and nothing else, the same for all members.
     pub(crate) fn plain(&self) -> Option<f64> {
         match self.scale {
-            Scale::Same(scale) if self.magnitude.is_none() && self.offset.is_none() => Some(scale),
+            Scale::Same(scale) if self.is_plain() => Some(scale),
             _ => None,
         }
     }
 
-    /// The factors of a band that adds `scale (x A) B` and nothing else.
-    pub(crate) fn low_rank(&self) -> Option<ops::LowRank> {
-        let plain = self.magnitude.is_none() && self.offset.is_none();
-        plain.then(|| ops::LowRank {
-            members: self.members.clone(),
-            scales: self.scales.clone(),
-            a: self.a.clone(),
-            b: self.b.clone(),
-        })
+    /// Whether it adds `scale (x A) B` and nothing else.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.magnitude.is_none() && self.offset.is_none()
+    }
+
+    /// Its factors.
+    pub(crate) fn low_rank(&self) -> ops::LowRank {
+        let Self { members, scales, a, b, .. } = self.clone();
+        ops::LowRank { members, scales, a, b }
     }
 
     /// Whether some member drops inputs in training.

@@ -15,6 +15,7 @@ struct Case {
     inputs: usize,
     outputs: Vec<usize>,
     groups: Vec<(Range<usize>, usize)>,
+    weights: bool,
     bias: bool,
     base: bool,
 }
@@ -70,10 +71,11 @@ impl Case {
         let mut factors = leaves[2..].chunks_exact(2);
         let layers = self.outputs.iter().enumerate().map(|(layer, outputs)| Linear {
             // As checkpoints have it, and as it is.
-            weight: match layer {
+            weight: self.weights.then(|| match layer {
                 0 => tensor(60, [*outputs, self.inputs], 1.0).transpose(),
                 _ => tensor(60 + layer as u64, [self.inputs, *outputs], 1.0),
-            },
+            }),
+            outputs: *outputs,
             bias: self.bias.then(|| tensor(70 + layer as u64, [*outputs], 1.0)),
             factors: self
                 .groups
@@ -97,7 +99,10 @@ impl Case {
         let rows = |x: &Tensor<2>, k: usize| x.clone().narrow(0, k * self.rows, self.rows);
         let of_adapter = |k: usize| {
             let outputs = layers.iter().map(|layer| {
-                let mut y = rows(&x, k).matmul(layer.weight.clone());
+                let mut y = match &layer.weight {
+                    Some(weight) => rows(&x, k).matmul(weight.clone()),
+                    None => Tensor::zeros([self.rows, layer.outputs], &device()),
+                };
                 if let Some(bias) = &layer.bias {
                     y = y + bias.clone().unsqueeze();
                 }
@@ -155,8 +160,8 @@ fn meets(members: &Range<usize>, own: &Range<usize>) -> bool {
 fn case() -> impl Strategy<Value = Case> {
     let group = (1usize..3, 0usize..2, 2usize..10);
     let sizes = (2usize..20, 2usize..40, prop::collection::vec(1usize..80, 1..4));
-    (prop::collection::vec(group, 1..7), 0usize..2, sizes, any::<[bool; 2]>()).prop_map(
-        |(groups, rest, (rows, inputs, outputs), [bias, base])| {
+    (prop::collection::vec(group, 1..7), 0usize..2, sizes, any::<[bool; 3]>()).prop_map(
+        |(groups, rest, (rows, inputs, outputs), [weights, bias, base])| {
             let mut end = 0;
             let groups = groups.into_iter().map(|(count, gap, rank)| {
                 let start = end + gap;
@@ -164,7 +169,7 @@ fn case() -> impl Strategy<Value = Case> {
                 (start..end, rank)
             });
             let groups = groups.collect();
-            Case { adapters: end + rest, rows, inputs, outputs, groups, bias, base }
+            Case { adapters: end + rest, rows, inputs, outputs, groups, weights, bias, base }
         },
     )
 }
@@ -181,7 +186,19 @@ proptest! {
 #[test]
 fn linears_without_adapters_are_products() {
     let outputs = vec![5, 70];
-    Case { adapters: 2, rows: 3, inputs: 9, outputs, groups: vec![], bias: true, base: true }.check();
+    let case = Case {
+        adapters: 2,
+        rows: 3,
+        inputs: 9,
+        outputs,
+        groups: vec![],
+        weights: true,
+        bias: true,
+        base: true,
+    };
+    case.check();
+    // Of none of them there is nothing but bias and base.
+    Case { weights: false, ..case }.check();
 }
 
 #[test]
@@ -190,7 +207,7 @@ fn panels_of_another_weight_are_never_used() {
     let run = |weight: &Tensor<2>, panels: &KeptPanels| {
         let leaf = x.clone().autodiff().require_grad();
         let (weight, panels) = (weight.clone(), panels.clone());
-        let layer = Linear { weight, bias: None, factors: vec![], panels };
+        let layer = Linear { outputs: 33, weight: Some(weight), bias: None, factors: vec![], panels };
         let y = ops::linears(leaf.clone(), vec![layer], None, 1);
         let mut gradients = y.clone().square().sum().backward();
         (values(y), values(leaf.grad_remove(&mut gradients).unwrap()))
@@ -219,14 +236,15 @@ fn panels_of_another_weight_are_never_used() {
 #[test]
 fn large_linears_have_the_same_bits_on_any_number_of_threads() {
     let groups = vec![(0..1, 8), (1..2, 3)];
-    let (bias, base) = (true, true);
-    let case = Case { adapters: 2, rows: 2100, inputs: 130, outputs: vec![130], groups, bias, base };
-    let run = || case.run(&(0..2), false);
-    let on = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(run)
-    };
-    assert!(on(1) == on(3));
+    for (weights, outputs) in [(true, 130), (false, 300)] {
+        let (groups, outputs, bias, base) = (groups.clone(), vec![outputs], true, true);
+        let case = Case { adapters: 2, rows: 2100, inputs: 130, outputs, groups, weights, bias, base };
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| case.run(&(0..2), false))
+        };
+        assert!(on(1) == on(3), "{weights}");
+    }
 }
 
 #[test]
@@ -243,10 +261,11 @@ fn gates_side_by_side_are_gates() {
 }
 
 #[test]
-#[should_panic(expected = "inputs of a layer")]
+#[should_panic(expected = "the weight of a layer, and the width of its rows")]
 fn rows_of_another_width_than_the_layer_reads_are_refused() {
     let layer = Linear {
-        weight: tensor(1, [3, 4], 1.0),
+        weight: Some(tensor(1, [3, 4], 1.0)),
+        outputs: 4,
         bias: None,
         factors: Vec::new(),
         panels: KeptPanels::default(),
