@@ -1,5 +1,7 @@
 //! The product in f32: that of the crate `gemm`, which burn's CPU backend multiplies with.
 
+use std::mem::MaybeUninit;
+
 /// Products of fewer multiplications stay on one thread, as in burn's CPU backend.
 const PARALLEL: usize = 192 * 192 * 192;
 
@@ -14,26 +16,26 @@ pub(crate) struct Strided<'a> {
 }
 
 /// `y = x W`: `x` `[rows, k]`, `y` `[rows, n]`, of which every value is written.
-pub(crate) fn product(rows: usize, x: &[f32], weight: Strided<'_>, y: &mut [f32]) {
+pub(crate) fn product(rows: usize, x: &[f32], weight: Strided<'_>, y: &mut [MaybeUninit<f32>]) {
     let Strided { values, k, n, transposed } = weight;
     assert!(x.len() == rows * k && y.len() == rows * n && values.len() == k * n, "sizes were checked");
     if rows == 0 || n == 0 {
         return;
     }
     if k == 0 {
-        y.fill(0.0);
+        y.fill(MaybeUninit::new(0.0));
         return;
     }
     let work = rows.saturating_mul(k).saturating_mul(n);
     let parallel = if work >= PARALLEL { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
     let (column, row) = if transposed { (k, 1) } else { (1, n) };
-    // SAFETY: sizes and strides are those of the three slices, none of whose sizes exceeds isize.
+    // SAFETY: sizes and strides are those of the three slices, none of whose sizes exceeds isize; `y` is not read, as is asked for.
     unsafe {
         gemm::gemm(
             rows,
             n,
             k,
-            y.as_mut_ptr(),
+            y.as_mut_ptr().cast::<f32>(),
             1,
             n as isize,
             false,

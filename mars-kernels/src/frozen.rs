@@ -1,3 +1,5 @@
+use std::mem::MaybeUninit;
+
 use crate::{
     Compute, Error, Kernel, Products, Unusable, Weight,
     f32::{Strided, product},
@@ -76,8 +78,17 @@ impl Frozen {
     pub fn forward(&self, rows: usize, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
         checked("x", x.len(), rows, self.inputs)?;
         checked("y", y.len(), rows, self.outputs)?;
-        self.multiply(rows, x, y, true);
+        self.multiply(rows, x, unwritten(y), true);
         Ok(())
+    }
+
+    /// `x W` as [`forward`](Self::forward) gives it, in new memory that is not cleared before.
+    ///
+    /// # Errors
+    /// [`Error::Size`] if `x` has another size, [`Error::TooLarge`] if memory does not hold the product.
+    pub fn forward_to_vec(&self, rows: usize, x: &[f32]) -> Result<Vec<f32>, Error> {
+        checked("x", x.len(), rows, self.inputs)?;
+        self.multiply_to_vec(rows, x, true)
     }
 
     /// `dx = dy W^T`: `dy` `[rows, outputs]`, `dx` `[rows, inputs]`, of which every value is written.
@@ -87,11 +98,32 @@ impl Frozen {
     pub fn backward(&self, rows: usize, dy: &[f32], dx: &mut [f32]) -> Result<(), Error> {
         checked("dy", dy.len(), rows, self.outputs)?;
         checked("dx", dx.len(), rows, self.inputs)?;
-        self.multiply(rows, dy, dx, false);
+        self.multiply(rows, dy, unwritten(dx), false);
         Ok(())
     }
 
-    fn multiply(&self, rows: usize, x: &[f32], y: &mut [f32], straight: bool) {
+    /// `dy W^T` as [`backward`](Self::backward) gives it, in new memory that is not cleared before.
+    ///
+    /// # Errors
+    /// [`Error::Size`] if `dy` has another size, [`Error::TooLarge`] if memory does not hold the product.
+    pub fn backward_to_vec(&self, rows: usize, dy: &[f32]) -> Result<Vec<f32>, Error> {
+        checked("dy", dy.len(), rows, self.outputs)?;
+        self.multiply_to_vec(rows, dy, false)
+    }
+
+    fn multiply_to_vec(&self, rows: usize, x: &[f32], straight: bool) -> Result<Vec<f32>, Error> {
+        let columns = if straight { self.outputs } else { self.inputs };
+        let count = rows.checked_mul(columns).ok_or(Error::TooLarge { rows, columns })?;
+        let mut y = Vec::new();
+        y.try_reserve_exact(count).map_err(|_| Error::TooLarge { rows, columns })?;
+        self.multiply(rows, x, &mut y.spare_capacity_mut()[..count], straight);
+        // SAFETY: the capacity is there, and every value was written.
+        unsafe { y.set_len(count) };
+        Ok(y)
+    }
+
+    /// Writes every value of `y`.
+    fn multiply(&self, rows: usize, x: &[f32], y: &mut [MaybeUninit<f32>], straight: bool) {
         let (inputs, outputs) = (self.inputs, self.outputs);
         match &self.held {
             Held::F32 { values, transposed } => {
@@ -171,6 +203,12 @@ impl Frozen {
         };
         (0..self.inputs * self.outputs).map(at).collect()
     }
+}
+
+/// Memory that is written before it is read.
+fn unwritten(y: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+    // SAFETY: the layouts are the same, and products write numbers only.
+    unsafe { &mut *(std::ptr::from_mut(y) as *mut [MaybeUninit<f32>]) }
 }
 
 impl std::fmt::Debug for Frozen {

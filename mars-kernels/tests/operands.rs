@@ -177,6 +177,15 @@ fn operands_that_do_not_fit_and_short_memory_are_refused() {
     assert!(panics(&|| add([31, 30], 40, 40 * 40)));
     assert!(panics(&|| add([30, 30], 39, 40 * 40)));
     assert!(panics(&|| add([30, 30], 40, 40 * 40 - 1)));
+    // The last row begins at 31 times the stride, which is 1 where that wraps around.
+    assert!(panics(&|| {
+        let (mut l, mut r) = (LeftOperand::new(), RightOperand::new());
+        l.set(&x, 64, 32, 1);
+        r.set(&x, 64, 1, 32);
+        products.add(&mut [0.0; 33], 0xef7b_def7_bdef_7bdf, &l, &r);
+    }));
+    assert!(panics(&|| LeftOperand::new().set(&[], 0, 1 << 63, 64)));
+    assert!(panics(&|| RightOperand::new().set_transposed(&[], 0, 1 << 63, 64)));
     assert!(panics(&|| LeftOperand::new().set(&x, 64, 64, 65)));
     assert!(panics(&|| RightOperand::new().set_transposed(&x, 64, 65, 64)));
     assert!(Products::new(Kernel::F32).is_none());

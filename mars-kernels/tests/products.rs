@@ -23,6 +23,10 @@ fn rounded(values: &[f32]) -> Vec<f32> {
     values.iter().map(|value| bf16::widen(bf16::round(*value))).collect()
 }
 
+fn same(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
 /// `x W` in f64, and the sum of the magnitudes of its terms.
 fn exact(rows: usize, k: usize, n: usize, x: &[f32], w: impl Fn(usize, usize) -> f32) -> Vec<(f64, f64)> {
     let one = |r: usize, o: usize| {
@@ -75,6 +79,8 @@ proptest! {
                 let (mut got, mut back) = (vec![f32::NAN; rows * outputs], vec![f32::NAN; rows * inputs]);
                 frozen.forward(rows, &x, &mut got).unwrap();
                 frozen.backward(rows, &dy, &mut back).unwrap();
+                prop_assert!(same(&frozen.forward_to_vec(rows, &x).unwrap(), &got));
+                prop_assert!(same(&frozen.backward_to_vec(rows, &dy).unwrap(), &back));
                 within(&got, &y, bound(&frozen, compute, whole, inputs))?;
                 within(&back, &dx, bound(&frozen, compute, whole, outputs))?;
 
@@ -189,6 +195,8 @@ fn wrong_sizes_are_errors() {
     assert_eq!(frozen.forward(2, &[0.0; 4], &mut [0.0; 5]), Err(size("y", 5, 2, 3)));
     assert_eq!(frozen.backward(usize::MAX, &[0.0; 4], &mut [0.0; 5]), Err(size("dy", 4, usize::MAX, 3)));
     assert_eq!(frozen.backward(1, &[0.0; 3], &mut [0.0; 5]), Err(size("dx", 5, 1, 2)));
+    assert_eq!(frozen.forward_to_vec(2, &[0.0; 3]).unwrap_err(), size("x", 3, 2, 2));
+    assert_eq!(frozen.backward_to_vec(2, &[0.0; 3]).unwrap_err(), size("dy", 3, 2, 3));
 }
 
 #[test]

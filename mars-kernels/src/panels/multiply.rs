@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::{cell::RefCell, mem::MaybeUninit};
 
 use rayon::prelude::*;
 
@@ -6,7 +6,7 @@ use super::{
     Panels, rows,
     tasks::{Task, tasks},
 };
-use crate::tile::{BLOCK, Engine, Line, Program, STEP};
+use crate::tile::{BLOCK, Engine, Line, Program, STEP, Sums};
 
 /// Bytes of moving rows that a task keeps, well below what a core caches on its second level.
 const SCRATCH: usize = 512 << 10;
@@ -27,10 +27,6 @@ unsafe impl Send for Out {}
 // SAFETY: as above.
 unsafe impl Sync for Out {}
 
-/// A block that is only partly in the result.
-#[repr(align(64))]
-struct Edge([f32; BLOCK * BLOCK]);
-
 impl Panels {
     /// `y = x W`: `x` `[rows, k]`, `y` `[rows, n]`, of which every value is written. `threads` are those of rayon's pool
     /// that work is split for; one stays on this thread. Each value is summed in the same order however it is split.
@@ -38,7 +34,7 @@ impl Panels {
         &self,
         rows: usize,
         x: &[f32],
-        y: &mut [f32],
+        y: &mut [MaybeUninit<f32>],
         program: Program,
         threads: usize,
     ) {
@@ -48,13 +44,13 @@ impl Panels {
             return;
         }
         if self.k == 0 {
-            y.fill(0.0);
+            y.fill(MaybeUninit::new(0.0));
             return;
         }
         let of_row = size_of::<Line>() * program.moving() / BLOCK * self.k.div_ceil(STEP);
         let most = (SCRATCH / of_row).min(ROWS);
         let all = tasks(rows, self.n.div_ceil(BLOCK), BLOCK, most, threads);
-        let out = Out(y.as_mut_ptr());
+        let out = Out(y.as_mut_ptr().cast());
         // SAFETY: tasks are disjoint rectangles of `y`, which has `rows` rows of n values.
         let run = |task: &Task| unsafe { self.task::<E>(task, x, out, program) };
         if all.len() == 1 || threads == 1 {
@@ -77,7 +73,7 @@ impl Panels {
             }
             let lines = &mut lines[..blocks * of_block];
             rows::fill(&x[task.row * k..][..task.height * k], k, lines, program != Program::One);
-            let mut edge = Edge([0.0; BLOCK * BLOCK]);
+            let mut edge = Sums::ZERO;
             let mut engine = E::configure();
             for panel in task.panel..task.panel + task.width {
                 let weights = &self.lines[panel * of_panel..][..of_panel];

@@ -9,18 +9,19 @@ pub(super) struct Task {
 
 /// Tasks for each thread: one that waits finds another to do, so that all end at about the same time.
 const FOR_EACH: usize = 4;
-/// Panels of a task at least, where there are as many: its moving rows are rounded once more than those of the task beside it.
+/// Panels of a task, at least: each task rounds its moving rows again.
 const LEAST: usize = 3;
 
-/// Splits `rows` x `panels`, both above zero, for `threads`. Rows come in multiples of `block` and at most `most` a task;
-/// panels are split where rows do not give each thread [`FOR_EACH`] tasks.
+/// Splits `rows` x `panels`, both above zero, for `threads`. Rows come in multiples of `block` and at most `most` a task. Where that
+/// does not give each thread [`FOR_EACH`] tasks, panels are split, and then rows.
 pub(super) fn tasks(rows: usize, panels: usize, block: usize, most: usize, threads: usize) -> Vec<Task> {
     let wanted = if threads > 1 { FOR_EACH * threads } else { 1 };
     let height = (most / block).max(1).min(rows.div_ceil(block)) * block;
     let down = rows.div_ceil(height);
+    let across = wanted.div_ceil(down).min((panels / LEAST).max(1));
     // Of equal height but for the last.
+    let down = wanted.div_ceil(across).clamp(down, rows.div_ceil(block));
     let height = rows.div_ceil(down).div_ceil(block) * block;
-    let across = wanted.div_ceil(down).min(panels.div_ceil(LEAST));
     let width = panels.div_ceil(across);
     let split = |row| {
         let of = move |panel| Task {

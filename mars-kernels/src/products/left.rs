@@ -16,27 +16,27 @@ impl LeftOperand {
         Self::default()
     }
 
-    /// Takes the matrix whose rows of `depth` values begin `stride` apart.
+    /// Takes the matrix whose rows of `depth` values begin `stride` values apart.
     ///
     /// # Panics
-    /// If `x` is too short.
+    /// If `x` is too short, which leaves the operand without any values.
     pub fn set(&mut self, x: &[f32], stride: usize, rows: usize, depth: usize) {
-        let lines = self.lines_of(rows, depth);
-        pairs::fill::<false, false>(x, stride, [rows, depth], lines);
+        self.fill::<false>(x, stride, [rows, depth]);
     }
 
-    /// Takes the transpose of the matrix whose `depth` rows of `rows` values begin `stride` apart.
+    /// Takes the transpose of the matrix whose `depth` rows of `rows` values begin `stride` values apart.
     ///
     /// # Panics
-    /// If `x` is too short.
+    /// If `x` is too short, which leaves the operand without any values.
     pub fn set_transposed(&mut self, x: &[f32], stride: usize, rows: usize, depth: usize) {
-        let lines = self.lines_of(rows, depth);
-        pairs::fill::<true, false>(x, stride, [rows, depth], lines);
+        self.fill::<true>(x, stride, [rows, depth]);
     }
 
-    fn lines_of(&mut self, rows: usize, depth: usize) -> &mut [Line] {
+    fn fill<const TRANSPOSED: bool>(&mut self, x: &[f32], stride: usize, [rows, depth]: [usize; 2]) {
+        (self.rows, self.depth) = (0, 0);
+        let lines = resized(&mut self.lines, rows, depth);
+        pairs::fill::<TRANSPOSED, false>(x, stride, [rows, depth], lines);
         (self.rows, self.depth) = (rows, depth);
-        resized(&mut self.lines, rows.div_ceil(BLOCK) * depth.div_ceil(STEP) * BLOCK)
     }
 
     /// Its rows.

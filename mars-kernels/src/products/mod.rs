@@ -9,7 +9,7 @@ pub use right::RightOperand;
 
 use crate::{
     Kernel,
-    tile::{Amx, Avx512, BLOCK, Emulator, Engine, Line, Program},
+    tile::{Amx, Avx512, BLOCK, Emulator, Engine, Line, Program, STEP, Sums},
 };
 
 /// Products of operands that were rounded to bf16, with sums in f32, on the thread of the caller.
@@ -23,12 +23,13 @@ impl Products {
     }
 
     /// Adds `left right`, `[rows, columns]`, to `out`, whose rows begin `stride` values apart. If the depth of `left` is less than that of
-    /// `right`, the first rows of `right` count.
+    /// `right`, the first rows of `right` count; those up to the next multiple of 32 are multiplied with zeros and have to be finite.
     ///
-    /// Each value is summed along the depth in order and then added, whatever the number of rows and columns.
+    /// Each value is summed along the depth in an order that depends on neither the number of rows nor that of columns, and then
+    /// added.
     ///
     /// # Panics
-    /// If `left` is deeper than `right`, or `out` is too short for their product.
+    /// If `left` is deeper than `right`, `stride` is below the number of columns, or `out` is too short for the product.
     pub fn add(self, out: &mut [f32], stride: usize, left: &LeftOperand, right: &RightOperand) {
         self.run::<true>(out, stride, left, right, right.columns());
     }
@@ -65,10 +66,6 @@ impl Products {
     }
 }
 
-/// A block of sums that is only partly in the result.
-#[repr(align(64))]
-struct Edge([f32; BLOCK * BLOCK]);
-
 fn run<E: Engine, const ADD: bool>(
     out: &mut [f32],
     stride: usize,
@@ -81,8 +78,10 @@ fn run<E: Engine, const ADD: bool>(
     if rows == 0 || columns == 0 {
         return;
     }
-    assert!(stride >= columns, "rows of {columns} values lie {stride} apart");
-    let mut edge = Edge([0.0; BLOCK * BLOCK]);
+    let end = (rows - 1).checked_mul(stride).and_then(|last| last.checked_add(columns));
+    let fits = stride >= columns && end.is_some_and(|end| end <= out.len());
+    assert!(fits, "{} values for {rows} rows of {columns} that begin {stride} apart", out.len());
+    let mut edge = Sums::ZERO;
     let mut engine = E::configure();
     for panel in 0..columns.div_ceil(BLOCK) {
         let wide = BLOCK.min(columns - panel * BLOCK);
@@ -116,8 +115,13 @@ fn run<E: Engine, const ADD: bool>(
     engine.release();
 }
 
-/// As many lines as asked for, none of them kept.
-fn resized(lines: &mut Vec<Line>, count: usize) -> &mut [Line] {
+/// The lines of a matrix with one dimension in blocks, with whatever they held.
+fn resized(lines: &mut Vec<Line>, blocked: usize, depth: usize) -> &mut [Line] {
+    let count = depth
+        .div_ceil(STEP)
+        .checked_mul(BLOCK)
+        .and_then(|of_block| of_block.checked_mul(blocked.div_ceil(BLOCK)));
+    let Some(count) = count else { panic!("a matrix of {blocked} x {depth} does not fit the address space") };
     if lines.len() < count {
         lines.resize(count, Line::ZERO);
     }

@@ -16,27 +16,27 @@ impl RightOperand {
         Self::default()
     }
 
-    /// Takes the matrix whose rows of `columns` values begin `stride` apart.
+    /// Takes the matrix whose rows of `columns` values begin `stride` values apart.
     ///
     /// # Panics
-    /// If `x` is too short.
+    /// If `x` is too short, which leaves the operand without any values.
     pub fn set(&mut self, x: &[f32], stride: usize, depth: usize, columns: usize) {
-        let lines = self.lines_of(depth, columns);
-        pairs::fill::<true, true>(x, stride, [columns, depth], lines);
+        self.fill::<true>(x, stride, [depth, columns]);
     }
 
-    /// Takes the transpose of the matrix whose `columns` rows of `depth` values begin `stride` apart.
+    /// Takes the transpose of the matrix whose `columns` rows of `depth` values begin `stride` values apart.
     ///
     /// # Panics
-    /// If `x` is too short.
+    /// If `x` is too short, which leaves the operand without any values.
     pub fn set_transposed(&mut self, x: &[f32], stride: usize, depth: usize, columns: usize) {
-        let lines = self.lines_of(depth, columns);
-        pairs::fill::<false, true>(x, stride, [columns, depth], lines);
+        self.fill::<false>(x, stride, [depth, columns]);
     }
 
-    fn lines_of(&mut self, depth: usize, columns: usize) -> &mut [Line] {
+    fn fill<const ACROSS: bool>(&mut self, x: &[f32], stride: usize, [depth, columns]: [usize; 2]) {
+        (self.depth, self.columns) = (0, 0);
+        let lines = resized(&mut self.lines, columns, depth);
+        pairs::fill::<ACROSS, true>(x, stride, [columns, depth], lines);
         (self.depth, self.columns) = (depth, columns);
-        resized(&mut self.lines, columns.div_ceil(BLOCK) * depth.div_ceil(STEP) * BLOCK)
     }
 
     /// Its rows, along which products are summed.

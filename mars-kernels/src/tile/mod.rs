@@ -43,6 +43,14 @@ impl Line {
     pub(crate) const ZERO: Self = Self([0; STEP]);
 }
 
+/// The sums of a block, where they do not go to the result at once.
+#[repr(align(64))]
+pub(crate) struct Sums(pub(crate) [f32; BLOCK * BLOCK]);
+
+impl Sums {
+    pub(crate) const ZERO: Self = Self([0.0; BLOCK * BLOCK]);
+}
+
 /// What multiplies blocks of tiles on one thread.
 pub(crate) trait Engine {
     /// Prepares this thread, until [`Engine::release`].
@@ -65,15 +73,15 @@ pub(crate) trait Engine {
         stride: usize,
     );
 
-    /// Runs [`Program::One`] over all steps and adds its sums to 32 values of each of 32 rows, row r at `to + r * stride`.
+    /// Runs [`Program::One`] over all steps, at least one, and adds its sums to 32 values of each of 32 rows, row r at `to + r * stride`.
     ///
     /// # Safety
     /// These values must be readable and writable.
     unsafe fn add(&mut self, moving: &[Line], weights: &[Line], to: *mut f32, stride: usize) {
-        let mut sums = [0.0; BLOCK * BLOCK];
+        let mut sums = Sums::ZERO;
         // SAFETY: `sums` has 32 rows of 32 values.
-        unsafe { self.block(Program::One, moving, weights, BLOCK, sums.as_mut_ptr(), BLOCK) };
-        for (r, sums) in sums.chunks_exact(BLOCK).enumerate() {
+        unsafe { self.block(Program::One, moving, weights, BLOCK, sums.0.as_mut_ptr(), BLOCK) };
+        for (r, sums) in sums.0.chunks_exact(BLOCK).enumerate() {
             for (n, sum) in sums.iter().enumerate() {
                 // SAFETY: one of the values that the caller named.
                 unsafe { *to.add(r * stride + n) += sum };

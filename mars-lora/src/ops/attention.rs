@@ -22,7 +22,7 @@ pub fn fuses_attention(x: &Tensor<3>) -> bool {
 /// values of G heads; `[B, S, H W]`. Query head h reads head `floor(h / (H / G))` (Vaswani et al. 2017, arXiv 1706.03762; Ainslie et al.
 /// 2023, arXiv 2305.13245).
 ///
-/// On the CPU backend scores are not kept, and a sequence has the same bits whatever its padding behind positions
+/// On the CPU backend scores are not kept, and a sequence has the same bits whatever finite padding behind positions
 /// that the mask hides, and whatever other sequences there are.
 ///
 /// # Panics

@@ -12,12 +12,12 @@ pub struct Attention {
     pub groups: usize,
     /// What the products of queries and keys are multiplied by.
     pub scale: f64,
-    /// Cosines and sines `[B or 1, 1, S, W]` with equal halves, by which queries and keys are turned as by [`rotate`].
+    /// Cosines and sines `[B or 1, 1, S, W]` with equal halves, by which queries and keys are turned as by [`rotate`](super::rotate).
     pub tables: Option<[Tensor<4>; 2]>,
     /// Added to the scores, `[B or 1, 1, S, S]`.
     pub mask: Option<Tensor<4>>,
-    /// Products of queries, keys, values and weights with operands rounded to bf16, on the CPU backend. `None`: in f32. Other backends
-    /// compute in the type of the tensors either way.
+    /// Products of queries, keys, values and weights with operands rounded to bf16, of f32 tensors on the CPU backend. `None`: in f32.
+    /// Elsewhere they are in the type of the tensors either way.
     pub products: Option<Products>,
 }
 

@@ -99,14 +99,13 @@ fn packed(x: FlexTensor, weight: &Frozen, straight: bool) -> FlexTensor {
     let (dtype, rows) = (x.dtype(), x.shape()[0]);
     let x = f32s(x);
     let values = &x.storage::<f32>()[x.layout().start_offset()..][..x.layout().num_elements()];
+    let y = match straight {
+        true => weight.forward_to_vec(rows, values),
+        false => weight.backward_to_vec(rows, values),
+    };
+    let y = y.unwrap_or_else(|error| panic!("{:?} times {weight:?}: {error}", x.shape()));
     let (inputs, outputs) = weight.shape();
     let columns = if straight { outputs } else { inputs };
-    let mut y = vec![0.0f32; rows * columns];
-    let done = match straight {
-        true => weight.forward(rows, values, &mut y),
-        false => weight.backward(rows, values, &mut y),
-    };
-    assert!(done.is_ok(), "{:?} times {weight:?}", x.shape());
     let layout = Layout::contiguous(Shape::from(vec![rows, columns]));
     back(FlexTensor::new(Bytes::from_elems(y), layout, DType::F32), dtype)
 }

@@ -10,7 +10,7 @@ const LARGE: usize = 1 << 19;
 /// Rows of one task.
 const ROWS: usize = 64;
 /// Columns of one task where rows are summed, whole panels.
-const COLUMNS: usize = 256;
+const COLUMNS: usize = 128;
 
 /// A frozen layer: weight `[inputs, outputs]` in the direction of the pass, where it is multiplied with, and bias `[outputs]`.
 pub(super) struct Layer<'a> {
@@ -61,32 +61,38 @@ impl Pass<'_> {
 
     /// Adds the outputs of all layers side by side to `y` `[rows, width]`; `scale x A^T` of each adapter.
     pub(super) fn forward(&self, y: &mut [f32]) -> Vec<f32> {
-        let (rows, inputs, width) = (self.rows(), self.inputs, self.width());
         self.add_biases(y);
-        let starts = self.starts();
-        let mut lows = Vec::new();
-        for (member, factors) in self.members.iter().enumerate() {
-            let x = &self.x[member * rows * inputs..][..rows * inputs];
-            let low = self.low(x, factors);
-            let y = &mut y[member * rows * width..][..rows * width];
-            let rank = rank(factors);
-            for ((index, layer), start) in self.layers.iter().enumerate().zip(&starts) {
-                let mut terms: Vec<Term<'_>> =
-                    layer.weight.iter().map(|weight| Term::new(x, inputs, weight)).collect();
-                let own = own(factors, index);
-                let up = own.map(|(factor, _)| {
-                    Panels::new().rows(factor.b, layer.outputs, [factor.rank, layer.outputs])
-                });
-                if let (Some((_, at)), Some(up)) = (own, &up) {
-                    terms.push(Term::new(&low[at..], rank, up));
-                }
-                if !terms.is_empty() {
-                    add(y, (width, *start), rows, &terms, (inputs, layer.outputs));
-                }
+        let parts = parts(y, self.rows() * self.width(), self.members.len());
+        let lows = self.each(parts, |member, y| self.forward_of(member, y));
+        lows.concat()
+    }
+
+    fn forward_of(&self, member: usize, y: &mut [f32]) -> Vec<f32> {
+        let (rows, inputs, width) = (self.rows(), self.inputs, self.width());
+        let (x, factors) = (&self.x[member * rows * inputs..][..rows * inputs], &self.members[member]);
+        let low = self.low(x, factors);
+        let rank = rank(factors);
+        for ((index, layer), start) in self.layers.iter().enumerate().zip(self.starts()) {
+            let mut terms: Vec<Term<'_>> =
+                layer.weight.iter().map(|weight| Term::new(x, inputs, weight)).collect();
+            let own = own(factors, index);
+            let up = own
+                .map(|(factor, _)| Panels::new().rows(factor.b, layer.outputs, [factor.rank, layer.outputs]));
+            if let (Some((_, at)), Some(up)) = (own, &up) {
+                terms.push(Term::new(&low[at..], rank, up));
             }
-            lows.extend(low);
+            add(y, (width, start), rows, &terms, layer.outputs);
         }
-        lows
+        low
+    }
+
+    /// What `each` gives for every adapter and its part of the results, on all threads where that is worth it.
+    fn each<P: Send, R: Send>(&self, parts: Vec<P>, each: impl Fn(usize, P) -> R + Sync) -> Vec<R> {
+        let values = self.rows() * self.members.len() * self.inputs.max(self.width());
+        if parts.len() > 1 && values >= LARGE {
+            return parts.into_par_iter().enumerate().map(|(member, part)| each(member, part)).collect();
+        }
+        parts.into_iter().enumerate().map(|(member, part)| each(member, part)).collect()
     }
 
     fn add_biases(&self, y: &mut [f32]) {
@@ -100,10 +106,12 @@ impl Pass<'_> {
                 None => bias.extend(std::iter::repeat_n(0.0, layer.outputs)),
             }
         }
-        let row = |row: &mut [f32]| row.iter_mut().zip(&bias).for_each(|(y, bias)| *y += bias);
+        let (width, row) = (bias.len().max(1), |row: &mut [f32]| {
+            row.iter_mut().zip(&bias).for_each(|(y, bias)| *y += bias);
+        });
         match y.len() >= LARGE {
-            true => y.par_chunks_exact_mut(bias.len().max(1)).with_min_len(ROWS).for_each(row),
-            false => y.chunks_exact_mut(bias.len().max(1)).for_each(row),
+            true => y.par_chunks_exact_mut(width).with_min_len(ROWS).for_each(row),
+            false => y.chunks_exact_mut(width).for_each(row),
         }
     }
 
@@ -115,7 +123,7 @@ impl Pass<'_> {
             let mut a = Vec::with_capacity(rank * self.inputs);
             factors.iter().for_each(|factor| a.extend(factor.a.iter().map(|a| a * factor.scale)));
             let down = Panels::new().columns(&a, self.inputs, [self.inputs, rank]);
-            add(&mut low, (rank, 0), rows, &[Term::new(x, self.inputs, &down)], (self.inputs, rank));
+            add(&mut low, (rank, 0), rows, &[Term::new(x, self.inputs, &down)], rank);
         }
         low
     }
@@ -123,34 +131,42 @@ impl Pass<'_> {
     /// Gradients of `x`, if that is wanted, and of the factors of each adapter, from those of the outputs and from what
     /// [`forward`](Self::forward) gave.
     pub(super) fn backward(&self, grad: &[f32], lows: &[f32], of_x: bool) -> (Vec<f32>, Vec<Vec<Slopes>>) {
-        let (rows, inputs, width) = (self.rows(), self.inputs, self.width());
-        let starts = self.starts();
+        let (rows, mut at) = (self.rows(), 0);
         let mut of_inputs = vec![0.0; if of_x { self.x.len() } else { 0 }];
-        let (mut slopes, mut at) = (Vec::with_capacity(self.members.len()), 0);
-        for (member, factors) in self.members.iter().enumerate() {
-            let x = &self.x[member * rows * inputs..][..rows * inputs];
-            let grad = &grad[member * rows * width..][..rows * width];
-            let rank = rank(factors);
-            let low = &lows[at..][..rows * rank];
-            at += rows * rank;
-            let slope = self.low_slope(grad, factors, &starts);
-            slopes.push(self.factor_slopes(x, grad, (low, &slope), factors, &starts));
-            if of_x {
-                let out = &mut of_inputs[member * rows * inputs..][..rows * inputs];
-                let mut a = Vec::with_capacity(rank * inputs);
-                factors.iter().for_each(|factor| a.extend_from_slice(factor.a));
-                let down = Panels::new().rows(&a, inputs, [rank, inputs]);
-                let layers = self.layers.iter().zip(&starts);
-                let mut terms: Vec<Term<'_>> = layers
-                    .filter_map(|(layer, start)| Some(Term::new(&grad[*start..], width, layer.weight?)))
-                    .collect();
-                if rank > 0 {
-                    terms.push(Term::new(&slope, rank, &down));
-                }
-                add(out, (inputs, 0), rows, &terms, (width, inputs));
-            }
-        }
+        let size = if of_x { rows * self.inputs } else { 0 };
+        let lows = self.members.iter().map(|factors| {
+            let size = rows * rank(factors);
+            at += size;
+            &lows[at - size..at]
+        });
+        let parts = parts(&mut of_inputs, size, self.members.len()).into_iter().zip(lows).collect();
+        let slopes =
+            self.each(parts, |member, (out, low)| self.backward_of(member, grad, low, of_x.then_some(out)));
         (of_inputs, slopes)
+    }
+
+    /// Of an adapter; the gradient of its rows is added to `of_x`.
+    fn backward_of(&self, member: usize, grad: &[f32], low: &[f32], of_x: Option<&mut [f32]>) -> Vec<Slopes> {
+        let (rows, inputs, width) = (self.rows(), self.inputs, self.width());
+        let (x, factors) = (&self.x[member * rows * inputs..][..rows * inputs], &self.members[member]);
+        let grad = &grad[member * rows * width..][..rows * width];
+        let (starts, rank) = (self.starts(), rank(factors));
+        let slope = self.low_slope(grad, factors, &starts);
+        let slopes = self.factor_slopes(x, grad, (low, &slope), factors, &starts);
+        if let Some(out) = of_x {
+            let mut a = Vec::with_capacity(rank * inputs);
+            factors.iter().for_each(|factor| a.extend_from_slice(factor.a));
+            let down = Panels::new().rows(&a, inputs, [rank, inputs]);
+            let layers = self.layers.iter().zip(&starts);
+            let mut terms: Vec<Term<'_>> = layers
+                .filter_map(|(layer, start)| Some(Term::new(&grad[*start..], width, layer.weight?)))
+                .collect();
+            if rank > 0 {
+                terms.push(Term::new(&slope, rank, &down));
+            }
+            add(out, (inputs, 0), rows, &terms, inputs);
+        }
+        slopes
     }
 
     /// The gradient of `x A^T` of all layers side by side, `scale g B^T`.
@@ -163,7 +179,7 @@ impl Pass<'_> {
             let b: Vec<f32> = factor.b.iter().map(|b| b * factor.scale).collect();
             let up = Panels::new().columns(&b, outputs, [outputs, factor.rank]);
             let term = Term::new(&grad[starts[factor.layer]..], width, &up);
-            add(&mut slope, (rank, at), rows, &[term], (outputs, factor.rank));
+            add(&mut slope, (rank, at), rows, &[term], factor.rank);
             at += factor.rank;
         }
         slope
@@ -202,17 +218,22 @@ fn own<'a, 'f>(factors: &'a [Factor<'f>], layer: usize) -> Option<(&'a Factor<'f
     Some((&factors[index], rank(&factors[..index])))
 }
 
+/// As many parts of `size`, one after the other.
+fn parts(mut out: &mut [f32], size: usize, count: usize) -> Vec<&mut [f32]> {
+    let next = |_| {
+        let (part, rest) = std::mem::take(&mut out).split_at_mut(size);
+        out = rest;
+        part
+    };
+    (0..count).map(next).collect()
+}
+
 /// Adds products to the columns from `start` on of rows that lie `stride` apart, on all threads where that is worth it.
-fn add(
-    out: &mut [f32],
-    (stride, start): (usize, usize),
-    rows: usize,
-    terms: &[Term<'_>],
-    (depth, columns): (usize, usize),
-) {
-    if rows == 0 || columns == 0 {
+fn add(out: &mut [f32], (stride, start): (usize, usize), rows: usize, terms: &[Term<'_>], columns: usize) {
+    if rows == 0 || columns == 0 || terms.is_empty() {
         return;
     }
+    let depth: usize = terms.iter().map(Term::depth).sum();
     if rows * depth * columns < PARALLEL && rows * depth.max(columns) < LARGE {
         return add_products(&mut out[start..], stride, rows, terms);
     }
@@ -231,7 +252,7 @@ fn outer(
     rows: usize,
 ) -> Vec<f32> {
     let mut out = vec![0.0; height * columns];
-    if rows * columns < LARGE {
+    if rows * columns < LARGE || columns <= COLUMNS {
         add_outer(&mut out, [height, columns], left, (right, stride), rows);
         return out;
     }

@@ -26,6 +26,23 @@ pub struct Linear {
     pub panels: KeptPanels,
 }
 
+impl Linear {
+    /// Compares its parts with each other and with the width of its rows.
+    fn check(&self, inputs: usize) {
+        let outputs = self.outputs;
+        let shape = self.weight.as_ref().map_or([inputs, outputs], Tensor::dims);
+        assert_eq!(shape, [inputs, outputs], "the weight of a layer, and the widths of its rows and results");
+        let width = self.bias.as_ref().map_or(outputs, |bias| bias.dims()[0]);
+        assert_eq!(width, outputs, "the bias of a layer, and the width of its results");
+        for LowRank { members, scales, a, b } in &self.factors {
+            let [count, rank, _] = a.dims();
+            assert_eq!([members.len(), scales.len()], [count; 2], "members and scales of A {:?}", a.dims());
+            let expected = [[count, rank, inputs], [count, rank, outputs]];
+            assert_eq!([a.dims(), b.dims()], expected, "A and B of a layer {inputs} x {outputs}");
+        }
+    }
+}
+
 /// Factors of the adapters `members`.
 #[derive(Clone, Debug)]
 pub struct LowRank {
@@ -39,7 +56,7 @@ pub struct LowRank {
     pub b: Tensor<3>,
 }
 
-/// Weights of a layer up to which [`linears`] has loops of its own.
+/// Weights of a layer up to which [`linears`] multiplies with them in loops of its own.
 const SMALL: usize = 1 << 16;
 
 /// Groups of adapters that one step takes: it has two parents for each of them and each layer.
@@ -69,18 +86,19 @@ pub fn linears<const D: usize>(
     adapters: usize,
 ) -> Tensor<D> {
     let (rows, inputs): (usize, usize) = (x.dims()[..D - 1].iter().product(), x.dims()[D - 1]);
-    for layer in &layers {
-        let shape = layer.weight.as_ref().map_or([inputs, layer.outputs], Tensor::dims);
-        assert_eq!(
-            shape,
-            [inputs, layer.outputs],
-            "the weight of a layer, and the width of its rows and results"
-        );
-    }
+    layers.iter().for_each(|layer| layer.check(inputs));
     assert!(rows.is_multiple_of(adapters), "{rows} rows of {adapters} adapters");
+    if let Some(base) = &base {
+        let mut dims = x.dims();
+        dims[D - 1] = layers.iter().map(|layer| layer.outputs).sum();
+        assert_eq!(base.dims(), dims, "the base, and the results that are added to it");
+    }
     let whole = |layer: &Linear| layer.weight.as_ref().is_none_or(fuses_linears);
     let fused = x.dtype() == DType::F32 && on_cpu(&x.device()) && layers.iter().all(whole);
     let most = layers.iter().map(|layer| layer.factors.len()).max().unwrap_or(0);
+    if let (true, true, [layer @ Linear { weight: None, .. }]) = (fused, most > GROUPS, &layers[..]) {
+        return chained(x, layer, base, adapters);
+    }
     if !fused || most > GROUPS {
         let mut dims = x.dims();
         let rows = |x: Tensor<D>| -> Tensor<2> { x.flatten(0, D - 2) };
@@ -115,6 +133,19 @@ pub fn linears<const D: usize>(
     let (weights, biases, factors, base) = (List(weights), List(biases), List(factors), List(base));
     let y = <Dispatch as LinearOps>::linears(x.into_dispatch(), weights, biases, factors, base, plan);
     Tensor::from_dispatch(y)
+}
+
+/// [`linears`] of a layer without weights, a few groups of adapters after the others.
+fn chained<const D: usize>(
+    x: Tensor<D>,
+    layer: &Linear,
+    base: Option<Tensor<D>>,
+    adapters: usize,
+) -> Tensor<D> {
+    let (first, rest) = layer.factors.split_at(GROUPS.min(layer.factors.len()));
+    let of = |factors: &[LowRank], bias| Linear { factors: factors.to_vec(), bias, ..layer.clone() };
+    let begun = linears(x.clone(), vec![of(first, layer.bias.clone())], base, adapters);
+    rest.chunks(GROUPS).fold(begun, |y, groups| linears(x.clone(), vec![of(groups, None)], Some(y), adapters))
 }
 
 /// [`linears`] of a few groups of adapters at a time.

@@ -1,4 +1,4 @@
-//! Neighbouring adapters of a stack whose low-rank products at one site are one batch.
+//! Neighbouring adapters of a stack whose factors at one site are one tensor, and but for plain ones on the CPU their products one batch.
 //!
 //! `[n, N, in] x [n, in, r] x [n, r, out]`. On the CPU r is the rank of all members and nothing is padded: each matrix of
 //! the batch is that of the adapter alone, and what else is in the stack cannot change a bit of it. On GPUs, where one

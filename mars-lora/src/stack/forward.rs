@@ -9,7 +9,7 @@
 use super::products::{BandFactors, SiteFactors};
 use crate::ops::{self, KeptPanels};
 use crate::{AdapterStack, LoraLinear};
-use burn::tensor::{DType, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use std::ops::Range;
 
 impl AdapterStack {
@@ -35,14 +35,15 @@ impl AdapterStack {
             let bias = layer.bias.as_ref().map(|bias| bias.val());
             let Some(site) = site else { return with_bias(base, bias) };
             x = ops::relay(x.clone());
-            match ops::on_cpu(&base.device()) && base.dtype() == DType::F32 {
+            match ops::on_cpu(&base.device()) {
                 true => self.apply_in_place(site, &x, base, (layer, bias)),
                 false => with_bias(self.apply_one(site, &x, base, layer), bias),
             }
         })
     }
 
-    /// As [`apply_one`](Self::apply_one) on the CPU, with the bias: plain bands are one step that adds to the memory of the base.
+    /// As [`apply`](Self::apply) for one layer on the CPU: plain bands and the bias, a constant, are one step that adds to the memory of the
+    /// base.
     fn apply_in_place(
         &self,
         site: &SiteFactors,
@@ -50,22 +51,28 @@ impl AdapterStack {
         base: Tensor<2>,
         (layer, bias): (&LoraLinear, Option<Tensor<1>>),
     ) -> Tensor<2> {
-        let (plain, special): (Vec<&BandFactors>, Vec<_>) =
-            site.bands.iter().partition(|band| band.is_plain() && !self.drops(band));
-        // What special bands add needs the base as it was.
-        let deltas: Vec<(Range<usize>, Tensor<3>)> = special
-            .into_iter()
-            .map(|band| (band.members.clone(), self.delta(band, site.stream, x, &base, layer)))
-            .collect();
-        let y = if plain.is_empty() {
+        let (mut factors, mut deltas) = (Vec::new(), Vec::new());
+        for band in &site.bands {
+            match band.low_rank().filter(|_| !self.drops(band)) {
+                Some(own) => factors.push(own),
+                // While the base is as it was.
+                None => {
+                    deltas.push((band.members.clone(), self.delta(band, site.stream, x, &base, layer)));
+                }
+            }
+        }
+        let y = if factors.is_empty() {
             with_bias(base, bias)
         } else {
             let outputs = base.dims()[1];
-            let factors = plain.into_iter().map(BandFactors::low_rank).collect();
             let linear = ops::Linear { weight: None, outputs, bias, factors, panels: KeptPanels::default() };
             ops::linears(x.clone(), vec![linear], Some(base), self.len())
         };
-        if deltas.is_empty() { y } else { y.clone() + self.in_place(deltas, y.dims()) }
+        if deltas.is_empty() {
+            return y;
+        }
+        let dims = y.dims();
+        y + self.in_place(deltas, dims)
     }
 
     /// The low-rank factors of each of the layers `sites`, and for each adapter whether it does more than add `scale (x A) B` at
@@ -82,9 +89,9 @@ impl AdapterStack {
             let site = self.sites.get(site).and_then(Option::as_ref);
             let mut plain = Vec::new();
             for band in site.map_or(&[][..], |site| &site.bands) {
-                match band.is_plain() && !self.drops(band) {
-                    true => plain.push(band.low_rank()),
-                    false => special[band.members.clone()].fill(true),
+                match band.low_rank().filter(|_| !self.drops(band)) {
+                    Some(factors) => plain.push(factors),
+                    None => special[band.members.clone()].fill(true),
                 }
             }
             plain
@@ -96,7 +103,7 @@ impl AdapterStack {
         self.draws.is_some() && band.drops()
     }
 
-    /// As [`apply`](Self::apply) for one layer, without its bias.
+    /// As [`apply`](Self::apply) for one layer on GPUs, without its bias.
     fn apply_one(&self, site: &SiteFactors, x: &Tensor<2>, base: Tensor<2>, layer: &LoraLinear) -> Tensor<2> {
         if let Some(y) = self.apply_whole(site, x, &base) {
             return y;
@@ -137,7 +144,7 @@ impl AdapterStack {
         (own.clone() + delta) * gain - own
     }
 
-    /// As [`apply_one`](Self::apply_one) where one plain band has all adapters: one step instead of four, each of which
+    /// As [`apply_one`](Self::apply_one) on a GPU where one plain band has all adapters: one step instead of four, each of which
     /// is a launch and a tensor written, forward and backward. Here it is chosen between the step of batched products and
     /// [`ops::fused_low_rank`], which is slower on software Vulkan and not measured on a card (docs/results/gpu.md).
     fn apply_whole(&self, site: &SiteFactors, x: &Tensor<2>, base: &Tensor<2>) -> Option<Tensor<2>> {

@@ -107,8 +107,7 @@ impl LoraLinear {
         Tensor::cat(parts.collect(), 0)
     }
 
-    /// As [`forward`](Self::forward) for layers that read the same `x` (query, key and value; gate and up): one
-    /// product with the factors A of all of them.
+    /// As [`forward`](Self::forward) for layers that read the same `x` (query, key and value; gate and up).
     ///
     /// # Panics
     /// As [`forward`](Self::forward).

@@ -105,15 +105,18 @@ impl BandFactors {
         }
     }
 
-    /// Whether it adds `scale (x A) B` and nothing else.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.magnitude.is_none() && self.offset.is_none()
+    /// The factors of a band that adds `scale (x A) B` and nothing else.
+    pub(crate) fn low_rank(&self) -> Option<ops::LowRank> {
+        self.is_plain().then(|| ops::LowRank {
+            members: self.members.clone(),
+            scales: self.scales.clone(),
+            a: self.a.clone(),
+            b: self.b.clone(),
+        })
     }
 
-    /// Its factors.
-    pub(crate) fn low_rank(&self) -> ops::LowRank {
-        let Self { members, scales, a, b, .. } = self.clone();
-        ops::LowRank { members, scales, a, b }
+    fn is_plain(&self) -> bool {
+        self.magnitude.is_none() && self.offset.is_none()
     }
 
     /// Whether some member drops inputs in training.

@@ -1,10 +1,13 @@
 //! What an adapter computes in a stack is what it computes alone, to the bit.
 
 use crate::toy::{CLASSES, Toy, numbers, toy};
+use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
+use mars_kernels::{Compute, Frozen, Kernel, Weight};
 use mars_lora::ops;
 use mars_lora::{
-    AdamWConfig, Adapter, AdapterConfig, AdapterStack, Init, LearningRates, Parts, Share, StackedAdamW,
+    AdamWConfig, Adapter, AdapterConfig, AdapterStack, Init, LearningRates, PackedWeight, Parts, Share,
+    StackedAdamW,
 };
 use mars_testkit::toy::{Batch, largest};
 
@@ -101,11 +104,35 @@ fn alone(model: &Toy, all: &[Adapter]) -> Vec<(Vec<f64>, Vec<u32>)> {
     (0..all.len()).map(train).collect()
 }
 
+/// The toy with packed weights, of which layers of any size are as large ones are: what adapters add is a step of its own.
+fn packed() -> Toy {
+    let mut model = toy();
+    let usable = |kernel: &Kernel| kernel.usable().is_ok();
+    let kernel = [Kernel::Tiles, Kernel::DotProducts].into_iter().find(usable).unwrap_or(Kernel::Emulator);
+    for layer in &mut model.layers {
+        let [inputs, outputs] = layer.weight.dims();
+        let values: Vec<f32> = layer.weight.val().into_data().iter().collect();
+        let weight = Weight::new(&values, inputs, outputs).unwrap();
+        let frozen = Frozen::pack_for(weight, Compute::Bf16, kernel).unwrap();
+        layer.packed = Some(PackedWeight::new(layer.weight.id, frozen, &Device::flex()));
+        layer.weight = Param::from_tensor(Tensor::empty([0, 0], &Device::flex()));
+    }
+    model
+}
+
 #[test]
 fn any_stack_gives_every_adapter_the_bits_it_has_alone() {
-    let model = toy();
-    let all = adapters(&model);
-    let expected = alone(&model, &all);
+    stacks_change_no_bit(&toy(), &[1, 2, 3]);
+}
+
+#[test]
+fn any_stack_gives_every_adapter_at_packed_layers_the_bits_it_has_alone() {
+    stacks_change_no_bit(&packed(), &[1, 3]);
+}
+
+fn stacks_change_no_bit(model: &Toy, parts: &[usize]) {
+    let all = adapters(&toy());
+    let expected = alone(model, &all);
     let stacks: [&[usize]; 10] = [
         &[0, 7],
         &[3, 4, 0],
@@ -121,10 +148,10 @@ fn any_stack_gives_every_adapter_the_bits_it_has_alone() {
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            for count in [1, 2, 3] {
-                let parts = Parts::new(count).unwrap();
+            for count in parts {
+                let parts = Parts::new(*count).unwrap();
                 for members in stacks {
-                    let mut training = Training::new(&model, &parts, &all, members);
+                    let mut training = Training::new(model, &parts, &all, members);
                     let losses: Vec<Vec<f64>> = (0..STEPS).map(|_| training.advance()).collect();
                     for (place, k) in members.iter().enumerate() {
                         let own: Vec<f64> = losses.iter().map(|all| all[place]).collect();

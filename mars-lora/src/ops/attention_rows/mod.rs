@@ -10,6 +10,7 @@ mod source;
 
 pub(super) use source::Source;
 
+use super::tiles::panel;
 use arithmetic::Arithmetic;
 use mars_kernels::Products;
 use pulp::Simd;
@@ -181,6 +182,7 @@ impl Heads<'_> {
     ) {
         let Sizes { positions, width, .. } = self.sizes;
         let (stride, seen) = (self.sizes.stride(), self.seen(sequence, rows.clone()));
+        debug_assert!(SEEN.is_multiple_of(panel::<S>()), "positions that are seen are whole panels");
         let Weights { values, factors, seen: of_weights } = out;
         *of_weights = seen;
         factors.clear();

@@ -43,6 +43,11 @@ const fn vectors<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
 }
 
+/// Columns of a panel.
+pub(super) const fn panel<S: Simd>() -> usize {
+    S::F32_LANES * vectors::<S>()
+}
+
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::Lanes;

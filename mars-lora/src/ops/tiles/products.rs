@@ -23,6 +23,11 @@ impl<'a> Term<'a> {
         Self { depth: self.depth.min(depth), ..self }
     }
 
+    /// Values of a row that are multiplied.
+    pub(in crate::ops) fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// The rows from `row` on.
     pub(in crate::ops) fn below(self, row: usize) -> Self {
         Self { left: &self.left[row * self.stride..], ..self }

@@ -43,9 +43,9 @@ fn rounded_attention_is_its_formula_within_the_rounding_of_its_operands() {
             let expected = slopes(|x| attention_formula(x, &form), &x);
             for (found, expected) in found.iter().zip(&expected) {
                 let error = error(found, expected);
-                // 2^-9 for each operand, some three of them one after the other.
+                // At most 2^-8 for each operand, some three of them one after the other.
                 assert!(error < 0.01, "{shape:?} {turned}: {error}");
-                // And they are rounded, but for a single position, which sees itself with weight 1.
+                // And they are rounded.
                 assert!(error > 1e-4, "{shape:?} {turned}: {error}");
             }
         }

@@ -92,7 +92,8 @@ impl Case {
             panels: KeptPanels::default(),
         });
         let layers: Vec<Linear> = layers.collect();
-        let (x, base) = (flat(&leaves[0], self.inputs), flat(&leaves[1], self.width()));
+        // In memory that nothing else holds, where it is written to.
+        let (x, base) = (flat(&leaves[0], self.inputs), flat(&leaves[1], self.width()).mul_scalar(1.0));
         if !formula {
             return ops::linears(x, layers, self.base.then_some(base), count);
         }
@@ -261,7 +262,7 @@ fn gates_side_by_side_are_gates() {
 }
 
 #[test]
-#[should_panic(expected = "the weight of a layer, and the width of its rows")]
+#[should_panic(expected = "the weight of a layer, and the widths of its rows")]
 fn rows_of_another_width_than_the_layer_reads_are_refused() {
     let layer = Linear {
         weight: Some(tensor(1, [3, 4], 1.0)),
