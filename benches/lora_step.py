@@ -87,7 +87,6 @@ def rows():
         for compute in ("bf16x2", "bf16"):
             yield group, f"MARS, {compute}", threads, mars("--compute", compute)
         yield group, "MARS, blocks computed twice", threads, mars("--recompute", *(("--parts", 2) if threads == 2 else ()))
-        yield group, "MARS, a product with A for each layer", threads, mars("--unshared")
         yield group, "MARS, burn's norms, attention and activation", threads, mars("--unfused")
         yield group, "burn's `apply_lora`", threads, mars("--burn")
         yield group, "PyTorch + PEFT, f32, SDPA", threads, torch()
@@ -100,7 +99,6 @@ def rows():
     yield group, "ranks 4, 8, 16, 64 in bands", 1, mars(*one, "--ranks", "4,8,16,64")
     yield group, "the same padded to rank 64", 1, mars(*one, "--ranks", 64)
     yield group, "rank 8", 1, mars(*one)
-    yield group, "rank 8, a product with A for each layer", 1, mars(*one, "--unshared")
     for batch, sequence in ((1, 256), (4, 256), (16, 64)):
         for adapters in (1, 2, 4, 8):
             shape = ["--adapters", adapters, "--batch", batch, "--sequence", sequence]

@@ -1,7 +1,7 @@
 //! Seconds and peak memory of a LoRA training step on a decoder of four layers.
 //!
 //! `cargo bench --bench lora_step` measures with criterion. With `--steps N`, and any of `--adapters K`, `--batch B`,
-//! `--sequence S`, `--ranks 4,8`, `--parts P`, `--compute bf16`, `--recompute`, `--unshared`, `--unfused`, `--sequential` and `--burn`, it takes
+//! `--sequence S`, `--ranks 4,8`, `--parts P`, `--compute bf16`, `--recompute`, `--unfused`, `--sequential` and `--burn`, it takes
 //! N steps of one setting and prints a line of JSON; `benches/lora_step.py` makes a table of such lines and of PyTorch's.
 #![allow(clippy::print_stdout, missing_docs)]
 
@@ -36,8 +36,6 @@ struct Setting {
     /// Arithmetic of products with frozen weights, which are packed unless it is f32.
     compute: Compute,
     recompute: bool,
-    /// Whether layers with one input share one product with their factors A.
-    shared: bool,
     /// Whether norms, attention and activation have gradients of their own.
     fused: bool,
 }
@@ -53,7 +51,6 @@ impl Default for Setting {
             parts: 1,
             compute: Compute::F32,
             recompute: false,
-            shared: true,
             fused: true,
         }
     }
@@ -71,7 +68,7 @@ struct Stacked {
 
 impl Stacked {
     fn new(setting: &Setting) -> Result<Self, Failure> {
-        let task = Task::new(setting.sequence, setting.shared, setting.fused, setting.compute)?;
+        let task = Task::new(setting.sequence, setting.fused, setting.compute)?;
         let fresh = |k: usize| {
             let rank = setting.ranks[k % setting.ranks.len()];
             Adapter::fresh(AdapterConfig::new([("llm", rank)], k as u64), &task)
@@ -112,12 +109,12 @@ struct Burn {
 impl Burn {
     fn new(setting: &Setting) -> Result<Self, Failure> {
         let device = Device::flex().autodiff();
-        let task = Task::new(setting.sequence, false, false, Compute::F32)?;
+        let task = Task::new(setting.sequence, false, Compute::F32)?;
         let batch = task.batch(1, setting.batch);
         let move_over = |x: Tensor<3>| x.autodiff();
         Ok(Self {
             decoder: Some(Decoder::new(&device).apply_lora(Lora::new(setting.ranks[0], 16.0))),
-            context: Context::new(setting.sequence, false, false, &Device::flex()),
+            context: Context::new(setting.sequence, false, &Device::flex()),
             base: AdapterStack::base(1, &task),
             batch: Batch { adapters: 1, x: move_over(batch.x), y: move_over(batch.y) },
         })
@@ -154,7 +151,6 @@ fn measure(arguments: &[String], steps: usize) -> Result<(), Failure> {
         parts: number("--parts", 1)?,
         compute: text("--compute").map_or(Ok(Compute::F32), |name| name.parse())?,
         recompute: has("--recompute"),
-        shared: !has("--unshared"),
         fused: !has("--unfused"),
     };
     let (mut seconds, mut losses) = (Vec::new(), Vec::new());
@@ -220,7 +216,6 @@ fn bench(criterion: &mut Criterion) -> Result<(), Failure> {
         ("mars, recomputing", Setting { recompute: true, ..base() }),
         ("mars, burn's operations", Setting { fused: false, ..base() }),
         ("mars, bf16", Setting { compute: Compute::Bf16, ..base() }),
-        ("mars, A apart", Setting { shared: false, ..base() }),
         ("ranks 4 8 16 64", Setting { adapters: 4, batch: 1, ranks: vec![4, 8, 16, 64], ..base() }),
         ("ranks 64 64 64 64", Setting { adapters: 4, batch: 1, ranks: vec![64], ..base() }),
     ] {

@@ -4,7 +4,6 @@ use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Tensor, TensorData};
 use mars_kernels::Products;
 use mars_lora::ops::{self, Attention, Swish};
-use mars_lora::{AdapterStack, LoraLinear};
 
 /// What the blocks share.
 #[derive(Clone, Debug)]
@@ -14,14 +13,12 @@ pub(crate) struct Context {
     sin: Tensor<4>,
     /// 0 where a position may look, else minus infinity, `[1, 1, S, S]`.
     mask: Tensor<4>,
-    /// Whether layers that read one input share one product with their factors A.
-    shared: bool,
     /// Whether norms, attention and activation are those of `mars_lora::ops`, or burn's.
     fused: bool,
 }
 
 impl Context {
-    pub(crate) fn new(positions: usize, shared: bool, fused: bool, device: &Device) -> Self {
+    pub(crate) fn new(positions: usize, fused: bool, device: &Device) -> Self {
         let half = HEAD_WIDTH / 2;
         let angle = |i: usize| {
             let (position, dimension) = (i / HEAD_WIDTH, i % HEAD_WIDTH % half);
@@ -38,7 +35,6 @@ impl Context {
             cos: table(f64::cos),
             sin: table(f64::sin),
             mask: Tensor::from_data(TensorData::new(mask, [1, 1, positions, positions]), device),
-            shared,
             fused,
         }
     }
@@ -82,17 +78,5 @@ impl Context {
         let turned =
             Tensor::cat(vec![x.clone().narrow(3, half, half).neg(), x.clone().narrow(3, 0, half)], 3);
         x * self.cos.clone() + turned * self.sin.clone()
-    }
-
-    pub(super) fn apply<const N: usize>(
-        &self,
-        layers: [&LoraLinear; N],
-        x: Tensor<3>,
-        adapters: &AdapterStack,
-    ) -> [Tensor<3>; N] {
-        match self.shared {
-            true => LoraLinear::forward_all(layers, x, adapters),
-            false => layers.map(|layer| layer.forward(x.clone(), adapters)),
-        }
     }
 }

@@ -68,11 +68,12 @@ impl Block {
     fn forward(&self, x: Tensor<3>, context: &Context, adapters: &AdapterStack) -> Tensor<3> {
         let [q, k, v, out, gate, up, down] = &self.linears;
         let h = context.norm(&self.norms[0], x.clone());
-        let [q, k, v] = context.apply([q, k, v], h, adapters);
+        let [q, k, v] = LoraLinear::forward_all([q, k, v], h, adapters);
         let heads = [split(q, HEADS), split(k, KV_HEADS), split(v, KV_HEADS)];
         let mixed = context.attend(heads, out.rounded_products());
         let x = x + out.forward(mixed, adapters);
-        let [gate, up] = context.apply([gate, up], context.norm(&self.norms[1], x.clone()), adapters);
+        let [gate, up] =
+            LoraLinear::forward_all([gate, up], context.norm(&self.norms[1], x.clone()), adapters);
         x + down.forward(context.gate(gate, up), adapters)
     }
 }
@@ -102,19 +103,14 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    pub(crate) fn new(
-        positions: usize,
-        shared: bool,
-        fused: bool,
-        compute: Compute,
-    ) -> Result<Self, mars_kernels::Error> {
+    pub(crate) fn new(positions: usize, fused: bool, compute: Compute) -> Result<Self, mars_kernels::Error> {
         let device = Device::flex();
         let site = |block: usize, (name, inputs, outputs): (&str, usize, usize)| {
             Site::linear(format!("model.layers.{block}.{name}"), "llm", inputs, outputs)
         };
         Ok(Self {
             decoder: Decoder::new(&device).packed(compute, &device)?,
-            context: Context::new(positions, shared, fused, &device),
+            context: Context::new(positions, fused, &device),
             modules: vec![AdaptedModule { name: "llm".into(), pattern: r"layers\..*".into() }],
             sites: (0..LAYERS).flat_map(|block| LINEARS.map(|linear| site(block, linear))).collect(),
             device,

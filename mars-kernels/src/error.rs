@@ -16,12 +16,12 @@ pub enum Error {
         /// Columns that it should have.
         columns: usize,
     },
-    /// The packed form would not fit into the address space.
-    #[error("a weight of {rows} x {columns} is too large to be packed")]
+    /// Memory does not hold a packed weight or a product.
+    #[error("memory does not hold a matrix of {rows} x {columns}")]
     TooLarge {
-        /// Rows of the weight.
+        /// Rows of the matrix.
         rows: usize,
-        /// Columns of the weight.
+        /// Columns of the matrix.
         columns: usize,
     },
     /// The processor, or the operating system, does not offer what the kernel needs.

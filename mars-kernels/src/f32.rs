@@ -29,6 +29,10 @@ pub(crate) fn product(rows: usize, x: &[f32], weight: Strided<'_>, y: &mut [Mayb
     let work = rows.saturating_mul(k).saturating_mul(n);
     let parallel = if work >= PARALLEL { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
     let (column, row) = if transposed { (k, 1) } else { (1, n) };
+    if rows == 1 {
+        // For a single row `gemm` makes a slice of what it writes.
+        y.fill(MaybeUninit::new(0.0));
+    }
     // SAFETY: sizes and strides are those of the three slices, none of whose sizes exceeds isize; `y` is not read, as is asked for.
     unsafe {
         gemm::gemm(

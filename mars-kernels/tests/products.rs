@@ -197,6 +197,9 @@ fn wrong_sizes_are_errors() {
     assert_eq!(frozen.backward(1, &[0.0; 3], &mut [0.0; 5]), Err(size("dx", 5, 1, 2)));
     assert_eq!(frozen.forward_to_vec(2, &[0.0; 3]).unwrap_err(), size("x", 3, 2, 2));
     assert_eq!(frozen.backward_to_vec(2, &[0.0; 3]).unwrap_err(), size("dy", 3, 2, 3));
+    let empty = Frozen::pack(&[], 0, 3, Compute::F32).unwrap();
+    let large = Error::TooLarge { rows: usize::MAX, columns: 3 };
+    assert_eq!(empty.forward_to_vec(usize::MAX, &[]).unwrap_err(), large);
 }
 
 #[test]

@@ -46,6 +46,7 @@ mod tests {
             let mut seen = vec![0; rows * panels];
             for task in tasks(rows, panels, 32, most, threads) {
                 prop_assert_eq!(task.row % 32, 0);
+                prop_assert!(task.height <= most.max(32).next_multiple_of(32));
                 for row in task.row..task.row + task.height {
                     for panel in task.panel..task.panel + task.width {
                         seen[row * panels + panel] += 1;

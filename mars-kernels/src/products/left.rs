@@ -1,4 +1,4 @@
-use super::{pairs, resized};
+use super::{assert_held, pairs, resized};
 use crate::tile::{BLOCK, Line, STEP};
 
 /// The left operand of a product, `[rows, depth]`, rounded to bf16; its memory is kept from one matrix to the next.
@@ -34,6 +34,7 @@ impl LeftOperand {
 
     fn fill<const TRANSPOSED: bool>(&mut self, x: &[f32], stride: usize, [rows, depth]: [usize; 2]) {
         (self.rows, self.depth) = (0, 0);
+        assert_held::<TRANSPOSED>(x, stride, [rows, depth]);
         let lines = resized(&mut self.lines, rows, depth);
         pairs::fill::<TRANSPOSED, false>(x, stride, [rows, depth], lines);
         (self.rows, self.depth) = (rows, depth);

@@ -66,7 +66,8 @@ impl Products {
     }
 }
 
-fn run<E: Engine, const ADD: bool>(
+/// [`Products::multiply`] by an engine, or [`Products::add`].
+pub(crate) fn run<E: Engine, const ADD: bool>(
     out: &mut [f32],
     stride: usize,
     left: &LeftOperand,
@@ -113,6 +114,14 @@ fn run<E: Engine, const ADD: bool>(
         }
     }
     engine.release();
+}
+
+/// Panics if `x` does not hold a matrix `[outer, depth]`, or with `ACROSS` its transpose, whose rows begin `stride` values apart.
+fn assert_held<const ACROSS: bool>(x: &[f32], stride: usize, [outer, depth]: [usize; 2]) {
+    let (rows, columns) = if ACROSS { (depth, outer) } else { (outer, depth) };
+    let end = rows.saturating_sub(1).checked_mul(stride).and_then(|last| last.checked_add(columns));
+    let held = rows == 0 || columns == 0 || end.is_some_and(|end| end <= x.len());
+    assert!(held, "{} values for {rows} rows of {columns} that begin {stride} apart", x.len());
 }
 
 /// The lines of a matrix with one dimension in blocks, with whatever they held.

@@ -1,4 +1,4 @@
-use super::{pairs, resized};
+use super::{assert_held, pairs, resized};
 use crate::tile::{BLOCK, Line, STEP};
 
 /// The right operand of a product, `[depth, columns]`, rounded to bf16; its memory is kept from one matrix to the next.
@@ -34,6 +34,7 @@ impl RightOperand {
 
     fn fill<const ACROSS: bool>(&mut self, x: &[f32], stride: usize, [depth, columns]: [usize; 2]) {
         (self.depth, self.columns) = (0, 0);
+        assert_held::<ACROSS>(x, stride, [columns, depth]);
         let lines = resized(&mut self.lines, columns, depth);
         pairs::fill::<ACROSS, true>(x, stride, [columns, depth], lines);
         (self.depth, self.columns) = (depth, columns);

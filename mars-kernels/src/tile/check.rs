@@ -2,7 +2,9 @@ use std::mem::MaybeUninit;
 
 use super::{Engine, Program};
 use crate::panels::Panels;
+use crate::products::{LeftOperand, RightOperand, run};
 
+type Add = fn(&mut [f32], usize, &LeftOperand, &RightOperand, usize);
 type Multiply = fn(&Panels, usize, &[f32], &mut [MaybeUninit<f32>], Program, usize);
 
 /// Whether two engines give the same products on sizes that fill no tile.
@@ -15,19 +17,31 @@ pub(crate) fn agrees<A: Engine, B: Engine>() -> bool {
     // Weights of 9 to 11 bits have a rest, those of 4 have none.
     [16, 1024].into_iter().all(|range| {
         let w: Vec<f32> = whole(k * n, 2).map(|v| (v % range) as f32 / 64.0 - range as f32 / 128.0).collect();
-        [Program::One, Program::Two, Program::Three].into_iter().all(|program| {
-            let Ok(panels) = Panels::pack(k, n, program == Program::Three, |i, o| w[i * n + o]) else {
-                return false;
-            };
-            let product = |multiply: Multiply| {
-                let mut y = vec![MaybeUninit::new(f32::NAN); rows * n];
-                multiply(&panels, rows, &x, &mut y, program, 1);
-                y
-            };
-            let (a, b) = (product(Panels::multiply::<A>), product(Panels::multiply::<B>));
-            // SAFETY: they had values from the start.
-            a.iter().zip(&b).all(|(a, b)| unsafe { a.assume_init().to_bits() == b.assume_init().to_bits() })
-        })
+        let (mut left, mut right) = (LeftOperand::new(), RightOperand::new());
+        left.set(&x, k, rows, k);
+        right.set(&w, n, k, n);
+        let added = |add: Add| {
+            let mut y = vec![1.0; rows * n];
+            add(&mut y, n, &left, &right, n);
+            y
+        };
+        let (a, b) = (added(run::<A, true>), added(run::<B, true>));
+        a.iter().zip(&b).all(|(a, b)| a.to_bits() == b.to_bits())
+            && [Program::One, Program::Two, Program::Three].into_iter().all(|program| {
+                let Ok(panels) = Panels::pack(k, n, program == Program::Three, |i, o| w[i * n + o]) else {
+                    return false;
+                };
+                let product = |multiply: Multiply| {
+                    let mut y = vec![MaybeUninit::new(f32::NAN); rows * n];
+                    multiply(&panels, rows, &x, &mut y, program, 1);
+                    y
+                };
+                let (a, b) = (product(Panels::multiply::<A>), product(Panels::multiply::<B>));
+                // SAFETY: they had values from the start.
+                a.iter()
+                    .zip(&b)
+                    .all(|(a, b)| unsafe { a.assume_init().to_bits() == b.assume_init().to_bits() })
+            })
     })
 }
 

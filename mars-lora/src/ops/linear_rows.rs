@@ -63,13 +63,16 @@ impl Pass<'_> {
     pub(super) fn forward(&self, y: &mut [f32]) -> Vec<f32> {
         self.add_biases(y);
         let parts = parts(y, self.rows() * self.width(), self.members.len());
-        let lows = self.each(parts, |member, y| self.forward_of(member, y));
-        lows.concat()
+        let mut lows = self.each(parts, |member, y| self.forward_of(member, y));
+        if lows.len() == 1 { lows.swap_remove(0) } else { lows.concat() }
     }
 
     fn forward_of(&self, member: usize, y: &mut [f32]) -> Vec<f32> {
         let (rows, inputs, width) = (self.rows(), self.inputs, self.width());
         let (x, factors) = (&self.x[member * rows * inputs..][..rows * inputs], &self.members[member]);
+        if rows == 0 {
+            return Vec::new();
+        }
         let low = self.low(x, factors);
         let rank = rank(factors);
         for ((index, layer), start) in self.layers.iter().enumerate().zip(self.starts()) {
@@ -151,6 +154,11 @@ impl Pass<'_> {
         let (x, factors) = (&self.x[member * rows * inputs..][..rows * inputs], &self.members[member]);
         let grad = &grad[member * rows * width..][..rows * width];
         let (starts, rank) = (self.starts(), rank(factors));
+        if rows == 0 {
+            let zeros = |factor: &Factor<'_>, width: usize| vec![0.0; factor.rank * width];
+            let of = |f: &Factor<'_>| (zeros(f, inputs), zeros(f, self.layers[f.layer].outputs));
+            return factors.iter().map(of).collect();
+        }
         let slope = self.low_slope(grad, factors, &starts);
         let slopes = self.factor_slopes(x, grad, (low, &slope), factors, &starts);
         if let Some(out) = of_x {

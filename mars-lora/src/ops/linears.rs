@@ -27,14 +27,20 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Compares its parts with each other and with the width of its rows.
-    fn check(&self, inputs: usize) {
+    /// Compares its parts with each other, with the width of its rows, and with the number of adapters.
+    fn check(&self, inputs: usize, adapters: usize) {
         let outputs = self.outputs;
         let shape = self.weight.as_ref().map_or([inputs, outputs], Tensor::dims);
         assert_eq!(shape, [inputs, outputs], "the weight of a layer, and the widths of its rows and results");
         let width = self.bias.as_ref().map_or(outputs, |bias| bias.dims()[0]);
         assert_eq!(width, outputs, "the bias of a layer, and the width of its results");
+        let mut end = 0;
         for LowRank { members, scales, a, b } in &self.factors {
+            assert!(
+                members.start >= end && members.end <= adapters,
+                "{members:?} of {adapters} adapters, behind {end}"
+            );
+            end = members.end;
             let [count, rank, _] = a.dims();
             assert_eq!([members.len(), scales.len()], [count; 2], "members and scales of A {:?}", a.dims());
             let expected = [[count, rank, inputs], [count, rank, outputs]];
@@ -73,9 +79,9 @@ pub fn fuses_linears(weight: &Tensor<2>) -> bool {
 /// `x W + bias + scale (x A^T) B` of all layers side by side, `[.., sum of outputs]`, added to `base` if there is one. `x` is `[..,
 /// inputs]` with the rows of each of K adapters together.
 ///
-/// One step of the graph where all weights that there are suit that ([`fuses_linears`]). Weights and biases are constants, so their
-/// gradients are not formed. On the CPU backend a row of the result and of the gradient
-/// of `x`, and the gradients of an adapter's factors, have the same bits whatever other adapters there are.
+/// One step of the graph for each four groups of adapters, if every weight that there is suits that ([`fuses_linears`]). Weights and biases
+/// are constants, so their gradients are not formed. On the CPU backend a row of the result and of the gradient of `x`, and the gradients of
+/// an adapter's factors, have the same bits whatever other adapters there are.
 ///
 /// # Panics
 /// If shapes do not fit together, or where layers divide many adapters into different groups.
@@ -86,7 +92,7 @@ pub fn linears<const D: usize>(
     adapters: usize,
 ) -> Tensor<D> {
     let (rows, inputs): (usize, usize) = (x.dims()[..D - 1].iter().product(), x.dims()[D - 1]);
-    layers.iter().for_each(|layer| layer.check(inputs));
+    layers.iter().for_each(|layer| layer.check(inputs, adapters));
     assert!(rows.is_multiple_of(adapters), "{rows} rows of {adapters} adapters");
     if let Some(base) = &base {
         let mut dims = x.dims();

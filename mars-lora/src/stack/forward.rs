@@ -42,8 +42,8 @@ impl AdapterStack {
         })
     }
 
-    /// As [`apply`](Self::apply) for one layer on the CPU: plain bands and the bias, a constant, are one step that adds to the memory of the
-    /// base.
+    /// As [`apply`](Self::apply) for one layer on the CPU: plain bands and the bias are one step, which adds to the memory of the base where
+    /// nothing else holds that.
     fn apply_in_place(
         &self,
         site: &SiteFactors,
@@ -55,19 +55,25 @@ impl AdapterStack {
         for band in &site.bands {
             match band.low_rank().filter(|_| !self.drops(band)) {
                 Some(own) => factors.push(own),
-                // While the base is as it was.
+                // Before the base moves into the step below.
                 None => {
                     deltas.push((band.members.clone(), self.delta(band, site.stream, x, &base, layer)));
                 }
             }
         }
+        // To the step it is a constant.
+        let (constant, tracked) = match bias {
+            Some(bias) if bias.is_tracked() => (None, Some(bias)),
+            bias => (bias, None),
+        };
         let y = if factors.is_empty() {
-            with_bias(base, bias)
+            with_bias(base, constant)
         } else {
-            let outputs = base.dims()[1];
+            let (outputs, bias) = (base.dims()[1], constant);
             let linear = ops::Linear { weight: None, outputs, bias, factors, panels: KeptPanels::default() };
             ops::linears(x.clone(), vec![linear], Some(base), self.len())
         };
+        let y = with_bias(y, tracked);
         if deltas.is_empty() {
             return y;
         }

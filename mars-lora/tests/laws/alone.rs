@@ -104,7 +104,7 @@ fn alone(model: &Toy, all: &[Adapter]) -> Vec<(Vec<f64>, Vec<u32>)> {
     (0..all.len()).map(train).collect()
 }
 
-/// The toy with packed weights, of which layers of any size are as large ones are: what adapters add is a step of its own.
+/// The toy with packed weights: its small layers then take the path of large ones, where what adapters add is a step of its own.
 fn packed() -> Toy {
     let mut model = toy();
     let usable = |kernel: &Kernel| kernel.usable().is_ok();

@@ -239,12 +239,22 @@ fn large_linears_have_the_same_bits_on_any_number_of_threads() {
     let groups = vec![(0..1, 8), (1..2, 3)];
     for (weights, outputs) in [(true, 130), (false, 300)] {
         let (groups, outputs, bias, base) = (groups.clone(), vec![outputs], true, true);
-        let case = Case { adapters: 2, rows: 2100, inputs: 130, outputs, groups, weights, bias, base };
+        let case = Case { adapters: 2, rows: 2100, inputs: 260, outputs, groups, weights, bias, base };
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| case.run(&(0..2), false))
         };
-        assert!(on(1) == on(3), "{weights}");
+        let one = on(1);
+        assert!(on(3) == one, "{weights}");
+        let ((y, slopes), (expected, wanted)) = (one, case.run(&(0..2), true));
+        assert!(gap(&y, &expected) < 5e-6, "{weights}: values differ by {}", gap(&y, &expected));
+        for (n, (found, expected)) in slopes.iter().zip(&wanted).enumerate() {
+            assert!(
+                gap(found, expected) < 3e-5,
+                "{weights}: gradient {n} differs by {}",
+                gap(found, expected)
+            );
+        }
     }
 }
 
@@ -272,4 +282,45 @@ fn rows_of_another_width_than_the_layer_reads_are_refused() {
         panels: KeptPanels::default(),
     };
     ops::linears(tensor::<2>(2, [2, 5], 1.0), vec![layer], None, 1);
+}
+
+#[test]
+fn parts_of_a_layer_that_do_not_fit_are_refused() {
+    let layer = || Linear {
+        weight: None,
+        outputs: 4,
+        bias: Some(tensor(1, [4], 1.0)),
+        factors: vec![LowRank {
+            members: 0..2,
+            scales: vec![1.0; 2],
+            a: tensor(2, [2, 3, 5], 1.0),
+            b: tensor(3, [2, 3, 4], 1.0),
+        }],
+        panels: KeptPanels::default(),
+    };
+    let with = |change: &dyn Fn(&mut Linear)| {
+        let mut layer = layer();
+        change(&mut layer);
+        layer
+    };
+    let of = |change: &dyn Fn(&mut LowRank)| with(&|layer| layer.factors.iter_mut().for_each(change));
+    let run = |layer: Linear, base: [usize; 2]| {
+        let x = tensor::<2>(4, [6, 5], 1.0);
+        let y = || ops::linears(x, vec![layer], Some(tensor(5, base, 1.0)), 2);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(y)).is_ok()
+    };
+    assert!(run(layer(), [6, 4]));
+    assert!(!run(layer(), [6, 5]) && !run(layer(), [5, 4]));
+    let wrong = [
+        with(&|layer| layer.outputs = 3),
+        with(&|layer| layer.bias = Some(tensor(1, [8], 1.0))),
+        with(&|layer| layer.factors.push(layer.factors[0].clone())),
+        of(&|own| own.a = tensor(2, [2, 3, 6], 1.0)),
+        of(&|own| own.b = tensor(2, [2, 3, 5], 1.0)),
+        of(&|own| own.b = tensor(2, [2, 2, 4], 1.0)),
+        of(&|own| own.scales.truncate(1)),
+        of(&|own| own.members = 1..3),
+        of(&|own| own.members = 0..1),
+    ];
+    assert!(wrong.into_iter().all(|layer| !run(layer, [6, 4])));
 }
