@@ -62,7 +62,6 @@ fn pass<'a>(
         outputs: planned.outputs,
         bias: biases.next_if_planned(planned.bias).map(|bias| bias.storage()),
     });
-    let layers = layers.collect();
     let mut members: Vec<Vec<Factor<'a>>> = (0..plan.adapters).map(|_| Vec::new()).collect();
     let mut factors = factors.chunks_exact(2);
     for (layer, planned) in plan.layers.iter().enumerate() {
@@ -78,7 +77,15 @@ fn pass<'a>(
             }
         }
     }
-    Pass { x: x.storage(), inputs: last(x), layers, members }
+    Pass { x: x.storage(), inputs: last(x), layers: layers.collect(), members }
+}
+
+/// What the products of a pass are added to: the base itself where nothing else holds its memory.
+fn begun(pass: &Pass<'_>, base: Option<FlexTensor>, shape: Vec<usize>) -> FlexTensor {
+    let Some(mut base) = base else { return of(pass.begin(None), shape) };
+    let Some(values) = base.try_storage_mut() else { return of(pass.begin(Some(base.storage())), shape) };
+    pass.add_biases(values);
+    base
 }
 
 /// The next of the weights or biases, for a layer that has one.
@@ -117,10 +124,7 @@ impl LinearKernels for Flex {
         let weights: Vec<_> =
             panels.iter().map(|panels| panels.as_ref().map(|panels| panels.forward())).collect();
         let pass = pass(&operands, &weights, &biases);
-        let mut y = base.unwrap_or_else(|| {
-            let shape = with_last(&operands.x, pass.width());
-            of(vec![0.0; shape.iter().product()], shape)
-        });
+        let mut y = begun(&pass, base, with_last(&operands.x, pass.width()));
         let lows = pass.forward(y.storage_mut());
         let count = lows.len();
         (y, of(lows, vec![count]))

@@ -1,16 +1,8 @@
 //! Frozen layers over the same rows with low-rank factors, forward and backward, as tiles of products.
 
-use super::tiles::{Panels, Term, add_outer, add_products};
+use super::divided_rows::{LARGE, ROWS, add, outer};
+use super::tiles::{Panels, Term};
 use rayon::prelude::*;
-
-/// Multiplications from which on rows are divided among threads.
-const PARALLEL: usize = 1 << 25;
-/// Values from which on what is read or written is divided among threads, whatever is computed with it.
-const LARGE: usize = 1 << 19;
-/// Rows of one task.
-const ROWS: usize = 64;
-/// Columns of one task where rows are summed, whole panels.
-const COLUMNS: usize = 128;
 
 /// A frozen layer: weight `[inputs, outputs]` in the direction of the pass, where it is multiplied with, and bias `[outputs]`.
 pub(super) struct Layer<'a> {
@@ -59,9 +51,8 @@ impl Pass<'_> {
         ends.collect()
     }
 
-    /// Adds the outputs of all layers side by side to `y` `[rows, width]`; `scale x A^T` of each adapter.
+    /// Adds the outputs of all layers but for their biases side by side to `y` `[rows, width]`; `scale x A^T` of each adapter.
     pub(super) fn forward(&self, y: &mut [f32]) -> Vec<f32> {
-        self.add_biases(y);
         let parts = parts(y, self.rows() * self.width(), self.members.len());
         let mut lows = self.each(parts, |member, y| self.forward_of(member, y));
         if lows.len() == 1 { lows.swap_remove(0) } else { lows.concat() }
@@ -98,17 +89,27 @@ impl Pass<'_> {
         parts.into_iter().enumerate().map(|(member, part)| each(member, part)).collect()
     }
 
-    fn add_biases(&self, y: &mut [f32]) {
-        if self.layers.iter().all(|layer| layer.bias.is_none()) {
-            return;
-        }
-        let mut bias = Vec::with_capacity(self.width());
-        for layer in &self.layers {
-            match layer.bias {
-                Some(own) => bias.extend_from_slice(own),
-                None => bias.extend(std::iter::repeat_n(0.0, layer.outputs)),
+    /// Results before anything is multiplied: the biases, added to `base` if there is one.
+    pub(super) fn begin(&self, base: Option<&[f32]>) -> Vec<f32> {
+        let rows = self.rows() * self.members.len();
+        let Some(bias) = self.biases() else {
+            return base.map_or_else(|| vec![0.0; rows * self.width()], <[f32]>::to_vec);
+        };
+        let mut y = Vec::with_capacity(rows * bias.len());
+        match base {
+            Some(base) => {
+                for row in base.chunks_exact(bias.len().max(1)) {
+                    y.extend(row.iter().zip(&bias).map(|(x, bias)| x + bias));
+                }
             }
+            None => (0..rows).for_each(|_| y.extend_from_slice(&bias)),
         }
+        y
+    }
+
+    /// Adds the biases to `y` `[rows, width]`.
+    pub(super) fn add_biases(&self, y: &mut [f32]) {
+        let Some(bias) = self.biases() else { return };
         let (width, row) = (bias.len().max(1), |row: &mut [f32]| {
             row.iter_mut().zip(&bias).for_each(|(y, bias)| *y += bias);
         });
@@ -116,6 +117,20 @@ impl Pass<'_> {
             true => y.par_chunks_exact_mut(width).with_min_len(ROWS).for_each(row),
             false => y.chunks_exact_mut(width).for_each(row),
         }
+    }
+
+    /// Of all layers side by side, if some have one.
+    fn biases(&self) -> Option<Vec<f32>> {
+        self.layers.iter().any(|layer| layer.bias.is_some()).then(|| {
+            let mut bias = Vec::with_capacity(self.width());
+            for layer in &self.layers {
+                match layer.bias {
+                    Some(own) => bias.extend_from_slice(own),
+                    None => bias.extend(std::iter::repeat_n(0.0, layer.outputs)),
+                }
+            }
+            bias
+        })
     }
 
     /// `scale x A^T` of all layers side by side, `[rows, rank]`.
@@ -234,49 +249,4 @@ fn parts(mut out: &mut [f32], size: usize, count: usize) -> Vec<&mut [f32]> {
         part
     };
     (0..count).map(next).collect()
-}
-
-/// Adds products to the columns from `start` on of rows that lie `stride` apart, on all threads where that is worth it.
-fn add(out: &mut [f32], (stride, start): (usize, usize), rows: usize, terms: &[Term<'_>], columns: usize) {
-    if rows == 0 || columns == 0 || terms.is_empty() {
-        return;
-    }
-    let depth: usize = terms.iter().map(Term::depth).sum();
-    if rows * depth * columns < PARALLEL && rows * depth.max(columns) < LARGE {
-        return add_products(&mut out[start..], stride, rows, terms);
-    }
-    out.par_chunks_mut(ROWS * stride).enumerate().for_each(|(task, out)| {
-        let own: Vec<Term<'_>> = terms.iter().map(|term| term.below(task * ROWS)).collect();
-        let count = ROWS.min(rows - task * ROWS);
-        add_products(&mut out[start..], stride, count, &own);
-    });
-}
-
-/// The sum of the outer products of rows of `left` and `right`, `[height, columns]`, on all threads where that is worth it.
-fn outer(
-    [height, columns]: [usize; 2],
-    left: (&[f32], usize),
-    (right, stride): (&[f32], usize),
-    rows: usize,
-) -> Vec<f32> {
-    let mut out = vec![0.0; height * columns];
-    if rows * columns < LARGE || columns <= COLUMNS {
-        add_outer(&mut out, [height, columns], left, (right, stride), rows);
-        return out;
-    }
-    let part = |from: usize| {
-        let width = COLUMNS.min(columns - from);
-        let mut own = vec![0.0; height * width];
-        add_outer(&mut own, [height, width], left, (&right[from..], stride), rows);
-        own
-    };
-    let parts: Vec<Vec<f32>> =
-        (0..columns.div_ceil(COLUMNS)).into_par_iter().map(|n| part(n * COLUMNS)).collect();
-    for (n, part) in parts.into_iter().enumerate() {
-        let width = part.len() / height.max(1);
-        for (out, own) in out.chunks_exact_mut(columns).zip(part.chunks_exact(width.max(1))) {
-            out[n * COLUMNS..][..width].copy_from_slice(own);
-        }
-    }
-    out
 }

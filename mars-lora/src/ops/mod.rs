@@ -28,6 +28,8 @@ mod backend;
 #[cfg(feature = "gpu")]
 mod cube;
 #[cfg(feature = "cpu")]
+mod divided_rows;
+#[cfg(feature = "cpu")]
 mod flex;
 #[cfg(feature = "cpu")]
 mod flex_blocks;
