@@ -1,6 +1,8 @@
 //! Attention whose products round their operands to bf16.
 
-use super::attention::{SHAPES, attention_formula, attention_of, padding_changes_no_bit, run};
+use super::attention::{
+    SHAPES, attention_formula, attention_of, padding_changes_no_bit, threads_and_others_change_no_bit,
+};
 use super::{tensor, values};
 use burn::tensor::{Device, Tensor};
 use mars_kernels::{Kernel, Products};
@@ -60,17 +62,7 @@ fn rounded_attention_has_the_same_bits_on_any_number_of_threads_alone_and_beside
     for [batch, positions, heads, groups, width] in [[20, 60, 2, 2, 24], [3, 300, 4, 2, 24]] {
         let (x, form) = attention_of([batch, positions, heads, groups, width], true, positions);
         let form = Attention { products: Some(products()), ..form };
-        let on = |threads: usize, x: Tensor<3>| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| run(x, &form))
-        };
-        let one = on(1, x.clone());
-        assert!(on(3, x.clone()) == one, "{batch} x {positions}");
-        assert!(one[0] == one[2] && one[1] == one[3], "{batch} x {positions}");
-        let last = on(2, x.narrow(0, batch - 1, 1));
-        for (all, own) in one.iter().zip(&last) {
-            assert!(all[all.len() - own.len()..] == own[..], "{batch} x {positions}");
-        }
+        threads_and_others_change_no_bit(x, &form);
     }
 }
 
