@@ -7,7 +7,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mars_kernels::{Compute, Frozen, Kernel};
 
-const SHAPES: [(usize, usize, usize); 7] = [
+const SHAPES: [(usize, usize, usize); 8] = [
     (1024, 576, 1536),
     (1024, 1536, 576),
     (1024, 576, 576),
@@ -15,6 +15,8 @@ const SHAPES: [(usize, usize, usize); 7] = [
     (104, 768, 3072),
     (1024, 768, 3072),
     (352, 64, 64),
+    // The output layer of SmolLM2.
+    (104, 576, 49_152),
 ];
 
 fn products(criterion: &mut Criterion) {

@@ -3,12 +3,12 @@ use std::mem::MaybeUninit;
 use crate::{
     Compute, Error, Kernel, Products, Unusable, Weight,
     f32::{Strided, product},
-    panels::Panels,
+    panels::{Direction, Panels},
     tile::{Amx, Avx512, Emulator, Program},
     weight::checked,
 };
 
-/// A weight `[inputs, outputs]` that never changes, packed once for products in both directions.
+/// A weight `[inputs, outputs]` that never changes, packed once. One packed form serves products in both directions.
 pub struct Frozen {
     inputs: usize,
     outputs: usize,
@@ -17,17 +17,8 @@ pub struct Frozen {
 }
 
 enum Held {
-    /// One copy serves both directions.
-    F32 {
-        values: Vec<f32>,
-        transposed: bool,
-    },
-    Bf16 {
-        forward: Panels,
-        backward: Panels,
-        program: Program,
-        kernel: Kernel,
-    },
+    F32 { values: Vec<f32>, transposed: bool },
+    Bf16 { panels: Panels, program: Program, kernel: Kernel },
 }
 
 impl Frozen {
@@ -64,9 +55,8 @@ impl Frozen {
                 _ => Program::One,
             };
             let low = program == Program::Three;
-            let forward = Panels::pack(inputs, outputs, low, |i, o| weight.at(i, o))?;
-            let backward = Panels::pack(outputs, inputs, low, |o, i| weight.at(i, o))?;
-            Held::Bf16 { forward, backward, program, kernel }
+            let panels = Panels::pack(inputs, outputs, low, |i, o| weight.at(i, o))?;
+            Held::Bf16 { panels, program, kernel }
         };
         Ok(Self { inputs, outputs, held, refused: None })
     }
@@ -78,7 +68,7 @@ impl Frozen {
     pub fn forward(&self, rows: usize, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
         checked("x", x.len(), rows, self.inputs)?;
         checked("y", y.len(), rows, self.outputs)?;
-        self.multiply(rows, x, unwritten(y), true);
+        self.multiply(rows, x, unwritten(y), Direction::Forward);
         Ok(())
     }
 
@@ -88,7 +78,7 @@ impl Frozen {
     /// [`Error::Size`] if `x` has another size, [`Error::TooLarge`] if memory does not hold the product.
     pub fn forward_to_vec(&self, rows: usize, x: &[f32]) -> Result<Vec<f32>, Error> {
         checked("x", x.len(), rows, self.inputs)?;
-        self.multiply_to_vec(rows, x, true)
+        self.multiply_to_vec(rows, x, Direction::Forward)
     }
 
     /// `dx = dy W^T`: `dy` `[rows, outputs]`, `dx` `[rows, inputs]`, of which every value is written.
@@ -98,7 +88,7 @@ impl Frozen {
     pub fn backward(&self, rows: usize, dy: &[f32], dx: &mut [f32]) -> Result<(), Error> {
         checked("dy", dy.len(), rows, self.outputs)?;
         checked("dx", dx.len(), rows, self.inputs)?;
-        self.multiply(rows, dy, unwritten(dx), false);
+        self.multiply(rows, dy, unwritten(dx), Direction::Backward);
         Ok(())
     }
 
@@ -108,39 +98,42 @@ impl Frozen {
     /// [`Error::Size`] if `dy` has another size, [`Error::TooLarge`] if memory does not hold the product.
     pub fn backward_to_vec(&self, rows: usize, dy: &[f32]) -> Result<Vec<f32>, Error> {
         checked("dy", dy.len(), rows, self.outputs)?;
-        self.multiply_to_vec(rows, dy, false)
+        self.multiply_to_vec(rows, dy, Direction::Backward)
     }
 
-    fn multiply_to_vec(&self, rows: usize, x: &[f32], straight: bool) -> Result<Vec<f32>, Error> {
-        let columns = if straight { self.outputs } else { self.inputs };
+    fn multiply_to_vec(&self, rows: usize, x: &[f32], direction: Direction) -> Result<Vec<f32>, Error> {
+        let columns = match direction {
+            Direction::Forward => self.outputs,
+            Direction::Backward => self.inputs,
+        };
         let count = rows.checked_mul(columns).ok_or(Error::TooLarge { rows, columns })?;
         let mut y = Vec::new();
         y.try_reserve_exact(count).map_err(|_| Error::TooLarge { rows, columns })?;
-        self.multiply(rows, x, &mut y.spare_capacity_mut()[..count], straight);
+        self.multiply(rows, x, &mut y.spare_capacity_mut()[..count], direction);
         // SAFETY: the capacity is there, and every value was written.
         unsafe { y.set_len(count) };
         Ok(y)
     }
 
     /// Writes every value of `y`.
-    fn multiply(&self, rows: usize, x: &[f32], y: &mut [MaybeUninit<f32>], straight: bool) {
-        let (inputs, outputs) = (self.inputs, self.outputs);
+    fn multiply(&self, rows: usize, x: &[f32], y: &mut [MaybeUninit<f32>], direction: Direction) {
         match &self.held {
             Held::F32 { values, transposed } => {
-                let (k, n) = if straight { (inputs, outputs) } else { (outputs, inputs) };
-                product(rows, x, Strided { values, k, n, transposed: *transposed == straight }, y);
+                let (k, n, transposed) = match direction {
+                    Direction::Forward => (self.inputs, self.outputs, *transposed),
+                    Direction::Backward => (self.outputs, self.inputs, !*transposed),
+                };
+                product(rows, x, Strided { values, k, n, transposed }, y);
             }
-            Held::Bf16 { forward, backward, program, kernel } => {
-                let panels = if straight { forward } else { backward };
+            Held::Bf16 { panels, program, kernel } => {
                 let threads = rayon::current_num_threads();
-                match kernel {
-                    Kernel::Tiles => panels.multiply::<Amx>(rows, x, y, *program, threads),
-                    Kernel::DotProducts => panels.multiply::<Avx512>(rows, x, y, *program, threads),
+                let multiply = match kernel {
+                    Kernel::Tiles => Panels::multiply::<Amx>,
+                    Kernel::DotProducts => Panels::multiply::<Avx512>,
                     // Products in f32 are held otherwise.
-                    Kernel::Emulator | Kernel::F32 => {
-                        panels.multiply::<Emulator>(rows, x, y, *program, threads)
-                    }
-                }
+                    Kernel::Emulator | Kernel::F32 => Panels::multiply::<Emulator>,
+                };
+                multiply(panels, direction, rows, x, y, *program, threads);
             }
         }
     }
@@ -186,7 +179,7 @@ impl Frozen {
     pub fn bytes(&self) -> usize {
         match &self.held {
             Held::F32 { values, .. } => size_of_val(values.as_slice()),
-            Held::Bf16 { forward, backward, .. } => forward.bytes() + backward.bytes(),
+            Held::Bf16 { panels, .. } => panels.bytes(),
         }
     }
 
@@ -198,7 +191,7 @@ impl Frozen {
             match &self.held {
                 Held::F32 { values, transposed: false } => values[index],
                 Held::F32 { values, .. } => values[o * self.inputs + i],
-                Held::Bf16 { forward, .. } => forward.at(i, o),
+                Held::Bf16 { panels, .. } => panels.at(i, o),
             }
         };
         (0..self.inputs * self.outputs).map(at).collect()

@@ -10,6 +10,7 @@
 mod multiply;
 mod rows;
 mod tasks;
+mod transposed;
 
 use rayon::prelude::*;
 
@@ -19,13 +20,22 @@ use crate::{
     tile::{BLOCK, Line, STEP},
 };
 
-/// A weight `[k, n]` in panels.
+/// A weight `[k, n]` in panels, for products in both directions.
 pub(crate) struct Panels {
     k: usize,
     n: usize,
     /// Whether there is a second part.
     low: bool,
     lines: Vec<Line>,
+}
+
+/// Which product a weight `[k, n]` takes part in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// `x W`, of depth k.
+    Forward,
+    /// `y W^T`, of depth n.
+    Backward,
 }
 
 /// Lines of a weight that is packed by one thread: 256 KiB.
@@ -76,9 +86,21 @@ impl Panels {
         size_of_val(self.lines.as_slice())
     }
 
+    /// Depth and columns of the products in a direction.
+    pub(crate) fn sizes(&self, direction: Direction) -> (usize, usize) {
+        match direction {
+            Direction::Forward => (self.k, self.n),
+            Direction::Backward => (self.n, self.k),
+        }
+    }
+
+    fn parts(&self) -> usize {
+        if self.low { 2 } else { 1 }
+    }
+
     /// The weight at row `i` and column `o`: the sum of its parts.
     pub(crate) fn at(&self, i: usize, o: usize) -> f32 {
-        let parts = if self.low { 2 } else { 1 };
+        let parts = self.parts();
         let step = (o / BLOCK * self.k.div_ceil(STEP) + i / STEP) * parts * 32;
         let line = step + o % BLOCK / 16 * 16 + i % STEP / 2;
         let part = |part: usize| crate::bf16::widen(self.lines[line + part * 32].0[o % 16 * 2 + i % 2]);

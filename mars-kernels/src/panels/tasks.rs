@@ -9,16 +9,21 @@ pub(super) struct Task {
 
 /// Tasks for each thread: one that waits finds another to do, so that all end at about the same time.
 const FOR_EACH: usize = 4;
-/// Panels of a task, at least: each task rounds its moving rows again.
-const LEAST: usize = 3;
 
 /// Splits `rows` x `panels`, both above zero, for `threads`. Rows come in multiples of `block` and at most `most` a task. Where that
-/// does not give each thread [`FOR_EACH`] tasks, panels are split, and then rows.
-pub(super) fn tasks(rows: usize, panels: usize, block: usize, most: usize, threads: usize) -> Vec<Task> {
+/// does not give each thread [`FOR_EACH`] tasks, panels are split, into no fewer than `least`, and then rows.
+pub(super) fn tasks(
+    rows: usize,
+    panels: usize,
+    block: usize,
+    most: usize,
+    least: usize,
+    threads: usize,
+) -> Vec<Task> {
     let wanted = if threads > 1 { FOR_EACH * threads } else { 1 };
     let height = (most / block).max(1).min(rows.div_ceil(block)) * block;
     let down = rows.div_ceil(height);
-    let across = wanted.div_ceil(down).min((panels / LEAST).max(1));
+    let across = wanted.div_ceil(down).min((panels / least).max(1));
     // Of equal height but for the last.
     let down = wanted.div_ceil(across).clamp(down, rows.div_ceil(block));
     let height = rows.div_ceil(down).div_ceil(block) * block;
@@ -42,9 +47,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tasks_cover_every_place_once(rows in 1usize..300, panels in 1usize..20, most in 0usize..200, threads in 0usize..9) {
+        fn tasks_cover_every_place_once(rows in 1usize..300, panels in 1usize..20, most in 0usize..200, least in 1usize..4, threads in 0usize..9) {
             let mut seen = vec![0; rows * panels];
-            for task in tasks(rows, panels, 32, most, threads) {
+            for task in tasks(rows, panels, 32, most, least, threads) {
                 prop_assert_eq!(task.row % 32, 0);
                 prop_assert!(task.height <= most.max(32).next_multiple_of(32));
                 for row in task.row..task.row + task.height {

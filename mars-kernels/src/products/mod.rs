@@ -96,7 +96,7 @@ pub(crate) fn run<E: Engine, const ADD: bool>(
                 // SAFETY: 32 rows of 32 values, `stride` apart, are in `out`.
                 unsafe {
                     match ADD {
-                        true => engine.add(moving, weights, to, stride),
+                        true => engine.add(Program::One, moving, weights, to, stride),
                         false => engine.block(Program::One, moving, weights, BLOCK, to, stride),
                     }
                 }

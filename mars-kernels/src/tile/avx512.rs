@@ -41,30 +41,51 @@ impl Engine for Avx512 {
         to: *mut f32,
         stride: usize,
     ) {
-        let steps = moving.len() / program.moving();
-        assert_eq!(weights.len() / program.weights(), steps, "operands have the same steps");
-        for first in (0..rows).step_by(ROWS) {
-            // SAFETY: `configure` has seen the features; rows `first` and later are among the 32 that the caller may write.
-            unsafe {
-                let to = to.add(first * stride);
-                match program {
-                    Program::One => some::<1, 1, false>(moving, weights, first, to, stride),
-                    Program::Two => some::<2, 1, false>(moving, weights, first, to, stride),
-                    Program::Three => some::<2, 2, false>(moving, weights, first, to, stride),
-                }
-            }
-        }
+        // SAFETY: as the caller says.
+        unsafe { run::<false>(program, moving, weights, rows, to, stride) };
     }
 
-    unsafe fn add(&mut self, moving: &[Line], weights: &[Line], to: *mut f32, stride: usize) {
-        assert_eq!(moving.len(), weights.len(), "operands have the same steps");
-        for first in (0..BLOCK).step_by(ROWS) {
-            // SAFETY: as in `block`; the caller may read and write all 32 rows.
-            unsafe { some::<1, 1, true>(moving, weights, first, to.add(first * stride), stride) };
-        }
+    unsafe fn add(
+        &mut self,
+        program: Program,
+        moving: &[Line],
+        weights: &[Line],
+        to: *mut f32,
+        stride: usize,
+    ) {
+        // SAFETY: as the caller says.
+        unsafe { run::<true>(program, moving, weights, BLOCK, to, stride) };
     }
 
     fn release(self) {}
+}
+
+/// [`Engine::block`], or with `ADD` [`Engine::add`]; to be called where the processor has AVX512_BF16, as an engine shows.
+///
+/// # Safety
+/// As for these.
+unsafe fn run<const ADD: bool>(
+    program: Program,
+    moving: &[Line],
+    weights: &[Line],
+    rows: usize,
+    to: *mut f32,
+    stride: usize,
+) {
+    let steps = moving.len() / program.moving();
+    assert_eq!(weights.len() / program.weights(), steps, "operands have the same steps");
+    for first in (0..rows).step_by(ROWS) {
+        // SAFETY: there is an engine, so `configure` has seen the features; rows `first` and later are among the 32 that the caller
+        // may write, and read with `ADD`.
+        unsafe {
+            let to = to.add(first * stride);
+            match program {
+                Program::One => some::<1, 1, ADD>(moving, weights, first, to, stride),
+                Program::Two => some::<2, 1, ADD>(moving, weights, first, to, stride),
+                Program::Three => some::<2, 2, ADD>(moving, weights, first, to, stride),
+            }
+        }
+    }
 }
 
 /// Rows `first..first + ROWS` of a block of `M` parts of the moving rows and `W` parts of the weights, added to what is there with

@@ -1,11 +1,11 @@
 use std::mem::MaybeUninit;
 
 use super::{Engine, Program};
-use crate::panels::Panels;
+use crate::panels::{Direction, Panels};
 use crate::products::{LeftOperand, RightOperand, run};
 
 type Add = fn(&mut [f32], usize, &LeftOperand, &RightOperand, usize);
-type Multiply = fn(&Panels, usize, &[f32], &mut [MaybeUninit<f32>], Program, usize);
+type Multiply = fn(&Panels, Direction, usize, &[f32], &mut [MaybeUninit<f32>], Program, usize);
 
 /// Whether two engines give the same products on sizes that fill no tile.
 ///
@@ -33,7 +33,7 @@ pub(crate) fn agrees<A: Engine, B: Engine>() -> bool {
                 };
                 let product = |multiply: Multiply| {
                     let mut y = vec![MaybeUninit::new(f32::NAN); rows * n];
-                    multiply(&panels, rows, &x, &mut y, program, 1);
+                    multiply(&panels, Direction::Forward, rows, &x, &mut y, program, 1);
                     y
                 };
                 let (a, b) = (product(Panels::multiply::<A>), product(Panels::multiply::<B>));

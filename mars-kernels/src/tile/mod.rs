@@ -73,19 +73,26 @@ pub(crate) trait Engine {
         stride: usize,
     );
 
-    /// Runs [`Program::One`] over all steps, at least one, and adds its sums to 32 values of each of 32 rows, row r at `to + r * stride`.
+    /// Runs `program` over all steps, as [`block`](Self::block) does, and adds its sums to 32 values of each of 32 rows, row r at
+    /// `to + r * stride`.
     ///
     /// # Safety
     /// These values must be readable and writable.
-    unsafe fn add(&mut self, moving: &[Line], weights: &[Line], to: *mut f32, stride: usize) {
+    unsafe fn add(
+        &mut self,
+        program: Program,
+        moving: &[Line],
+        weights: &[Line],
+        to: *mut f32,
+        stride: usize,
+    ) {
         let mut sums = Sums::ZERO;
         // SAFETY: `sums` has 32 rows of 32 values.
-        unsafe { self.block(Program::One, moving, weights, BLOCK, sums.0.as_mut_ptr(), BLOCK) };
-        for (r, sums) in sums.0.chunks_exact(BLOCK).enumerate() {
-            for (n, sum) in sums.iter().enumerate() {
-                // SAFETY: one of the values that the caller named.
-                unsafe { *to.add(r * stride + n) += sum };
-            }
+        unsafe { self.block(program, moving, weights, BLOCK, sums.0.as_mut_ptr(), BLOCK) };
+        for (r, sums) in sums.0.as_chunks::<BLOCK>().0.iter().enumerate() {
+            // SAFETY: the values of a row that the caller named.
+            let row = unsafe { &mut *to.add(r * stride).cast::<[f32; BLOCK]>() };
+            row.iter_mut().zip(sums).for_each(|(to, sum)| *to += sum);
         }
     }
 

@@ -28,10 +28,11 @@ pub struct RunConfig {
     #[serde(with = "chosen::number")]
     pub loaders: Option<usize>,
     /// Arithmetic of products with the frozen weights of linear layers, forward and backward, on the CPU: f32; bf16x2, which multiplies
-    /// the rows as sums of two bf16, sums in f32, within 2^-16 of each term where weights are bf16; bf16, within 2^-8. Weights are packed
-    /// once. The last two need a processor with amx-bf16 and Linux (tested with an emulator of the instruction, not on such a processor). bf16 also
-    /// runs on AMD processors with avx512-bf16; bf16x2, which would be no faster than f32 there, is refused. With bf16 the products of
-    /// attention are in bf16 as well, with the softmax in f32.
+    /// the rows as sums of two bf16, sums in f32, within 2^-16 of each term where weights are bf16; bf16, within 2^-8. With the last two
+    /// weights are packed once and take 2 bytes each, 4 with bf16x2 where they are not bf16. They need a processor with amx-bf16 and
+    /// Linux (tested with an emulator of the instruction, not on such a processor). bf16 also runs on AMD processors with avx512-bf16;
+    /// bf16x2, which would be no faster than f32 there, is refused. With bf16 the products of attention are in bf16 as well, with the
+    /// softmax in f32.
     pub compute: Compute,
     /// Keep only the activations between the blocks of the model and compute each block a second time for the gradients:
     /// much less memory for about a third more time.
