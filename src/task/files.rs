@@ -1,7 +1,7 @@
 //! Where the files of a task are.
 
-use super::check_given;
-use crate::{Error, config::SearchConfig, embedded};
+use super::{check_given, storage::storage};
+use crate::{Error, config::SearchConfig, device::DeviceList, embedded};
 use mars_vlm::hub::ModelId;
 use std::path::{Path, PathBuf};
 
@@ -21,12 +21,16 @@ pub struct TaskFiles {
 }
 
 impl TaskFiles {
-    /// Refuses data that the settings name and that cannot be those of a task, before a model is looked up or unpacked for them.
+    /// Refuses devices, arithmetic and data that the settings name and that cannot be those of a task, before a model is looked up or
+    /// unpacked for them.
     ///
     /// # Errors
-    /// An error of usage where validation data, test data or images are named, but no training data; data or images that are not
-    /// there or of another kind.
-    pub fn check_data(config: &SearchConfig) -> Result<(), Error> {
+    /// An error of usage for devices that cannot be meant, for arithmetic that needs another device, type of weights or processor,
+    /// and where validation data, test data or images are named, but no training data; data or images that are not there or of
+    /// another kind.
+    pub fn check(config: &SearchConfig) -> Result<(), Error> {
+        DeviceList::parse(&config.run.device)?;
+        storage(config)?;
         let data = &config.data;
         let (train, val, test) = (data.train.as_deref(), data.val.as_deref(), data.test.as_deref());
         let images = data.images.as_deref();
@@ -48,10 +52,10 @@ impl TaskFiles {
     /// know where the cache is.
     ///
     /// # Errors
-    /// As [`check_data`](Self::check_data); an adapter that is not there or of another kind; when the embedded files cannot be
+    /// As [`check`](Self::check); an adapter that is not there or of another kind; when the embedded files cannot be
     /// written.
     pub fn of(config: &SearchConfig) -> Result<Self, Error> {
-        Self::check_data(config)?;
+        Self::check(config)?;
         check_given(config, &[], None, config.model.adapter.as_deref())?;
         let data = &config.data;
         let given = |model: PathBuf, train: PathBuf| Self {

@@ -121,8 +121,7 @@ impl Context {
     /// The files of a configuration; a model that is named by an id is looked up.
     pub(crate) fn files(&self, config: &SearchConfig) -> Result<TaskFiles, Error> {
         // Before a model is looked up or unpacked.
-        DeviceList::parse(&config.run.device)?;
-        TaskFiles::check_data(config)?;
+        TaskFiles::check(config)?;
         let mut local = config.clone();
         local.model.dir = self.named_model(config, config.model.adapter.as_deref())?;
         TaskFiles::of(&local)

@@ -55,6 +55,13 @@ fn an_arithmetic_that_is_not_at_hand_is_refused_with_its_setting() {
         assert_eq!(done.code, Some(2), "{compute} {more:?}: {}", done.stderr);
         assert!(done.stderr.contains(what) && done.stdout.is_empty(), "{compute}: {}", done.stderr);
     }
+    // Before the embedded model is unpacked.
+    let out = tempfile::tempdir().unwrap();
+    let into = out.path().join("out");
+    let done =
+        mars(&["search", "--compute", "bf16", "--set", "model.dtype=q4", "--out", into.to_str().unwrap()]);
+    assert_eq!(done.code, Some(2), "{}", done.stderr);
+    assert!(!into.exists(), "nothing is written");
     // On a processor with AMX a plan is made.
     let done = mars(&strs(&with(&task, "plan", &[], &["--compute", "bf16x2"])));
     if done.code != Some(0) {

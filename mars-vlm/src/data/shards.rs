@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 /// The files of the part `part`, or all, of the data set at `path`, by name.
 ///
 /// # Errors
-/// [`Error::Io`], and [`Error::Malformed`] where there is none of the part.
+/// [`Error::Io`], and [`Error::Malformed`] where there is none, or none of the part.
 #[cfg_attr(not(feature = "parquet"), allow(dead_code))]
 pub(crate) fn files(path: &Path, part: Option<&str>) -> Result<Vec<PathBuf>, Error> {
     let all = parquet_files(path)?;
+    if all.is_empty() {
+        let what = "a folder without *.parquet files, also in its folder data";
+        return Err(Error::malformed(path, what, "name the folder that holds them, or the data file itself"));
+    }
     let Some(part) = part else { return Ok(all) };
     let own: Vec<PathBuf> = all.iter().filter(|file| name(file).as_deref() == Some(part)).cloned().collect();
     if own.is_empty() {
