@@ -86,6 +86,8 @@ def rows():
             yield group, "MARS, 2 parts", threads, mars("--parts", 2)
         for compute in ("bf16x2", "bf16"):
             yield group, f"MARS, {compute}", threads, mars("--compute", compute)
+            if threads == 2:
+                yield group, f"MARS, {compute}, 2 parts", threads, mars("--compute", compute, "--parts", 2)
         yield group, "MARS, blocks computed twice", threads, mars("--recompute", *(("--parts", 2) if threads == 2 else ()))
         yield group, "MARS, burn's norms, attention and activation", threads, mars("--unfused")
         yield group, "burn's `apply_lora`", threads, mars("--burn")

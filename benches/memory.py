@@ -20,10 +20,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import random_model
 
 ROOT = Path(__file__).resolve().parent.parent
-# Size, tiles, gradient checkpointing, precision.
-ROWS = [(size, 1, checkpointing, dtype) for size in random_model.SIZES for checkpointing in (False, True)
-        for dtype in ("f32", "bf16")]
-ROWS += [("SmolVLM-256M", 17, True, "f32"), ("SmolVLM-256M", 17, True, "bf16")]
+# Type of the weights, arithmetic of products with them.
+KINDS = [("f32", "f32"), ("bf16", "f32"), ("bf16", "bf16")]
+# Size, tiles, gradient checkpointing, kind.
+ROWS = [(size, 1, checkpointing, kind) for size in random_model.SIZES for checkpointing in (False, True) for kind in KINDS]
+ROWS += [("SmolVLM-256M", 17, True, kind) for kind in KINDS]
 
 
 def settings(folder, checkpointing, dtype, out, steps=2):
@@ -54,26 +55,27 @@ def main():
     parser.add_argument("--binary", default=ROOT / "target/release/mars")
     parser.add_argument("--work", help="where the models are kept; default a temporary directory")
     parser.add_argument("--only", default="", help="sizes whose name contains this")
+    parser.add_argument("--products", default="f32,bf16", help="arithmetic of the rows; bf16 needs a processor that has it")
     arguments = parser.parse_args()
     work = Path(arguments.work or tempfile.mkdtemp())
     print(f"# Memory, {datetime.date.today()}\n")
     print(f"{platform.machine()}, {os.cpu_count()} cores. Randomly initialised models (`benches/random_model.py`), one image in so many tiles,")
     print("batch 1, one adapter of rank 8 on all linear layers of both towers. MB are 2^20 bytes.\n")
-    print("| model | parameters | tiles | gradient checkpointing | weights in | `mars plan` MB | measured MB | plan / measured |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    print("| model | parameters | tiles | gradient checkpointing | weights in | products in | `mars plan` MB | measured MB | plan / measured |")
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
     counts = {}
-    for size, tiles, checkpointing, dtype in ROWS:
-        if arguments.only not in size:
+    for size, tiles, checkpointing, (dtype, compute) in ROWS:
+        if arguments.only not in size or compute not in arguments.products.split(","):
             continue
         folder = work / f"{size}-{tiles}"
         if (size, tiles) not in counts:
             counts[size, tiles] = random_model.make(size, folder, tiles)
         with tempfile.TemporaryDirectory() as out:
-            flags = settings(folder, checkpointing, dtype, out)
+            flags = [*settings(folder, checkpointing, dtype, out), "--compute", compute]
             plan, _ = run([str(arguments.binary), "plan", *flags])
             _, peak = run([str(arguments.binary), "tune", "--ranks", "ve=8,llm=8", *flags])
         foretold = plan["memory"]["total"] / 2**20
-        print(f"| {size} | {counts[size, tiles] / 1e6:.1f} M | {tiles} | {'yes' if checkpointing else 'no'} | {dtype} "
+        print(f"| {size} | {counts[size, tiles] / 1e6:.1f} M | {tiles} | {'yes' if checkpointing else 'no'} | {dtype} | {compute} "
               f"| {foretold:.0f} | {peak:.0f} | {foretold / peak:.2f} |", flush=True)
         print(json.dumps(plan["memory"]), file=sys.stderr, flush=True)
 

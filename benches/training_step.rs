@@ -18,6 +18,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// As in the program `mars`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Notes when each training step ended, and what the process had computed by then.
 #[derive(Default)]
 struct Clock(Vec<(Instant, f64)>);
