@@ -55,7 +55,7 @@ def main():
     parser.add_argument("--binary", default=ROOT / "target/release/mars")
     parser.add_argument("--work", help="where the models are kept; default a temporary directory")
     parser.add_argument("--only", default="", help="sizes whose name contains this")
-    parser.add_argument("--products", default="f32,bf16", help="arithmetic of the rows; bf16 needs a processor that has it")
+    parser.add_argument("--products", default="f32", help="arithmetic of the rows, with commas; bf16 needs a processor that has it")
     arguments = parser.parse_args()
     work = Path(arguments.work or tempfile.mkdtemp())
     print(f"# Memory, {datetime.date.today()}\n")

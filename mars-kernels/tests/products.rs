@@ -162,14 +162,14 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6))]
-
-    #[test]
-    fn deep_products_are_those_of_f64_in_both_directions_on_any_number_of_threads(
-        (rows, deep, narrow) in (1usize..70, 1400usize..3400, 1usize..40), seed: u32, whole: bool,
-    ) {
-        let mut w = values(deep * narrow, seed.into());
+#[test]
+fn deep_products_are_those_of_f64_in_both_directions_on_any_number_of_threads() {
+    // In one part, in two with whole blocks and edges, in three.
+    for ((rows, deep, narrow), whole) in [(40, 1536, 40), (70, 1537, 72), (33, 3100, 33)]
+        .into_iter()
+        .flat_map(|size| [(size, false), (size, true)])
+    {
+        let mut w = values(deep * narrow, 5);
         if whole {
             w = rounded(&w);
         }
@@ -180,11 +180,11 @@ proptest! {
             let straight = pack(Weight::new(&w, deep, narrow).unwrap());
             let transposed = pack(Weight::transposed(&w, narrow, deep).unwrap());
             let got = straight.forward_to_vec(rows, &x).unwrap();
-            within(&got, &y, bound(&straight, compute, whole, deep))?;
+            within(&got, &y, bound(&straight, compute, whole, deep)).unwrap();
             for threads in [1, 3] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                prop_assert!(same(&pool.install(|| straight.forward_to_vec(rows, &x)).unwrap(), &got));
-                prop_assert!(same(&pool.install(|| transposed.backward_to_vec(rows, &x)).unwrap(), &got));
+                assert!(same(&pool.install(|| straight.forward_to_vec(rows, &x)).unwrap(), &got));
+                assert!(same(&pool.install(|| transposed.backward_to_vec(rows, &x)).unwrap(), &got));
             }
         }
     }

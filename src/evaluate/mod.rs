@@ -110,8 +110,9 @@ pub fn evaluate_files(
     check_files(config, adapter, Some(data))?;
     let device = device::open(&config.run.device, config.model.dtype)?;
     let processor = Arc::new(config.processor(model)?);
-    check_weights(model, config.model.dtype)?;
-    let net = AnyModel::load(model, storage(config)?, &device)?;
+    let storage = storage(config)?;
+    check_weights(model, storage)?;
+    let net = AnyModel::load(model, storage, &device)?;
     let names = Names::of(model)?;
     names.warn(&processor.template, observer);
     let stack = stack(&net, adapter, &names)?;

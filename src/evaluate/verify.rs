@@ -81,7 +81,7 @@ fn losses(
     let Part { samples, store, .. } = data.read(config, &processor, observer)?;
     let examples = EncodedExamples::new(processor, store, samples)?;
     let losses = |dir: &Path, adapter, label, observer: &mut dyn Observer| -> Result<Evaluation, Error> {
-        check_weights(dir, Precision::F32)?;
+        check_weights(dir, Precision::F32.into())?;
         let net = AnyModel::from_dir(dir, &device)?;
         let stack = stack(&net, adapter, names)?;
         evaluate_all(&net, &examples, &stack, config.run.eval_batch, label, observer)

@@ -60,7 +60,7 @@ impl Memory {
 /// An error of kind [`Memory`](ErrorKind::Memory).
 pub(crate) fn check_weights(bytes: f64) -> Result<(), Error> {
     check(bytes, left(), "the weights of the model take", || {
-        "as model.dtype keeps them; model.dtype=bf16 takes half of f32, q8 little more than a quarter for linear layers"
+        "as model.dtype and run.compute keep them; model.dtype=bf16 takes half of f32, q8 little more than a quarter for linear layers"
             .to_owned()
     })
 }

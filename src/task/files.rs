@@ -21,16 +21,23 @@ pub struct TaskFiles {
 }
 
 impl TaskFiles {
+    /// Refuses devices and arithmetic that cannot be had.
+    ///
+    /// # Errors
+    /// An error of usage for devices that cannot be meant, and for arithmetic that needs another device, type of weights or processor.
+    pub fn check_machine(config: &SearchConfig) -> Result<(), Error> {
+        DeviceList::parse(&config.run.device)?;
+        storage(config).map(drop)
+    }
+
     /// Refuses devices, arithmetic and data that the settings name and that cannot be those of a task, before a model is looked up or
     /// unpacked for them.
     ///
     /// # Errors
-    /// An error of usage for devices that cannot be meant, for arithmetic that needs another device, type of weights or processor,
-    /// and where validation data, test data or images are named, but no training data; data or images that are not there or of
-    /// another kind.
+    /// As [`check_machine`](Self::check_machine); an error of usage where validation data, test data or images are named, but no training
+    /// data; data or images that are not there or of another kind.
     pub fn check(config: &SearchConfig) -> Result<(), Error> {
-        DeviceList::parse(&config.run.device)?;
-        storage(config)?;
+        Self::check_machine(config)?;
         let data = &config.data;
         let (train, val, test) = (data.train.as_deref(), data.val.as_deref(), data.test.as_deref());
         let images = data.images.as_deref();

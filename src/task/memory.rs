@@ -12,7 +12,7 @@ use crate::{
 };
 use mars_lora::{Examples, stored::Shards};
 use mars_vlm::{
-    checkpoint::Precision,
+    checkpoint::Storage,
     model::{AnyModel, EncodedExamples, PassKind, Work},
 };
 use std::path::Path;
@@ -105,10 +105,10 @@ pub(super) fn feature_bytes(
 ///
 /// # Errors
 /// An error of kind [`Memory`](crate::ErrorKind::Memory).
-pub(crate) fn check_weights(model: &Path, dtype: Precision) -> Result<(), Error> {
+pub(crate) fn check_weights(model: &Path, storage: Storage) -> Result<(), Error> {
     let Ok(shards) = Shards::open(model) else { return Ok(()) };
     let tensors = shards.files().iter().flat_map(|file| file.tensors());
     let values: f64 = tensors.map(|tensor| tensor.count() as f64).sum();
-    // The least that it can be: more where embeddings are large, or four bits take a byte.
-    plan::check_weights(values * dtype.bytes(true))
+    // More where embeddings are large.
+    plan::check_weights(values * storage.least_bytes())
 }

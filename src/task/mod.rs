@@ -126,8 +126,8 @@ impl Task {
         let devices = DeviceList::parse(&config.run.device)?;
         let opened = devices.open_for(config.model.dtype)?;
         let processor = Arc::new(config.processor(&files.model)?);
-        check_weights(&files.model, config.model.dtype)?;
         let storage = storage(config)?;
+        check_weights(&files.model, storage)?;
         let load = |device| AnyModel::load(&files.model, storage, device);
         let mut models = opened.iter().map(load).collect::<Result<Vec<_>, _>>()?.into_iter();
         let mut model = models.next().ok_or_else(|| Error::usage("run.device names no device"))?;

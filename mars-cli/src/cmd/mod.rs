@@ -33,7 +33,6 @@ use crate::{
 use mars::{
     Error, Search, SearchConfig,
     config::{DataConfig, Layers, TrainerKind},
-    device::DeviceList,
     embedded,
     evaluate::{DataFiles, check_files},
     mars_calib::Settings,
@@ -257,11 +256,11 @@ pub(crate) fn data_or_embedded(
         )));
     }
     check_files(config, None, given.as_ref())?;
+    TaskFiles::check_machine(config)?;
     match (context.named_model(config, adapter)?, given) {
         (Some(model), Some(data)) => Ok((model, data)),
         (model, given) => {
             config.out.check_dir()?;
-            DeviceList::parse(&config.run.device)?;
             check_files(config, adapter, None)?;
             let unpacked = embedded::unpack(&config.out.dir)?;
             let own = || DataFiles { data: unpacked.test, images: Some(unpacked.images) };

@@ -61,6 +61,7 @@ fn an_arithmetic_that_is_not_at_hand_is_refused_with_its_setting() {
     let done =
         mars(&["search", "--compute", "bf16", "--set", "model.dtype=q4", "--out", into.to_str().unwrap()]);
     assert_eq!(done.code, Some(2), "{}", done.stderr);
+    assert!(done.stderr.contains("run.compute is bf16 and model.dtype q4"), "{}", done.stderr);
     assert!(!into.exists(), "nothing is written");
     // On a processor with AMX a plan is made.
     let done = mars(&strs(&with(&task, "plan", &[], &["--compute", "bf16x2"])));

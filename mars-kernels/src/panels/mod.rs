@@ -5,7 +5,7 @@
 //! - Moving rows, for each block of 32 rows and each step: two tiles (rows 0..16 and 16..32) of 32 values of k, and
 //!   likewise a second part.
 //!
-//! Whatever does not fill a tile is zero.
+//! Whatever does not fill a tile is zero. This is the order of `x W`; for `y W^T` panels are transposed when they are needed.
 
 mod multiply;
 mod rows;

@@ -13,7 +13,7 @@ use crate::tile::{BLOCK, Engine, Line, Program, STEP, Sums};
 const DEEP: usize = 48;
 /// Bytes of moving rows that a task keeps, below what a core caches on its second level (1 MiB or more).
 const MOVING: usize = 512 << 10;
-/// Rows of a task at most. With more of them, panels are transposed less often.
+/// Rows of a task at most, so that there are tasks for all threads.
 const ROWS: usize = 256;
 
 thread_local! {
@@ -55,7 +55,8 @@ impl Panels {
         }
         let of_row = size_of::<Line>() * program.moving() / BLOCK * even(depth.div_ceil(STEP));
         let most = (MOVING / of_row).min(ROWS);
-        // Each task rounds its moving rows, and going backward transposes its panels as well.
+        // Tasks that divide the panels round the same rows again, tasks that divide the rows transpose the same panels again: going
+        // backward, panels are divided first.
         let least = if direction == Direction::Forward { 3 } else { 1 };
         let all = tasks(rows, columns.div_ceil(BLOCK), BLOCK, most, least, threads);
         let out = Out(y.as_mut_ptr().cast());
@@ -107,7 +108,7 @@ impl Panels {
                         // from it on, which were written with the first steps.
                         unsafe {
                             let place = out.0.add((task.row + block * BLOCK) * n + panel * BLOCK);
-                            part(
+                            write_or_add(
                                 &mut engine,
                                 program,
                                 [moving, weights],
@@ -130,7 +131,7 @@ impl Panels {
 ///
 /// # Safety
 /// These values are writable, and readable if the product is added.
-unsafe fn part<E: Engine>(
+unsafe fn write_or_add<E: Engine>(
     engine: &mut E,
     program: Program,
     [moving, weights]: [&[Line]; 2],

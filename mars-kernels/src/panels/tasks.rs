@@ -11,7 +11,7 @@ pub(super) struct Task {
 const FOR_EACH: usize = 4;
 
 /// Splits `rows` x `panels`, both above zero, for `threads`. Rows come in multiples of `block` and at most `most` a task. Where that
-/// does not give each thread [`FOR_EACH`] tasks, panels are split, into no fewer than `least`, and then rows.
+/// does not give each thread [`FOR_EACH`] tasks, panels are split, into about `least` or more, and then rows.
 pub(super) fn tasks(
     rows: usize,
     panels: usize,

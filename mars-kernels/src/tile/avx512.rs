@@ -41,7 +41,7 @@ impl Engine for Avx512 {
         to: *mut f32,
         stride: usize,
     ) {
-        // SAFETY: as the caller says.
+        // SAFETY: there is an engine, so `configure` has seen the features; otherwise as the caller says.
         unsafe { run::<false>(program, moving, weights, rows, to, stride) };
     }
 
@@ -53,17 +53,17 @@ impl Engine for Avx512 {
         to: *mut f32,
         stride: usize,
     ) {
-        // SAFETY: as the caller says.
+        // SAFETY: as in `block`.
         unsafe { run::<true>(program, moving, weights, BLOCK, to, stride) };
     }
 
     fn release(self) {}
 }
 
-/// [`Engine::block`], or with `ADD` [`Engine::add`]; to be called where the processor has AVX512_BF16, as an engine shows.
+/// [`Engine::block`], or with `ADD` [`Engine::add`].
 ///
 /// # Safety
-/// As for these.
+/// As for these, and the processor must have AVX512_BF16.
 unsafe fn run<const ADD: bool>(
     program: Program,
     moving: &[Line],
@@ -75,8 +75,8 @@ unsafe fn run<const ADD: bool>(
     let steps = moving.len() / program.moving();
     assert_eq!(weights.len() / program.weights(), steps, "operands have the same steps");
     for first in (0..rows).step_by(ROWS) {
-        // SAFETY: there is an engine, so `configure` has seen the features; rows `first` and later are among the 32 that the caller
-        // may write, and read with `ADD`.
+        // SAFETY: the processor has the features; rows `first` and later are among the 32 that the caller may write, and read with
+        // `ADD`.
         unsafe {
             let to = to.add(first * stride);
             match program {

@@ -10,7 +10,8 @@ type Multiply = fn(&Panels, Direction, usize, &[f32], &mut [MaybeUninit<f32>], P
 /// Whether two engines give the same products on sizes that fill no tile.
 ///
 /// Operands are whole numbers whose sums f32 holds exactly, so that the order of additions within an instruction, which
-/// processors are not bound to, cannot make a difference, while a wrong tile, row, place or part does.
+/// processors are not bound to, cannot make a difference, while a wrong tile, row, place or part does. Products in one piece and forward
+/// only: what others have beside is not the engine's, or the same instructions.
 pub(crate) fn agrees<A: Engine, B: Engine>() -> bool {
     let (rows, k, n) = (37, 70, 41);
     let x: Vec<f32> = whole(rows * k, 1).map(|v| (v % 2048) as f32 - 1024.0).collect();

@@ -77,7 +77,7 @@ pub(crate) trait Engine {
     /// `to + r * stride`.
     ///
     /// # Safety
-    /// These values must be readable and writable.
+    /// These values must be initialised, writable, and not accessed by others.
     unsafe fn add(
         &mut self,
         program: Program,

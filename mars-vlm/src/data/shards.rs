@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub(crate) fn files(path: &Path, part: Option<&str>) -> Result<Vec<PathBuf>, Error> {
     let all = parquet_files(path)?;
     if all.is_empty() {
-        let what = "a folder without *.parquet files, also in its folder data";
+        let what = "a folder with no *.parquet files in it or in its folder data";
         return Err(Error::malformed(path, what, "name the folder that holds them, or the data file itself"));
     }
     let Some(part) = part else { return Ok(all) };
@@ -28,7 +28,7 @@ pub(crate) fn files(path: &Path, part: Option<&str>) -> Result<Vec<PathBuf>, Err
 /// The names of the parts of the data set at `path`, in the order of its files; none for a single file.
 ///
 /// # Errors
-/// As [`files`].
+/// [`Error::Io`].
 pub(crate) fn names(path: &Path) -> Result<Vec<String>, Error> {
     let mut names: Vec<String> = Vec::new();
     if regular::is_folder(path).map_err(Error::io(path))? {

@@ -157,10 +157,13 @@ fn what_is_no_data_set_by_its_kind_is_told_before_it_is_read() {
     for format in [Format::Json, Format::ScienceQa, Format::Parquet] {
         let options = ReadOptions { format: Some(format), ..ReadOptions::default() };
         assert!(Dataset::check_kind(&none, &options).is_err(), "{format}");
-        // A folder is refused in the words of reading it, which say what is missing.
+        // A folder is refused in the words of reading it.
         let said = Dataset::check_kind(dir.path(), &options).unwrap_err().to_string();
         assert_eq!(said, Dataset::read_with(dir.path(), &options).unwrap_err().to_string(), "{format}");
         assert!(said.contains(dir.path().to_str().unwrap()), "{said}");
+        if format == Format::Parquet && cfg!(feature = "parquet") {
+            assert!(said.contains("*.parquet"), "{said}");
+        }
     }
     for start in ["version https://git-lfs.github.com/spec/v1\n", "<html>", "PK\u{3}\u{4}", "%PDF", "[\0"] {
         for name in ["data.json", "problems.json", "data"] {

@@ -123,7 +123,7 @@ fn packed_weights_are_counted_and_known_to_visitors() {
     let (wide, own) = (plain(dir.path()), packed(dir.path(), Compute::F32, Kernel::F32));
     assert_eq!(own.sizes().parameters, wide.sizes().parameters);
     assert_eq!(own.sizes().bytes, wide.sizes().bytes);
-    // Tiny layers do not fill their tiles; a weight that is not bf16 takes twice as much.
+    // Tiny layers do not fill their tiles, so that 2 bytes a weight come to more than 4; a weight that is not bf16 takes twice as much.
     let tiles = |dir: &Path| packed(dir, Compute::Bf16x2, Kernel::Emulator).sizes().bytes;
     assert!(tiles(dir.path()) >= wide.sizes().bytes);
     assert!(tiles(&fixture("idefics3/gqa_split")) > tiles(dir.path()));

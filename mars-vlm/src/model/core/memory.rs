@@ -122,7 +122,7 @@ pub(super) fn pass_bytes(
     let beside = deep * (deep + 1.0) / 2.0 * text.input();
     let logits = 2.0 * (answers * vocabulary).min((loss::LOGITS as f64).max(vocabulary));
     let end = logits + 3.0 * answers * width;
-    let widened = if sizes.is_narrow() {
+    let widened = if sizes.narrow {
         (sizes.largest as f64).max((loss::WIDENED as f64).min(vocabulary * width))
     } else {
         0.0

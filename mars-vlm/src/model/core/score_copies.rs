@@ -28,7 +28,7 @@ impl ScoreCopies {
     }
 
     fn on_gpu(sizes: &ModelSizes) -> Self {
-        Self { kept: if sizes.is_narrow() { 1.5 } else { 1.0 }, forward: 1.0, backward: 2.0, gradients: 1.0 }
+        Self { kept: if sizes.narrow { 1.5 } else { 1.0 }, forward: 1.0, backward: 2.0, gradients: 1.0 }
     }
 }
 

@@ -47,17 +47,13 @@ pub struct ModelSizes {
     pub parameters: usize,
     /// Bytes that they take as they are kept.
     pub bytes: usize,
-    /// Parameters of the largest layer that is multiplied whole.
-    /// In values; it is widened to f32 as a whole where weights are kept in half precision.
+    /// Whether those that are not packed are kept in fewer bits than f32 has, and widened to be multiplied with.
+    pub narrow: bool,
+    /// Parameters of the largest layer that is multiplied whole and not packed.
     pub largest: usize,
 }
 
 impl ModelSizes {
-    /// Whether weights are kept in fewer bits than f32 has.
-    pub(super) fn is_narrow(&self) -> bool {
-        self.bytes < size_of::<f32>() * self.parameters
-    }
-
     /// Number of blocks of each module that is a stack of blocks; the projector is none.
     pub fn blocks(&self) -> [(&'static str, usize); 2] {
         [(VISION_ENCODER, self.vision.layers), (LANGUAGE_MODEL, self.text.layers)]

@@ -96,9 +96,17 @@ impl<N: Network> Vlm<N> {
         let bytes = (quantised + others) as usize + tile_bytes + size_of::<f32>() * (parameters - matrices);
         let multiplied = sites.iter().filter(|site| site.kind != SiteKind::Embedding);
         let largest = multiplied.map(|site| site.inputs * site.outputs).max().unwrap_or(0);
+        // All linear layers are packed, or none.
+        let largest = if in_tiles > 0 { 0 } else { largest };
         Ok(Self {
             modules: N::names().modules,
-            sizes: ModelSizes { parameters, bytes, largest, ..N::sizes(&config) },
+            sizes: ModelSizes {
+                parameters,
+                bytes,
+                narrow: precision != Precision::F32,
+                largest,
+                ..N::sizes(&config)
+            },
             image_sites: 0..below,
             net,
             config,
