@@ -38,9 +38,8 @@ mod tests {
 
     #[test]
     fn gpus_hold_more_and_with_a_narrow_base_most() {
-        let copies =
-            |bytes| ScoreCopies::on_gpu(&ModelSizes { parameters: 10, bytes, ..ModelSizes::default() });
-        assert_eq!(copies(40), ScoreCopies { kept: 1.0, forward: 1.0, backward: 2.0, gradients: 1.0 });
-        assert_eq!(copies(20), ScoreCopies { kept: 1.5, ..copies(40) });
+        let copies = |narrow| ScoreCopies::on_gpu(&ModelSizes { narrow, ..ModelSizes::default() });
+        assert_eq!(copies(false), ScoreCopies { kept: 1.0, forward: 1.0, backward: 2.0, gradients: 1.0 });
+        assert_eq!(copies(true), ScoreCopies { kept: 1.5, ..copies(false) });
     }
 }
