@@ -8,11 +8,11 @@ use super::{Engine, Line, Program};
 pub(crate) struct Emulator([[[u32; 16]; 16]; 8]);
 
 impl Emulator {
-    fn zero(&mut self, tile: usize) {
+    pub(super) fn zero(&mut self, tile: usize) {
         self.0[tile] = [[0; 16]; 16];
     }
 
-    fn load(&mut self, tile: usize, lines: &[Line]) {
+    pub(super) fn load(&mut self, tile: usize, lines: &[Line]) {
         for (row, line) in self.0[tile].iter_mut().zip(lines) {
             for (word, pair) in row.iter_mut().zip(line.0.as_chunks::<2>().0) {
                 *word = u32::from(pair[0]) | u32::from(pair[1]) << 16;
@@ -20,7 +20,7 @@ impl Emulator {
         }
     }
 
-    fn dot(&mut self, sums: usize, left: usize, right: usize) {
+    pub(super) fn dot(&mut self, sums: usize, left: usize, right: usize) {
         let (left, right) = (self.0[left], self.0[right]);
         for (sums, left) in self.0[sums].iter_mut().zip(&left) {
             let (mut even, mut odd) = ([0.0f32; 16], [0.0f32; 16]);
@@ -39,7 +39,7 @@ impl Emulator {
 
     /// # Safety
     /// 16 values must be writable at each of the 16 rows.
-    unsafe fn store(&self, tile: usize, to: *mut f32, stride: usize) {
+    pub(super) unsafe fn store(&self, tile: usize, to: *mut f32, stride: usize) {
         for (r, row) in self.0[tile].iter().enumerate() {
             for (n, word) in row.iter().enumerate() {
                 // SAFETY: within the row, as the caller says.

@@ -11,6 +11,8 @@ mod amx;
 mod avx512;
 mod check;
 mod emulator;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux", target_pointer_width = "64", not(miri)))]
+mod interpreter;
 mod usable;
 
 pub(crate) use check::agrees;

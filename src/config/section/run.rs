@@ -30,7 +30,7 @@ pub struct RunConfig {
     /// Arithmetic of products with the frozen weights of linear layers, forward and backward, on the CPU: f32; bf16x2, which multiplies
     /// the rows as sums of two bf16, sums in f32, within 2^-16 of each term where weights are bf16; bf16, within 2^-8. bf16x2 and bf16
     /// pack these weights once, in 2 bytes each (4 with bf16x2 where they are not bf16), and need a processor with amx-bf16 and
-    /// Linux (tested with an emulator of the instruction, not on such a processor). bf16 also runs on AMD processors with avx512-bf16;
+    /// Linux (its machine code is tested with an interpreter, not on such a processor). bf16 also runs on AMD processors with avx512-bf16;
     /// bf16x2, which would be no faster than f32 there, is refused. With bf16 the products of attention are in bf16 as well, with the
     /// softmax in f32.
     pub compute: Compute,
