@@ -86,16 +86,18 @@ impl Parts {
     /// How the examples of an adapter are divided follows from their number alone: into two halves, the first of
     /// `ceil(examples / 2)`; not at all on a GPU. Neighbouring adapters are in one share where their examples are the same, since a batch is as long
     /// as its longest example. So what a share computes for an adapter has the same bits, whatever the number of parts and
-    /// the other adapters of the stack. There are as many shares as parts, if there are so many halves of adapters.
+    /// the other adapters of the stack. There are as many shares as parts, if there are so many halves of adapters, and none is larger than
+    /// an equal part of the whole.
     pub fn shares(&self, rows: &[Vec<usize>]) -> Vec<Share> {
         let examples = rows.first().map_or(0, Vec::len);
         let half = examples.div_ceil(self.division).max(1);
         let cohorts: Vec<&[Vec<usize>]> = rows.chunk_by(|a, b| a == b).collect();
-        let divided = cohorts.len() * examples.div_ceil(half).max(1);
-        let chunks = self.lanes.len().div_ceil(divided.max(1));
+        let halves = examples.div_ceil(half).max(1);
+        let chunks = self.lanes.len().div_ceil((cohorts.len() * halves).max(1));
+        let most = (rows.len() * halves).div_ceil(self.lanes.len()).max(1);
         let (mut shares, mut first) = (Vec::new(), 0);
         for cohort in cohorts {
-            for own in cohort.chunks(cohort.len().div_ceil(chunks)) {
+            for own in cohort.chunks(cohort.len().div_ceil(chunks).min(most)) {
                 let adapters = first..first + own.len();
                 first = adapters.end;
                 let of = |start: usize| Share {
@@ -134,7 +136,8 @@ impl Parts {
             Part { before, adapters, batch }
         };
         let parts = batches.into_iter().map(&mut part).collect();
-        let sums = self.lanes.side_by_side(parts, |Part { before, adapters, batch }: Part<M::Batch>| {
+        let weight = |part: &Part<M::Batch>| part.adapters.len();
+        let sums = self.lanes.side_by_side(parts, weight, |Part { before, adapters, batch }| {
             let own: Option<Vec<u64>> = draws.map(|draws| {
                 // Other draws for each part of the same adapters, and those of an undivided pass for the first.
                 let other = |draw: &u64| draw.wrapping_add(before.wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -154,8 +157,10 @@ impl Parts {
         stack: &AdapterStack,
         score: bool,
     ) -> Vec<TokenLosses> {
-        self.lanes
-            .side_by_side(batches, |(adapters, batch)| model.forward(&batch, &of(stack, &adapters), score))
+        let weight = |(adapters, _): &(Range<usize>, M::Batch)| adapters.len();
+        self.lanes.side_by_side(batches, weight, |(adapters, batch)| {
+            model.forward(&batch, &of(stack, &adapters), score)
+        })
     }
 }
 

@@ -110,6 +110,34 @@ fn shares_cover_every_example_of_every_adapter_once() {
     }
 }
 
+/// Adapters with the same examples could be one share, which others would wait for.
+#[test]
+fn no_share_is_larger_than_an_equal_part() {
+    for count in 1..6_usize {
+        let parts = Parts::new(count).unwrap();
+        for same in 0..6 {
+            for others in (0..4).filter(|others| same + others > 0) {
+                for examples in 1..4 {
+                    let of = |k: usize| (0..examples).map(|i| 10 * k + i).collect::<Vec<_>>();
+                    let rows: Vec<Vec<usize>> =
+                        vec![of(0); same].into_iter().chain((1..=others).map(of)).collect();
+                    let shares = parts.shares(&rows);
+                    let equal = (rows.len() * examples.min(2)).div_ceil(count);
+                    assert!(
+                        shares.iter().all(|share| share.adapters.len() <= equal),
+                        "{count} {same} {others}"
+                    );
+                    let mut seen = vec![Vec::new(); rows.len()];
+                    for share in shares {
+                        share.adapters.zip(share.rows).for_each(|(k, own)| seen[k].extend(own));
+                    }
+                    assert_eq!(seen, rows, "{count} {same} {others}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_nan_stays_with_its_adapter_in_parts() {
     let model = toy();
