@@ -21,15 +21,15 @@ import random_model
 
 ROOT = Path(__file__).resolve().parent.parent
 # Type of the weights, arithmetic of products with them.
-KINDS = [("f32", "f32"), ("bf16", "f32"), ("bf16", "bf16")]
+KINDS = [("f32", "f32"), ("bf16", "f32"), ("bf16", "bf16x2"), ("bf16", "bf16")]
 # Size, tiles, gradient checkpointing, kind.
 ROWS = [(size, 1, checkpointing, kind) for size in random_model.SIZES for checkpointing in (False, True) for kind in KINDS]
 ROWS += [("SmolVLM-256M", 17, True, kind) for kind in KINDS]
 
 
-def settings(folder, checkpointing, dtype, out, steps=2):
+def settings(folder, checkpointing, dtype, out, steps=2, batch=1):
     data = folder / "data"
-    sets = ["search.ranks=[8]", "search.default_rank=8", "calibration.ranks=[8]", "train.batch=1", f"train.steps={steps}",
+    sets = ["search.ranks=[8]", "search.default_rank=8", "calibration.ranks=[8]", f"train.batch={batch}", f"train.steps={steps}",
             f"train.eval_every={steps}", f"run.checkpoint_every={steps}", "run.stack=1", "run.workers=1", "run.eval_batch=1", f"model.dtype={dtype}"]
     flags = [flag for value in sets for flag in ("--set", value)]
     flags += ["--model", folder / "model", "--images", data, "--json", "-q"]
@@ -55,7 +55,7 @@ def main():
     parser.add_argument("--binary", default=ROOT / "target/release/mars")
     parser.add_argument("--work", help="where the models are kept; default a temporary directory")
     parser.add_argument("--only", default="", help="sizes whose name contains this")
-    parser.add_argument("--products", default="f32", help="arithmetic of the rows, with commas; bf16 needs a processor that has it")
+    parser.add_argument("--products", default="f32", help="arithmetic of the rows, with commas; bf16x2 and bf16 need a processor that has them")
     arguments = parser.parse_args()
     work = Path(arguments.work or tempfile.mkdtemp())
     print(f"# Memory, {datetime.date.today()}\n")

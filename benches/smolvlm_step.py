@@ -1,8 +1,8 @@
 """LoRA training steps on a randomly initialised model of the dimensions of SmolVLM-256M, MARS beside PyTorch + PEFT.
 
-Usage: python benches/smolvlm_step.py [--rounds 2] [--steps 3] [--work DIR] [--binary MARS] [--device cuda] > docs/results/smolvlm-step.md
+Usage: python benches/smolvlm_step.py [--rounds 2] [--steps 3] [--batch 1] [--work DIR] [--binary MARS] [--device cuda] > docs/results/smolvlm-step.md
 
-Needs torch, transformers, peft and Pillow. Batch 1, one image as one tile or in 17, LoRA of rank 8 on all linear
+Needs torch, transformers, peft and Pillow. One image a sample, as one tile or in 17, LoRA of rank 8 on all linear
 layers of both towers, AdamW, adapters in f32. Every row of every round is a process of its own; the rows take turns, so that a busy
 machine slows all of them, and ratios are within rounds. Seconds are medians over the steps after the first. With --device, which is a name
 that `mars devices` lists, both compute there, PyTorch on its CUDA device; memory is then the most that nvidia-smi shows of the process.
@@ -52,7 +52,7 @@ class Watch(threading.Thread):
             self.peak = max([self.peak, *used])
 
 
-def torch_steps(folder, tiles, tokens, steps, mode, checkpointing, device):
+def torch_steps(folder, batch, tiles, tokens, steps, mode, checkpointing, device):
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import Idefics3ForConditionalGeneration
@@ -69,9 +69,9 @@ def torch_steps(folder, tiles, tokens, steps, mode, checkpointing, device):
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.0)
     side, image = random_model.SIZES[SIZE][0][4], base.config.image_token_id
-    ids = torch.randint(10, 300, (1, tokens), device=device)
+    ids = torch.randint(10, 300, (batch, tokens), device=device)
     ids[:, 3 : 3 + tiles * random_model.tile_tokens(SIZE)] = image
-    pixels = torch.randn(1, tiles, 3, side, side, dtype=dtype, device=device)
+    pixels = torch.randn(batch, tiles, 3, side, side, dtype=dtype, device=device)
     labels = torch.full_like(ids, -100)
     labels[:, -10:] = ids[:, -10:]
     seconds, losses = [], []
@@ -110,12 +110,12 @@ def run(command, threads, device):
     return json.loads(lines[lines.index("{"):]), usage.ru_utime + usage.ru_stime, watch.peak or usage.ru_maxrss / 1024
 
 
-def mars_steps(binary, folder, steps, threads, checkpointing, dtype, compute, device):
+def mars_steps(binary, folder, batch, steps, threads, checkpointing, dtype, compute, device):
     """Seconds of a step, from two runs of `mars tune` that differ in their steps: evaluations and loading cancel."""
     walls, cpus, peak = [], [], 0.0
     for count in (1, 1 + steps):
         with tempfile.TemporaryDirectory() as out:
-            flags = [*memory.settings(folder, checkpointing, dtype, out, count), "--device", device, "--compute", compute]
+            flags = [*memory.settings(folder, checkpointing, dtype, out, count, batch), "--device", device, "--compute", compute]
             found = run([binary, "tune", "--ranks", f"ve={RANK},llm={RANK}", *flags], threads, device)
             if not found:
                 return None
@@ -126,9 +126,9 @@ def mars_steps(binary, folder, steps, threads, checkpointing, dtype, compute, de
     return {"step_s": (walls[1] - walls[0]) / steps, "cpu_s": (cpus[1] - cpus[0]) / steps, "peak_mb": peak}
 
 
-def torch_row(folder, tiles, tokens, steps, threads, mode, checkpointing, device):
+def torch_row(folder, batch, tiles, tokens, steps, threads, mode, checkpointing, device):
     own = "cpu" if device == "cpu" else "cuda"
-    command = [sys.executable, __file__, "--torch", folder, tiles, tokens, steps, mode, "yes" if checkpointing else "no", own]
+    command = [sys.executable, __file__, "--torch", folder, batch, tiles, tokens, steps, mode, "yes" if checkpointing else "no", own]
     found = run(command, threads, device)
     return found and found[0] | ({} if device == "cpu" else {"peak_mb": found[2]})
 
@@ -138,17 +138,18 @@ def main():
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=1, help="samples of a step, at most 4")
     parser.add_argument("--tiles", type=int, nargs="*", default=[1, 17])
     parser.add_argument("--binary", default=ROOT / "target/release/mars")
     parser.add_argument("--only", default="", help="rows whose name contains this")
     parser.add_argument("--without", default="nothing", help="rows whose name contains this are left out")
     parser.add_argument("--work", help="where the models are kept; default a temporary directory")
     parser.add_argument("--device", default="cpu", help="where to compute, as mars calls it")
-    parser.add_argument("--torch", nargs=7, metavar=("FOLDER", "TILES", "TOKENS", "STEPS", "MODE", "CHECKPOINTING", "DEVICE"))
+    parser.add_argument("--torch", nargs=8, metavar=("FOLDER", "BATCH", "TILES", "TOKENS", "STEPS", "MODE", "CHECKPOINTING", "DEVICE"))
     arguments = parser.parse_args()
     if arguments.torch:
-        folder, tiles, tokens, steps, mode, checkpointing, device = arguments.torch
-        return torch_steps(Path(folder), int(tiles), int(tokens), int(steps), mode, checkpointing == "yes", device)
+        folder, batch, tiles, tokens, steps, mode, checkpointing, device = arguments.torch
+        return torch_steps(Path(folder), int(batch), int(tiles), int(tokens), int(steps), mode, checkpointing == "yes", device)
 
     work = Path(arguments.work or tempfile.mkdtemp())
     print(f"# LoRA training steps at the size of SmolVLM-256M, {datetime.date.today()}\n")
@@ -159,7 +160,7 @@ def main():
     if arguments.device != "cpu":
         listed = subprocess.run([str(arguments.binary), "devices"], capture_output=True, text=True).stdout.splitlines()
         print("Device: " + "; ".join(line for line in listed if line.startswith(arguments.device.split(":")[0])) + ".")
-    print("Randomly initialised, batch 1, one image, LoRA of rank 8 on all linear layers of both towers, AdamW; adapters in f32.")
+    print(f"Randomly initialised, batch {arguments.batch}, one image a sample, LoRA of rank 8 on all linear layers of both towers, AdamW; adapters in f32.")
     print(f"{arguments.rounds} round(s) of {arguments.steps} steps after one to warm up, the rows taking turns; medians. Ratios are to the first row,")
     print(f"within rounds. Load of the machine when it began: {os.getloadavg()[0]:.1f}.\n")
     for tiles in arguments.tiles:
@@ -174,13 +175,13 @@ def main():
             for checkpointing in (False, True):
                 name = f"MARS, base in {dtype}" + (f", products in {compute}" if packed else "") + (", gradient checkpointing" if checkpointing else "")
                 step = lambda dtype=dtype, compute=compute, own=checkpointing: mars_steps(
-                    arguments.binary, folder, arguments.steps, arguments.threads, own, dtype, compute, arguments.device)
+                    arguments.binary, folder, arguments.batch, arguments.steps, arguments.threads, own, dtype, compute, arguments.device)
                 rows.append((name, step, checkpointing))
         for mode, text in (("f32", "f32"), ("autocast", "autocast to bf16"), ("base", "bf16 base, f32 adapters"), ("bf16", "bf16")):
             for checkpointing in (False, True):
                 name = f"PyTorch + PEFT, {text}" + (", gradient checkpointing" if checkpointing else "")
                 step = lambda mode=mode, own=checkpointing: torch_row(
-                    folder, tiles, tokens, arguments.steps, arguments.threads, mode, own, arguments.device)
+                    folder, arguments.batch, tiles, tokens, arguments.steps, arguments.threads, mode, own, arguments.device)
                 rows.append((name, step, checkpointing))
         rows = [row for row in rows if (tiles == 1 or row[2]) and arguments.only in row[0] and arguments.without not in row[0]]
         found = {name: [] for name, *_ in rows}

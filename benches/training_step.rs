@@ -1,16 +1,17 @@
 //! Seconds and peak memory of one LoRA training step on the embedded model, or on another.
 //!
-//! `cargo bench --bench training_step -- [--stack K] [--batch B] [--rank R] [--steps N] [--warm N]
-//! [--model DIR --data DIR] [--gradient-checkpointing] [--dtype bf16]` prints one line of JSON. A data directory holds
-//! `train.json`, `val.json` and the images. `benches/training_step.py` and `benches/smolvlm_step.py` run it beside
-//! PyTorch and print tables.
+//! `cargo bench --bench training_step -- [--stack K] [--batch B] [--rank R] [--steps N] [--warm N] [--parts P]
+//! [--model DIR --data DIR] [--gradient-checkpointing] [--dtype bf16] [--compute bf16]` prints one line of JSON. A data
+//! directory holds `train.json`, `val.json` and the images. `benches/training_step.py` runs it beside PyTorch and prints
+//! a table.
 #![allow(clippy::print_stdout)]
 
 use burn::tensor::Device;
 use mars_calib::native::{NativeOptions, NativeTrainer};
 use mars_calib::{Flow, Observer, OptimSpec, Progress, RunEnd, RunSpec, ScaleConvention, Stage, Trainer};
+use mars_kernels::{Compute, Kernel};
 use mars_laws::Ranks;
-use mars_vlm::checkpoint::Precision;
+use mars_vlm::checkpoint::{Precision, Storage};
 use mars_vlm::data::{Dataset, ImageStore};
 use mars_vlm::model::{AnyModel, EncodedExamples};
 use mars_vlm::processor::Processor;
@@ -59,7 +60,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => Precision::F32,
     };
     let device = Device::flex();
-    let model = AnyModel::load(&directory, precision, &device)?;
+    let compute: Compute = text("--compute").map_or(Ok(Compute::F32), |name| name.parse())?;
+    let packed =
+        (compute != Compute::F32).then(|| Kernel::of(compute).map(|kernel| (compute, kernel))).transpose()?;
+    let model = AnyModel::load(&directory, Storage { precision, packed }, &device)?;
     let processor = Arc::new(Processor::from_dir(&directory)?);
     let store = Arc::new(ImageStore::open(&images)?);
     let examples = |name: &str| -> Result<EncodedExamples, Box<dyn std::error::Error>> {
