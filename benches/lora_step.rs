@@ -215,6 +215,7 @@ fn bench(criterion: &mut Criterion) -> Result<(), Failure> {
         ("mars, 2 parts", Setting { parts: 2, ..base() }),
         ("mars, recomputing", Setting { recompute: true, ..base() }),
         ("mars, burn's operations", Setting { fused: false, ..base() }),
+        ("mars, bf16x2", Setting { compute: Compute::Bf16x2, ..base() }),
         ("mars, bf16", Setting { compute: Compute::Bf16, ..base() }),
         ("ranks 4 8 16 64", Setting { adapters: 4, batch: 1, ranks: vec![4, 8, 16, 64], ..base() }),
         ("ranks 64 64 64 64", Setting { adapters: 4, batch: 1, ranks: vec![64], ..base() }),

@@ -72,4 +72,4 @@ pub use search::{Search, SearchOutcome};
 pub use shortage::out_of_memory;
 pub use task::{Score, Task};
 
-pub use {mars_calib, mars_laws, mars_lora, mars_search, mars_vlm};
+pub use {mars_calib, mars_kernels, mars_laws, mars_lora, mars_search, mars_vlm};

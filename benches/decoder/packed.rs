@@ -12,8 +12,8 @@ impl Decoder {
         if compute == Compute::F32 {
             return Ok(self);
         }
-        let wanted = if compute == Compute::Bf16 { Kernel::DotProducts } else { Kernel::Tiles };
-        let kernel = Kernel::of(compute).map_err(|reason| Error::Unusable { kernel: wanted, reason })?;
+        let kernel =
+            Kernel::of(compute).map_err(|reason| Error::Unusable { kernel: Kernel::Tiles, reason })?;
         for layer in self.blocks.iter_mut().flat_map(|block| &mut block.linears) {
             let [inputs, outputs] = layer.weight.dims();
             let values: Vec<f32> = layer.weight.val().into_data().iter().collect();

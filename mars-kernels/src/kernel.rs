@@ -36,8 +36,8 @@ impl Kernel {
         }
     }
 
-    /// The fastest kernel of this processor for products in `compute`: tiles; for [`Compute::Bf16`] else dot products, on a processor of
-    /// AMD. Two of them take as long as a product in f32, and on other processors with AVX512_BF16 one does.
+    /// The fastest kernel of this processor for products in `compute`: for bf16 tiles, else, on a processor of AMD, dot products. On
+    /// others with AVX512_BF16 one of these takes as long as two products in f32.
     ///
     /// # Errors
     /// Why there is none.
@@ -45,7 +45,7 @@ impl Kernel {
         let tiles = || Self::Tiles.usable().map(|()| Self::Tiles);
         match compute {
             Compute::F32 => Ok(Self::F32),
-            Compute::Bf16 if is_amd() => {
+            Compute::Bf16x2 | Compute::Bf16 if is_amd() => {
                 tiles().or_else(|_| Self::DotProducts.usable().map(|()| Self::DotProducts))
             }
             Compute::Bf16x2 | Compute::Bf16 => tiles(),

@@ -281,16 +281,17 @@ fn is_amd() -> bool {
 }
 
 #[test]
-fn tiles_come_first_and_dot_products_of_amd_before_f32_for_one_term() {
+fn tiles_come_first_and_dot_products_of_amd_before_f32() {
     let usable = |kernel: Kernel| kernel.usable().is_ok();
     let dots = cfg!(target_os = "linux") && is_amd() && usable(Kernel::DotProducts);
-    let expected = |one: bool| match () {
+    let expected = match () {
         () if usable(Kernel::Tiles) => Some(Kernel::Tiles),
-        () if one && dots => Some(Kernel::DotProducts),
+        () if dots => Some(Kernel::DotProducts),
         () => None,
     };
-    assert_eq!(Kernel::of(Compute::Bf16).ok(), expected(true));
-    assert_eq!(Kernel::of(Compute::Bf16x2).ok(), expected(false));
+    for compute in [Compute::Bf16x2, Compute::Bf16] {
+        assert_eq!(Kernel::of(compute).ok(), expected, "{compute}");
+    }
     assert_eq!(Kernel::of(Compute::F32), Ok(Kernel::F32));
 }
 

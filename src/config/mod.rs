@@ -22,6 +22,7 @@ pub use section::{
     SearchSection, TrainConfig, TrainerConfig, TrainerKind, Unusable,
 };
 pub(crate) use stored::Facts;
+pub use stored::arithmetic_of_campaign;
 
 use crate::{
     Error,

@@ -1,6 +1,6 @@
 //! The settings that count when a task is opened, and not once it is there.
 
-use super::{DataConfig, ModelConfig, RunConfig, SearchConfig, key, stored::table};
+use super::{DataConfig, ModelConfig, RunConfig, SearchConfig, chosen, key, stored::table};
 use crate::Error;
 use mars_kernels::Compute;
 use serde::Serialize;
@@ -16,7 +16,8 @@ pub(crate) struct Opened {
 #[derive(Clone, Debug, Serialize)]
 struct OpenedRun {
     device: String,
-    compute: Compute,
+    #[serde(serialize_with = "chosen::text::serialize")]
+    compute: Option<Compute>,
     feature_cache: usize,
 }
 
@@ -32,7 +33,8 @@ impl Opened {
     /// defaults of other settings depend.
     pub(crate) fn own(config: &SearchConfig) -> Self {
         let own = Self::of(&SearchConfig::default());
-        Self { run: OpenedRun { device: config.run.device.clone(), ..own.run }, ..own }
+        let run = OpenedRun { device: config.run.device.clone(), compute: Some(Compute::F32), ..own.run };
+        Self { run, ..own }
     }
 
     /// `config` with these settings.

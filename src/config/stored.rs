@@ -3,8 +3,9 @@
 use super::{Layers, SearchConfig};
 use crate::Error;
 use mars_calib::{Keep, Settings};
+use mars_kernels::Compute;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 use toml::{Table, Value};
 
 /// Facts of a campaign's task, for calls that open neither model nor data.
@@ -65,6 +66,16 @@ impl SearchConfig {
         let facts = facts.and_then(|facts| facts.try_into().ok()).unwrap_or_default();
         Ok((Layers::of_campaign(settings)?.stored()?, facts))
     }
+}
+
+/// The arithmetic of the campaign in `directory`, where there is one that says which: runs in another are none of its own.
+///
+/// # Errors
+/// When there is a campaign that cannot be read.
+pub fn arithmetic_of_campaign(directory: &Path) -> Result<Option<Compute>, Error> {
+    let settings = Settings::read(directory)?;
+    let stored = settings.as_ref().and_then(|settings| settings.plan.get("run")?.get("compute")?.as_str());
+    Ok(stored.and_then(|name| name.parse().ok()))
 }
 
 impl Layers {

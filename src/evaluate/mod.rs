@@ -7,7 +7,7 @@ pub use verify::{AdapterLosses, Verification, verify};
 use crate::{
     Error, SearchConfig, device,
     event::{Event, Observer},
-    task::{LeftOut, Names, Pairs, Part, Source, check_given, check_weights, storage},
+    task::{LeftOut, Names, Pairs, Part, Source, check_given, check_weights, storage, with_arithmetic},
 };
 use mars_calib::native::{Evaluation, evaluate};
 use mars_lora::{AdapterStack, Examples, peft, peft::Base};
@@ -110,7 +110,7 @@ pub fn evaluate_files(
     check_files(config, adapter, Some(data))?;
     let device = device::open(&config.run.device, config.model.dtype)?;
     let processor = Arc::new(config.processor(model)?);
-    let storage = storage(config)?;
+    let storage = storage(&with_arithmetic(config, model)?)?;
     check_weights(model, storage)?;
     let net = AnyModel::load(model, storage, &device)?;
     let names = Names::of(model)?;

@@ -25,6 +25,7 @@ use rehearsal::{RehearsedTrial, rehearse_priced};
 pub(crate) use restarts::restarts;
 
 use crate::{Error, Overfitting, Task, config::SearchConfig};
+use mars_kernels::Compute;
 use mars_lora::{Examples, Model};
 use mars_search::{PolicySpec, Trial, UnaffordableCalibration, run_cost};
 use mars_vlm::{
@@ -95,6 +96,8 @@ pub struct PlannedTraining {
     pub validation_samples: usize,
     /// Peak learning rate of each module.
     pub learning_rates: BTreeMap<String, f64>,
+    /// Arithmetic of products with the frozen weights.
+    pub compute: Compute,
 }
 
 /// One module of the model.
@@ -165,6 +168,7 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
             eval_every: budget.eval_every,
             validation_samples: budget.validation_samples,
             learning_rates: config.learning_rates(),
+            compute: config.run.compute.unwrap_or_default(),
         },
         cautions: config.cautions(task.train.len()),
         overfitting: lasting::lasting(&config, &task.fingerprints, &space, &budget),

@@ -15,8 +15,10 @@ use std::path::Path;
 
 /// Validation samples on which the written adapter must have the losses of the trained one.
 const COMPARED: usize = 8;
-/// Largest relative difference of those losses where products are in f32, or as exact.
+/// Largest relative difference of those losses where products are in f32.
 const TOLERANCE: f64 = 1e-5;
+/// The same where products round a part of what they multiply to 16 bits, which gives losses within 1e-5 of those of f32.
+const SPLIT_TOLERANCE: f64 = 1e-4;
 /// The same where products round what they multiply to 8 bits. The uniform layout moves scales into B, whose last digit may
 /// change; through the layers above that becomes 3e-4 in models of 16 layers.
 const ROUNDED_TOLERANCE: f64 = 1e-2;
@@ -60,7 +62,12 @@ fn tolerance(config: &SearchConfig) -> Result<f64, Error> {
         Precision::F32 | Precision::F16 => false,
         Precision::Bf16 | Precision::Q8 | Precision::Q4 => !on_cpu,
     };
-    Ok(if rounds || config.run.compute == Compute::Bf16 { ROUNDED_TOLERANCE } else { TOLERANCE })
+    Ok(match config.run.compute {
+        _ if rounds => ROUNDED_TOLERANCE,
+        Some(Compute::Bf16) => ROUNDED_TOLERANCE,
+        Some(Compute::Bf16x2) => SPLIT_TOLERANCE,
+        Some(Compute::F32) | None => TOLERANCE,
+    })
 }
 
 /// Whether two losses are the same but for rounding; one that is no number equals none.
@@ -115,13 +122,13 @@ mod tests {
     fn products_that_round_what_they_multiply_have_a_wider_tolerance() {
         let of = |compute, dtype, device: &str| {
             let mut config = SearchConfig::default();
-            (config.run.compute, config.model.dtype) = (compute, dtype);
+            (config.run.compute, config.model.dtype) = (Some(compute), dtype);
             config.run.device = device.into();
             tolerance(&config).unwrap_or_else(|error| panic!("{error}"))
         };
-        for compute in [Compute::F32, Compute::Bf16x2] {
+        for (compute, expected) in [(Compute::F32, TOLERANCE), (Compute::Bf16x2, SPLIT_TOLERANCE)] {
             for dtype in [Precision::F32, Precision::F16, Precision::Bf16, Precision::Q8, Precision::Q4] {
-                assert_eq!(of(compute, dtype, "cpu"), TOLERANCE, "{compute} {dtype}");
+                assert_eq!(of(compute, dtype, "cpu"), expected, "{compute} {dtype}");
             }
         }
         assert_eq!(of(Compute::Bf16, Precision::F32, "cpu"), ROUNDED_TOLERANCE);

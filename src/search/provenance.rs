@@ -14,8 +14,8 @@ pub(super) fn provenance(
     more: impl IntoIterator<Item = (String, String)>,
 ) -> Provenance {
     let layers = config.lora.targets.clone().unwrap_or_else(|| "all linear".to_owned());
-    let compute = config.run.compute;
-    let arithmetic = (compute != Compute::F32).then(|| ("arithmetic of frozen layers", compute.to_string()));
+    let arithmetic = config.run.compute.filter(|compute| *compute != Compute::F32);
+    let arithmetic = arithmetic.map(|compute| ("arithmetic of frozen layers", compute.to_string()));
     let settings = [
         ("device", config.run.device.clone()),
         ("LoRA scale", scale(config)),

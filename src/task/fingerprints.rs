@@ -17,7 +17,7 @@ pub(super) fn of(
     adapter: Option<String>,
     left_out: &[LeftOut],
 ) -> Result<BTreeMap<String, String>, Error> {
-    let model = model_digest(model, config.model.dtype, config.run.compute)?;
+    let model = model_digest(model, config.model.dtype, config.run.compute.unwrap_or_default())?;
     let all = [("model", Some(model)), ("train", Some(train)), ("val", Some(val)), ("adapter", adapter)];
     let mut all: BTreeMap<String, String> =
         all.into_iter().filter_map(|(of, digest)| Some((of.to_owned(), digest?))).collect();

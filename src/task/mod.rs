@@ -25,7 +25,7 @@ pub(crate) use names::Names;
 pub(crate) use samples::{Part, Source};
 pub use score::Score;
 pub use sources::training_samples;
-pub(crate) use storage::storage;
+pub(crate) use storage::{storage, with_arithmetic};
 
 use crate::{
     Error,
@@ -123,6 +123,7 @@ impl Task {
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
         config.check()?;
+        let config = &with_arithmetic(config, &files.model)?;
         let devices = DeviceList::parse(&config.run.device)?;
         let opened = devices.open_for(config.model.dtype)?;
         let processor = Arc::new(config.processor(&files.model)?);

@@ -3,6 +3,7 @@
 use crate::kit::{open, tiled};
 use mars::{
     ErrorKind, Search, SearchConfig, Task, device,
+    mars_kernels::Compute,
     mars_vlm::{
         checkpoint::Precision,
         data::{Dataset, ImageStore},
@@ -11,7 +12,6 @@ use mars::{
     },
     search::observations,
 };
-use mars_kernels::Compute;
 use std::sync::Arc;
 
 /// `config` without what a task is opened with.
@@ -33,7 +33,7 @@ fn settings_that_a_task_was_not_opened_with_are_refused_by_name() {
         ("data.train is \"other\"", |config| config.data.train = Some("other".into())),
         ("data.max_tokens is 99", |config| config.data.max_tokens = Some(99)),
         ("run.device is \"wgpu\"", |config| config.run.device = "wgpu".into()),
-        ("run.compute is \"bf16\"", |config| config.run.compute = Compute::Bf16),
+        ("run.compute is \"bf16\"", |config| config.run.compute = Some(Compute::Bf16)),
         ("search.policy: ", |config| config.search.policy = "fixed:2x999".parse().unwrap()),
         ("lora.targets is `nothing`", |config| config.lora.targets = Some("nothing".into())),
     ];

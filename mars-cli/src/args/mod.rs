@@ -72,8 +72,8 @@ pub(crate) struct Task {
     /// --steps {steps} --out {out}' (`mars config` lists the placeholders)
     #[arg(long, value_name = "COMMAND")]
     pub(crate) trainer: Option<String>,
-    /// Arithmetic of matrix products with the frozen weights: f32; bf16x2 or bf16 on a CPU with amx-bf16, bf16 also on AMD processors
-    /// with avx512-bf16
+    /// Arithmetic of matrix products with the frozen weights: f32; bf16x2 or bf16 on a CPU with amx-bf16, or one of AMD with avx512-bf16
+    /// [default: that of the campaign; else bf16x2 where the CPU has it and the weights are bf16, which gives the losses of f32 to 1e-5]
     #[arg(long, value_name = "ARITHMETIC")]
     pub(crate) compute: Option<String>,
     /// Gradient checkpointing: much less memory for about a third more time

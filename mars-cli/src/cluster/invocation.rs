@@ -5,7 +5,7 @@ use crate::{
     args::{Common, Job},
     environment,
 };
-use mars::{Error, config::Layers, mars_search::PolicySpec};
+use mars::{Error, config::Layers, mars_kernels::Compute, mars_search::PolicySpec};
 use std::{env, ffi::OsString, path::Path};
 
 /// Arguments and variables of a call.
@@ -19,8 +19,13 @@ pub(crate) struct Invocation {
 
 impl Invocation {
     /// The call with the settings of this one, and its `policy`, wherever that was set: the runs of a calibration are counted
-    /// for it, while a call without a policy takes that of the campaign.
-    pub(crate) fn of(common: &Common, job: &Job, policy: &PolicySpec) -> Result<Self, Error> {
+    /// for it, while a call without a policy takes that of the campaign. Without a flag for it `compute` is its arithmetic.
+    pub(crate) fn of(
+        common: &Common,
+        job: &Job,
+        policy: &PolicySpec,
+        compute: Option<Compute>,
+    ) -> Result<Self, Error> {
         let mut arguments = Vec::new();
         let mut give = |name: &str, value: Option<&str>| {
             if let Some(value) = value {
@@ -42,7 +47,8 @@ impl Invocation {
             give(name, path(value)?);
         }
         give("--device", task.device.as_deref());
-        give("--compute", task.compute.as_deref());
+        let compute = compute.map(Compute::name);
+        give("--compute", task.compute.as_deref().or(compute));
         give("--trainer", task.trainer.as_deref());
         give("--policy", Some(&policy.to_string()));
         give("--seed", seed.map(|seed| seed.to_string()).as_deref());
@@ -108,7 +114,7 @@ mod tests {
         else {
             panic!("no slurm")
         };
-        let call = Invocation::of(&common, &args.job, &"race".parse().unwrap()).unwrap();
+        let call = Invocation::of(&common, &args.job, &"race".parse().unwrap(), None).unwrap();
         let words = ["mars", "calibrate"].map(str::to_owned).into_iter().chain(call.arguments.clone());
         let Some(Command::Calibrate(calibrate)) = Cli::try_parse_from(words).unwrap().command else {
             panic!("no calibrate")

@@ -2,7 +2,7 @@
 
 use crate::{
     cluster::{Invocation, args::Kubernetes, kubernetes, yaml},
-    cmd::{Context, job_config, planned_runs},
+    cmd::{Context, arithmetic, job_config, planned_runs},
     exit::Exit,
     output,
 };
@@ -10,7 +10,8 @@ use mars::Error;
 
 pub(crate) fn run(context: &Context, args: &Kubernetes) -> Result<Exit, Error> {
     let config = job_config(context, &args.job)?;
-    let call = Invocation::of(&context.common, &args.job, &config.search.policy)?;
+    let call =
+        Invocation::of(&context.common, &args.job, &config.search.policy, arithmetic::of_jobs(&config)?)?;
     let job = if args.search {
         kubernetes::search(args, &call)?
     } else {

@@ -1,4 +1,5 @@
 //! The commands, one file each.
+mod arithmetic;
 pub(crate) mod calibrate;
 pub(crate) mod choose;
 pub(crate) mod compare;
@@ -111,6 +112,7 @@ impl Context {
     /// The task of a configuration, opened.
     pub(crate) fn open(&self, config: &SearchConfig) -> Result<mars::Task, Error> {
         config.check_native()?;
+        let config = &arithmetic::of_campaign(config)?;
         let task = mars::Task::open_with(config, &self.files(config)?, &mut self.reporter())?;
         // What loading took and freed is as large as the weights.
         allocator::give_back();

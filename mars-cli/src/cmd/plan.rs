@@ -111,13 +111,15 @@ fn final_run(train: &PlannedTraining) -> String {
     let rates: Vec<String> =
         train.learning_rates.iter().map(|(module, rate)| format!("{module} {rate}")).collect();
     format!(
-        "final run: {} steps of {} samples = {:.2} epochs; learning rates {}; evaluated every {} steps on {} samples",
+        "final run: {} steps of {} samples = {:.2} epochs; learning rates {}; evaluated every {} steps on {} samples; products \
+         with frozen weights in {}",
         train.steps,
         train.batch,
         train.epochs,
         rates.join(", "),
         train.eval_every,
-        train.validation_samples
+        train.validation_samples,
+        train.compute
     )
 }
 

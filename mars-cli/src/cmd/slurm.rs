@@ -8,7 +8,7 @@ use crate::{
         sbatch::{Array, Scripts},
         shell,
     },
-    cmd::{Context, job_config, must_have_campaign, planned_runs},
+    cmd::{Context, arithmetic, job_config, must_have_campaign, planned_runs},
     exit::Exit,
     output,
 };
@@ -138,7 +138,8 @@ fn write(
     let program = env::current_exe().map_err(Error::io("find", Path::new("mars")))?;
     let place = args.scripts.clone().unwrap_or_else(|| config.out.dir.join("slurm"));
     let place = here.join(place);
-    let invocation = Invocation::of(&context.common, &args.job, &config.search.policy)?;
+    let invocation =
+        Invocation::of(&context.common, &args.job, &config.search.policy, arithmetic::of_jobs(config)?)?;
     let scripts = Scripts {
         program: &program,
         directory: &here,

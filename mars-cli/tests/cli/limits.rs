@@ -63,12 +63,6 @@ fn an_arithmetic_that_is_not_at_hand_is_refused_with_its_setting() {
     assert_eq!(done.code, Some(2), "{}", done.stderr);
     assert!(done.stderr.contains("run.compute is bf16 and model.dtype q4"), "{}", done.stderr);
     assert!(!into.exists(), "nothing is written");
-    // On a processor with AMX a plan is made.
-    let done = mars(&strs(&with(&task, "plan", &[], &["--compute", "bf16x2"])));
-    if done.code != Some(0) {
-        assert_eq!(done.code, Some(2), "{}", done.stderr);
-        assert!(done.stderr.contains("--compute") && done.stderr.contains("amx-bf16"), "{}", done.stderr);
-    }
     let done = mars(&strs(&with(&task, "plan", &[], &["--compute", "f32"])));
     assert_eq!(done.code, Some(0), "{}", done.stderr);
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod adapters;
+mod arithmetic;
 mod bad_input;
 mod chat;
 mod claims;

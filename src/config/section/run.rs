@@ -29,11 +29,12 @@ pub struct RunConfig {
     pub loaders: Option<usize>,
     /// Arithmetic of products with the frozen weights of linear layers, forward and backward, on the CPU: f32; bf16x2, which multiplies
     /// the rows as sums of two bf16, sums in f32, within 2^-16 of each term where weights are bf16; bf16, within 2^-8. bf16x2 and bf16
-    /// pack these weights once, in 2 bytes each (4 with bf16x2 where they are not bf16), and need a processor with amx-bf16 and
-    /// Linux (its machine code is tested with an interpreter, not on such a processor). bf16 also runs on AMD processors with avx512-bf16;
-    /// bf16x2, which would be no faster than f32 there, is refused. With bf16 the products of attention are in bf16 as well, with the
-    /// softmax in f32.
-    pub compute: Compute,
+    /// pack these weights once, in 2 bytes each (4 with bf16x2 where they are not bf16), and need a processor of AMD with avx512-bf16, or
+    /// one with amx-bf16 and Linux (its machine code is tested with an interpreter, not on such a processor). With bf16 the products of
+    /// attention are in bf16 as well, with the softmax in f32. Empty: bf16x2 where the processor has it and the matrices of the checkpoint
+    /// are bf16, or are kept so, which gives the losses of f32 to 1e-5 in less time and memory; else f32.
+    #[serde(with = "chosen::text")]
+    pub compute: Option<Compute>,
     /// Keep only the activations between the blocks of the model and compute each block a second time for the gradients:
     /// much less memory for about a third more time.
     pub gradient_checkpointing: bool,
@@ -64,7 +65,7 @@ impl Default for RunConfig {
             workers: None,
             parts: None,
             loaders: None,
-            compute: Compute::F32,
+            compute: None,
             gradient_checkpointing: false,
             feature_cache: 1024,
             eval_batch: 64,
