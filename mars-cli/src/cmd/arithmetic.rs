@@ -9,6 +9,7 @@ use mars::{
 
 /// `config` with the arithmetic of the campaign in its directory, where it names none: runs in another would be none of that campaign.
 pub(super) fn of_campaign(config: &SearchConfig) -> Result<SearchConfig, Error> {
+    config.out.check_dir()?;
     let mut config = config.clone();
     if config.run.compute.is_none()
         && let Some(compute) = arithmetic_of_campaign(&config.out.dir)?
@@ -32,5 +33,6 @@ pub(super) fn of_jobs(config: &SearchConfig) -> Result<Option<Compute>, Error> {
     if config.run.compute.is_some() || config.trainer.kind == TrainerKind::Command {
         return Ok(None);
     }
+    config.out.check_dir()?;
     Ok(Some(arithmetic_of_campaign(&config.out.dir)?.unwrap_or(Compute::F32)))
 }

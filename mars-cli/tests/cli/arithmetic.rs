@@ -65,7 +65,7 @@ fn a_campaign_goes_on_in_its_own_arithmetic() {
     refused(
         &strs(&search("fixed:2x2", &["--set", "model.dtype=q8"])),
         2,
-        &[&out, "bf16", "another directory", "model.dtype q8"],
+        &[&out, "run.compute is bf16", "another directory"],
     );
 }
 
