@@ -73,9 +73,11 @@ impl SearchConfig {
 /// # Errors
 /// When there is a campaign that cannot be read.
 pub fn arithmetic_of_campaign(directory: &Path) -> Result<Option<Compute>, Error> {
-    let settings = Settings::read(directory)?;
-    let stored = settings.as_ref().and_then(|settings| settings.plan.get("run")?.get("compute")?.as_str());
-    Ok(stored.and_then(|name| name.parse().ok()))
+    let Some(settings) = Settings::read(directory)? else { return Ok(None) };
+    let Some(run) = settings.plan.get("run") else { return Ok(None) };
+    // Campaigns of before there was a choice were in f32.
+    let stored = run.get("compute").and_then(Value::as_str);
+    Ok(stored.map_or(Some(Compute::F32), |name| name.parse().ok()))
 }
 
 impl Layers {

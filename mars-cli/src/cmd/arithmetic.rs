@@ -18,7 +18,7 @@ pub(super) fn of_campaign(config: &SearchConfig) -> Result<SearchConfig, Error> 
         TaskFiles::check_machine(&config).map_err(|error| {
             Error::usage(format!(
                 "products of the campaign in {} are in {compute}, and it goes on with no others; go on where they can be had, or \
-                 search in another directory",
+                 search in another directory, with --compute f32 where machines differ",
                 config.out.dir.display()
             ))
             .because(error)

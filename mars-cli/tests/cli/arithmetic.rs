@@ -20,11 +20,13 @@ fn campaign(out: &str) -> (String, usize) {
     (compute, fs::read_dir(Path::new(out).join("runs")).unwrap().count())
 }
 
-/// Makes the campaign in `out` one in another arithmetic.
-fn change(out: &str, to: &str) {
+/// Makes the campaign in `out` one in another arithmetic; without one, as before there was a choice.
+fn change(out: &str, to: Option<&str>) {
     let file = Path::new(out).join("campaign.toml");
     let mut settings: toml::Table = fs::read_to_string(&file).unwrap().parse().unwrap();
-    settings["plan"]["run"]["compute"] = to.into();
+    let run = settings["plan"]["run"].as_table_mut().unwrap();
+    run.remove("compute").unwrap();
+    run.extend(to.map(|to| ("compute".to_owned(), to.into())));
     // Without a checksum, as campaigns of before there was one.
     settings["campaign"].as_table_mut().unwrap().remove("checksum").unwrap();
     fs::write(&file, settings.to_string()).unwrap();
@@ -60,8 +62,11 @@ fn a_campaign_goes_on_in_its_own_arithmetic() {
     assert_eq!(campaign(&out), ("f32".to_owned(), 1));
     json(&strs(&search("fixed:2x4", &[])));
     assert_eq!(campaign(&out), ("f32".to_owned(), 2));
+    change(&out, None);
+    json(&strs(&search("fixed:4x2", &[])));
+    assert_eq!(campaign(&out), ("f32".to_owned(), 3));
     // Where it cannot be had, the message says whose it is.
-    change(&out, "bf16");
+    change(&out, Some("bf16"));
     refused(
         &strs(&search("fixed:2x2", &["--set", "model.dtype=q8"])),
         2,
@@ -83,7 +88,7 @@ fn jobs_on_other_machines_are_told_one_arithmetic() {
     assert_eq!(told(&[]), ["f32"]);
     assert_eq!(told(&["--set", "run.compute=f32"]), [] as [&str; 0]);
     json(&strs(&task.arguments("search", &["--policy", "fixed:2x2", "--out", &out, "--json"])));
-    change(&out, "bf16x2");
+    change(&out, Some("bf16x2"));
     assert_eq!(told(&[]), ["bf16x2"]);
     assert_eq!(told(&["--compute", "f32"]), ["f32"]);
 }
