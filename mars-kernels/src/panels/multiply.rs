@@ -150,16 +150,27 @@ unsafe fn write_or_add<E: Engine>(
         };
     }
     let mut sums = Sums::ZERO;
-    // SAFETY: `sums` has 32 rows of 32 values.
-    unsafe { engine.block(program, moving, weights, rows, sums.0.as_mut_ptr(), BLOCK) };
-    for (r, sums) in sums.0.chunks_exact(BLOCK).take(rows).enumerate() {
-        for (n, sum) in sums.iter().take(columns).enumerate() {
-            // SAFETY: one of the values that the caller named.
-            unsafe {
-                let to = place.add(r * stride + n);
-                to.write(if add { to.read() + sum } else { *sum });
-            }
+    let places = |r: usize| {
+        let row = r * stride;
+        // SAFETY: among the values that the caller named.
+        (0..columns).map(move |n| (r * BLOCK + n, unsafe { place.add(row + n) }))
+    };
+    if add {
+        for (at, from) in (0..rows).flat_map(places) {
+            // SAFETY: readable, as the caller says.
+            sums.0[at] = unsafe { from.read() };
         }
+    }
+    // SAFETY: `sums` has 32 rows of 32 values.
+    unsafe {
+        match add {
+            true => engine.add(program, moving, weights, sums.0.as_mut_ptr(), BLOCK),
+            false => engine.block(program, moving, weights, rows, sums.0.as_mut_ptr(), BLOCK),
+        }
+    }
+    for (at, to) in (0..rows).flat_map(places) {
+        // SAFETY: writable, as the caller says.
+        unsafe { to.write(sums.0[at]) };
     }
 }
 

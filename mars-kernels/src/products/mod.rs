@@ -25,8 +25,8 @@ impl Products {
     /// Adds `left right`, `[rows, columns]`, to `out`, whose rows begin `stride` values apart. If the depth of `left` is less than that of
     /// `right`, the first rows of `right` count; those up to the next multiple of 32 are multiplied with zeros and have to be finite.
     ///
-    /// Each value is summed along the depth in an order that depends on neither the number of rows nor that of columns, and then
-    /// added.
+    /// Each value is summed in an order that depends on neither the number of rows nor that of columns; whether what is in `out` is
+    /// its first term or its last, the kernel decides.
     ///
     /// # Panics
     /// If `left` is deeper than `right`, `stride` is below the number of columns, or `out` is too short for the product.
@@ -102,14 +102,23 @@ pub(crate) fn run<E: Engine, const ADD: bool>(
                 }
                 continue;
             }
-            if depth > 0 {
-                // SAFETY: `edge` has 32 rows of 32 values.
-                unsafe { engine.block(Program::One, moving, weights, high, edge.0.as_mut_ptr(), BLOCK) };
+            let places = edge.0.chunks_exact_mut(BLOCK).zip(out.chunks_mut(stride)).take(high);
+            // As a block that is there whole: what it is added to may be the first of its terms.
+            if ADD {
+                places.for_each(|(sums, out)| sums[..wide].copy_from_slice(&out[..wide]));
             }
-            for (r, sums) in edge.0.chunks_exact(BLOCK).take(high).enumerate() {
-                for (out, sum) in out[r * stride..][..wide].iter_mut().zip(sums) {
-                    *out = if ADD { *out + sum } else { *sum };
+            if depth > 0 {
+                let to = edge.0.as_mut_ptr();
+                // SAFETY: `edge` has 32 rows of 32 values.
+                unsafe {
+                    match ADD {
+                        true => engine.add(Program::One, moving, weights, to, BLOCK),
+                        false => engine.block(Program::One, moving, weights, high, to, BLOCK),
+                    }
                 }
+            }
+            for (sums, out) in edge.0.chunks_exact(BLOCK).zip(out.chunks_mut(stride)).take(high) {
+                out[..wide].copy_from_slice(&sums[..wide]);
             }
         }
     }

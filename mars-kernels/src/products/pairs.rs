@@ -1,9 +1,6 @@
-//! Matrices in tiles of pairs of bf16: plain Rust, compiled once for any processor and once for AVX-512, with the same bits.
+//! Matrices in tiles of pairs of bf16.
 
-use crate::{
-    bf16::round,
-    tile::{BLOCK, Line, STEP},
-};
+use crate::tile::{BLOCK, Line, Rounded, Rounding, STEP, rounded};
 
 /// Lines of a tile, and words of two bf16 in a line.
 const TILE: usize = 16;
@@ -18,50 +15,33 @@ pub(super) fn fill<const ACROSS: bool, const PAIRED: bool>(
     size: [usize; 2],
     lines: &mut [Line],
 ) {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl")
-    {
-        // SAFETY: the processor has these features.
-        unsafe { fill_avx512::<ACROSS, PAIRED>(x, stride, size, lines) };
-        return;
-    }
-    fill_any::<ACROSS, PAIRED>(x, stride, size, lines);
+    rounded(Fill::<ACROSS, PAIRED> { x, stride, size, lines });
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn fill_avx512<const ACROSS: bool, const PAIRED: bool>(
-    x: &[f32],
+struct Fill<'a, const ACROSS: bool, const PAIRED: bool> {
+    x: &'a [f32],
     stride: usize,
     size: [usize; 2],
-    lines: &mut [Line],
-) {
-    fill_any::<ACROSS, PAIRED>(x, stride, size, lines);
+    lines: &'a mut [Line],
 }
 
-#[inline(always)]
-fn fill_any<const ACROSS: bool, const PAIRED: bool>(
-    x: &[f32],
-    stride: usize,
-    [outer, depth]: [usize; 2],
-    lines: &mut [Line],
-) {
-    let (tiles, _) = lines.as_chunks_mut::<TILE>();
-    let of_block = depth.div_ceil(STEP) * (BLOCK / TILE);
-    for (index, tile) in tiles.iter_mut().enumerate() {
-        let (block, step, half) = (index / of_block, index % of_block / 2, index % 2);
-        let from = [block * BLOCK + half * TILE, step * STEP];
-        let size = [TILE.min(outer.saturating_sub(from[0])), STEP.min(depth - from[1])];
-        if ACROSS {
-            across(x, stride, from, size, tile);
-        } else {
-            along(x, stride, from, size, tile);
-        }
-        if ACROSS != PAIRED {
-            turn(tile);
+impl<const ACROSS: bool, const PAIRED: bool> Rounded for Fill<'_, ACROSS, PAIRED> {
+    #[inline(always)]
+    fn run(self, rounding: impl Rounding) {
+        let Self { x, stride, size: [outer, depth], lines } = self;
+        let (tiles, _) = lines.as_chunks_mut::<TILE>();
+        let of_block = depth.div_ceil(STEP) * (BLOCK / TILE);
+        for (index, tile) in tiles.iter_mut().enumerate() {
+            let (block, step, half) = (index / of_block, index % of_block / 2, index % 2);
+            let from = [block * BLOCK + half * TILE, step * STEP];
+            let size = [TILE.min(outer.saturating_sub(from[0])), STEP.min(depth - from[1])];
+            match ACROSS {
+                true => across(rounding, x, stride, from, size, tile),
+                false => along(rounding, x, stride, from, size, tile),
+            }
+            if ACROSS != PAIRED {
+                turn(tile);
+            }
         }
     }
 }
@@ -69,6 +49,7 @@ fn fill_any<const ACROSS: bool, const PAIRED: bool>(
 /// 16 rows of 32 values, each a line.
 #[inline(always)]
 fn along(
+    rounding: impl Rounding,
     x: &[f32],
     stride: usize,
     [row, column]: [usize; 2],
@@ -77,16 +58,14 @@ fn along(
 ) {
     for (r, line) in tile.iter_mut().enumerate() {
         let values = if r < rows { &x[(row + r) * stride + column..][..columns] } else { &[] };
-        let values = padded::<STEP>(values);
-        for (to, value) in line.0.iter_mut().zip(&values) {
-            *to = round(*value);
-        }
+        rounding.row(&padded(values), line, None);
     }
 }
 
 /// 32 rows of 16 values, two in each line, side by side.
 #[inline(always)]
 fn across(
+    rounding: impl Rounding,
     x: &[f32],
     stride: usize,
     [column, row]: [usize; 2],
@@ -95,12 +74,7 @@ fn across(
 ) {
     let of = |r| if r < rows && columns > 0 { &x[(row + r) * stride + column..][..columns] } else { &[] };
     for (pair, line) in tile.iter_mut().enumerate() {
-        let first = padded::<TILE>(of(2 * pair));
-        let second = padded::<TILE>(of(2 * pair + 1));
-        let (pairs, _) = line.0.as_chunks_mut::<2>();
-        for ((pair, first), second) in pairs.iter_mut().zip(&first).zip(&second) {
-            *pair = [round(*first), round(*second)];
-        }
+        rounding.pairs([&padded(of(2 * pair)), &padded(of(2 * pair + 1))], line);
     }
 }
 

@@ -53,17 +53,19 @@ pub(super) fn permission() -> Result<(), Unusable> {
     if result == 0 { Ok(()) } else { Err(Unusable::Refused(-result)) }
 }
 
-/// Assembles a loop of `$steps` steps over the instructions of one.
+/// Assembles a loop of `$steps` steps over the instructions of one, whose sums begin with zero or with what is at `$to`.
 macro_rules! assemble {
+    (@ zero $t:literal $row:literal $at:literal) => { concat!("tilezero tmm", $t) };
+    (@ there $t:literal $row:literal $at:literal) => { concat!("tileloadd tmm", $t, ", [{", $row, "} + {stride} + ", $at, "]") };
     (@ [load $t:literal m $at:literal]) => { concat!("tileloadd tmm", $t, ", [{m} + {line} + ", $at, "]") };
     (@ [load $t:literal w $at:literal]) => { concat!("tileloadd tmm", $t, ", [{w} + {line} + ", $at, "]") };
     (@ [dot $d:literal $a:literal $b:literal]) => { concat!("tdpbf16ps tmm", $d, ", tmm", $a, ", tmm", $b) };
-    (($program:ident $moving:ident $weights:ident $steps:ident $to:ident $stride:ident) $($instruction:tt)*) => {
+    (($program:ident $begin:ident $moving:ident $weights:ident $steps:ident $to:ident $stride:ident) $($instruction:tt)*) => {
         asm!(
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "tilezero tmm2",
-            "tilezero tmm3",
+            assemble!(@ $begin 0 "to" 0),
+            assemble!(@ $begin 1 "to" 64),
+            assemble!(@ $begin 2 "below" 0),
+            assemble!(@ $begin 3 "below" 64),
             "2:",
             $(assemble!(@ $instruction),)*
             "add {m}, {m_step}",
@@ -109,16 +111,34 @@ impl Engine for Amx {
         to: *mut f32,
         stride: usize,
     ) {
-        let steps = moving.len() / program.moving();
-        assert!(steps > 0 && weights.len() / program.weights() == steps, "operands have the same steps");
+        let steps = steps(program, moving, weights);
         // SAFETY: reads `steps` times the lines of a step from both slices, which have them; writes 16 values at each
         // of four times 16 rows, which the caller may. `Self` exists, so the tiles are configured on this thread:
         // it is made and released within one task, and not sent.
         unsafe {
             match program {
-                Program::One => one!(assemble, One moving weights steps to stride),
-                Program::Two => two!(assemble, Two moving weights steps to stride),
-                Program::Three => three!(assemble, Three moving weights steps to stride),
+                Program::One => one!(assemble, One zero moving weights steps to stride),
+                Program::Two => two!(assemble, Two zero moving weights steps to stride),
+                Program::Three => three!(assemble, Three zero moving weights steps to stride),
+            }
+        }
+    }
+
+    unsafe fn add(
+        &mut self,
+        program: Program,
+        moving: &[Line],
+        weights: &[Line],
+        to: *mut f32,
+        stride: usize,
+    ) {
+        let steps = steps(program, moving, weights);
+        // SAFETY: as in `block`; what is written is read before, which the caller allows.
+        unsafe {
+            match program {
+                Program::One => one!(assemble, One there moving weights steps to stride),
+                Program::Two => two!(assemble, Two there moving weights steps to stride),
+                Program::Three => three!(assemble, Three there moving weights steps to stride),
             }
         }
     }
@@ -127,4 +147,11 @@ impl Engine for Amx {
         // SAFETY: touches tile registers only.
         unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
     }
+}
+
+/// Steps of operands, which have the same and at least one.
+fn steps(program: Program, moving: &[Line], weights: &[Line]) -> usize {
+    let steps = moving.len() / program.moving();
+    assert!(steps > 0 && weights.len() / program.weights() == steps, "operands have the same steps");
+    steps
 }

@@ -13,11 +13,15 @@ mod check;
 mod emulator;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux", target_pointer_width = "64", not(miri)))]
 mod interpreter;
+mod rounding;
 mod usable;
 
 pub(crate) use check::agrees;
 pub(crate) use emulator::Emulator;
 pub(crate) use program::Program;
+#[cfg(test)]
+pub(crate) use rounding::Integers;
+pub(crate) use rounding::{Rounded, Rounding, rounded};
 pub(crate) use usable::{dot_products, is_amd, tiles};
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux", target_pointer_width = "64", not(miri)))]

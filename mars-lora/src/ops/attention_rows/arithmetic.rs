@@ -1,4 +1,5 @@
 use super::super::tiles::{Panels, Term, add_outer_with, add_products_with};
+use super::row_stride;
 use mars_kernels::{LeftOperand, Products, RightOperand};
 use pulp::Simd;
 
@@ -36,6 +37,9 @@ pub(super) trait Arithmetic: Copy + Sync {
         left: (&[f32], usize),
         right: &Self::Packed,
     );
+
+    /// Sums of [`add_outer`](Self::add_outer) that nothing was added to, of positions and width.
+    fn sums(size: [usize; 2]) -> Vec<f32>;
 
     /// Adds `left^T right` of matrices of `rows` rows, `[rows, positions]` and `[rows, width]`, to `sums`, of the first `seen`
     /// positions. [`rows`](Self::rows) puts the sums in order.
@@ -114,6 +118,10 @@ impl Arithmetic for InF32 {
         add_outer_with(simd, sums, [seen, width], left, right, rows);
     }
 
+    fn sums([positions, width]: [usize; 2]) -> Vec<f32> {
+        vec![0.0; positions * width]
+    }
+
     fn rows(sums: Vec<f32>, _: [usize; 2]) -> Vec<f32> {
         sums
     }
@@ -160,7 +168,7 @@ impl Arithmetic for Products {
         Products::add(self, out, stride, own, right);
     }
 
-    /// The sums are `[width, positions]`: of the operands, only the narrow one is transposed.
+    /// The sums are `[width, positions]`, their rows [`row_stride`] apart: of the operands, only the narrow one is transposed.
     fn add_outer<S: Simd>(
         self,
         _: S,
@@ -172,12 +180,17 @@ impl Arithmetic for Products {
     ) {
         own.set_transposed(right, stride, width, rows);
         other.set(left, apart, rows, seen);
-        Products::add(self, sums, positions, own, other);
+        Products::add(self, sums, row_stride(positions), own, other);
+    }
+
+    fn sums([positions, width]: [usize; 2]) -> Vec<f32> {
+        vec![0.0; row_stride(positions) * width]
     }
 
     fn rows(sums: Vec<f32>, [positions, width]: [usize; 2]) -> Vec<f32> {
-        let mut rows = Vec::with_capacity(sums.len());
-        rows.extend((0..positions * width).map(|at| sums[at % width * positions + at / width]));
+        let stride = row_stride(positions);
+        let mut rows = Vec::with_capacity(positions * width);
+        rows.extend((0..positions * width).map(|at| sums[at % width * stride + at / width]));
         rows
     }
 }

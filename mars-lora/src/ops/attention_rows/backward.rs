@@ -193,7 +193,7 @@ impl<A: Arithmetic> WithSimd for Backward<'_, '_, A> {
         let (mut scaled, mut slopes, mut of_query) = (Vec::new(), Vec::new(), Vec::new());
         let mut scratch = A::Scratch::default();
         let shape = [positions, width];
-        let mut sums = Sums { keys: vec![0.0; positions * width], values: vec![0.0; positions * width] };
+        let mut sums = Sums { keys: A::sums(shape), values: A::sums(shape) };
         for own in 0..shared {
             let head = group * shared + own;
             for (block, of_queries) in of_queries.chunks_mut(A::ROWS * shared * width).enumerate() {

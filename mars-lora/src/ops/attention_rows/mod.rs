@@ -62,16 +62,20 @@ struct Weights {
     seen: usize,
 }
 
+/// How far rows of `columns` values lie apart: not by a multiple of 1 KiB, at which few rows fit a cache's first level.
+fn row_stride(columns: usize) -> usize {
+    if columns.is_multiple_of(256) { columns + LANES } else { columns }
+}
+
 impl Sizes {
     /// Scores of a position, filled up to whole blocks of lanes.
     fn padded(&self) -> usize {
         self.positions.next_multiple_of(LANES)
     }
 
-    /// How far rows of scores lie apart: not by a multiple of 1 KiB, at which few rows fit a cache's first level.
+    /// How far rows of scores lie apart.
     fn stride(&self) -> usize {
-        let padded = self.padded();
-        if padded.is_multiple_of(256) { padded + LANES } else { padded }
+        row_stride(self.padded())
     }
 
     /// Heads that share the keys of a group.
