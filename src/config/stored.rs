@@ -76,8 +76,18 @@ pub fn arithmetic_of_campaign(directory: &Path) -> Result<Option<Compute>, Error
     let Some(settings) = Settings::read(directory)? else { return Ok(None) };
     let Some(run) = settings.plan.get("run") else { return Ok(None) };
     // Campaigns of before there was a choice were in f32.
-    let stored = run.get("compute").and_then(Value::as_str);
-    Ok(stored.map_or(Some(Compute::F32), |name| name.parse().ok()))
+    let Some(stored) = run.get("compute") else { return Ok(Some(Compute::F32)) };
+    match stored.as_str() {
+        Some("") => Ok(None),
+        Some(name) if let Ok(compute) = name.parse() => Ok(Some(compute)),
+        _ => {
+            let names = Compute::ALL.map(Compute::name).join(", ");
+            let directory = directory.display();
+            Err(Error::input(format!(
+                "the campaign in {directory} has run.compute = {stored}, which is none of {names}"
+            )))
+        }
+    }
 }
 
 impl Layers {
@@ -96,12 +106,17 @@ impl Layers {
         Ok(layers)
     }
 
-    /// These settings over those of the campaign in their [`directory`](Self::directory).
+    /// These settings over those of the campaign in their [`directory`](Self::directory), but for its arithmetic: that is
+    /// [`arithmetic_of_campaign`], for a task to be opened with or to be told that it cannot be had here.
     ///
     /// # Errors
     /// As for [`of_campaign`](Self::of_campaign).
     pub fn over_campaign(self, settings: &Settings) -> Result<Self, Error> {
-        let mut all = Self::of_campaign(settings)?;
+        let mut settings = settings.clone();
+        if let Some(Value::Table(run)) = settings.plan.get_mut("run") {
+            run.remove("compute");
+        }
+        let mut all = Self::of_campaign(&settings)?;
         all.lay(self);
         Ok(all)
     }

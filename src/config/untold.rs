@@ -3,6 +3,7 @@
 use super::{OutConfig, RunConfig, ScaleConfig, SearchConfig, TrainConfig};
 use crate::Error;
 use mars_calib::command::CommandOptions;
+use mars_kernels::Compute;
 use mars_lora::Variant;
 use mars_search::{Method, PolicySpec};
 
@@ -101,7 +102,7 @@ impl SearchConfig {
             ("train.optim.epsilon", optim.epsilon != plain.epsilon),
             ("train.optim.clip_norm", optim.clip_norm != plain.clip_norm),
             ("run.device", run.device != plain_run.device),
-            ("run.compute", run.compute != plain_run.compute),
+            ("run.compute", run.compute.is_some_and(|compute| compute != Compute::F32)),
             ("run.gradient_checkpointing", run.gradient_checkpointing != plain_run.gradient_checkpointing),
             ("out.adapter_layout", self.out.adapter_layout != OutConfig::default().adapter_layout),
             ("run.validation_samples", self.run.validation_samples.is_some_and(|samples| samples > 0)),

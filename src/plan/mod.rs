@@ -24,7 +24,11 @@ pub(crate) use rehearsal::rehearsed_steps;
 use rehearsal::{RehearsedTrial, rehearse_priced};
 pub(crate) use restarts::restarts;
 
-use crate::{Error, Overfitting, Task, config::SearchConfig};
+use crate::{
+    Error, Overfitting, Task,
+    config::SearchConfig,
+    device::{Backend, DeviceList},
+};
 use mars_kernels::Compute;
 use mars_lora::{Examples, Model};
 use mars_search::{PolicySpec, Trial, UnaffordableCalibration, run_cost};
@@ -96,8 +100,8 @@ pub struct PlannedTraining {
     pub validation_samples: usize,
     /// Peak learning rate of each module.
     pub learning_rates: BTreeMap<String, f64>,
-    /// Arithmetic of products with the frozen weights.
-    pub compute: Compute,
+    /// Arithmetic of products with the frozen weights; `None` on other devices than the CPU.
+    pub compute: Option<Compute>,
 }
 
 /// One module of the model.
@@ -141,6 +145,7 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
     let budget = config.budget(task.train.len(), config.train.seed);
     let policy = config.policy();
     let pricing = Pricing::measure(&config, task)?;
+    let on_cpu = DeviceList::parse(&config.run.device)?.backend() == Backend::Cpu;
     let price = |trial: &Trial, from: usize| pricing.prices.cost(trial, from);
     let foreseen = rehearse_priced(&policy, (&space, &budget), true, &price)?;
     let range = cost_range(&foreseen, (&space, &budget), &price, pricing.rate)?;
@@ -168,7 +173,7 @@ pub(crate) fn plan(config: &SearchConfig, task: &Task<AnyModel, EncodedExamples>
             eval_every: budget.eval_every,
             validation_samples: budget.validation_samples,
             learning_rates: config.learning_rates(),
-            compute: config.run.compute.unwrap_or_default(),
+            compute: if on_cpu { config.run.compute } else { None },
         },
         cautions: config.cautions(task.train.len()),
         overfitting: lasting::lasting(&config, &task.fingerprints, &space, &budget),

@@ -1,7 +1,11 @@
 //! Where the files of a task are.
 
-use super::{check_given, storage::storage};
+use super::{
+    check_given,
+    storage::{self, storage},
+};
 use crate::{Error, config::SearchConfig, device::DeviceList, embedded};
+use mars_kernels::Compute;
 use mars_vlm::hub::ModelId;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +32,15 @@ impl TaskFiles {
     pub fn check_machine(config: &SearchConfig) -> Result<(), Error> {
         DeviceList::parse(&config.run.device)?;
         storage(config).map(drop)
+    }
+
+    /// Whether products with frozen weights can be in `compute` on the device that the settings name, with weights of their type, if the
+    /// processor is one that can.
+    ///
+    /// # Errors
+    /// An error of usage for devices that cannot be meant.
+    pub fn has_arithmetic(config: &SearchConfig, compute: Compute) -> Result<bool, Error> {
+        storage::has_arithmetic(config, compute)
     }
 
     /// Refuses devices, arithmetic and data that the settings name and that cannot be those of a task, before a model is looked up or

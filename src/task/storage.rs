@@ -40,6 +40,13 @@ fn are_bf16(model: &Path, precision: Precision) -> bool {
     }
 }
 
+/// Whether products can be in `compute` with weights of the type that `config` names, on its device, if the processor is one that can.
+pub(super) fn has_arithmetic(config: &SearchConfig, compute: Compute) -> Result<bool, Error> {
+    let on_cpu = DeviceList::parse(&config.run.device)?.backend() == Backend::Cpu;
+    let quantised = matches!(config.model.dtype, Precision::Q8 | Precision::Q4);
+    Ok(compute == Compute::F32 || on_cpu && !quantised)
+}
+
 /// How `config` wants the frozen weights to be kept: plainly where it leaves the arithmetic to mars.
 ///
 /// # Errors

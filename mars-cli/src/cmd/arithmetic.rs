@@ -6,13 +6,16 @@ use mars::{
     mars_kernels::Compute,
     task::TaskFiles,
 };
+use std::path::Path;
 
-/// `config` with the arithmetic of the campaign in its directory, where it names none: runs in another would be none of that campaign.
+/// `config` with the arithmetic of the campaign in its directory, where it names none: runs in another would be none of that campaign. Left
+/// open where the device or the type of weights has no such arithmetic: then these are what differs from the campaign.
 pub(super) fn of_campaign(config: &SearchConfig) -> Result<SearchConfig, Error> {
     config.out.check_dir()?;
     let mut config = config.clone();
     if config.run.compute.is_none()
         && let Some(compute) = arithmetic_of_campaign(&config.out.dir)?
+        && TaskFiles::has_arithmetic(&config, compute)?
     {
         config.run.compute = Some(compute);
         TaskFiles::check_machine(&config).map_err(|error| {
@@ -27,12 +30,12 @@ pub(super) fn of_campaign(config: &SearchConfig) -> Result<SearchConfig, Error> 
     Ok(config)
 }
 
-/// What jobs on other machines are told, where `config` names no arithmetic: that of the campaign, else f32, which all of them have. Each would
-/// choose that of its own processor. `None` where a command trains.
-pub(super) fn of_jobs(config: &SearchConfig) -> Result<Option<Compute>, Error> {
+/// What jobs on other machines are told, where `config` names no arithmetic: that of the campaign, if its directory is here, else f32, which all
+/// of them have. Each would choose that of its own processor. `None` where a command trains.
+pub(super) fn of_jobs(config: &SearchConfig, campaign: Option<&Path>) -> Result<Option<Compute>, Error> {
     if config.run.compute.is_some() || config.trainer.kind == TrainerKind::Command {
         return Ok(None);
     }
-    config.out.check_dir()?;
-    Ok(Some(arithmetic_of_campaign(&config.out.dir)?.unwrap_or(Compute::F32)))
+    let stored = campaign.map(arithmetic_of_campaign).transpose()?.flatten();
+    Ok(Some(stored.unwrap_or(Compute::F32)))
 }

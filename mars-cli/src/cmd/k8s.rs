@@ -10,8 +10,9 @@ use mars::Error;
 
 pub(crate) fn run(context: &Context, args: &Kubernetes) -> Result<Exit, Error> {
     let config = job_config(context, &args.job)?;
-    let call =
-        Invocation::of(&context.common, &args.job, &config.search.policy, arithmetic::of_jobs(&config)?)?;
+    // The directory of the campaign is on the claim.
+    let compute = arithmetic::of_jobs(&config, None)?;
+    let call = Invocation::of(&context.common, &args.job, &config.search.policy, compute)?;
     let job = if args.search {
         kubernetes::search(args, &call)?
     } else {

@@ -37,6 +37,7 @@ use mars::{
     embedded,
     evaluate::{DataFiles, check_files},
     mars_calib::Settings,
+    mars_kernels::Compute,
     mars_vlm::hub::Need,
     task::TaskFiles,
 };
@@ -177,10 +178,15 @@ pub(crate) fn job_config(context: &Context, job: &Job) -> Result<SearchConfig, E
 
 /// The number of calibration runs of a search; model and data are opened for it, unless a command trains.
 pub(crate) fn planned_runs(context: &Context, config: &SearchConfig) -> Result<usize, Error> {
+    let mut config = config.clone();
+    // Runs are counted, not trained: the processor of those who train them need not be this one's.
+    if config.run.compute.map_or(Ok(true), |compute| TaskFiles::has_arithmetic(&config, compute))? {
+        config.run.compute = Some(Compute::F32);
+    }
     let planning = Search::new(config.clone());
     let planned = match config.trainer.kind {
-        TrainerKind::Native => planning.planned_calibration(&context.open(config)?)?,
-        TrainerKind::Command => planning.planned_command_calibration(search::samples(config)?)?,
+        TrainerKind::Native => planning.planned_calibration(&context.open(&config)?)?,
+        TrainerKind::Command => planning.planned_command_calibration(search::samples(&config)?)?,
     };
     Ok(planned.len())
 }

@@ -110,16 +110,17 @@ fn describe(plan: &Plan) -> String {
 fn final_run(train: &PlannedTraining) -> String {
     let rates: Vec<String> =
         train.learning_rates.iter().map(|(module, rate)| format!("{module} {rate}")).collect();
+    let products = train
+        .compute
+        .map_or_else(String::new, |compute| format!("; products with frozen weights in {compute}"));
     format!(
-        "final run: {} steps of {} samples = {:.2} epochs; learning rates {}; evaluated every {} steps on {} samples; products \
-         with frozen weights in {}",
+        "final run: {} steps of {} samples = {:.2} epochs; learning rates {}; evaluated every {} steps on {} samples{products}",
         train.steps,
         train.batch,
         train.epochs,
         rates.join(", "),
         train.eval_every,
         train.validation_samples,
-        train.compute
     )
 }
 

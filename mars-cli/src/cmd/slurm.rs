@@ -138,8 +138,9 @@ fn write(
     let program = env::current_exe().map_err(Error::io("find", Path::new("mars")))?;
     let place = args.scripts.clone().unwrap_or_else(|| config.out.dir.join("slurm"));
     let place = here.join(place);
-    let invocation =
-        Invocation::of(&context.common, &args.job, &config.search.policy, arithmetic::of_jobs(config)?)?;
+    config.out.check_dir()?;
+    let compute = arithmetic::of_jobs(config, Some(&config.out.dir))?;
+    let invocation = Invocation::of(&context.common, &args.job, &config.search.policy, compute)?;
     let scripts = Scripts {
         program: &program,
         directory: &here,

@@ -28,7 +28,7 @@ fn change(out: &str, to: Option<&str>) {
     run.remove("compute").unwrap();
     run.extend(to.map(|to| ("compute".to_owned(), to.into())));
     // Without a checksum, as campaigns of before there was one.
-    settings["campaign"].as_table_mut().unwrap().remove("checksum").unwrap();
+    settings["campaign"].as_table_mut().unwrap().remove("checksum");
     fs::write(&file, settings.to_string()).unwrap();
 }
 
@@ -65,13 +65,31 @@ fn a_campaign_goes_on_in_its_own_arithmetic() {
     change(&out, None);
     json(&strs(&search("fixed:4x2", &[])));
     assert_eq!(campaign(&out), ("f32".to_owned(), 3));
-    // Where it cannot be had, the message says whose it is.
+    // With weights that cannot be multiplied so, it is the weights that the campaign was not made with.
     change(&out, Some("bf16"));
-    refused(
-        &strs(&search("fixed:2x2", &["--set", "model.dtype=q8"])),
-        2,
-        &[&out, "run.compute is bf16", "another directory"],
-    );
+    let other = ["--set", "model.dtype=q8"];
+    refused(&strs(&search("fixed:2x2", &other)), 4, &["--accept-changes", "model"]);
+    json(&strs(&search("fixed:2x2", &[&other[..], &["--accept-changes"]].concat())));
+    change(&out, Some("bf15"));
+    refused(&strs(&search("fixed:2x2", &[])), 3, &[&out, "bf15", "bf16x2"]);
+}
+
+#[test]
+fn who_cannot_join_a_campaign_is_told_that_its_arithmetic_stays() {
+    let task = SmallTask::new();
+    let out = task.path("out");
+    let call = ["--policy", "fixed:2x2", "--set", "model.dtype=bf16", "--out", &out];
+    json(&strs(&task.arguments("search", &[&call[..], &["--json"]].concat())));
+    for to in [Compute::Bf16x2, Compute::Bf16].into_iter().filter(|to| Kernel::of(*to).is_err()) {
+        change(&out, Some(to.name()));
+        for command in ["search", "calibrate"] {
+            refused(&strs(&task.arguments(command, &call)), 2, &[&out, to.name(), "another directory"]);
+        }
+    }
+    // Runs are counted without its processor, and jobs are told its arithmetic.
+    change(&out, Some("bf16"));
+    let written = json(&strs(&task.arguments("slurm", &[&call[..], &["--json"]].concat())));
+    assert!(!written["jobs"].as_array().unwrap().is_empty());
 }
 
 #[test]
@@ -91,6 +109,11 @@ fn jobs_on_other_machines_are_told_one_arithmetic() {
     change(&out, Some("bf16x2"));
     assert_eq!(told(&[]), ["bf16x2"]);
     assert_eq!(told(&["--compute", "f32"]), ["f32"]);
+    // The directory of Kubernetes is not the one of that name here.
+    let call = ["--policy", "fixed:2x2", "--out", &out, "--image", "mars", "--claim", "data", "--search"];
+    let job = mars(&strs(&task.arguments("k8s", &call)));
+    assert_eq!(job.code, Some(0), "{}", job.stderr);
+    assert!(job.stdout.contains("--compute=f32"), "{}", job.stdout);
 }
 
 #[test]
