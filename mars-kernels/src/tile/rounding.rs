@@ -204,8 +204,12 @@ mod tests {
         fn instructions_give_the_bits_of_integers(
             bits in prop::array::uniform32(any::<u32>()), plain in prop::array::uniform32(-1e3f32..1e3), of_bits: bool, few in 0usize..33, two: bool,
         ) {
-            // Lines of ordinary values, or with some of any kind.
-            let any = |i: usize| if of_bits || i == few { f32::from_bits(bits[i]) } else { plain[i] };
+            // Lines of ordinary values and zeros of both signs, or with some of any kind.
+            let any = |i: usize| match bits[i] % 5 {
+                _ if of_bits || i == few => f32::from_bits(bits[i]),
+                0 => 0f32.copysign(plain[i]),
+                _ => plain[i],
+            };
             let x: [f32; STEP] = std::array::from_fn(any);
             let (mut found, mut expected) = ([Line([7; STEP]); 3], [Line([7; STEP]); 3]);
             rounded(Both(&x, two, &mut found));
