@@ -29,8 +29,8 @@ impl Opened {
         Self { model: config.model.clone(), data: config.data.clone(), run }
     }
 
-    /// Those of a task of one's own, in a search with `config`: defaults, but for the device on which its model is, of which the
-    /// defaults of other settings depend.
+    /// Those of a task of one's own, in a search with `config`: defaults with products in f32, but for the device on which its model is, on
+    /// which the defaults of other settings depend.
     pub(crate) fn own(config: &SearchConfig) -> Self {
         let own = Self::of(&SearchConfig::default());
         let run = OpenedRun { device: config.run.device.clone(), compute: Some(Compute::F32), ..own.run };
