@@ -84,7 +84,8 @@ pub fn arithmetic_of_campaign(directory: &Path) -> Result<Option<Compute>, Error
             let names = Compute::ALL.map(Compute::name).join(", ");
             let directory = directory.display();
             Err(Error::input(format!(
-                "the campaign in {directory} has run.compute = {stored}, which is none of {names}"
+                "the campaign in {directory} has run.compute = {stored}, which is none of {names}; go on with the version that \
+                 wrote it, or search in another directory"
             )))
         }
     }
